@@ -1,0 +1,123 @@
+"""Every error that Dateline raises on purpose.
+
+    DatelineError
+    ├── InputError            the caller's document, query or parameter is wrong (HTTP 4xx)
+    │   ├── DocumentError     a document could not be read; has file, line and field
+    │   ├── QueryError        a query, filter or date could not be understood
+    │   ├── NotFoundError     no such item, for this caller
+    │   ├── ConflictError     a write that contradicts the record (stale, same version changed)
+    │   └── ExpiredError      a cursor whose candidate list is gone (HTTP 410)
+    ├── AccessError           the key is missing, unknown or not allowed to do this
+    ├── SettingsError         a setting is missing, unknown or unsafe
+    ├── ModelError            a model file is missing, changed or does not fit
+    └── StorageError          the record of truth or a projection failed
+        ├── StorageFullError  no space left for writes; reads go on (HTTP 507)
+        ├── CorruptError      a file's checksum does not match
+        └── BusyError         too much work at once; try again (HTTP 503)
+
+Each says what happened, where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class DatelineError(Exception):
+    """Base of the tree: `what` happened, `where`, and how to `mend` it. Users may see all three."""
+
+    code = "error"
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        mend = f" — {self.mend}" if self.mend else ""
+        return f"{self.what}{place}{mend}"
+
+
+class InputError(DatelineError):
+    """What was sent is wrong; sending it again unchanged will fail again."""
+
+    code = "bad_request"
+
+
+class DocumentError(InputError):
+    """A document that could not be read; `where` is file and line, `field` the JSON path."""
+
+    code = "bad_document"
+
+    def __init__(self, what: str, *, where: str = "", field: str = "", mend: str = "") -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {super().__str__()}" if self.field else super().__str__()
+
+
+class QueryError(InputError):
+    """A query, filter, date or parameter that can't be understood."""
+
+    code = "bad_query"
+
+
+class NotFoundError(InputError):
+    """Nothing there, or nothing there for this caller: the two are not told apart."""
+
+    code = "not_found"
+
+
+class ConflictError(InputError):
+    """A write that contradicts the record of truth."""
+
+    code = "conflict"
+
+
+class ExpiredError(InputError):
+    """A cursor whose frozen candidate list is no longer kept."""
+
+    code = "cursor_expired"
+
+
+class AccessError(DatelineError):
+    """No key, an unknown key, or a key without this right."""
+
+    code = "forbidden"
+
+
+class SettingsError(DatelineError):
+    """A setting is missing, unknown, malformed or unsafe."""
+
+    code = "bad_setting"
+
+
+class ModelError(DatelineError):
+    """A model's file is missing, changed, or does not fit its manifest."""
+
+    code = "bad_model"
+
+
+class StorageError(DatelineError):
+    """The record of truth or a projection could not do its work."""
+
+    code = "storage_error"
+
+
+class StorageFullError(StorageError):
+    """No space left on the device: nothing was written, reads go on."""
+
+    code = "storage_full"
+
+
+class CorruptError(StorageError):
+    """A file does not match its checksum."""
+
+    code = "corrupt_file"
+
+
+class BusyError(StorageError):
+    """Too much work at once; nothing was done, try again."""
+
+    code = "busy"

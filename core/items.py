@@ -1,0 +1,122 @@
+"""What the agency publishes: items, the passages that vectors score, and their states.
+
+Names follow IPTC ninjs 1.x in its spelling (`pubstatus`, `versioncreated`), which is also AP Media
+API's. https://iptc.org/std/ninjs/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatMatrix = npt.NDArray[np.float32]
+IntMatrix = npt.NDArray[np.int32]
+
+
+class ItemType(StrEnum):
+    """ninjs `type`, as far as it names an asset."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+    VIDEO = "video"
+    AUDIO = "audio"
+    GRAPHIC = "graphic"
+    COMPOSITE = "composite"
+    EVENT = "event"
+    PLANNING = "planning"
+    COMPONENT = "component"
+
+
+class PubStatus(StrEnum):
+    """ninjs `pubstatus`: whether an item may be used (IPTC NewsCodes pubstatusg2)."""
+
+    USABLE = "usable"
+    WITHHELD = "withheld"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A subject, person, organisation or place: a name and, where a vocabulary has one, a code."""
+
+    name: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One version of one asset.
+
+    `uri` is constant over versions and `version` increases. `chain` names the story that the item
+    belongs to (its uri where nothing says otherwise). All times are aware and in UTC. `products`
+    are the entitlement codes that may see it: empty means nobody. `source` is the document as it
+    arrived, members that ninjs doesn't know included.
+    """
+
+    uri: str
+    version: int
+    type: ItemType
+    versioncreated: datetime
+    firstcreated: datetime
+    chain: str
+    language: str = "en"
+    pubstatus: PubStatus = PubStatus.USABLE
+    embargoed: datetime | None = None
+    expires: datetime | None = None
+    urgency: int | None = None
+    headline: str = ""
+    description: str = ""
+    body: str = ""
+    byline: str = ""
+    slugline: str = ""
+    located: str = ""
+    ednote: str = ""
+    copyrightnotice: str = ""
+    usageterms: str = ""
+    subject: tuple[Concept, ...] = ()
+    person: tuple[Concept, ...] = ()
+    organisation: tuple[Concept, ...] = ()
+    place: tuple[Concept, ...] = ()
+    products: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of an item that one vector stands for: characters `start` to `end` of its member
+    `field` ("body", "description" or "headline").
+    """
+
+    field: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassageVectors:
+    """The passages of one item under one encoder.
+
+    `vectors` is float32 [n, d] with unit rows; row i belongs to `passages[i]`. `encoder` is the
+    digest of the model that made them, so that two vector spaces never mix. `truncated` counts
+    passages of which the encoder read only the beginning.
+    """
+
+    field: str
+    encoder: str
+    passages: tuple[Passage, ...]
+    vectors: FloatMatrix
+    truncated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """What may change of an item after it was written, without a new version."""
+
+    pubstatus: PubStatus
+    embargoed: datetime | None

@@ -1,0 +1,141 @@
+"""The ports: what each room asks of the others. One or two methods, the batch as the unit.
+
+Only dateline/build.py knows which class stands behind a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from core.callers import Caller
+from core.entities import Entity
+from core.items import FloatMatrix, Item, PassageVectors
+from core.retrieval import FacetCount, Ids, Retrieval, Retrieved
+from core.writes import PutItem, SetStatus, Written
+
+
+class Clock(Protocol):
+    """Tells the time, aware and in UTC; tests bring their own."""
+
+    def __call__(self) -> datetime: ...
+
+
+class TextEncoder(Protocol):
+    """Turns texts into unit vectors of one space."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the model's files: says which space a vector lives in."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """float32 [n, d], rows of unit norm."""
+        ...
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """float32 [n, d], rows of unit norm."""
+        ...
+
+
+class Tagger(Protocol):
+    """Finds people, organisations, places and other names."""
+
+    def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]: ...
+
+
+class PairScorer(Protocol):
+    """Scores (query, passage) pairs; higher is more relevant."""
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        """float32 [n, 1] for the n pairs (queries[i], passages[i])."""
+        ...
+
+
+class TextAnalysis(Protocol):
+    """The engine's view of a text as index terms, for highlights and spelling."""
+
+    def terms(self, text: str, language: str) -> tuple[str, ...]: ...
+
+
+class Embedder(Protocol):
+    """Cuts items into passages and embeds them, one entry per vector field."""
+
+    def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]: ...
+
+
+class Writer(Protocol):
+    """The one write path to the record of truth."""
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        """All of `writes` in one transaction; durable when it returns."""
+        ...
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]: ...
+
+    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+        """For each item, whether putting it would change anything: asked before costly work."""
+        ...
+
+
+class Retriever(Protocol):
+    """Finds candidates for a query: BM25 and vectors, the same filters inside both."""
+
+    def retrieve(self, request: Retrieval) -> Retrieved: ...
+
+    def visible(self, ids: Ids, caller: Caller) -> Ids:
+        """Those of `ids` that the record of truth lets `caller` see at this moment, in order."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Facts and contents of candidates; what is hidden is None or not counted."""
+
+    def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]: ...
+
+    def facets(
+        self, ids: Ids, fields: Sequence[str], limit: int
+    ) -> Mapping[str, tuple[FacetCount, ...]]: ...
+
+    def chains(self, ids: Ids) -> Ids:
+        """A number per candidate; equal numbers are one story."""
+        ...
+
+    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
+        """How many versions and write-throughs each candidate's chain view shows the caller."""
+        ...
+
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[str, ...]:
+        """The text of passage `numbers[i]` of item `ids[i]`; "" where there is none."""
+        ...
+
+
+class Library(Protocol):
+    """Single items and their stories, by uri."""
+
+    def item(self, uri: str, caller: Caller) -> Item | None: ...
+
+    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """Every recorded version of the item's story that the caller may see, newest first; empty
+        where the story's head is hidden. Killed items are not in it.
+        """
+        ...
+
+
+class Exporter(Protocol):
+    """Reads the whole record, for backups and rebuilds."""
+
+    def all_items(self) -> Iterator[Item]: ...
+
+
+class Engine(Writer, Retriever, Catalogue, Library, Protocol):
+    """A storage engine: everything above behind one object, and an end."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,130 @@
+"""The tree that a query and its filters become. Both engines compile it.
+
+    node ──┬─ Word, Phrase, Prefix     text, in one field or in all of them; scored by BM25
+           ├─ Keyword, DateRange       exact facts of an item; never scored
+           ├─ Everything, Nothing
+           └─ Bool(must, should, must_not)   Lucene's three kinds of clause
+
+A node's *constraint* is what an answer must satisfy whatever its score: the `must` and `must_not`
+clauses. Clauses under `should` only rank, unless there is nothing else under `must`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+TEXT_FIELDS = ("headline", "description", "body", "names")
+KEYWORD_FIELDS = (
+    "type",
+    "subject",
+    "person",
+    "organisation",
+    "place",
+    "language",
+    "product",
+    "urgency",
+    "chain",
+    "uri",
+)
+DATE_FIELDS = ("versioncreated", "firstcreated")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One bare word; `field` "" means all text fields."""
+
+    text: str
+    field: str = ""
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words in order, at most `slop` positions apart from that order."""
+
+    text: str
+    field: str = ""
+    slop: int = 0
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Words that begin with `text` (written `text*`)."""
+
+    text: str
+    field: str = ""
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """`field` has one of `values`, compared casefolded and whole."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """`field` lies in [since, until); None leaves that side open. Times are aware, in UTC."""
+
+    field: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Matches every item, with score 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Matches no item: what is left of words that the analyzer drops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bool:
+    """All of `must`, none of `must_not`; with no `must`, at least one of `should`."""
+
+    must: tuple[Node, ...] = ()
+    should: tuple[Node, ...] = ()
+    must_not: tuple[Node, ...] = ()
+
+
+Node = Word | Phrase | Prefix | Keyword | DateRange | Everything | Nothing | Bool
+EVERYTHING = Everything()
+
+
+def all_of(*nodes: Node) -> Node:
+    """The conjunction of `nodes`, flat; Everything where there are none."""
+    kept = tuple(node for node in nodes if not isinstance(node, Everything))
+    if len(kept) == 1:
+        return kept[0]
+    return Bool(must=kept) if kept else EVERYTHING
+
+
+def constraint(node: Node) -> Node:
+    """What an answer must satisfy whatever its score, `Everything` where a node only ranks."""
+    match node:
+        case Word() | Everything():
+            return EVERYTHING
+        case Phrase() | Prefix() | Keyword() | DateRange() | Nothing():
+            return node
+        case Bool(must, _, must_not):
+            if not must and not must_not:
+                return EVERYTHING
+            return all_of(*must, *((Bool(must_not=must_not),) if must_not else ()))
+
+
+def is_fact(node: Node) -> bool:
+    """Whether a node asks for facts only (no text): such a node filters and never scores."""
+    match node:
+        case Keyword() | DateRange() | Everything():
+            return True
+        case Bool(must, should, must_not):
+            return all(is_fact(child) for child in (*must, *should, *must_not))
+        case _:
+            return False

@@ -1,0 +1,140 @@
+"""What a search takes and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.entities import Entity
+from core.items import Item
+from core.query_tree import EVERYTHING, Node
+from core.retrieval import FacetCount, SortOrder, TotalRelation
+
+FACET_FIELDS = (
+    "type",
+    "subject",
+    "place",
+    "person",
+    "organisation",
+    "language",
+    "versioncreated",
+)
+MAX_PAGE_SIZE = 200
+MAX_QUERY_CHARACTERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search. `filters` are facts that hold beside the query; `cursor` goes on where an earlier
+    answer ended and wins over `page`. `profile` "" is the service's default.
+    """
+
+    q: str = ""
+    filters: Node = EVERYTHING
+    profile: str = ""
+    order: SortOrder = SortOrder.SCORE
+    page: int = 1
+    page_size: int = 20
+    cursor: str = ""
+    facets: tuple[str, ...] = ()
+    facet_limit: int = 20
+    explain: bool = False
+    highlight: bool = True
+    deadline_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DateSpan:
+    """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC."""
+
+    text: str
+    start: int
+    end: int
+    since: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
+    names and dates found, and notes on everything that was not taken literally.
+    """
+
+    vector_text: str
+    lexical: str
+    entities: tuple[Entity, ...] = ()
+    dates: tuple[DateSpan, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VectorShare:
+    """What one vector field gave a hit: rank among the nearest (0: found by BM25 only), the cosine
+    of its best passage, and that normalized to 0..1; None where the item has no vector.
+    """
+
+    field: str
+    weight: float
+    rank: int
+    cosine: float | None
+    normalized: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it."""
+
+    lexical_rank: int
+    bm25: float | None
+    bm25_normalized: float
+    lexical_weight: float
+    vectors: tuple[VectorShare, ...]
+    fused: float
+    fused_rank: int
+    rerank_score: float | None = None
+    reranked_rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One story: its newest usable version, `rank` 1-based over all pages.
+
+    `highlights` maps a text member to its text with matched words between the marks
+    U+E000 and U+E001 (private use, so that no text can fake them); `passage` is the best passage,
+    marked the same way. `versions` counts the versions and write-throughs in the chain view.
+    """
+
+    item: Item
+    rank: int
+    score: float
+    highlights: Mapping[str, str] = field(default_factory=dict)
+    passage: str = ""
+    versions: int = 1
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many stories, and what that number is."""
+
+    value: int
+    relation: TotalRelation
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResponse:
+    """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage that
+    was skipped or cut short and why; `milliseconds` is per stage with "total".
+    """
+
+    hits: tuple[Hit, ...]
+    total: Total
+    page: int
+    page_size: int
+    profile: str
+    understood: Understood
+    facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
+    cursor: str = ""
+    degraded: tuple[str, ...] = ()
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    lexical_matches: int = 0
