@@ -24,8 +24,6 @@ KEYWORD_FIELDS = (
     "language",
     "product",
     "urgency",
-    "chain",
-    "uri",
 )
 DATE_FIELDS = ("versioncreated", "firstcreated")
 

@@ -1,0 +1,281 @@
+"""Reads, embeds and writes documents, in batches, three things at a time.
+
+    reader thread          calling thread                writer thread
+    read, check   ──2──>   unknown? embed what is   ──1──>   put, count, report progress
+
+The encoder is the slow part, so it never waits for a disk: the threads beside it let go of the
+interpreter while they read and write. The queues between them are short, which keeps memory flat.
+A batch is written whole, in the order of the sources; what the record of truth knows already is
+put without vectors, which leaves the recorded ones as they are.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.errors import DatelineError, DocumentError
+from core.items import Item, PassageVectors
+from core.ports import Clock, Embedder, Writer
+from core.writes import PutItem, Written
+from indexing import json_tree, ninjs
+from indexing.handover import Handover
+from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
+from indexing.report import IngestReport, Tally
+from indexing.sources import Accepted, Reading, Rejected, Sources, rejected
+
+READ_AHEAD = 2
+WRITE_BEHIND = 1
+MAX_BATCH_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How to ingest: `products` that every item is for besides its own, whether the first rejected
+    document ends it, how many documents a batch has at most (it also ends at 2 MB of them), and how
+    large a document may be, in bytes.
+    """
+
+    products: tuple[str, ...] = ()
+    strict: bool = False
+    batch_size: int = 64
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is done: documents that were written or rejected, of them the rejected ones, passages,
+    bytes read from disk of how many in all, and the seconds since the start.
+    """
+
+    documents: int
+    rejected: int
+    passages: int
+    done_bytes: int
+    total_bytes: int
+    seconds: float
+
+
+class Observer(Protocol):
+    """Is told how far an ingest is, after each batch, from a thread of the ingest's own."""
+
+    def advance(self, progress: Progress) -> None:
+        """Called with growing counts."""
+        ...
+
+
+class Silent:
+    """An observer that looks away."""
+
+    def advance(self, progress: Progress) -> None:
+        """Does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Readings in order, how far the files were read with them, and the rejection that ends a
+    strict ingest after them.
+    """
+
+    readings: tuple[Reading, ...]
+    done_bytes: int
+    stop: Rejected | None = None
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return tuple(entry.item for entry in self.readings if isinstance(entry, Accepted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    batch: _Batch
+    writes: tuple[PutItem, ...]
+
+
+class Ingest:
+    """The way into the record of truth, for files and for the API's documents."""
+
+    def __init__(self, writer: Writer, embedder: Embedder, clock: Clock) -> None:
+        self._writer = writer
+        self._embedder = embedder
+        self._clock = clock
+
+    def run(
+        self,
+        paths: Sequence[Path],
+        options: IngestOptions | None = None,
+        observer: Observer | None = None,
+    ) -> IngestReport:
+        """Ingests every document under `paths`.
+
+        Returns early, with what was acknowledged until then, on an interrupt (`interrupted`: the
+        batches already embedded are still written) and on an error of storage, model or, where
+        strict, document (`stopped_by`). Raises InputError where a path is not there.
+        """
+        options = options or IngestOptions()
+        sources = Sources(paths, self._clock, options.products, options.max_document_bytes)
+        return _Run(self, sources, options, observer or Silent()).run()
+
+    def put_documents(
+        self, documents: Sequence[bytes | Mapping[str, Any]], products: Sequence[str] = ()
+    ) -> tuple[Written | Rejected, ...]:
+        """Writes ninjs documents, as bytes or parsed, in one transaction; the answers are in their
+        order. A rejected one has its place among `documents`, from 1, as its line.
+        """
+        answers: list[Written | Rejected | Item] = [
+            self._check(number, document, products)
+            for number, document in enumerate(documents, start=1)
+        ]
+        items = [answer for answer in answers if isinstance(answer, Item)]
+        written = iter(self._writer.put(self.embed(items)) if items else ())
+        return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
+
+    def embed(self, items: Sequence[Item]) -> tuple[PutItem, ...]:
+        """What to put for each item: with fresh vectors where that would change the record."""
+        wanted = self._writer.unknown(items)
+        fresh = [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
+        vectors: Iterator[tuple[PassageVectors, ...]] = iter(
+            self._embedder.embed(fresh) if fresh else ()
+        )
+        return tuple(
+            PutItem(item, next(vectors)) if is_wanted else PutItem(item)
+            for item, is_wanted in zip(items, wanted, strict=True)
+        )
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        """One transaction of the record of truth; nothing for no writes."""
+        return self._writer.put(writes) if writes else ()
+
+    def _check(
+        self, number: int, document: bytes | Mapping[str, Any], products: Sequence[str]
+    ) -> Item | Rejected:
+        try:
+            return self._read(document, products).item
+        except DocumentError as error:
+            return rejected("", number, error)
+
+    def _read(self, document: bytes | Mapping[str, Any], products: Sequence[str]) -> Checked:
+        if isinstance(document, bytes):
+            return ninjs.read_bytes(document, self._clock, products)
+        return ninjs.read_tree(json_tree.check(document), self._clock, products)
+
+
+class _Run:
+    """One ingest under way: three threads and a tally."""
+
+    def __init__(
+        self, ingest: Ingest, sources: Sources, options: IngestOptions, observer: Observer
+    ) -> None:
+        self._ingest = ingest
+        self._sources = sources
+        self._options = options
+        self._observer = observer
+        self._tally = Tally()
+        self._started = time.monotonic()
+        self._done_bytes = 0
+        self._read: Handover[_Batch] = Handover(READ_AHEAD)
+        self._embedded: Handover[_Embedded] = Handover(WRITE_BEHIND)
+
+    def run(self) -> IngestReport:
+        """Runs to the end, or to what ends it."""
+        reader = _Worker(self._read_all, self._read.close)
+        writer = _Worker(self._write_all, lambda _: self._embedded.cancel())
+        try:
+            reader.start()
+            writer.start()
+            self._embed_all()
+        except KeyboardInterrupt:
+            self._tally.interrupted = True
+        except DatelineError as error:
+            self._tally.stopped_by = error
+        finally:
+            self._read.cancel()
+            self._embedded.close()
+            reader.join()
+            writer.join()
+        self._take_failure(writer)
+        return self._tally.report(
+            ignored_files=self._sources.ignored,
+            done_bytes=self._done_bytes,
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _take_failure(self, writer: _Worker) -> None:
+        if isinstance(writer.failure, DatelineError):
+            self._tally.stopped_by = writer.failure
+        elif writer.failure is not None:
+            raise writer.failure
+
+    def _read_all(self) -> None:
+        for batch in _batches(self._sources, self._options):
+            if not self._read.put(batch):
+                return
+
+    def _embed_all(self) -> None:
+        for batch in self._read:
+            before = time.monotonic()
+            writes = self._ingest.embed(batch.items)
+            self._tally.embedding_seconds += time.monotonic() - before
+            if not self._embedded.put(_Embedded(batch, writes)):
+                return
+
+    def _write_all(self) -> None:
+        for embedded in self._embedded:
+            batch = embedded.batch
+            written = self._ingest.put(embedded.writes)
+            self._tally.add_readings(batch.readings)
+            self._tally.add_written(written, (write.vectors for write in embedded.writes))
+            if batch.stop is not None:
+                self._tally.stop_at(batch.stop)
+            self._done_bytes = batch.done_bytes
+            self._observer.advance(self._progress())
+
+    def _progress(self) -> Progress:
+        return Progress(
+            documents=self._tally.read,
+            rejected=self._tally.rejected,
+            passages=self._tally.passages,
+            done_bytes=self._done_bytes,
+            total_bytes=self._sources.total_bytes,
+            seconds=time.monotonic() - self._started,
+        )
+
+
+class _Worker(threading.Thread):
+    """A thread that keeps what it failed with and says when it ended."""
+
+    def __init__(
+        self, work: Callable[[], None], ended: Callable[[BaseException | None], None]
+    ) -> None:
+        super().__init__(name=f"ingest{work.__name__}", daemon=True)
+        self._work = work
+        self._ended = ended
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Works; a failure is kept for the thread that waits."""
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the calling thread
+            self.failure = error
+        self._ended(self.failure)
+
+
+def _batches(sources: Sources, options: IngestOptions) -> Iterator[_Batch]:
+    """Batches of bounded length and size; where strict, the last ends at the first rejection."""
+    readings: list[Reading] = []
+    size = 0
+    for reading in sources:
+        if isinstance(reading, Rejected) and options.strict:
+            yield _Batch(tuple(readings), sources.done_bytes, stop=reading)
+            return
+        readings.append(reading)
+        size += reading.size if isinstance(reading, Accepted) else 0
+        if len(readings) >= options.batch_size or size >= MAX_BATCH_BYTES:
+            yield _Batch(tuple(readings), sources.done_bytes)
+            readings, size = [], 0
+    yield _Batch(tuple(readings), sources.done_bytes)

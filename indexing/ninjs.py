@@ -1,0 +1,230 @@
+"""One news document becomes one `Item`: ninjs 1.x to 3.x and AP Media API's content items.
+
+Only `uri` is required. What else decides where an item stands:
+
+- **version**: a whole number, or its digits. Without one it is `versioncreated` in whole unix
+  seconds, so that a later edition supersedes, and 0 where that is missing as well.
+- **times**: `versioncreated`, else `firstcreated`, else the time of ingest. An empty string is a
+  time that is not there.
+- **chain**, the story that the item belongs to: the alternative id with the role (1.x: the key)
+  `chain`; else AP's `itemid`; else the uri of the association named `predecessor` or
+  `writethru_of`, which should be the first story of the chain; else the item's own uri.
+- **products**, who may see it: our extension member `products`, an array of strings or of objects
+  with `id` or `code` or `name`; AP's `meta.products[].id`; and those that the caller of ingest
+  names. An item without any is for nobody, which is counted as a warning.
+- **texts**: `headline`, else `title`; the best of its descriptions (caption, then text, then
+  summary; credits and notes to editors are none) and of its bodies (plain text, else HTML, else
+  XML, with the markup taken off).
+
+Members that ninjs doesn't know stay in `Item.source` and are counted, never refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.errors import DocumentError
+from core.items import Concept, Item
+from core.ports import Clock
+from indexing import boundary, fields, json_tree, texts
+from indexing.boundary import Document, NamedThing, Product
+from indexing.choice import body, description, headline
+
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+WITHOUT_PRODUCT = "without product"
+_PREDECESSORS = ("predecessor", "writethru_of")
+_LINES = ("slugline", "located", "ednote", "copyrightnotice")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An item, the doubts about it, and the names of its members that ninjs doesn't know."""
+
+    item: Item
+    warnings: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A document under way: its members, the spelling of each, and the doubts so far."""
+
+    members: Document
+    written: Mapping[str, str]
+    warnings: list[str]
+
+    def spelling(self, name: str) -> str:
+        return self.written.get(name, name)
+
+    def moment(self, name: str) -> datetime | None:
+        value: str | None = getattr(self.members, name)
+        return fields.moment(value, self.spelling(name), self.warnings) if value else None
+
+    def clean(self, text: str) -> str:
+        return clean(text, self.warnings)
+
+
+def clean(text: str, warnings: list[str]) -> str:
+    """`texts.clean`, with a warning for control characters taken out."""
+    cleaned, removed = texts.clean(text)
+    if removed:
+        warnings.append("control characters removed")
+    return cleaned
+
+
+def read_bytes(
+    data: bytes, clock: Clock, products: Sequence[str] = (), limit: int = MAX_DOCUMENT_BYTES
+) -> Checked:
+    """The item in a JSON document of at most `limit` bytes; raises DocumentError."""
+    if len(data) > limit:
+        raise DocumentError(f"document too large: over {limit} bytes")
+    return read_tree(json_tree.parse(data), clock, products)
+
+
+def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = ()) -> Checked:
+    """The item in a parsed and checked document; raises DocumentError with the member's path.
+
+    An AP search result, which holds the document in `item` beside `meta`, is read as one.
+    """
+    source = dict(tree)
+    if "uri" not in source and isinstance(source.get("item"), dict):
+        source = {**source["item"], "meta": source.get("meta")}
+    members, written, unknown = boundary.read(source)
+    reading = _Reading(members, written, [])
+    item = _item(reading, clock, products, source)
+    if not item.products:
+        reading.warnings.append(WITHOUT_PRODUCT)
+    return Checked(item, tuple(reading.warnings), unknown)
+
+
+def _item(
+    reading: _Reading, clock: Clock, products: Sequence[str], source: Mapping[str, Any]
+) -> Item:
+    members, spelling = reading.members, reading.spelling
+    uri = fields.identifier(members.uri, spelling("uri"))
+    versioncreated = reading.moment("versioncreated")
+    firstcreated = reading.moment("firstcreated")
+    created = versioncreated or firstcreated or clock()
+    embargoed = _later(reading.moment("embargoed"), reading.moment("embargoeduntil"))
+    pubstatus = fields.status(
+        members.pubstatus, embargoed is not None, spelling("pubstatus"), reading.warnings
+    )
+    return Item(
+        uri=uri,
+        version=_version(reading, versioncreated),
+        type=fields.item_type(members.type, spelling("type")),
+        versioncreated=created,
+        firstcreated=firstcreated or created,
+        chain=_chain(reading, uri),
+        language=fields.language(members.language, spelling("language")),
+        pubstatus=pubstatus,
+        embargoed=embargoed,
+        expires=reading.moment("expires"),
+        urgency=_urgency(reading),
+        products=_products(reading, products),
+        source=source,
+        **_texts(reading),
+        subject=_concepts(reading, "subject", "subjects"),
+        person=_concepts(reading, "person", "people"),
+        organisation=_concepts(reading, "organisation", "organisations"),
+        place=_concepts(reading, "place", "places"),
+    )
+
+
+def _later(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _version(reading: _Reading, versioncreated: datetime | None) -> int:
+    if reading.members.version is None:
+        return fields.version_of(versioncreated)
+    return fields.version(reading.members.version, reading.spelling("version"))
+
+
+def _urgency(reading: _Reading) -> int | None:
+    value = reading.members.urgency
+    return None if value is None else fields.urgency(value, reading.spelling("urgency"))
+
+
+def _texts(reading: _Reading) -> dict[str, Any]:
+    members = reading.members
+    lines = {name: getattr(members, name) for name in _LINES}
+    by = ", ".join(byline.by for byline in members.bylines if byline.by)
+    found = {
+        **lines,
+        "headline": " ".join(headline(members).split()),
+        "description": description(members),
+        "body": body(members),
+        "byline": members.byline or members.by or by,
+        "usageterms": members.usageterms or "\n".join(members.usageterms_array),
+    }
+    return {
+        name: texts.check_size(reading.clean(text).strip(), name) for name, text in found.items()
+    }
+
+
+def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
+    """The named things of both spellings, each once, in order."""
+    found: dict[Concept, None] = {}
+    for member in both:
+        things: Sequence[NamedThing] = getattr(reading.members, member)
+        for thing in things:
+            code = reading.clean(thing.code or thing.literal or thing.uri or "").strip()
+            name = reading.clean(thing.name or "").strip() or code
+            if name:
+                found[Concept(name, code)] = None
+            else:
+                reading.warnings.append(f"{member} without name or code, left out")
+    return tuple(found)
+
+
+def _chain(reading: _Reading, uri: str) -> str:
+    """The story's key, the item's own uri where nothing names one."""
+    named = (
+        _alternative_id(reading, "chain")
+        or _alternative_id(reading, "itemid")
+        or _predecessor(reading)
+    )
+    return fields.identifier(named, "chain") if named.strip() else uri
+
+
+def _alternative_id(reading: _Reading, role: str) -> str:
+    value = reading.members.altids_object.get(role)
+    if value is not None and not isinstance(value, str):
+        field = json_tree.path((reading.spelling("altids_object"), role))
+        raise DocumentError("wrong type: Input should be a valid string", field=field)
+    return value or next(
+        (entry.value for entry in reading.members.altids if entry.role == role and entry.value), ""
+    )
+
+
+def _predecessor(reading: _Reading) -> str:
+    members = reading.members
+    for name in _PREDECESSORS:
+        named = members.associations_object.get(name)
+        if named is not None and named.uri:
+            return named.uri
+        for association in members.associations:
+            if name in (association.name, association.rel) and association.uri:
+                return association.uri
+    return ""
+
+
+def _products(reading: _Reading, added: Sequence[str]) -> tuple[str, ...]:
+    members = reading.members
+    own = _codes(members.products, reading.spelling("products"))
+    matched = _codes(members.meta.products or (), f"{reading.spelling('meta')}.products")
+    return tuple(dict.fromkeys((*own, *matched, *added)))
+
+
+def _codes(products: Sequence[Product], field: str) -> tuple[str, ...]:
+    codes = tuple(
+        (product.id or product.code or product.name or "").strip() for product in products
+    )
+    if "" in codes:
+        place = json_tree.path((field, codes.index("")))
+        raise DocumentError("a product without id, code or name", field=place)
+    return codes

@@ -1,0 +1,196 @@
+"""Cuts items into passages and embeds them.
+
+A passage is about 200 tokens on sentence borders, overlapping its neighbour by whole sentences of
+up to 40 tokens. What is encoded is the headline, a line break and the passage, so that each passage
+carries its story's title; both together fit the encoder's input.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+from semantic_text_splitter import TextSplitter
+from tokenizers import Encoding, Tokenizer
+
+from core.items import FloatMatrix, Item, Passage, PassageVectors
+from core.ports import TextEncoder
+
+TEXT_MEMBERS = ("body", "description", "headline")
+_SPECIAL_TOKENS = 2  # [CLS] and [SEP]
+_WINDOW = 20_000  # characters tokenised at once: an encoding takes some 100 bytes a token
+
+
+@dataclass(frozen=True, slots=True)
+class CutItem:
+    """The passages of one item: where they are, and what the encoder reads for each."""
+
+    passages: tuple[Passage, ...]
+    texts: tuple[str, ...]
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int
+    tokens: int
+
+
+class PassageSplitter:
+    """Cuts texts by the tokens of the encoder's own `tokenizer_file`.
+
+    `capacity` is the size aimed at and `overlap` the most that neighbours share, `max_tokens` what
+    the encoder reads at most and `headline_tokens` how many of them the headline may take.
+    """
+
+    def __init__(
+        self,
+        tokenizer_file: Path,
+        *,
+        capacity: int = 200,
+        overlap: int = 40,
+        max_tokens: int = 256,
+        headline_tokens: int = 32,
+    ) -> None:
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._capacity = capacity
+        self._overlap = overlap
+        self._headline_tokens = headline_tokens
+        self._room = max_tokens - _SPECIAL_TOKENS - headline_tokens
+        exact = min(capacity, self._room)
+        self._exact = TextSplitter.from_huggingface_tokenizer(
+            self._tokenizer, exact, min(overlap, exact - 1)
+        )
+        self._windows = TextSplitter(_WINDOW)
+
+    def cut(self, items: Sequence[Item]) -> tuple[CutItem, ...]:
+        """The passages of each item: of its body, else its description, else its headline; none
+        for an item without a text.
+        """
+        members = [_text_member(item) for item in items]
+        spans = self._spans(
+            [getattr(item, name) if name else "" for item, name in zip(items, members, strict=True)]
+        )
+        headlines = self._short_headlines(items)
+        return tuple(
+            self._cut_item(item, name, headline, cuts)
+            for item, name, headline, cuts in zip(items, members, headlines, spans, strict=True)
+        )
+
+    def _cut_item(self, item: Item, name: str, headline: str, cuts: Sequence[_Span]) -> CutItem:
+        text = getattr(item, name) if name else ""
+        title = f"{headline}\n" if headline and name != "headline" else ""
+        return CutItem(
+            tuple(Passage(name, span.start, span.end) for span in cuts),
+            tuple(title + text[span.start : span.end] for span in cuts),
+            sum(span.tokens > self._room for span in cuts),
+        )
+
+    def _short_headlines(self, items: Sequence[Item]) -> list[str]:
+        """Headlines, each without the tokens beyond what a headline may take."""
+        headlines = [item.headline for item in items]
+        long = [n for n, text in enumerate(headlines) if len(text) > self._headline_tokens]
+        encodings = self._encode([headlines[n][:_WINDOW] for n in long])
+        for n, encoding in zip(long, encodings, strict=True):
+            if len(encoding.ids) > self._headline_tokens:
+                headlines[n] = headlines[n][: encoding.offsets[self._headline_tokens - 1][1]]
+        return headlines
+
+    def _spans(self, texts: Sequence[str]) -> list[list[_Span]]:
+        """The passages of each text. Most texts are one passage, which costs one look at their
+        tokens; only longer ones are split.
+        """
+        windows = [(n, *window) for n, text in enumerate(texts) for window in self._window(text)]
+        encodings = self._encode([text for _, _, text in windows])
+        spans: list[list[_Span]] = [[] for _ in texts]
+        for (n, offset, text), encoding in zip(windows, encodings, strict=True):
+            for span in self._split(text, encoding):
+                spans[n].append(_Span(span.start + offset, span.end + offset, span.tokens))
+        return spans
+
+    def _window(self, text: str) -> list[tuple[int, str]]:
+        """A text in pieces of bounded size, with their offsets; nothing of a blank text."""
+        if len(text) > _WINDOW:
+            return list(self._windows.chunk_indices(text))
+        return [(0, text)] if text.strip() else []
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
+        return self._tokenizer.encode_batch(list(texts), add_special_tokens=False) if texts else []
+
+    def _split(self, text: str, encoding: Encoding) -> Iterator[_Span]:
+        """Splits by characters, at this text's own ratio of characters to tokens: counting tokens
+        of every trial, as the exact splitter does, takes ten times as long. A piece that came out
+        too large, because it is denser than the rest, goes to the exact splitter.
+        """
+        total = len(encoding.ids)
+        if total <= self._capacity:
+            yield _Span(0, len(text), total)
+            return
+        ratio = len(text) / total
+        size = max(1, int(self._capacity * ratio))
+        by_characters = TextSplitter(size, overlap=min(int(self._overlap * ratio), size - 1))
+        starts = [start for start, _ in encoding.offsets]
+        for start, piece in by_characters.chunk_indices(text):
+            end = start + len(piece)
+            tokens = bisect.bisect_left(starts, end) - bisect.bisect_left(starts, start)
+            if tokens <= self._room:
+                yield _Span(start, end, tokens)
+            else:
+                yield from self._split_exactly(piece, start)
+
+    def _split_exactly(self, piece: str, offset: int) -> Iterator[_Span]:
+        parts = self._exact.chunk_indices(piece)
+        encodings = self._encode([part for _, part in parts])
+        for (start, part), encoding in zip(parts, encodings, strict=True):
+            begin = offset + start
+            yield _Span(begin, begin + len(part), len(encoding.ids))
+
+
+class PassageEmbedder:
+    """core.ports.Embedder: one entry per vector field, each of `fields` a name and its encoder.
+
+    All fields share the splitter's passages. An item without a text has entries with no passages,
+    so that the record knows that there is nothing to embed.
+    """
+
+    def __init__(
+        self, splitter: PassageSplitter, fields: Sequence[tuple[str, TextEncoder]]
+    ) -> None:
+        self._splitter = splitter
+        self._fields = tuple(fields)
+
+    def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
+        """Each item's passages and vectors, all items' passages in one call of each encoder."""
+        cuts = self._splitter.cut(items)
+        texts = [text for cut in cuts for text in cut.texts]
+        borders = tuple(accumulate((len(cut.texts) for cut in cuts), initial=0))
+        columns = []
+        for name, encoder in self._fields:
+            matrix = _encode(encoder, texts)
+            columns.append(
+                [
+                    PassageVectors(
+                        name, encoder.digest, cut.passages, matrix[start:end], cut.truncated
+                    )
+                    for cut, (start, end) in zip(cuts, pairwise(borders), strict=True)
+                ]
+            )
+        return tuple(tuple(column[n] for column in columns) for n in range(len(items)))
+
+
+def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
+    if not texts:
+        return np.zeros((0, encoder.dimension), np.float32)
+    return encoder.encode_passages(texts)
+
+
+def _text_member(item: Item) -> str:
+    """The member that an item's passages come from, "" where it has no text at all."""
+    return next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), "")

@@ -1,0 +1,170 @@
+"""Which documents are in these paths? Files, gzipped files and folders, one document at a time.
+
+`.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line, each also as
+`.gz`. A folder is read recursively in the order of names; hidden files and files that aren't JSON
+are counted as ignored. A folder with a `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus, of
+which only that file is read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from core.errors import DocumentError, InputError
+from core.items import Item
+from core.ports import Clock
+from indexing import beir, ninjs, records
+from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
+
+Kind = Literal["json", "lines", "beir"]
+_KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
+_CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to read, how, and its size on disk in bytes."""
+
+    path: Path
+    kind: Kind
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An item that can be indexed, where it stood, how many bytes it took there, and the doubts
+    about it.
+    """
+
+    item: Item
+    file: str
+    line: int
+    size: int
+    warnings: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A document that can't be indexed: where it stands, which member, and why.
+
+    `line` counts from 1 and is 0 where the file as a whole is meant.
+    """
+
+    file: str
+    line: int
+    field: str
+    reason: str
+
+
+Reading = Accepted | Rejected
+
+
+def rejected(file: str, line: int, error: DocumentError) -> Rejected:
+    """What an error says, at its place."""
+    mend = f" ({error.mend})" if error.mend else ""
+    return Rejected(file, line, error.field, error.what + mend)
+
+
+class Sources:
+    """The documents under `paths`, to be gone through once.
+
+    `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
+    how many files were no JSON. Raises InputError at once where a path is not there or no JSON.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        clock: Clock,
+        products: Sequence[str] = (),
+        max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    ) -> None:
+        self._clock = clock
+        self._products = tuple(products)
+        self._limit = max_document_bytes
+        self.ignored = 0
+        self.files = tuple(file for path in paths for file in self._find(path))
+        self.total_bytes = sum(file.size for file in self.files)
+        self.done_bytes = 0
+
+    def __iter__(self) -> Iterator[Reading]:
+        before = 0
+        for file in self.files:
+            yield from self._read_file(file, before)
+            before += file.size
+            self.done_bytes = before
+
+    def _find(self, path: Path) -> Iterator[SourceFile]:
+        if path.is_dir():
+            yield from self._find_in_folder(path)
+        elif not path.exists():
+            raise InputError("no such file or folder", where=str(path))
+        elif (kind := _kind(path)) is None:
+            raise InputError(
+                "not a JSON file", where=str(path), mend="use .json, .jsonl, .ndjson or .gz of them"
+            )
+        else:
+            yield SourceFile(path, kind, path.stat().st_size)
+
+    def _find_in_folder(self, top: Path) -> Iterator[SourceFile]:
+        for name, folders, files in os.walk(top):
+            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+            corpus = [file for file in _CORPUS if file in files]
+            if corpus:
+                folders.clear()
+            for file in corpus[:1] or sorted(files):
+                path = Path(name, file)
+                kind = None if file.startswith(".") or not path.is_file() else _kind(path)
+                if kind is None:
+                    self.ignored += 1
+                else:
+                    yield SourceFile(path, kind, path.stat().st_size)
+
+    def _read_file(self, file: SourceFile, before: int) -> Iterator[Reading]:
+        """The file's documents; a file that can't be read to its end is rejected there."""
+        name, line = str(file.path), 0
+        try:
+            with file.path.open("rb") as raw, _decompressed(raw, file.path) as stream:
+                cut = records.documents if file.kind == "json" else records.lines
+                for record in cut(stream, self._limit):
+                    line = record.line
+                    self.done_bytes = before + min(raw.tell(), file.size)
+                    yield self._read(file, record)
+        except (OSError, EOFError, zlib.error) as error:
+            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            yield Rejected(name, line, "", f"file not readable: {what}")
+
+    def _read(self, file: SourceFile, record: records.Record) -> Reading:
+        name = str(file.path)
+        if record.problem:
+            return Rejected(name, record.line, "", record.problem)
+        try:
+            checked = self._check(file, record.data)
+        except DocumentError as error:
+            return rejected(name, record.line, error)
+        return Accepted(
+            checked.item, name, record.line, len(record.data), checked.warnings, checked.unknown
+        )
+
+    def _check(self, file: SourceFile, data: bytes) -> Checked:
+        if file.kind == "beir":
+            folder = file.path.resolve().parent.name
+            return beir.read_bytes(data, folder, self._products, self._limit)
+        return ninjs.read_bytes(data, self._clock, self._products, self._limit)
+
+
+def _kind(path: Path) -> Kind | None:
+    if path.name in _CORPUS:
+        return "beir"
+    return _KINDS.get(Path(path.name.removesuffix(".gz")).suffix)
+
+
+def _decompressed(raw: BinaryIO, path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw

@@ -1,0 +1,331 @@
+"""The embedded engine: the record of truth and its projections behind one object."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.callers import Caller
+from core.errors import CorruptError
+from core.items import Item, Passage
+from core.ports import Clock
+from core.query_tree import EVERYTHING, Node
+from core.retrieval import FacetCount, Ids, Retrieval, Retrieved
+from core.writes import PutItem, SetStatus, Written
+from storage.analysis import primary_subtag
+from storage.embedded import reading
+from storage.embedded.background import Background
+from storage.embedded.columns import Columns
+from storage.embedded.documents import to_micros
+from storage.embedded.facets import count_facets
+from storage.embedded.hnsw import HnswSettings
+from storage.embedded.lexical import LexicalIndex
+from storage.embedded.ownership import Ownership
+from storage.embedded.projector import ProjectionSettings, Projector
+from storage.embedded.record import Record
+from storage.embedded.retrieval import Moment, retrieve
+from storage.embedded.segments import VectorField
+
+log = logging.getLogger(__name__)
+_SEARCH_THREADS = 4
+_KEPT_MASKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSettings:
+    """Where the engine lives and how its parts are tuned. `spaces` maps each vector field to the
+    digest of its encoder.
+    """
+
+    folder: Path
+    spaces: Mapping[str, str]
+    hnsw: HnswSettings = field(default_factory=HnswSettings)
+    projections: ProjectionSettings = field(default_factory=ProjectionSettings)
+    background: bool = True
+
+
+class EmbeddedEngine:
+    """`core.ports.Engine` on SQLite, tantivy and faiss in `settings.folder`.
+
+    The first process there owns the projections and writes them in the background; others search
+    too, and any may write to the record. Damaged projections are made anew by the owner.
+    """
+
+    def __init__(self, settings: EmbeddedSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._projections = settings.folder / "projections"
+        self.ownership = Ownership(self._projections / "owner.lock")
+        self.record = Record(settings.folder, settings.spaces, clock)
+        self.repairs: list[str] = []
+        self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
+        self._columns = Columns()
+        self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
+        self._allowed_lock = threading.Lock()
+        owner = self.ownership.try_acquire()
+        self._fields = {name: self._open_field(name, owner=owner) for name in settings.spaces}
+        self.projector = Projector(
+            self.record, self._columns, self._fields, clock, settings.projections
+        )
+        self.projector.load()
+        self.lexical = self._open_lexical(owner=owner)
+        self._background = Background(self) if settings.background else None
+
+    # Writer
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`: recorded, visible to searches by vector, then acknowledged."""
+        written = self.record.put(writes)
+        self._written()
+        return written
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`: what it hides is on no surface when this returns."""
+        written = self.record.set_status(changes)
+        self._written()
+        return written
+
+    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+        """See `core.ports.Writer`."""
+        return self.record.unknown(items)
+
+    # Retriever
+
+    def retrieve(self, request: Retrieval) -> Retrieved:
+        """See `core.ports.Retriever`."""
+        self.projector.refresh()
+        return retrieve(self._moment(request), request, self._pool)
+
+    def visible(self, ids: Ids, caller: Caller) -> Ids:
+        """See `core.ports.Retriever`; asks the record of truth first."""
+        self.projector.refresh()
+        view = self._columns.view()
+        known = ids[ids < len(view.visible)]
+        return known[view.allowed(caller.products, EVERYTHING)[known]]
+
+    # Catalogue
+
+    def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
+        """See `core.ports.Catalogue`."""
+        shown = set(self.visible(ids, caller).tolist())
+        found = reading.items_by_seq(self.record.reader, sorted(shown))
+        return tuple(found.get(seq) if seq in shown else None for seq in ids.tolist())
+
+    def facets(
+        self, ids: Ids, fields: Sequence[str], limit: int
+    ) -> Mapping[str, tuple[FacetCount, ...]]:
+        """See `core.ports.Catalogue`."""
+        return {name: count_facets(self._columns, ids, name, limit) for name in fields}
+
+    def chains(self, ids: Ids) -> Ids:
+        """See `core.ports.Catalogue`."""
+        chains: Ids = self._columns.chains.view()[ids]
+        return chains
+
+    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
+        """See `core.ports.Catalogue`."""
+        several = reading.chains_with_several(self.record.reader, ids.tolist())
+        return [
+            len(self._chain(several[seq], caller)) if seq in several else 1 for seq in ids.tolist()
+        ]
+
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[str, ...]:
+        """See `core.ports.Catalogue`."""
+        seqs = ids.tolist()
+        spans = reading.passages_by_seq(self.record.reader, field, seqs)
+        items = reading.items_by_seq(self.record.reader, seqs)
+        return tuple(
+            _passage_text(items.get(seq), spans.get(seq, ()), number)
+            for seq, number in zip(seqs, numbers, strict=True)
+        )
+
+    # Library
+
+    def item(self, uri: str, caller: Caller) -> Item | None:
+        """See `core.ports.Library`: the item if it is its story's head; what a write-through took
+        the place of is in the chain view only.
+        """
+        shown = self._chain_of(uri, caller)
+        return shown[0] if shown and shown[0].uri == uri else None
+
+    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """See `core.ports.Library`."""
+        shown = self._chain_of(uri, caller)
+        return tuple(shown) if any(item.uri == uri for item in shown) else ()
+
+    def _chain_of(self, uri: str, caller: Caller) -> list[Item]:
+        self.projector.refresh()
+        row = self.record.reader.execute(
+            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
+        ).fetchone()
+        return self._chain(row[0], caller) if row else []
+
+    def _chain(self, chain: str, caller: Caller) -> list[Item]:
+        """The story's shown versions that the caller may see; none where its head is hidden."""
+        connection = self.record.reader
+        view, _ = reading.view_of(connection, chain, to_micros(self._clock()))
+        items = reading.items_by_seq(connection, list(view.members))
+        members = [items[seq] for seq in view.members if seq in items]
+        allowed = [item for item in members if caller.products.intersection(_codes(item))]
+        if not members or view.head not in items or items[view.head] not in allowed:
+            return []
+        return allowed
+
+    # Exporter
+
+    def all_items(self) -> Iterator[Item]:
+        """See `core.ports.Exporter`."""
+        return reading.all_items(self.record.reader)
+
+    # Life
+
+    def catch_up(self) -> None:
+        """Brings every projection up to date now; only the owner writes files."""
+        self.projector.refresh()
+        if self.ownership.held:
+            self.projector.index_lexical(self.lexical)
+        else:
+            self.lexical.reload()
+            self.projector.follow_segments()
+
+    def compact(self) -> None:
+        """Seals tails and merges segments as far as an idle process would."""
+        if self.ownership.held:
+            for name in self._fields:
+                self.projector.seal(name, 1)
+                while self.projector.merge(name, idle=True):
+                    pass
+
+    def take_over(self) -> bool:
+        """Becomes the owner where there is none; says whether this process owns now."""
+        if self.ownership.held:
+            return True
+        if not self.ownership.try_acquire():
+            return False
+        self.lexical = self._open_lexical(owner=True)
+        return True
+
+    def reopen_lexical(self) -> None:
+        """Opens the lexical index anew, after a failed write."""
+        with suppress(Exception):
+            self.lexical.close()
+        self.lexical = self._open_lexical(owner=self.ownership.held)
+
+    def status(self) -> dict[str, Any]:
+        """What is held and how far the projections are, ready for JSON."""
+        view = self._columns.view()
+        progress = self.projector.progress
+        return {
+            "engine": "embedded",
+            "folder": str(self._settings.folder),
+            "owner": self.ownership.held,
+            "versions": reading.count_items(self.record.reader),
+            "visible": int(np.count_nonzero(view.visible)),
+            "last_change": self.record.last_change(),
+            "applied_change": progress.applied,
+            "lexical": {"pending": progress.lexical_pending, "documents": len(self.lexical.ids())},
+            "vectors": {
+                name: {"segments": list(part.segment_sizes), "tail": part.tail_size}
+                for name, part in self._fields.items()
+            },
+            "repairs": list(self.repairs),
+            "failures": list(progress.failures),
+        }
+
+    def close(self) -> None:
+        """Ends the background work and closes every file; nothing acknowledged depends on it."""
+        if self._background is not None:
+            self._background.stop()
+        if self.ownership.held:
+            self.lexical.close()
+        self._pool.shutdown()
+        self.record.close()
+        self.ownership.release()
+
+    def _written(self) -> None:
+        self.projector.refresh()
+        if self._background is not None:
+            self._background.wake()
+
+    def _moment(self, request: Retrieval) -> Moment:
+        fields = {query.field: self._fields[query.field].view() for query in request.vectors}
+        lexical = self.lexical.reader(self._languages())
+        view = self._columns.view()
+        products, filters = request.caller.products, request.filters
+        allowed = self._allowed_mask(products, filters, view.generation)
+        if allowed is None or len(allowed) != len(view.visible):
+            allowed = view.allowed(products, filters)
+            self._keep(products, filters, view.generation, allowed)
+        passes = bool(np.array_equal(allowed, view.visible))
+        return Moment(view, lexical, fields, allowed, passes)
+
+    def _allowed_mask(
+        self, products: frozenset[str], filters: Node, generation: int
+    ) -> npt.NDArray[np.bool_] | None:
+        with self._allowed_lock:
+            return self._allowed.get((products, filters, generation))
+
+    def _keep(
+        self,
+        products: frozenset[str],
+        filters: Node,
+        generation: int,
+        mask: npt.NDArray[np.bool_],
+    ) -> None:
+        with self._allowed_lock:
+            if len(self._allowed) >= _KEPT_MASKS:
+                self._allowed.clear()
+            self._allowed[products, filters, generation] = mask
+
+    def _languages(self) -> list[str]:
+        labels = self._columns.values["language"].labels
+        return sorted({primary_subtag(label) for label in labels})
+
+    def _open_field(self, name: str, *, owner: bool) -> VectorField:
+        folder = self._projections / "vectors" / name
+        encoder = self._settings.spaces[name]
+        try:
+            return VectorField(folder, encoder, self._settings.hnsw)
+        except CorruptError as error:
+            self._note_repair(error, owner=owner)
+            VectorField.destroy(folder)
+            return VectorField(folder, encoder, self._settings.hnsw)
+
+    def _open_lexical(self, *, owner: bool) -> LexicalIndex:
+        folder = self._projections / "lexical"
+        try:
+            index = LexicalIndex(folder, writable=owner)
+        except CorruptError as error:
+            self._note_repair(error, owner=owner)
+            LexicalIndex.destroy(folder)
+            index = LexicalIndex(folder, writable=True)
+        self.projector.note_lexical(index.ids())
+        return index
+
+    def _note_repair(self, error: CorruptError, *, owner: bool) -> None:
+        """Only the owner may throw a projection away; what it held comes from the record."""
+        if not owner:
+            raise error
+        log.warning("a projection is damaged and made anew: %s", error)
+        self.repairs.append(str(error))
+
+
+def _codes(item: Item) -> frozenset[str]:
+    return frozenset(item.products)
+
+
+def _passage_text(item: Item | None, spans: Sequence[Passage], number: int) -> str:
+    if item is None or not 0 <= number < len(spans):
+        return ""
+    span = spans[number]
+    text: str = getattr(item, span.field)
+    return text[span.start : span.end]

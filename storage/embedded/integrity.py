@@ -1,0 +1,145 @@
+"""Files that native code will map are checked first: a flipped bit must not crash the process.
+
+tantivy ends each segment file with a footer: JSON with the CRC-32 of all before it, the JSON's
+length and the number 1337, both little-endian 32 bit (tantivy, directory/footer.rs). Its meta.json
+has no checksum; we keep its sha256 beside the folder. Where that is out of date (a merge or a crash
+came between) a child process opens the index first, so that what could crash is not us.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from core.errors import CorruptError
+
+_MAGIC = 1337
+_BLOCK = 1 << 20
+_SUFFIXES = {"fast", "fieldnorm", "idx", "pos", "store", "term"}
+_PROBE = """
+import sys, tantivy
+index = tantivy.Index.open(sys.argv[1])
+searcher = index.searcher()
+every = tantivy.Query.all_query()
+hits = searcher.search(every, max(1, searcher.num_docs), order_by_field="seq").hits
+for _, address in hits[:: max(1, len(hits) // 100)]:
+    searcher.doc(address)
+"""
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replaces `path` whole or not at all, and on the disk when it returns."""
+    fresh = path.with_suffix(path.suffix + ".new")
+    with fresh.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sealed(path: Path) -> str:
+    """Makes a file that other code wrote durable and gives its sha256."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+    return sha256_of(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seal_lexical(folder: Path) -> None:
+    """Notes the checksum of tantivy's meta.json as it is now."""
+    digest = sha256_of(folder / "meta.json")
+    seal = _seal_path(folder)
+    if not seal.exists() or seal.read_text() != digest:
+        write_durably(seal, digest.encode())
+
+
+def verify_lexical(folder: Path) -> None:
+    """Raises CorruptError unless every file of the index in `folder` is as it was written."""
+    meta = _read_meta(folder)
+    for segment in meta["segments"]:
+        name = str(segment["segment_id"]).replace("-", "")
+        files = [folder / f"{name}.{suffix}" for suffix in sorted(_SUFFIXES)]
+        if segment["deletes"]:
+            files.append(folder / f"{name}.{segment['deletes']['opstamp']}.del")
+        for path in files:
+            _verify_footer(path)
+    seal = _seal_path(folder)
+    if not seal.exists() or seal.read_text() != sha256_of(folder / "meta.json"):
+        _probe(folder)
+
+
+def _seal_path(folder: Path) -> Path:
+    return folder.parent / f"{folder.name}.sha256"
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = orjson.loads((folder / "meta.json").read_bytes())
+        for segment in meta["segments"]:
+            segment["segment_id"], segment["max_doc"], segment["deletes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _corrupt(folder / "meta.json", f"unreadable: {error}") from error
+    return meta
+
+
+def _verify_footer(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 8))
+            length, magic = struct.unpack("<II", stream.read(8))
+            if magic != _MAGIC or length > size - 8:
+                raise _corrupt(path, "no footer: the file is cut short")
+            stream.seek(size - 8 - length)
+            expected = orjson.loads(stream.read(length))["crc"]
+            stream.seek(0)
+            crc, left = 0, size - 8 - length
+            while left:
+                block = stream.read(min(left, _BLOCK))
+                crc, left = zlib.crc32(block, crc), left - len(block)
+    except (OSError, ValueError, KeyError, struct.error) as error:
+        raise _corrupt(path, f"unreadable: {error}") from error
+    if crc != expected:
+        raise _corrupt(path, "its CRC-32 does not match")
+
+
+def _probe(folder: Path) -> None:
+    """Opens the index in a child; S603: the command is this interpreter and a constant."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-P", "-c", _PROBE, str(folder)],
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _corrupt(folder, "a trial opening did not end") from error
+    if done.returncode != 0:
+        raise _corrupt(folder, f"a trial opening failed with {done.returncode}")
+
+
+def _corrupt(path: Path, what: str) -> CorruptError:
+    return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")

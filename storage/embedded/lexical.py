@@ -1,0 +1,201 @@
+"""BM25 over whole items by tantivy: a projection that holds exactly the visible versions.
+
+k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. Each item is one
+document: `all` (headline, description, body and names together), each of them apart for
+`field:word`, keywords and dates for filters, and `seq`. Bare words are scored in `all` plus a small
+share of the headline's own score; that beat field-by-field sums on the judged sets (see
+docs/ranking.md).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tantivy
+
+from core.errors import CorruptError
+from core.items import Item
+from core.query_tree import DATE_FIELDS, Node
+from core.retrieval import Floats, Ids
+from storage.analysis import analyzer
+from storage.embedded.documents import to_micros
+from storage.embedded.integrity import seal_lexical, verify_lexical
+from storage.embedded.lexical_query import Compiler, keyword_field
+
+_TEXTS = ("all", "headline", "description", "body", "names")
+_HEAP_BYTES = 48_000_000
+_KEYWORDS = ("type", "subject", "person", "organisation", "place", "language", "product", "urgency")
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalHits:
+    """The best matches in order: ids int64 [n], BM25 float32 [n], and how many match in all."""
+
+    ids: Ids
+    scores: Floats
+    matches: int
+
+
+def build_schema() -> tantivy.Schema:
+    """The index's fields; a change here needs `dateline rebuild`, which happens by itself."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("seq", indexed=True, fast=True)
+    for name in _TEXTS:
+        builder.add_text_field(name)
+    for name in _KEYWORDS:
+        builder.add_text_field(keyword_field(name), tokenizer_name="raw", index_option="basic")
+    for name in DATE_FIELDS:
+        builder.add_integer_field(name, indexed=True, fast=True)
+    return builder.build()
+
+
+class LexicalReader:
+    """One snapshot of the index for searching; cheap to make."""
+
+    def __init__(self, index: tantivy.Index, languages: Sequence[str]) -> None:
+        self._searcher = index.searcher()
+        self._compiler = Compiler(index.schema, tuple(languages))
+
+    def search(self, query: Node, filters: Node, depth: int, order: str = "") -> LexicalHits:
+        """The `depth` best items by BM25, or the first by a date field (`order` "-versioncreated"
+        for newest first), within `filters`.
+        """
+        compiled = self._compiler.scored(query, filters)
+        field = order.lstrip("-")
+        found = self._searcher.search(
+            compiled,
+            max(1, depth),
+            count=True,
+            order_by_field=field or None,
+            order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
+        )
+        addresses = [address for _, address in found.hits]
+        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
+        scores = [0.0 if field else score for score, _ in found.hits]
+        count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
+        return LexicalHits(np.array(seqs, np.int64), np.array(scores, np.float32), count)
+
+    def matching(self, node: Node) -> Ids:
+        """The ids of every item that matches, in no order: for constraints on vectors."""
+        compiled = self._compiler.scored(node)
+        limit = max(1, self._searcher.num_docs)
+        found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
+        return np.array([seq for seq, _ in found.hits], np.int64)
+
+
+class LexicalIndex:
+    """The tantivy index in `folder`. One process writes; any may read.
+
+    Raises CorruptError when a file does not match its checksum; nothing of it was opened then.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.folder = folder
+        if writable:
+            folder.mkdir(parents=True, exist_ok=True)
+        if tantivy.Index.exists(str(folder)):
+            verify_lexical(folder)
+            self._index = tantivy.Index.open(str(folder))
+            _check_schema(self._index, folder)
+        elif writable:
+            self._index = tantivy.Index(build_schema(), path=str(folder))
+        else:
+            self._index = tantivy.Index(build_schema())
+        self._index.config_reader(reload_policy="manual")
+        self._writer = self._index.writer(_HEAP_BYTES, 1) if writable else None
+
+    @staticmethod
+    def destroy(folder: Path) -> None:
+        """Removes the index's files, for a rebuild."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_name(folder.name + ".sha256").unlink(missing_ok=True)
+
+    def reader(self, languages: Sequence[str]) -> LexicalReader:
+        """A snapshot of the last commit that was loaded."""
+        return LexicalReader(self._index, languages)
+
+    def reload(self) -> None:
+        """Makes the newest commit, this process's or another's, the one that readers see."""
+        self._index.reload()
+
+    def ids(self) -> Ids:
+        """The seq of every indexed document."""
+        searcher = self._index.searcher()
+        if not searcher.num_docs:
+            return np.zeros(0, np.int64)
+        every = tantivy.Query.all_query()
+        hits = searcher.search(every, searcher.num_docs, count=False, order_by_field="seq").hits
+        return np.array([seq for seq, _ in hits], np.int64)
+
+    def update(self, remove: Iterable[int], add: Iterable[tuple[int, Item]]) -> None:
+        """Removes and adds documents, commits, and makes the commit visible here."""
+        if self._writer is None:
+            raise RuntimeError("this process does not own the projections")
+        for seq in remove:
+            self._writer.delete_documents_by_term("seq", int(seq))
+        for seq, item in add:
+            self._writer.add_document(_document(seq, item))
+        self._writer.commit()
+        self._index.reload()
+        seal_lexical(self.folder)
+
+    def close(self) -> None:
+        """Waits for merges and seals the index; nothing can be written afterwards."""
+        if self._writer is not None:
+            self._writer.wait_merging_threads()
+            self._writer = None
+            seal_lexical(self.folder)
+
+
+def _check_schema(index: tantivy.Index, folder: Path) -> None:
+    if index.schema != build_schema():
+        raise CorruptError(
+            "the lexical index was made for other fields",
+            where=str(folder),
+            mend="`dateline rebuild` makes it anew",
+        )
+
+
+def _document(seq: int, item: Item) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_unsigned("seq", seq)
+    analyze = analyzer(item.language).pre_tokenize
+    texts = {
+        "headline": item.headline,
+        "description": item.description,
+        "body": item.body,
+        "names": _names(item),
+    }
+    for name, text in texts.items():
+        if text:
+            document.add_pre_tokenized_text(name, analyze(text))
+            document.add_pre_tokenized_text("all", analyze(text))
+    for name, values in _keywords(item).items():
+        for value in values:
+            document.add_text(keyword_field(name), value.casefold())
+    document.add_integer("versioncreated", to_micros(item.versioncreated))
+    document.add_integer("firstcreated", to_micros(item.firstcreated))
+    return document
+
+
+def _names(item: Item) -> str:
+    concepts = (*item.person, *item.organisation, *item.place, *item.subject)
+    lines = [concept.name for concept in concepts] + [item.slugline, item.byline, item.located]
+    return "\n".join(line for line in lines if line)
+
+
+def _keywords(item: Item) -> dict[str, list[str]]:
+    return {
+        "type": [item.type],
+        "subject": [text for c in item.subject for text in (c.name, c.code) if text],
+        "person": [concept.name for concept in item.person],
+        "organisation": [concept.name for concept in item.organisation],
+        "place": [text for c in item.place for text in (c.name, c.code) if text],
+        "language": [item.language],
+        "product": list(item.products),
+        "urgency": [] if item.urgency is None else [str(item.urgency)],
+    }

@@ -1,0 +1,157 @@
+"""Compiles the query tree for tantivy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import tantivy
+from tantivy import Occur, Query
+
+from core.query_tree import (
+    Bool,
+    DateRange,
+    Everything,
+    Keyword,
+    Node,
+    Nothing,
+    Phrase,
+    Prefix,
+    Word,
+)
+from storage.analysis import STEMMERS, analyzer, primary_subtag
+from storage.embedded.documents import to_micros
+
+HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
+_SHORTEST_PREFIX = 2
+
+
+def keyword_field(name: str) -> str:
+    """The name of the raw field behind a keyword."""
+    return f"is_{name}"
+
+
+@lru_cache(maxsize=64)
+def _stop_filter(language: str) -> tantivy.TextAnalyzer | None:
+    name = STEMMERS.get(primary_subtag(language))
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    try:
+        filtered = builder.filter(tantivy.Filter.lowercase()).filter(
+            tantivy.Filter.stopword(name or "")
+        )
+    except ValueError:
+        return None  # tantivy has no list for this language
+    return filtered.build()
+
+
+@lru_cache(maxsize=4096)
+def is_stop_word(word: str, languages: tuple[str, ...]) -> bool:
+    """Whether every one of `languages` takes the word for too common to rank by."""
+    filters = [_stop_filter(language) for language in languages]
+    return bool(filters) and all(f is not None and not f.analyze(word) for f in filters)
+
+
+class Compiler:
+    """Compiles trees for one schema. A word means what it means in any of `languages` (those that
+    the archive holds); scores of its readings are not added up.
+    """
+
+    def __init__(self, schema: tantivy.Schema, languages: tuple[str, ...]) -> None:
+        self._schema = schema
+        self._languages = languages or ("en",)
+
+    def scored(self, query: Node, filters: Node | None = None) -> Query:
+        """The query, scored by BM25; filters and other facts add nothing to a score."""
+        compiled = self._node(_without_stop_words(query, self._languages))
+        if filters is None or isinstance(filters, Everything):
+            return compiled
+        held = Query.const_score_query(self._node(filters), 0.0)
+        return Query.boolean_query([(Occur.Must, compiled), (Occur.Must, held)])
+
+    def _node(self, node: Node) -> Query:
+        match node:
+            case Word(text, field, boost) | Phrase(text, field, _, boost):
+                slop = node.slop if isinstance(node, Phrase) else 0
+                return _boosted(self._text(text, field, slop), boost)
+            case Prefix(text, field, boost):
+                return _boosted(self._prefix(text, field), boost)
+            case Keyword(field, values):
+                keys = [value.casefold() for value in values]
+                terms = Query.term_set_query(self._schema, keyword_field(field), keys)
+                return Query.const_score_query(terms, 0.0)
+            case DateRange():
+                return self._dates(node)
+            case Everything():
+                return Query.const_score_query(Query.all_query(), 0.0)
+            case Nothing():
+                return Query.empty_query()
+            case Bool():
+                return self._bool(node)
+
+    def _bool(self, node: Bool) -> Query:
+        clauses = [(Occur.Must, self._node(child)) for child in node.must]
+        clauses += [(Occur.Should, self._node(child)) for child in node.should]
+        clauses += [(Occur.MustNot, self._node(child)) for child in node.must_not]
+        if not node.must and not node.should:
+            clauses.append((Occur.Must, self._node(Everything())))
+        return Query.boolean_query(clauses)
+
+    def _text(self, text: str, field: str, slop: int) -> Query:
+        readings = {tuple(analyzer(language).analyze(text)) for language in self._languages}
+        queries = [self._reading(terms, field, slop) for terms in sorted(readings) if terms]
+        if not queries:
+            return Query.empty_query()
+        return queries[0] if len(queries) == 1 else Query.disjunction_max_query(queries)
+
+    def _reading(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        if field:
+            return self._terms(terms, field, slop)
+        headline = Query.boost_query(self._terms(terms, "headline", slop), HEADLINE_SHARE)
+        whole = self._terms(terms, "all", slop)
+        return Query.boolean_query([(Occur.Should, whole), (Occur.Should, headline)])
+
+    def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        if len(terms) == 1:
+            return Query.term_query(self._schema, field, terms[0])
+        words: list[str | tuple[int, str]] = list(terms)
+        return Query.phrase_query(self._schema, field, words, slop)
+
+    def _prefix(self, text: str, field: str) -> Query:
+        folded = "".join(analyzer("und").analyze(text))
+        if len(folded) < _SHORTEST_PREFIX:
+            return Query.empty_query()
+        pattern = re.sub(r"(\W)", r"\\\1", folded) + ".*"
+        return Query.regex_query(self._schema, field or "all", pattern)
+
+    def _dates(self, node: DateRange) -> Query:
+        lower = None if node.since is None else to_micros(node.since)
+        upper = None if node.until is None else to_micros(node.until)
+        if lower is None and upper is None:
+            return self._node(Everything())
+        dates = Query.range_query(
+            self._schema,
+            node.field,
+            tantivy.FieldType.Integer,
+            lower,
+            upper,
+            include_lower=True,
+            include_upper=False,
+        )
+        return Query.const_score_query(dates, 0.0)
+
+
+def _boosted(query: Query, boost: float) -> Query:
+    return query if boost == 1.0 else Query.boost_query(query, boost)
+
+
+def _without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
+    """Leaves common words out of a list of optional words, unless it holds nothing else."""
+    if not isinstance(node, Bool) or not node.should:
+        return node
+    kept = tuple(
+        child
+        for child in node.should
+        if not (isinstance(child, Word) and not child.field and is_stop_word(child.text, languages))
+    )
+    return Bool(node.must, kept or node.should, node.must_not)

@@ -1,0 +1,321 @@
+"""Keeps the projections up with the record of truth.
+
+Columns, visibility and the vectors' tail follow at once (`refresh`, before a write is acknowledged
+and before each search). The lexical index and the sealed segments follow in the background, by one
+owner process: what they hold is compared with what is visible, and the difference is applied. So a
+projection heals itself whatever happened before; a replay runs no model.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from core.ports import Clock
+from core.retrieval import Ids
+from storage.embedded.columns import Columns, FactRow
+from storage.embedded.documents import to_micros
+from storage.embedded.lexical import LexicalIndex
+from storage.embedded.reading import (
+    Change,
+    all_views,
+    changes_after,
+    items_by_seq,
+    vectors_by_seq,
+    view_of,
+)
+from storage.embedded.record import Record
+from storage.embedded.segments import VectorField
+from storage.embedded.visibility import StoryView
+
+Mask = npt.NDArray[np.bool_]
+log = logging.getLogger(__name__)
+_PAGE = 1000
+_FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionSettings:
+    """`seal_rows`: the tail's length at which it becomes a segment; a tail of at least
+    `idle_seal_rows` is sealed when nothing was written for a while. `merge_segments`: so many
+    segments of about one size become one. `dead_share`: a segment with more hidden rows than that
+    is rebuilt.
+    """
+
+    seal_rows: int = 8192
+    idle_seal_rows: int = 512
+    merge_segments: int = 4
+    dead_share: float = 0.25
+    build_threads: int = 2
+    lexical_batch: int = 2000
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the projections are; shown by `dateline status`."""
+
+    applied: int = 0
+    lexical_pending: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+class Projector:
+    """Applies the record to columns, vector fields and the lexical index.
+
+    Any thread may call any method; `index_lexical`, `seal` and `merge` are for the process that
+    owns the projections.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        columns: Columns,
+        fields: Mapping[str, VectorField],
+        clock: Clock,
+        settings: ProjectionSettings,
+    ) -> None:
+        self._record = record
+        self._columns = columns
+        self._fields = fields
+        self._clock = clock
+        self.settings = settings
+        self._lock = threading.RLock()  # columns, visibility, tails
+        self._build_lock = threading.Lock()  # one build of segments or documents at a time
+        self._due: list[tuple[int, str]] = []
+        self._in_lexical: Mask = np.zeros(0, np.bool_)
+        self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
+        self.progress = Progress()
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The vector fields that are kept."""
+        return tuple(self._fields)
+
+    def load(self) -> None:
+        """Reads the record from the start; afterwards `refresh` follows it."""
+        with self._lock:
+            connection = self._record.reader
+            connection.execute("BEGIN")
+            try:
+                self.progress.applied = self._record.last_change()
+                rows = connection.execute(f"{_FACTS} ORDER BY seq")
+                while page := rows.fetchmany(5000):
+                    self._columns.append([_fact_row(row) for row in page])
+                now = to_micros(self._clock())
+                heads = self._views(all_views(connection, now))
+                for name, vectors in self._fields.items():
+                    self._in_field[name] = self._mask_of(vectors.segment_ids())
+                self._fill_tails(connection, np.array(heads, np.int64))
+                self._columns.set_visible(heads, [])
+            finally:
+                connection.execute("COMMIT")
+
+    def refresh(self) -> None:
+        """Applies every acknowledged change and every embargo or expiry that is due by now."""
+        now = to_micros(self._clock())
+        if self._record.last_change() == self.progress.applied and not self._is_due(now):
+            return
+        with self._lock:
+            connection = self._record.reader
+            connection.execute("BEGIN")  # one moment of the record for all that follows
+            try:
+                self._columns.append(_facts_from(connection, self._columns.size))
+                while changes := changes_after(connection, self.progress.applied, _PAGE):
+                    self._apply(connection, changes, now)
+                if self._is_due(now):
+                    self._update(connection, self._due_chains(now), [], now)
+            finally:
+                connection.execute("COMMIT")
+
+    def index_lexical(self, index: LexicalIndex) -> int:
+        """Makes `index` hold exactly the visible versions; returns how many documents changed."""
+        with self._build_lock:
+            return self._index_lexical(index)
+
+    def _index_lexical(self, index: LexicalIndex) -> int:
+        visible = self._columns.view().visible
+        held = _padded(self._in_lexical, len(visible))
+        add = np.flatnonzero(visible & ~held)
+        remove = np.flatnonzero(held & ~visible)
+        self.progress.lexical_pending = len(add) + len(remove)
+        step = self.settings.lexical_batch
+        for start in range(0, max(len(add), len(remove)), step):
+            gone, fresh = remove[start : start + step], add[start : start + step]
+            items = items_by_seq(self._record.reader, [int(seq) for seq in fresh])
+            index.update([int(seq) for seq in gone], items.items())
+            held = held.copy()
+            held[gone], held[fresh] = False, True
+            self._in_lexical = held
+            self.progress.lexical_pending -= len(gone) + len(fresh)
+        return len(add) + len(remove)
+
+    def note_lexical(self, ids: Ids) -> None:
+        """Tells which versions the lexical index holds, after it was opened."""
+        self._in_lexical = self._mask_of(ids)
+
+    def seal(self, name: str, least: int) -> bool:
+        """Seals the tail of a field once it has `least` rows; says whether it did."""
+        with self._build_lock:
+            return self._seal(name, least)
+
+    def _seal(self, name: str, least: int) -> bool:
+        vectors = self._fields[name]
+        rows = vectors.tail_size
+        if rows < max(1, least):
+            return False
+        segment = vectors.seal(rows, self.settings.build_threads, self._live())
+        with self._lock:
+            vectors.adopt(segment, [], rows)
+            self._recover(name)
+        return True
+
+    def merge(self, name: str, *, idle: bool) -> bool:
+        """Merges a field's segments where that pays (`merge_plan`); says whether it did."""
+        with self._build_lock:
+            return self._merge(name, idle=idle)
+
+    def _merge(self, name: str, *, idle: bool) -> bool:
+        vectors = self._fields[name]
+        segments = vectors.view().segments
+        live = self._live()
+        dead = [float(np.mean(~live[segment.seqs])) for segment in segments]
+        sizes = [len(segment.seqs) for segment in segments]
+        chosen = [segments[place] for place in merge_plan(sizes, dead, self.settings, idle=idle)]
+        if not chosen:
+            return False
+        merged = vectors.merge(chosen, self.settings.build_threads, live)
+        with self._lock:
+            vectors.adopt(merged, chosen, 0)
+            self._recover(name)
+        return True
+
+    def follow_segments(self) -> None:
+        """Takes over the segments that another process published."""
+        for name, vectors in self._fields.items():
+            with self._lock:
+                if vectors.load():
+                    vectors.drop_tail(self._mask_of(vectors.segment_ids()))
+                    self._recover(name)
+
+    def _live(self) -> Mask:
+        return _padded(self._columns.view().visible, self._columns.size)
+
+    def _recover(self, name: str) -> None:
+        """Brings back what a build left out because it was hidden then and is visible now."""
+        vectors = self._fields[name]
+        held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
+        self._in_field[name] = held
+        missing = np.flatnonzero(self._live() & ~held)
+        self._fill_tails(self._record.reader, missing)
+
+    def _apply(self, connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+        replaced = [change.seq for change in changes if change.kind == "replaced"]
+        chains = dict.fromkeys(change.chain for change in changes)
+        self._update(connection, chains, replaced, now)
+        self.progress.applied = changes[-1].n
+
+    def _update(
+        self,
+        connection: sqlite3.Connection,
+        chains: Iterable[str],
+        replaced: Sequence[int],
+        now: int,
+    ) -> None:
+        heads: list[int] = []
+        hidden = [seq for seq in replaced if seq < self._columns.size]
+        for chain in chains:
+            view, seqs = view_of(connection, chain, now)
+            heads.extend(self._views([(chain, view)]))
+            hidden.extend(seqs)
+        self._fill_tails(connection, np.array(heads, np.int64))
+        self._columns.set_visible(heads, hidden)
+
+    def _views(self, views: Iterable[tuple[str, StoryView]]) -> list[int]:
+        """The heads of stories; notes when each changes by itself."""
+        heads: list[int] = []
+        for chain, view in views:
+            if view.head:
+                heads.append(view.head)
+            if view.changes_at is not None:
+                heapq.heappush(self._due, (view.changes_at, chain))
+        return heads
+
+    def _fill_tails(self, connection: sqlite3.Connection, seqs: Ids) -> None:
+        """Puts the passages of those `seqs` that a field lacks into its tail."""
+        for name, vectors in self._fields.items():
+            held = _padded(self._in_field[name], self._columns.size)
+            missing = seqs[~held[seqs]]
+            if not len(missing):
+                continue
+            encoder = self._record.spaces[name]
+            vectors.append(vectors_by_seq(connection, name, encoder, missing.tolist()))
+            held = held.copy()
+            held[missing] = True
+            self._in_field[name] = held
+
+    def _is_due(self, now: int) -> bool:
+        return bool(self._due) and self._due[0][0] <= now
+
+    def _due_chains(self, now: int) -> list[str]:
+        chains: dict[str, None] = {}
+        while self._is_due(now):
+            chains[heapq.heappop(self._due)[1]] = None
+        return list(chains)
+
+    def _mask_of(self, ids: Ids) -> Mask:
+        mask = np.zeros(self._columns.size, np.bool_)
+        mask[ids[ids < self._columns.size]] = True
+        return mask
+
+
+def _padded(mask: Mask, size: int) -> Mask:
+    """The mask with False up to `size` rows."""
+    if len(mask) >= size:
+        return mask
+    longer = np.zeros(size, np.bool_)
+    longer[: len(mask)] = mask
+    return longer
+
+
+def merge_plan(
+    sizes: Sequence[int], dead: Sequence[float], settings: ProjectionSettings, *, idle: bool
+) -> list[int]:
+    """Which segments to merge, as places in `sizes` (rows); empty for none.
+
+    `merge_segments` of one tier (sizes within a factor of four) become one, so that a row is
+    rebuilt once per tier (as in log-structured merge trees; O'Neil et al., 1996). An idle process
+    goes on: it merges all but the largest, and that too when the rest is a quarter of it.
+    """
+    by_size = sorted(range(len(sizes)), key=lambda place: sizes[place])
+    tiers: dict[int, list[int]] = {}
+    for place in by_size:
+        tier = int(np.log2(max(1.0, sizes[place] / settings.seal_rows)) / 2)
+        tiers.setdefault(tier, []).append(place)
+    for places in tiers.values():
+        if len(places) >= settings.merge_segments:
+            return places
+    decayed = [place for place in by_size if dead[place] > settings.dead_share]
+    if decayed or not idle or len(sizes) < 2:
+        return decayed[:1]
+    rest = by_size[:-1]
+    if 4 * sum(sizes[place] for place in rest) >= sizes[by_size[-1]]:
+        return by_size
+    return rest if len(rest) > 1 else []
+
+
+def _facts_from(connection: sqlite3.Connection, seq: int) -> list[FactRow]:
+    rows = connection.execute(f"{_FACTS} WHERE seq >= ? ORDER BY seq", (seq,))
+    return [_fact_row(row) for row in rows]
+
+
+def _fact_row(row: tuple[int, str, str, int, bytes]) -> FactRow:
+    seq, chain, language, versioncreated, facts = row
+    return FactRow(seq, chain, language, versioncreated, orjson.loads(facts))

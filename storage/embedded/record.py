@@ -1,0 +1,283 @@
+"""The record of truth: every version of every item, its state and its vectors, in SQLite.
+
+One write path, one transaction per batch, durable before it is acknowledged. Projections read the
+`changes` table, which names the story (chain) that each write touched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from core.errors import BusyError, CorruptError, StorageError, StorageFullError
+from core.items import Item, PassageVectors
+from core.ports import Clock
+from core.writes import Outcome, PutItem, SetStatus, Written
+from storage.embedded import documents, schema
+from storage.embedded.documents import to_micros
+from storage.embedded.reading import passage_vectors
+
+FILE = "record.sqlite3"
+_FULL = ("database or disk is full", "disk I/O error")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into ours: full, busy, corrupt, or else a StorageError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        what = str(error)
+        if any(sign in what for sign in _FULL):
+            raise StorageFullError(
+                "no space left to write; nothing of this batch was recorded",
+                where=str(path.parent),
+                mend="free space on this file system and send it again",
+            ) from error
+        if "locked" in what or "busy" in what:
+            raise BusyError(
+                "another process is writing", where=str(path), mend="try again"
+            ) from error
+        if isinstance(error, sqlite3.DatabaseError) and "malformed" in what:
+            raise CorruptError(
+                what, where=str(path), mend="restore it with `dateline restore`"
+            ) from error
+        raise StorageError(what, where=str(path), mend="see `dateline doctor`") from error
+
+
+class Record:
+    """SQLite's record of truth in `folder`. `spaces` maps each vector field in use to its encoder's
+    digest: vectors of another encoder count as missing.
+
+    Reads take a connection per thread; writes share one, behind a lock, and other processes'
+    writes are kept apart by SQLite's own lock.
+    """
+
+    def __init__(self, folder: Path, spaces: Mapping[str, str], clock: Clock) -> None:
+        self.path = folder / FILE
+        self.spaces = dict(spaces)
+        self._clock = clock
+        with storage_errors(self.path):
+            schema.prepare(self.path)
+            self._writer = schema.connect(self.path)
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The read connection of the calling thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = schema.connect(self.path, readonly=True)
+            self._local.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        """Writes versions, all or none; the answers are in order. Durable when it returns."""
+        now = to_micros(self._clock())
+        prepared = [(write, documents.content_digest(write.item)) for write in writes]
+        with self._transaction() as cursor:
+            return tuple(self._put(cursor, write, digest, now) for write, digest in prepared)
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """Changes the state of items' newest versions, all or none."""
+        now = to_micros(self._clock())
+        with self._transaction() as cursor:
+            return tuple(_set_status(cursor, change, now) for change in changes)
+
+    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+        """Whether putting each item (with fresh vectors) would change the record."""
+        with storage_errors(self.path):
+            cursor = self.reader.cursor()
+            return tuple(self._is_unknown(cursor, item) for item in items)
+
+    def last_change(self) -> int:
+        """The number of the newest acknowledged change, 0 in an empty record."""
+        row = self.reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
+        found = row.fetchone()
+        return 0 if found is None else int(found[0])
+
+    def close(self) -> None:
+        """Closes every connection; the record can be opened again."""
+        with self._lock:
+            self._writer.close()
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock, storage_errors(self.path):
+            cursor = self._writer.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def _put(self, cursor: sqlite3.Cursor, write: PutItem, digest: bytes, now: int) -> Written:
+        item = write.item
+        rows = cursor.execute(
+            "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items"
+            " WHERE uri = ? AND version >= ? ORDER BY version DESC",
+            (item.uri, item.version),
+        ).fetchall()
+        if rows and rows[0][1] > item.version:
+            return Written(item.uri, item.version, Outcome.STALE)
+        if rows:
+            return self._put_again(cursor, write, digest, rows[0], now)
+        older = cursor.execute(
+            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (item.uri,)
+        ).fetchone()
+        state = (item.pubstatus, None if item.embargoed is None else to_micros(item.embargoed))
+        seq = _insert(cursor, item, digest, *state)
+        _insert_vectors(cursor, seq, write.vectors)
+        if older and older[0] != item.chain:
+            _log(cursor, older[0], 0, "left", now)
+        outcome = Outcome.SUPERSEDED if older else Outcome.CREATED
+        return Written(item.uri, item.version, outcome, _log(cursor, item.chain, seq, "put", now))
+
+    def _put_again(
+        self,
+        cursor: sqlite3.Cursor,
+        write: PutItem,
+        digest: bytes,
+        row: tuple[int, int, bytes, str, int | None, str, bytes],
+        now: int,
+    ) -> Written:
+        """The same version once more: only its products and its vectors may differ."""
+        old, _, recorded, pubstatus, embargoed, chain, facts = row
+        item = write.item
+        if recorded != digest:
+            return Written(item.uri, item.version, Outcome.CONFLICT)
+        same_products = tuple(orjson.loads(facts)["products"]) == item.products
+        have = _encoders(cursor, old)
+        fresh = {entry.field: entry.encoder for entry in write.vectors}
+        if same_products and all(have.get(name) == made_by for name, made_by in fresh.items()):
+            return Written(item.uri, item.version, Outcome.UNCHANGED)
+        kept = tuple(entry for entry in _vectors_of(cursor, old) if entry.field not in fresh)
+        cursor.execute("DELETE FROM items WHERE seq = ?", (old,))
+        seq = _insert(cursor, item, digest, pubstatus, embargoed)
+        _insert_vectors(cursor, seq, (*kept, *write.vectors))
+        _log(cursor, chain, old, "replaced", now)
+        number = _log(cursor, item.chain, seq, "put", now)
+        return Written(item.uri, item.version, Outcome.UPDATED, number)
+
+    def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
+        row = cursor.execute(
+            "SELECT seq, version, digest, facts FROM items WHERE uri = ? AND version >= ?"
+            " ORDER BY version DESC LIMIT 1",
+            (item.uri, item.version),
+        ).fetchone()
+        if row is None:
+            return True
+        seq, version, digest, facts = row
+        if version > item.version or digest != documents.content_digest(item):
+            return False
+        if tuple(orjson.loads(facts)["products"]) != item.products:
+            return True
+        have = _encoders(cursor, seq)
+        return any(have.get(name) != wanted for name, wanted in self.spaces.items())
+
+
+def _insert(
+    cursor: sqlite3.Cursor, item: Item, digest: bytes, pubstatus: str, embargoed: int | None
+) -> int:
+    cursor.execute(
+        "INSERT INTO items (uri, version, chain, language, pubstatus, versioncreated, embargoed,"
+        " expires, digest, facts, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            item.uri,
+            item.version,
+            item.chain,
+            item.language,
+            str(pubstatus),
+            to_micros(item.versioncreated),
+            embargoed,
+            None if item.expires is None else to_micros(item.expires),
+            digest,
+            documents.encode_facts(item),
+            documents.encode_document(item),
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageVectors]) -> None:
+    for entry in vectors:
+        if not np.isfinite(entry.vectors).all():
+            raise StorageError(
+                "a passage vector is not finite",
+                where=f"vector field {entry.field}",
+                mend="check the encoder with `dateline doctor`",
+            )
+        spans = [[passage.field, passage.start, passage.end] for passage in entry.passages]
+        cursor.execute(
+            "INSERT INTO vectors (seq, field, encoder, passages, matrix, truncated)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                seq,
+                entry.field,
+                entry.encoder,
+                orjson.dumps(spans),
+                entry.vectors.astype("<f2").tobytes(),
+                entry.truncated,
+            ),
+        )
+
+
+def _set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:
+    row = cursor.execute(
+        "SELECT seq, version, chain, pubstatus, embargoed FROM items WHERE uri = ?"
+        " ORDER BY version DESC LIMIT 1",
+        (change.uri,),
+    ).fetchone()
+    if row is None:
+        return Written(change.uri, 0, Outcome.MISSING)
+    seq, version, chain, pubstatus, embargoed = row
+    wanted = (
+        str(change.pubstatus or pubstatus),
+        _embargo(change.embargoed, change.lift_embargo, embargoed),
+    )
+    if wanted == (pubstatus, embargoed):
+        return Written(change.uri, version, Outcome.UNCHANGED)
+    cursor.execute("UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, seq))
+    return Written(change.uri, version, Outcome.UPDATED, _log(cursor, chain, seq, "status", now))
+
+
+def _embargo(wanted: datetime | None, lift: bool, recorded: int | None) -> int | None:
+    if lift:
+        return None
+    return recorded if wanted is None else to_micros(wanted)
+
+
+def _log(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> int:
+    cursor.execute(
+        "INSERT INTO changes (chain, seq, kind, at) VALUES (?, ?, ?, ?)", (chain, seq, kind, now)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _encoders(cursor: sqlite3.Cursor, seq: int) -> dict[str, str]:
+    return dict(
+        cursor.execute("SELECT field, encoder FROM vectors WHERE seq = ?", (seq,)).fetchall()
+    )
+
+
+def _vectors_of(cursor: sqlite3.Cursor, seq: int) -> list[PassageVectors]:
+    rows = cursor.execute(
+        "SELECT field, encoder, passages, matrix, truncated FROM vectors WHERE seq = ?", (seq,)
+    )
+    return [passage_vectors(*row) for row in rows]

@@ -1,0 +1,190 @@
+"""Retrieval in the embedded engine: BM25 and vectors side by side, within one bitmap.
+
+The lexical search runs in a thread while the query is encoded and the graph is searched; both are
+native code that releases Python's lock. What comes back is one list of candidates with every score
+filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from core.query_tree import Bool, Everything, Keyword, Node, all_of, constraint, is_fact
+from core.retrieval import Ids, Ints, Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
+from storage.embedded.columns import View
+from storage.embedded.lexical import LexicalHits, LexicalReader
+from storage.embedded.segments import FieldView
+
+Mask = npt.NDArray[np.bool_]
+_DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
+_PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What one search sees: the columns, the lexical snapshot and the vector fields, taken
+    together. `allowed` (bool by seq) is what the caller and the filters let through.
+    """
+
+    view: View
+    lexical: LexicalReader
+    fields: Mapping[str, FieldView]
+    allowed: Mask
+    filters_pass_all: bool
+
+
+def retrieve(moment: Moment, request: Retrieval, pool: Executor) -> Retrieved:
+    """All candidates for a request, at most the sum of its depths."""
+    milliseconds: dict[str, float] = {}
+    if is_fact(request.query) and not request.vectors:
+        return _browse(moment, request, milliseconds)
+    lexical: Future[LexicalHits] | None = None
+    if request.lexical_depth:
+        lexical = pool.submit(_lexical, moment, request, milliseconds)
+    found = _nearest(moment, request, milliseconds)
+    hits = _no_hits() if lexical is None else lexical.result()
+    started = perf_counter()
+    answer = _merge(moment, hits, found, milliseconds)
+    milliseconds["cosines"] = (perf_counter() - started) * 1000
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    """One vector field's nearest items, best first, and the encoded query."""
+
+    query: VectorQuery
+    vector: npt.NDArray[np.float32]
+    ids: Ids
+
+
+def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
+    started = perf_counter()
+    narrowed = all_of(request.filters, _held_products(request))
+    filters: Node = Everything() if moment.filters_pass_all else narrowed
+    order = _DATE_ORDERS.get(request.order, "")
+    hits = moment.lexical.search(request.query, filters, request.lexical_depth, order)
+    size = len(moment.allowed)
+    kept = np.flatnonzero(hits.ids < size)
+    kept = kept[moment.allowed[hits.ids[kept]]]
+    hidden = len(hits.ids) - len(kept)
+    milliseconds["lexical"] = (perf_counter() - started) * 1000
+    return LexicalHits(hits.ids[kept], hits.scores[kept], max(len(kept), hits.matches - hidden))
+
+
+def _held_products(request: Retrieval) -> Node:
+    """The caller's entitlement as a filter."""
+    return Keyword("product", tuple(sorted(request.caller.products)))
+
+
+def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> list[_Nearest]:
+    found: list[_Nearest] = []
+    mask: Mask | None = None
+    for query in request.vectors:
+        started = perf_counter()
+        vector = query.encode()
+        encoded = perf_counter()
+        if mask is None:
+            mask = moment.allowed & _constraint_mask(moment, request.query)
+        wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
+        hits = moment.fields[query.field].search(vector, wanted, mask)
+        _, firsts = np.unique(hits.ids, return_index=True)
+        ids = hits.ids[np.sort(firsts)][: request.vector_depth]
+        found.append(_Nearest(query, vector, ids))
+        ended = perf_counter()
+        milliseconds["encode"] = milliseconds.get("encode", 0.0) + (encoded - started) * 1000
+        milliseconds["vectors"] = milliseconds.get("vectors", 0.0) + (ended - encoded) * 1000
+    return found
+
+
+def _constraint_mask(moment: Moment, query: Node) -> Mask:
+    """Bool by seq: what satisfies the parts of the query that are not optional."""
+    return _mask(moment, constraint(query))
+
+
+def _mask(moment: Moment, node: Node) -> Mask:
+    size = len(moment.allowed)
+    if is_fact(node):
+        return moment.view.columns.facts_mask(node, size)
+    if not isinstance(node, Bool):
+        mask = np.zeros(size, np.bool_)
+        ids = moment.lexical.matching(node)
+        mask[ids[ids < size]] = True
+        return mask
+    parts = [_mask(moment, child) for child in node.must]
+    if node.should and not node.must:
+        parts.append(np.logical_or.reduce([_mask(moment, child) for child in node.should]))
+    parts.extend(~_mask(moment, child) for child in node.must_not)
+    return np.logical_and.reduce(parts) if parts else np.ones(size, np.bool_)
+
+
+def _merge(
+    moment: Moment, hits: LexicalHits, found: list[_Nearest], milliseconds: dict[str, float]
+) -> Retrieved:
+    """The union of what the retrievers found, each candidate with every score."""
+    lists = [hits.ids, *(nearest.ids for nearest in found)]
+    joined = np.concatenate(lists)
+    _, firsts = np.unique(joined, return_index=True)
+    ids = joined[np.sort(firsts)]
+    count = len(hits.ids)
+    bm25 = np.full(len(ids), np.nan, np.float32)
+    bm25[:count] = hits.scores
+    ranks = np.zeros(len(ids), np.int32)
+    ranks[:count] = np.arange(1, count + 1)
+    scores = tuple(_scores(moment, nearest, ids) for nearest in found)
+    return Retrieved(ids, bm25, ranks, hits.matches, scores, milliseconds)
+
+
+def _scores(moment: Moment, nearest: _Nearest, ids: Ids) -> VectorScores:
+    field = moment.fields[nearest.query.field]
+    cosines, passages = field.best_passages(nearest.vector, ids)
+    return VectorScores(
+        nearest.query.field,
+        nearest.query.weight,
+        cosines,
+        passages,
+        _ranks(ids, nearest.ids),
+        field.background(nearest.vector),
+    )
+
+
+def _ranks(ids: Ids, ranked: Ids) -> Ints:
+    """For each of `ids` its 1-based place in `ranked`, 0 where it is not there."""
+    order = np.argsort(ranked)
+    places = np.searchsorted(ranked[order], ids)
+    places = np.minimum(places, max(len(ranked) - 1, 0))
+    if not len(ranked):
+        return np.zeros(len(ids), np.int32)
+    same = ranked[order][places] == ids
+    return np.where(same, order[places] + 1, 0).astype(np.int32)
+
+
+def _browse(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> Retrieved:
+    """No text to rank by: everything that the facts let through, newest first unless asked else."""
+    started = perf_counter()
+    columns = moment.view.columns
+    mask = moment.allowed & columns.facts_mask(request.query, len(moment.allowed))
+    ids = np.flatnonzero(mask)
+    times = columns.dates["versioncreated"].view()[ids]
+    oldest_first = np.lexsort((ids, times))
+    order = oldest_first if request.order is SortOrder.OLDEST else oldest_first[::-1]
+    ids = ids[order][: max(1, request.lexical_depth)]
+    milliseconds["lexical"] = (perf_counter() - started) * 1000
+    return Retrieved(
+        ids,
+        np.zeros(len(ids), np.float32),
+        np.arange(1, len(ids) + 1, dtype=np.int32),
+        int(np.count_nonzero(mask)),
+        (),
+        milliseconds,
+    )
+
+
+def _no_hits() -> LexicalHits:
+    return LexicalHits(np.zeros(0, np.int64), np.zeros(0, np.float32), 0)

@@ -1,0 +1,100 @@
+"""The record of truth's tables and how a connection to them is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from core.errors import CorruptError, StorageError
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE items (
+    seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri            TEXT NOT NULL,
+    version        INTEGER NOT NULL,
+    chain          TEXT NOT NULL,
+    language       TEXT NOT NULL,
+    pubstatus      TEXT NOT NULL,
+    versioncreated INTEGER NOT NULL,
+    embargoed      INTEGER,
+    expires        INTEGER,
+    digest         BLOB NOT NULL,
+    facts          BLOB NOT NULL,
+    document       BLOB NOT NULL,
+    UNIQUE (uri, version)
+) STRICT;
+CREATE INDEX items_chain ON items (chain);
+CREATE TABLE vectors (
+    seq       INTEGER NOT NULL REFERENCES items (seq) ON DELETE CASCADE,
+    field     TEXT NOT NULL,
+    encoder   TEXT NOT NULL,
+    passages  BLOB NOT NULL,
+    matrix    BLOB NOT NULL,
+    truncated INTEGER NOT NULL,
+    PRIMARY KEY (seq, field)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE changes (
+    n     INTEGER PRIMARY KEY AUTOINCREMENT,
+    chain TEXT NOT NULL,
+    seq   INTEGER NOT NULL,
+    kind  TEXT NOT NULL,
+    at    INTEGER NOT NULL
+) STRICT;
+"""
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode. Writers are durable: WAL with synchronous=FULL, so that a
+    commit is on the disk when it returns (https://sqlite.org/pragma.html#pragma_synchronous).
+    """
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA mmap_size = 268435456")
+    if readonly:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(path: Path) -> None:
+    """Creates the record where there is none and refuses one of another schema.
+
+    Raises CorruptError where the file is not a database, StorageError for another version.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise CorruptError(
+            f"the record of truth can't be read: {error}",
+            where=str(path),
+            mend="restore it with `dateline restore`",
+        ) from error
+    finally:
+        connection.close()
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in (0, SCHEMA_VERSION):
+        connection.execute("ROLLBACK")
+        raise StorageError(
+            f"the record has schema {found}, this program knows {SCHEMA_VERSION}",
+            where=str(path),
+            mend="run the version of Dateline that wrote it, or ingest again into an empty folder",
+        )
+    if found == 0:
+        for statement in _TABLES.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")

@@ -1,0 +1,370 @@
+"""A vector field's passages: sealed HNSW segments on disk and an exactly scanned tail in memory.
+
+New passages go to the tail and are found at once. When the tail is long enough it is sealed into a
+segment; when there are many segments or many dead rows, they are merged. Segments never change:
+the manifest names those that count, with the sha256 of every file, and is replaced whole. Hidden
+and superseded passages stay in their segment until it is merged; the bitmap of visible versions
+keeps them out of every answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from core.errors import CorruptError
+from core.items import FloatMatrix
+from core.retrieval import Floats, Ids, Ints
+from storage.embedded.growing import GrowingArray
+from storage.embedded.hnsw import HnswGraph, HnswSettings, nearest
+from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
+
+Mask = npt.NDArray[np.bool_]
+MANIFEST = "manifest.json"
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHits:
+    """Nearest passages, best first: item ids int64 [k] (an item may stand there more than once),
+    passage numbers int32 [k] and cosines float32 [k].
+    """
+
+    ids: Ids
+    numbers: Ints
+    cosines: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows of vectors with the item (`seqs`, ascending) and passage number of each."""
+
+    name: str
+    seqs: Ids
+    numbers: Ints
+    graph: HnswGraph
+    total: Floats  # the sum of its vectors, [d]
+    digests: tuple[str, str]  # sha256 of its graph and of its rows
+
+    @property
+    def vectors(self) -> FloatMatrix:
+        """float32 [n, d]."""
+        return self.graph.vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Part of a field for exact cosines: vectors [n, d], their items (ascending) and numbers."""
+
+    seqs: Ids
+    numbers: Ints
+    vectors: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One moment of a vector field: its segments and the rows of its tail."""
+
+    segments: tuple[Segment, ...]
+    tail: Block
+    total: Floats
+    count: int
+
+    def search(self, query: FloatMatrix, k: int, allowed: Mask) -> VectorHits:
+        """The `k` nearest passages of `query` [1, d] among the allowed items (bool by seq)."""
+        found = [
+            _taken(segment, *segment.graph.search(query, k, allowed[segment.seqs]))
+            for segment in self.segments
+        ]
+        if len(self.tail.seqs):
+            rows = np.flatnonzero(allowed[self.tail.seqs])
+            cosines = self.tail.vectors[rows] @ query[0]
+            found.append(_taken(self.tail, *nearest(cosines, rows, k)))
+        return _best(found, k)
+
+    def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:
+        """For each of `ids` the exact cosine of its best passage (NaN without one) and that
+        passage's number (-1).
+        """
+        cosines = np.full(len(ids), np.nan, np.float32)
+        numbers = np.full(len(ids), -1, np.int32)
+        blocks: tuple[Segment | Block, ...] = (*self.segments, self.tail)
+        for block in blocks:
+            _fill(block, query, ids, cosines, numbers)
+        return cosines, numbers
+
+    def background(self, query: FloatMatrix) -> float:
+        """The query's mean cosine over all passages, 0 where there are none."""
+        return float(self.total @ query[0]) / self.count if self.count else 0.0
+
+
+class VectorField:
+    """The segments and the tail of one vector field, in `folder`.
+
+    Raises CorruptError when a file does not match the manifest, before faiss opens it.
+    """
+
+    def __init__(self, folder: Path, encoder: str, settings: HnswSettings) -> None:
+        self.folder = folder
+        self._encoder = encoder
+        self._settings = settings
+        self._tail_vectors: GrowingArray[np.float32] | None = None
+        self._tail_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._tail_numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._tail_total: Floats = np.zeros(1, np.float32)
+        self._segments: tuple[Segment, ...] = ()
+        self._manifest = ""
+        self._view: FieldView | None = None
+        self.load()
+
+    def load(self) -> bool:
+        """Opens the segments that the manifest names; says whether it named others than before."""
+        path = self.folder / MANIFEST
+        data = path.read_bytes() if path.exists() else b""
+        if data.decode(errors="replace") == self._manifest:
+            return False
+        entries = _read_manifest(path, data, self._encoder)
+        known = {segment.name: segment for segment in self._segments}
+        self._segments = tuple(known.get(entry["name"]) or self._open(entry) for entry in entries)
+        self._manifest = data.decode()
+        self._view = None
+        return True
+
+    @staticmethod
+    def destroy(folder: Path) -> None:
+        """Removes a field's files, for a rebuild."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def tail_size(self) -> int:
+        """Passages that no segment holds yet."""
+        return self._tail_seqs.size
+
+    @property
+    def segment_sizes(self) -> tuple[int, ...]:
+        """Rows per segment."""
+        return tuple(len(segment.seqs) for segment in self._segments)
+
+    def segment_ids(self) -> Ids:
+        """Every item that a segment holds, each once."""
+        parts = [segment.seqs for segment in self._segments]
+        return np.unique(np.concatenate(parts)) if parts else _NONE
+
+    def tail_ids(self) -> Ids:
+        """Every item of the tail, each once."""
+        return np.unique(self._tail_seqs.view())
+
+    def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
+        """Adds items' passages (seq, float32 [n, d]) to the tail."""
+        for seq, vectors in rows:
+            if self._tail_vectors is None:
+                self._tail_vectors = GrowingArray(np.float32, vectors.shape[1])
+            self._tail_vectors.append(vectors)
+            self._tail_numbers.append(np.arange(len(vectors)))
+            self._tail_seqs.append(np.full(len(vectors), seq))
+            self._tail_total = self._tail_total + vectors.sum(axis=0)
+        self._view = None
+
+    def view(self) -> FieldView:
+        """The field as it is now. Its tail may hold rows of items that are not visible yet."""
+        view = self._view
+        if view is None:
+            view = self._view = self._make_view()
+        return view
+
+    def _make_view(self) -> FieldView:
+        size = self._tail_seqs.size
+        tail = Block(_NONE, np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
+        if self._tail_vectors is not None and size:
+            tail = _sorted_block(
+                self._tail_seqs.view()[:size],
+                self._tail_numbers.view()[:size],
+                self._tail_vectors.view()[:size],
+            )
+        total = self._tail_total
+        for segment in self._segments:
+            total = total + segment.total
+        return FieldView(self._segments, tail, total, size + sum(self.segment_sizes))
+
+    def seal(self, size: int, threads: int, live: Mask) -> Segment | None:
+        """Builds a segment of the live rows (bool by seq) among the tail's first `size` and writes
+        it; `adopt` installs it. Searches and appends go on meanwhile.
+        """
+        if self._tail_vectors is None:
+            return None
+        seqs = self._tail_seqs.view()[:size]
+        kept = np.flatnonzero(live[seqs])
+        return self._write(
+            seqs[kept],
+            self._tail_numbers.view()[:size][kept],
+            self._tail_vectors.view()[:size][kept],
+            threads,
+        )
+
+    def merge(self, segments: Sequence[Segment], threads: int, live: Mask) -> Segment | None:
+        """Builds one segment of the live rows of `segments` and writes it."""
+        kept = [np.flatnonzero(live[segment.seqs]) for segment in segments]
+        return self._write(
+            np.concatenate([s.seqs[rows] for s, rows in zip(segments, kept, strict=True)]),
+            np.concatenate([s.numbers[rows] for s, rows in zip(segments, kept, strict=True)]),
+            np.concatenate([s.vectors[rows] for s, rows in zip(segments, kept, strict=True)]),
+            threads,
+        )
+
+    def adopt(self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int) -> None:
+        """Installs `fresh` in the manifest in place of `dropped` and of the tail's first rows."""
+        gone = {segment.name for segment in dropped}
+        kept = tuple(segment for segment in self._segments if segment.name not in gone)
+        segments = kept if fresh is None else (*kept, fresh)
+        self._publish(segments)
+        self._segments = segments
+        self._cut_tail(tail_rows)
+        self._view = None
+        for name in gone:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def drop_tail(self, covered: Mask) -> None:
+        """Drops tail rows of items that a segment holds now (bool by seq)."""
+        size = self._tail_seqs.size
+        if self._tail_vectors is None or not size:
+            return
+        kept = np.flatnonzero(~covered[self._tail_seqs.view()[:size]])
+        self._replace_tail(kept)
+        self._view = None
+
+    def _cut_tail(self, rows: int) -> None:
+        if rows:
+            self._replace_tail(np.arange(rows, self._tail_seqs.size))
+
+    def _replace_tail(self, kept: npt.NDArray[np.int64]) -> None:
+        if self._tail_vectors is None:
+            return
+        vectors: GrowingArray[np.float32] = GrowingArray(
+            np.float32, self._tail_vectors.view().shape[1]
+        )
+        seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
+        numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
+        vectors.append(self._tail_vectors.view()[kept])
+        seqs.append(self._tail_seqs.view()[kept])
+        numbers.append(self._tail_numbers.view()[kept])
+        self._tail_vectors, self._tail_seqs, self._tail_numbers = vectors, seqs, numbers
+        self._tail_total = vectors.view().sum(axis=0)
+
+    def _write(
+        self, seqs: Ids, numbers: Ints, vectors: FloatMatrix, threads: int
+    ) -> Segment | None:
+        if not len(seqs):
+            return None
+        order = np.lexsort((numbers, seqs))
+        seqs, numbers = seqs[order], numbers[order]
+        graph = HnswGraph.build(vectors[order], self._settings, threads)
+        name = uuid4().hex
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        graph.save(folder / "graph.faiss")
+        np.save(folder / "rows.npy", np.stack([seqs, numbers.astype(np.int64)], axis=1))
+        digests = sealed(folder / "graph.faiss"), sealed(folder / "rows.npy")
+        sync_folder(folder)
+        return Segment(name, seqs, numbers, graph, graph.vectors.sum(axis=0), digests)
+
+    def _publish(self, segments: Sequence[Segment]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        entries = [
+            {
+                "name": segment.name,
+                "rows": len(segment.seqs),
+                "graph": segment.digests[0],
+                "ids": segment.digests[1],
+            }
+            for segment in segments
+        ]
+        data = orjson.dumps({"encoder": self._encoder, "segments": entries})
+        write_durably(self.folder / MANIFEST, data)
+        self._manifest = data.decode()
+
+    def _open(self, entry: dict[str, Any]) -> Segment:
+        folder = self.folder / str(entry["name"])
+        for file, digest in (("graph.faiss", entry["graph"]), ("rows.npy", entry["ids"])):
+            path = folder / file
+            if not path.is_file() or sha256_of(path) != digest:
+                raise _corrupt(path, "its sha256 does not match the manifest")
+        rows = np.load(folder / "rows.npy", allow_pickle=False)
+        graph = HnswGraph.load(folder / "graph.faiss", self._settings)
+        seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
+        digests = str(entry["graph"]), str(entry["ids"])
+        total = graph.vectors.sum(axis=0)
+        return Segment(str(entry["name"]), seqs, numbers, graph, total, digests)
+
+
+def _taken(block: Segment | Block, cosines: Floats, rows: Ids) -> VectorHits:
+    return VectorHits(block.seqs[rows], block.numbers[rows], cosines)
+
+
+def _best(found: Sequence[VectorHits], k: int) -> VectorHits:
+    if not found:
+        return VectorHits(_NONE, np.zeros(0, np.int32), np.zeros(0, np.float32))
+    if len(found) == 1:
+        return found[0]
+    ids = np.concatenate([hits.ids for hits in found])
+    numbers = np.concatenate([hits.numbers for hits in found])
+    cosines = np.concatenate([hits.cosines for hits in found])
+    order = np.lexsort((ids, -cosines))[:k]
+    return VectorHits(ids[order], numbers[order], cosines[order])
+
+
+def _sorted_block(seqs: Ids, numbers: Ints, vectors: FloatMatrix) -> Block:
+    if len(seqs) > 1 and (np.diff(seqs) < 0).any():
+        order = np.lexsort((numbers, seqs))
+        seqs, numbers, vectors = seqs[order], numbers[order], vectors[order]
+    return Block(seqs, numbers, vectors)
+
+
+def _fill(
+    block: Segment | Block, query: FloatMatrix, ids: Ids, cosines: Floats, numbers: Ints
+) -> None:
+    """Sets the best cosine and passage of those `ids` that `block` holds."""
+    if not len(block.seqs):
+        return
+    starts = np.searchsorted(block.seqs, ids, "left")
+    lengths = np.searchsorted(block.seqs, ids, "right") - starts
+    held = np.flatnonzero(lengths)
+    if not len(held):
+        return
+    starts, lengths = starts[held], lengths[held]
+    firsts = np.cumsum(lengths) - lengths
+    rows = np.arange(int(lengths.sum())) + np.repeat(starts - firsts, lengths)
+    values = block.vectors[rows] @ query[0]
+    best = np.maximum.reduceat(values, firsts)
+    owner = np.repeat(np.arange(len(held)), lengths)
+    is_best = np.flatnonzero(values == best[owner])
+    first_best = is_best[np.unique(owner[is_best], return_index=True)[1]]
+    cosines[held] = best
+    numbers[held] = block.numbers[rows[first_best]]
+
+
+def _read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]:
+    """The manifest's segments; none where it belongs to another encoder."""
+    if not data:
+        return []
+    try:
+        manifest = orjson.loads(data)
+        entries: list[dict[str, Any]] = list(manifest["segments"])
+        same = manifest["encoder"] == encoder
+        names = [(entry["name"], entry["graph"], entry["ids"]) for entry in entries]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _corrupt(path, f"unreadable: {error}") from error
+    if any("/" in str(name) or str(name).startswith(".") for name, _, _ in names):
+        raise _corrupt(path, "a segment's name is not a name")
+    return entries if same else []
+
+
+def _corrupt(path: Path, what: str) -> CorruptError:
+    return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")
