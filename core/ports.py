@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.entities import Entity
-from core.items import FloatMatrix, Item, PassageVectors
+from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.retrieval import FacetCount, Ids, Retrieval, Retrieved
 from core.writes import PutItem, SetStatus, Written
 
@@ -112,8 +112,8 @@ class Catalogue(Protocol):
         """How many versions and write-throughs each candidate's chain view shows the caller."""
         ...
 
-    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[str, ...]:
-        """The text of passage `numbers[i]` of item `ids[i]`; "" where there is none."""
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
+        """Where passage `numbers[i]` of item `ids[i]` lies; None where there is none."""
         ...
 
 

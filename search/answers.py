@@ -123,8 +123,8 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class SearchResponse:
-    """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage that
-    was skipped or cut short and why; `milliseconds` is per stage with "total".
+    """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage
+    that was skipped or cut short and why; `milliseconds` is per stage with "total".
     """
 
     hits: tuple[Hit, ...]

@@ -138,14 +138,12 @@ class EmbeddedEngine:
             len(self._chain(several[seq], caller)) if seq in several else 1 for seq in ids.tolist()
         ]
 
-    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[str, ...]:
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
         """See `core.ports.Catalogue`."""
         seqs = ids.tolist()
         spans = reading.passages_by_seq(self.record.reader, field, seqs)
-        items = reading.items_by_seq(self.record.reader, seqs)
         return tuple(
-            _passage_text(items.get(seq), spans.get(seq, ()), number)
-            for seq, number in zip(seqs, numbers, strict=True)
+            _at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True)
         )
 
     # Library
@@ -323,9 +321,5 @@ def _codes(item: Item) -> frozenset[str]:
     return frozenset(item.products)
 
 
-def _passage_text(item: Item | None, spans: Sequence[Passage], number: int) -> str:
-    if item is None or not 0 <= number < len(spans):
-        return ""
-    span = spans[number]
-    text: str = getattr(item, span.field)
-    return text[span.start : span.end]
+def _at(spans: Sequence[Passage], number: int) -> Passage | None:
+    return spans[number] if 0 <= number < len(spans) else None

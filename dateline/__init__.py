@@ -1,0 +1,7 @@
+"""Which parts, on this machine? Settings, composition and the command line."""
+
+import os
+
+# Products of one query with a few hundred passages are too small to share among threads: a BLAS
+# that tries makes them wait for cores that the encoder and tantivy use. Read when numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,154 @@
+"""Settings: a line in dateline.toml, an environment variable, a flag, in rising order of weight."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from core.errors import SettingsError
+
+PREFIX = "DATELINE_"
+FILE = "dateline.toml"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def default_models() -> Path:
+    """The bundled models: beside the packages in a checkout, in the data prefix of an install."""
+    return ROOT / "models"
+
+
+class KeySetting(BaseModel):
+    """One API key: its owner's name, the key itself or its sha256 in hex, and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    key: SecretStr | None = None
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    products: tuple[str, ...] = ()
+    write: bool = False
+    inspect: bool = False
+
+
+class Settings(BaseModel):
+    """Everything that can be set. `dateline settings` prints what is in force and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path = Field(default=Path("data"), description="folder of the archive")
+    host: str = Field(default="127.0.0.1", description="address to serve on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
+    models: Path = Field(default_factory=default_models, description="folder of the models")
+    encoder: str = Field(default="all-MiniLM-L6-v2", description="model that embeds texts")
+    tagger: str = Field(
+        default="distilbert-ner-news", description="model that finds names; empty for none"
+    )
+    reranker: str = Field(
+        default="all-MiniLM-L6-v2", description="model for late interaction; empty for none"
+    )
+    profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
+    entity_boost: float = Field(
+        default=0.0, ge=0, le=10, description="weight of recognised names; 0 only echoes them"
+    )
+    threads: int = Field(default=2, ge=1, le=256, description="threads for models and builds")
+    searches: int = Field(default=4, ge=1, le=256, description="searches at the same time")
+    waiting: int = Field(default=32, ge=0, le=4096, description="searches that may wait")
+    max_body_bytes: int = Field(
+        default=16 * 2**20, ge=1024, description="largest request body, in bytes"
+    )
+    hnsw_m: int = Field(default=16, ge=4, le=128, description="HNSW: links per node")
+    hnsw_ef_construction: int = Field(default=200, ge=8, le=2000, description="HNSW: build width")
+    hnsw_ef_search: int = Field(default=128, ge=8, le=4000, description="HNSW: search width")
+    keys: tuple[KeySetting, ...] = Field(default=(), description="API keys (JSON in a variable)")
+    demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The settings in force and where each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def configure(flags: Mapping[str, object] | None = None, folder: Path | None = None) -> Configured:
+    """Reads dateline.toml in `folder` (the working directory), the environment and `flags`.
+
+    Raises SettingsError for an unknown name or a value that does not fit, with its origin.
+    """
+    path = (folder or Path()) / FILE
+    layers: list[tuple[str, Mapping[str, object]]] = [
+        (str(path), _from_file(path)),
+        ("environment", _from_environment()),
+        ("flag", {name: value for name, value in (flags or {}).items() if value is not None}),
+    ]
+    values: dict[str, object] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, layer in layers:
+        for name, value in layer.items():
+            values[name] = value
+            origins[name] = f"{PREFIX}{name.upper()}" if origin == "environment" else origin
+    try:
+        return Configured(Settings.model_validate(values), origins)
+    except ValidationError as error:
+        raise _mistake(error, origins) from error
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise SettingsError(f"can't be read: {error}", where=str(path)) from error
+
+
+def _from_environment() -> dict[str, object]:
+    """DATELINE_ variables; lists and tables are JSON. Unknown ones are errors: a typo must not
+    silently leave a default in force.
+    """
+    found: dict[str, object] = {}
+    for variable, text in os.environ.items():
+        if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        value: object = text
+        if name == "keys":
+            try:
+                value = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise SettingsError(f"is not JSON: {error}", where=variable) from error
+        found[name] = value
+    return found
+
+
+_NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
+
+
+def _mistake(error: ValidationError, origins: Mapping[str, str]) -> SettingsError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    top = str(first["loc"][0]) if first["loc"] else ""
+    known = ", ".join(Settings.model_fields)
+    unknown = first["type"] == "extra_forbidden"
+    return SettingsError(
+        f"there is no setting {name!r}" if unknown else f"{name}: {first['msg']}",
+        where=origins.get(top, "environment or file"),
+        mend=f"settings are {known}" if unknown else "see `dateline settings`",
+    )

@@ -1,0 +1,1 @@
+"""Which of these few is best? Scoring of query and passage pairs, within a deadline."""

@@ -1,0 +1,94 @@
+"""Marks the words of a text that made it match, and picks the stretch worth showing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from core.ports import TextAnalysis
+from core.query_tree import Bool, Node, Phrase, Prefix, Word
+
+START, END = "\ue000", "\ue001"  # private use: taken out of texts first, so none can fake a mark
+_WORD = re.compile(r"\w+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…。])\s+|\n+")
+SNIPPET_CHARACTERS = 320
+
+
+class Highlighter:
+    """Finds a query's words by the index's own terms, so that "floods" marks "flooding"."""
+
+    def __init__(self, analysis: TextAnalysis) -> None:
+        self._analysis = analysis
+        self._term = lru_cache(maxsize=65_536)(self._first_term)
+
+    def terms(self, query: Node, language: str) -> frozenset[str]:
+        """The index terms that a text in `language` may be marked for."""
+        found: set[str] = set()
+        for text in positive_texts(query):
+            found.update(self._analysis.terms(text, language))
+        return frozenset(found)
+
+    def mark(self, text: str, terms: frozenset[str], language: str) -> str:
+        """The text with START and END around each word whose term is in `terms`."""
+        clean = text.replace(START, "").replace(END, "")
+        pieces: list[str] = []
+        done = 0
+        for start, end in self._matches(clean, terms, language):
+            pieces += (clean[done:start], START, clean[start:end], END)
+            done = end
+        return "".join((*pieces, clean[done:])) if pieces else clean
+
+    def snippet(self, text: str, terms: frozenset[str], language: str) -> str:
+        """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
+        if len(text) <= SNIPPET_CHARACTERS:
+            return self.mark(text, terms, language)
+        places = [start for start, _ in self._matches(text, terms, language)]
+        start = _best_start(text, places)
+        end = _word_end(text, start + SNIPPET_CHARACTERS)
+        before, after = "… " if start else "", " …" if end < len(text) else ""
+        return before + self.mark(text[start:end].strip(), terms, language) + after
+
+    def _matches(
+        self, text: str, terms: frozenset[str], language: str
+    ) -> Iterator[tuple[int, int]]:
+        if not terms:
+            return
+        for match in _WORD.finditer(text):
+            if self._term(match[0], language) in terms:
+                yield match.span()
+
+    def _first_term(self, word: str, language: str) -> str:
+        terms = self._analysis.terms(word, language)
+        return terms[0] if terms else ""
+
+
+def positive_texts(node: Node) -> Iterator[str]:
+    """The words and phrases of a tree that are not negated."""
+    match node:
+        case Word(text) | Phrase(text) | Prefix(text):
+            yield text
+        case Bool(must, should, _):
+            for child in (*must, *should):
+                yield from positive_texts(child)
+
+
+def _best_start(text: str, places: list[int]) -> int:
+    """The beginning of a sentence from which most of `places` lie within a snippet."""
+    starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
+    last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
+    return max(
+        (start for start in starts if start <= last),
+        key=lambda start: (
+            sum(start <= place < start + SNIPPET_CHARACTERS for place in places),
+            -start,
+        ),
+        default=0,
+    )
+
+
+def _word_end(text: str, place: int) -> int:
+    if place >= len(text):
+        return len(text)
+    space = text.rfind(" ", 0, place)
+    return space if space > place - 40 else place

@@ -1,0 +1,301 @@
+"""The query language: Lucene's syntax, read by luqum, made into our tree.
+
+    words "a phrase" "near words"~3   AND OR NOT  +must -not  (groups)  word*  word^2
+    headline:word  place:france  subject:"central bank"  date:2024-03  date:[2024-01 TO 2024-03]
+
+Bare words rank; `AND`, `+`, quotes and `field:value` narrow. What can't be read as this language is
+taken as plain words, and a note says so; a date that can't be read is an error.
+https://lucene.apache.org/core/10_0_0/queryparser/ is the syntax that luqum follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from luqum.exceptions import ParseError
+from luqum.thread import parse as parse_lucene
+from luqum.tree import (
+    AndOperation,
+    BaseGroup,
+    BoolOperation,
+    Boost,
+    From,
+    Fuzzy,
+    Item,
+    Not,
+    OrOperation,
+    Plus,
+    Prohibit,
+    Proximity,
+    Range,
+    SearchField,
+    To,
+    UnknownOperation,
+)
+from luqum.tree import Phrase as LucenePhrase
+from luqum.tree import Word as LuceneWord
+
+from core.errors import QueryError
+from core.query_tree import (
+    DATE_FIELDS,
+    EVERYTHING,
+    KEYWORD_FIELDS,
+    TEXT_FIELDS,
+    Bool,
+    DateRange,
+    Keyword,
+    Node,
+    Phrase,
+    Prefix,
+    Word,
+    all_of,
+    is_fact,
+)
+from search.dates import parse_span
+
+ALIASES = {
+    "date": "versioncreated",
+    "title": "headline",
+    "caption": "description",
+    "text": "body",
+    "name": "names",
+    "topic": "subject",
+    "org": "organisation",
+    "lang": "language",
+    "people": "person",
+    "products": "product",
+}
+_PLAIN = re.compile(r"[\w\s.,'’]*", re.UNICODE)
+_OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
+_WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
+_MAX_NODES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A query: `tree` is scored, `filters` (facts) hold beside it, `text` is what to embed."""
+
+    tree: Node
+    filters: Node
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def parse(query: str) -> Parsed:
+    """Reads a query. Raises QueryError for a date that is none and for more than 256 clauses."""
+    text = query.strip()
+    if not text:
+        return Parsed(EVERYTHING, EVERYTHING, "")
+    if _PLAIN.fullmatch(text) and not _OPERATORS.search(text):
+        return _plain(text, ())
+    try:
+        root = parse_lucene(text)
+    except (ParseError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        return _plain(text, (f"read as plain words, for the query language says: {reason}",))
+    reader = _Reader()
+    node = reader.node(root, "")
+    tree, filters = _without_facts(node)
+    return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes))
+
+
+def _plain(text: str, notes: tuple[str, ...]) -> Parsed:
+    words = tuple(Word(word.strip(".,'’-")) for word in _WORDS.findall(text))
+    words = tuple(word for word in words if word.text)
+    if len(words) > _MAX_NODES:
+        raise _too_long(len(words))
+    if not words:
+        return Parsed(Word(text), EVERYTHING, text, notes)
+    return Parsed(words[0] if len(words) == 1 else Bool(should=words), EVERYTHING, text, notes)
+
+
+def _without_facts(node: Node) -> tuple[Node, Node]:
+    """Takes the facts that everything must satisfy out of the tree: they filter, never score."""
+    if is_fact(node):
+        return EVERYTHING, node
+    if not isinstance(node, Bool):
+        return node, EVERYTHING
+    facts = [child for child in node.must if is_fact(child)]
+    facts += [Bool(must_not=(child,)) for child in node.must_not if is_fact(child)]
+    must = tuple(child for child in node.must if not is_fact(child))
+    must_not = tuple(child for child in node.must_not if not is_fact(child))
+    if not must and not must_not and len(node.should) == 1:
+        return node.should[0], all_of(*facts)
+    return Bool(must, node.should, must_not), all_of(*facts)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Turns luqum's tree into ours; collects the words to embed and the notes."""
+
+    words: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    nodes: int = 0
+    negated: int = 0
+
+    def node(self, item: Item, name: str) -> Node:
+        """The node for `item` inside field `name` ("" outside of any)."""
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            raise _too_long(self.nodes)
+        for kinds, read in _READERS:
+            if isinstance(item, kinds):
+                return read(self, item, name)
+        self.notes.append(f"not understood and taken as words: {item!s}")
+        return self._word(str(item), name, 1.0)
+
+    def operation(self, item: Item, name: str) -> Node:
+        """AND, OR, and the unsaid operator, under which words rank and the rest narrows."""
+        children = [(child, self.node(child, name)) for child in item.children]
+        if isinstance(item, OrOperation):
+            return Bool(should=tuple(node for _, node in children))
+        every = isinstance(item, AndOperation)
+        must: list[Node] = []
+        should: list[Node] = []
+        must_not: list[Node] = []
+        for child, node in children:
+            if isinstance(child, Not | Prohibit) and isinstance(node, Bool):
+                must_not.extend(node.must_not)
+            elif every or isinstance(child, Plus) or _narrows(node):
+                must.append(node)
+            else:
+                should.append(node)
+        return Bool(tuple(must), tuple(should), tuple(must_not))
+
+    def negation(self, item: Item, name: str) -> Node:
+        """NOT x and -x."""
+        self.negated += 1
+        node = self.node(item.children[0], name)
+        self.negated -= 1
+        return Bool(must_not=(node,))
+
+    def inner(self, item: Item, name: str) -> Node:
+        """Groups and +x: what is inside."""
+        return self.node(item.children[0], name)
+
+    def fielded(self, item: Item, name: str) -> Node:
+        """field:value; an unknown field is a word with a colon."""
+        known = ALIASES.get(item.name.casefold(), item.name.casefold())
+        if known in (*TEXT_FIELDS, *KEYWORD_FIELDS, *DATE_FIELDS):
+            return self.node(item.expr, known)
+        self.notes.append(f"there is no field {item.name!r}: its name is taken as a word")
+        word = self._word(item.name, "", 1.0)
+        return Bool(should=(word, self.node(item.expr, name)))
+
+    def boosted(self, item: Item, name: str) -> Node:
+        """x^2."""
+        node = self.node(item.expr, name)
+        boost = min(100.0, max(0.01, float(item.force)))
+        match node:
+            case Word(text, into, _):
+                return Word(text, into, boost)
+            case Phrase(text, into, slop, _):
+                return Phrase(text, into, slop, boost)
+            case Prefix(text, into, _):
+                return Prefix(text, into, boost)
+        self.notes.append(f"a weight on {item.expr!s} has no effect")
+        return node
+
+    def near(self, item: Item, name: str) -> Node:
+        """A phrase with a distance: "a b"~3."""
+        node = self.node(item.term, name)
+        slop = min(50, max(0, int(item.degree)))
+        return Phrase(node.text, node.field, slop) if isinstance(node, Phrase) else node
+
+    def fuzzy(self, item: Item, name: str) -> Node:
+        """word~ is read as the word itself."""
+        self.notes.append(f"{item!s}: similar spellings are not searched, the word itself is")
+        return self.node(item.term, name)
+
+    def word(self, item: Item, name: str) -> Node:
+        """One word, perhaps with * at its end."""
+        return self._word(item.value, name, 1.0)
+
+    def phrase(self, item: Item, name: str) -> Node:
+        """Words in quotes."""
+        text = item.value[1:-1].replace('\\"', '"')
+        if name in DATE_FIELDS:
+            return _dates(name, text)
+        if name in KEYWORD_FIELDS:
+            return Keyword(name, (text,))
+        self._embed(text)
+        return Phrase(text, name)
+
+    def range(self, item: Item, name: str) -> Node:
+        """[a TO b], of dates only."""
+        if name not in DATE_FIELDS:
+            raise QueryError(f"{item!s} is a range", mend="ranges are for dates, as date:[a TO b]")
+        low, high = str(item.low), str(item.high)
+        since = None if low == "*" else parse_span(low)[0 if item.include_low else 1]
+        until = None if high == "*" else parse_span(high)[1 if item.include_high else 0]
+        return DateRange(name, since, until)
+
+    def open_range(self, item: Item, name: str) -> Node:
+        """date:>a and date:<=a."""
+        if name not in DATE_FIELDS:
+            raise QueryError(f"{item!s} is a comparison", mend="comparisons are for dates")
+        start, end = parse_span(str(item.a))
+        if isinstance(item, From):
+            return DateRange(name, start if item.include else end, None)
+        return DateRange(name, None, end if item.include else start)
+
+    def _word(self, value: str, name: str, boost: float) -> Node:
+        text = re.sub(r"\\(.)", r"\1", value)
+        if name in DATE_FIELDS:
+            return _dates(name, text)
+        if name in KEYWORD_FIELDS:
+            return Keyword(name, (text,))
+        if text == "*":
+            return EVERYTHING
+        if len(text) > 2 and text.endswith("*") and text[:-1].isalnum():
+            self._embed(text[:-1])
+            return Prefix(text[:-1], name, boost)
+        if "*" in text or "?" in text:
+            self.notes.append(f"{text}: only a * at a word's end is a wildcard")
+            text = text.replace("*", " ").replace("?", " ").strip()
+        self._embed(text)
+        return Word(text, name, boost)
+
+    def _embed(self, text: str) -> None:
+        if not self.negated:
+            self.words.append(text)
+
+
+def _narrows(node: Node) -> bool:
+    """Whether a clause without an operator narrows: phrases, wildcards, facts and fielded words."""
+    match node:
+        case Word(_, name, _):
+            return bool(name)
+        case Bool(must, _, must_not):
+            return bool(must or must_not) or is_fact(node)
+        case _:
+            return node != EVERYTHING
+
+
+def _dates(name: str, text: str) -> Node:
+    since, until = parse_span(text)
+    return DateRange(name, since, until)
+
+
+def _too_long(count: int) -> QueryError:
+    return QueryError(
+        f"the query has {count} or more clauses",
+        mend=f"at most {_MAX_NODES} are allowed; leave words out",
+    )
+
+
+_READERS: tuple[tuple[tuple[type, ...], Callable[[_Reader, Item, str], Node]], ...] = (
+    ((LuceneWord,), _Reader.word),
+    ((LucenePhrase,), _Reader.phrase),
+    ((AndOperation, OrOperation, UnknownOperation, BoolOperation), _Reader.operation),
+    ((Not, Prohibit), _Reader.negation),
+    ((SearchField,), _Reader.fielded),
+    ((BaseGroup, Plus), _Reader.inner),
+    ((Boost,), _Reader.boosted),
+    ((Proximity,), _Reader.near),
+    ((Fuzzy,), _Reader.fuzzy),
+    ((Range,), _Reader.range),
+    ((From, To), _Reader.open_range),
+)

@@ -1,0 +1,311 @@
+"""The query path: understand, retrieve, fuse, rerank, group, facet, page, guard, explain.
+
+`SearchPipeline.search` is the whole of it, in order; the served service and the evaluation call the
+same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from core.callers import Caller
+from core.errors import QueryError
+from core.items import FloatMatrix, Item, Passage
+from core.ports import Catalogue, Retriever, TextAnalysis, TextEncoder
+from core.query_tree import all_of, is_fact
+from core.retrieval import (
+    Floats,
+    Ids,
+    Retrieval,
+    Retrieved,
+    SortOrder,
+    TotalRelation,
+    VectorQuery,
+)
+from rerank.deadline import DeadlineReranker, mix
+from search.answers import FACET_FIELDS, MAX_PAGE_SIZE, SearchRequest, SearchResponse, Total
+from search.candidates import CandidateSet, CandidateStore, read_cursor, write_cursor
+from search.fusion import fuse, ranking
+from search.highlight import Highlighter
+from search.page import Page, hits_of_page
+from search.profiles import Profile, profile_named
+from search.understand import Meaning, Understanding
+
+
+class Engine(Retriever, Catalogue, Protocol):
+    """What the query path needs of a storage engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of. `encoders` are by vector field; without a field's encoder its
+    part of the answer is left out and flagged, as is reranking without a `reranker`.
+    """
+
+    engine: Engine
+    encoders: Mapping[str, TextEncoder]
+    understanding: Understanding
+    analysis: TextAnalysis
+    profiles: Mapping[str, Profile]
+    default_profile: str
+    reranker: DeadlineReranker | None = None
+
+
+class SearchPipeline:
+    """Answers searches; safe to call from any number of threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = CandidateStore()
+        self._highlighter = Highlighter(parts.analysis)
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """One page of stories for `request`. Raises QueryError and ExpiredError."""
+        watch = Stopwatch()
+        _check(request)
+        token, start, number = "", (request.page - 1) * request.page_size, request.page
+        if request.cursor:
+            token, start, number = read_cursor(request.cursor)
+            candidates = self._store.find(token, caller)
+        else:
+            candidates = self._candidates(request, caller, watch)
+        shown = np.isin(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
+        watch.lap("guard")
+        page = Page(start, number, request.page_size)
+        hits, following = hits_of_page(
+            self._parts.engine, self._highlighter, candidates, shown, page, request
+        )
+        watch.lap("page")
+        ids = candidates.ids[shown]
+        facets = self._parts.engine.facets(ids, request.facets, request.facet_limit)
+        watch.lap("facets")
+        if following is not None:
+            token = token or self._store.keep(candidates)
+        return SearchResponse(
+            hits=hits,
+            total=_total(candidates, len(ids)),
+            page=number,
+            page_size=request.page_size,
+            profile=candidates.profile,
+            understood=candidates.understood,
+            facets=facets,
+            cursor="" if following is None else write_cursor(token, following, number + 1),
+            degraded=candidates.degraded,
+            milliseconds=watch.report(candidates.found.milliseconds),
+            lexical_matches=candidates.found.lexical_matches,
+        )
+
+    def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
+        """Understands, retrieves, fuses, reranks and groups: everything that the page's number
+        plays no part in.
+        """
+        name = request.profile or self._parts.default_profile
+        profile = profile_named(self._parts.profiles, name)
+        meaning = self._parts.understanding.understand(request.q, profile.entity_boost)
+        watch.lap("understand")
+        retrieval, degraded = self._retrieval(request, caller, profile, meaning)
+        found = self._parts.engine.retrieve(retrieval)
+        watch.lap("retrieve")
+        fused = fuse(found, profile)
+        scores = _newest_first(found) if _is_by_date(request, retrieval) else fused.scores
+        order = ranking(scores, found.ids)
+        watch.lap("fuse")
+        scores, order, reranked, flag = self._rerank(
+            request, caller, profile, meaning, found, scores, order, watch
+        )
+        watch.lap("rerank")
+        firsts = _first_of_each(self._parts.engine.chains(found.ids[order]))
+        places = order[firsts]
+        return CandidateSet(
+            caller=caller,
+            profile=name,
+            query=meaning.tree,
+            understood=meaning.said,
+            ids=found.ids[places],
+            scores=scores[places],
+            places=places,
+            found=found,
+            fused=fused,
+            fused_ranks=_places_in(ranking(fused.scores, found.ids))[places],
+            rerank_scores=reranked[places],
+            relation=_relation(retrieval, found),
+            degraded=tuple(flag for flag in (*degraded, *found.degraded, flag) if flag),
+        )
+
+    def _retrieval(
+        self, request: SearchRequest, caller: Caller, profile: Profile, meaning: Meaning
+    ) -> tuple[Retrieval, list[str]]:
+        """What to ask the engine. A date order asks BM25's matches only: the vectors' nearest are
+        near by comparison, not by themselves, and would put strangers on top.
+        """
+        filters = all_of(meaning.filters, request.filters)
+        degraded: list[str] = []
+        vectors: list[VectorQuery] = []
+        text = meaning.said.vector_text
+        if text and request.order is SortOrder.SCORE:
+            for field, weight in profile.vector_weights.items():
+                encoder = self._parts.encoders.get(field)
+                if encoder is None:
+                    degraded.append(f"vectors: no encoder for field {field}")
+                elif weight > 0:
+                    vectors.append(VectorQuery(field, weight, partial(_encode, encoder, text)))
+        lexical = profile.lexical_weight > 0 or not vectors
+        depth = profile.lexical_depth if lexical else 0
+        order = request.order
+        return (
+            Retrieval(
+                meaning.tree,
+                caller,
+                filters,
+                tuple(vectors),
+                depth,
+                profile.vector_depth,
+                order,
+            ),
+            degraded,
+        )
+
+    def _rerank(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        profile: Profile,
+        meaning: Meaning,
+        found: Retrieved,
+        scores: Floats,
+        order: Ids,
+        watch: Stopwatch,
+    ) -> tuple[Floats, Ids, Floats, str]:
+        """Scores and order after reranking the best few, the rerank scores, and a flag."""
+        unscored = np.full(len(found.ids), np.nan, np.float32)
+        text = meaning.said.vector_text
+        wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
+        if not wanted or not text or request.order is not SortOrder.SCORE:
+            return scores, order, unscored, ""
+        if self._parts.reranker is None:
+            return scores, order, unscored, "rerank: skipped, no reranker is configured"
+        top = order[:wanted]
+        items = self._parts.engine.items(found.ids[top], caller)
+        passages = self._passages(found, top, items)
+        deadline = profile.deadline_ms if request.deadline_ms is None else request.deadline_ms
+        result = self._parts.reranker.rerank(text, passages, deadline - watch.elapsed_ms())
+        unscored[top] = result.scores
+        mixed = mix(scores[top], result.scores, profile.rerank_weight)
+        reordered = top[ranking(mixed, found.ids[top])]
+        final = scores.copy()
+        final[top] = mixed
+        return final, np.concatenate([reordered, order[wanted:]]), unscored, result.flag
+
+    def _passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
+        """What the reranker reads of each of `top`: the headline and the best passage."""
+        spans: tuple[Passage | None, ...] = (None,) * len(top)
+        if found.vectors:
+            part = found.vectors[0]
+            numbers = part.passages[top].tolist()
+            spans = self._parts.engine.passages(found.ids[top], part.field, numbers)
+        return [_reading(item, span) for item, span in zip(items, spans, strict=True)]
+
+
+class Stopwatch:
+    """Milliseconds per stage, and in all."""
+
+    def __init__(self) -> None:
+        self._started = self._last = perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Ends a stage."""
+        now = perf_counter()
+        self._laps[stage] = (now - self._last) * 1000
+        self._last = now
+
+    def elapsed_ms(self) -> float:
+        """Since the start."""
+        return (perf_counter() - self._started) * 1000
+
+    def report(self, inner: Mapping[str, float]) -> dict[str, float]:
+        """Every stage with the retriever's own, and "total"."""
+        return {**self._laps, **inner, "total": self.elapsed_ms()}
+
+
+def _check(request: SearchRequest) -> None:
+    if not 1 <= request.page_size <= MAX_PAGE_SIZE:
+        raise QueryError(
+            f"page_size is {request.page_size}", mend=f"it must be 1 to {MAX_PAGE_SIZE}"
+        )
+    if request.page < 1:
+        raise QueryError(f"page is {request.page}", mend="pages are counted from 1")
+    if not is_fact(request.filters):
+        raise QueryError("a filter asks for text", mend="filters are facts; put words into q")
+    for name in request.facets:
+        if name not in FACET_FIELDS:
+            raise QueryError(
+                f"there is no facet {name!r}", mend=f"one of {', '.join(FACET_FIELDS)}"
+            )
+
+
+def _encode(encoder: TextEncoder, text: str) -> FloatMatrix:
+    return encoder.encode_queries([text])
+
+
+def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:
+    """Whether the order is the retriever's own: asked for, or nothing there to score by."""
+    return request.order is not SortOrder.SCORE or (
+        is_fact(retrieval.query) and not retrieval.vectors
+    )
+
+
+def _newest_first(found: Retrieved) -> Floats:
+    """Scores that keep the retriever's order."""
+    return -found.lexical_ranks.astype(np.float32)
+
+
+def _relation(retrieval: Retrieval, found: Retrieved) -> TotalRelation:
+    """What the number of candidates is. Vectors always give the nearest, so their count is that of
+    a window; a list of matches that was cut is a lower bound.
+    """
+    if retrieval.vectors:
+        return TotalRelation.WINDOW
+    browsing = is_fact(retrieval.query)
+    if browsing or found.lexical_matches <= retrieval.lexical_depth:
+        return TotalRelation.EXACT
+    return TotalRelation.LOWER_BOUND
+
+
+def _total(candidates: CandidateSet, shown: int) -> Total:
+    """The total over what is visible now; of a browsed list that is longer than the window, the
+    count of all that the facts let through.
+    """
+    gone = len(candidates.ids) - shown
+    matches = candidates.found.lexical_matches
+    if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
+        return Total(matches - gone, TotalRelation.EXACT)
+    return Total(shown, candidates.relation)
+
+
+def _first_of_each(chains: Ids) -> Ids:
+    """Places of the first candidate of each story, in order."""
+    _, firsts = np.unique(chains, return_index=True)
+    return np.sort(firsts)
+
+
+def _places_in(order: Ids) -> Ids:
+    """The inverse of an order: each candidate's 1-based rank."""
+    ranks: Ids = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks
+
+
+def _reading(item: Item | None, span: Passage | None) -> str:
+    if item is None:
+        return ""
+    text = item.body or item.description
+    if span is not None:
+        text = getattr(item, span.field)[span.start : span.end]
+    return f"{item.headline}\n{text}" if item.headline else text

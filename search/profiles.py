@@ -1,0 +1,58 @@
+"""Profiles: named ways to rank. What is served by name is what is evaluated by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.errors import QueryError
+
+
+class Fusion(StrEnum):
+    """How scores become one: bounded convex combination, or reciprocal ranks."""
+
+    CONVEX = "convex"
+    RRF = "rrf"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out.
+    Depths are items per retriever and don't depend on the page. `rerank_depth` of the best are
+    reranked and mixed at `rerank_weight` (0: no rerank). `entity_boost` is the weight of a name's
+    phrase in the names of an item, beside its words (0: names are only echoed).
+    """
+
+    name: str
+    lexical_weight: float = 0.5
+    vector_weights: Mapping[str, float] = field(default_factory=dict)
+    fusion: Fusion = Fusion.CONVEX
+    lexical_depth: int = 1000
+    vector_depth: int = 200
+    rerank_depth: int = 0
+    rerank_weight: float = 0.0
+    entity_boost: float = 0.0
+    deadline_ms: float = 500.0
+
+
+def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
+    """The profiles that ship, over the index's vector `fields` at equal shares."""
+    share = 0.5 / max(1, len(fields))
+    vectors = dict.fromkeys(fields, share)
+    return {
+        "hybrid": Profile("hybrid", 0.5, vectors),
+        "lexical": Profile("lexical", 1.0, {}),
+        "vector": Profile("vector", 0.0, vectors),
+        "hybrid-rrf": Profile("hybrid-rrf", 0.5, vectors, Fusion.RRF),
+        "hybrid-rerank": Profile("hybrid-rerank", 0.5, vectors, rerank_depth=30, rerank_weight=0.3),
+    }
+
+
+def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
+    """Raises QueryError for a name that is none."""
+    try:
+        return profiles[name]
+    except KeyError:
+        known = ", ".join(profiles)
+        raise QueryError(f"there is no profile {name!r}", mend=f"one of {known}") from None

@@ -1,0 +1,140 @@
+"""Understanding: from what was typed to what each retriever is asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from core.entities import Entity, EntityLabel
+from core.errors import QueryError
+from core.ports import Tagger
+from core.query_tree import (
+    Bool,
+    DateRange,
+    Everything,
+    Keyword,
+    Node,
+    Nothing,
+    Phrase,
+    Prefix,
+    Word,
+    all_of,
+)
+from search import language
+from search.answers import MAX_QUERY_CHARACTERS, DateSpan, Understood
+from search.dates import FoundDate, find_month
+
+_NAMED = frozenset({EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC})
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000\ue001]")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
+    the user: what was made of the words, and the text that is embedded.
+    """
+
+    tree: Node
+    filters: Node
+    said: Understood
+
+
+class Understanding:
+    """Parses the query, reads a month and year in plain words, and tags names.
+
+    A tagger that is missing or fails leaves names out; the response says so.
+    """
+
+    def __init__(self, tagger: Tagger | None) -> None:
+        self._tagger = tagger
+
+    def understand(self, query: str, entity_boost: float) -> Meaning:
+        """What `query` asks for. Raises QueryError for what can't be read and must not be guessed:
+        a malformed date, or a query of more than 4,096 characters.
+        """
+        if len(query) > MAX_QUERY_CHARACTERS:
+            raise QueryError(
+                f"the query has {len(query)} characters",
+                mend=f"at most {MAX_QUERY_CHARACTERS} are allowed",
+            )
+        clean = _CONTROL.sub(" ", query)
+        notes = () if clean == query else ("control characters were left out",)
+        parsed, dates = _parse(clean)
+        entities, failed = self._entities(parsed.text)
+        tree = _boosted(parsed.tree, entities, entity_boost)
+        said = Understood(
+            vector_text=parsed.text,
+            lexical=describe(all_of(tree, parsed.filters)),
+            entities=entities,
+            dates=dates,
+            notes=(*notes, *parsed.notes, *failed),
+        )
+        return Meaning(tree, parsed.filters, said)
+
+    def _entities(self, text: str) -> tuple[tuple[Entity, ...], tuple[str, ...]]:
+        if self._tagger is None or not text:
+            return (), ()
+        try:
+            return self._tagger.tag([text])[0], ()
+        except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
+            return (), (f"names were not looked for: {type(error).__name__}",)
+
+
+def _parse(query: str) -> tuple[language.Parsed, tuple[DateSpan, ...]]:
+    """The parsed query; a month and year in plain words becomes a filter and leaves the text,
+    unless nothing would be left to rank by.
+    """
+    found = find_month(query) if '"' not in query else None
+    if found is None:
+        return language.parse(query), ()
+    rest = f"{query[: found.start]} {query[found.end :]}"
+    parsed = language.parse(rest)
+    span = DateRange("versioncreated", found.since, found.until)
+    narrowed = language.Parsed(parsed.tree, all_of(parsed.filters, span), parsed.text, parsed.notes)
+    return narrowed, (_said(found),)
+
+
+def _said(found: FoundDate) -> DateSpan:
+    since, until = found.since.isoformat(), found.until.isoformat()
+    return DateSpan(found.text, found.start, found.end, since, until)
+
+
+def _boosted(tree: Node, entities: tuple[Entity, ...], boost: float) -> Node:
+    """Adds the names, as phrases in an item's names, to what ranks."""
+    if not boost or isinstance(tree, Everything):
+        return tree
+    names = tuple(
+        Phrase(entity.text, "names", boost=boost) for entity in entities if entity.label in _NAMED
+    )
+    if not names:
+        return tree
+    if isinstance(tree, Bool):
+        return Bool(tree.must, (*tree.should, *names), tree.must_not)
+    optional = isinstance(tree, Word)
+    return Bool(should=(tree, *names)) if optional else Bool(must=(tree,), should=names)
+
+
+def describe(node: Node) -> str:
+    """A tree as one readable line."""
+    match node:
+        case Word(text, field) | Prefix(text, field):
+            star = "*" if isinstance(node, Prefix) else ""
+            return f"{field}:{text}{star}" if field else f"{text}{star}"
+        case Phrase(text, field, slop):
+            near = f"~{slop}" if slop else ""
+            return f'{field}:"{text}"{near}' if field else f'"{text}"{near}'
+        case Keyword(field, values):
+            return f"{field} is {' or '.join(values)}"
+        case DateRange(field, since, until):
+            start = since.isoformat() if since else "…"
+            end = until.isoformat() if until else "…"
+            return f"{field} in [{start}, {end})"
+        case Everything():
+            return "everything"
+        case Nothing():
+            return "nothing"
+        case Bool(must, should, must_not):
+            parts = [f"+{describe(child)}" for child in must]
+            parts += [describe(child) for child in should]
+            parts += [f"-{describe(child)}" for child in must_not]
+            return f"({' '.join(parts)})"
