@@ -31,6 +31,7 @@ from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, standard_profiles
 from search.understand import Understanding
 from storage.analysis import Analysis
+from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.hnsw import HnswSettings
 from storage.embedded.projector import ProjectionSettings
@@ -251,3 +252,40 @@ def read_examples(path: Path) -> tuple[Example, ...]:
         Example(entry["label"], {"q": entry["q"]}, entry.get("why", ""))
         for entry in orjson.loads(path.read_bytes())
     )
+
+
+def drop_projections(folder: Path) -> None:
+    """See `storage.embedded.copies.drop_projections`."""
+    copies.drop_projections(folder)
+
+
+def backup_archive(folder: Path, target: Path) -> int:
+    """See `storage.embedded.copies.backup`."""
+    return copies.backup(folder, target)
+
+
+def restore_archive(source: Path, folder: Path, *, force: bool) -> None:
+    """See `storage.embedded.copies.restore`."""
+    copies.restore(source, folder, force=force)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModel:
+    """A model and whether all of its files are as the manifest says."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def verify_models(folder: Path) -> list[CheckedModel]:
+    """Every model in `folder`, checked by checksum."""
+    problems: dict[str, list[str]] = {}
+    for row in ModelStore(folder).verify():
+        problems.setdefault(row.model, [])
+        if row.problem:
+            problems[row.model].append(f"{row.path}: {row.problem}")
+    return [
+        CheckedModel(name, not found, "; ".join(found) or "every checksum matches")
+        for name, found in problems.items()
+    ]

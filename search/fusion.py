@@ -48,9 +48,11 @@ def bounded_bm25(scores: Floats) -> Floats:
     """BM25 over the list's best, 0 where no word matched; all 0 where nothing did. Equal scores
     stay equal, and a single match is 1.
     """
-    known = np.nan_to_num(np.maximum(scores, 0.0), nan=0.0, posinf=0.0).astype(np.float32)
-    best = float(known.max(initial=0.0))
-    return (known / best).astype(np.float32) if best > 0 else known
+    known: Floats = np.where(np.isfinite(scores), np.maximum(scores, 0), 0).astype(np.float32)
+    best = known.max(initial=0)
+    if best > 0:
+        known /= best
+    return known
 
 
 def bounded_cosines(part: VectorScores) -> Floats:
@@ -61,7 +63,8 @@ def bounded_cosines(part: VectorScores) -> Floats:
     span = float(cosines.max(initial=-1.0)) - part.background
     if span <= 0:
         return np.zeros(len(cosines), np.float32)
-    return np.clip((cosines - part.background) / span, 0.0, 1.0).astype(np.float32)
+    shares: Floats = np.clip((cosines - part.background) / span, 0.0, 1.0).astype(np.float32)
+    return shares
 
 
 def ranking(scores: Floats, ids: Ids) -> Ids:

@@ -218,6 +218,10 @@ class EmbeddedEngine:
             self.lexical.close()
         self.lexical = self._open_lexical(owner=self.ownership.held)
 
+    def products(self) -> frozenset[str]:
+        """Every product code that an item belongs to."""
+        return frozenset(self._columns.values["product"].labels)
+
     def status(self) -> dict[str, Any]:
         """What is held and how far the projections are, ready for JSON."""
         view = self._columns.view()

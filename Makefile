@@ -1,0 +1,60 @@
+# Dateline: `make run` serves the demo, `make test` checks everything; both set themselves up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATELINE_DATA ?= data
+export DATELINE_DATA
+READY := $(VENV)/.installed
+READY_DEV := $(VENV)/.installed-dev
+DEMO := datasets/demo/stories.jsonl
+
+.PHONY: setup run test lint types unit faults test-torch lock bench clean
+
+setup: $(READY)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(READY_DEV): requirements-dev.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(READY)
+	@test -e $(DATELINE_DATA)/record.sqlite3 || $(BIN)/dateline ingest $(DEMO)
+	@exec $(BIN)/dateline serve --demo
+
+test: $(READY_DEV)
+	@bash scripts/test-packages
+	$(MAKE) lint types unit
+
+lint: $(READY_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(READY_DEV)
+	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks
+
+unit: $(READY_DEV)
+	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch"
+
+faults: $(READY_DEV)
+	$(BIN)/python -P -m pytest -m faults
+
+test-torch: $(READY_DEV)
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv-torch/bin/python -P -m pytest -m torch
+
+lock: $(READY_DEV)
+	bash scripts/lock
+
+clean:
+	rm -rf build dist *.egg-info .coverage coverage.xml htmlcov

@@ -1,0 +1,62 @@
+"""An archive as a whole, for the command line: its status, a rebuild, the API's envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from api.envelope import API_VERSION
+from api.search_json import hit_json, search_data
+from core.callers import Caller
+from dateline.build import (
+    build_engine,
+    build_service,
+    drop_projections,
+    load_models,
+    system_clock,
+)
+from dateline.settings import Settings
+from search.answers import SearchRequest, SearchResponse
+
+
+def archive_status(settings: Settings) -> Mapping[str, Any]:
+    """Counts and lags, from the record and the indexes as they are on the disk."""
+    service = build_service(settings, background=False)
+    try:
+        return service.status()
+    finally:
+        service.close()
+
+
+def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
+    """Throws the search indexes away and makes them from the record; gives the engine's status.
+
+    Raises ConflictError where another process uses the archive.
+    """
+    drop_projections(settings.data)
+    models = load_models(settings)
+    engine = build_engine(settings, models.encoder, system_clock, background=False)
+    try:
+        engine.catch_up()
+        engine.compact()
+        return engine.status()
+    finally:
+        engine.close()
+
+
+def envelope_json(request: SearchRequest, response: SearchResponse, caller: Caller) -> bytes:
+    """The API's envelope for a search from the command line."""
+    items = [hit_json(hit, caller, (), ()) for hit in response.hits]
+    envelope = {
+        "api_version": API_VERSION,
+        "id": uuid4().hex,
+        "method": "search",
+        "params": {"q": request.q, "page": request.page, "page_size": request.page_size},
+        "updated": datetime.now(UTC),
+        "data": search_data(response, request.q, {}, items),
+    }
+    return orjson.dumps(envelope, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,82 @@
+"""`dateline set-status`, `rebuild`, `backup` and `restore`: care of an archive."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import NotFoundError, QueryError
+from core.items import PubStatus
+from core.writes import Outcome, SetStatus
+from dateline.archive import rebuild_projections
+from dateline.build import backup_archive, build_service, restore_archive
+from dateline.options import Data, Models, console, escape, reported, settings_for
+from search.dates import parse_span
+
+
+def set_status(
+    uri: Annotated[str, typer.Argument(help="The item's uri.")],
+    pubstatus: Annotated[PubStatus | None, typer.Argument(help="The new state.")] = None,
+    embargo: Annotated[str, typer.Option(help="Hide the newest version until this time.")] = "",
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the embargo.")] = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Change an item's state: usable, withheld or canceled (a kill), or its embargo.
+
+    In force on every surface, a running service's too, when this returns.
+    """
+    with reported():
+        if pubstatus is None and not embargo and not lift:
+            raise QueryError("nothing to change", mend="give a state, --embargo TIME or --lift")
+        until: datetime | None = parse_span(embargo)[0] if embargo else None
+        service = build_service(settings_for(data=data, models=models))
+        try:
+            written = service.engine.set_status([SetStatus(uri, pubstatus, until, lift)])[0]
+        finally:
+            service.close()
+        if written.outcome is Outcome.MISSING:
+            raise NotFoundError("there is no such item", where=uri)
+        console.print(f"{escape(uri)} version {written.version}: {written.outcome}")
+
+
+def rebuild(data: Data = None, models: Models = None) -> None:
+    """Make the search indexes anew from the record of truth; no model runs.
+
+    Needs to be alone: stop the service first.
+    """
+    with reported():
+        settings = settings_for(data=data, models=models)
+        status = rebuild_projections(settings)
+        console.print(
+            f"rebuilt: {status['lexical']['documents']:,} documents,"
+            f" {sum(sum(v['segments']) for v in status['vectors'].values()):,} passages"
+        )
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write; must not be there yet.")],
+    data: Data = None,
+) -> None:
+    """Write a consistent copy of the archive, while it is being served."""
+    with reported():
+        settings = settings_for(data=data)
+        size = backup_archive(settings.data, target)
+        console.print(f"{escape(str(target))}: {size:,} bytes, checked")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file that `dateline backup` wrote.")],
+    data: Data = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an archive that is there.")
+    ] = False,
+) -> None:
+    """Bring a copy back; the search indexes are made anew at the next start."""
+    with reported():
+        settings = settings_for(data=data)
+        restore_archive(source, settings.data, force=force)
+        console.print(f"{escape(str(settings.data))} holds what {escape(str(source))} held")

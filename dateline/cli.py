@@ -1,0 +1,40 @@
+"""The command line: `dateline --help` is its table of contents."""
+
+from __future__ import annotations
+
+import typer
+
+from dateline import (
+    archive_commands,
+    diagnosis_commands,
+    eval_commands,
+    ingest_command,
+    search_command,
+    serve_command,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Dateline: hybrid search for a news agency's archive and wire.\n\n"
+    "Settings come from dateline.toml, DATELINE_ variables and flags, in rising order of weight; "
+    "`dateline settings` shows what is in force.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("ingest", no_args_is_help=True)(ingest_command.ingest)
+app.command("search")(search_command.search)
+app.command("serve")(serve_command.serve)
+app.command("status")(diagnosis_commands.status)
+app.command("doctor")(diagnosis_commands.doctor)
+app.command("settings")(diagnosis_commands.settings)
+app.command("set-status", no_args_is_help=True)(archive_commands.set_status)
+app.command("rebuild")(archive_commands.rebuild)
+app.command("backup", no_args_is_help=True)(archive_commands.backup)
+app.command("restore", no_args_is_help=True)(archive_commands.restore)
+app.add_typer(eval_commands.app, name="eval")
+
+
+def main() -> None:
+    """The console script `dateline`."""
+    app()

@@ -1,0 +1,120 @@
+"""What `dateline doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from core.errors import DatelineError
+from dateline.archive import archive_status
+from dateline.build import verify_models
+from dateline.settings import Settings
+
+_PACKAGES = (
+    "faiss-cpu",
+    "fastapi",
+    "luqum",
+    "numpy",
+    "onnxruntime",
+    "pydantic",
+    "tantivy",
+    "tokenizers",
+    "uvicorn",
+)
+_EXTRAS = {"torch": "torch", "hnswlib": "hnswlib", "gpu": "faiss-gpu-cu12"}
+_LEAST_FREE = 500 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it is well, what was found, how to mend it."""
+
+    what: str
+    ok: bool
+    says: str
+    mend: str = ""
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Every check, in the order of cause and effect."""
+    checks: tuple[Callable[[Settings], list[Finding]], ...] = (
+        _python,
+        _packages,
+        _models,
+        _folder,
+        _archive,
+    )
+    return [finding for check in checks for finding in check(settings)]
+
+
+def _python(_: Settings) -> list[Finding]:
+    found = sys.version.split()[0]
+    return [Finding("python", sys.version_info >= (3, 11), found, "Dateline needs 3.11 or newer")]
+
+
+def _packages(_: Settings) -> list[Finding]:
+    findings: list[Finding] = []
+    for name in _PACKAGES:
+        try:
+            findings.append(Finding(name, True, version(name)))
+        except PackageNotFoundError:
+            findings.append(Finding(name, False, "not installed", "run `make setup`"))
+    present = [extra for extra, name in _EXTRAS.items() if _is_installed(name)]
+    findings.append(Finding("extras", True, ", ".join(present) or "none installed"))
+    return findings
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _models(settings: Settings) -> list[Finding]:
+    try:
+        rows = verify_models(settings.models)
+    except DatelineError as error:
+        return [Finding("models", False, str(error), error.mend)]
+    if not rows:
+        mend = "set `models` to the folder that holds them"
+        return [Finding("models", False, f"none in {settings.models}", mend)]
+    mend = "take the file from the repository again: git checkout -- models"
+    return [Finding(f"model {row.name}", row.ok, row.says, mend) for row in rows]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    folder = settings.data
+    there = folder if folder.exists() else folder.resolve().parent
+    if not there.exists():
+        return [Finding("data folder", False, f"{there} is missing", f"mkdir -p {there}")]
+    writable = os.access(there, os.W_OK)
+    free = shutil.disk_usage(there).free
+    return [
+        Finding("data folder", writable, str(folder), f"make {there} writable for this user"),
+        Finding("free space", free > _LEAST_FREE, f"{free / 2**30:.1f} GiB", "free some space"),
+    ]
+
+
+def _archive(settings: Settings) -> list[Finding]:
+    if not (settings.data / "record.sqlite3").exists():
+        return [Finding("archive", True, "none yet; `dateline ingest` makes it")]
+    try:
+        found = archive_status(settings)
+    except DatelineError as error:
+        return [Finding("archive", False, str(error), error.mend)]
+    engine = found["engine"]
+    says = f"{found['items']:,} versions, {found['visible']:,} visible"
+    findings = [Finding("archive", True, says)]
+    findings += [
+        Finding("index", True, f"was damaged and made anew: {line}") for line in engine["repairs"]
+    ]
+    lag = found["projections"]["lexical"]["lag"]
+    mend = "start the service or run `dateline rebuild`"
+    findings.append(Finding("indexes", lag == 0, f"{lag} changes behind", mend))
+    return findings

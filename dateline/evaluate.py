@@ -1,0 +1,101 @@
+"""Evaluation of the service that `build.py` makes, over judged folders, each indexed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.callers import Caller
+from core.errors import StorageError
+from dateline.build import Models, Service, build_service, load_models
+from dateline.settings import Settings
+from eval.cache import CachedIndex, CacheKey, documents_to_index
+from eval.datasets import Conventions, JudgedSet, read_judged_set
+from eval.measures import DEFAULT_MEASURES
+from eval.runner import DEPTH, Evaluation, evaluate
+from indexing.ingest import IngestOptions, Observer
+
+CACHE = "eval-cache"
+_SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that an index is built with
+
+
+def evaluate_folder(
+    settings: Settings,
+    folder_and_split: str,
+    profile: str,
+    observer: Observer | None = None,
+    *,
+    conventions: Conventions | None = None,
+    depth: int = DEPTH,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+) -> Evaluation:
+    """Scores `profile` on `FOLDER[:SPLIT]`; `observer` sees the ingest, which only the first run
+    over a folder needs. Raises InputError, DocumentError, ModelError, StorageError and QueryError.
+    """
+    judged = read_judged_set(folder_and_split, conventions)
+    with open_indexed(settings, judged, observer) as service:
+        caller = reader_of(judged)
+        found = evaluate(service.pipeline, judged, profile, caller, depth, measures)
+        report = cached_index(settings, judged, service.models).report() or {}
+    return found.with_notes(_notes(report))
+
+
+@contextmanager
+def open_indexed(
+    settings: Settings,
+    judged: JudgedSet,
+    observer: Observer | None = None,
+    models: Models | None = None,
+) -> Iterator[Service]:
+    """The service over the collection's own index, which is made or finished where it is not whole;
+    its projections are compacted, as an idle service's are.
+    """
+    models = models or load_models(settings)
+    cached = cached_index(settings, judged, models)
+    cached.folder.mkdir(parents=True, exist_ok=True)
+    inner = settings.model_copy(update={"data": cached.folder})
+    service = build_service(inner, models=models, background=False)
+    try:
+        if cached.report() is None:
+            cached.complete(_index(service, judged, cached, observer))
+        service.engine.catch_up()
+        yield service
+    finally:
+        service.close()
+
+
+def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> CachedIndex:
+    """Where the collection's index is."""
+    shaping = {name: getattr(settings, name) for name in _SHAPING}
+    key = CacheKey.of(judged, models.encoder.digest, shaping)
+    return CachedIndex(Path(settings.data) / CACHE, key)
+
+
+def reader_of(judged: JudgedSet) -> Caller:
+    """Who the judgements were made for."""
+    return Caller("evaluation", frozenset(judged.conventions.products))
+
+
+def _index(
+    service: Service, judged: JudgedSet, cached: CachedIndex, observer: Observer | None
+) -> Mapping[str, Any]:
+    """Ingests the collection and builds its projections. Raises StorageError where it ended early:
+    a part of a collection must not be measured as the whole.
+    """
+    path = documents_to_index(judged, cached)
+    products = () if not judged.uri_prefix else judged.conventions.products
+    report = service.ingest.run([path], IngestOptions(products=products), observer)
+    if report.stopped_by is not None:
+        raise report.stopped_by
+    if report.interrupted:
+        raise StorageError("the index is not whole", mend="run it again; it goes on from there")
+    service.engine.catch_up()
+    service.engine.compact()
+    return report.as_dict()
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    rejected = report.get("rejected", 0)
+    return [f"{rejected} documents could not be indexed"] if rejected else []

@@ -1,0 +1,89 @@
+"""Flags that several commands share, and the start and end that all have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from core.errors import (
+    AccessError,
+    CorruptError,
+    DatelineError,
+    InputError,
+    SettingsError,
+    StorageFullError,
+)
+from dateline.settings import Settings, configure
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the archive.", show_default="data")]
+Models = Annotated[Path | None, typer.Option(help="Folder of the models.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Profile = Annotated[str | None, typer.Option(help="Ranking profile, such as hybrid or lexical.")]
+
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+EXIT_REFUSED = 1  # some documents were rejected or refused; the rest went on
+EXIT_INPUT = 2  # what was asked is wrong
+EXIT_SETTINGS = 3
+EXIT_STORAGE = 4
+EXIT_FULL = 5
+EXIT_MODEL = 6
+EXIT_INTERRUPTED = 130
+
+
+def settings_for(**flags: object) -> Settings:
+    """The settings in force with these flags."""
+    return configure(flags).settings
+
+
+def exit_code(error: DatelineError) -> int:
+    """Each kind of error has its own."""
+    match error:
+        case SettingsError():
+            return EXIT_SETTINGS
+        case InputError() | AccessError():
+            return EXIT_INPUT
+        case StorageFullError():
+            return EXIT_FULL
+        case CorruptError():
+            return EXIT_STORAGE
+        case _:
+            return EXIT_MODEL if error.code == "bad_model" else EXIT_STORAGE
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Prints our errors as what, where and how to mend, without a traceback, and exits."""
+    try:
+        yield
+    except DatelineError as error:
+        show_error(error)
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        errors.print("interrupted; everything acknowledged is kept")
+        raise typer.Exit(EXIT_INTERRUPTED) from error
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+def show_error(error: DatelineError) -> None:
+    """One error on the error stream."""
+    errors.print(f"[bold red]error:[/] {escape(error.what)}")
+    if error.where:
+        errors.print(f"  where: {escape(error.where)}")
+    if error.mend:
+        errors.print(f"  mend:  {escape(error.mend)}")
+
+
+def escape(text: str) -> str:
+    """Text that is data, not markup, and can't move the terminal's cursor."""
+    printable = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return printable.replace("[", r"\[")

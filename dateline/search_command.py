@@ -1,0 +1,167 @@
+"""`dateline search`: one query from the shell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from core.callers import Caller
+from core.errors import QueryError
+from core.query_tree import DateRange, Keyword, Node, all_of
+from core.retrieval import SortOrder
+from dateline.archive import envelope_json
+from dateline.build import build_service
+from dateline.options import AsJson, Data, Models, Profile, console, escape, reported, settings_for
+from search.answers import Hit, SearchRequest, SearchResponse
+from search.dates import parse_span
+from search.highlight import END, START
+
+
+def search(
+    query: Annotated[str, typer.Argument(help='Words, "phrases", AND/OR/NOT, field:value.')] = "",
+    type_: Annotated[str, typer.Option("--type", help="text, picture, video, …, by commas.")] = "",
+    subject: Annotated[str, typer.Option(help="Subjects, by commas.")] = "",
+    place: Annotated[str, typer.Option(help="Places, by commas.")] = "",
+    person: Annotated[str, typer.Option(help="People, by commas.")] = "",
+    since: Annotated[str, typer.Option(help="From this date on (2024, 2024-03, 2024-03-05).")] = "",
+    until: Annotated[str, typer.Option(help="Up to this date and with it.")] = "",
+    facet: Annotated[str, typer.Option(help="Facets to count, by commas.")] = "",
+    sort: Annotated[SortOrder, typer.Option(help="Order of the hits.")] = SortOrder.SCORE,
+    page: Annotated[int, typer.Option(help="Page number, from 1.")] = 1,
+    page_size: Annotated[int, typer.Option(help="Hits per page.")] = 10,
+    products: Annotated[
+        str, typer.Option(help="Search as a caller with these product codes; all when left out.")
+    ] = "",
+    profile: Profile = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each hit is there.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Search the archive, as the operator of this machine: with every product unless told less."""
+    with reported():
+        service = build_service(settings_for(data=data, models=models, profile=profile))
+        try:
+            service.engine.catch_up()
+            caller = Caller("command line", _products(service.engine.products(), products))
+            request = SearchRequest(
+                q=query,
+                filters=_filters(type_, subject, place, person, since, until),
+                order=sort,
+                page=page,
+                page_size=page_size,
+                facets=tuple(_listed(facet)),
+                explain=explain or as_json,
+            )
+            response = service.pipeline.search(request, caller)
+            if as_json:
+                typer.echo(envelope_json(request, response, caller))
+            else:
+                _show(response, explain=explain)
+        finally:
+            service.close()
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _products(known: frozenset[str], wanted: str) -> frozenset[str]:
+    chosen = frozenset(_listed(wanted))
+    if chosen - known:
+        raise QueryError(
+            f"no item belongs to {', '.join(sorted(chosen - known))}",
+            mend=f"products here: {', '.join(sorted(known)) or 'none'}",
+        )
+    return chosen or known
+
+
+def _filters(type_: str, subject: str, place: str, person: str, since: str, until: str) -> Node:
+    named = {"type": type_, "subject": subject, "place": place, "person": person}
+    nodes: list[Node] = [
+        Keyword(name, tuple(_listed(text))) for name, text in named.items() if _listed(text)
+    ]
+    if since or until:
+        start: datetime | None = parse_span(since)[0] if since else None
+        end: datetime | None = parse_span(until)[1] if until else None
+        nodes.append(DateRange("versioncreated", start, end))
+    return all_of(*nodes)
+
+
+_SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
+
+
+def _show(response: SearchResponse, *, explain: bool) -> None:
+    total = _SAID[response.total.relation].format(f"{response.total.value:,}")
+    took = response.milliseconds["total"]
+    console.print(f"[dim]{total}, profile {response.profile}, {took:.1f} ms[/]")
+    for line in (*response.understood.notes, *response.degraded):
+        console.print(f"[yellow]note:[/] {escape(line)}")
+    for span in response.understood.dates:
+        console.print(f"[dim]{escape(span.text)!s}: {span.since} to {span.until}[/]")
+    if not response.hits:
+        console.print("nothing found; try fewer or other words, or a wider date")
+    for hit in response.hits:
+        _show_hit(hit, explain=explain)
+    for name, counts in response.facets.items():
+        listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
+        console.print(f"[bold]{name}[/]: {listed}")
+
+
+def _show_hit(hit: Hit, *, explain: bool) -> None:
+    item = hit.item
+    headline = _marked(hit.highlights.get("headline", item.headline)) or escape(item.uri)
+    versions = f", {hit.versions} versions" if hit.versions > 1 else ""
+    when = item.versioncreated.strftime("%Y-%m-%d %H:%M")
+    console.print(f"\n[bold]{hit.rank:>3}[/] {headline}")
+    console.print(
+        f"    [dim]{item.type} {when} {escape(item.located)}{versions}  {escape(item.uri)}[/]"
+    )
+    text = hit.passage or hit.highlights.get("description", "")
+    if text:
+        console.print("    " + _marked(" ".join(text.split())))
+    if explain and hit.explanation:
+        console.print(_explained(hit))
+
+
+def _explained(hit: Hit) -> Table:
+    why = hit.explanation
+    table = Table(box=None, padding=(0, 2, 0, 4), show_edge=False, header_style="dim")
+    for name in ("stage", "rank", "score", "normalized", "weight"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    if why is None:
+        return table
+    bm25 = "–" if why.bm25 is None else f"{why.bm25:.2f}"
+    table.add_row("bm25", _rank(why.lexical_rank), bm25, f"{why.bm25_normalized:.3f}", "")
+    for share in why.vectors:
+        cosine = "–" if share.cosine is None else f"{share.cosine:.3f}"
+        table.add_row(
+            f"vectors {share.field}",
+            _rank(share.rank),
+            cosine,
+            f"{share.normalized:.3f}",
+            f"{share.weight:.2f}",
+        )
+    table.add_row("fused", _rank(why.fused_rank), f"{why.fused:.3f}", "", "")
+    if why.rerank_score is not None:
+        table.add_row("reranked", _rank(why.reranked_rank), f"{why.rerank_score:.3f}", "", "")
+    return table
+
+
+def _rank(rank: int) -> str:
+    return str(rank) if rank else "–"
+
+
+def _marked(text: str) -> str:
+    """A text from the highlighter, with its marks as bold type."""
+    pieces = []
+    for number, part in enumerate(text.split(START)):
+        if number == 0:
+            pieces.append(escape(part))
+            continue
+        inside, _, outside = part.partition(END)
+        pieces.append(f"[bold yellow]{escape(inside)}[/]{escape(outside)}")
+    return "".join(pieces)

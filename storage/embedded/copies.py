@@ -1,0 +1,123 @@
+"""Backup and restore of the record of truth. Projections are not copied: they are made from it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from core.errors import ConflictError, CorruptError, InputError
+from storage.embedded import schema
+from storage.embedded.integrity import sync_folder
+from storage.embedded.ownership import Ownership
+from storage.embedded.record import FILE, storage_errors
+
+PROJECTIONS = "projections"
+
+
+def backup(folder: Path, target: Path) -> int:
+    """Copies the record in `folder` to `target` while it is being read and written; gives the
+    copy's size in bytes. The copy is one moment of the record (SQLite's online backup) and is
+    checked before it gets its name. Raises InputError where there is no record, ConflictError
+    where `target` exists.
+    """
+    source = folder / FILE
+    if not source.exists():
+        raise InputError("there is no archive", where=str(folder), mend="name it with --data")
+    if target.exists():
+        raise ConflictError("this file exists", where=str(target), mend="choose another name")
+    partial = target.with_name(target.name + ".partial")
+    with storage_errors(source):
+        reading = schema.connect(source, readonly=True)
+        writing = sqlite3.connect(partial)
+        try:
+            reading.backup(writing)
+            writing.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            writing.close()
+            reading.close()
+    check(partial)
+    _sync(partial)
+    partial.rename(target)
+    sync_folder(target.parent)
+    return target.stat().st_size
+
+
+def restore(source: Path, folder: Path, *, force: bool) -> None:
+    """Puts a backup in place of the record in `folder`; projections are dropped.
+
+    Raises ConflictError where a process uses the archive, or there is one and not `force`.
+    """
+    if not source.is_file():
+        raise InputError("there is no such file", where=str(source))
+    check(source)
+    if (folder / FILE).exists() and not force:
+        raise ConflictError(
+            "there is an archive already", where=str(folder), mend="--force replaces it"
+        )
+    ownership = alone(folder)
+    try:
+        fresh = folder / f"{FILE}.restored"
+        shutil.copyfile(source, fresh)
+        _sync(fresh)
+        for name in (f"{FILE}-wal", f"{FILE}-shm"):
+            (folder / name).unlink(missing_ok=True)
+        fresh.replace(folder / FILE)
+        _drop_projections(folder)
+        sync_folder(folder)
+    finally:
+        ownership.release()
+
+
+def drop_projections(folder: Path) -> None:
+    """Removes every projection of an archive that no process uses."""
+    ownership = alone(folder)
+    try:
+        _drop_projections(folder)
+    finally:
+        ownership.release()
+
+
+def alone(folder: Path) -> Ownership:
+    """The ownership of the projections. Raises ConflictError where another process has it."""
+    ownership = Ownership(folder / PROJECTIONS / "owner.lock")
+    if not ownership.try_acquire():
+        raise ConflictError(
+            f"process {ownership.owner()} uses this archive",
+            where=str(folder),
+            mend="stop it and try again",
+        )
+    return ownership
+
+
+def check(path: Path) -> None:
+    """Raises CorruptError unless `path` is a whole record of this program's schema."""
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            found = connection.execute("PRAGMA quick_check").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise CorruptError(f"this is not a backup: {error}", where=str(path)) from error
+    if found != "ok" or version != schema.SCHEMA_VERSION:
+        what = found if found != "ok" else f"schema {version}, not {schema.SCHEMA_VERSION}"
+        raise CorruptError(f"this backup can't be used: {what}", where=str(path))
+
+
+def _drop_projections(folder: Path) -> None:
+    projections = folder / PROJECTIONS
+    for path in projections.iterdir():
+        if path.name == "owner.lock":
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
