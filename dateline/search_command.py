@@ -135,7 +135,13 @@ def _explained(hit: Hit) -> Table:
     if why is None:
         return table
     bm25 = "–" if why.bm25 is None else f"{why.bm25:.2f}"
-    table.add_row("bm25", _rank(why.lexical_rank), bm25, f"{why.bm25_normalized:.3f}", "")
+    table.add_row(
+        "bm25",
+        _rank(why.lexical_rank),
+        bm25,
+        f"{why.bm25_normalized:.3f}",
+        f"{why.lexical_weight:.2f}",
+    )
     for share in why.vectors:
         cosine = "–" if share.cosine is None else f"{share.cosine:.3f}"
         table.add_row(

@@ -21,11 +21,14 @@ RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """`scores` float32 [m] aligned with the candidates, with each side's normalized share."""
+    """`scores` float32 [m] aligned with the candidates, with each side's normalized scores, and the
+    weights that they have in it: BM25's, then each vector field's, 1 in all.
+    """
 
     scores: Floats
     lexical: Floats
     vectors: tuple[Floats, ...]
+    weights: tuple[float, ...]
 
 
 def fuse(found: Retrieved, profile: Profile) -> Fused:
@@ -36,12 +39,12 @@ def fuse(found: Retrieved, profile: Profile) -> Fused:
     else:
         lexical = bounded_bm25(found.bm25)
         vectors = tuple(bounded_cosines(part) for part in found.vectors)
-    weights = [profile.lexical_weight, *(part.weight for part in found.vectors)]
-    total = sum(weights) or 1.0
-    scores = lexical * (weights[0] / total)
+    relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
+    weights = tuple(weight / (sum(relative) or 1.0) for weight in relative)
+    scores = lexical * weights[0]
     for share, weight in zip(vectors, weights[1:], strict=True):
-        scores = scores + share * (weight / total)
-    return Fused(scores.astype(np.float32), lexical, vectors)
+        scores = scores + share * weight
+    return Fused(scores.astype(np.float32), lexical, vectors, weights)
 
 
 def bounded_bm25(scores: Floats) -> Floats:

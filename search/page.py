@@ -72,18 +72,20 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
     shares = tuple(
         VectorShare(
             field=part.field,
-            weight=part.weight,
+            weight=weight,
             rank=int(part.ranks[at]),
             cosine=None if np.isnan(part.cosines[at]) else float(part.cosines[at]),
             normalized=float(normalized[at]),
         )
-        for part, normalized in zip(found.vectors, fused.vectors, strict=True)
+        for part, normalized, weight in zip(
+            found.vectors, fused.vectors, fused.weights[1:], strict=True
+        )
     )
     return Explanation(
         lexical_rank=int(found.lexical_ranks[at]),
         bm25=None if np.isnan(bm25) else bm25,
         bm25_normalized=float(fused.lexical[at]),
-        lexical_weight=1.0 - sum(share.weight for share in shares),
+        lexical_weight=fused.weights[0],
         vectors=shares,
         fused=float(fused.scores[at]),
         fused_rank=int(candidates.fused_ranks[place]),

@@ -136,7 +136,7 @@ class Compiler:
             lower,
             upper,
             include_lower=True,
-            include_upper=False,
+            include_upper=upper is None,  # tantivy counts an open end as included
         )
         return Query.const_score_query(dates, 0.0)
 

@@ -1,0 +1,69 @@
+"""Dependencies of the routes: the services, the caller behind a key, and what the key may do.
+
+All are coroutines, as FastAPI would send a plain function through a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+
+from api.keys import HEADER
+from api.metrics import Metrics
+from api.pool import WorkPool
+from api.problems import UnknownKeyError
+from api.services import Services
+from core.callers import Caller
+from core.errors import AccessError
+
+_header = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
+_MEND = f"Send your key in the header {HEADER}."
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What every request shares: services, counters and one pool per kind of work."""
+
+    services: Services
+    metrics: Metrics
+    reads: WorkPool
+    writes: WorkPool
+    operations: WorkPool
+
+
+async def surface_of(request: Request) -> Surface:
+    """The surface that `create_app` made."""
+    surface: Surface = request.app.state.surface
+    return surface
+
+
+SurfaceDep = Annotated[Surface, Depends(surface_of)]
+
+
+async def caller_of(
+    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(_header)]
+) -> Caller:
+    """The caller behind the request's key; raises UnknownKeyError (401)."""
+    if not key:
+        raise UnknownKeyError("This request has no key.", mend=_MEND)
+    caller = surface.services.keys.caller(key)
+    if caller is None:
+        raise UnknownKeyError("This key is not known.", mend=_MEND)
+    request.state.caller = caller.name
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+async def writer_of(caller: CallerDep) -> Caller:
+    """A caller who may write; raises AccessError (403)."""
+    if not caller.may_write:
+        raise AccessError("This key may not write.", mend="Use the agency's ingest key.")
+    return caller
+
+
+WriterDep = Annotated[Caller, Depends(writer_of)]

@@ -1,0 +1,120 @@
+"""The application: routes, error handlers, middleware and the services' end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api import content_routes, operations_routes, page_routes, search_routes
+from api.access import Surface
+from api.checks import validation_problem
+from api.content_routes import ItemParameters, WriteParameters
+from api.envelope import API_VERSION, problem_response
+from api.metrics import Metrics
+from api.middleware import Observed
+from api.parameters import SearchParameters
+from api.pool import WorkPool
+from api.problems import Problem, problem_of
+from api.services import Services
+from core.errors import BusyError, DatelineError
+
+_DESCRIPTION = """Hybrid search over a news agency's archive and wire.
+
+Every request has a key in the header `x-api-key`. Names and envelopes follow AP Media API 2.2;
+errors are one shape, with a word for a code, a message and how to mend it."""
+_WRONG_PATH = Problem(
+    404, "not_found", "There is nothing at this address.", "The API is described at /docs."
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application over `services`; its shutdown drains the pools and closes them."""
+    surface = _surface(services)
+    app = FastAPI(
+        title="Dateline",
+        version=API_VERSION,
+        description=_DESCRIPTION,
+        docs_url=None,  # the usual pages load scripts from elsewhere; ours is page/docs.html
+        redoc_url=None,
+        redirect_slashes=False,  # an item's uri may end in a slash
+        lifespan=_lifespan,
+    )
+    app.state.surface = surface
+    for module in (search_routes, operations_routes, page_routes, content_routes):
+        app.include_router(module.router)
+    app.add_exception_handler(DatelineError, _on_our_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_middleware(Observed, metrics=surface.metrics)
+    return app
+
+
+def _surface(services: Services) -> Surface:
+    settings = services.settings
+    return Surface(
+        services,
+        Metrics(),
+        reads=WorkPool("searches", settings.max_concurrent_searches, settings.max_waiting),
+        writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
+        # Their own thread: a service that is busy with searches still says how it is.
+        operations=WorkPool("status requests", 1, 8),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    surface: Surface = app.state.surface
+    try:
+        yield
+    finally:
+        for pool in (surface.writes, surface.reads, surface.operations):
+            pool.close()
+        surface.services.close()
+
+
+async def _on_our_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DatelineError)
+    problem = problem_of(error)
+    if problem.status == 500:
+        raise error  # the middleware logs it whole and tells nothing of it
+    surface: Surface = request.app.state.surface
+    if isinstance(error, BusyError):
+        surface.metrics.refused()
+    headers = {}
+    if problem.status == 413:
+        headers["connection"] = "close"  # what is left of the body is not read
+    return problem_response(request, problem, headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    path = getattr(request.scope.get("route"), "path", "")
+    models: dict[str, type[BaseModel]] = {
+        "/content": WriteParameters,
+        "/content/{item_id:path}": ItemParameters,
+    }
+    model = models.get(path, SearchParameters)
+    return problem_response(request, validation_problem(error.errors(), model))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem_response(request, _WRONG_PATH)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        problem = Problem(
+            405,
+            "method_not_allowed",
+            f"{request.method[:20]} is not possible at this address.",
+            f"Use {allowed}." if allowed else "The API is described at /docs.",
+        )
+        return problem_response(request, problem, error.headers)
+    problem = Problem(error.status_code, "bad_request", str(error.detail)[:300])
+    return problem_response(request, problem, error.headers)

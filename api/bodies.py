@@ -1,0 +1,142 @@
+"""Reading request bodies: a limit that holds while streaming, content types, nesting.
+
+What arrives here was written by others: it is counted while it comes, parsed by a parser with a
+bounded recursion, and looked through without recursion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from api.problems import BodyTimeoutError, BodyTooLargeError, MediaTypeError, ParameterError
+from core.errors import DocumentError
+
+MAX_DEPTH = 64
+JSON = "application/json"
+JSON_LINES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is no document: its 1-based number and why."""
+
+    line: int
+    reason: str
+
+
+def media_type(request: Request, *, lines: bool) -> str:
+    """The body's content type; raises MediaTypeError where it is none that is read here."""
+    wanted = f"Send {JSON} in UTF-8" + (", or application/x-ndjson." if lines else ".")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise MediaTypeError("Compressed bodies are not read.", mend="Send it uncompressed.")
+    kind, _, options = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    charset = options.lower().partition("charset=")[2].strip().strip('"')
+    if charset not in ("", "utf-8", "utf8"):
+        raise MediaTypeError(f"The charset '{charset[:40]}' is not read.", mend=wanted)
+    if kind == JSON or kind.endswith("+json") or (lines and kind in JSON_LINES):
+        return kind
+    said = f"The content type '{kind[:80]}' is not read." if kind else "There is no content type."
+    raise MediaTypeError(said, mend=wanted)
+
+
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The whole body, at most `limit` bytes and `seconds` long; no more than that is ever held."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _counted(request, limit)
+    except TimeoutError as error:
+        raise BodyTimeoutError(
+            f"The body did not arrive within {seconds:g} seconds.", mend="Send it in smaller parts."
+        ) from error
+
+
+async def _counted(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) + len(chunk) > limit:
+            raise _too_large(limit)
+        body += chunk
+    return bytes(body)
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(
+        f"The body is over the limit of {limit / 1024 / 1024:g} MiB.",
+        mend="Send fewer documents at once.",
+    )
+
+
+def parse_json(data: bytes) -> Any:
+    """The JSON value; raises DocumentError for malformed text and for nesting over 64 deep."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise DocumentError(
+            f"This is not JSON: {error.msg}",
+            where=f"line {error.lineno}, column {error.colno}",
+            mend="Check it with a JSON validator; it must be UTF-8.",
+        ) from error
+    if deeper_than(value, MAX_DEPTH):
+        raise DocumentError(
+            f"The JSON is nested more than {MAX_DEPTH} deep.",
+            mend="Flatten it; ninjs needs about 6.",
+        )
+    return value
+
+
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether lists and objects nest more than `limit` deep; walks level by level."""
+    level: list[Any] = [value]
+    for _ in range(limit + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """One JSON object; raises DocumentError or ParameterError."""
+    value = parse_json(data)
+    if not isinstance(value, dict):
+        raise ParameterError("The body must be one JSON object.", mend='Such as {"name": "value"}.')
+    return value
+
+
+def parse_documents(data: bytes, kind: str) -> tuple[bool, list[Any]]:
+    """Whether the body is one document alone, and the documents: objects, or `Unreadable` lines.
+
+    JSON that is neither an object nor an array raises DocumentError. In JSON lines a bad line
+    doesn't keep the others from being read.
+    """
+    if kind in JSON_LINES:
+        lines = enumerate(data.split(b"\n"), start=1)
+        return False, [_line(number, line) for number, line in lines if line.strip()]
+    value = parse_json(data)
+    if isinstance(value, dict):
+        return True, [value]
+    if isinstance(value, list):
+        return False, value
+    raise DocumentError("A document is a JSON object, or an array of them.")
+
+
+def _line(number: int, line: bytes) -> Any:
+    try:
+        return parse_json(line)
+    except DocumentError as error:
+        return Unreadable(number, f"{error.what} {error.mend}")

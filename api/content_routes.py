@@ -1,0 +1,171 @@
+"""Single items: read them, write them, change their status."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api import contract
+from api.access import CallerDep, SurfaceDep, WriterDep
+from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
+from api.checks import check_query_string, no_parameters, validation_problem
+from api.envelope import Json, base, problem_response, rfc3339
+from api.item_json import full_item, selected
+from api.parameters import Values
+from api.problems import BodyTooLargeError
+from api.search_json import products_json
+from api.status_change import StatusChange, status_write
+from api.writes import refusal, result_json, single_status, uri_of
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.items import Item
+
+router = APIRouter(tags=["content"])
+
+
+class ItemParameters(BaseModel):
+    """What `GET /content/{item_id}` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    versions: Literal["", "all"] = Field(
+        default="", description="all: also the story's versions and write-throughs, newest first."
+    )
+    include: Values = Field(default_factory=list, description="Members of the item to give only.")
+    exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
+
+
+class WriteParameters(BaseModel):
+    """What `POST /content` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    products: Values = Field(
+        default_factory=list,
+        description="Product codes that may see these items; without any, the service's default.",
+    )
+
+
+@router.get(
+    "/content/{item_id:path}",
+    summary="One item by its uri",
+    response_model=None,
+    responses=contract.answers(contract.ContentAnswer, 400, 401, 404, 503),
+    dependencies=[Depends(check_query_string)],
+)
+async def read_content(
+    request: Request,
+    item_id: str,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    parameters: Annotated[ItemParameters, Query()],
+) -> Json:
+    """The newest usable version of the item, whole, with the agency's own members.
+
+    An item that doesn't exist and one that this key may not see give the same 404. `item_id` is
+    the item's uri, percent-encoded.
+    """
+    library = surface.services.library
+    item = await surface.reads.run(partial(library.item, item_id, caller))
+    if item is None:
+        raise _missing(item_id)
+    data = _result(item, caller, parameters)
+    if parameters.versions == "all":
+        chain = await surface.reads.run(partial(library.chain, item_id, caller))
+        data["versions"] = [_result(version, caller, parameters) for version in chain]
+    return Json(base(request, org_name=caller.name, data=data))
+
+
+def _missing(uri: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no item '{uri[:200]}' for this key.",
+        mend="Check the uri and its percent-encoding, or that your plan includes the item.",
+    )
+
+
+def _result(item: Item, caller: Caller, parameters: ItemParameters) -> dict[str, Any]:
+    members = selected(full_item(item, caller), parameters.include, parameters.exclude)
+    return {"meta": {"products": products_json(item, caller)}, "item": members}
+
+
+@router.post(
+    "/content",
+    summary="Write one or many ninjs documents",
+    response_model=None,
+    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 408, 409, 413, 415, 503, 507)
+    | {
+        201: {"model": contract.WriteAnswer, "description": "One document, newly created"},
+        207: {"model": contract.WriteAnswer, "description": "Many, of which some were refused"},
+    },
+    openapi_extra=contract.DOCUMENT_BODY,
+    dependencies=[Depends(check_query_string)],
+)
+async def write_content(
+    request: Request,
+    surface: SurfaceDep,
+    caller: WriterDep,
+    parameters: Annotated[WriteParameters, Query()],
+) -> Json:
+    """A ninjs document, an array of them, or JSON lines; each is answered for, in order.
+
+    What is answered as written survives a crash. A bad document doesn't keep the others from
+    being written. One document alone: 201 created, 200 superseded, updated or unchanged, 409
+    where it contradicts the record, 400 where it can't be read.
+    """
+    settings = surface.services.settings
+    kind = media_type(request, lines=True)
+    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    alone, documents = parse_documents(body, kind)
+    if len(documents) > settings.max_documents:
+        raise BodyTooLargeError(
+            f"There are {len(documents)} documents; {settings.max_documents} are taken at once.",
+            mend="Send them in several requests.",
+        )
+    products = tuple(parameters.products) or settings.default_products
+    read = [document for document in documents if not isinstance(document, Unreadable)]
+    put = partial(surface.services.ingest.put_documents, read, products)
+    outcomes = iter(await surface.writes.run(put) if read else ())
+    results = [
+        result_json(
+            number, entry if isinstance(entry, Unreadable) else next(outcomes), uri_of(entry)
+        )
+        for number, entry in enumerate(documents, start=1)
+    ]
+    if alone and (problem := refusal(results[0])):
+        return problem_response(request, problem)
+    failed = sum("error" in result for result in results)
+    status = single_status(results[0]) if alone else (207 if failed else 200)
+    data = {"written": len(results) - failed, "refused": failed, "items": results}
+    return Json(base(request, org_name=caller.name, data=data), status_code=status)
+
+
+@router.patch(
+    "/content/{item_id:path}/status",
+    summary="Kill, withhold, release or embargo an item",
+    response_model=None,
+    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 404, 408, 409, 413, 415, 503),
+    openapi_extra=contract.body_of(StatusChange),
+    dependencies=[Depends(check_query_string), Depends(no_parameters)],
+)
+async def change_status(
+    request: Request, item_id: str, surface: SurfaceDep, caller: WriterDep
+) -> Json:
+    """Changes the state of an item, every version of it; in force when this is answered."""
+    settings = surface.services.settings
+    media_type(request, lines=False)
+    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    try:
+        change = StatusChange.model_validate(parse_object(body))
+    except ValidationError as error:
+        return problem_response(request, validation_problem(error.errors(), StatusChange))
+    write = status_write(item_id, change)
+    written = await surface.writes.run(partial(surface.services.writer.set_status, (write,)))
+    result = result_json(1, written[0])
+    if problem := refusal(result):
+        return problem_response(request, problem)
+    if change.embargoed is not None:
+        result["embargoed"] = rfc3339(change.embargoed)
+    return Json(base(request, org_name=caller.name, data={"items": [result]}))

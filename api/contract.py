@@ -1,0 +1,224 @@
+"""The shapes of the answers, for the OpenAPI document; names follow AP Media API.
+
+Answers are written from plain values (see `envelope.Json`), not through these models: tests hold
+the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BaseAnswer(BaseModel):
+    """AP's `baseresponse`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    api_version: str
+    id: str = Field(description="The id of this answer, also in the header x-request-id.")
+    method: str
+    org_name: str = ""
+    session_label: str = ""
+    params: dict[str, Any]
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong and how to mend it. `code` is a word; the HTTP status is in `status`."""
+
+    status: int
+    code: str
+    message: str
+    mend: str
+    field: str = ""
+    timestamp: str
+
+
+class ErrorAnswer(BaseAnswer):
+    """AP's `errorresponse`, for every error of every route."""
+
+    error: ErrorDetail
+
+
+class Product(BaseModel):
+    """A product that the key holds and that includes the item."""
+
+    id: int | None = None
+    name: str
+
+
+class ResultMeta(BaseModel):
+    """What the search says of a hit; ranks count from 1 over all pages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    score: float = 0.0
+    products: list[Product] = []
+    rank: int = 0
+    versions: int = Field(1, description="Versions and write-throughs in the story's chain.")
+    highlights: dict[str, str] = Field(
+        default={}, description="Texts with matched words between U+E000 and U+E001."
+    )
+    passage: str = Field(default="", description="The best passage, marked the same way.")
+    explanation: dict[str, Any] | None = None
+
+
+class ContentItem(BaseModel):
+    """AP's `contentitem` as far as it is filled; what else the agency sent is kept beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    uri: str
+    version: int | None = None
+    type: str = ""
+    language: str = ""
+    versioncreated: str = ""
+    firstcreated: str = ""
+    pubstatus: str = ""
+    headline: str = ""
+
+
+class ContentResult(BaseModel):
+    """AP's `contentresult`."""
+
+    meta: ResultMeta
+    item: ContentItem
+
+
+class ContentWithVersions(ContentResult):
+    """One item; with `versions=all` its chain too, newest first."""
+
+    versions: list[ContentResult] | None = None
+
+
+class ContentAnswer(BaseAnswer):
+    """AP's `contentresponse`."""
+
+    data: ContentWithVersions
+
+
+class FacetValue(BaseModel):
+    """A facet's value and in how many of the stories it stands."""
+
+    value: str
+    count: int
+
+
+class SearchData(BaseModel):
+    """AP's `searchresponse.data`, and what Dateline adds."""
+
+    query: str
+    updated: str
+    page_size: int
+    total_items: int
+    total_relation: str = Field(description="exact, lower_bound or window.")
+    current_page: int
+    current_item_count: int
+    next_page: str = ""
+    previous_page: str = ""
+    page_template: str
+    items: list[ContentResult]
+    facets: dict[str, list[FacetValue]]
+    cursor: str
+    profile: str
+    understood: dict[str, Any]
+    degraded: list[str]
+    timings_ms: dict[str, float]
+
+
+class SearchAnswer(BaseAnswer):
+    """AP's `searchresponse`."""
+
+    data: SearchData
+
+
+class WriteResult(BaseModel):
+    """What became of one document: an outcome, or an error."""
+
+    model_config = ConfigDict(extra="allow")
+
+    number: int
+    line: int | None = None
+    uri: str = ""
+    version: int | None = None
+    outcome: str = ""
+    error: dict[str, Any] | None = None
+
+
+class WriteData(BaseModel):
+    """One result per document, in order."""
+
+    written: int = 0
+    refused: int = 0
+    items: list[WriteResult]
+
+
+class WriteAnswer(BaseAnswer):
+    """The answer to a write."""
+
+    data: WriteData
+
+
+_MEANINGS = {
+    400: "Something of the request is wrong; the message says what",
+    401: "No key, or an unknown one",
+    403: "The key may not do this",
+    404: "Nothing there, or nothing there for this key",
+    408: "The body did not arrive in time",
+    409: "The write contradicts the record",
+    410: "The cursor's list is no longer kept",
+    413: "The body is over the limit",
+    415: "The body is of a kind that is not read here",
+    503: "Too much work at once; Retry-After says when to come back",
+    507: "No space left for writes; reads go on",
+}
+
+
+def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses`: the model for 200 and the error shape for `statuses` and 500."""
+    errors: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses
+    }
+    errors[500] = {"model": ErrorAnswer, "description": "A fault of ours"}
+    if model is None:
+        return errors
+    return {200: {"model": model, "description": "The answer"}, **errors}
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body that the route reads itself, for the OpenAPI document."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = _inlined(schema, schema.pop("$defs", {}))
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    """`node` with references to its own definitions replaced by them."""
+    if isinstance(node, list):
+        return [_inlined(child, definitions) for child in node]
+    if not isinstance(node, dict):
+        return node
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    if name in definitions:
+        return _inlined(definitions[name], definitions)
+    return {key: _inlined(child, definitions) for key, child in node.items()}
+
+
+_NINJS = {
+    "type": "object",
+    "description": "A ninjs 1.x, 2.x or 3.x document; members it doesn't know are kept.",
+    "required": ["uri"],
+    "properties": {"uri": {"type": "string"}, "version": {"type": ["string", "integer"]}},
+    "additionalProperties": True,
+}
+DOCUMENT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"anyOf": [_NINJS, {"type": "array", "items": _NINJS}]}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+}

@@ -1,0 +1,89 @@
+"""The envelope around every JSON answer: AP Media API's `baseresponse` and `errorresponse`.
+
+Two members differ from theirs on purpose: `error.code` is a word (their integer is in `status`),
+and `error` has a `mend` that says what to do and the `field` that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.problems import Problem
+
+API_VERSION = "1.0"
+_SECRET_PARAMETERS = frozenset({"apikey", "api_key", "key", "x-api-key", "token"})
+_ECHO_CHARACTERS = 4096
+
+
+class Json(Response):
+    """A JSON answer written by orjson straight from plain values: no model in between."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Bytes of `content`; NaN becomes null, numpy's numbers are numbers."""
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A UTC time as `2024-03-05T07:30:00Z`, with a fraction only where there is one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def request_id(request: Request) -> str:
+    """The id of this request, as in the header `x-request-id` and the log."""
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+def echo(request: Request) -> dict[str, Any]:
+    """The query parameters as they came, shortened, without anything that may be a key."""
+    echoed: dict[str, Any] = {}
+    for name in request.query_params:
+        if name.lower() in _SECRET_PARAMETERS:
+            continue
+        values = [value[:_ECHO_CHARACTERS] for value in request.query_params.getlist(name)]
+        echoed[name[:_ECHO_CHARACTERS]] = values[0] if len(values) == 1 else values
+    return echoed
+
+
+def method_name(request: Request) -> str:
+    """The operation in words that stay the same over items: `GET /content/{item_id}`."""
+    route = request.scope.get("route")
+    path = getattr(route, "path", request.url.path[:_ECHO_CHARACTERS])
+    return f"{request.method} {str(path).replace(':path}', '}')}"
+
+
+def base(request: Request, **members: Any) -> dict[str, Any]:
+    """`baseresponse` with `members` after it."""
+    return {
+        "api_version": API_VERSION,
+        "id": request_id(request),
+        "method": method_name(request),
+        "params": echo(request),
+        **members,
+    }
+
+
+def problem_response(
+    request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> Json:
+    """`errorresponse` for `problem`, with Retry-After where waiting helps."""
+    error: dict[str, Any] = {
+        "status": problem.status,
+        "code": problem.code,
+        "message": problem.message,
+        "mend": problem.mend,
+        "timestamp": rfc3339(datetime.now(UTC).replace(microsecond=0)),
+    }
+    if problem.field:
+        error["field"] = problem.field
+    extra = dict(headers or {})
+    if problem.retry_after:
+        extra["retry-after"] = str(problem.retry_after)
+    return Json(base(request, error=error), status_code=problem.status, headers=extra)

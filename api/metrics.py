@@ -1,0 +1,86 @@
+"""What operators watch, in Prometheus's words; one registry per app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Counters that requests feed, and gauges that are filled from the status when scraped."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "dateline_http_requests",
+            "Answers by method, route and status.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "dateline_http_request_seconds",
+            "Time to the last byte of an answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "dateline_search_stage_seconds",
+            "Time in each stage of a search; stage total is the whole of it.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._degraded = Counter(
+            "dateline_search_degraded",
+            "Searches of which a stage was skipped or cut short.",
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "dateline_http_refused",
+            "Requests refused because too many were waiting.",
+            registry=self._registry,
+        )
+        self.in_flight = Gauge(
+            "dateline_http_in_flight", "Requests being answered.", registry=self._registry
+        )
+        self._items = Gauge("dateline_items", "Items recorded.", registry=self._registry)
+        self._visible = Gauge("dateline_items_visible", "Items visible.", registry=self._registry)
+        self._passages = Gauge("dateline_passages", "Passages embedded.", registry=self._registry)
+        self._lag = Gauge(
+            "dateline_projection_lag",
+            "Changes that a projection has not applied yet.",
+            ("projection",),
+            registry=self._registry,
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answer went out."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self) -> None:
+        """One request found every place taken."""
+        self._refused.inc()
+
+    def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
+        """One search ended; its stages in milliseconds."""
+        for stage, spent in milliseconds.items():
+            self._stages.labels(stage).observe(spent / 1000)
+        if degraded:
+            self._degraded.inc()
+
+    def page(self, status: Mapping[str, Any]) -> bytes:
+        """Prometheus's text format, gauges set from `status` (see `StatusPort`)."""
+        gauges = (("items", self._items), ("visible", self._visible), ("passages", self._passages))
+        for name, gauge in gauges:
+            if isinstance(status.get(name), (int, float)):
+                gauge.set(status[name])
+        for name, projection in dict(status.get("projections") or {}).items():
+            lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
+            self._lag.labels(str(name)).set(lag)
+        return generate_latest(self._registry)

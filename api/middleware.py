@@ -1,0 +1,111 @@
+"""Around every request: an id, security headers, counters, one line in the log, and a last net."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.envelope import problem_response
+from api.metrics import Metrics
+from api.problems import INTERNAL
+
+_access = logging.getLogger("dateline.access")
+_errors = logging.getLogger("dateline.api")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+# 'self' only: scripts, styles and fonts are files of this service, nothing is inline or elsewhere.
+_CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Observed:
+    """Pure ASGI, as Starlette's middleware base class would cost a task per request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; nothing but `BaseException` leaves here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})["request_id"] = _request_id(scope)
+        outgoing = _Outgoing(send, scope["state"]["request_id"])
+        started = time.perf_counter()
+        self._metrics.in_flight.inc()
+        try:
+            await self._answer(scope, receive, outgoing)
+        finally:
+            self._metrics.in_flight.dec()
+            self._record(scope, outgoing.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:
+        try:
+            await self._app(scope, receive, outgoing)
+        except Exception:  # noqa: BLE001  the last net: log it all, tell nothing of it
+            _errors.exception("request %s failed", scope["state"]["request_id"])
+            if outgoing.status == 0:
+                response = problem_response(Request(scope), INTERNAL)
+                await response(scope, receive, outgoing)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = str(getattr(scope.get("route"), "path", "unmatched"))
+        # An invented method must not make a new time series.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.answered(method, route, status, seconds)
+        if _access.isEnabledFor(logging.INFO):
+            line: dict[str, Any] = {
+                "id": scope["state"]["request_id"],
+                "method": method,
+                "path": scope["path"][:500],  # never the query: it may hold what should be secret
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 2),
+                "caller": scope["state"].get("caller", ""),
+            }
+            _access.info(orjson.dumps(line).decode())
+
+
+class _Outgoing:
+    """A `send` that remembers the status and adds the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id where it is harmless, otherwise a new one."""
+    sent = Headers(scope=scope).get("x-request-id", "")
+    return sent if _ID.fullmatch(sent) else secrets.token_hex(8)

@@ -1,0 +1,261 @@
+// The page: one state, one way to show it. Everything asked for is in the address.
+
+import { configuration, hasKey, search, setStatus, story, useKey, useKeys } from "./client.js";
+import { comparison } from "./compare.js";
+import { byId, el, motionReduced, show } from "./dom.js";
+import { showFacets } from "./facets.js";
+import { hitNode } from "./hits.js";
+import { listenToKeys } from "./keys.js";
+import { showPanelProblem, showStory } from "./panel.js";
+import { emptyState, exampleState, hasFilters, readState, toggled, unfiltered, writeState } from "./state.js";
+import { showSummary } from "./summary.js";
+
+const COMPARED = 10;
+let config = { examples: [], kill_enabled: false };
+let state = emptyState();
+let running = null; // the AbortController of the search under way
+const metas = new Map(); // what the last answer said of each hit, by uri
+
+// --- asking
+
+/** Makes `next` the state, in the address too, and shows its answer. */
+function go(next, { replace = false } = {}) {
+  state = next;
+  history[replace ? "replaceState" : "pushState"](null, "", writeState(state));
+  return answer();
+}
+
+async function answer() {
+  running?.abort();
+  const own = new AbortController();
+  running = own;
+  showForm();
+  show(byId("progress"), true);
+  try {
+    await (state.compare ? answerTwice(own.signal) : answerOnce(own.signal));
+    show(byId("problem"), false);
+    show(byId("columns"), true);
+  } catch (error) {
+    if (error.name !== "AbortError") showProblem(error);
+  } finally {
+    if (running === own) show(byId("progress"), false);
+  }
+}
+
+async function answerOnce(signal) {
+  const data = await search(state, { signal });
+  remember(data);
+  showSummary(state, data, go);
+  showFacets(state, data.facets, go);
+  const list = data.items.map((result) => hitNode(result, address, actions()));
+  byId("results").replaceChildren(...(list.length ? list : [nothing()]), ...moreButton(data));
+}
+
+async function answerTwice(signal) {
+  const [lexical, hybrid] = await Promise.all([
+    search(state, { profile: "lexical", size: COMPARED, facets: false, signal }),
+    search(state, { profile: "hybrid", size: COMPARED, facets: false, signal }),
+  ]);
+  remember(lexical);
+  remember(hybrid);
+  showSummary(state, hybrid, go);
+  byId("results").replaceChildren(comparison(lexical, hybrid, address, actions()));
+}
+
+function remember(data) {
+  for (const { meta, item } of data.items) metas.set(item.uri, meta);
+}
+
+// --- showing
+
+const address = (uri) => writeState({ ...state, open: uri });
+
+const actions = () => ({
+  open: openStory,
+  filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
+  kill: config.kill_enabled ? kill : null,
+});
+
+function showForm() {
+  for (const name of ["q", "since", "until", "sort"]) byId(name).value = state[name];
+  byId("compare").setAttribute("aria-checked", String(state.compare));
+  byId("columns").classList.toggle("comparing", state.compare);
+  document.title = state.q ? `${state.q} – Dateline` : "Dateline";
+  const at = config.examples.findIndex((one) => writeState({ ...exampleState(one), compare: state.compare }) === writeState({ ...state, open: "" }));
+  byId("examples").querySelectorAll("button").forEach((button, number) => {
+    button.setAttribute("aria-pressed", String(number === at));
+    if (number === at) byId("examples").scrollLeft = button.offsetLeft - 60; // one line that scrolls, on a phone
+  });
+  byId("example-why").textContent = at < 0 ? "" : config.examples[at].why;
+  show(byId("example-why"), at >= 0 && config.examples[at].why);
+}
+
+function moreButton(data) {
+  if (!data.cursor) return [];
+  const button = el("button", { type: "button", class: "more", onclick: async () => {
+    button.disabled = true;
+    try {
+      const next = await search(state, { cursor: data.cursor });
+      remember(next);
+      const nodes = next.items.map((result) => hitNode(result, address, actions()));
+      button.replaceWith(...nodes, ...moreButton(next));
+      nodes[0]?.querySelector("a.headline").focus();
+    } catch (error) {
+      button.disabled = false;
+      showProblem(error);
+    }
+  } }, "More stories");
+  return [button];
+}
+
+/** An answer without a hit: what to try. */
+function nothing() {
+  const tries = config.examples.slice(0, 3).map((example) => el("button", { type: "button", class: "example", onclick: () => go(exampleState(example)) }, example.label));
+  return el("div", { class: "nothing" },
+    el("h2", {}, state.q ? `No story found for ${state.q.includes("\"") ? state.q : `“${state.q}”`}` : "No story found"),
+    el("ul", {},
+      hasFilters(state) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"), "."),
+      /["]|\b(AND|NOT)\b/.test(state.q) && el("li", {}, "Quotes and AND ask for every word. Without them any word counts."),
+      el("li", {}, "Say it in other words: the search knows meanings, too."),
+      el("li", {}, "A story that was killed, withheld or is under embargo is never shown.")),
+    tries.length > 0 && el("div", { class: "examples" }, tries));
+}
+
+function askForKey() {
+  if (!byId("key-dialog").open) byId("key-dialog").showModal();
+}
+
+function showProblem(error) {
+  if (error.status === 401) askForKey();
+  show(byId("summary"), false);
+  byId("results").replaceChildren();
+  byId("facets").replaceChildren();
+  show(byId("columns"), false);
+  byId("problem").replaceChildren(
+    el("p", {}, el("b", {}, error.message)), error.mend && el("p", {}, error.mend),
+    error.id ? el("p", { class: "problem-id" }, `Answer ${error.id}`) : "");
+  show(byId("problem"), true);
+}
+
+// --- one story
+
+async function openStory(uri, meta = metas.get(uri), part = "") {
+  if (state.open !== uri) {
+    state = { ...state, open: uri };
+    history.pushState(null, "", writeState(state));
+  }
+  const panel = byId("panel");
+  const { kill: kills } = actions();
+  try {
+    showStory(await story(uri), meta, { close: closeStory, open: openStory, kill: kills && ((item) => { closeStory(); kills(item); }) });
+  } catch (error) {
+    showPanelProblem(error, closeStory);
+  }
+  if (!panel.open) panel.showModal();
+  panel.scrollTop = 0;
+  if (part === "versions") byId("chain")?.scrollIntoView({ block: "start" });
+}
+
+function closeStory() {
+  byId("panel").close();
+}
+
+function storyClosed() {
+  const uri = state.open;
+  if (!uri) return;
+  state = { ...state, open: "" };
+  history.pushState(null, "", writeState(state));
+  byId("results").querySelector(`a.headline[data-uri="${CSS.escape(uri)}"]`)?.focus();
+}
+
+// --- the kill, in the demo
+
+async function kill(item) {
+  const name = item.headline || item.uri;
+  try {
+    await setStatus(item.uri, "canceled");
+  } catch (error) {
+    showProblem(error);
+    return;
+  }
+  await Promise.all([...byId("results").querySelectorAll(`.hit[data-uri="${CSS.escape(item.uri)}"]`)].map(vanish));
+  await answer();
+  toast(`Killed: “${name}”. It is gone from hits, totals, filters and links.`, "Undo", async () => {
+    await setStatus(item.uri, "usable");
+    await answer();
+    toast(`“${name}” is back.`);
+  });
+}
+
+async function vanish(node) {
+  if (motionReduced()) return;
+  node.classList.add("killed");
+  node.style.height = `${node.offsetHeight}px`;
+  await new Promise((done) => setTimeout(done, 450));
+  const folded = { height: "0px", opacity: 0, paddingTop: "0px", paddingBottom: "0px" };
+  await node.animate([{}, folded], { duration: 280, easing: "ease-in", fill: "forwards" }).finished;
+}
+
+let toastTimer = 0;
+function toast(text, action = "", run = null) {
+  const box = byId("toast");
+  clearTimeout(toastTimer);
+  const button = action && el("button", { type: "button", onclick: () => { show(box, false); run().catch(showProblem); } }, action);
+  box.replaceChildren(el("span", {}, text), button);
+  show(box, true);
+  toastTimer = setTimeout(() => show(box, false), 15000);
+}
+
+// --- the start
+
+function showExamples() {
+  const buttons = config.examples.map((example) => el("button", { type: "button", class: "example", title: example.why, "aria-pressed": "false",
+    onclick: () => go({ ...exampleState(example), compare: state.compare || exampleState(example).compare }) }, example.label));
+  byId("examples").replaceChildren(el("span", { class: "examples-label" }, "Try"), ...buttons);
+  show(byId("examples"), buttons.length > 0);
+}
+
+function listen() {
+  byId("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const read = (name) => byId(name).value.trim();
+    go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "" });
+  });
+  for (const name of ["since", "until", "sort"]) {
+    byId(name).addEventListener("change", () => go({ ...state, q: byId("q").value.trim(), [name]: byId(name).value }));
+  }
+  byId("compare").addEventListener("click", () => go({ ...state, compare: !state.compare }));
+  byId("panel").addEventListener("close", storyClosed);
+  byId("panel").addEventListener("click", (event) => { if (event.target === byId("panel")) closeStory(); });
+  byId("key-button").addEventListener("click", askForKey);
+  byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
+  byId("key-form").addEventListener("submit", () => { useKey(byId("key").value.trim()); byId("key").value = ""; restore(); });
+  byId("shortcuts-button").addEventListener("click", () => byId("shortcuts").showModal());
+  window.addEventListener("popstate", restore);
+  listenToKeys({ compare: () => go({ ...state, compare: !state.compare }) });
+}
+
+/** Shows what the address says: at the start, and when the reader goes back. */
+async function restore() {
+  const first = config.examples[0];
+  state = readState(location.search) || (first ? exampleState(first) : emptyState());
+  if (!state.open && byId("panel").open) closeStory();
+  await answer();
+  if (state.open) await openStory(state.open);
+}
+
+async function start() {
+  const today = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  byId("edition-date").textContent = today.format(new Date());
+  if (matchMedia("(max-width: 900px)").matches) byId("facets-fold").open = false;
+  if (matchMedia("(max-width: 640px)").matches) byId("fine").open = false;
+  listen();
+  config = await configuration();
+  useKeys(config);
+  show(byId("key-button"), !config.demo);
+  showExamples();
+  if (!hasKey()) askForKey();
+  else await restore();
+}
+
+start().catch(showProblem);

@@ -1,0 +1,78 @@
+// Talks to the API, as any customer's program would.
+
+import { FILTERS } from "./state.js";
+
+const FACETS = "type,subject,place,person,organisation,versioncreated";
+const STORED = "dateline-key";
+
+export class ApiError extends Error {
+  constructor({ message, mend = "", code = "", status = 0, id = "" }) {
+    super(message);
+    Object.assign(this, { mend, code, status, id });
+  }
+}
+
+let readKey = "";
+let ingestKey = "";
+
+export function useKeys(config) {
+  readKey = config.demo_key || sessionStorage.getItem(STORED) || "";
+  ingestKey = config.demo_ingest_key;
+}
+
+export function useKey(key) {
+  readKey = key;
+  sessionStorage.setItem(STORED, key);
+}
+
+export const hasKey = () => Boolean(readKey);
+
+/** One call; raises ApiError in the service's own words. */
+async function call(path, { key = readKey, method = "GET", body, signal } = {}) {
+  const headers = key ? { "x-api-key": key } : {};
+  if (body) headers["content-type"] = "application/json";
+  let response;
+  let answer;
+  try {
+    response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+    answer = await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError({
+      message: "The service did not answer.",
+      mend: "Check that it is running and that you are connected, then search again.",
+    });
+  }
+  if (!response.ok) {
+    throw new ApiError({ message: `The service answered ${response.status}.`, id: answer.id, ...answer.error });
+  }
+  return answer;
+}
+
+/** A list's value as the API reads it: quoted where a comma would split it. */
+const listed = (value) => (/[",]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+
+export async function search(state, { profile = "", cursor = "", size = 20, facets = true, signal } = {}) {
+  const params = new URLSearchParams({ page_size: size, explain: "true" });
+  if (facets) params.set("facets", FACETS);
+  if (facets) params.set("facet_limit", "12");
+  for (const name of ["q", "since", "until", "sort"]) if (state[name]) params.set(name, state[name]);
+  for (const name of FILTERS) {
+    for (const value of state.filters[name]) params.append(name, listed(value));
+  }
+  if (profile || state.profile) params.set("profile", profile || state.profile);
+  if (cursor) params.set("cursor", cursor);
+  return (await call(`/content/search?${params}`, { signal })).data;
+}
+
+/** One item whole, with its chain. */
+export async function story(uri) {
+  return (await call(`/content/${encodeURIComponent(uri)}?versions=all`)).data;
+}
+
+export const setStatus = (uri, pubstatus) =>
+  call(`/content/${encodeURIComponent(uri)}/status`, { key: ingestKey, method: "PATCH", body: { pubstatus } });
+
+export async function configuration() {
+  return call("/page/config", { key: "" });
+}

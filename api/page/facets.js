@@ -1,0 +1,53 @@
+// Filters with counts. A click adds a value, another takes it away.
+
+import { byId, el } from "./dom.js";
+import { daysOf, facetName, facetValue, number } from "./format.js";
+import { toggled } from "./state.js";
+
+const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "language"];
+const SHOWN = 6;
+
+function isOn(state, name, value) {
+  if (name !== "versioncreated") return state.filters[name].includes(value);
+  const [since, until] = daysOf(value);
+  return state.since === since && state.until === until;
+}
+
+function next(state, name, value) {
+  if (name !== "versioncreated") return toggled(state, name, value);
+  const [since, until] = daysOf(value);
+  return isOn(state, name, value) ? { ...state, since: "", until: "" } : { ...state, since, until };
+}
+
+function valueButton(state, name, { value, count }, largest, go) {
+  const on = isOn(state, name, value);
+  const button = el("button", { type: "button", class: "facet-value", "aria-pressed": String(on), onclick: () => go(next(state, name, value)) },
+    el("span", { class: "facet-name" }, facetValue(name, value)),
+    el("span", { class: "facet-count" }, number(count)));
+  button.style.setProperty("--share", `${(count / largest) * 100}%`);
+  return el("li", {}, button);
+}
+
+function facetNode(state, name, counts, go) {
+  const largest = Math.max(...counts.map((one) => one.count), 1);
+  // Dates read in order; everything else by count, as it came.
+  const ordered = name === "versioncreated" ? [...counts].sort((a, b) => b.value.localeCompare(a.value)) : counts;
+  const items = ordered.map((one) => valueButton(state, name, one, largest, go));
+  const list = el("ul", {}, items);
+  items.slice(SHOWN).forEach((item) => { item.hidden = true; });
+  const more = items.length > SHOWN && el("button", {
+    type: "button", class: "plain more-values",
+    onclick: (event) => {
+      items.forEach((item) => { item.hidden = false; });
+      event.currentTarget.remove();
+      items[SHOWN].querySelector("button").focus();
+    },
+  }, `${items.length - SHOWN} more`);
+  return el("section", { class: "facet" }, el("h3", {}, facetName(name)), list, more);
+}
+
+export function showFacets(state, facets, go) {
+  const nodes = ORDER.filter((name) => (facets[name] || []).length)
+    .map((name) => facetNode(state, name, facets[name], go));
+  byId("facets").replaceChildren(...nodes);
+}

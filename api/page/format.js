@@ -1,0 +1,63 @@
+// Numbers, times and names in the reader's words.
+
+import { el } from "./dom.js";
+
+const whole = new Intl.NumberFormat();
+const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+
+export const number = (value) => whole.format(value);
+export const decimal = (value, digits = 2) =>
+  value === null || value === undefined ? "–" : Number(value).toFixed(digits);
+export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+export const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+
+/** A <time> in the reader's zone; the title has it in UTC. */
+export function time(text) {
+  const moment = new Date(text);
+  if (Number.isNaN(moment.getTime())) return el("span", {}, String(text || ""));
+  const utc = moment.toISOString().replace("T", " ").replace(/(:\d\d)?(\.\d+)?Z$/, " UTC");
+  return el("time", { datetime: text, title: utc }, when.format(moment));
+}
+
+/** What a total is, honestly. */
+export function total(value, relation) {
+  const stories = value === 1 ? "story" : "stories";
+  if (value === 0) return ["", "no", " story"];
+  if (relation === "lower_bound") return ["at least ", number(value), ` ${stories}`];
+  if (relation === "window") return ["the ", number(value), ` nearest ${stories}`];
+  return ["exactly ", number(value), ` ${stories}`];
+}
+
+/** A year, a month or a day of the date facet in words. */
+export function period(value) {
+  if (/^\d{4}-\d{2}$/.test(value)) return month.format(new Date(`${value}-01T00:00:00Z`));
+  if (/^\d{4}-\d{2}-\d{2}/.test(value)) return day.format(new Date(`${value.slice(0, 10)}T00:00:00Z`));
+  return value;
+}
+
+/** The first and last day of a year, a month or a day. */
+export function daysOf(value) {
+  if (/^\d{4}$/.test(value)) return [`${value}-01-01`, `${value}-12-31`];
+  if (/^\d{4}-\d{2}$/.test(value)) {
+    const [year, number_] = value.split("-").map(Number);
+    const last = new Date(Date.UTC(year, number_, 0)).getUTCDate();
+    return [`${value}-01`, `${value}-${String(last).padStart(2, "0")}`];
+  }
+  return [value.slice(0, 10), value.slice(0, 10)];
+}
+
+const TYPES = { text: "Story", picture: "Picture", video: "Video", audio: "Audio", graphic: "Graphic" };
+export const typeName = (type) => TYPES[type] || type || "Item";
+
+const FACETS = {
+  type: "Kind", subject: "Subject", place: "Place", person: "People",
+  organisation: "Organisations", language: "Language", versioncreated: "Date",
+};
+export const facetName = (name) => FACETS[name] || name;
+export const facetValue = (name, value) =>
+  name === "type" ? typeName(value) : name === "versioncreated" ? period(value) : value;
+
+/** A stage's or reason's internal name in words. */
+export const words = (name) => String(name).replaceAll("_", " ");

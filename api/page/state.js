@@ -1,0 +1,51 @@
+// What is asked for, as the page's address says it: links can be sent, the back button works.
+
+export const FILTERS = ["type", "subject", "place", "person", "organisation", "language"];
+const SINGLES = ["q", "since", "until", "sort", "profile"];
+
+export function emptyState() {
+  const filters = Object.fromEntries(FILTERS.map((name) => [name, []]));
+  return { q: "", since: "", until: "", sort: "", profile: "", compare: false, open: "", filters };
+}
+
+/** The state that an address's query string stands for; null where it says nothing. */
+export function readState(query) {
+  const params = new URLSearchParams(query);
+  const state = emptyState();
+  for (const name of SINGLES) state[name] = params.get(name) || "";
+  for (const name of FILTERS) state.filters[name] = params.getAll(name).filter(Boolean);
+  state.compare = params.get("compare") === "1";
+  state.open = params.get("open") || "";
+  return [...params.keys()].length ? state : null;
+}
+
+export function writeState(state) {
+  const params = new URLSearchParams();
+  // An empty query is written too: an address without any opens on the first example.
+  params.set("q", state.q);
+  for (const name of SINGLES.slice(1)) if (state[name]) params.set(name, state[name]);
+  for (const name of FILTERS) for (const value of state.filters[name]) params.append(name, value);
+  if (state.compare) params.set("compare", "1");
+  if (state.open) params.set("open", state.open);
+  return `?${params}`;
+}
+
+/** The state of an example of the service's configuration. */
+export function exampleState(example) {
+  return readState(new URLSearchParams(example.params).toString()) || emptyState();
+}
+
+/** Adds a filter's value, or takes it away where it is set. */
+export function toggled(state, name, value) {
+  const values = state.filters[name];
+  const next = values.includes(value) ? values.filter((one) => one !== value) : [...values, value];
+  return { ...state, filters: { ...state.filters, [name]: next } };
+}
+
+export const hasFilters = (state) =>
+  Boolean(state.since || state.until || FILTERS.some((name) => state.filters[name].length));
+
+/** The same question without any filter. */
+export function unfiltered(state) {
+  return { ...emptyState(), q: state.q, sort: state.sort, compare: state.compare };
+}

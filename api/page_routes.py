@@ -1,0 +1,88 @@
+"""The page, its files, its configuration, and the documentation: all served from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.access import SurfaceDep
+from api.envelope import Json
+from api.locality import is_local
+from core.errors import NotFoundError
+
+router = APIRouter(include_in_schema=False)
+_FOLDER = Path(__file__).parent / "page"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def _load() -> dict[str, tuple[bytes, str]]:
+    """Every file of the page by name: a name that is not here is not served, whatever its dots."""
+    return {
+        path.name: (path.read_bytes(), _TYPES[path.suffix])
+        for path in _FOLDER.iterdir()
+        if path.suffix in _TYPES
+    }
+
+
+_FILES = _load()
+
+
+def _file(name: str) -> Response:
+    found = _FILES.get(name)
+    if found is None:
+        raise NotFoundError("There is no such file.", mend="The page is at /.")
+    content, kind = found
+    # Fonts never change under their name; the rest is asked for anew, so that an update shows.
+    cache = "public, max-age=31536000, immutable" if name.endswith(".woff2") else "no-cache"
+    return Response(content, headers={"content-type": kind, "cache-control": cache})
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page() -> Response:
+    """The search page."""
+    return _file("index.html")
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    """The API's documentation, drawn from /openapi.json by a script of this service."""
+    return _file("docs.html")
+
+
+@router.get("/page/config")
+async def config(request: Request, surface: SurfaceDep) -> Json:
+    """What the page needs to open on an answered query.
+
+    Keys are in it in the demo only, and only for a browser on this very machine.
+    """
+    settings = surface.services.settings
+    demo = settings.demo and is_local(request, settings)
+    body: dict[str, Any] = {
+        "examples": [
+            {"label": example.label, "params": dict(example.params), "why": example.why}
+            for example in settings.examples
+        ],
+        "profiles": list(settings.profiles),
+        "default_profile": settings.default_profile,
+        "demo": demo,
+        "demo_key": settings.demo_read_key if demo else "",
+        "demo_ingest_key": settings.demo_ingest_key if demo else "",
+        "kill_enabled": bool(demo and settings.demo_ingest_key),
+    }
+    return Json(body)
+
+
+@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+async def page_file(name: str) -> Response:
+    """A file of the page."""
+    return _file(name)

@@ -1,0 +1,184 @@
+"""The query parameters of a search: read, checked and turned into a `SearchRequest`.
+
+Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
+`session_label`); the filters, `cursor`, `facets`, `explain`, `profile` and `highlight` are ours.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from api.problems import ParameterError
+from core.items import ItemType
+from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
+from core.retrieval import SortOrder
+from search.answers import FACET_FIELDS, MAX_PAGE_SIZE, MAX_QUERY_CHARACTERS, SearchRequest
+
+MAX_PAGE = 1_000_000
+MAX_VALUES = 100
+_FILTERS = ("type", "subject", "place", "person", "organisation", "language")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?([Zz]|[+-]\d{2}:\d{2})")
+HOW_TO_DATE = "write YYYY-MM-DD, or RFC 3339 with a zone such as 2024-03-05T07:30:00Z (a + is %2B)"
+
+
+def without_controls(text: str) -> str:
+    """`text` as it is; raises ValueError where it has control characters other than white space."""
+    for character in text:
+        if unicodedata.category(character) == "Cc" and character not in "\t\n\r":
+            raise ValueError(f"has the control character U+{ord(character):04X}")
+    return text
+
+
+def split_list(value: Any) -> Any:
+    """Repeated and comma-separated values as one list; a value with a comma stands in quotes."""
+    raw = value if isinstance(value, list) else [value]
+    rows = csv.reader([str(part).replace("\n", " ") for part in raw], skipinitialspace=True)
+    values = [part.strip() for row in rows for part in row if part.strip()]
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"has {len(values)} values; at most {MAX_VALUES} are taken")
+    return [without_controls(part) for part in values]
+
+
+def read_time(text: str, *, end: bool) -> datetime:
+    """A date or time in UTC; a bare date is its first moment, or with `end` the next day's."""
+    try:
+        if _DATE.fullmatch(text):
+            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return day + timedelta(days=1) if end else day
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"'{text[:40]}' is no date of the calendar") from error
+    raise ValueError(f"'{text[:40]}' is not read as a date: {HOW_TO_DATE}")
+
+
+def _since(value: Any) -> Any:
+    return read_time(value.strip(), end=False) if isinstance(value, str) else value
+
+
+def _until(value: Any) -> Any:
+    return read_time(value.strip(), end=True) if isinstance(value, str) else value
+
+
+def _known_types(values: list[str]) -> list[str]:
+    for value in values:
+        if value not in tuple(ItemType):
+            raise ValueError(f"'{value[:40]}' is no type; there are {', '.join(ItemType)}")
+    return values
+
+
+def _known_facets(values: list[str]) -> list[str]:
+    for value in values:
+        if value not in FACET_FIELDS:
+            raise ValueError(f"'{value[:40]}' is no facet; there are {', '.join(FACET_FIELDS)}")
+    return values
+
+
+Text = Annotated[str, AfterValidator(without_controls)]
+Values = Annotated[list[str], BeforeValidator(split_list)]
+_OR = "Repeat it or separate values by commas for any of them; quote a value that has a comma."
+
+
+class SearchParameters(BaseModel):
+    """Everything that `GET /content/search` takes; a name that is not here is refused."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS)
+
+    q: Text = Field(
+        default="",
+        description='The query: words, "phrases", AND, OR, NOT, field:value. At most '
+        f"{MAX_QUERY_CHARACTERS} characters. Empty: everything, newest first.",
+    )
+    type: Annotated[Values, AfterValidator(_known_types)] = Field(
+        default_factory=list, description=f"Kinds of item: {', '.join(ItemType)}. {_OR}"
+    )
+    subject: Values = Field(default_factory=list, description=f"Subjects by name or code. {_OR}")
+    place: Values = Field(default_factory=list, description=f"Places. {_OR}")
+    person: Values = Field(default_factory=list, description=f"People. {_OR}")
+    organisation: Values = Field(default_factory=list, description=f"Organisations. {_OR}")
+    language: Values = Field(default_factory=list, description=f"Languages, such as en. {_OR}")
+    since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
+        default=None,
+        description="Versions created at or after this time, as a date or RFC 3339 with a zone.",
+    )
+    until: Annotated[datetime | None, BeforeValidator(_until)] = Field(
+        default=None,
+        description="Versions created before this time; a bare date includes that day (UTC).",
+    )
+    sort: SortOrder = Field(
+        default=SortOrder.SCORE, description=f"The order: {', '.join(SortOrder)}."
+    )
+    page: int = Field(default=1, ge=1, le=MAX_PAGE, description="The page, from 1.")
+    page_size: int = Field(
+        default=20, ge=1, le=MAX_PAGE_SIZE, description=f"Hits per page, 1 to {MAX_PAGE_SIZE}."
+    )
+    cursor: Text = Field(
+        default="", description="Goes on where an earlier answer ended (its data.cursor)."
+    )
+    facets: Annotated[Values, AfterValidator(_known_facets)] = Field(
+        default_factory=list, description=f"Facets to count: {', '.join(FACET_FIELDS)}."
+    )
+    facet_limit: int = Field(default=20, ge=1, le=200, description="Values per facet, 1 to 200.")
+    explain: bool = Field(
+        default=False, description="true: what each retriever, fusion and reranker gave each hit."
+    )
+    profile: Text = Field(default="", description="How to rank: a profile of this service.")
+    highlight: bool = Field(
+        default=True, description="false: no marks (U+E000, U+E001) around matched words."
+    )
+    include: Values = Field(default_factory=list, description="Members of the item to give only.")
+    exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
+    session_label: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9_. -]{0,48}$",
+        description="A label of your own that comes back: 1 to 48 of a-z A-Z 0-9 _ . - and space.",
+    )
+
+
+def filters_of(parameters: SearchParameters) -> Node:
+    """The filters as a tree: any of a field's values, all of the fields."""
+    nodes: list[Node] = [
+        Keyword(name, tuple(getattr(parameters, name)))
+        for name in _FILTERS
+        if getattr(parameters, name)
+    ]
+    since, until = parameters.since, parameters.until
+    if since and until and since >= until:
+        raise ParameterError(
+            "since lies at or after until, so nothing could match.",
+            field="since",
+            mend="Swap the two, or leave one out.",
+        )
+    if since or until:
+        nodes.append(DateRange("versioncreated", since, until))
+    return all_of(*nodes) if nodes else EVERYTHING
+
+
+def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> SearchRequest:
+    """The core's request; raises ParameterError for a profile that the service doesn't have."""
+    if parameters.profile and parameters.profile not in profiles:
+        raise ParameterError(
+            f"There is no profile '{parameters.profile[:40]}'.",
+            field="profile",
+            mend=f"Use one of {', '.join(profiles)}, or leave it out.",
+        )
+    return SearchRequest(
+        q=parameters.q,
+        filters=filters_of(parameters),
+        profile=parameters.profile,
+        order=parameters.sort,
+        page=parameters.page,
+        page_size=parameters.page_size,
+        cursor=parameters.cursor,
+        facets=tuple(parameters.facets),
+        facet_limit=parameters.facet_limit,
+        explain=parameters.explain,
+        highlight=parameters.highlight,
+    )

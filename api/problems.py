@@ -1,0 +1,125 @@
+"""One shape for every error: which status an exception means and what the caller is told.
+
+UnknownKeyError      401   no key or one that is not known
+BodyTooLargeError    413   read no further than the limit
+MediaTypeError       415   a content type that is not read here
+BodyTimeoutError     408   the body did not arrive in time
+ParameterError       400   a parameter is unknown, malformed or out of range
+MethodError          405   the path is there, the method is not
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.errors import (
+    AccessError,
+    BusyError,
+    ConflictError,
+    DatelineError,
+    DocumentError,
+    ExpiredError,
+    InputError,
+    NotFoundError,
+    StorageFullError,
+)
+
+
+class UnknownKeyError(AccessError):
+    """No key was sent, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class BodyTooLargeError(InputError):
+    """The request's body is over the limit."""
+
+    code = "too_large"
+
+
+class MediaTypeError(InputError):
+    """The request's body is of a kind that is not read here."""
+
+    code = "unsupported_media_type"
+
+
+class BodyTimeoutError(InputError):
+    """The request's body did not arrive in time."""
+
+    code = "timeout"
+
+
+class MethodError(InputError):
+    """The path exists, with other methods."""
+
+    code = "method_not_allowed"
+
+
+class ParameterError(InputError):
+    """A parameter or a member of a body is unknown, malformed or out of range."""
+
+    code = "bad_parameter"
+
+    def __init__(self, what: str, *, field: str = "", mend: str = "") -> None:
+        super().__init__(what, mend=mend)
+        self.field = field
+
+
+# The first class that matches counts, so the special stand before the general.
+_STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
+    (UnknownKeyError, 401),
+    (AccessError, 403),
+    (NotFoundError, 404),
+    (MethodError, 405),
+    (BodyTimeoutError, 408),
+    (ConflictError, 409),
+    (ExpiredError, 410),
+    (BodyTooLargeError, 413),
+    (MediaTypeError, 415),
+    (InputError, 400),
+    (StorageFullError, 507),
+    (BusyError, 503),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a caller is told; `retry_after` in seconds, 0 where waiting doesn't help."""
+
+    status: int
+    code: str
+    message: str
+    mend: str = ""
+    field: str = ""
+    retry_after: int = 0
+
+
+INTERNAL = Problem(
+    500,
+    "internal",
+    "Something went wrong on our side; nothing of your request was at fault.",
+    "Try again; if it stays, send us the id of this answer.",
+)
+
+
+def status_of(error: DatelineError) -> int:
+    """The HTTP status that `error` means; 500 for what the caller can't have caused."""
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def problem_of(error: DatelineError) -> Problem:
+    """`error` in the caller's words; of a fault of ours (500) no path and no cause is told."""
+    status = status_of(error)
+    if status == 500:
+        return INTERNAL
+    # A place helps with one's own query or document; with our storage it would name our disks.
+    place = f" ({error.where})" if error.where and isinstance(error, InputError) else ""
+    field = error.field if isinstance(error, (DocumentError, ParameterError)) else ""
+    return Problem(
+        status,
+        error.code,
+        f"{error.what}{place}",
+        error.mend,
+        field,
+        retry_after=1 if status == 503 else 0,
+    )

@@ -1,0 +1,151 @@
+"""A `SearchResponse` as AP Media API's `searchresponse`, in plain values for orjson.
+
+Members that theirs doesn't have: `total_relation`, `facets`, `cursor`, `profile`, `understood`,
+`degraded`, `timings_ms`, and per hit `meta.rank`, `versions`, `highlights`, `passage`,
+`explanation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from api.envelope import rfc3339
+from api.item_json import selected_item, text_names
+from core.callers import Caller
+from core.items import Item
+from search.answers import Explanation, Hit, SearchResponse, Understood
+
+
+def search_data(
+    response: SearchResponse,
+    query: str,
+    pages: dict[str, str],
+    items: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The `data` member of a search's envelope."""
+    facets = {
+        name: [{"value": count.value, "count": count.count} for count in counts]
+        for name, counts in response.facets.items()
+    }
+    return {
+        "query": query,
+        "updated": rfc3339(datetime.now(UTC).replace(microsecond=0)),
+        "page_size": response.page_size,
+        "total_items": response.total.value,
+        "total_relation": response.total.relation.value,
+        "current_page": response.page,
+        "current_item_count": len(items),
+        **pages,
+        "items": items,
+        "facets": facets,
+        "cursor": response.cursor,
+        "profile": response.profile,
+        "understood": understood_json(response.understood),
+        "degraded": list(response.degraded),
+        "timings_ms": {name: round(float(ms), 3) for name, ms in response.milliseconds.items()},
+    }
+
+
+def hit_json(
+    hit: Hit, caller: Caller, include: Collection[str], exclude: Collection[str]
+) -> dict[str, Any]:
+    """One `contentresult`."""
+    names = text_names(hit.item)
+    meta: dict[str, Any] = {
+        "score": float(hit.score),
+        "products": products_json(hit.item, caller),
+        "rank": hit.rank,
+        "versions": hit.versions,
+        "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
+        "passage": hit.passage,
+    }
+    if hit.explanation:
+        meta["explanation"] = explanation_json(hit.explanation)
+    return {"meta": meta, "item": selected_item(hit.item, caller, include, exclude)}
+
+
+def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
+    """The item's products that the caller holds; `id` only where the code is a number."""
+    held = [code for code in item.products if code in caller.products]
+    return [
+        {"id": int(code), "name": code} if code.isdecimal() else {"name": code} for code in held
+    ]
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """Each stage's rank (0: not found by it), raw score and normalized score."""
+    reranked = {"rank": explanation.reranked_rank, "score": explanation.rerank_score}
+    return {
+        "lexical": {
+            "rank": explanation.lexical_rank,
+            "bm25": explanation.bm25,
+            "normalized": explanation.bm25_normalized,
+            "weight": explanation.lexical_weight,
+        },
+        "vectors": [
+            {
+                "field": share.field,
+                "rank": share.rank,
+                "cosine": share.cosine,
+                "normalized": share.normalized,
+                "weight": share.weight,
+            }
+            for share in explanation.vectors
+        ],
+        "fused": {"rank": explanation.fused_rank, "score": explanation.fused},
+        "reranked": reranked if explanation.rerank_score is not None else None,
+    }
+
+
+def understood_json(understood: Understood) -> dict[str, Any]:
+    """What was made of the query."""
+    return {
+        "vector_text": understood.vector_text,
+        "lexical": understood.lexical,
+        "entities": [
+            {
+                "text": entity.text,
+                "label": entity.label.value,
+                "start": entity.start,
+                "end": entity.end,
+                "score": round(float(entity.score), 4),
+            }
+            for entity in understood.entities
+        ],
+        "dates": [
+            {
+                "text": span.text,
+                "start": span.start,
+                "end": span.end,
+                "since": span.since,
+                "until": span.until,
+            }
+            for span in understood.dates
+        ],
+        "notes": list(understood.notes),
+    }
+
+
+def page_links(
+    path: str, params: Collection[tuple[str, str]], response: SearchResponse
+) -> dict[str, str]:
+    """`next_page`, `previous_page` and `page_template`, relative to this host.
+
+    The next page carries the cursor, so that a story that arrives meanwhile can't push a hit over
+    the border; the previous one is asked for by number.
+    """
+    kept = [(name, value) for name, value in params if name not in ("page", "cursor")]
+
+    def link(page: int | str, cursor: str = "") -> str:
+        own = [("page", str(page))] + ([("cursor", cursor)] if cursor else [])
+        return f"{path}?{urlencode([*kept, *own], safe='{}')}"
+
+    links = {"page_template": link("{page}")}
+    if response.cursor:
+        links["next_page"] = link(response.page + 1, response.cursor)
+    if response.page > 1:
+        links["previous_page"] = link(response.page - 1)
+    return links

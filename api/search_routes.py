@@ -1,0 +1,48 @@
+"""`GET /content/search`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api import contract
+from api.access import CallerDep, SurfaceDep
+from api.checks import check_query_string
+from api.envelope import Json, base
+from api.parameters import SearchParameters, search_request
+from api.search_json import hit_json, page_links, search_data
+
+router = APIRouter(tags=["search"])
+
+
+@router.get(
+    "/content/search",
+    summary="Search stories, pictures and video",
+    response_model=None,
+    responses=contract.answers(contract.SearchAnswer, 400, 401, 410, 503),
+    dependencies=[Depends(check_query_string)],
+)
+async def search_content(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    parameters: Annotated[SearchParameters, Query()],
+) -> Json:
+    """One page of hits, one hit per story: its newest usable version that this key may see.
+
+    `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so
+    many) or `window` (so many were looked at). `data.cursor` continues the list as it was frozen.
+    """
+    asked = search_request(parameters, surface.services.settings.profiles)
+    found = await surface.reads.run(partial(surface.services.search.search, asked, caller))
+    surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
+    include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
+    items = [hit_json(hit, caller, include, exclude) for hit in found.hits]
+    pages = page_links(request.url.path, request.query_params.multi_items(), found)
+    envelope = base(request, org_name=caller.name)
+    if parameters.session_label:
+        envelope["session_label"] = parameters.session_label
+    envelope["data"] = search_data(found, parameters.q, pages, items)
+    return Json(envelope)

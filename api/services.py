@@ -1,0 +1,127 @@
+"""What the HTTP surface needs of the rest: ports, settings and the one object that carries them.
+
+dateline/build.py fills a `Services`; tests bring small real ones. Every port is synchronous and is
+called from a thread of a bounded pool, never from the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from api.keys import KeyRing
+from core.callers import Caller
+from core.ports import Library
+from core.writes import SetStatus, Written
+from search.answers import SearchRequest, SearchResponse
+
+
+class SearchPort(Protocol):
+    """The whole query path, from a request to one page of an answer."""
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """Raises QueryError, ExpiredError; what a stage could not do is in `degraded`."""
+        ...
+
+
+class Rejection(Protocol):
+    """A document that was not taken: which member is wrong and why."""
+
+    @property
+    def field(self) -> str:
+        """The JSON path of the member at fault, "" where it is the whole document."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, in words."""
+        ...
+
+
+class IngestPort(Protocol):
+    """Takes ninjs documents as parsed JSON; answers for each, in order."""
+
+    def put_documents(
+        self, documents: Sequence[Mapping[str, Any]], products: Sequence[str]
+    ) -> Sequence[Written | Rejection]:
+        """One outcome per document, in order; durable when it returns."""
+        ...
+
+
+class StatusWriter(Protocol):
+    """The part of the write path that changes states."""
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """In force on every surface when it returns."""
+        ...
+
+
+class StatusPort(Protocol):
+    """How the service is.
+
+    `status` is JSON-ready: `items`, `visible` and `passages` are counts, `projections` maps a
+    name to an object with `lag` in changes, `models` describes the loaded models; more may follow.
+    `ready` says whether searches can be answered and, if not, why.
+    """
+
+    def status(self) -> Mapping[str, Any]:
+        """The figures, cheap enough for a scrape every few seconds."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether searches can be answered; the reason where not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query to click on the page: search parameters as in the API, and what there is to see."""
+
+    label: str
+    params: Mapping[str, str]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What the surface can be told.
+
+    `loopback` says that the service listens on a loopback address only; then, and only then, local
+    requests may read metrics without a key and, with `demo`, the page is handed the demo keys.
+    `max_waiting` is how many requests may queue for a thread before others are refused.
+    """
+
+    profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
+    default_profile: str = "hybrid"
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_documents: int = 1000
+    body_timeout_seconds: float = 60.0
+    max_concurrent_searches: int = 4
+    max_concurrent_writes: int = 2
+    max_waiting: int = 32
+    default_products: tuple[str, ...] = ()
+    loopback: bool = False
+    open_metrics: bool = False
+    demo: bool = False
+    demo_read_key: str = field(default="", repr=False)
+    demo_ingest_key: str = field(default="", repr=False)
+    examples: tuple[Example, ...] = ()
+
+
+def nothing_to_close() -> None:
+    """The default end of services that hold nothing open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts behind the surface; `close` ends them after the last request."""
+
+    search: SearchPort
+    library: Library
+    writer: StatusWriter
+    ingest: IngestPort
+    status: StatusPort
+    keys: KeyRing
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    close: Callable[[], None] = nothing_to_close

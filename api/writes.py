@@ -1,0 +1,66 @@
+"""What became of a write, in the contract's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.bodies import Unreadable
+from api.problems import Problem
+from api.services import Rejection
+from core.writes import REFUSED, Outcome, Written
+
+_REFUSALS = {
+    Outcome.STALE: (409, "stale", "A newer version of this item is recorded already."),
+    Outcome.CONFLICT: (409, "conflict", "This version is recorded already, with other content."),
+    Outcome.MISSING: (404, "not_found", "There is no such item."),
+}
+_MENDS = {
+    Outcome.STALE: "Send a version above the recorded one.",
+    Outcome.CONFLICT: "Raise the version: what was published is never rewritten in place.",
+    Outcome.MISSING: "Check the uri and its percent-encoding.",
+}
+
+
+def uri_of(document: Any) -> str:
+    """The uri that a document claims, "" where it claims none: to name it in an answer."""
+    uri = document.get("uri") if isinstance(document, dict) else None
+    return uri[:500] if isinstance(uri, str) else ""
+
+
+def result_json(
+    number: int, outcome: Written | Rejection | Unreadable, uri: str = ""
+) -> dict[str, Any]:
+    """The answer for the document at place `number` (from 1); `uri` as the document has it."""
+    if isinstance(outcome, Unreadable):
+        error = {"status": 400, "code": "bad_document", "message": outcome.reason}
+        return {"number": number, "line": outcome.line, "error": error}
+    if not isinstance(outcome, Written):
+        error = {"status": 400, "code": "bad_document", "message": outcome.reason}
+        if outcome.field:
+            error["field"] = outcome.field
+        return {"number": number, "uri": uri, "error": error}
+    result: dict[str, Any] = {
+        "number": number,
+        "uri": outcome.uri,
+        "version": outcome.version,
+        "outcome": outcome.outcome.value,
+    }
+    if outcome.outcome in REFUSED:
+        status, code, message = _REFUSALS[outcome.outcome]
+        mend = _MENDS[outcome.outcome]
+        result["error"] = {"status": status, "code": code, "message": message, "mend": mend}
+    return result
+
+
+def refusal(result: dict[str, Any]) -> Problem | None:
+    """A single document's error as the whole request's."""
+    error = result.get("error")
+    if not error:
+        return None
+    mend = error.get("mend", "Correct the document and send it again.")
+    return Problem(error["status"], error["code"], error["message"], mend, error.get("field", ""))
+
+
+def single_status(result: dict[str, Any]) -> int:
+    """201 where a single document is new, 200 where something was there."""
+    return 201 if result.get("outcome") == Outcome.CREATED else 200

@@ -1,0 +1,150 @@
+"""The surface over a small newsroom, served by a real server on a free port of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.keys import KeyRing
+from api.services import ApiSettings, Example, Services
+from core.callers import Caller
+from tests.api.newsroom import Newsroom
+
+READ, INGEST, OTHER = "read-key-1234", "ingest-key-5678", "other-key-9012"
+CALLERS = {
+    READ: Caller("Morning Post", frozenset({"wire"})),
+    INGEST: Caller("agency", frozenset({"wire", "photos"}), may_write=True),
+    OTHER: Caller("Photo Weekly", frozenset({"photos"})),
+}
+DOCUMENTS: list[dict[str, Any]] = [
+    {
+        "uri": "urn:news:ferry",
+        "version": 2,
+        "type": "text",
+        "headline": "Ferry service resumes after storm",
+        "body_text": "The ferry to the islands sails again.",
+        "byline": "Ana Reyes",
+        "located": "PORTO ALTO",
+        "usageterms": "Editorial use only",
+        "urgency": 3,
+        "versioncreated": "2024-03-05T07:30:00+00:00",
+        "subject": [{"name": "transport", "code": "medtop:20000337", "scheme": "medtop"}],
+        "person": [{"name": "Ana Reyes"}],
+        "place": [{"name": "Porto Alto, Lower Quay"}],
+        "organisation": [{"name": "Island Lines"}],
+        "agency_mood": "relieved",
+        "renditions": {"main": {"href": "https://example.org/1.txt", "mimetype": "text/plain"}},
+    },
+    {
+        "uri": "https://news.example/stories/storm?id=1&x=ü",
+        "headline": "Storm closes ferry port",
+        "body_text": "A storm closed the port.",
+        "versioncreated": "2024-03-04T07:30:00+00:00",
+        "place": [{"name": "Porto Alto, Lower Quay"}],
+    },
+    {
+        "uri": "urn:news:photo",
+        "type": "picture",
+        "headline": "Ferry at the quay",
+        "description_caption": "A ferry at the quay on Monday.",
+        "products": ["photos", "900"],
+        "versioncreated": "2024-02-01T07:30:00+00:00",
+    },
+    {
+        "uri": "urn:news:mixed",
+        "headline": "القمة تبدأ 🌍 today",
+        "body_text": "مرحبا 👩‍🚀 \u200fשלום",
+        "products": ["wire", "photos"],
+        "versioncreated": "2023-12-31T23:59:59+00:00",
+    },
+]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service: its newsroom behind, and a client with the read key before it."""
+
+    room: Newsroom
+    url: str
+    http: httpx.Client
+
+    def get(self, path: str, key: str = READ, **params: Any) -> httpx.Response:
+        headers = {"x-api-key": key} if key else {}
+        return self.http.get(path, params=params or None, headers=headers)
+
+
+def filled() -> Newsroom:
+    room = Newsroom()
+    room.put_documents(DOCUMENTS, ["wire"])
+    return room
+
+
+@contextmanager
+def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
+    """The surface over `room`, with `settings` beside the tests' own."""
+    chosen: dict[str, Any] = {
+        "max_body_bytes": 256 * 1024,
+        "default_products": ("wire",),
+        **settings,
+    }
+    services = Services(
+        search=room,
+        library=room,
+        writer=room,
+        ingest=room,
+        status=room,
+        keys=KeyRing.of(CALLERS),
+        settings=ApiSettings(**chosen),
+        close=room.close,
+    )
+    config = uvicorn.Config(create_app(services), port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=url, timeout=20) as http:
+            yield Served(room, url, http)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """One service for a module's reading tests."""
+    with serving(filled()) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh() -> Iterator[Served]:
+    """A service of its own for a test that writes."""
+    with serving(filled()) as running:
+        yield running
+
+
+@pytest.fixture
+def demo() -> Iterator[Served]:
+    """A service in demo mode on loopback."""
+    examples = (Example("A ferry", {"q": "ferry"}, "two stories"),)
+    with serving(
+        filled(),
+        demo=True,
+        loopback=True,
+        examples=examples,
+        demo_read_key=READ,
+        demo_ingest_key=INGEST,
+    ) as running:
+        yield running

@@ -1,0 +1,187 @@
+"""Health, metrics, documentation, the page's files, and refusal under load."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.conftest import INGEST, READ, Served, filled, serving
+
+
+def samples(served: Served) -> dict[tuple[str, str], float]:
+    text = served.get("/metrics", key=INGEST).text
+    return {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_requests_stages_and_state(fresh: Served) -> None:
+    fresh.get("/content/search", q="ferry")
+    fresh.get("/content/search", page_size=0)
+    fresh.get("/content/urn:news:ferry")
+    fresh.get("/nowhere/at/all")
+    fresh.http.request("BREW", "/content/search")
+    found = samples(fresh)
+    requests = "dateline_http_requests_total"
+    assert found[requests, "GET,/content/search,200"] == 1
+    assert found[requests, "GET,/content/search,400"] == 1
+    assert found[requests, "GET,/content/{item_id:path},200"] == 1
+    assert found[requests, "GET,unmatched,404"] == 1
+    assert not any("BREW" in labels or "nowhere" in labels for _, labels in found)
+    assert found["dateline_search_stage_seconds_sum", "vectors"] == pytest.approx(0.0021)
+    assert found["dateline_search_stage_seconds_count", "total"] == 1
+    assert found["dateline_items", ""] == 4
+    assert found["dateline_items_visible", ""] == 4
+    assert found["dateline_projection_lag", "vectors"] == 3
+    assert found["dateline_http_in_flight", ""] == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"x-forwarded-for": "10.0.0.1"}, {"forwarded": "for=10.0.0.1"}, {"host": "evil.example"}],
+)
+def test_metrics_and_demo_keys_are_for_this_machine_only(
+    demo: Served, headers: dict[str, str]
+) -> None:
+    assert demo.get("/metrics", key="").status_code == 200
+    assert demo.http.get("/metrics", headers=headers).status_code == 401
+    near = demo.http.get("/page/config").json()
+    far = demo.http.get("/page/config", headers=headers).json()
+    assert (near["demo_key"], near["demo_ingest_key"], near["kill_enabled"]) == (READ, INGEST, True)
+    assert (far["demo_key"], far["demo_ingest_key"], far["kill_enabled"]) == ("", "", False)
+
+
+def test_page_config_without_demo_has_no_key(served: Served) -> None:
+    answer = served.http.get("/page/config")
+    assert READ not in answer.text
+    assert answer.json()["kill_enabled"] is False
+
+
+def test_ready_says_why_not(fresh: Served) -> None:
+    assert fresh.http.get("/readyz").json()["data"] == {"ready": True}
+    fresh.room.broken = True
+    answer = fresh.http.get("/readyz")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+    assert "replayed" in answer.json()["error"]["message"]
+    assert int(answer.headers["retry-after"]) >= 1
+    assert fresh.http.get("/healthz").status_code == 200
+
+
+def test_busy_service_refuses_fast_and_stays_alive() -> None:
+    room = filled()
+    room.hold = threading.Event()
+    with (
+        serving(room, max_concurrent_searches=1, max_waiting=1) as served,
+        ThreadPoolExecutor(6) as crowd,
+    ):
+        waiting = [crowd.submit(served.get, "/content/search") for _ in range(2)]
+        while len(room.asked) < 1:
+            time.sleep(0.01)
+        time.sleep(0.2)  # the second is in the queue now
+        started = time.perf_counter()
+        refused = served.get("/content/search", q="ferry")
+        assert time.perf_counter() - started < 1.0
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
+        assert refused.headers["retry-after"] == "1"
+        assert served.http.get("/healthz").status_code == 200
+        assert samples(served)["dateline_http_refused_total", ""] == 1
+        room.hold.set()
+        assert [future.result().status_code for future in waiting] == [200, 200]
+        assert served.get("/content/search", q="ferry").status_code == 200
+
+
+def test_permit_is_held_until_the_work_ends_not_the_client() -> None:
+    room = filled()
+    room.hold = threading.Event()
+    with serving(room, max_concurrent_searches=1, max_waiting=0) as served:
+        import httpx
+
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{served.url}/content/search", headers={"x-api-key": READ}, timeout=0.3)
+        assert served.get("/content/search").status_code == 503
+        room.hold.set()
+        deadline = time.monotonic() + 5
+        while served.get("/content/search").status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_services_are_closed_at_the_end() -> None:
+    room = filled()
+    with serving(room):
+        assert not room.closed
+    assert room.closed
+
+
+def test_openapi_document_is_whole(served: Served) -> None:
+    document = served.http.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert set(document["paths"]) == {
+        "/content/search",
+        "/content/{item_id}",
+        "/content/{item_id}/status",
+        "/content",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    known = document["components"]["schemas"]
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert references <= set(known)
+    search = document["paths"]["/content/search"]["get"]
+    assert {one["name"] for one in search["parameters"]} >= {"q", "page_size", "cursor", "since"}
+    assert all(one.get("description") for one in search["parameters"])
+    assert search["security"] == [{"apikey": []}]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert operation["summary"]
+            assert "500" in operation["responses"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere(served: Served, path: str) -> None:
+    answer = served.http.get(path)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"(src|href)=\"(https?:)?//", answer.text)
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", answer.text)
+    for name in re.findall(r"\"(/page/[^\"]+)\"", answer.text):
+        assert served.http.get(name).status_code == 200
+
+
+def test_scripts_never_parse_markup_and_import_what_exists(served: Served) -> None:
+    seen: set[str] = set()
+    left = ["app.js", "docs.js"]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        answer = served.http.get(f"/page/{name}")
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", answer.text)
+        assert not re.search(
+            r"\beval\(|new Function|https?://(?!www\.w3\.org/2000/svg)", answer.text
+        )
+        left += re.findall(r"from \"\./([\w.-]+)\"", answer.text)
+    assert len(seen) > 8
+
+
+def test_headers_are_safe_on_every_answer(served: Served) -> None:
+    for path in ("/", "/content/search", "/nowhere", "/page/app.js"):
+        headers = served.http.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert "access-control-allow-origin" not in headers
+    assert served.get("/content/search").headers["cache-control"] == "no-store"
+    font = served.http.get("/page/newsreader-latin.woff2")
+    assert "immutable" in font.headers["cache-control"]

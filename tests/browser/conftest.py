@@ -1,0 +1,128 @@
+"""The demo as a newcomer gets it: ingested and served by the command line, seen in chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+STORIES = ROOT / "datasets/demo/stories.jsonl"
+COMMAND = [sys.executable, "-c", "from dateline.cli import main; main()"]
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skips where a system package is missing; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"the service is not ready:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the demo service, over data of its own."""
+    data = tmp_path_factory.mktemp("demo")
+    log = data / "serve.log"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DATELINE_")}
+    # The corpus names its products itself: some items are not for the demo key.
+    ingest = [*COMMAND, "ingest", "--data", str(data / "data"), str(STORIES)]
+    done = subprocess.run(ingest, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    port = free_port()
+    serve = [*COMMAND, "serve", "--data", str(data / "data"), "--port", str(port), "--demo"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(serve, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's chromium, or one that Playwright installed."""
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            unavailable("there is no chromium on this machine (apt install chromium)")
+        # Root has no sandbox in chromium; CI and containers run as root.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        with playwright.chromium.launch(executable_path=path, args=options) as running:
+            yield running
+
+
+def opened(browser: Browser, url: str, width: int, height: int, scheme: str) -> Iterator[Page]:
+    """A page that must load nothing from elsewhere and log no error of its own."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+        base_url=url,
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    faults: list[str] = []
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((url, "data:")):
+            faults.append(request.url)
+
+    def said(message: ConsoleMessage) -> None:
+        # Answers of 4xx are asked for by some tests; the browser logs them by itself.
+        if message.type == "error" and "Failed to load" not in message.text:
+            faults.append(message.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", asked)
+    page.on("console", said)
+    try:
+        yield page
+    finally:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(browser: Browser, service: str) -> Iterator[Page]:
+    """A desktop's window."""
+    yield from opened(browser, service, 1366, 900, "light")
+
+
+@pytest.fixture
+def phone(browser: Browser, service: str) -> Iterator[Page]:
+    """A phone's window, in the dark."""
+    yield from opened(browser, service, 390, 844, "dark")
