@@ -64,6 +64,10 @@ class TextAnalysis(Protocol):
 
     def terms(self, text: str, language: str) -> tuple[str, ...]: ...
 
+    def is_stop_word(self, word: str, language: str) -> bool:
+        """Whether the word is too common in the language to rank by."""
+        ...
+
 
 class Embedder(Protocol):
     """Cuts items into passages and embeds them, one entry per vector field."""

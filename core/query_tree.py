@@ -5,8 +5,9 @@
            ├─ Everything, Nothing
            └─ Bool(must, should, must_not)   Lucene's three kinds of clause
 
-A node's *constraint* is what an answer must satisfy whatever its score: the `must` and `must_not`
-clauses. Clauses under `should` only rank, unless there is nothing else under `must`.
+A node's *constraint* is what an answer must satisfy whatever its score: everything but bare words.
+Under a Bool that is its `must` and `must_not` clauses; clauses under `should` only rank where there
+are some under `must`, else one of them has to hold, unless one is satisfied by anything.
 """
 
 from __future__ import annotations
@@ -107,14 +108,19 @@ def all_of(*nodes: Node) -> Node:
 def constraint(node: Node) -> Node:
     """What an answer must satisfy whatever its score, `Everything` where a node only ranks."""
     match node:
-        case Word() | Everything():
+        case Everything() | Word(field=""):
             return EVERYTHING
-        case Phrase() | Prefix() | Keyword() | DateRange() | Nothing():
+        case Word() | Phrase() | Prefix() | Keyword() | DateRange() | Nothing():
             return node
-        case Bool(must, _, must_not):
-            if not must and not must_not:
-                return EVERYTHING
-            return all_of(*must, *((Bool(must_not=must_not),) if must_not else ()))
+        case Bool(must, should, must_not):
+            needed = must or (_one_of(should),)
+            return all_of(*needed, *((Bool(must_not=must_not),) if must_not else ()))
+
+
+def _one_of(nodes: tuple[Node, ...]) -> Node:
+    """What alternatives ask for together: nothing where there are none or one of them only ranks."""
+    needed = tuple(constraint(node) for node in nodes)
+    return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
 
 
 def is_fact(node: Node) -> bool:

@@ -30,11 +30,11 @@ from rerank.deadline import DeadlineReranker
 from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, standard_profiles
 from search.understand import Understanding
-from storage.analysis import Analysis
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.hnsw import HnswSettings
 from storage.embedded.projector import ProjectionSettings
+from storage.text_analysis import Analysis
 
 VECTOR_FIELD = "text"
 DEMO_PRODUCTS = ("demo", "demo-sport")

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 
 from core.errors import QueryError
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*")
+_WRITE = "write 2024, 2024-03, 2024-03-05 or RFC 3339"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _MONTHS = (
     "january",
     "february",
@@ -27,7 +30,7 @@ _MONTHS = (
     "november",
     "december",
 )
-_MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS)
+_MONTH = "|".join(("sept", *(f"{name}|{name[:3]}" for name in _MONTHS)))
 _MONTH_YEAR = re.compile(
     rf"(?<![\w-])(?:in\s+)?({_MONTH})\.?,?\s+(\d{{4}})(?![\w-])", re.IGNORECASE
 )
@@ -51,20 +54,20 @@ def parse_span(text: str) -> tuple[datetime, datetime]:
         if match := _DATE.fullmatch(value):
             year, month, day = (int(part) if part else 0 for part in match.groups())
             return _calendar_span(year, month, day)
+        if not _TIME.fullmatch(value):
+            raise QueryError(f"{text!r} is not a date", mend=_WRITE)
         moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise QueryError(
-            f"{text!r} is not a date: {error}", mend="write 2024, 2024-03, 2024-03-05 or RFC 3339"
-        ) from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    since = aware.astimezone(UTC)
-    return since, since + timedelta(microseconds=1)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        since = aware.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise QueryError(f"{text!r} is not a date: {error}", mend=_WRITE) from error
+    return since, _later(since, timedelta(microseconds=1))
 
 
 def find_month(text: str) -> FoundDate | None:
     """The first "month year" in plain words, with its place."""
     match = _MONTH_YEAR.search(text)
-    if match is None or not 1 <= int(match[2]) <= 9998:
+    if match is None or int(match[2]) < 1:
         return None
     month = next(n for n, name in enumerate(_MONTHS, 1) if name[:3] == match[1][:3].casefold())
     since, until = _calendar_span(int(match[2]), month, 0)
@@ -74,8 +77,12 @@ def find_month(text: str) -> FoundDate | None:
 def _calendar_span(year: int, month: int, day: int) -> tuple[datetime, datetime]:
     since = datetime(year, month or 1, day or 1, tzinfo=UTC)
     if day:
-        return since, since + timedelta(days=1)
-    if month:
-        following = (year + 1, 1) if month == 12 else (year, month + 1)
-        return since, datetime(*following, 1, tzinfo=UTC)
-    return since, datetime(year + 1, 1, 1, tzinfo=UTC)
+        return since, _later(since, timedelta(days=1))
+    following = (year + 1, 1) if month in (0, 12) else (year, month + 1)
+    if following[0] > MAXYEAR:
+        return since, _END_OF_TIME
+    return since, datetime(*following, 1, tzinfo=UTC)
+
+
+def _later(moment: datetime, step: timedelta) -> datetime:
+    return moment + step if moment < _END_OF_TIME - step else _END_OF_TIME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -23,10 +24,15 @@ class Highlighter:
         self._term = lru_cache(maxsize=65_536)(self._first_term)
 
     def terms(self, query: Node, language: str) -> frozenset[str]:
-        """The index terms that a text in `language` may be marked for."""
+        """The index terms that a text in `language` may be marked for; "term*" stands for every
+        term that begins so.
+        """
         found: set[str] = set()
-        for text in positive_texts(query):
-            found.update(self._analysis.terms(text, language))
+        for node in positive_texts(query):
+            if isinstance(node, Prefix):
+                found.update(f"{term}*" for term in self._analysis.terms(node.text, "und"))
+            else:
+                found.update(self._analysis.terms(node.text, language))
         return frozenset(found)
 
     def mark(self, text: str, terms: frozenset[str], language: str) -> str:
@@ -54,8 +60,10 @@ class Highlighter:
     ) -> Iterator[tuple[int, int]]:
         if not terms:
             return
+        prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
         for match in _WORD.finditer(text):
-            if self._term(match[0], language) in terms:
+            term = self._term(match[0], language)
+            if term in terms or (prefixes and term.startswith(prefixes)):
                 yield match.span()
 
     def _first_term(self, word: str, language: str) -> str:
@@ -63,28 +71,31 @@ class Highlighter:
         return terms[0] if terms else ""
 
 
-def positive_texts(node: Node) -> Iterator[str]:
+def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
     """The words and phrases of a tree that are not negated."""
     match node:
-        case Word(text) | Phrase(text) | Prefix(text):
-            yield text
+        case Word() | Phrase() | Prefix():
+            yield node
         case Bool(must, should, _):
             for child in (*must, *should):
                 yield from positive_texts(child)
 
 
 def _best_start(text: str, places: list[int]) -> int:
-    """The beginning of a sentence from which most of `places` lie within a snippet."""
+    """The beginning of a sentence from which most of the ascending `places` lie within a snippet;
+    a little before the first of them where they are all too deep in their sentences.
+    """
+
+    def held(start: int) -> int:
+        return bisect_left(places, start + SNIPPET_CHARACTERS) - bisect_left(places, start)
+
     starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
     last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
-    return max(
-        (start for start in starts if start <= last),
-        key=lambda start: (
-            sum(start <= place < start + SNIPPET_CHARACTERS for place in places),
-            -start,
-        ),
-        default=0,
-    )
+    best = max((start for start in starts if start <= last), key=lambda s: (held(s), -s))
+    if not places or held(best):
+        return best
+    early = places[0] - SNIPPET_CHARACTERS // 4
+    return text.rfind(" ", early, places[0]) + 1 or places[0]
 
 
 def _word_end(text: str, place: int) -> int:

@@ -45,8 +45,10 @@ from core.query_tree import (
     TEXT_FIELDS,
     Bool,
     DateRange,
+    Everything,
     Keyword,
     Node,
+    Nothing,
     Phrase,
     Prefix,
     Word,
@@ -93,10 +95,12 @@ def parse(query: str) -> Parsed:
     try:
         root = parse_lucene(text)
     except (ParseError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         return _plain(text, (f"read as plain words, for the query language says: {reason}",))
     reader = _Reader()
     node = reader.node(root, "")
+    if isinstance(root, Plus) and not is_fact(node):
+        node = Bool(must=(node,))
     tree, filters = _without_facts(node)
     return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes))
 
@@ -220,6 +224,8 @@ class _Reader:
             return _dates(name, text)
         if name in KEYWORD_FIELDS:
             return Keyword(name, (text,))
+        if not _has_word(text):
+            return self._nothing(item.value)
         self._embed(text)
         return Phrase(text, name)
 
@@ -246,6 +252,8 @@ class _Reader:
         if name in DATE_FIELDS:
             return _dates(name, text)
         if name in KEYWORD_FIELDS:
+            if "*" in text:
+                self.notes.append(f"{text}: facts are compared whole, * is no wildcard there")
             return Keyword(name, (text,))
         if text == "*":
             return EVERYTHING
@@ -255,8 +263,14 @@ class _Reader:
         if "*" in text or "?" in text:
             self.notes.append(f"{text}: only a * at a word's end is a wildcard")
             text = text.replace("*", " ").replace("?", " ").strip()
+        if not text:
+            return self._nothing(value)
         self._embed(text)
         return Word(text, name, boost)
+
+    def _nothing(self, written: str) -> Node:
+        self.notes.append(f"{written}: there is no word in it")
+        return Nothing()
 
     def _embed(self, text: str) -> None:
         if not self.negated:
@@ -271,7 +285,11 @@ def _narrows(node: Node) -> bool:
         case Bool(must, _, must_not):
             return bool(must or must_not) or is_fact(node)
         case _:
-            return node != EVERYTHING
+            return not isinstance(node, Everything | Nothing)
+
+
+def _has_word(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 def _dates(name: str, text: str) -> Node:

@@ -40,7 +40,8 @@ def hits_of_page(
     A hit that vanishes between the guard's look and its reading is left out: never shown, never
     replaced by something older.
     """
-    places = np.flatnonzero(shown[page.start :])[: page.size + 1] + page.start
+    start = min(page.start, len(shown))
+    places = np.flatnonzero(shown[start:])[: page.size + 1] + start
     following = int(places[page.size]) if len(places) > page.size else None
     places = places[: page.size]
     ids = candidates.ids[places]

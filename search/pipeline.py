@@ -7,7 +7,7 @@ same object.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -110,14 +110,19 @@ class SearchPipeline:
         meaning = self._parts.understanding.understand(request.q, profile.entity_boost)
         watch.lap("understand")
         retrieval, degraded = self._retrieval(request, caller, profile, meaning)
-        found = self._parts.engine.retrieve(retrieval)
+        try:
+            found = self._parts.engine.retrieve(retrieval)
+        except _EncoderFailed as failure:
+            degraded.append(str(failure))
+            retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
+            found = self._parts.engine.retrieve(retrieval)
         watch.lap("retrieve")
         fused = fuse(found, profile)
-        scores = _newest_first(found) if _is_by_date(request, retrieval) else fused.scores
-        order = ranking(scores, found.ids)
+        by_date = _is_by_date(request, retrieval)
+        order = ranking(_newest_first(found) if by_date else fused.scores, found.ids)
         watch.lap("fuse")
         scores, order, reranked, flag = self._rerank(
-            request, caller, profile, meaning, found, scores, order, watch
+            request, caller, profile, meaning, found, fused.scores, order, watch
         )
         watch.lap("rerank")
         firsts = _first_of_each(self._parts.engine.chains(found.ids[order]))
@@ -154,7 +159,8 @@ class SearchPipeline:
                 if encoder is None:
                     degraded.append(f"vectors: no encoder for field {field}")
                 elif weight > 0:
-                    vectors.append(VectorQuery(field, weight, partial(_encode, encoder, text)))
+                    encode = partial(_encode, encoder, field, text)
+                    vectors.append(VectorQuery(field, weight, encode))
         lexical = profile.lexical_weight > 0 or not vectors
         depth = profile.lexical_depth if lexical else 0
         order = request.order
@@ -250,8 +256,16 @@ def _check(request: SearchRequest) -> None:
             )
 
 
-def _encode(encoder: TextEncoder, text: str) -> FloatMatrix:
-    return encoder.encode_queries([text])
+class _EncoderFailed(Exception):
+    """A query could not be embedded; says which field is left out and why."""
+
+
+def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
+    try:
+        return encoder.encode_queries([text])
+    except Exception as error:
+        what = f"vectors: the encoder of field {field} failed, {type(error).__name__}"
+        raise _EncoderFailed(what) from error
 
 
 def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:

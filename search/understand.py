@@ -9,6 +9,7 @@ from core.entities import Entity, EntityLabel
 from core.errors import QueryError
 from core.ports import Tagger
 from core.query_tree import (
+    EVERYTHING,
     Bool,
     DateRange,
     Everything,
@@ -19,12 +20,15 @@ from core.query_tree import (
     Prefix,
     Word,
     all_of,
+    constraint,
 )
 from search import language
 from search.answers import MAX_QUERY_CHARACTERS, DateSpan, Understood
 from search.dates import FoundDate, find_month
 
 _NAMED = frozenset({EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC})
+_OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
+_GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000\ue001]")
 
 
@@ -81,17 +85,25 @@ class Understanding:
 
 
 def _parse(query: str) -> tuple[language.Parsed, tuple[DateSpan, ...]]:
-    """The parsed query; a month and year in plain words becomes a filter and leaves the text,
-    unless nothing would be left to rank by.
+    """The parsed query; a month and year in plain words becomes a filter and leaves the text. Where
+    it is part of an operator's clause it stays what was written: words.
     """
-    found = find_month(query) if '"' not in query else None
-    if found is None:
+    found = find_month(query)
+    if found is None or not _stands_alone(query, found):
         return language.parse(query), ()
     rest = f"{query[: found.start]} {query[found.end :]}"
     parsed = language.parse(rest)
     span = DateRange("versioncreated", found.since, found.until)
     narrowed = language.Parsed(parsed.tree, all_of(parsed.filters, span), parsed.text, parsed.notes)
     return narrowed, (_said(found),)
+
+
+def _stands_alone(query: str, found: FoundDate) -> bool:
+    """Whether a date is outside of quotes and groups, and no operator has it for an operand."""
+    before, after = query[: found.start], query[found.end :]
+    if '"' in query or any(before.count(a) != before.count(b) for a, b in ("()", "[]", "{}")):
+        return False
+    return not _OPENED.search(before) and not _GOES_ON.match(after)
 
 
 def _said(found: FoundDate) -> DateSpan:
@@ -108,10 +120,12 @@ def _boosted(tree: Node, entities: tuple[Entity, ...], boost: float) -> Node:
     )
     if not names:
         return tree
-    if isinstance(tree, Bool):
-        return Bool(tree.must, (*tree.should, *names), tree.must_not)
-    optional = isinstance(tree, Word)
-    return Bool(should=(tree, *names)) if optional else Bool(must=(tree,), should=names)
+    if not isinstance(tree, Bool):
+        optional = constraint(tree) == EVERYTHING
+        return Bool(should=(tree, *names)) if optional else Bool(must=(tree,), should=names)
+    if not tree.must and constraint(Bool(should=tree.should)) != EVERYTHING:
+        return Bool(must=(tree,), should=names)
+    return Bool(tree.must, (*tree.should, *names), tree.must_not)
 
 
 def describe(node: Node) -> str:

@@ -53,11 +53,3 @@ def analyzer(language: str) -> tantivy.TextAnalyzer:
     if stemmer:
         builder = builder.filter(tantivy.Filter.stemmer(stemmer))
     return builder.build()
-
-
-class Analysis:
-    """`core.ports.TextAnalysis` by tantivy."""
-
-    def terms(self, text: str, language: str) -> tuple[str, ...]:
-        """The index terms of `text` in order."""
-        return tuple(analyzer(language).analyze(text))

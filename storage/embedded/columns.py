@@ -97,6 +97,11 @@ class ValueColumn:
             found[rows[hits] - start] = True
         return found
 
+    def totals(self) -> dict[str, int]:
+        """Each value with its number of rows."""
+        counts = np.bincount(self._codes.view(), minlength=len(self.labels))
+        return {label: int(counts[code]) for code, label in enumerate(list(self.labels))}
+
     def counts(self, rows: Ids, limit: int) -> tuple[FacetCount, ...]:
         """The most frequent values among `rows`, by count and then by label."""
         offsets = self._offsets.view()

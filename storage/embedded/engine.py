@@ -71,6 +71,7 @@ class EmbeddedEngine:
         self._columns = Columns()
         self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
         self._allowed_lock = threading.Lock()
+        self._known_languages: tuple[int, dict[str, int]] = (0, {})
         owner = self.ownership.try_acquire()
         self._fields = {name: self._open_field(name, owner=owner) for name in settings.spaces}
         self.projector = Projector(
@@ -288,9 +289,16 @@ class EmbeddedEngine:
                 self._allowed.clear()
             self._allowed[products, filters, generation] = mask
 
-    def _languages(self) -> list[str]:
-        labels = self._columns.values["language"].labels
-        return sorted({primary_subtag(label) for label in labels})
+    def _languages(self) -> dict[str, int]:
+        """The primary language subtags of the archive, with their numbers of versions."""
+        size, languages = self._known_languages
+        if size != self._columns.size:
+            languages = {}
+            for label, count in self._columns.values["language"].totals().items():
+                subtag = primary_subtag(label)
+                languages[subtag] = languages.get(subtag, 0) + count
+            self._known_languages = (self._columns.size, languages)
+        return languages
 
     def _open_field(self, name: str, *, owner: bool) -> VectorField:
         folder = self._projections / "vectors" / name

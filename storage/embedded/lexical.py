@@ -10,7 +10,7 @@ docs/ranking.md).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
 from storage.embedded.integrity import seal_lexical, verify_lexical
 from storage.embedded.lexical_query import Compiler, keyword_field
+from storage.stop_words import main_languages
 
 _TEXTS = ("all", "headline", "description", "body", "names")
 _HEAP_BYTES = 48_000_000
@@ -56,9 +57,10 @@ def build_schema() -> tantivy.Schema:
 class LexicalReader:
     """One snapshot of the index for searching; cheap to make."""
 
-    def __init__(self, index: tantivy.Index, languages: Sequence[str]) -> None:
+    def __init__(self, index: tantivy.Index, languages: Mapping[str, int]) -> None:
         self._searcher = index.searcher()
-        self._compiler = Compiler(index.schema, tuple(languages))
+        main = main_languages(dict(languages))
+        self._compiler = Compiler(index.schema, tuple(sorted(languages)), main)
 
     def search(self, query: Node, filters: Node, depth: int, order: str = "") -> LexicalHits:
         """The `depth` best items by BM25, or the first by a date field (`order` "-versioncreated"
@@ -114,8 +116,10 @@ class LexicalIndex:
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_name(folder.name + ".sha256").unlink(missing_ok=True)
 
-    def reader(self, languages: Sequence[str]) -> LexicalReader:
-        """A snapshot of the last commit that was loaded."""
+    def reader(self, languages: Mapping[str, int]) -> LexicalReader:
+        """A snapshot of the last commit that was loaded. `languages` are those of the archive, with
+        their numbers of items.
+        """
         return LexicalReader(self._index, languages)
 
     def reload(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import tantivy
 from tantivy import Occur, Query
@@ -20,8 +19,9 @@ from core.query_tree import (
     Prefix,
     Word,
 )
-from storage.analysis import STEMMERS, analyzer, primary_subtag
+from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
+from storage.stop_words import is_stop_word
 
 HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
 _SHORTEST_PREFIX = 2
@@ -32,38 +32,22 @@ def keyword_field(name: str) -> str:
     return f"is_{name}"
 
 
-@lru_cache(maxsize=64)
-def _stop_filter(language: str) -> tantivy.TextAnalyzer | None:
-    name = STEMMERS.get(primary_subtag(language))
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    try:
-        filtered = builder.filter(tantivy.Filter.lowercase()).filter(
-            tantivy.Filter.stopword(name or "")
-        )
-    except ValueError:
-        return None  # tantivy has no list for this language
-    return filtered.build()
-
-
-@lru_cache(maxsize=4096)
-def is_stop_word(word: str, languages: tuple[str, ...]) -> bool:
-    """Whether every one of `languages` takes the word for too common to rank by."""
-    filters = [_stop_filter(language) for language in languages]
-    return bool(filters) and all(f is not None and not f.analyze(word) for f in filters)
-
-
 class Compiler:
     """Compiles trees for one schema. A word means what it means in any of `languages` (those that
-    the archive holds); scores of its readings are not added up.
+    the archive holds); scores of its readings are not added up. The stop words of the `main` ones
+    are left out of lists of optional words.
     """
 
-    def __init__(self, schema: tantivy.Schema, languages: tuple[str, ...]) -> None:
+    def __init__(
+        self, schema: tantivy.Schema, languages: tuple[str, ...], main: tuple[str, ...]
+    ) -> None:
         self._schema = schema
         self._languages = languages or ("en",)
+        self._main = main
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
         """The query, scored by BM25; filters and other facts add nothing to a score."""
-        compiled = self._node(_without_stop_words(query, self._languages))
+        compiled = self._node(_without_stop_words(query, self._main))
         if filters is None or isinstance(filters, Everything):
             return compiled
         held = Query.const_score_query(self._node(filters), 0.0)
