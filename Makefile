@@ -26,7 +26,7 @@ $(READY_DEV): requirements-dev.lock $(READY)
 	@touch $@
 
 run: $(READY)
-	@test -e $(DATELINE_DATA)/record.sqlite3 || $(BIN)/dateline ingest $(DEMO)
+	@test -e $(DATELINE_DATA)/.demo || { $(BIN)/dateline ingest $(DEMO) && touch $(DATELINE_DATA)/.demo; }
 	@exec $(BIN)/dateline serve --demo
 
 test: $(READY_DEV)

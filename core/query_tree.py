@@ -118,7 +118,7 @@ def constraint(node: Node) -> Node:
 
 
 def _one_of(nodes: tuple[Node, ...]) -> Node:
-    """What alternatives ask for together: nothing where there are none or one of them only ranks."""
+    """What alternatives ask for together: nothing where there are none or one only ranks."""
     needed = tuple(constraint(node) for node in nodes)
     return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
 

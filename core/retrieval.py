@@ -62,7 +62,7 @@ class Retrieval:
     filters: Node = EVERYTHING
     vectors: tuple[VectorQuery, ...] = ()
     lexical_depth: int = 1000
-    vector_depth: int = 200
+    vector_depth: int = 100
     order: SortOrder = SortOrder.SCORE
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+import socket
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from core.errors import SettingsError
 from dateline.build import DEMO_READ_KEY, build_app, build_service, key_ring, read_examples
 from dateline.options import Data, Models, Profile, console, reported, settings_for
-from dateline.settings import ROOT, Settings
-
-_EXAMPLES = ROOT / "datasets" / "demo" / "examples.json"
+from dateline.settings import Settings, demo_folder
 
 
 def serve(
@@ -37,23 +36,40 @@ def serve(
             host=host, port=port, profile=profile, data=data, models=models, demo=demo or None
         )
         key_ring(settings)  # refuses before anything is loaded
+        listening = _listen(settings)
         service = build_service(settings)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        app = build_app(service, read_examples(_EXAMPLES) if settings.demo else ())
-        server = _server(settings, app)
-        _greet(settings)
+        app = build_app(
+            service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
+        )
+        _greet(settings, listening.getsockname()[1])
         try:
-            server.run()
+            _server(app).run(sockets=[listening])
         finally:
             service.close()
+            listening.close()
 
 
-def _server(settings: Settings, app: object) -> uvicorn.Server:
+def _listen(settings: Settings) -> socket.socket:
+    """The bound socket; taken before the models are loaded, so that a wrong address fails fast."""
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=2048,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}",
+            where="host and port",
+            mend="choose another with --host and --port; port 0 takes a free one",
+        ) from error
+
+
+def _server(app: object) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            host=settings.host,
-            port=settings.port,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -62,14 +78,11 @@ def _server(settings: Settings, app: object) -> uvicorn.Server:
     )
 
 
-def _greet(settings: Settings) -> None:
-    address = f"http://{settings.host}:{settings.port}"
-    console.print(f"[bold]Dateline[/] serves {_shown(settings.data)} on {address}/")
+def _greet(settings: Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{port}"
+    console.print(f"[bold]Dateline[/] serves {settings.data} on {address}/")
     key = "$DATELINE_KEY" if settings.keys else DEMO_READ_KEY
     console.print("try:", style="dim")
     typer.echo(f"  curl -H 'x-api-key: {key}' '{address}/content/search?q=ferry+accident'")
     console.print("Ctrl-C ends it.", style="dim")
-
-
-def _shown(path: Path) -> str:
-    return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +18,26 @@ from core.errors import SettingsError
 
 PREFIX = "DATELINE_"
 FILE = "dateline.toml"
-ROOT = Path(__file__).resolve().parent.parent
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_INSTALLED = Path(sys.prefix) / "share" / "dateline"
+
+
+def bundled(in_checkout: str, installed: str) -> Path:
+    """A folder that ships with the program: in a checkout beside the packages, else where an
+    install puts data.
+    """
+    path = _CHECKOUT / in_checkout
+    return path if path.is_dir() else _INSTALLED / installed
 
 
 def default_models() -> Path:
-    """The bundled models: beside the packages in a checkout, in the data prefix of an install."""
-    return ROOT / "models"
+    """The bundled models."""
+    return bundled("models", "models")
+
+
+def demo_folder() -> Path:
+    """The demo corpus and the page's examples."""
+    return bundled("datasets/demo", "demo")
 
 
 class KeySetting(BaseModel):

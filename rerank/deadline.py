@@ -46,9 +46,10 @@ class DeadlineReranker:
             batch = passages[start : start + _BATCH]
             try:
                 found = self._scorer.score([query] * len(batch), batch)
+                scores[start : start + len(batch)] = found[:, 0]
             except Exception as error:  # noqa: BLE001 - a broken model must not break the answer
-                return Reranked(scores, f"rerank: skipped, {type(error).__name__}")
-            scores[start : start + len(batch)] = found[:, 0]
+                done = "partial" if start else "skipped"
+                return Reranked(scores, f"rerank: {done}, {type(error).__name__}")
             longest = max(longest, perf_counter() - begun)
         return Reranked(scores)
 

@@ -52,8 +52,8 @@ def parse_span(text: str) -> tuple[datetime, datetime]:
     value = text.strip().strip('"')
     try:
         if match := _DATE.fullmatch(value):
-            year, month, day = (int(part) if part else 0 for part in match.groups())
-            return _calendar_span(year, month, day)
+            year, month, day = (int(part) if part else None for part in match.groups())
+            return _calendar_span(year or 0, month, day)
         if not _TIME.fullmatch(value):
             raise QueryError(f"{text!r} is not a date", mend=_WRITE)
         moment = datetime.fromisoformat(value)
@@ -70,15 +70,15 @@ def find_month(text: str) -> FoundDate | None:
     if match is None or int(match[2]) < 1:
         return None
     month = next(n for n, name in enumerate(_MONTHS, 1) if name[:3] == match[1][:3].casefold())
-    since, until = _calendar_span(int(match[2]), month, 0)
+    since, until = _calendar_span(int(match[2]), month, None)
     return FoundDate(match[0], match.start(), match.end(), since, until)
 
 
-def _calendar_span(year: int, month: int, day: int) -> tuple[datetime, datetime]:
-    since = datetime(year, month or 1, day or 1, tzinfo=UTC)
+def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[datetime, datetime]:
+    since = datetime(year, 1 if month is None else month, 1 if day is None else day, tzinfo=UTC)
     if day:
         return since, _later(since, timedelta(days=1))
-    following = (year + 1, 1) if month in (0, 12) else (year, month + 1)
+    following = (year + 1, 1) if month is None or month == 12 else (year, month + 1)
     if following[0] > MAXYEAR:
         return since, _END_OF_TIME
     return since, datetime(*following, 1, tzinfo=UTC)

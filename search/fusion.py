@@ -62,11 +62,12 @@ def bounded_cosines(part: VectorScores) -> Floats:
     """Cosines from the corpus's background (0) to the list's best (1); below it and without a
     vector 0.
     """
-    cosines = np.nan_to_num(part.cosines, nan=-1.0)
+    cosines = np.where(np.isfinite(part.cosines), part.cosines, np.float32(-1))
     span = float(cosines.max(initial=-1.0)) - part.background
-    if span <= 0:
+    if not span > 0:
         return np.zeros(len(cosines), np.float32)
-    shares: Floats = np.clip((cosines - part.background) / span, 0.0, 1.0).astype(np.float32)
+    above = np.maximum(cosines - part.background, 0.0)
+    shares: Floats = np.minimum(above / span, 1.0).astype(np.float32)
     return shares
 
 

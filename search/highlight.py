@@ -22,13 +22,16 @@ class Highlighter:
     def __init__(self, analysis: TextAnalysis) -> None:
         self._analysis = analysis
         self._term = lru_cache(maxsize=65_536)(self._first_term)
+        self.terms = lru_cache(maxsize=512)(self._terms)
 
-    def terms(self, query: Node, language: str) -> frozenset[str]:
+    def _terms(self, query: Node, language: str) -> frozenset[str]:
         """The index terms that a text in `language` may be marked for; "term*" stands for every
         term that begins so.
         """
+        nodes = list(positive_texts(query))
+        telling = [n for n in nodes if not self._analysis.is_stop_word(n.text, language)]
         found: set[str] = set()
-        for node in positive_texts(query):
+        for node in telling or nodes:
             if isinstance(node, Prefix):
                 found.update(f"{term}*" for term in self._analysis.terms(node.text, "und"))
             else:
@@ -58,12 +61,19 @@ class Highlighter:
     def _matches(
         self, text: str, terms: frozenset[str], language: str
     ) -> Iterator[tuple[int, int]]:
+        """The places of matching words. Each distinct word is looked at once; the regular
+        expression then finds those that match, which is most of the work, in C.
+        """
         if not terms:
             return
         prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
-        for match in _WORD.finditer(text):
-            term = self._term(match[0], language)
+        matching: list[str] = []
+        for word in set(_WORD.findall(text)):
+            term = self._term(word, language)
             if term in terms or (prefixes and term.startswith(prefixes)):
+                matching.append(re.escape(word))
+        if matching:
+            for match in re.finditer(rf"\b(?:{'|'.join(matching)})\b", text):
                 yield match.span()
 
     def _first_term(self, word: str, language: str) -> str:
@@ -82,17 +92,22 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
 
 
 def _best_start(text: str, places: list[int]) -> int:
-    """The beginning of a sentence from which most of the ascending `places` lie within a snippet;
-    a little before the first of them where they are all too deep in their sentences.
+    """The beginning of the sentence where the first group of most of the ascending `places` that
+    fit into a snippet begins; a little before the first of them where all are too deep in theirs.
     """
+    if not places:
+        return 0
 
     def held(start: int) -> int:
         return bisect_left(places, start + SNIPPET_CHARACTERS) - bisect_left(places, start)
 
     starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
     last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
-    best = max((start for start in starts if start <= last), key=lambda s: (held(s), -s))
-    if not places or held(best):
+    best = max(
+        (start for start in starts if start <= last),
+        key=lambda start: (held(start), -bisect_left(places, start), start),
+    )
+    if held(best):
         return best
     early = places[0] - SNIPPET_CHARACTERS // 4
     return text.rfind(" ", early, places[0]) + 1 or places[0]

@@ -94,7 +94,7 @@ def parse(query: str) -> Parsed:
         return _plain(text, ())
     try:
         root = parse_lucene(text)
-    except (ParseError, AttributeError) as error:
+    except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return _plain(text, (f"read as plain words, for the query language says: {reason}",))
     reader = _Reader()
@@ -232,7 +232,7 @@ class _Reader:
     def range(self, item: Item, name: str) -> Node:
         """[a TO b], of dates only."""
         if name not in DATE_FIELDS:
-            raise QueryError(f"{item!s} is a range", mend="ranges are for dates, as date:[a TO b]")
+            return self._not_a_date(item, name)
         low, high = str(item.low), str(item.high)
         since = None if low == "*" else parse_span(low)[0 if item.include_low else 1]
         until = None if high == "*" else parse_span(high)[1 if item.include_high else 0]
@@ -241,11 +241,19 @@ class _Reader:
     def open_range(self, item: Item, name: str) -> Node:
         """date:>a and date:<=a."""
         if name not in DATE_FIELDS:
-            raise QueryError(f"{item!s} is a comparison", mend="comparisons are for dates")
+            return self._not_a_date(item, name)
         start, end = parse_span(str(item.a))
         if isinstance(item, From):
             return DateRange(name, start if item.include else end, None)
         return DateRange(name, None, end if item.include else start)
+
+    def _not_a_date(self, item: Item, name: str) -> Node:
+        """A range of something else is an error; signs without a field ("<IBM>") are just that."""
+        if name:
+            raise QueryError(f"{name}:{item!s} is a range", mend="ranges are for dates only")
+        words = " ".join(_WORDS.findall(str(item)))
+        self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
+        return self._word(words, "", 1.0)
 
     def _word(self, value: str, name: str, boost: float) -> Node:
         text = re.sub(r"\\(.)", r"\1", value)

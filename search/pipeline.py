@@ -112,7 +112,7 @@ class SearchPipeline:
         retrieval, degraded = self._retrieval(request, caller, profile, meaning)
         try:
             found = self._parts.engine.retrieve(retrieval)
-        except _EncoderFailed as failure:
+        except _EncoderError as failure:
             degraded.append(str(failure))
             retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
             found = self._parts.engine.retrieve(retrieval)
@@ -256,7 +256,7 @@ def _check(request: SearchRequest) -> None:
             )
 
 
-class _EncoderFailed(Exception):
+class _EncoderError(Exception):
     """A query could not be embedded; says which field is left out and why."""
 
 
@@ -265,7 +265,7 @@ def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
         return encoder.encode_queries([text])
     except Exception as error:
         what = f"vectors: the encoder of field {field} failed, {type(error).__name__}"
-        raise _EncoderFailed(what) from error
+        raise _EncoderError(what) from error
 
 
 def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:

@@ -29,7 +29,7 @@ class Profile:
     vector_weights: Mapping[str, float] = field(default_factory=dict)
     fusion: Fusion = Fusion.CONVEX
     lexical_depth: int = 1000
-    vector_depth: int = 200
+    vector_depth: int = 100
     rerank_depth: int = 0
     rerank_weight: float = 0.0
     entity_boost: float = 0.0

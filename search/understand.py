@@ -29,7 +29,7 @@ from search.dates import FoundDate, find_month
 _NAMED = frozenset({EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC})
 _OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
 _GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000\ue001]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
 
 @dataclass(frozen=True, slots=True)

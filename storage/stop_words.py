@@ -55,8 +55,8 @@ def _is_stop(word: str, language: str) -> bool:
 def _tantivy_stops(language: str) -> tantivy.TextAnalyzer | None:
     """What is left of a text without the language's stop words; None where there is no list."""
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    stop_words = tantivy.Filter.stopword(STEMMERS.get(language, ""))
     try:
-        stop_words = tantivy.Filter.stopword(STEMMERS.get(language, ""))
-    except ValueError:
+        return builder.filter(tantivy.Filter.lowercase()).filter(stop_words).build()
+    except ValueError:  # only here does tantivy say that it has no list
         return None
-    return builder.filter(tantivy.Filter.lowercase()).filter(stop_words).build()

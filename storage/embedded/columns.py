@@ -131,8 +131,9 @@ class Columns:
             "firstcreated": GrowingArray[np.int64](np.int64),
         }
         self.chains: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._visible: Mask = np.zeros(0, np.bool_)
-        self._generation = 0
+        self._moved: dict[int, int] = {}  # heads whose story is not the chain they were written to
+        # The bitmap and its number change together: readers take both in one look.
+        self._shown: tuple[Mask, int] = (np.zeros(0, np.bool_), 0)
         self._masks = MaskCache()
 
     @property
@@ -160,20 +161,35 @@ class Columns:
 
     def set_visible(self, shown: Sequence[int], hidden: Sequence[int]) -> None:
         """Replaces the visibility bitmap: `hidden` first, then `shown`."""
+        before, generation = self._shown
         fresh = np.zeros(self.size, np.bool_)
-        fresh[: len(self._visible)] = self._visible
+        fresh[: len(before)] = before
         fresh[np.asarray(hidden, np.int64)] = False
         fresh[np.asarray(shown, np.int64)] = True
         fresh.flags.writeable = False
-        self._visible = fresh
-        self._generation += 1
+        self._shown = (fresh, generation + 1)
+
+    def set_story(self, head: int, chain: str) -> None:
+        """Notes the story that `head` stands for, where its newest version names another chain."""
+        number = chain_number(chain)
+        if int(self.chains.view()[head]) != number:
+            self._moved[head] = number
+        else:
+            self._moved.pop(head, None)
+
+    def stories(self, ids: Ids) -> Ids:
+        """A number per version; equal numbers are one story."""
+        numbers: Ids = self.chains.view()[ids]
+        for head, number in list(self._moved.items()):
+            numbers[ids == head] = number
+        return numbers
 
     def view(self) -> View:
         """The columns as they are now, for one search."""
-        visible = self._visible
+        visible, generation = self._shown
         if len(visible) < self.size:  # rows were added and are not decided on yet
             visible = np.concatenate([visible, np.zeros(self.size - len(visible), np.bool_)])
-        return View(self, visible, self._generation)
+        return View(self, visible, generation)
 
     def facts_mask(self, node: Node, size: int) -> Mask:
         """Bool [size] for a tree of facts, from the cache as far as it reaches."""

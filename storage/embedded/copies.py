@@ -28,20 +28,28 @@ def backup(folder: Path, target: Path) -> int:
     if target.exists():
         raise ConflictError("this file exists", where=str(target), mend="choose another name")
     partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        _copy(source, partial)
+        check(partial)
+        _sync(partial)
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(target.parent)
+    return target.stat().st_size
+
+
+def _copy(source: Path, target: Path) -> None:
     with storage_errors(source):
         reading = schema.connect(source, readonly=True)
-        writing = sqlite3.connect(partial)
+        writing = sqlite3.connect(target)
         try:
             reading.backup(writing)
             writing.execute("PRAGMA journal_mode = DELETE")
         finally:
             writing.close()
             reading.close()
-    check(partial)
-    _sync(partial)
-    partial.rename(target)
-    sync_folder(target.parent)
-    return target.stat().st_size
 
 
 def restore(source: Path, folder: Path, *, force: bool) -> None:

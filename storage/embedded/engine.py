@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,14 +72,20 @@ class EmbeddedEngine:
         self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
         self._allowed_lock = threading.Lock()
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
-        owner = self.ownership.try_acquire()
-        self._fields = {name: self._open_field(name, owner=owner) for name in settings.spaces}
+        try:
+            self._open(owner=self.ownership.try_acquire())
+        except BaseException:
+            self._release()
+            raise
+        self._background = Background(self) if settings.background else None
+
+    def _open(self, *, owner: bool) -> None:
+        self._fields = {name: self._open_field(name, owner=owner) for name in self._settings.spaces}
         self.projector = Projector(
-            self.record, self._columns, self._fields, clock, settings.projections
+            self.record, self._columns, self._fields, self._clock, self._settings.projections
         )
         self.projector.load()
         self.lexical = self._open_lexical(owner=owner)
-        self._background = Background(self) if settings.background else None
 
     # Writer
 
@@ -129,8 +135,7 @@ class EmbeddedEngine:
 
     def chains(self, ids: Ids) -> Ids:
         """See `core.ports.Catalogue`."""
-        chains: Ids = self._columns.chains.view()[ids]
-        return chains
+        return self._columns.stories(ids)
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
         """See `core.ports.Catalogue`."""
@@ -174,7 +179,8 @@ class EmbeddedEngine:
         view, _ = reading.view_of(connection, chain, to_micros(self._clock()))
         items = reading.items_by_seq(connection, list(view.members))
         members = [items[seq] for seq in view.members if seq in items]
-        allowed = [item for item in members if caller.products.intersection(_codes(item))]
+        held = _codes(caller.products)
+        allowed = [item for item in members if held & _codes(item.products)]
         if not members or view.head not in items or items[view.head] not in allowed:
             return []
         return allowed
@@ -193,7 +199,7 @@ class EmbeddedEngine:
         if self.ownership.held:
             self.projector.index_lexical(self.lexical)
         else:
-            self.lexical.reload()
+            self._follow_lexical()
             self.projector.follow_segments()
 
     def compact(self) -> None:
@@ -210,8 +216,18 @@ class EmbeddedEngine:
             return True
         if not self.ownership.try_acquire():
             return False
+        self.projector.follow_segments()
+        for field_ in self._fields.values():
+            field_.sweep()
         self.lexical = self._open_lexical(owner=True)
         return True
+
+    def _follow_lexical(self) -> None:
+        """Sees the owner's newest commit; the owner may have made the index after this opened."""
+        if self.lexical.on_disk:
+            self.lexical.reload()
+        else:
+            self.lexical = self._open_lexical(owner=False)
 
     def reopen_lexical(self) -> None:
         """Opens the lexical index anew, after a failed write."""
@@ -250,6 +266,9 @@ class EmbeddedEngine:
             self._background.stop()
         if self.ownership.held:
             self.lexical.close()
+        self._release()
+
+    def _release(self) -> None:
         self._pool.shutdown()
         self.record.close()
         self.ownership.release()
@@ -304,11 +323,14 @@ class EmbeddedEngine:
         folder = self._projections / "vectors" / name
         encoder = self._settings.spaces[name]
         try:
-            return VectorField(folder, encoder, self._settings.hnsw)
+            opened = VectorField(folder, encoder, self._settings.hnsw)
         except CorruptError as error:
             self._note_repair(error, owner=owner)
             VectorField.destroy(folder)
-            return VectorField(folder, encoder, self._settings.hnsw)
+            opened = VectorField(folder, encoder, self._settings.hnsw)
+        if owner:
+            opened.sweep()
+        return opened
 
     def _open_lexical(self, *, owner: bool) -> LexicalIndex:
         folder = self._projections / "lexical"
@@ -329,8 +351,9 @@ class EmbeddedEngine:
         self.repairs.append(str(error))
 
 
-def _codes(item: Item) -> frozenset[str]:
-    return frozenset(item.products)
+def _codes(products: Iterable[str]) -> frozenset[str]:
+    """Product codes as the columns compare them."""
+    return frozenset(code.casefold() for code in products if code)
 
 
 def _at(spans: Sequence[Passage], number: int) -> Passage | None:

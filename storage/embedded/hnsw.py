@@ -19,6 +19,7 @@ from core.retrieval import Floats
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+_WIDEST = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class HnswSettings:
     """Build and query parameters.
 
     `exact_below`: with fewer allowed rows than this a scan of them is faster than the graph, and
-    has no loss.
+    has no loss. Above it, efSearch grows as the allowed share shrinks (to eightfold at most), for
+    what is allowed may lie far from the query's neighbours.
     """
 
     m: int = 16
@@ -73,21 +75,26 @@ class HnswGraph:
         long. `allowed` is bool [n], None for all.
         """
         if allowed is None:
-            return self._graph(query, k, None)
+            return self._graph(query, k)
         count = int(np.count_nonzero(allowed))
         if count == 0:
             return np.zeros(0, np.float32), np.zeros(0, np.int64)
         if count == len(allowed):
-            return self._graph(query, k, None)
+            return self._graph(query, k)
         if count < self._settings.exact_below:
             return self._exact(query, k, np.flatnonzero(allowed))
         bitmap = np.packbits(allowed, bitorder="little")
-        return self._graph(query, k, faiss.IDSelectorBitmap(bitmap))
+        widened = min(_WIDEST, len(allowed) / count)
+        return self._graph(query, k, faiss.IDSelectorBitmap(bitmap), widened)
 
     def _graph(
-        self, query: FloatMatrix, k: int, selector: faiss.IDSelectorBitmap | None
+        self,
+        query: FloatMatrix,
+        k: int,
+        selector: faiss.IDSelectorBitmap | None = None,
+        widened: float = 1.0,
     ) -> tuple[Floats, Rows]:
-        wide = max(k, self._settings.ef_search)
+        wide = int(max(k, self._settings.ef_search) * widened)
         parameters = faiss.SearchParametersHNSW(efSearch=wide, sel=selector)
         cosines, rows = self._index.search(query, min(k, self._index.ntotal), params=parameters)
         found = rows[0] >= 0

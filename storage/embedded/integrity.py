@@ -21,6 +21,7 @@ import orjson
 
 from core.errors import CorruptError
 
+META = "meta.json"
 _MAGIC = 1337
 _BLOCK = 1 << 20
 _SUFFIXES = {"fast", "fieldnorm", "idx", "pos", "store", "term"}
@@ -70,9 +71,9 @@ def sync_folder(folder: Path) -> None:
 
 def seal_lexical(folder: Path) -> None:
     """Notes the checksum of tantivy's meta.json as it is now."""
-    digest = sha256_of(folder / "meta.json")
+    digest = sha256_of(folder / META)
     seal = _seal_path(folder)
-    if not seal.exists() or seal.read_text() != digest:
+    if not seal.exists() or seal.read_bytes() != digest.encode():
         write_durably(seal, digest.encode())
 
 
@@ -80,15 +81,19 @@ def verify_lexical(folder: Path) -> None:
     """Raises CorruptError unless every file of the index in `folder` is as it was written."""
     meta = _read_meta(folder)
     for segment in meta["segments"]:
-        name = str(segment["segment_id"]).replace("-", "")
-        files = [folder / f"{name}.{suffix}" for suffix in sorted(_SUFFIXES)]
-        if segment["deletes"]:
-            files.append(folder / f"{name}.{segment['deletes']['opstamp']}.del")
-        for path in files:
-            _verify_footer(path)
+        for name in _files_of(segment):
+            _verify_footer(folder / name)
     seal = _seal_path(folder)
-    if not seal.exists() or seal.read_text() != sha256_of(folder / "meta.json"):
+    if not seal.exists() or seal.read_bytes() != sha256_of(folder / META).encode():
         _probe(folder)
+
+
+def _files_of(segment: dict[str, Any]) -> list[str]:
+    name = str(segment["segment_id"]).replace("-", "")
+    files = [f"{name}.{suffix}" for suffix in sorted(_SUFFIXES)]
+    if segment["deletes"]:
+        files.append(f"{name}.{segment['deletes']['opstamp']}.del")
+    return files
 
 
 def _seal_path(folder: Path) -> Path:
@@ -97,11 +102,11 @@ def _seal_path(folder: Path) -> Path:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     try:
-        meta: dict[str, Any] = orjson.loads((folder / "meta.json").read_bytes())
+        meta: dict[str, Any] = orjson.loads((folder / META).read_bytes())
         for segment in meta["segments"]:
-            segment["segment_id"], segment["max_doc"], segment["deletes"]
+            segment["max_doc"], _files_of(segment)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _corrupt(folder / "meta.json", f"unreadable: {error}") from error
+        raise _corrupt(folder / META, f"unreadable: {error}") from error
     return meta
 
 

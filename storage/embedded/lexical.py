@@ -2,9 +2,9 @@
 
 k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. Each item is one
 document: `all` (headline, description, body and names together), each of them apart for
-`field:word`, keywords and dates for filters, and `seq`. Bare words are scored in `all` plus a small
-share of the headline's own score; that beat field-by-field sums on the judged sets (see
-docs/ranking.md).
+`field:word`, their words unstemmed for `begin*`, keywords and dates for filters, and `seq`. Bare
+words are scored in `all` plus a small share of the headline's own score; that beat field-by-field
+sums on the judged sets (see docs/ranking.md).
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import tantivy
 
 from core.errors import CorruptError
 from core.items import Item
-from core.query_tree import DATE_FIELDS, Node
+from core.query_tree import DATE_FIELDS, TEXT_FIELDS, Node
 from core.retrieval import Floats, Ids
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
-from storage.embedded.integrity import seal_lexical, verify_lexical
-from storage.embedded.lexical_query import Compiler, keyword_field
+from storage.embedded.integrity import META, seal_lexical, verify_lexical
+from storage.embedded.lexical_query import Compiler, keyword_field, unstemmed_field
 from storage.stop_words import main_languages
 
+_UNSTEMMED = analyzer("und").pre_tokenize
 _TEXTS = ("all", "headline", "description", "body", "names")
 _HEAP_BYTES = 48_000_000
 _KEYWORDS = ("type", "subject", "person", "organisation", "place", "language", "product", "urgency")
@@ -44,9 +45,12 @@ class LexicalHits:
 def build_schema() -> tantivy.Schema:
     """The index's fields; a change here needs `dateline rebuild`, which happens by itself."""
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("seq", indexed=True, fast=True)
+    # Signed: the binding deletes by signed numbers, which match nothing in an unsigned field.
+    builder.add_integer_field("seq", indexed=True, fast=True)
     for name in _TEXTS:
         builder.add_text_field(name)
+    for name in TEXT_FIELDS:
+        builder.add_text_field(unstemmed_field(name), index_option="basic")
     for name in _KEYWORDS:
         builder.add_text_field(keyword_field(name), tokenizer_name="raw", index_option="basic")
     for name in DATE_FIELDS:
@@ -99,10 +103,9 @@ class LexicalIndex:
         self.folder = folder
         if writable:
             folder.mkdir(parents=True, exist_ok=True)
-        if tantivy.Index.exists(str(folder)):
-            verify_lexical(folder)
-            self._index = tantivy.Index.open(str(folder))
-            _check_schema(self._index, folder)
+        self.on_disk = writable or (folder / META).exists()
+        if (folder / META).exists():
+            self._index = _open_verified(folder)
         elif writable:
             self._index = tantivy.Index(build_schema(), path=str(folder))
         else:
@@ -155,6 +158,30 @@ class LexicalIndex:
             seal_lexical(self.folder)
 
 
+def _open_verified(folder: Path) -> tantivy.Index:
+    """Opens an index whose checksums match. Where its owner commits meanwhile, files that were just
+    read about may be gone: then it is looked at anew.
+    """
+    while True:
+        before = (folder / META).read_bytes()
+        try:
+            verify_lexical(folder)
+            try:
+                index = tantivy.Index.open(str(folder))
+            except (ValueError, OSError) as error:
+                raise CorruptError(
+                    f"the lexical index can't be opened: {error}",
+                    where=str(folder),
+                    mend="`dateline rebuild` makes it anew",
+                ) from error
+            _check_schema(index, folder)
+        except CorruptError:
+            if (folder / META).read_bytes() == before:
+                raise
+        else:
+            return index
+
+
 def _check_schema(index: tantivy.Index, folder: Path) -> None:
     if index.schema != build_schema():
         raise CorruptError(
@@ -166,7 +193,7 @@ def _check_schema(index: tantivy.Index, folder: Path) -> None:
 
 def _document(seq: int, item: Item) -> tantivy.Document:
     document = tantivy.Document()
-    document.add_unsigned("seq", seq)
+    document.add_integer("seq", seq)
     analyze = analyzer(item.language).pre_tokenize
     texts = {
         "headline": item.headline,
@@ -178,6 +205,7 @@ def _document(seq: int, item: Item) -> tantivy.Document:
         if text:
             document.add_pre_tokenized_text(name, analyze(text))
             document.add_pre_tokenized_text("all", analyze(text))
+            document.add_pre_tokenized_text(unstemmed_field(name), _UNSTEMMED(text))
     for name, values in _keywords(item).items():
         for value in values:
             document.add_text(keyword_field(name), value.casefold())

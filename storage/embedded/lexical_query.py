@@ -9,6 +9,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from core.query_tree import (
+    TEXT_FIELDS,
     Bool,
     DateRange,
     Everything,
@@ -30,6 +31,13 @@ _SHORTEST_PREFIX = 2
 def keyword_field(name: str) -> str:
     """The name of the raw field behind a keyword."""
     return f"is_{name}"
+
+
+def unstemmed_field(name: str) -> str:
+    """The name of the field that holds a text field's words as they are written, for prefixes: a
+    stem ("ferri" of "ferry") need not begin as its word does.
+    """
+    return f"{name}_words"
 
 
 class Compiler:
@@ -102,11 +110,19 @@ class Compiler:
         return Query.phrase_query(self._schema, field, words, slop)
 
     def _prefix(self, text: str, field: str) -> Query:
-        folded = "".join(analyzer("und").analyze(text))
-        if len(folded) < _SHORTEST_PREFIX:
+        words = analyzer("und").analyze(text)
+        if len("".join(words)) < _SHORTEST_PREFIX:
             return Query.empty_query()
-        pattern = re.sub(r"(\W)", r"\\\1", folded) + ".*"
-        return Query.regex_query(self._schema, field or "all", pattern)
+        fields = [field] if field else TEXT_FIELDS
+        return Query.disjunction_max_query([self._beginning(words, name) for name in fields])
+
+    def _beginning(self, words: Sequence[str], field: str) -> Query:
+        """The whole words before the last one, and any that begins as the last."""
+        name = unstemmed_field(field)
+        pattern = re.sub(r"(\W)", r"\\\1", words[-1]) + ".*"
+        clauses = [Query.regex_query(self._schema, name, pattern)]
+        clauses += [Query.term_query(self._schema, name, word) for word in words[:-1]]
+        return Query.boolean_query([(Occur.Must, clause) for clause in clauses])
 
     def _dates(self, node: DateRange) -> Query:
         lower = None if node.since is None else to_micros(node.since)

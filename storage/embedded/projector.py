@@ -32,7 +32,7 @@ from storage.embedded.reading import (
     vectors_by_seq,
     view_of,
 )
-from storage.embedded.record import Record
+from storage.embedded.record import Record, storage_errors
 from storage.embedded.segments import VectorField
 from storage.embedded.visibility import StoryView
 
@@ -101,7 +101,7 @@ class Projector:
 
     def load(self) -> None:
         """Reads the record from the start; afterwards `refresh` follows it."""
-        with self._lock:
+        with self._lock, storage_errors(self._record.path):
             connection = self._record.reader
             connection.execute("BEGIN")
             try:
@@ -123,7 +123,7 @@ class Projector:
         now = to_micros(self._clock())
         if self._record.last_change() == self.progress.applied and not self._is_due(now):
             return
-        with self._lock:
+        with self._lock, storage_errors(self._record.path):
             connection = self._record.reader
             connection.execute("BEGIN")  # one moment of the record for all that follows
             try:
@@ -244,6 +244,7 @@ class Projector:
         for chain, view in views:
             if view.head:
                 heads.append(view.head)
+                self._columns.set_story(view.head, chain)
             if view.changes_at is not None:
                 heapq.heappush(self._due, (view.changes_at, chain))
         return heads

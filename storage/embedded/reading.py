@@ -44,7 +44,9 @@ def items_by_seq(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[in
 
 
 def view_of(connection: sqlite3.Connection, chain: str, now: int) -> tuple[StoryView, list[int]]:
-    """The story's view at `now`, and the seqs of every version that has to do with it."""
+    """The story's view at `now`, and the seqs of all versions of its items. An item that has left
+    for another chain is that chain's affair.
+    """
     rows = [
         VersionRow(*row)
         for row in connection.execute(
@@ -53,7 +55,12 @@ def view_of(connection: sqlite3.Connection, chain: str, now: int) -> tuple[Story
             (chain,),
         )
     ]
-    return story_view(chain, rows, now), [row.seq for row in rows]
+    newest: dict[str, VersionRow] = {}
+    for row in rows:
+        if row.uri not in newest or row.version > newest[row.uri].version:
+            newest[row.uri] = row
+    own = [row.seq for row in rows if newest[row.uri].chain == chain]
+    return story_view(chain, rows, now), own
 
 
 def all_views(connection: sqlite3.Connection, now: int) -> Iterator[tuple[str, StoryView]]:
@@ -119,11 +126,15 @@ def passages_by_seq(
 
 
 def chains_with_several(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Seq to chain, for those of `seqs` whose story has more than one recorded version."""
+    """Seq to chain (the one that the item's newest version names), for those of `seqs` whose story
+    may have more than one recorded version.
+    """
     rows = _select_in(
         connection,
-        "SELECT seq, chain FROM items AS head WHERE seq IN ({}) AND"
-        " (SELECT COUNT(*) FROM items WHERE items.chain = head.chain) > 1",
+        "SELECT seq, (SELECT chain FROM items WHERE uri = head.uri ORDER BY version DESC LIMIT 1)"
+        " AS story FROM items AS head WHERE seq IN ({}) AND (EXISTS"
+        " (SELECT 1 FROM items WHERE chain = story AND seq != head.seq) OR EXISTS"
+        " (SELECT 1 FROM items WHERE uri = head.uri AND seq != head.seq))",
         seqs,
     )
     return {seq: chain for seq, chain in rows}  # noqa: C416 - a dict of a known type

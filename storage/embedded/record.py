@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from core.errors import BusyError, CorruptError, StorageError, StorageFullError
+from core.errors import BusyError, CorruptError, DocumentError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import Outcome, PutItem, SetStatus, Written
@@ -26,6 +26,8 @@ from storage.embedded.reading import passage_vectors
 
 FILE = "record.sqlite3"
 _FULL = ("database or disk is full", "disk I/O error")
+_DAMAGED = ("malformed", "not a database")
+_RESTORE = "restore it with `dateline restore`"
 
 
 @contextmanager
@@ -33,6 +35,10 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into ours: full, busy, corrupt, or else a StorageError."""
     try:
         yield
+    except orjson.JSONDecodeError as error:
+        raise CorruptError(
+            f"a recorded document can't be read: {error}", where=str(path), mend=_RESTORE
+        ) from error
     except sqlite3.Error as error:
         what = str(error)
         if any(sign in what for sign in _FULL):
@@ -45,10 +51,8 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise BusyError(
                 "another process is writing", where=str(path), mend="try again"
             ) from error
-        if isinstance(error, sqlite3.DatabaseError) and "malformed" in what:
-            raise CorruptError(
-                what, where=str(path), mend="restore it with `dateline restore`"
-            ) from error
+        if any(sign in what for sign in _DAMAGED):
+            raise CorruptError(what, where=str(path), mend=_RESTORE) from error
         raise StorageError(what, where=str(path), mend="see `dateline doctor`") from error
 
 
@@ -84,7 +88,7 @@ class Record:
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
         """Writes versions, all or none; the answers are in order. Durable when it returns."""
         now = to_micros(self._clock())
-        prepared = [(write, documents.content_digest(write.item)) for write in writes]
+        prepared = [(write, _digest(write.item)) for write in writes]
         with self._transaction() as cursor:
             return tuple(self._put(cursor, write, digest, now) for write, digest in prepared)
 
@@ -192,6 +196,16 @@ class Record:
         return any(have.get(name) != wanted for name, wanted in self.spaces.items())
 
 
+def _digest(item: Item) -> bytes:
+    try:
+        return documents.content_digest(item)
+    except (orjson.JSONEncodeError, ValueError) as error:
+        raise DocumentError(
+            f"{item.uri!a} can't be recorded as JSON: {error}",
+            mend="send whole characters; numbers of at most 64 bits",
+        ) from error
+
+
 def _insert(
     cursor: sqlite3.Cursor, item: Item, digest: bytes, pubstatus: str, embargoed: int | None
 ) -> int:
@@ -222,6 +236,12 @@ def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageV
                 "a passage vector is not finite",
                 where=f"vector field {entry.field}",
                 mend="check the encoder with `dateline doctor`",
+            )
+        if len(entry.vectors) != len(entry.passages):
+            raise StorageError(
+                f"{len(entry.passages)} passages have {len(entry.vectors)} vectors",
+                where=f"vector field {entry.field}",
+                mend="send one row of `vectors` per passage",
             )
         spans = [[passage.field, passage.start, passage.end] for passage in entry.passages]
         cursor.execute(

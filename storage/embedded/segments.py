@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -122,21 +123,44 @@ class VectorField:
         self._tail_total: Floats = np.zeros(1, np.float32)
         self._segments: tuple[Segment, ...] = ()
         self._manifest = ""
+        self._lock = Lock()  # segments, tail and view change together
         self._view: FieldView | None = None
         self.load()
 
     def load(self) -> bool:
         """Opens the segments that the manifest names; says whether it named others than before."""
-        path = self.folder / MANIFEST
-        data = path.read_bytes() if path.exists() else b""
-        if data.decode(errors="replace") == self._manifest:
-            return False
-        entries = _read_manifest(path, data, self._encoder)
-        known = {segment.name: segment for segment in self._segments}
-        self._segments = tuple(known.get(entry["name"]) or self._open(entry) for entry in entries)
-        self._manifest = data.decode()
-        self._view = None
+        while True:
+            data = self._manifest_bytes()
+            if data.decode(errors="replace") == self._manifest:
+                return False
+            try:
+                segments = self._open_all(data)
+            except CorruptError:
+                if self._manifest_bytes() == data:
+                    raise  # the owner did not just replace what the manifest named
+            else:
+                break
+        with self._lock:
+            self._segments = segments
+            self._manifest = data.decode()
+            self._view = None
         return True
+
+    def sweep(self) -> None:
+        """Removes segments that the manifest does not name: what a crash left. For the owner."""
+        kept = {segment.name for segment in self._segments}
+        for path in self.folder.glob("*/"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _manifest_bytes(self) -> bytes:
+        path = self.folder / MANIFEST
+        return path.read_bytes() if path.exists() else b""
+
+    def _open_all(self, data: bytes) -> tuple[Segment, ...]:
+        entries = _read_manifest(self.folder / MANIFEST, data, self._encoder)
+        known = {segment.name: segment for segment in self._segments}
+        return tuple(known.get(entry["name"]) or self._open(entry) for entry in entries)
 
     @staticmethod
     def destroy(folder: Path) -> None:
@@ -164,20 +188,22 @@ class VectorField:
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
         """Adds items' passages (seq, float32 [n, d]) to the tail."""
-        for seq, vectors in rows:
-            if self._tail_vectors is None:
-                self._tail_vectors = GrowingArray(np.float32, vectors.shape[1])
-            self._tail_vectors.append(vectors)
-            self._tail_numbers.append(np.arange(len(vectors)))
-            self._tail_seqs.append(np.full(len(vectors), seq))
-            self._tail_total = self._tail_total + vectors.sum(axis=0)
-        self._view = None
+        with self._lock:
+            self._view = None
+            for seq, vectors in rows:
+                if self._tail_vectors is None:
+                    self._tail_vectors = GrowingArray(np.float32, vectors.shape[1])
+                self._tail_vectors.append(vectors)
+                self._tail_numbers.append(np.arange(len(vectors)))
+                self._tail_seqs.append(np.full(len(vectors), seq))
+                self._tail_total = self._tail_total + vectors.sum(axis=0)
 
     def view(self) -> FieldView:
         """The field as it is now. Its tail may hold rows of items that are not visible yet."""
         view = self._view
         if view is None:
-            view = self._view = self._make_view()
+            with self._lock:
+                view = self._view = self._make_view()
         return view
 
     def _make_view(self) -> FieldView:
@@ -225,20 +251,20 @@ class VectorField:
         kept = tuple(segment for segment in self._segments if segment.name not in gone)
         segments = kept if fresh is None else (*kept, fresh)
         self._publish(segments)
-        self._segments = segments
-        self._cut_tail(tail_rows)
-        self._view = None
+        with self._lock:
+            self._segments = segments
+            self._cut_tail(tail_rows)
+            self._view = None
         for name in gone:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def drop_tail(self, covered: Mask) -> None:
         """Drops tail rows of items that a segment holds now (bool by seq)."""
-        size = self._tail_seqs.size
-        if self._tail_vectors is None or not size:
-            return
-        kept = np.flatnonzero(~covered[self._tail_seqs.view()[:size]])
-        self._replace_tail(kept)
-        self._view = None
+        with self._lock:
+            if self._tail_vectors is None:
+                return
+            self._replace_tail(np.flatnonzero(~covered[self._tail_seqs.view()]))
+            self._view = None
 
     def _cut_tail(self, rows: int) -> None:
         if rows:
@@ -269,10 +295,14 @@ class VectorField:
         name = uuid4().hex
         folder = self.folder / name
         folder.mkdir(parents=True)
-        graph.save(folder / "graph.faiss")
-        np.save(folder / "rows.npy", np.stack([seqs, numbers.astype(np.int64)], axis=1))
-        digests = sealed(folder / "graph.faiss"), sealed(folder / "rows.npy")
-        sync_folder(folder)
+        try:
+            graph.save(folder / "graph.faiss")
+            np.save(folder / "rows.npy", np.stack([seqs, numbers.astype(np.int64)], axis=1))
+            digests = sealed(folder / "graph.faiss"), sealed(folder / "rows.npy")
+            sync_folder(folder)
+        except BaseException:  # a full disk, say: what was written is in nobody's way
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return Segment(name, seqs, numbers, graph, graph.vectors.sum(axis=0), digests)
 
     def _publish(self, segments: Sequence[Segment]) -> None:
@@ -296,8 +326,11 @@ class VectorField:
             path = folder / file
             if not path.is_file() or sha256_of(path) != digest:
                 raise _corrupt(path, "its sha256 does not match the manifest")
-        rows = np.load(folder / "rows.npy", allow_pickle=False)
-        graph = HnswGraph.load(folder / "graph.faiss", self._settings)
+        try:
+            rows = np.load(folder / "rows.npy", allow_pickle=False)
+            graph = HnswGraph.load(folder / "graph.faiss", self._settings)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _corrupt(folder, f"can't be opened: {error}") from error
         seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
         digests = str(entry["graph"]), str(entry["ids"])
         total = graph.vectors.sum(axis=0)

@@ -36,7 +36,8 @@ class VersionRow:
 @dataclass(frozen=True, slots=True)
 class StoryView:
     """A chain at a moment: its head's seq (0 where nothing is visible), the seqs of all versions
-    that the chain view shows (newest first), and when this changes by itself (None: never).
+    that the chain view shows (the head, then newest first), and when this changes by itself (None:
+    never).
     """
 
     head: int
@@ -62,9 +63,10 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
             heads.append(shown[0])
             members.extend(shown)
     heads.sort(key=_recency, reverse=True)
-    members.sort(key=_recency, reverse=True)
+    head = heads[0].seq if heads else 0
+    members.sort(key=lambda row: (row.seq == head, *_recency(row)), reverse=True)
     return StoryView(
-        head=heads[0].seq if heads else 0,
+        head=head,
         members=tuple(row.seq for row in members) if heads else (),
         changes_at=min(moments, default=None),
     )
