@@ -1,0 +1,137 @@
+"""The bundled encoder: unit vectors that mean something, for any text, in any batch."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from core.errors import ModelError
+from core.items import FloatMatrix
+from inference.encoder import OnnxTextEncoder
+from inference.store import ModelStore
+
+STORY = (
+    "Oil prices rose on Tuesday after ministers agreed to cut output by a million barrels a day."
+)
+PARAPHRASE = "Crude became dearer as producing countries decided to pump less."
+UNRELATED = "The striker scored twice in the second half to send the home side through."
+
+ODD = {
+    "empty": "",
+    "blank": " \t\n ",
+    "zero byte": "a\x00b",
+    "lone surrogate": "bad \ud800 text",
+    "right to left": "مرحبا \u202e עולם",
+    "emoji": "😀👩‍👩‍👧 🏳️‍🌈",
+    "unknown script": "ᚠᚢᚦ 𓀀𓀁 ꙮ",
+    "one long word": "x" * 100_000,
+    "a megabyte": "word salad " * 100_000,
+}
+
+
+def test_it_says_what_it_is(encoder: OnnxTextEncoder) -> None:
+    assert encoder.name == "all-MiniLM-L6-v2"
+    assert encoder.dimension == 384
+    assert len(encoder.digest) == 64
+    assert encoder.tokenizer_path.is_file()
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+def test_any_text_has_a_unit_vector(encoder: OnnxTextEncoder, text: str) -> None:
+    for vectors in (encoder.encode_queries([text]), encoder.encode_passages([text, STORY])[:1]):
+        assert vectors.shape == (1, 384)
+        assert vectors.dtype == np.float32
+        assert np.linalg.norm(vectors) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_no_texts_give_no_rows(encoder: OnnxTextEncoder) -> None:
+    assert encoder.encode_queries([]).shape == (0, 384)
+    assert encoder.encode_passages([]).shape == (0, 384)
+
+
+def test_a_paraphrase_is_nearer_than_another_subject(encoder: OnnxTextEncoder) -> None:
+    story, paraphrase, unrelated = encoder.encode_passages([STORY, PARAPHRASE, UNRELATED])
+    assert story @ paraphrase > story @ unrelated + 0.25
+
+
+def test_a_vector_does_not_depend_on_its_batch(encoder: OnnxTextEncoder) -> None:
+    texts = [STORY, PARAPHRASE, UNRELATED, "short", *(f"{STORY} {n} " * 5 for n in range(40))]
+    together = encoder.encode_passages(texts)
+    alone = np.concatenate([encoder.encode_passages([text]) for text in texts])
+    # Ranges of activations are fixed, so only the order of float32 sums may differ: with ranges
+    # taken from each batch the cosine would be about .99 and this would fail.
+    assert (together * alone).sum(axis=1).min() > 0.999999
+
+
+def test_queries_and_passages_share_a_space(encoder: OnnxTextEncoder) -> None:
+    difference = encoder.encode_queries([STORY]) - encoder.encode_passages([STORY])
+    assert np.abs(difference).max() < 1e-6
+
+
+def test_rows_come_in_the_order_of_the_texts(encoder: OnnxTextEncoder) -> None:
+    texts = [UNRELATED * 6, "oil", STORY * 3, PARAPHRASE]
+    forward, backward = encoder.encode_passages(texts), encoder.encode_passages(texts[::-1])
+    assert (forward * backward[::-1]).sum(axis=1).min() > 0.999999
+
+
+def test_ten_thousand_short_texts(encoder: OnnxTextEncoder) -> None:
+    vectors = encoder.encode_passages([f"item {number}" for number in range(10_000)])
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1.0).max() < 1e-5
+    single = encoder.encode_passages(["item 7777"])
+    assert float(vectors[7777] @ single[0]) > 0.999999
+
+
+def test_what_is_cut_off_is_told(encoder: OnnxTextEncoder) -> None:
+    assert encoder.truncated(["short", STORY * 40, ""]) == (False, True, False)
+    before = encoder.counts()
+    encoder.encode_passages(["short", STORY * 40])
+    after = encoder.counts()
+    assert (after.texts - before.texts, after.truncated - before.truncated) == (2, 1)
+
+
+def test_the_cut_is_at_the_models_limit(encoder: OnnxTextEncoder) -> None:
+    words = 254  # 256 tokens less the two special ones
+    full = "oil " * words
+    assert encoder.truncated([full, full + "oil"]) == (False, True)
+    exact, longer = encoder.encode_passages([full, full + UNRELATED])
+    assert exact @ longer == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_cache_is_bounded_and_counted(models: ModelStore) -> None:
+    encoder = OnnxTextEncoder.open(models, "all-MiniLM-L6-v2", threads=1, cache_size=3)
+    first = encoder.encode_queries(["a"])
+    encoder.encode_queries(["b", "c", "a"])
+    assert (encoder.counts().cache_hits, encoder.counts().cache_misses) == (1, 3)
+    encoder.encode_queries(["d"])  # drops b, the one longest unused
+    assert len(encoder.cache) == 3
+    encoder.encode_queries(["b"])
+    assert (encoder.counts().cache_hits, encoder.counts().cache_misses) == (1, 5)
+    assert len(encoder.cache) == 3
+    np.testing.assert_array_equal(first, encoder.encode_queries(["a"]))
+    encoder.close()
+
+
+def test_a_caller_cannot_spoil_the_cache(encoder: OnnxTextEncoder) -> None:
+    first = encoder.encode_queries(["a spoiled query"])
+    kept = first.copy()
+    first[:] = 0.0
+    np.testing.assert_array_equal(encoder.encode_queries(["a spoiled query"]), kept)
+
+
+def test_many_threads_get_the_same_vectors(encoder: OnnxTextEncoder) -> None:
+    texts = [f"{STORY} {number}" for number in range(24)]
+    expected = encoder.encode_passages(texts)
+
+    def work(number: int) -> FloatMatrix:
+        if number % 2:
+            return encoder.encode_passages(texts)
+        return encoder.encode_queries(texts)
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(work, range(8)):
+            assert (found * expected).sum(axis=1).min() > 0.999999
+
+
+def test_a_tagger_is_no_encoder(models: ModelStore) -> None:
+    with pytest.raises(ModelError):
+        OnnxTextEncoder.open(models, "distilbert-ner-news", threads=1)

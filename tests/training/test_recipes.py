@@ -1,0 +1,79 @@
+"""Each recipe runs end to end on a slice, and the parts do what they say."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the [torch] extra")
+pytest.importorskip("onnx", reason="needs the [torch] extra")
+pytest.importorskip("seqeval", reason="needs the [torch] extra")
+
+from inference.encoder import OnnxTextEncoder
+from inference.store import ModelStore
+from inference.tagger import OnnxTagger
+from training import minilm, ner
+from training.quantize import InputRange, quantize, quantize_dense
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def needs(path: Path) -> Path:
+    """`path`, or a skip that says what is missing."""
+    if not path.exists():
+        pytest.skip(f"the data set {path.name} is not here")
+    return path
+
+
+def test_a_scale_for_each_line_keeps_numbers_within_half_a_step() -> None:
+    values = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    values[3] = 0.0
+    for axis in (0, 1):
+        whole, scale = quantize(values, axis=axis)
+        back = whole * np.expand_dims(scale, axis)
+        assert whole.dtype == np.int8
+        assert (np.abs(back - values) <= np.expand_dims(scale, axis) / 2 + 1e-6).all()
+
+
+def test_smoothing_saves_the_quiet_channels() -> None:
+    chance = np.random.default_rng(0)
+    x = chance.normal(size=(64, 16)).astype(np.float32)
+    x[:, 3] *= 100.0  # one loud channel, as transformers have
+    kernel = chance.normal(size=(16, 8)).astype(np.float32)
+    made = quantize_dense(kernel, InputRange(float(x.min()), np.abs(x).max(axis=0)))
+    whole = np.clip(np.rint(x * made.inverse / made.step) + made.zero, 0, 255) - made.zero
+    smoothed = (whole * made.step) @ (made.kernel * made.scale)
+    step = np.abs(x).max() / 127  # what one range for all channels would round to
+    plain = (np.rint(x / step) * step) @ kernel
+    error, worse = np.abs(smoothed - x @ kernel).mean(), np.abs(plain - x @ kernel).mean()
+    assert error < worse / 3
+
+
+def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
+    data = needs(SHARED / "datasets")
+    figures = minilm.make(tmp_path, data, limit=40, quick=True)
+    assert figures["fp32 least cosine with PyTorch"] > 0.9999
+    assert figures["mean cosine with fp32"] > 0.99
+    made = OnnxTextEncoder.open(ModelStore(tmp_path), minilm.NAME, threads=1)
+    assert np.linalg.norm(made.encode_queries(["a test"])) == pytest.approx(1.0, abs=1e-5)
+    assert made.manifest.quality["mean cosine with fp32"] > 0.99
+
+
+def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
+    data = needs(SHARED / "ner" / "conll2003")
+    checkpoint = tmp_path / "weights.safetensors"
+    given = argparse.Namespace(
+        data=data, output=tmp_path, epochs=1, limit=60, threads=1, checkpoint=checkpoint
+    )
+    figures = ner.make(given)
+    made = OnnxTagger.open(ModelStore(tmp_path), ner.NAME, threads=1)
+    assert made.folder.manifest.labels[0] == "O"
+    assert made.folder.manifest.quality.keys() == figures.keys()
+    assert 0.0 <= figures["testb, entity F1"] <= 1.0
+    before = checkpoint.stat().st_mtime_ns
+    again = ner.make(given)  # from the checkpoint: the same weights, so the same figures
+    assert checkpoint.stat().st_mtime_ns == before
+    assert again["fp32 testb, entity F1"] == figures["fp32 testb, entity F1"]

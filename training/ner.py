@@ -1,0 +1,175 @@
+"""A tagger of people, organisations, places and other names: MiniLM-L6 fine-tuned on CoNLL-2003.
+
+    python -P -m training.ner [--data DIR] [--output DIR] [--epochs E] [--limit N]
+                              [--threads N] [--checkpoint FILE]
+
+DistilBERT's shape, 384 wide, 6 layers, uncased. Learns from eng.train and query-like copies of
+it, is measured on eng.testb (entity F1 by seqeval, exact spans) as float32 and as int8; layers go
+back to float32 where int8 costs more than half a point. About half an hour on two free cores.
+
+The text of CoNLL-2003 is Reuters RCV1's, licensed for research. `--data` takes any folder with
+eng.train, eng.testa and eng.testb in the CoNLL format: train on your own archive to be free of it.
+"""
+
+import argparse
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.numpy import load_file, save_file
+from seqeval.metrics import f1_score
+from tokenizers import Tokenizer
+
+from inference.manifest import ModelManifest
+from inference.store import ModelStore
+from inference.tagger import LOGITS, OnnxTagger
+from inference.tokens import padded
+from inference.words import windows
+from training.bert_graph import BertShape, Ranges, Weights, label_graph
+from training.conll import Sentence, augmented, read_conll, without_punctuation
+from training.finetune import LABELS, MAX_TOKENS, Plan, train
+from training.folder import plain_tokenizer, write_figures, write_folder
+from training.measure import milliseconds
+from training.quantize import Batch, calibrate
+from training.sources import MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
+
+NAME = "distilbert-ner-news"
+ALLOWED_LOSS = 0.005  # of F1, from float32 to int8
+DECIDES = "testa, entity F1"
+# What stays float32, tried in this order until int8 loses no more than allowed.
+SPARED: tuple[tuple[str, ...], ...] = ((), ("ffn/out",), ("ffn/out", "attention/out"))
+
+MANIFEST = ModelManifest(
+    name=NAME,
+    task="tag",
+    architecture="DistilBERT, 6 layers, 384 wide, 12 heads",
+    source="trained here from all-MiniLM-L6-v2 on CoNLL-2003 (Reuters text: research use)",
+    revision=f"start: model.safetensors sha256 {MINILM_WEIGHTS.sha256}",
+    licence="Apache-2.0 for the code and the start weights; the training text is for research",
+    files={},
+    graph="model.int8.onnx",
+    tokenizer="tokenizer.json",
+    optimized=True,
+    pooling="",
+    query_prefix="",
+    passage_prefix="",
+    max_tokens=MAX_TOKENS,
+    dimension=384,
+    labels=LABELS,
+    precision="int8, static and smoothed activations, weights by column; head in float32",
+    quality={},
+    recipe="python -P -m training.ner",
+    languages=("en",),
+)
+
+
+Judge = Callable[[OnnxTagger], dict[str, float]]
+
+
+def f1(tagger: OnnxTagger, sentences: Sequence[Sentence]) -> float:
+    """Entity F1: a name counts if its span and its type are exactly right."""
+    found = tagger.tag_words([sentence.words for sentence in sentences])
+    return float(
+        f1_score([list(each.tags) for each in sentences], [list(each.labels) for each in found])
+    )
+
+
+def scores(tagger: OnnxTagger, data: Path, limit: int | None) -> dict[str, float]:
+    """F1 on the test set as written, in lower case, and without punctuation in lower case."""
+    written = read_conll(data / "eng.testb")[:limit]
+    lower = [Sentence(tuple(word.lower() for word in each.words), each.tags) for each in written]
+    bare = [without_punctuation(each) for each in lower]
+    sets = {"testb": written, "testb lower": lower, "testb lower, no signs": bare}
+    sets["testa"] = read_conll(data / "eng.testa")[:limit]
+    return {f"{name}, entity F1": f1(tagger, each) for name, each in sets.items()}
+
+
+def ranges_for(weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sentence]) -> Ranges:
+    """Ranges of activations over 400 training sentences and their query-like copies."""
+    chance = random.Random(1)  # noqa: S311
+    some = augmented(chance.sample(list(sentences), min(400, len(sentences))), 0.5, chance)
+    cut = windows(tokenizer, [sentence.words for sentence in some], limit=MAX_TOKENS)
+    alone: Iterator[Batch] = (padded([window.tokens]) for window in cut)
+    return calibrate(label_graph(weights, BertShape(), {}), alone)
+
+
+def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges) -> OnnxTagger:
+    """The model's folder under `root`, and the tagger from it."""
+    precision = MANIFEST.precision if ranges else "float32"
+    manifest = replace(MANIFEST, precision=precision)
+    write_folder(root / NAME, manifest, label_graph(weights, BertShape(), ranges), tokenizer)
+    return OnnxTagger.open(ModelStore(root), NAME, threads=2)
+
+
+def quantized(
+    output: Path, weights: Weights, tokenizer: Path, ranges: Ranges, judge: Judge
+) -> tuple[OnnxTagger, dict[str, float]]:
+    """The int8 model in `output`, the first of SPARED that loses no more than allowed on testa,
+    or the last; and its figures. `judge` gives a tagger's figures.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        reference = judge(write_and_open(Path(scratch), weights, tokenizer, {}))
+    for spared in SPARED:
+        kept = {name: seen for name, seen in ranges.items() if not name.endswith(spared or "\0")}
+        tagger = write_and_open(output, weights, tokenizer, kept)
+        figures = judge(tagger)
+        loss = reference[DECIDES] - figures[DECIDES]
+        print(f"float32 but for {spared or 'nothing'}: loses {loss:.4f}", flush=True)
+        if loss <= ALLOWED_LOSS:
+            break
+    return tagger, figures | {f"fp32 {name}": value for name, value in reference.items()}
+
+
+def trained(given: argparse.Namespace, cache: Path, tokenizer: Path) -> Weights:
+    """Weights from the checkpoint if there is one, else from training, which writes it."""
+    checkpoint: Path | None = given.checkpoint
+    if checkpoint is not None and checkpoint.exists():
+        kept: Weights = load_file(checkpoint)
+        return kept
+    start: Weights = load_file(fetch(MINILM_WEIGHTS, cache))
+    sentences = read_conll(given.data / "eng.train")[: given.limit]
+    plan = Plan(epochs=given.epochs)
+    weights = train(start, plain_tokenizer(tokenizer), sentences, plan)
+    if checkpoint is not None:
+        save_file(dict(weights), checkpoint)
+    return weights
+
+
+def make(given: argparse.Namespace) -> dict[str, float]:
+    """Train, quantize, measure and write the model's folder; returns the figures."""
+    torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as scratch:
+        tokenizer = fetch(MINILM_TOKENIZER, Path(scratch))
+        weights = trained(given, Path(scratch), tokenizer)
+        sentences = read_conll(given.data / "eng.train")[: given.limit]
+        ranges = ranges_for(weights, plain_tokenizer(tokenizer), sentences)
+
+        def judge(tagger: OnnxTagger) -> dict[str, float]:
+            return scores(tagger, given.data, given.limit)
+
+        tagger, figures = quantized(given.output, weights, tokenizer, ranges, judge)
+        figures["1x12 tokens, ms"] = milliseconds(tagger.model, LOGITS, 1, 12, calls=300)
+        write_figures(given.output / NAME, tagger.folder.manifest, figures)
+        return figures
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/ner/conll2003"))
+    parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--epochs", type=int, default=Plan().epochs)
+    parser.add_argument("--limit", type=int, help="use at most N sentences of each file")
+    # More threads wait for each other at every operator, which on a busy machine costs more
+    # than they bring: on two virtual cores one thread was four times as fast as two.
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", type=Path, help="trained weights, written or reused")
+    for what, value in make(parser.parse_args()).items():
+        print(f"{value:10.4f}  {what}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""int8 for dense layers and embeddings: which numbers, and how they are chosen.
+
+Activations get fixed ranges measured beforehand ("static"), not ranges taken from each batch
+("dynamic"): a text's vector then never depends on which texts share its batch, and no pass
+over the data looks for a range. Transformers have a few channels with very large values, which
+would leave the others a handful of steps; these are divided by a factor per channel that the
+kernel's rows are multiplied by, so the product is unchanged (SmoothQuant, Xiao et al. 2023).
+
+Measured on MiniLM-L6 against float32, mean cosine of 200 abstracts: dynamic .9949, static .9947,
+static and smoothed at strength .6, .7, .8, .9: .9938, .9970, .9977, .9977.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+
+Floats = npt.NDArray[np.float32]
+Batch = Mapping[str, npt.NDArray[np.int32]]
+
+STRENGTH = 0.8  # how much of the difficulty moves from the activations to the weights
+MARGIN = 1.1  # room above the greatest value seen; what exceeds it is cut off
+
+
+@dataclass(frozen=True, slots=True)
+class InputRange:
+    """What was seen at a dense layer's input: the least value, and magnitudes [k] by channel."""
+
+    least: float
+    channels: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Dense:
+    """A dense layer in whole numbers.
+
+    input: uint8 = round(x * inverse / step) + zero, inverse [k];
+    kernel: int8 [k, m] with a scale per column, scale [m].
+    """
+
+    inverse: Floats
+    step: float
+    zero: int
+    kernel: npt.NDArray[np.int8]
+    scale: Floats
+
+
+def quantize(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Symmetric int8 of a matrix [r, c] with one scale for each line along `axis`.
+
+    Returns whole numbers in -127..127, shaped like `values`, and scales: [c] for axis 0,
+    [r] for axis 1. Whole number times scale is within half a scale of the value.
+    """
+    scale = np.abs(values).max(axis=axis) / 127.0
+    scale = np.where(scale == 0.0, 1.0, scale).astype(np.float32)
+    divided = np.rint(values / np.expand_dims(scale, axis))
+    return np.clip(divided, -127, 127).astype(np.int8), scale
+
+
+def quantize_dense(kernel: Floats, seen: InputRange) -> Int8Dense:
+    """int8 form of a kernel [k, m] for inputs like those `seen`."""
+    greatest = np.maximum(seen.channels, 1e-3) * MARGIN
+    weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
+    smooth = (greatest**STRENGTH / weight ** (1.0 - STRENGTH)).astype(np.float32)
+    high = float((greatest / smooth).max())
+    low = max(-high, min(0.0, seen.least * MARGIN / float(smooth.min())))
+    step = (high - low) / 255.0
+    whole, scale = quantize(kernel * smooth[:, None], axis=0)
+    inverse = (1.0 / smooth).astype(np.float32)
+    return Int8Dense(inverse, step, round(-low / step), whole, scale)
+
+
+def dense_inputs(graph: onnx.ModelProto) -> dict[str, str]:
+    """Name of each dense layer in a float32 graph, with the name of the value it reads."""
+    return {
+        node.output[0].removesuffix("/product"): node.input[0]
+        for node in graph.graph.node
+        if node.op_type == "MatMul" and node.input[1].endswith("/kernel")
+    }
+
+
+def calibrate(graph: onnx.ModelProto, batches: Iterable[Batch]) -> dict[str, InputRange]:
+    """Run a float32 graph over `batches` of whole rows (no padding); ranges by dense layer.
+
+    Padding must be absent because a padded position's values matter to no one, yet would count.
+    """
+    layers = dense_inputs(graph)
+    watched = sorted(set(layers.values()))
+    spied = onnx.ModelProto()
+    spied.CopyFrom(graph)
+    known = {output.name for output in spied.graph.output}
+    spied.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", "t", None])
+        for name in watched
+        if name not in known
+    )
+    session = ort.InferenceSession(spied.SerializeToString(), providers=["CPUExecutionProvider"])
+    seen: dict[str, InputRange] = {}
+    for batch in batches:
+        for name, value in zip(watched, session.run(watched, dict(batch)), strict=True):
+            seen[name] = widened(seen.get(name), value)
+    return {layer: seen[name] for layer, name in layers.items()}
+
+
+def widened(before: InputRange | None, value: Floats) -> InputRange:
+    """`before` made wide enough for `value` [n, t, k]."""
+    least = float(value.min())
+    channels = np.abs(value).max(axis=(0, 1))
+    if before is None:
+        return InputRange(least, channels)
+    return InputRange(min(before.least, least), np.maximum(before.channels, channels))
