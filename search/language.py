@@ -69,7 +69,13 @@ ALIASES = {
     "people": "person",
     "products": "product",
 }
-_PLAIN = re.compile(r"[\w\s.,'’]*", re.UNICODE)
+_SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
+# A dash between words is no NOT, and a mark at a sentence's end is no wildcard.
+_PUNCTUATION = re.compile(r"(?<!\S)[-–—+]+(?!\S)|(?<=[)\]])-(?=\w)|(?<=\w)[?!]+(?!\S)")
+_NAMES = "|".join((*TEXT_FIELDS, *KEYWORD_FIELDS, *DATE_FIELDS, *ALIASES))
+_FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.?!,;:…](?:\s|$)")
+_PROSE_WORDS, _CAPITALS = 12, 5
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
 _WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
 _MAX_NODES = 256
@@ -87,11 +93,13 @@ class Parsed:
 
 def parse(query: str) -> Parsed:
     """Reads a query. Raises QueryError for a date that is none and for more than 256 clauses."""
-    text = query.strip()
-    if not text:
+    if not query.strip():
         return Parsed(EVERYTHING, EVERYTHING, "")
-    if _PLAIN.fullmatch(text) and not _OPERATORS.search(text):
+    text = _PUNCTUATION.sub(" ", query).strip() or query.strip()
+    if not _SIGNS.search(text) and not _OPERATORS.search(text):
         return _plain(text, ())
+    if prose := _prose(text):
+        return _plain(text, (f"read as plain words, operators and quotes too: {prose}",))
     try:
         root = parse_lucene(text)
     except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
@@ -103,6 +111,20 @@ def parse(query: str) -> Parsed:
         node = Bool(must=(node,))
     tree, filters = _without_facts(node)
     return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes))
+
+
+def _prose(text: str) -> str:
+    """Why a text is no query but pasted prose, "" where it may be one. People paste sentences and
+    headlines, and neither a quotation in them nor a capital NOT is meant to narrow.
+    """
+    if _FIELD.search(text):
+        return ""
+    words = len(text.split())
+    if words >= _CAPITALS and text.isupper() and not _SIGNS.search(text):
+        return "it is all in capitals"
+    if words >= _PROSE_WORDS and _SENTENCE.search(text):
+        return "it is a sentence"
+    return ""
 
 
 def _plain(text: str, notes: tuple[str, ...]) -> Parsed:

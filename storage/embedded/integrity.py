@@ -33,6 +33,10 @@ every = tantivy.Query.all_query()
 hits = searcher.search(every, max(1, searcher.num_docs), order_by_field="seq").hits
 for _, address in hits[:: max(1, len(hits) // 100)]:
     searcher.doc(address)
+typed = tantivy.Query.regex_query(index.schema, "is_type", ".+")
+counts = {len(hits), searcher.search(typed, 1).count, searcher.num_docs}
+if len(counts) > 1:  # every document has a type
+    sys.exit(f"meta.json, postings and deletions count differently: {sorted(counts)}")
 """
 
 

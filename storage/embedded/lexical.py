@@ -87,7 +87,7 @@ class LexicalReader:
 
     def matching(self, node: Node) -> Ids:
         """The ids of every item that matches, in no order: for constraints on vectors."""
-        compiled = self._compiler.scored(node)
+        compiled = self._compiler.required(node)
         limit = max(1, self._searcher.num_docs)
         found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
         return np.array([seq for seq, _ in found.hits], np.int64)

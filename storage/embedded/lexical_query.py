@@ -24,6 +24,7 @@ from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
 from storage.stop_words import is_stop_word
 
+_WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
 _SHORTEST_PREFIX = 2
 
@@ -61,10 +62,16 @@ class Compiler:
         held = Query.const_score_query(self._node(filters), 0.0)
         return Query.boolean_query([(Occur.Must, compiled), (Occur.Must, held)])
 
-    def _node(self, node: Node) -> Query:
+    def required(self, node: Node) -> Query:
+        """The query as a condition: a word that the analyzer takes apart must be there whole."""
+        return self._node(node, strict=True)
+
+    def _node(self, node: Node, *, strict: bool = False) -> Query:
         match node:
-            case Word(text, field, boost) | Phrase(text, field, _, boost):
-                slop = node.slop if isinstance(node, Phrase) else 0
+            case Word(text, field, boost):
+                how = _WHOLE if strict else _LOOSE
+                return _boosted(self._text(text, field, how), boost)
+            case Phrase(text, field, slop, boost):
                 return _boosted(self._text(text, field, slop), boost)
             case Prefix(text, field, boost):
                 return _boosted(self._prefix(text, field), boost)
@@ -82,9 +89,9 @@ class Compiler:
                 return self._bool(node)
 
     def _bool(self, node: Bool) -> Query:
-        clauses = [(Occur.Must, self._node(child)) for child in node.must]
+        clauses = [(Occur.Must, self._node(child, strict=True)) for child in node.must]
         clauses += [(Occur.Should, self._node(child)) for child in node.should]
-        clauses += [(Occur.MustNot, self._node(child)) for child in node.must_not]
+        clauses += [(Occur.MustNot, self._node(child, strict=True)) for child in node.must_not]
         if not node.must and not node.should:
             clauses.append((Occur.Must, self._node(Everything())))
         return Query.boolean_query(clauses)
@@ -104,6 +111,13 @@ class Compiler:
         return Query.boolean_query([(Occur.Should, whole), (Occur.Should, headline)])
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        """The terms within `slop` of each other in order; with slop _LOOSE any of them, as Lucene
+        reads "time-sharing" in a list of words.
+        """
+        if slop == _LOOSE and len(terms) > 1:
+            telling = [term for term in terms if not is_stop_word(term, self._main)] or terms
+            each = [Query.term_query(self._schema, field, term) for term in telling]
+            return Query.boolean_query([(Occur.Should, query) for query in each])
         if len(terms) == 1:
             return Query.term_query(self._schema, field, terms[0])
         words: list[str | tuple[int, str]] = list(terms)
