@@ -205,7 +205,7 @@ def key_ring(settings: Settings) -> KeyRing:
 def _key_entry(key: KeySetting) -> tuple[bytes, Caller]:
     if key.sha256:
         digest = bytes.fromhex(key.sha256)
-    elif key.key is not None:
+    elif key.key:  # an empty one would open to requests without any
         digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     else:
         raise SettingsError(f"key {key.name!r} has neither key nor sha256", where="keys")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from api.parameters import MAX_PAGE
 from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import DateRange, Keyword, Node, all_of
@@ -30,7 +31,7 @@ def search(
     until: Annotated[str, typer.Option(help="Up to this date and with it.")] = "",
     facet: Annotated[str, typer.Option(help="Facets to count, by commas.")] = "",
     sort: Annotated[SortOrder, typer.Option(help="Order of the hits.")] = SortOrder.SCORE,
-    page: Annotated[int, typer.Option(help="Page number, from 1.")] = 1,
+    page: Annotated[int, typer.Option(help="Page number, from 1.", min=1, max=MAX_PAGE)] = 1,
     page_size: Annotated[int, typer.Option(help="Hits per page.")] = 10,
     products: Annotated[
         str, typer.Option(help="Search as a caller with these product codes; all when left out.")

@@ -1,0 +1,31 @@
+"""What all tests share. Importing `dateline` before numpy sets how many threads its BLAS may use:
+it reads that when it is loaded.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dateline  # noqa: F401 - before numpy
+
+MEMORY = Path("/dev/shm")
+
+
+def new_folder() -> Path:
+    """A fresh folder, in memory where there is a file system for it: a commit there costs a tenth
+    of what it costs on a disk.
+    """
+    return Path(tempfile.mkdtemp(prefix="dateline-", dir=MEMORY if MEMORY.is_dir() else None))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A fresh folder that is removed afterwards."""
+    path = new_folder()
+    yield path
+    shutil.rmtree(path)

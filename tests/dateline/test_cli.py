@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dateline.cli import app
+from dateline.settings import default_models
+from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
+
+BAD = ['{"uri": broken', '{"version": "1", "headline": "No uri"}', '{"uri": 5}']
+
+
+# --- ingest
+
+
+def test_ingest_says_what_it_did_and_repeating_changes_nothing(cli: Cli, tmp_path: Path) -> None:
+    wire = write_lines(tmp_path / "wire.jsonl", *DOCUMENTS)
+    assert "3 read, 3 created" in cli("ingest", wire, "--products", "demo").stdout
+    report = cli.json("ingest", wire, "--products", "demo")
+    assert (report["read"], report["created"], report["unchanged"]) == (3, 0, 3)
+    newer = {**DOCUMENTS[0], "version": "2", "headline": "Ferry afloat"}
+    report = cli.json("ingest", write_lines(wire, newer), "--products", "demo")
+    assert report["superseded"] == 1
+    report = cli.json("ingest", write_lines(wire, DOCUMENTS[0]), "--products", "demo", code=1)
+    assert report["stale"] == 1
+    assert report["refused"][0]["uri"] == "urn:ferry"
+
+
+def test_bad_documents_are_reported_with_their_lines_and_the_rest_goes_on(
+    cli: Cli, tmp_path: Path
+) -> None:
+    wire = write_lines(tmp_path / "wire.jsonl", DOCUMENTS[0], *BAD, DOCUMENTS[1])
+    result = cli("ingest", wire, "--products", "demo", code=1)
+    assert "5 read, 2 created, 3 rejected" in result.stdout
+    for line in ("line 2", "line 3, field uri", "line 4, field uri"):
+        assert line in result.stderr
+    assert set(cli.found("")) == {"urn:ferry", "urn:photo"}
+
+
+def test_rejections_for_machines(cli: Cli, tmp_path: Path) -> None:
+    wire = write_lines(tmp_path / "wire.jsonl", *BAD, DOCUMENTS[1])
+    report = cli.json("ingest", wire, code=1)
+    assert (report["read"], report["created"], report["rejected"]) == (4, 1, 3)
+    places = [(row["file"], row["line"]) for row in report["rejections"]]
+    assert places == [(str(wire), 1), (str(wire), 2), (str(wire), 3)]
+    assert all(row["reason"] for row in report["rejections"])
+
+
+def test_strict_stops_at_the_first_bad_document(cli: Cli, tmp_path: Path) -> None:
+    wire = write_lines(tmp_path / "wire.jsonl", DOCUMENTS[0], BAD[1], DOCUMENTS[1])
+    result = cli("ingest", wire, "--strict", "--products", "demo", code=2)
+    assert "wire.jsonl:2" in result.stderr
+    assert cli.found("") == ["urn:ferry"]
+
+
+def test_what_is_not_there_is_an_error(cli: Cli) -> None:
+    assert "no such file" in cli("ingest", "nowhere", code=2).stderr
+
+
+def test_without_a_product_an_item_is_for_nobody(cli: Cli, tmp_path: Path) -> None:
+    wire = write_lines(tmp_path / "wire.jsonl", DOCUMENTS[0])
+    assert "without product" in cli("ingest", wire).stdout
+    assert cli.found("ferry") == []
+
+
+# --- search
+
+
+def test_search_for_people(reading: Cli) -> None:
+    shown = reading("search", "ferry", "--facet", "type,place", "--explain").stdout
+    for text in ("Ferry aground", "urn:photo", "bm25", "vectors text", "fused"):
+        assert text in shown
+    assert "type: text 2, picture 1" in shown
+    assert "place: Kalymira 1" in shown
+    assert "A [bold]ferry[/] at the quay." in shown  # a document's text is no markup
+
+
+def test_search_for_machines(reading: Cli) -> None:
+    answer = reading.json("search", "ferry", "--facet", "type")
+    assert set(answer) == {"api_version", "id", "method", "params", "updated", "data"}
+    data = answer["data"]
+    assert data["total_items"] == data["current_item_count"] == len(data["items"]) == 3
+    assert data["total_relation"] == "window"
+    assert {"urn:ferry", "urn:photo"} == {e["item"]["uri"] for e in data["items"][:2]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["--type", "picture"], ["urn:photo"]),
+        (["--type", "picture,text", "--since", "2024"], ["urn:ferry", "urn:photo"]),
+        (["--since", "2024-03"], ["urn:ferry"]),
+        (["--until", "2023"], ["urn:bank"]),
+        (["--since", "2023-12-31", "--until", "2024-02-05"], ["urn:photo", "urn:bank"]),
+        (["--place", "kalymira"], ["urn:ferry"]),
+        (["--products", "demo"], ["urn:ferry", "urn:photo", "urn:bank"]),
+        (["--sort", "versioncreated:asc"], ["urn:bank", "urn:photo", "urn:ferry"]),
+        (["--page", "2", "--page-size", "2"], ["urn:bank"]),
+        (["--page", "900"], []),
+    ],
+)
+def test_filters_and_order(reading: Cli, arguments: list[str], found: list[str]) -> None:
+    assert reading.found("", *arguments) == found
+
+
+def test_profiles(reading: Cli) -> None:
+    assert set(reading.found("ferry", "--profile", "lexical")) == {"urn:ferry", "urn:photo"}
+    assert reading.found("mortgage costs", "--profile", "vector")[0] == "urn:bank"
+    assert "no profile" in reading("search", "x", "--profile", "best", code=3).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["date:2024-13"], "2024-13"),
+        (["x", "--since", "yesterdayish"], "not a date"),
+        (["x", "--page-size", "0"], "page_size"),
+        (["x", "--page-size", "1000000000"], "page_size"),
+        (["x", "--facet", "colour"], "colour"),
+        (["x", "--products", "secret"], "secret"),
+        (["x" * 5000], "4096"),
+    ],
+)
+def test_what_is_asked_wrong(reading: Cli, arguments: list[str], says: str) -> None:
+    result = reading("search", *arguments, code=2)
+    assert says in result.stderr
+    assert "mend:" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99999999999999999999", "two"])
+def test_a_page_that_is_none(reading: Cli, page: str) -> None:
+    assert "--page" in reading("search", "x", "--page", page, code=2).stderr
+
+
+def test_terminal_commands_in_texts_and_queries_are_harmless(cli: Cli, tmp_path: Path) -> None:
+    evil = {**DOCUMENTS[0], "headline": "Ferry \u001b[2J\u001b]0;owned\u0007 aground"}
+    cli("ingest", write_lines(tmp_path / "wire.jsonl", evil), "--products", "demo")
+    for shown in (cli("search", "ferry").stdout, cli("search", "\u001b[2J", code=None).output):
+        assert "\u001b" not in shown
+        assert "\u0007" not in shown
+
+
+# --- care of the archive
+
+
+def test_status(reading: Cli) -> None:
+    found = reading.json("status")
+    assert (found["items"], found["visible"], found["passages"]) == (3, 3, 3)
+    assert {part["lag"] for part in found["projections"].values()} == {0}
+    assert "3 versions, 3 visible" in reading("status").stdout
+
+
+def test_a_kill_an_embargo_and_back(writing: Cli) -> None:
+    assert "updated" in writing("set-status", "urn:ferry", "canceled").stdout
+    assert writing.found("") == ["urn:photo", "urn:bank"]
+    writing("set-status", "urn:ferry", "usable")
+    writing("set-status", "urn:photo", "--embargo", "2999")
+    assert writing.found("") == ["urn:ferry", "urn:bank"]
+    writing("set-status", "urn:photo", "--lift")
+    assert writing.found("") == ["urn:ferry", "urn:photo", "urn:bank"]
+
+
+def test_a_status_that_can_not_be_set(writing: Cli) -> None:
+    assert "no such item" in writing("set-status", "urn:none", "canceled", code=2).stderr
+    assert "nothing to change" in writing("set-status", "urn:ferry", code=2).stderr
+    assert "not a date" in writing("set-status", "urn:ferry", "--embargo", "soon", code=2).stderr
+    assert writing("set-status", "urn:ferry", "burned", code=2)
+    assert len(writing.found("")) == 3
+
+
+def test_backup_and_restore(writing: Cli, folder: Path) -> None:
+    copy = folder / "wire.backup"
+    assert "checked" in writing("backup", copy).stdout
+    writing("set-status", "urn:ferry", "canceled")
+    assert "exists" in writing("backup", copy, code=2).stderr
+    assert "--force" in writing("restore", copy, code=2).stderr
+    assert "urn:ferry" not in writing.found("")
+    writing("restore", copy, "--force")
+    assert writing.found("") == ["urn:ferry", "urn:photo", "urn:bank"]
+    assert set(writing.found("ferry", "--profile", "lexical")) == {"urn:ferry", "urn:photo"}
+    fresh = Cli(folder / "fresh")
+    fresh("restore", copy)
+    assert fresh.found("mortgage costs")[0] == "urn:bank"
+
+
+def test_a_backup_that_is_none_replaces_nothing(writing: Cli, folder: Path) -> None:
+    broken = folder / "broken"
+    broken.write_bytes(b"not a database" * 500)
+    assert "not a backup" in writing("restore", broken, "--force", code=4).stderr
+    assert "no such file" in writing("restore", folder / "none", "--force", code=2).stderr
+    assert len(writing.found("")) == 3
+
+
+def test_rebuild_makes_the_indexes_from_the_record(writing: Cli) -> None:
+    before = writing.found("ferry")
+    shutil.rmtree(writing.data / "projections")
+    assert "rebuilt: 3 documents, 3 passages" in writing("rebuild").stdout
+    assert writing.found("ferry") == before
+
+
+# --- doctor
+
+
+def test_doctor_finds_nothing_wrong(reading: Cli) -> None:
+    rows = reading.json("doctor")
+    assert all(row["ok"] for row in rows)
+    said = {row["what"]: row["says"] for row in rows}
+    assert said["archive"] == "3 versions, 3 visible"
+    assert said["model all-MiniLM-L6-v2"] == "every checksum matches"
+
+
+def copied_models(folder: Path) -> Path:
+    target = folder / "models"
+    shutil.copytree(
+        default_models() / "all-MiniLM-L6-v2", target / "all-MiniLM-L6-v2", dirs_exist_ok=True
+    )
+    return target
+
+
+def test_doctor_names_a_changed_model_and_how_to_mend_it(reading: Cli, folder: Path) -> None:
+    models = copied_models(folder)
+    graph = models / "all-MiniLM-L6-v2" / "model.int8.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    rows = reading.json("doctor", "--models", str(models), code=1)
+    wrong = {row["what"]: row for row in rows if not row["ok"]}
+    assert "model.int8.onnx" in wrong["model all-MiniLM-L6-v2"]["says"]
+    assert "git checkout" in wrong["model all-MiniLM-L6-v2"]["mend"]
+    assert set(wrong) <= {"model all-MiniLM-L6-v2", "archive"}
+    shown = reading("doctor", "--models", str(models), code=1).stdout
+    assert "mend:" in shown
+    assert "model.int8.onnx" in reading("search", "x", "--models", str(models), code=6).stderr
+
+
+def test_doctor_without_models(reading: Cli, tmp_path: Path) -> None:
+    rows = reading.json("doctor", "--models", str(tmp_path / "none"), code=1)
+    wrong = next(row for row in rows if not row["ok"])
+    assert wrong["what"] == "models"
+    assert wrong["mend"]
+
+
+def test_doctor_tells_of_an_index_that_was_damaged(writing: Cli) -> None:
+    damaged = next((writing.data / "projections" / "lexical").glob("*.store"))
+    damaged.write_bytes(damaged.read_bytes()[:-7] + b"garbage")
+    rows = writing.json("doctor", code=None)
+    assert any("damaged" in row["says"] for row in rows)
+    assert set(writing.found("ferry", "--profile", "lexical")) == {"urn:ferry", "urn:photo"}
+
+
+def test_doctor_before_the_first_ingest(cli: Cli) -> None:
+    rows = {row["what"]: row for row in cli.json("doctor")}
+    assert "none yet" in rows["archive"]["says"]
+    assert not (cli.data / "record.sqlite3").exists()
+
+
+# --- help
+
+
+def test_help_names_every_command_and_each_explains_itself() -> None:
+    runner = CliRunner()
+    top = runner.invoke(app, ["--help"]).output
+    names = [c.name for c in app.registered_commands]
+    assert len(names) >= 10
+    for name in names:
+        assert name is not None
+        assert name in top
+        result = runner.invoke(app, [name, "-h"])
+        assert result.exit_code == 0
+        assert "Usage" in result.output
+
+
+def test_an_unknown_flag_is_a_usage_error(cli: Cli) -> None:
+    assert cli("search", "x", "--colour", "red", code=2)
+
+
+def test_settings_of_an_unknown_name_stop_every_command(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_PROT", "1")
+    for command in (["search", "x"], ["status"], ["settings"], ["doctor"], ["serve"]):
+        assert "DATELINE_PROT" in cli(*command, code=3).stderr
+
+
+def test_json_is_json_even_when_a_document_has_markup(reading: Cli) -> None:
+    text = reading("search", "quay", "--json").stdout
+    assert "[bold]" in json.dumps(json.loads(text))

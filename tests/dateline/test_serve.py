@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+import dateline
+from dateline.build import DEMO_INGEST_KEY, DEMO_READ_KEY
+from tests.dateline.conftest import Cli
+
+# A shell that starts tests in the background has SIGINT ignored, and children would inherit that.
+START = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from dateline.cli import main; main()"
+)
+
+
+ROOT = Path(dateline.__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """A service in a process of its own, answering."""
+    port = free_port()
+    command = [sys.executable, "-P", "-c", START, "serve", "--data", str(data), "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    transport = httpx.HTTPTransport(retries=7)  # waits longer each time, a minute in all
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=20
+        ) as client:
+            assert client.get("/healthz").status_code == 200
+            yield process, client
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_serve_refuses_a_network_without_keys(cli: Cli, host: str) -> None:
+    result = cli("serve", "--host", host, code=3)
+    assert "no keys are configured" in result.stderr
+    assert "DATELINE_KEYS" in result.stderr
+    assert not cli.data.exists()  # refused before anything was made
+
+
+def test_serve_answers_and_ctrl_c_stops_it(filled: Path, folder: Path) -> None:
+    shutil.copytree(filled, folder / "archive")
+    with served(folder / "archive") as (process, client):
+        assert client.get("/content/search").status_code == 401
+        read, write = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}
+        answer = client.get("/content/search", params={"q": "ferry"}, headers=read).json()
+        found = [entry["item"]["uri"] for entry in answer["data"]["items"]]
+        assert set(found[:2]) == {"urn:ferry", "urn:photo"}
+        assert client.get("/readyz").status_code == 200
+        other = Cli(folder / "archive")  # another process's kill is in force at once
+        other("set-status", "urn:ferry", "canceled")
+        answer = client.get("/content/search", params={"q": "ferry"}, headers=read).json()
+        assert "urn:ferry" not in str(answer["data"]["items"])
+        fresh = {"uri": "urn:new", "headline": "Lighthouse relit", "products": ["demo"]}
+        assert client.post("/content", json=fresh, headers=write).is_success
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=5)
+    # uvicorn ends its work first and then raises the signal again: a shell sees an interrupt
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "everything acknowledged is kept" in errors
+    assert f"curl -H 'x-api-key: {DEMO_READ_KEY}'" in output
+    assert other.found("lighthouse", "--profile", "lexical") == ["urn:new"]
+
+
+def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
+    shutil.copytree(filled, folder / "archive")
+    with served(folder / "archive") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=5)
+    assert process.returncode == -signal.SIGTERM
+    assert "Traceback" not in errors
+    assert len(Cli(folder / "archive").found("")) == 3
+
+
+def test_a_port_in_use_is_an_error(filled: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-P", "-c", START, "serve", "--data", str(filled)]
+        result = subprocess.run(
+            [*command, "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert result.returncode not in (0, 130)
+    assert port in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from dateline.build import DEMO_INGEST_KEY, DEMO_READ_KEY, key_ring, profiles
+from dateline.settings import Settings, configure
+from tests.dateline.conftest import Cli
+
+SECRET = "a-very-secret-key"
+KEYS = [{"name": "Post", "key": SECRET, "products": ["wire"]}]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "dateline.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_defaults(tmp_path: Path) -> None:
+    found = configure(folder=tmp_path)
+    assert (found.settings.host, found.settings.port) == ("127.0.0.1", 8000)
+    assert (found.settings.data, found.settings.profile) == (Path("data"), "hybrid")
+    assert found.settings.keys == ()
+    assert {o for name, o in found.origins.items() if name != "tagger"} == {"default"}
+    assert set(found.origins) == set(Settings.model_fields)
+
+
+def test_a_flag_outweighs_the_environment_and_that_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, 'port = 1001\nhost = "::1"\nprofile = "lexical"\n')
+    monkeypatch.setenv("DATELINE_PORT", "1002")
+    monkeypatch.setenv("DATELINE_PROFILE", "vector")
+    found = configure({"port": 1003, "host": None}, tmp_path)
+    assert (found.settings.port, found.origins["port"]) == (1003, "flag")
+    assert (found.settings.profile, found.origins["profile"]) == ("vector", "DATELINE_PROFILE")
+    assert (found.settings.host, found.origins["host"]) == ("::1", str(path))
+    assert found.origins["threads"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("DATELINE_DATA", "/srv/wire", "data", Path("/srv/wire")),
+        ("DATELINE_PORT", "0", "port", 0),
+        ("DATELINE_DEMO", "true", "demo", True),
+        ("DATELINE_ENTITY_BOOST", "1.5", "entity_boost", 1.5),
+        ("DATELINE_TAGGER", "", "tagger", ""),
+        ("DATELINE_HNSW_EF_SEARCH", "64", "hnsw_ef_search", 64),
+    ],
+)
+def test_variables_are_read_by_their_setting_s_type(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    text: str,
+    name: str,
+    value: object,
+) -> None:
+    monkeypatch.setenv(variable, text)
+    found = configure(folder=tmp_path)
+    assert getattr(found.settings, name) == value
+    assert found.origins[name] == variable
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "70000"),
+        ("port", "-1"),
+        ("port", "eight"),
+        ("threads", "0"),
+        ("demo", "perhaps"),
+        ("entity_boost", "nan"),
+        ("max_body_bytes", "1e3x"),
+        ("hnsw_m", "1"),
+    ],
+)
+def test_a_bad_value_says_which_and_where_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(f"DATELINE_{name.upper()}", text)
+    with pytest.raises(SettingsError, match=name) as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == f"DATELINE_{name.upper()}"
+    monkeypatch.delenv(f"DATELINE_{name.upper()}")
+    path = write(tmp_path, f'{name} = "{text}"\n')
+    with pytest.raises(SettingsError, match=name) as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == str(path)
+    path.unlink()
+    with pytest.raises(SettingsError, match=name) as caught:
+        configure({name: text}, tmp_path)
+    assert caught.value.where == "flag"
+
+
+def test_unknown_names_are_errors_not_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "prot = 1\n")
+    with pytest.raises(SettingsError, match="'prot'") as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == str(path)
+    assert "port" in caught.value.mend
+    path.unlink()
+    monkeypatch.setenv("DATELINE_PROT", "1")
+    with pytest.raises(SettingsError, match="'prot'") as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == "DATELINE_PROT"
+
+
+@pytest.mark.parametrize("text", ["port = ", "= 1", "\x00", "[[keys]\n"])
+def test_a_file_that_is_no_toml(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == str(path)
+
+
+def test_a_file_in_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "dateline.toml").write_bytes('profile = "é"'.encode("latin-1"))
+    with pytest.raises(SettingsError, match="can't be read"):
+        configure(folder=tmp_path)
+
+
+def test_keys_from_file_and_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, f'[[keys]]\nname = "File"\nkey = "{SECRET}"\nproducts = ["wire"]\n')
+    assert configure(folder=tmp_path).settings.keys[0].name == "File"
+    monkeypatch.setenv("DATELINE_KEYS", json.dumps(KEYS))
+    found = configure(folder=tmp_path)
+    assert [key.name for key in found.settings.keys] == ["Post"]
+    caller = key_ring(found.settings).caller(SECRET)
+    assert caller is not None
+    assert caller.products == {"wire"}
+    assert not caller.may_write
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f'[{{"name": "Post", "key": "{SECRET}", "colour": 1}}]',
+        f'[{{"name": "Post", "sha256": "{SECRET}"}}]',
+        f'[{{"key": "{SECRET}"}}]',
+        f'{{"name": "Post", "key": "{SECRET}"',
+        f'"{SECRET}"',
+        f'[["{SECRET}"]]',
+    ],
+)
+def test_an_error_never_tells_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    monkeypatch.setenv("DATELINE_KEYS", keys)
+    with pytest.raises(SettingsError) as caught:
+        configure(folder=tmp_path)
+    error = caught.value
+    assert SECRET not in f"{error} {error.where} {error.mend}"
+    assert error.where == "DATELINE_KEYS"
+
+
+def test_settings_print_themselves_without_keys(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    monkeypatch.setenv("DATELINE_KEYS", json.dumps(KEYS))
+    for text in (cli("settings").output, cli("settings", "--json").output):
+        assert SECRET not in text
+        assert "Post" in text
+    assert SECRET not in repr(configure().settings)
+
+
+def test_settings_print_values_and_origins(cli: Cli) -> None:
+    rows = cli.json("settings", "--port", "1234")
+    assert rows["port"] == {"value": 1234, "from": "flag"}
+    assert rows["data"] == {"value": str(cli.data), "from": "flag"}
+    assert rows["tagger"] == {"value": "", "from": "DATELINE_TAGGER"}
+    assert rows["host"] == {"value": "127.0.0.1", "from": "default"}
+    assert set(rows) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.1", False),
+        ("example.org", False),
+        ("localhost.example.org", False),
+        ("", False),
+    ],
+)
+def test_only_loopback_goes_without_keys(host: str, loopback: bool) -> None:
+    settings = Settings(host=host)
+    assert settings.on_loopback is loopback
+    if loopback:
+        assert key_ring(settings).caller(DEMO_READ_KEY) is not None
+    else:
+        with pytest.raises(SettingsError, match="no keys"):
+            key_ring(settings)
+
+
+def test_demo_keys_are_dead_once_keys_are_configured() -> None:
+    ring = key_ring(Settings.model_validate({"keys": KEYS}))
+    assert [ring.caller(key) for key in (DEMO_READ_KEY, DEMO_INGEST_KEY)] == [None, None]
+    assert ring.caller(SECRET) is not None
+
+
+@pytest.mark.parametrize("key", [{}, {"key": ""}, {"key": None}, {"sha256": None}])
+def test_a_key_needs_a_secret(key: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="Post"):
+        key_ring(Settings.model_validate({"keys": [{"name": "Post", **key}]}))
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'best'") as caught:
+        profiles(Settings(profile="best"))
+    assert "hybrid" in caught.value.mend

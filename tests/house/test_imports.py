@@ -1,0 +1,125 @@
+"""Who may import whom, and where concrete classes may be named."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dateline
+
+ROOT = Path(dateline.__file__).parent.parent
+ROOMS = (
+    "core",
+    "inference",
+    "storage",
+    "rerank",
+    "search",
+    "indexing",
+    "eval",
+    "api",
+    "training",
+    "dateline",
+)
+CONCRETE = {
+    "EmbeddedEngine": "storage",
+    "LexicalIndex": "storage",
+    "Record": "storage",
+    "VectorField": "storage",
+    "Projector": "storage",
+    "HnswGraph": "storage",
+    "Columns": "storage",
+    "Analysis": "storage",
+    "OnnxTextEncoder": "inference",
+    "OnnxTagger": "inference",
+    "OnnxModel": "inference",
+    "MaxSimScorer": "inference",
+    "PassageEmbedder": "indexing",
+}
+COMPOSITION = ROOT / "dateline" / "build.py"
+
+
+def sources(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported(path: Path) -> list[tuple[str, str]]:
+    """(module, name) of every import in a file, those inside of functions too."""
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
+def test_the_import_contract_holds() -> None:
+    command = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run(
+        [command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_concrete_classes_are_named_in_build_only() -> None:
+    strangers = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources(*(room for room in ROOMS if room != "training"))
+        if path != COMPOSITION
+        for _, name in imported(path)
+        if CONCRETE.get(name, path.relative_to(ROOT).parts[0]) != path.relative_to(ROOT).parts[0]
+    ]
+    assert strangers == []
+
+
+def test_build_names_them() -> None:
+    """The list above is of classes that there are."""
+    named = {name for _, name in imported(COMPOSITION)}
+    assert {"EmbeddedEngine", "OnnxTextEncoder", "OnnxTagger", "MaxSimScorer"} <= named
+    defined = {
+        node.name
+        for path in sources(*ROOMS)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert set(CONCRETE) <= defined
+
+
+@pytest.mark.parametrize(
+    "room",
+    [room for room in ROOMS if room != "training"],
+)
+def test_the_base_install_imports_no_torch(room: str) -> None:
+    heavy = {"torch", "transformers", "sentence_transformers", "onnx", "onnxscript", "safetensors"}
+    for path in sources(room):
+        assert not {module.split(".")[0] for module, _ in imported(path)} & heavy, path.name
+
+
+def test_only_one_engine_s_room_knows_its_libraries() -> None:
+    for library, home in (("faiss", "storage"), ("tantivy", "storage"), ("sqlite3", "storage")):
+        for room in ROOMS:
+            if room in (home, "training"):
+                continue
+            for path in sources(room):
+                assert library not in {module.split(".")[0] for module, _ in imported(path)}, path
+
+
+def test_serving_and_evaluation_get_the_same_pipeline() -> None:
+    """One place makes a SearchPipeline, and neither `api` nor `eval` makes parts of one."""
+    makers = []
+    for path in sources(*ROOMS):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Name) and called.id in ("SearchPipeline", "Parts"):
+                makers.append((path.relative_to(ROOT).as_posix(), called.id))
+    assert sorted(makers) == [
+        ("dateline/build.py", "Parts"),
+        ("dateline/build.py", "SearchPipeline"),
+    ]
+    evaluating = {name for _, name in imported(ROOT / "dateline" / "evaluate.py")}
+    serving = {name for _, name in imported(ROOT / "dateline" / "serve_command.py")}
+    assert "build_service" in evaluating & serving

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.items import FloatMatrix
+from core.retrieval import Floats
+from rerank import deadline
+from rerank.deadline import DeadlineReranker, mix
+
+NAN = float("nan")
+
+
+class Watch:
+    """A clock that only scoring moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class LengthScorer:
+    """Scores a passage by its length; each batch costs `costs[i]` milliseconds on the watch."""
+
+    def __init__(self, watch: Watch, *costs: float) -> None:
+        self.watch = watch
+        self.costs = list(costs)
+        self.read: list[tuple[str, str]] = []
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        self.watch.seconds += (self.costs.pop(0) if self.costs else 0.0) / 1000
+        self.read.extend(zip(queries, passages, strict=True))
+        return np.array([[len(passage)] for passage in passages], np.float32)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    made = Watch()
+    monkeypatch.setattr(deadline, "perf_counter", made)
+    return made
+
+
+def passages(count: int) -> list[str]:
+    return ["x" * (n + 1) for n in range(count)]
+
+
+def scored(scores: Floats) -> int:
+    return int(np.isfinite(scores).sum())
+
+
+def test_everything_is_scored_in_order_while_there_is_time(watch: Watch) -> None:
+    scorer = LengthScorer(watch, 10, 10, 10)
+    found = DeadlineReranker(scorer).rerank("q", passages(25), 100)
+    assert found.scores.tolist() == [float(n + 1) for n in range(25)]
+    assert found.scores.dtype == np.float32
+    assert found.flag == ""
+    assert scorer.read == [("q", passage) for passage in passages(25)]
+
+
+def test_nothing_to_score_is_no_failure(watch: Watch) -> None:
+    found = DeadlineReranker(LengthScorer(watch)).rerank("q", [], 100)
+    assert (len(found.scores), found.flag) == (0, "")
+
+
+@pytest.mark.parametrize("budget", [0, -5, -1e9])
+def test_without_time_nothing_is_begun(watch: Watch, budget: float) -> None:
+    scorer = LengthScorer(watch)
+    found = DeadlineReranker(scorer).rerank("q", passages(5), budget)
+    assert (scored(found.scores), found.flag) == (0, "rerank: skipped, 0 of 5 in time")
+    assert scorer.read == []
+
+
+def test_a_batch_that_would_not_fit_is_not_begun(watch: Watch) -> None:
+    """Two batches took 40 ms each; a third would end at 120."""
+    scorer = LengthScorer(watch, 40, 40, 40)
+    found = DeadlineReranker(scorer).rerank("q", passages(30), 115)
+    assert (scored(found.scores), found.flag) == (20, "rerank: partial, 20 of 30 in time")
+    assert len(scorer.read) == 20
+
+
+def test_the_longest_batch_predicts_the_next(watch: Watch) -> None:
+    scorer = LengthScorer(watch, 60, 5, 5)
+    found = DeadlineReranker(scorer).rerank("q", passages(30), 100)
+    assert (scored(found.scores), found.flag) == (10, "rerank: partial, 10 of 30 in time")
+
+
+def test_it_overruns_by_one_batch_at_most(watch: Watch) -> None:
+    scorer = LengthScorer(watch, 500)
+    found = DeadlineReranker(scorer).rerank("q", passages(30), 50)
+    assert scored(found.scores) == 10
+    assert watch.seconds == pytest.approx(100.5)
+
+
+class BrokenScorer:
+    """Fails from batch `healthy` on, in one of several ways."""
+
+    def __init__(self, healthy: int, answer: FloatMatrix | None = None) -> None:
+        self.healthy = healthy
+        self.answer = answer
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        self.healthy -= 1
+        if self.healthy >= 0:
+            return np.ones((len(passages), 1), np.float32)
+        if self.answer is None:
+            raise MemoryError("no room")
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("healthy", "answer", "flag", "kept"),
+    [
+        (0, None, "rerank: skipped, MemoryError", 0),
+        (1, None, "rerank: partial, MemoryError", 10),
+        (0, np.zeros((3, 1), np.float32), "rerank: skipped, ValueError", 0),
+        (1, np.zeros(10, np.float32), "rerank: partial, IndexError", 10),
+    ],
+)
+def test_a_scorer_that_fails_is_reported(
+    healthy: int, answer: FloatMatrix | None, flag: str, kept: int
+) -> None:
+    found = DeadlineReranker(BrokenScorer(healthy, answer)).rerank("q", passages(30), 10_000)
+    assert (found.flag, scored(found.scores)) == (flag, kept)
+
+
+def floats(values: Sequence[float]) -> Floats:
+    return np.array(values, np.float32)
+
+
+def test_mixing_moves_by_weight() -> None:
+    fused, reranked = floats([0.9, 0.5, 0.1]), floats([0, 5, 10])
+    assert mix(fused, reranked, 0.0).tolist() == fused.tolist()
+    light, heavy = mix(fused, reranked, 0.2), mix(fused, reranked, 0.8)
+    assert np.argsort(-light).tolist() == [0, 1, 2]
+    assert np.argsort(-heavy).tolist() == [2, 1, 0]
+    assert mix(fused, reranked, 1.0).tolist() == pytest.approx([0, 0.5, 1], abs=1e-5)
+
+
+def test_mixing_nothing_changes_nothing() -> None:
+    fused = floats([0.9, 0.5])
+    assert mix(fused, floats([NAN, NAN]), 0.5).tolist() == fused.tolist()
+    assert mix(floats([]), floats([]), 0.5).tolist() == []
+
+
+def test_equal_scores_stay_equal() -> None:
+    mixed = mix(floats([0.5, 0.5]), floats([3, 3]), 0.5)
+    assert mixed[0] == mixed[1]
+
+
+def test_a_score_that_is_no_number_counts_as_none() -> None:
+    mixed = mix(floats([0.9, 0.8, 0.7]), floats([float("inf"), 1, NAN]), 0.5)
+    assert mixed[1] > max(mixed[0], mixed[2])
+    assert mixed[0] == np.float32(0.9)
+
+
+units = st.floats(0, 1, width=32)
+pairs = st.lists(
+    st.tuples(units, st.one_of(st.floats(-1e6, 1e6, width=32), st.just(NAN))), max_size=30
+)
+weights = st.floats(0.01, 1)
+
+
+@given(pairs, weights)
+def test_what_was_not_reranked_stays_below_and_keeps_its_score(
+    values: list[tuple[float, float]], weight: float
+) -> None:
+    fused, reranked = floats([f for f, _ in values]), floats([r for _, r in values])
+    mixed = mix(fused, reranked, weight)
+    known = np.isfinite(reranked)
+    assert np.isfinite(mixed).all()
+    assert mixed[~known].tolist() == fused[~known].tolist()
+    if known.any() and (~known).any():
+        assert mixed[known].min() > mixed[~known].max()
+
+
+@given(pairs, weights)
+def test_better_on_both_sides_is_never_worse(
+    values: list[tuple[float, float]], weight: float
+) -> None:
+    fused, reranked = floats([f for f, _ in values]), floats([r for _, r in values])
+    mixed = mix(fused, reranked, weight)
+    known = np.flatnonzero(np.isfinite(reranked))
+    for a in known:
+        for b in known:
+            if fused[a] >= fused[b] and reranked[a] >= reranked[b]:
+                assert mixed[a] >= mixed[b]
+
+
+@given(pairs, weights, st.floats(0.5, 100), st.floats(-10, 10))
+def test_the_scorer_s_scale_plays_no_part(
+    values: list[tuple[float, float]], weight: float, factor: float, shift: float
+) -> None:
+    coarse = [(f, r if np.isnan(r) else float(round(r) % 50)) for f, r in values]
+    fused, reranked = floats([f for f, _ in coarse]), floats([r for _, r in coarse])
+    moved = reranked * np.float32(factor) + np.float32(shift)
+    assert mix(fused, moved, weight).tolist() == pytest.approx(
+        mix(fused, reranked, weight).tolist(), abs=1e-3
+    )

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from core.errors import QueryError
+from search.dates import find_month, parse_span
+from search.understand import Understanding, describe
+
+TICK = timedelta(microseconds=1)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("2024", utc(2024, 1, 1), utc(2025, 1, 1)),
+        ("2024-03", utc(2024, 3, 1), utc(2024, 4, 1)),
+        ("2024-12", utc(2024, 12, 1), utc(2025, 1, 1)),
+        ("2024-3-5", utc(2024, 3, 5), utc(2024, 3, 6)),
+        ("2024-02", utc(2024, 2, 1), utc(2024, 3, 1)),
+        ("2024-02-29", utc(2024, 2, 29), utc(2024, 3, 1)),
+        ("2000-02-29", utc(2000, 2, 29), utc(2000, 3, 1)),
+        ("2024-12-31", utc(2024, 12, 31), utc(2025, 1, 1)),
+        (' "2024" ', utc(2024, 1, 1), utc(2025, 1, 1)),
+        ("0001", utc(1, 1, 1), utc(2, 1, 1)),
+        ("9998-12", utc(9998, 12, 1), utc(9999, 1, 1)),
+        ("9999-11", utc(9999, 11, 1), utc(9999, 12, 1)),
+        ("9999-12-30", utc(9999, 12, 30), utc(9999, 12, 31)),
+    ],
+)
+def test_spans(text: str, since: datetime, until: datetime) -> None:
+    assert parse_span(text) == (since, until)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-03-05T10:20", utc(2024, 3, 5, 10, 20)),
+        ("2024-03-05T10:20:30Z", utc(2024, 3, 5, 10, 20, 30)),
+        ("2024-03-05 10:20:30+00:00", utc(2024, 3, 5, 10, 20, 30)),
+        ("2024-03-05T01:00:00+02:00", utc(2024, 3, 4, 23)),
+        ("2024-03-05T10:20:30.000007Z", utc(2024, 3, 5, 10, 20, 30, 7)),
+    ],
+)
+def test_times_are_moments_in_utc(text: str, moment: datetime) -> None:
+    assert parse_span(text) == (moment, moment + TICK)
+
+
+@pytest.mark.parametrize("text", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999999Z"])
+def test_the_last_year_ends_with_time(text: str) -> None:
+    since, until = parse_span(text)
+    assert since <= until == datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "*",
+        "0",
+        "0000",
+        "24-03-05",
+        "2024-00",
+        "2024-13",
+        "2024-03-00",
+        "2024-02-30",
+        "2023-02-29",
+        "1900-02-29",
+        "2024-04-31",
+        "2024-03-05-01",
+        "20240305",
+        "2024-W10",
+        "2024-W10-1",
+        "12024",
+        "2024-03-05T25:00",
+        "2024-03-05T10:20:30+99:00",
+        "0001-01-01T00:00:00+05:00",
+        "9999-12-31T23:00:00-05:00",
+        "yesterday",
+        "²⁰²⁴",
+        "2024-03\n2025",
+        "\ud800",
+    ],
+)
+def test_what_is_no_date_is_refused_with_a_way_to_write_it(text: str) -> None:
+    with pytest.raises(QueryError, match="not a date") as caught:
+        parse_span(text)
+    assert "2024-03-05" in caught.value.mend
+
+
+@given(st.text(alphabet="0123456789-:TZ+. W", max_size=34))
+@example("9999-12-31T23:59:59.999999")
+def test_any_text_is_a_span_that_goes_forward_or_refused(text: str) -> None:
+    try:
+        since, until = parse_span(text)
+    except QueryError:
+        return
+    assert since <= until
+    assert since.utcoffset() == until.utcoffset() == timedelta(0)
+
+
+@given(st.dates())
+def test_a_day_lies_in_its_month_and_the_month_in_its_year(day: object) -> None:
+    text = str(day)
+    year, month, exact = (parse_span(text[:size]) for size in (4, 7, 10))
+    assert year[0] <= month[0] <= exact[0] <= exact[1] <= month[1] <= year[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "since", "until"),
+    [
+        ("ferry march 2024", "march 2024", utc(2024, 3, 1), utc(2024, 4, 1)),
+        ("ferry in March 2024 greece", "in March 2024", utc(2024, 3, 1), utc(2024, 4, 1)),
+        ("Dec. 2024", "Dec. 2024", utc(2024, 12, 1), utc(2025, 1, 1)),
+        ("sept 2024", "sept 2024", utc(2024, 9, 1), utc(2024, 10, 1)),
+        ("September, 2024", "September, 2024", utc(2024, 9, 1), utc(2024, 10, 1)),
+        ("may 2024 june 2025", "may 2024", utc(2024, 5, 1), utc(2024, 6, 1)),
+        ("FEB  2024", "FEB  2024", utc(2024, 2, 1), utc(2024, 3, 1)),
+    ],
+)
+def test_a_month_in_words(query: str, text: str, since: datetime, until: datetime) -> None:
+    found = find_month(query)
+    assert found is not None
+    assert (found.text, query[found.start : found.end]) == (text, text)
+    assert (found.since, found.until) == (since, until)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "march",
+        "2024",
+        "march 24",
+        "march 20245",
+        "marching 2024",
+        "pre-march 2024",
+        "theresa may",
+        "may 0000",
+        "janu 2024",
+        "march 2024-25",
+    ],
+)
+def test_no_month_in_words(query: str) -> None:
+    assert find_month(query) is None
+
+
+MARCH = "versioncreated in [2024-03-01T00:00:00+00:00, 2024-04-01T00:00:00+00:00)"
+
+
+@pytest.mark.parametrize(
+    ("query", "line", "text"),
+    [
+        ("ferry march 2024", f"(+ferry +{MARCH})", "ferry"),
+        ("march 2024 ferry", f"(+ferry +{MARCH})", "ferry"),
+        ("march 2024", MARCH, ""),
+        ("type:picture ferry in march 2024", f"(+ferry +(+type is picture +{MARCH}))", "ferry"),
+        ("-greece ferry march 2024", f"(+(ferry -greece) +{MARCH})", "ferry"),
+        ("ferry (rescue) march 2024", f"(+(ferry rescue) +{MARCH})", "ferry rescue"),
+    ],
+)
+def test_a_month_in_words_filters_and_leaves_the_text(query: str, line: str, text: str) -> None:
+    found = Understanding(None).understand(query, 0.0)
+    assert found.said.vector_text == text
+    assert len(found.said.dates) == 1
+    assert found.said.lexical == line
+    assert found.said.notes == ()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '"march 2024" ferry',
+        "ferry AND march 2024",
+        "NOT march 2024",
+        "-march 2024",
+        "ferry -(storm march 2024 x)",
+        "march 2024 OR april 2024",
+        "title:march 2024",
+        "(march 2024)",
+        "ferry march 2024^2",
+        "ferry march 2024)",
+    ],
+)
+def test_a_month_that_an_operator_has_stays_words(query: str) -> None:
+    found = Understanding(None).understand(query, 0.0)
+    assert found.said.dates == ()
+    assert "versioncreated" not in describe(found.filters)
+
+
+def test_dates_are_said_with_their_place() -> None:
+    said = Understanding(None).understand("ferry march 2024", 0.0).said.dates[0]
+    assert (said.text, said.start, said.end) == ("march 2024", 6, 16)
+    assert (said.since, said.until) == ("2024-03-01T00:00:00+00:00", "2024-04-01T00:00:00+00:00")

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.query_tree import Node
+from search.highlight import END, SNIPPET_CHARACTERS, START, Highlighter
+from search.language import parse
+from storage.text_analysis import Analysis
+
+MARKED = re.compile(f"{START}([^{START}{END}]*){END}")
+
+
+@pytest.fixture(scope="module")
+def highlighter() -> Highlighter:
+    return Highlighter(Analysis())
+
+
+def tree(query: str) -> Node:
+    return parse(query).tree
+
+
+def marked(highlighter: Highlighter, query: str, text: str, language: str = "en") -> list[str]:
+    terms = highlighter.terms(tree(query), language)
+    return MARKED.findall(highlighter.mark(text, terms, language))
+
+
+def plain(text: str) -> str:
+    return text.replace(START, "").replace(END, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "language", "words"),
+    [
+        (
+            "floods",
+            "Flooding hit; the flooded town, a FLOOD.",
+            "en",
+            ["Flooding", "flooded", "FLOOD"],
+        ),
+        ("ferry", "The ferries, the ferry's crew", "en", ["ferries", "ferry"]),
+        ("cafe", "Un café au café", "fr", ["café", "café"]),
+        ("élections", "L'élection présidentielle", "fr", ["élection"]),
+        ("häuser", "Das Haus und die Häuser", "de", ["Haus", "Häuser"]),
+        ("العربية", "اللغة العربية", "ar", ["العربية"]),
+        ("גשר", "על הגשר: גשר", "he", ["גשר"]),
+        ("floods", "flooding floods", "xx", ["floods"]),
+        ('"cold furnaces"', "cold as the furnaces", "en", ["cold", "furnaces"]),
+        ("solv*", "Solvane solved it; absolve", "en", ["Solvane", "solved"]),
+        ("O'Hare", "At O'Hare today", "en", ["O", "Hare"]),
+        ("AC/DC", "AC/DC plays", "en", ["AC", "DC"]),
+        ("headline:storm quay", "storm at the quay", "en", ["storm", "quay"]),
+        ("ferry AND NOT storm", "ferry storm", "en", ["ferry"]),
+        ("-storm ferry", "a ferry in a storm", "en", ["ferry"]),
+        ("-(storm OR rain)", "storm rain", "en", []),
+        ("type:ferry", "ferry type", "en", []),
+        ("*", "anything", "en", []),
+        ("😀", "a 😀 b", "en", []),
+    ],
+)
+def test_words_are_marked_by_stem(
+    highlighter: Highlighter, query: str, text: str, language: str, words: list[str]
+) -> None:
+    assert marked(highlighter, query, text, language) == words
+
+
+def test_markup_is_data(highlighter: Highlighter) -> None:
+    text = "<b>ferry</b> & [bold]storm[/]"
+    terms = highlighter.terms(tree("ferry"), "en")
+    assert highlighter.mark(text, terms, "en") == f"<b>{START}ferry{END}</b> & [bold]storm[/]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{START}fake{END} and ferry",
+        f"{END}ferry{START}",
+        f"fer{START}ry",
+        f"{START}{START}ferry",
+        f"{START}nothing to mark{END}",
+    ],
+)
+def test_a_text_can_not_fake_marks(highlighter: Highlighter, text: str) -> None:
+    terms = highlighter.terms(tree("ferry"), "en")
+    for shown in (highlighter.mark(text, terms, "en"), highlighter.snippet(text, terms, "en")):
+        assert set(MARKED.findall(shown)) <= {"ferry"}
+        assert shown.count(START) == shown.count(END) == len(MARKED.findall(shown))
+
+
+texts = st.text(
+    st.one_of(st.sampled_from(f"{START}{END} .\n"), st.characters(codec="utf-8")), max_size=1500
+)
+
+
+@given(texts, st.sampled_from(["ferry a", "e*", "1 OR x", "-a b"]))
+def test_any_text_is_marked_in_pairs_and_kept(text: str, query: str) -> None:
+    highlighter = Highlighter(Analysis())
+    terms = highlighter.terms(tree(query), "en")
+    whole = highlighter.mark(text, terms, "en")
+    assert plain(whole) == plain(text)
+    snippet = highlighter.snippet(text, terms, "en")
+    for shown in (whole, snippet):
+        depth = 0
+        for character in shown:
+            depth += (character == START) - (character == END)
+            assert depth in (0, 1)
+        assert depth == 0
+    assert len(plain(snippet)) <= SNIPPET_CHARACTERS + len("…  …")
+    assert plain(snippet).removeprefix("… ").removesuffix(" …").strip() in plain(text)
+
+
+FILLER = "Nothing of interest happened here on that long and quiet day. "
+
+
+def test_the_snippet_begins_where_most_words_are(highlighter: Highlighter) -> None:
+    text = FILLER * 5 + "A ferry left. " + FILLER * 8 + "The ferry sank in a storm. " + FILLER * 5
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry storm"), "en"), "en")
+    assert shown.startswith(f"… The {START}ferry{END} sank in a {START}storm{END}.")
+    assert shown.endswith(" …")
+
+
+def test_the_first_of_equal_places_is_shown(highlighter: Highlighter) -> None:
+    text = "A ferry left. " + FILLER * 10 + "A ferry came. " + FILLER * 10
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry"), "en"), "en")
+    assert shown.startswith(f"A {START}ferry{END} left.")
+
+
+def test_a_text_without_the_words_is_shown_from_its_beginning(highlighter: Highlighter) -> None:
+    text = "It begins. " + FILLER * 20
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry"), "en"), "en")
+    assert shown.startswith("It begins.")
+
+
+@pytest.mark.parametrize("gap", [" ", ", "])
+def test_a_word_deep_in_a_sentence_without_end_is_shown(highlighter: Highlighter, gap: str) -> None:
+    text = gap.join(["word"] * 300 + ["ferry"] + ["word"] * 300)
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry"), "en"), "en")
+    assert MARKED.findall(shown) == ["ferry"]
+    assert len(plain(shown)) <= SNIPPET_CHARACTERS + 4
+
+
+def test_a_word_behind_a_run_without_spaces_is_shown(highlighter: Highlighter) -> None:
+    text = "=" * 1000 + "ferry" + "=" * 1000
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry"), "en"), "en")
+    assert MARKED.findall(shown) == ["ferry"]
+
+
+def test_sentences_end_at_other_scripts_full_stops_and_at_line_ends(
+    highlighter: Highlighter,
+) -> None:
+    text = "東京 都。 " * 80 + "\nferry 地震。 " + "東京 都。 " * 80
+    shown = highlighter.snippet(text, highlighter.terms(tree("ferry"), "en"), "en")
+    assert plain(shown).startswith("… ferry 地震。")
+
+
+def test_a_short_text_is_shown_whole(highlighter: Highlighter) -> None:
+    text = "  A ferry.\nA quay.  "
+    shown = highlighter.snippet(text, highlighter.terms(tree("quay"), "en"), "en")
+    assert plain(shown) == text
