@@ -90,6 +90,7 @@ class Retrieved:
 
     `bm25` is NaN and `lexical_ranks` 0 where only vectors found the candidate. `lexical_matches`
     counts every item that matches the query and the filters, beyond the depth too.
+    `lexical_bound` is what BM25 could give at most to an item with every word of the query.
     """
 
     ids: Ids
@@ -99,6 +100,7 @@ class Retrieved:
     vectors: tuple[VectorScores, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
+    lexical_bound: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from core.retrieval import Floats, Ids, Retrieved, VectorScores
 from search.profiles import Fusion, Profile
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
+BOUND_SHARE = 0.1  # of BM25's supremum, that a list's best must reach to count in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def fuse(found: Retrieved, profile: Profile) -> Fused:
         lexical = _reciprocal(found.lexical_ranks)
         vectors = tuple(_reciprocal(part.ranks) for part in found.vectors)
     else:
-        lexical = bounded_bm25(found.bm25)
+        lexical = bounded_bm25(found.bm25, found.lexical_bound)
         vectors = tuple(bounded_cosines(part) for part in found.vectors)
     relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
     weights = tuple(weight / (sum(relative) or 1.0) for weight in relative)
@@ -47,14 +48,15 @@ def fuse(found: Retrieved, profile: Profile) -> Fused:
     return Fused(scores.astype(np.float32), lexical, vectors, weights)
 
 
-def bounded_bm25(scores: Floats) -> Floats:
+def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
     """BM25 over the list's best, 0 where no word matched; all 0 where nothing did. Equal scores
-    stay equal, and a single match is 1.
+    stay equal. Where even the best has little of what the query's words could give (`bound`), its
+    share is little too: one common word in six makes no full match.
     """
     known: Floats = np.where(np.isfinite(scores), np.maximum(scores, 0), 0).astype(np.float32)
-    best = known.max(initial=0)
+    best = max(float(known.max(initial=0)), BOUND_SHARE * bound)
     if best > 0:
-        known /= best
+        known /= np.float32(best)
     return known
 
 
@@ -72,10 +74,11 @@ def bounded_cosines(part: VectorScores) -> Floats:
 
 
 def ranking(scores: Floats, ids: Ids) -> Ids:
-    """Places of the candidates from best to worst; equal scores go by id, newest first, so that
-    the order is the same on every page and in every process.
+    """Places of the candidates from best to worst; equal scores go by id, the first recorded first,
+    so that the order is the same on every page and in every process, and a copy stands behind what
+    it copies.
     """
-    order: Ids = np.lexsort((-ids, -scores))
+    order: Ids = np.lexsort((ids, -scores))
     return order
 
 

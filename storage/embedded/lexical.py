@@ -35,11 +35,14 @@ _KEYWORDS = ("type", "subject", "person", "organisation", "place", "language", "
 
 @dataclass(frozen=True, slots=True)
 class LexicalHits:
-    """The best matches in order: ids int64 [n], BM25 float32 [n], and how many match in all."""
+    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and what
+    an item with every word could score at most.
+    """
 
     ids: Ids
     scores: Floats
     matches: int
+    bound: float = 0.0
 
 
 def build_schema() -> tantivy.Schema:
@@ -83,7 +86,8 @@ class LexicalReader:
         seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
         scores = [0.0 if field else score for score, _ in found.hits]
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
-        return LexicalHits(np.array(seqs, np.int64), np.array(scores, np.float32), count)
+        bound = self._compiler.bound(query, self._searcher)
+        return LexicalHits(np.array(seqs, np.int64), np.array(scores, np.float32), count, bound)
 
     def matching(self, node: Node) -> Ids:
         """The ids of every item that matches, in no order: for constraints on vectors."""

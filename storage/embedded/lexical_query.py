@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import log1p
 
 import tantivy
 from tantivy import Occur, Query
@@ -25,6 +26,7 @@ from storage.embedded.documents import to_micros
 from storage.stop_words import is_stop_word
 
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
+K1 = 1.2  # tantivy's and Lucene's
 HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
 _SHORTEST_PREFIX = 2
 
@@ -61,6 +63,22 @@ class Compiler:
             return compiled
         held = Query.const_score_query(self._node(filters), 0.0)
         return Query.boolean_query([(Occur.Must, compiled), (Occur.Must, held)])
+
+    def bound(self, query: Node, searcher: tantivy.Searcher) -> float:
+        """BM25's supremum for the query: the sum over its distinct terms of idf times k1 + 1, with
+        the headline's share. What an item gets that has each of them without end; words that no
+        item has count in full.
+        """
+        terms: set[str] = set()
+        for text in _ranking_texts(_without_stop_words(query, self._main)):
+            terms.update(analyzer((*self._main, *self._languages)[0]).analyze(text))
+        count = searcher.num_docs
+
+        def most(field: str, term: str) -> float:
+            held = searcher.doc_freq(field, term)
+            return log1p((count - held + 0.5) / (held + 0.5)) * (K1 + 1)
+
+        return sum(most("all", term) + HEADLINE_SHARE * most("headline", term) for term in terms)
 
     def required(self, node: Node) -> Query:
         """The query as a condition: a word that the analyzer takes apart must be there whole."""
@@ -153,6 +171,16 @@ class Compiler:
             include_upper=upper is None,  # tantivy counts an open end as included
         )
         return Query.const_score_query(dates, 0.0)
+
+
+def _ranking_texts(node: Node) -> Iterator[str]:
+    """The words and phrases that an item may score by."""
+    match node:
+        case Word(text) | Phrase(text):
+            yield text
+        case Bool(must, should, _):
+            for child in (*must, *should):
+                yield from _ranking_texts(child)
 
 
 def _boosted(query: Query, boost: float) -> Query:

@@ -75,7 +75,8 @@ def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
     kept = kept[moment.allowed[hits.ids[kept]]]
     hidden = len(hits.ids) - len(kept)
     milliseconds["lexical"] = (perf_counter() - started) * 1000
-    return LexicalHits(hits.ids[kept], hits.scores[kept], max(len(kept), hits.matches - hidden))
+    matches = max(len(kept), hits.matches - hidden)
+    return LexicalHits(hits.ids[kept], hits.scores[kept], matches, hits.bound)
 
 
 def _held_products(request: Retrieval) -> Node:
@@ -138,7 +139,7 @@ def _merge(
     ranks = np.zeros(len(ids), np.int32)
     ranks[:count] = np.arange(1, count + 1)
     scores = tuple(_scores(moment, nearest, ids) for nearest in found)
-    return Retrieved(ids, bm25, ranks, hits.matches, scores, milliseconds)
+    return Retrieved(ids, bm25, ranks, hits.matches, scores, milliseconds, lexical_bound=hits.bound)
 
 
 def _scores(moment: Moment, nearest: _Nearest, ids: Ids) -> VectorScores:

@@ -214,10 +214,17 @@ def test_more_bm25_is_never_less_and_its_unit_does_not_matter(
     assert scaled.tolist() == pytest.approx(shares.tolist(), abs=1e-4)
 
 
-def test_equal_scores_go_newest_first() -> None:
+def test_equal_scores_go_in_the_order_of_recording() -> None:
     scores, ids = floats([0.5, 0.9, 0.5, 0.5]), np.array([3, 1, 9, 5], np.int64)
-    assert ids[ranking(scores, ids)].tolist() == [1, 9, 5, 3]
+    assert ids[ranking(scores, ids)].tolist() == [1, 3, 5, 9]
 
 
 def test_ranking_nothing() -> None:
     assert ranking(floats([]), np.zeros(0, np.int64)).tolist() == []
+
+
+def test_a_list_of_faint_matches_is_not_a_full_match() -> None:
+    """The only match of a six-word query is one common word: that is not "all of BM25"."""
+    alone = bounded_bm25(floats([0.9, 0.3]), bound=60.0)
+    assert alone.tolist() == pytest.approx([0.15, 0.05])
+    assert bounded_bm25(floats([9.0, 3.0]), bound=60.0).tolist() == pytest.approx([1.0, 1 / 3])
