@@ -41,40 +41,32 @@ class Highlighter:
     def mark(self, text: str, terms: frozenset[str], language: str) -> str:
         """The text with START and END around each word whose term is in `terms`."""
         clean = text.replace(START, "").replace(END, "")
-        pieces: list[str] = []
-        done = 0
-        for start, end in self._matches(clean, terms, language):
-            pieces += (clean[done:start], START, clean[start:end], END)
-            done = end
-        return "".join((*pieces, clean[done:])) if pieces else clean
+        return _marked(clean, self._spans(clean, terms, language), 0, len(clean))
 
     def snippet(self, text: str, terms: frozenset[str], language: str) -> str:
         """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
-        if len(text) <= SNIPPET_CHARACTERS:
-            return self.mark(text, terms, language)
-        places = [start for start, _ in self._matches(text, terms, language)]
-        start = _best_start(text, places)
-        end = _word_end(text, start + SNIPPET_CHARACTERS)
-        before, after = "… " if start else "", " …" if end < len(text) else ""
-        return before + self.mark(text[start:end].strip(), terms, language) + after
+        clean = text.replace(START, "").replace(END, "")
+        spans = self._spans(clean, terms, language)
+        if len(clean) <= SNIPPET_CHARACTERS:
+            return _marked(clean, spans, 0, len(clean))
+        start = _best_start(clean, [span[0] for span in spans])
+        end = _word_end(clean, start + SNIPPET_CHARACTERS)
+        before, after = "… " if start else "", " …" if end < len(clean) else ""
+        return before + _marked(clean, spans, start, end).strip() + after
 
-    def _matches(
-        self, text: str, terms: frozenset[str], language: str
-    ) -> Iterator[tuple[int, int]]:
-        """The places of matching words. Each distinct word is looked at once; the regular
-        expression then finds those that match, which is most of the work, in C.
-        """
+    def _spans(self, text: str, terms: frozenset[str], language: str) -> list[tuple[int, int]]:
+        """Where matching words stand. Each distinct word is analyzed once."""
         if not terms:
-            return
+            return []
         prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
-        matching: list[str] = []
+        matching: set[str] = set()
         for word in set(_WORD.findall(text)):
             term = self._term(word, language)
             if term in terms or (prefixes and term.startswith(prefixes)):
-                matching.append(re.escape(word))
-        if matching:
-            for match in re.finditer(rf"\b(?:{'|'.join(matching)})\b", text):
-                yield match.span()
+                matching.add(word)
+        if not matching:
+            return []
+        return [match.span() for match in _WORD.finditer(text) if match[0] in matching]
 
     def _first_term(self, word: str, language: str) -> str:
         terms = self._analysis.terms(word, language)
@@ -89,6 +81,17 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
         case Bool(must, should, _):
             for child in (*must, *should):
                 yield from positive_texts(child)
+
+
+def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
+    """`text[start:end]` with marks around the spans that lie in it."""
+    pieces: list[str] = []
+    done = start
+    for first, last in spans:
+        if start <= first and last <= end:
+            pieces += (text[done:first], START, text[first:last], END)
+            done = last
+    return "".join((*pieces, text[done:end]))
 
 
 def _best_start(text: str, places: list[int]) -> int:

@@ -33,7 +33,7 @@ from search.answers import FACET_FIELDS, MAX_PAGE_SIZE, SearchRequest, SearchRes
 from search.candidates import CandidateSet, CandidateStore, read_cursor, write_cursor
 from search.fusion import fuse, ranking
 from search.highlight import Highlighter
-from search.page import Page, hits_of_page
+from search.page import Mask, Page, hits_of_page
 from search.profiles import Profile, profile_named
 from search.understand import Meaning, Understanding
 
@@ -75,7 +75,7 @@ class SearchPipeline:
             candidates = self._store.find(token, caller)
         else:
             candidates = self._candidates(request, caller, watch)
-        shown = np.isin(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
+        shown = _among(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
         watch.lap("guard")
         page = Page(start, number, request.page_size)
         hits, following = hits_of_page(
@@ -301,6 +301,13 @@ def _total(candidates: CandidateSet, shown: int) -> Total:
     if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
         return Total(matches - gone, TotalRelation.EXACT)
     return Total(shown, candidates.relation)
+
+
+def _among(ids: Ids, shown: Ids) -> Mask:
+    """Bool [n]: which of `ids` are in `shown`, a part of them in the same order."""
+    if len(shown) == len(ids):
+        return np.ones(len(ids), np.bool_)
+    return np.isin(ids, shown)
 
 
 def _first_of_each(chains: Ids) -> Ids:

@@ -29,6 +29,7 @@ _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 K1 = 1.2  # tantivy's and Lucene's
 HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
 _SHORTEST_PREFIX = 2
+_PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
 
 
 def keyword_field(name: str) -> str:
@@ -151,7 +152,7 @@ class Compiler:
     def _beginning(self, words: Sequence[str], field: str) -> Query:
         """The whole words before the last one, and any that begins as the last."""
         name = unstemmed_field(field)
-        pattern = re.sub(r"(\W)", r"\\\1", words[-1]) + ".*"
+        pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
         clauses = [Query.regex_query(self._schema, name, pattern)]
         clauses += [Query.term_query(self._schema, name, word) for word in words[:-1]]
         return Query.boolean_query([(Occur.Must, clause) for clause in clauses])

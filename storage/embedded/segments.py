@@ -378,7 +378,7 @@ def _fill(
     best = np.maximum.reduceat(values, firsts)
     owner = np.repeat(np.arange(len(held)), lengths)
     is_best = np.flatnonzero(values == best[owner])
-    first_best = is_best[np.unique(owner[is_best], return_index=True)[1]]
+    first_best = is_best[np.searchsorted(owner[is_best], np.arange(len(held)))]
     cosines[held] = best
     numbers[held] = block.numbers[rows[first_best]]
 

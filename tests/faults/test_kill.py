@@ -1,0 +1,205 @@
+"""kill -9 at any moment loses nothing that was acknowledged.
+
+A process writes to one archive until it is killed, again and again, in the middle of commits, seals
+and merges; each time the archive is opened and everything that was acknowledged must be there, in
+the record, by vector and by word, and what was killed by an editor must be nowhere. The archive is
+the same all along, so that damage would add up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import pytest
+
+from core.query_tree import Word
+from storage.embedded.engine import EmbeddedEngine
+from tests.faults.world import READER, open_archive, put_of, vectors_of, word_of
+from tests.storage.world import ask, lexical, nearest
+
+pytestmark = pytest.mark.faults
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = 56
+EARLIER = 15  # items of earlier rounds that are looked at again in each round
+PATIENCE_S = 60.0
+
+
+@dataclass
+class Expected:
+    """What was acknowledged: the newest version of each item and its status."""
+
+    versions: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, what: list[object]) -> None:
+        """Takes over a ["put", ...] or ["status", ...]; a new version is usable."""
+        if what[0] == "put":
+            for uri, version in what[1]:  # type: ignore[attr-defined]
+                self.versions[uri] = version
+                self.statuses[uri] = "usable"
+        else:
+            self.statuses[str(what[1])] = str(what[2])
+
+
+class Writers:
+    """The program whose processes are killed, one a round."""
+
+    def __init__(self, folder: Path) -> None:
+        script = Path(__file__).with_name("writer.py")
+        self._program = subprocess.Popen(
+            [sys.executable, "-P", str(script), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert self._program.stdin is not None
+        assert self._program.stdout is not None
+        self._input, self._output = self._program.stdin, self._program.stdout
+        self._said: list[list[object]] = []
+        self._rest = b""
+
+    def run(self, number: int, seed: int, seconds: float) -> list[list[object]]:
+        """Lets one write and kills it `seconds` after its first acknowledgement; what it said."""
+        self._said = []
+        self._input.write(f"{number} {seed}\n".encode())
+        self._input.flush()
+        self._hear(time.monotonic() + PATIENCE_S, "ok")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._hear(end, None)
+        (_, pid), *_ = self._said
+        assert isinstance(pid, int)
+        os.kill(pid, signal.SIGKILL)
+        self._hear(time.monotonic() + PATIENCE_S, "ended")
+        assert self._said[-1] == ["ended", -signal.SIGKILL]
+        return self._said[1:-1]
+
+    def _hear(self, deadline: float, until: str | None) -> None:
+        """Reads lines until one of the kind `until`, or until the deadline where that is None."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                if selector.select(left):
+                    data = os.read(self._output.fileno(), 65536)
+                    assert data, "the writers ended by themselves"
+                    *lines, self._rest = (self._rest + data).split(b"\n")
+                    self._said += [orjson.loads(line) for line in lines]
+                    if any(said[0] == until for said in self._said):
+                        return
+        assert until is None, f"{until!r} was not said in time: {self._said[-3:]}"
+
+    def close(self) -> None:
+        """Ends the program and what it started."""
+        self._input.close()
+        self._output.close()
+        self._program.kill()
+        self._program.wait()
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[EmbeddedEngine]:
+    """The archive after a crash: it must open without a repair, as no file was damaged."""
+    engine = open_archive(folder, background=False)
+    try:
+        assert engine.ownership.held
+        assert engine.repairs == []
+        yield engine
+    finally:
+        engine.close()
+
+
+def is_applied(engine: EmbeddedEngine, what: list[object]) -> bool:
+    """Whether an attempt without an answer was recorded: wholly or not at all."""
+    recorded = {item.uri: (item.version, str(item.pubstatus)) for item in engine.all_items()}
+    if what[0] == "status":
+        return recorded[str(what[1])][1] == str(what[2])
+    batch: list[tuple[str, int]] = what[1]  # type: ignore[assignment]
+    found = {recorded.get(uri, (0, ""))[0] >= version for uri, version in batch}
+    assert len(found) == 1, f"half a batch was recorded: {what}"
+    return found.pop()
+
+
+def check_item(engine: EmbeddedEngine, uri: str, version: int, status: str) -> None:
+    """The item is found by uri, by its vectors and by its word; or nowhere."""
+    wanted = [(uri, version)] if status == "usable" else []
+    item = engine.item(uri, READER)
+    assert ([] if item is None else [(item.uri, item.version)]) == wanted
+    assert ask(engine, lexical(Word(word_of(uri, version)), READER)) == wanted
+    for vector in vectors_of(uri, version):
+        found = ask(engine, nearest(vector, READER, depth=3))
+        assert found[:1] == wanted if wanted else (uri, version) not in found
+    for older in range(1, version):
+        assert ask(engine, lexical(Word(word_of(uri, older)), READER)) == []
+
+
+def check_all(engine: EmbeddedEngine, expected: Expected) -> None:
+    """The whole archive, once."""
+    newest: dict[str, tuple[int, str]] = {}
+    for item in engine.all_items():
+        assert item.body == put_of(item.uri, item.version).item.body
+        newest[item.uri] = max(newest.get(item.uri, (0, "")), (item.version, str(item.pubstatus)))
+    assert newest == {
+        uri: (version, expected.statuses[uri]) for uri, version in expected.versions.items()
+    }
+    for uri, version in expected.versions.items():
+        check_item(engine, uri, version, expected.statuses[uri])
+    usable = sum(status == "usable" for status in expected.statuses.values())
+    assert engine.status()["visible"] == usable == len(engine.lexical.ids())
+
+
+def account(engine: EmbeddedEngine, expected: Expected, said: list[list[object]]) -> None:
+    """Adds a round's acknowledged writes, and the last attempt if it made it to the disk."""
+    attempt: list[object] | None = None
+    for kind, *what in said:
+        assert kind in {"try", "ok"}, (kind, what)
+        if kind == "try":
+            attempt = what
+        elif attempt is not None:
+            expected.apply(attempt)
+            attempt = None
+    if attempt is not None and is_applied(engine, attempt):
+        expected.apply(attempt)
+
+
+@pytest.mark.timeout(600)
+def test_kill_9_loses_nothing(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    expected = Expected()
+    writers = Writers(tmp_path)
+    sealed = 0
+    try:
+        for number in range(ROUNDS):
+            said = writers.run(number, rng.randrange(2**32), rng.uniform(0.005, 0.3))
+            earlier = list(expected.versions)
+            with opened(tmp_path) as engine:
+                account(engine, expected, said)
+                engine.catch_up()
+                fresh = [uri for uri in expected.versions if f":{number}:" in uri]
+                assert fresh, "each round acknowledged something"
+                for uri in fresh + rng.sample(earlier, min(EARLIER, len(earlier))):
+                    check_item(engine, uri, expected.versions[uri], expected.statuses[uri])
+                sealed = max(sealed, len(engine.status()["vectors"]["text"]["segments"]))
+    finally:
+        writers.close()
+    assert sealed > 1, "the kills never met a sealed segment"
+    with opened(tmp_path) as engine:
+        engine.compact()
+        engine.catch_up()
+        check_all(engine, expected)
+        segments = len(engine.status()["vectors"]["text"]["segments"])
+    folders = [path for path in (tmp_path / "projections/vectors/text").iterdir() if path.is_dir()]
+    assert len(folders) == segments, "what the kills left behind is gone"
