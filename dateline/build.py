@@ -4,6 +4,7 @@ get their parts here, so what is measured is what is served.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -160,6 +161,8 @@ def build_service(
         default_profile=settings.profile,
         reranker=models.reranker,
     )
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
     splitter = PassageSplitter(models.encoder.tokenizer_path)
     embedder = PassageEmbedder(splitter, [(VECTOR_FIELD, models.encoder)])
     return Service(settings, models, engine, SearchPipeline(parts), Ingest(engine, embedder, clock))

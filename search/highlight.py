@@ -14,6 +14,7 @@ START, END = "\ue000", "\ue001"  # private use: taken out of texts first, so non
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…。])\s+|\n+")
 SNIPPET_CHARACTERS = 320
+_KNOWN_WORDS = 200_000
 
 
 class Highlighter:
@@ -21,7 +22,7 @@ class Highlighter:
 
     def __init__(self, analysis: TextAnalysis) -> None:
         self._analysis = analysis
-        self._term = lru_cache(maxsize=65_536)(self._first_term)
+        self._known: dict[str, dict[str, str]] = {}
         self.terms = lru_cache(maxsize=512)(self._terms)
 
     def _terms(self, query: Node, language: str) -> frozenset[str]:
@@ -58,15 +59,21 @@ class Highlighter:
         """Where matching words stand. Each distinct word is analyzed once."""
         if not terms:
             return []
-        prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
-        matching: set[str] = set()
-        for word in set(_WORD.findall(text)):
-            term = self._term(word, language)
-            if term in terms or (prefixes and term.startswith(prefixes)):
-                matching.add(word)
-        if not matching:
-            return []
-        return [match.span() for match in _WORD.finditer(text) if match[0] in matching]
+        words = set(_WORD.findall(text))
+        known = self._terms_of(words, language)
+        matching = {word for word in words if known[word] in terms}
+        if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
+            matching.update(word for word in words if known[word].startswith(prefixes))
+        return sorted(span for word in matching for span in _places(text, word))
+
+    def _terms_of(self, words: set[str], language: str) -> dict[str, str]:
+        """At least the terms of `words`; a plain dict, for this is the hottest loop of a page."""
+        known = self._known.get(language)
+        if known is None or len(known) > _KNOWN_WORDS:
+            known = self._known[language] = {}
+        for word in words.difference(known):
+            known[word] = self._first_term(word, language)
+        return known
 
     def _first_term(self, word: str, language: str) -> str:
         terms = self._analysis.terms(word, language)
@@ -81,6 +88,21 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
         case Bool(must, should, _):
             for child in (*must, *should):
                 yield from positive_texts(child)
+
+
+def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where `word` stands in `text` as a whole word."""
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        if not (_in_word(text, start - 1) or _in_word(text, end)):
+            yield start, end
+        start = text.find(word, end)
+
+
+def _in_word(text: str, place: int) -> bool:
+    """Whether the character at `place` is one that `_WORD` takes into words."""
+    return 0 <= place < len(text) and (text[place].isalnum() or text[place] == "_")
 
 
 def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:

@@ -118,8 +118,9 @@ class SearchPipeline:
             found = self._parts.engine.retrieve(retrieval)
         watch.lap("retrieve")
         fused = fuse(found, profile)
+        by_score = ranking(fused.scores, found.ids)
         by_date = _is_by_date(request, retrieval)
-        order = ranking(_newest_first(found) if by_date else fused.scores, found.ids)
+        order = ranking(_newest_first(found), found.ids) if by_date else by_score
         watch.lap("fuse")
         scores, order, reranked, flag = self._rerank(
             request, caller, profile, meaning, found, fused.scores, order, watch
@@ -131,13 +132,13 @@ class SearchPipeline:
             caller=caller,
             profile=name,
             query=meaning.tree,
-            understood=meaning.said,
+            understood=meaning.told(),
             ids=found.ids[places],
             scores=scores[places],
             places=places,
             found=found,
             fused=fused,
-            fused_ranks=_places_in(ranking(fused.scores, found.ids))[places],
+            fused_ranks=_places_in(by_score)[places],
             rerank_scores=reranked[places],
             relation=_relation(retrieval, found),
             degraded=tuple(flag for flag in (*degraded, *found.degraded, flag) if flag),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from core.entities import Entity, EntityLabel
 from core.errors import QueryError
@@ -29,18 +30,29 @@ from search.dates import FoundDate, find_month
 _NAMED = frozenset({EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC})
 _OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
 _GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
+_Names = tuple[tuple[Entity, ...], tuple[str, ...]]  # what was found, and notes
+_TAGGER_THREADS = 2
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
-    the user: what was made of the words, and the text that is embedded.
+    the user: what was made of the words, and the text that is embedded. Where names are only told,
+    not ranked by, they are being looked for meanwhile (`names`) and come with `told`.
     """
 
     tree: Node
     filters: Node
     said: Understood
+    names: Future[_Names] | None = None
+
+    def told(self) -> Understood:
+        """What goes back to the user, names included; waits for them."""
+        if self.names is None:
+            return self.said
+        entities, notes = self.names.result()
+        return replace(self.said, entities=entities, notes=(*self.said.notes, *notes))
 
 
 class Understanding:
@@ -51,6 +63,7 @@ class Understanding:
 
     def __init__(self, tagger: Tagger | None) -> None:
         self._tagger = tagger
+        self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def understand(self, query: str, entity_boost: float) -> Meaning:
         """What `query` asks for. Raises QueryError for what can't be read and must not be guessed:
@@ -64,7 +77,13 @@ class Understanding:
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
         parsed, dates = _parse(clean)
-        entities, failed = self._entities(parsed.text)
+        names = None
+        entities: tuple[Entity, ...] = ()
+        failed: tuple[str, ...] = ()
+        if entity_boost:
+            entities, failed = self._entities(parsed.text)
+        elif self._tagger is not None and parsed.text:
+            names = self._pool.submit(self._entities, parsed.text)
         tree = _boosted(parsed.tree, entities, entity_boost)
         said = Understood(
             vector_text=parsed.text,
@@ -73,9 +92,9 @@ class Understanding:
             dates=dates,
             notes=(*notes, *parsed.notes, *failed),
         )
-        return Meaning(tree, parsed.filters, said)
+        return Meaning(tree, parsed.filters, said, names)
 
-    def _entities(self, text: str) -> tuple[tuple[Entity, ...], tuple[str, ...]]:
+    def _entities(self, text: str) -> _Names:
         if self._tagger is None or not text:
             return (), ()
         try:
