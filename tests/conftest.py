@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import dateline  # noqa: F401 - before numpy
+from tests.demo_service import service  # noqa: F401 - a fixture
 
 MEMORY = Path("/dev/shm")
 

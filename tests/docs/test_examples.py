@@ -1,0 +1,95 @@
+"""The examples of README and docs/, run as they are written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from search.language import parse
+from tests.demo_service import COMMAND, ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_ROW = re.compile(r"^\| (`.+?`(?:, `.+?`)*) \|", re.MULTILINE)
+_ADDRESS = "http://127.0.0.1:8000"
+
+
+def commands(program: str) -> list[tuple[str, str]]:
+    """(page, command) for each line of a console block that runs `program`."""
+    found: list[tuple[str, str]] = []
+    for page in PAGES:
+        for block in _BLOCK.findall(page.read_text()):
+            for line in block.splitlines():
+                command = line.removeprefix("$ ")
+                if line.startswith("$ ") and Path(command.split()[0]).name == program:
+                    found.append((page.name, command))
+    return found
+
+
+@pytest.mark.parametrize(("page", "command"), commands("curl"))
+def test_each_request_of_the_documentation_is_answered(
+    service: str, page: str, command: str
+) -> None:
+    arguments = shlex.split(command.replace(_ADDRESS, service))
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert "error" not in answer, (page, answer)
+    if "/content/search" in command:
+        assert answer["data"]["items"], (page, "finds nothing")
+
+
+RUNNABLE = [
+    (page, command)
+    for page, command in commands("dateline")
+    if not re.search(r"[A-Z]{4,}", command)  # capitals stand for what the reader has
+]
+
+
+@pytest.mark.parametrize(("page", "command"), RUNNABLE)
+def test_each_command_of_the_documentation_runs(filled_demo: Path, page: str, command: str) -> None:
+    _, *rest = shlex.split(command)
+    data = ["--data", str(filled_demo)] if "--help" not in rest else []
+    done = subprocess.run(
+        [*COMMAND, *rest, *data], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120
+    )
+    assert done.returncode == 0, (page, command, done.stderr)
+    assert done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def filled_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo corpus in an archive of its own."""
+    data = tmp_path_factory.mktemp("docs") / "data"
+    ingest = [*COMMAND, "ingest", "--data", str(data), "datasets/demo/stories.jsonl"]
+    subprocess.run(ingest, check=True, capture_output=True, cwd=ROOT)
+    return data
+
+
+def documented_queries() -> list[str]:
+    """The first column of the query language's table."""
+    page = (ROOT / "docs" / "query-language.md").read_text()
+    return [query for row in _ROW.findall(page) for query in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize("query", documented_queries())
+def test_each_query_of_the_documentation_is_understood_and_answered(
+    service: str, query: str
+) -> None:
+    assert not parse(query).notes
+    answer = httpx.get(
+        f"{service}/content/search", params={"q": query}, headers={"x-api-key": "demo-reader"}
+    ).json()
+    assert "error" not in answer
+    assert answer["data"]["understood"]["notes"] == []
+
+
+def test_there_is_something_to_test() -> None:
+    assert len(commands("curl")) >= 4
+    assert len(RUNNABLE) >= 2
+    assert len(documented_queries()) >= 15
