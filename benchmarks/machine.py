@@ -1,0 +1,103 @@
+"""The machine that a figure was measured on, and how figures are printed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+REUTERS = Path("../shared/datasets/reuters21578")
+_PACKAGES = ("numpy", "onnxruntime", "faiss-cpu", "tantivy", "tokenizers", "fastapi", "uvicorn")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Processor, cores that this process may use, memory in GiB, load at the start, versions."""
+
+    cpu: str
+    cores: int
+    memory_gib: float
+    load: float
+    system: str
+    python: str
+    packages: Mapping[str, str]
+
+    def __str__(self) -> str:
+        versions = ", ".join(f"{name} {number}" for name, number in self.packages.items())
+        return (
+            f"{self.cpu}, {self.cores} cores, {self.memory_gib:.0f} GiB, load {self.load:.1f}\n"
+            f"{self.system}, Python {self.python}, {versions}"
+        )
+
+
+def this_machine() -> Machine:
+    """What this process runs on."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Machine(
+        cpu=_cpu(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gib=round(pages / 2**30, 1),
+        load=round(os.getloadavg()[0], 2),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages={name: _version(name) for name in _PACKAGES},
+    )
+
+
+def arguments(description: str | None, *, json: bool = True) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes."""
+    first = (description or "").split("\n\n")[0]
+    parser = argparse.ArgumentParser(description=first)
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def show(title: str, figures: Mapping[str, Any], machine: Machine, *, as_json: bool) -> None:
+    """Prints figures (numbers by name, with the unit in the name) and the machine's."""
+    if as_json:
+        tree = {"benchmark": title, "figures": dict(figures), "machine": asdict(machine)}
+        print(orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+        return
+    print(title)
+    width = max(len(name) for name in figures)
+    for name, value in figures.items():
+        shown = f"{value:,.2f}" if isinstance(value, float) else f"{value}"
+        print(f"  {name:<{width}}  {shown}")
+    print(machine)
+
+
+def percentile(times: list[float], at: float) -> float:
+    """A percentile (0..100) of seconds, in milliseconds."""
+    return float(np.percentile(times, at)) * 1000
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process had resident, in MB of 10^6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

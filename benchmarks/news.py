@@ -1,0 +1,75 @@
+"""The news archive and the queries that the search benchmarks share.
+
+Reuters is indexed once, titles too, into the evaluation's cache in the data folder. The queries are
+its 1,000 headlines, each different and each asked once per process: no cache of query vectors can
+help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import REUTERS
+from core.callers import Caller
+from dateline.build import Service
+from dateline.evaluate import cached_index, open_indexed, reader_of
+from dateline.settings import configure
+from eval.datasets import Conventions, read_judged_set
+from indexing.ingest import Progress
+
+WARM_UP = 30
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The service over the archive in `folder`, who asks, and what."""
+
+    service: Service
+    folder: Path
+    caller: Caller
+    warm_up: tuple[str, ...]
+    queries: tuple[str, ...]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the search benchmarks take."""
+    parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where the cache is")
+    parser.add_argument("--queries", type=int, default=0, help="how many; 0 for all")
+
+
+@contextmanager
+def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
+    """Opens the archive, indexing it first where that was not done. Names are not looked for in
+    queries: the encoder, BM25 and the vectors are what is compared.
+    """
+    settings = configure({"data": str(data), "tagger": ""}).settings
+    judged = read_judged_set(str(folder), Conventions())
+    texts = tuple(dict.fromkeys(judged.queries.values()))
+    end = WARM_UP + limit if limit else len(texts)
+    with open_indexed(settings, judged, Reporting()) as service:
+        yield News(
+            service,
+            cached_index(settings, judged, service.models).folder,
+            reader_of(judged),
+            texts[:WARM_UP],
+            texts[WARM_UP:end],
+        )
+
+
+class Reporting:
+    """Says on the error stream how far the indexing is."""
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def advance(self, progress: Progress) -> None:
+        """A line for each 1,000 documents."""
+        if progress.documents // 1000 > self._said:
+            self._said = progress.documents // 1000
+            print(f"indexing: {progress.documents:,} documents", file=sys.stderr)

@@ -1,0 +1,219 @@
+"""Search over Reuters, warm, one client: the pipeline against the three calls that it can't avoid.
+
+    python -m benchmarks.search [FOLDER] [--data DIR] [--queries N] [--no-http]
+
+Different headlines, each asked once of each side. The first half goes to the pipeline and the bare
+calls, in turns query by query. The second half goes to the pipeline (`in process`) and to HTTP, in
+turns of 20 queries: two processes that take turns at every query cool each other's caches down, as
+one service does not.
+
+- `pipeline`: `SearchPipeline.search` of the default request for 10 hits by the profile hybrid:
+  understanding, both retrievers, fusion, grouping, the guard, the hits' contents, marks.
+- `bare`: the encoder on the query, without a cache; tantivy's own search of the same compiled query
+  to the same depth; the search of the HNSW graph for the same number of passages with the same
+  width; one after the other. Their medians are given apart too, and the median of their sum is what
+  the pipeline's is compared with. The pipeline's own stages are given as `stage`; `lexical`,
+  `encode`, `vectors` and `cosines` are inside `retrieve`, the first beside the next two.
+- `http`: the same search by `dateline serve` on the same archive, in a process of its own, over
+  loopback with a connection kept alive.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import httpx
+import orjson
+
+from benchmarks.machine import arguments, percentile, show, this_machine
+from benchmarks.news import News, add_options, open_news
+from dateline.build import VECTOR_FIELD
+from inference.encoder import OnnxTextEncoder
+from inference.store import ModelStore
+from search.answers import SearchRequest
+from search.profiles import standard_profiles
+from search.understand import Understanding
+
+_PASSAGES_PER_ITEM = 1.5  # as the engine fetches them
+_PROFILE = standard_profiles((VECTOR_FIELD,))["hybrid"]
+_START_S = 60.0
+_BLOCK = 20
+
+Side = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds of each query, by side; the bare calls apart. While warming up nothing is kept."""
+
+    sides: dict[str, list[float]] = field(default_factory=dict)
+    counting: bool = False
+
+    def add(self, side: str, seconds: float) -> None:
+        """Keeps one time."""
+        if self.counting:
+            self.sides.setdefault(side, []).append(seconds)
+
+
+class Bare:
+    """The three calls, each to the library itself, timed apart."""
+
+    def __init__(self, news: News, times: Times) -> None:
+        models, engine = news.service.settings, news.service.engine
+        store = ModelStore(models.models)
+        self._encoder = OnnxTextEncoder.open(store, models.encoder, threads=1, cache_size=0)
+        # The libraries' own objects, out of their wrappers, are what is timed.
+        reader = engine.lexical.reader(engine._languages())  # noqa: SLF001
+        self._compiled = reader._compiler.scored  # noqa: SLF001
+        self._match = reader._searcher.search  # noqa: SLF001
+        view = engine._fields[VECTOR_FIELD].view()
+        self._graphs = [segment.graph for segment in view.segments]
+        self._passages = int(_PROFILE.vector_depth * _PASSAGES_PER_ITEM)
+        self._understanding = Understanding(None)
+        self._times = times
+
+    def __call__(self, text: str) -> None:
+        """Encodes, then searches both indexes. What each call is given is prepared untimed."""
+        meaning = self._understanding.understand(text, 0.0)
+        query = self._compiled(meaning.tree)
+        started = perf_counter()
+        vector = self._encoder.encode_queries([meaning.said.vector_text])
+        encoded = perf_counter()
+        self._match(query, _PROFILE.lexical_depth)
+        matched = perf_counter()
+        for graph in self._graphs:
+            graph.search(vector, self._passages, None)
+        ended = perf_counter()
+        self._times.add("bare", ended - started)
+        self._times.add("bare encode", encoded - started)
+        self._times.add("bare tantivy", matched - encoded)
+        self._times.add("bare hnsw", ended - matched)
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    add_options(parser)
+    parser.add_argument("--no-http", action="store_true", help="leave the HTTP side out")
+    chosen = parser.parse_args()
+    machine = this_machine()
+    times = Times()
+    with open_news(chosen.folder, chosen.data, chosen.queries) as news:
+        half = len(news.queries) if chosen.no_http else len(news.queries) // 2
+        sides: list[Side] = [_pipeline(news, times, "pipeline"), Bare(news, times)]
+        _take_turns(sides, news.warm_up, 1)
+        times.counting = True
+        _take_turns(sides, news.queries[:half], 1)
+        if not chosen.no_http:
+            with _served(news) as client:
+                sides = [_pipeline(news, times, "in process"), _http(client, times)]
+                times.counting = False
+                _take_turns(sides, news.warm_up, 1)
+                times.counting = True
+                _take_turns(sides, news.queries[half:], _BLOCK)
+        segments = len(news.service.engine.status()["vectors"][VECTOR_FIELD]["segments"])
+    figures = {"queries": len(news.queries), "segments": segments, **_figures(times)}
+    show("search, one client", figures, machine, as_json=chosen.json)
+
+
+def _take_turns(sides: Sequence[Side], texts: Sequence[str], block: int) -> None:
+    """Asks every side every text, `block` texts at a time, each time from another side on."""
+    for number, start in enumerate(range(0, len(texts), block)):
+        first = number % len(sides)
+        for side in (*sides[first:], *sides[:first]):
+            for text in texts[start : start + block]:
+                side(text)
+
+
+def _pipeline(news: News, times: Times, name: str) -> Side:
+    def ask(text: str) -> None:
+        request = SearchRequest(q=text, profile="hybrid", page_size=10)
+        started = perf_counter()
+        found = news.service.pipeline.search(request, news.caller)
+        times.add(name, perf_counter() - started)
+        for stage, milliseconds in found.milliseconds.items() if name == "pipeline" else ():
+            times.add(f"stage {stage}", milliseconds / 1000)
+        if found.degraded or not found.hits:
+            raise SystemExit(f"{text!r} was not answered in full: {found.degraded}")
+
+    return ask
+
+
+def _http(client: httpx.Client, times: Times) -> Side:
+    def ask(text: str) -> None:
+        started = perf_counter()
+        answer = client.get("/content/search", params={"q": text, "page_size": 10})
+        times.add("http", perf_counter() - started)
+        answer.raise_for_status()
+
+    return ask
+
+
+@contextmanager
+def _served(news: News) -> Iterator[httpx.Client]:
+    """`dateline serve` on the archive, and a client that may read it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    key = secrets.token_urlsafe(16)
+    keys = [{"name": "bench", "key": key, "products": sorted(news.caller.products)}]
+    environment = {
+        **os.environ,
+        "DATELINE_DATA": str(news.folder.resolve()),
+        "DATELINE_PORT": str(port),
+        "DATELINE_KEYS": orjson.dumps(keys).decode(),
+        "DATELINE_TAGGER": "",
+        "DATELINE_PROFILE": "hybrid",
+    }
+    command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve"]
+    root = Path(__file__).resolve().parent.parent
+    nowhere = subprocess.DEVNULL  # it logs every request
+    server = subprocess.Popen(command, env=environment, cwd=root, stdout=nowhere, stderr=nowhere)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=30) as client:
+            _wait(client, server)
+            yield client
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            if client.get("/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("the server did not start")
+
+
+def _figures(times: Times) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for side, seconds in times.sides.items():
+        figures[f"{side} p50_ms"] = percentile(seconds, 50)
+        if not side.startswith("stage"):
+            figures[f"{side} p99_ms"] = percentile(seconds, 99)
+    figures["pipeline / bare, p50"] = figures["pipeline p50_ms"] / figures["bare p50_ms"]
+    figures["queries_per_s"] = len(times.sides["pipeline"]) / sum(times.sides["pipeline"])
+    if "http" in times.sides:
+        figures["http adds p50_ms"] = figures["http p50_ms"] - figures["in process p50_ms"]
+    return figures
+
+
+if __name__ == "__main__":
+    main()
