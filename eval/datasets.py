@@ -37,19 +37,20 @@ _MARKS = re.compile(r"[\"()\[\]{}^~*?:/\\+!&|<>=]|(?<!\w)-+")
 class Conventions:
     """How a collection is to be scored. `body_only` leaves titles out of the index: where the query
     is a document's own title, the task would be trivial. `products` are what the reader of the
-    judgements may see. Without `query_language` the queries are texts whose quotes, dashes and
-    capital ANDs mean nothing, and they are asked as `plain_words`.
+    judgements may see. Queries are asked as they are written, as a user would ask them; without
+    `query_language` their quotes, dashes and capital ANDs mean nothing, and they are asked as
+    `plain_words`, for comparison with published figures.
     """
 
     body_only: bool = False
-    query_language: bool = False
+    query_language: bool = True
     products: tuple[str, ...] = (PRODUCT,)
 
 
 KNOWN = {
     "reuters21578": Conventions(body_only=True),
     "bbc_news": Conventions(body_only=True),
-    "demo": Conventions(products=("demo",), query_language=True),
+    "demo": Conventions(products=("demo",)),
 }
 
 

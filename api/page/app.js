@@ -182,9 +182,18 @@ async function kill(item) {
   await answer();
   toast(`Killed: “${name}”. It is gone from hits, totals, filters and links.`, "Undo", async () => {
     await setStatus(item.uri, "usable");
-    await answer();
+    await answerUntil(item.uri);
     toast(`“${name}” is back.`);
   });
+}
+
+/** Asks again until the item is among the hits: hiding is at once, but words find a story within a second. */
+async function answerUntil(uri) {
+  for (let tries = 0; tries < 6; tries += 1) {
+    await answer();
+    if (byId("results").querySelector(`.hit[data-uri="${CSS.escape(uri)}"]`)) return;
+    await new Promise((done) => setTimeout(done, 250));
+  }
 }
 
 async function vanish(node) {

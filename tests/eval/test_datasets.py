@@ -152,12 +152,12 @@ def test_plain_words_only_rank(text: str) -> None:
         assert constraint(parse(plain).tree) == EVERYTHING
 
 
-def test_texts_are_asked_as_plain_words_unless_said_otherwise(make_folder: MakeFolder) -> None:
+def test_texts_are_asked_as_written_unless_said_otherwise(make_folder: MakeFolder) -> None:
     text = 'a "storm" AND harbour'
     folder = str(make_folder(queries=({"_id": "q1", "text": text},), judgements=("q1\td1\t1",)))
-    assert read_judged_set(folder).queries == {"q1": "a storm and harbour"}
-    as_written = Conventions(query_language=True)
-    assert read_judged_set(folder, as_written).queries == {"q1": text}
+    assert read_judged_set(folder).queries == {"q1": text}
+    plain = Conventions(query_language=False)
+    assert read_judged_set(folder, plain).queries == {"q1": "a storm and harbour"}
 
 
 def test_the_demo_corpus() -> None:

@@ -11,7 +11,7 @@ from core.items import FloatMatrix
 from storage.embedded.hnsw import HnswGraph, HnswSettings, Mask, nearest
 
 ROWS, DIMENSION, QUERIES, K = 6000, 48, 60, 10
-SETTINGS = HnswSettings(m=16, ef_construction=100, ef_search=128, exact_below=300)
+SETTINGS = HnswSettings(m=16, ef_construction=100, ef_search=128, exact_below=300, exact_whole=0)
 
 
 def clustered(rows: int, seed: int) -> FloatMatrix:
@@ -88,3 +88,16 @@ def test_a_saved_graph_answers_the_same(graph: HnswGraph, tmp_path: Path) -> Non
         first, second = graph.search(query[None], K, allowed), again.search(query[None], K, allowed)
         assert np.array_equal(first[0], second[0])
         assert np.array_equal(first[1], second[1])
+
+
+def test_a_small_graph_is_scanned_and_misses_nothing() -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(900, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    poor = HnswSettings(m=4, ef_construction=8, ef_search=8, exact_below=0, exact_whole=900)
+    graph = HnswGraph.build(vectors, poor, threads=1)
+    allowed = rng.random(900) < 0.5
+    for query in vectors[:20]:
+        _, rows = graph.search(query[None], 30, allowed)
+        exact = [row for row in np.argsort(-(vectors @ query)) if allowed[row]][:30]
+        assert rows.tolist() == exact

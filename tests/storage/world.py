@@ -155,7 +155,7 @@ def open_embedded(
     settings = EmbeddedSettings(
         folder,
         {FIELD: ENCODER} if spaces is None else spaces,
-        HnswSettings(m=8, ef_construction=40, ef_search=64),
+        HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0),
         projections,
         background=background,
     )
