@@ -38,8 +38,8 @@ class Conventions:
     """How a collection is to be scored. `body_only` leaves titles out of the index: where the query
     is a document's own title, the task would be trivial. `products` are what the reader of the
     judgements may see. Queries are asked as they are written, as a user would ask them; without
-    `query_language` their quotes, dashes and capital ANDs mean nothing, and they are asked as
-    `plain_words`, for comparison with published figures.
+    `query_language` they are published headlines, whose quotes are quotations and whose capitals
+    are no operators, and they are asked as `plain_words`.
     """
 
     body_only: bool = False
@@ -48,8 +48,9 @@ class Conventions:
 
 
 KNOWN = {
-    "reuters21578": Conventions(body_only=True),
-    "bbc_news": Conventions(body_only=True),
+    "reuters21578": Conventions(body_only=True, query_language=False),
+    "bbc_news": Conventions(body_only=True, query_language=False),
+    "fnc1": Conventions(query_language=False),
     "demo": Conventions(products=("demo",)),
 }
 
