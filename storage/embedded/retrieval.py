@@ -19,7 +19,7 @@ from core.query_tree import Bool, Everything, Keyword, Node, all_of, constraint,
 from core.retrieval import Ids, Ints, Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
 from storage.embedded.columns import View
 from storage.embedded.lexical import LexicalHits, LexicalReader
-from storage.embedded.segments import FieldView
+from storage.embedded.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
