@@ -92,6 +92,16 @@ def verify_lexical(folder: Path) -> None:
         _probe(folder)
 
 
+def sweep_lexical(folder: Path) -> None:
+    """Removes what a writer that died left behind: files of segments that meta.json does not name.
+    tantivy would meet them again under the same name and refuse to write. For the owner only.
+    """
+    named = {name for segment in _read_meta(folder)["segments"] for name in _files_of(segment)}
+    for path in folder.iterdir():
+        if path.suffix[1:] in (*_SUFFIXES, "del") and path.name not in named:
+            path.unlink(missing_ok=True)
+
+
 def _files_of(segment: dict[str, Any]) -> list[str]:
     name = str(segment["segment_id"]).replace("-", "")
     files = [f"{name}.{suffix}" for suffix in sorted(_SUFFIXES)]

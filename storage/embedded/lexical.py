@@ -23,7 +23,7 @@ from core.query_tree import DATE_FIELDS, TEXT_FIELDS, Node
 from core.retrieval import Floats, Ids
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
-from storage.embedded.integrity import META, seal_lexical, verify_lexical
+from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
 from storage.embedded.lexical_query import Compiler, keyword_field, unstemmed_field
 from storage.stop_words import main_languages
 
@@ -110,6 +110,8 @@ class LexicalIndex:
         self.on_disk = writable or (folder / META).exists()
         if (folder / META).exists():
             self._index = _open_verified(folder)
+            if writable:
+                sweep_lexical(folder)
         elif writable:
             self._index = tantivy.Index(build_schema(), path=str(folder))
         else:

@@ -522,3 +522,23 @@ def test_a_failed_start_leaves_the_archive_free(damaged: Path) -> None:
     (damaged / FILE).write_bytes(whole)
     with opened(damaged, SetClock(), spaces={"text": ENCODER}) as engine:
         assert engine.ownership.held
+
+
+def test_what_a_killed_writer_left_behind_is_in_nobodys_way(damaged: Path) -> None:
+    """A writer that dies before its commit leaves files under the names that the next one takes."""
+    lexical_folder = damaged / "projections" / "lexical"
+    meta = json.loads((lexical_folder / "meta.json").read_bytes())
+    for segment in meta["segments"]:
+        name = segment["segment_id"].replace("-", "")
+        for opstamp in range(meta["opstamp"], meta["opstamp"] + 60):
+            path = lexical_folder / f"{name}.{opstamp}.del"
+            if not path.exists():
+                path.write_bytes(b"left behind")
+    with opened(damaged, SetClock()) as engine:
+        before = answers(engine)
+        change(engine, "urn:7", pubstatus=PubStatus.CANCELED)
+        engine.catch_up()
+        assert engine.repairs == []
+        assert "urn:7" not in ask(engine, lexical(Word("zebra")))
+        change(engine, "urn:7", pubstatus=PubStatus.USABLE)
+        assert answers(engine) == before
