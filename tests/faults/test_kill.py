@@ -139,7 +139,10 @@ def check_item(engine: EmbeddedEngine, uri: str, version: int, status: str) -> N
     assert ask(engine, lexical(Word(word_of(uri, version)), READER)) == wanted
     for vector in vectors_of(uri, version):
         found = ask(engine, nearest(vector, READER, depth=3))
-        assert found[:1] == wanted if wanted else (uri, version) not in found
+        if wanted:
+            assert found[:1] == wanted
+        else:
+            assert (uri, version) not in found
     for older in range(1, version):
         assert ask(engine, lexical(Word(word_of(uri, older)), READER)) == []
 

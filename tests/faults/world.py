@@ -11,7 +11,7 @@ from core.ports import Clock
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.projector import ProjectionSettings
-from tests.storage.world import FIELD, open_embedded, vector_of, vectors
+from tests.storage.world import FIELD, SCANNED, open_embedded, vector_of, vectors
 
 WIDTH = 24
 READER = Caller("reader", frozenset({"wire"}))
@@ -53,5 +53,8 @@ def put_of(uri: str, version: int) -> PutItem:
 
 
 def open_archive(folder: Path, clock: Clock = now, *, background: bool) -> EmbeddedEngine:
-    """The engine, sealing and merging far more often than in service."""
-    return open_embedded(folder, clock, background=background, projections=OFTEN)
+    """The engine, sealing and merging far more often than in service. Its segments are scanned, as
+    ones of this size are in service: what is asked here is whether a passage is there, and a graph
+    may pass it over.
+    """
+    return open_embedded(folder, clock, background=background, projections=OFTEN, hnsw=SCANNED)

@@ -143,6 +143,10 @@ def any_of(*words: str) -> Node:
 SMALL = ProjectionSettings(seal_rows=16, merge_segments=3, build_threads=1, lexical_batch=50)
 
 
+WALKED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0)  # graphs, not scans
+SCANNED = HnswSettings(m=8, ef_construction=40, ef_search=64)
+
+
 def open_embedded(
     folder: Path,
     clock: Clock,
@@ -150,12 +154,13 @@ def open_embedded(
     spaces: Mapping[str, str] | None = None,
     background: bool = False,
     projections: ProjectionSettings = SMALL,
+    hnsw: HnswSettings = WALKED,
 ) -> EmbeddedEngine:
     """The embedded engine, with small segments so that little data makes many."""
     settings = EmbeddedSettings(
         folder,
         {FIELD: ENCODER} if spaces is None else spaces,
-        HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0),
+        hnsw,
         projections,
         background=background,
     )
