@@ -112,11 +112,3 @@ class PassageVectors:
     passages: tuple[Passage, ...]
     vectors: FloatMatrix
     truncated: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ItemState:
-    """What may change of an item after it was written, without a new version."""
-
-    pubstatus: PubStatus
-    embargoed: datetime | None
