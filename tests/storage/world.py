@@ -144,7 +144,7 @@ SMALL = ProjectionSettings(seal_rows=16, merge_segments=3, build_threads=1, lexi
 
 
 WALKED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0)  # graphs, not scans
-SCANNED = HnswSettings(m=8, ef_construction=40, ef_search=64)
+SCANNED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=1_000_000)
 
 
 def open_embedded(
