@@ -1,0 +1,43 @@
+"""What every runtime is: a loaded graph, named arrays in, named arrays out.
+
+ONNX Runtime, OpenVINO, PyTorch and a service elsewhere all stand behind this; the rest of the
+room can't tell them apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+class Runtime(Protocol):
+    """A loaded graph. `run` may be called from several threads at once."""
+
+    @property
+    def kind(self) -> str:
+        """Which runtime this is, as in the settings: `onnxruntime`, `openvino`, `torch`, …"""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the arrays that it takes."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the arrays that it can give."""
+        ...
+
+    def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """The named `outputs` for `arrays`, in the order asked for.
+
+        Raises ModelError for a name that the graph lacks or an array that it can't take.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees what it holds; `run` fails afterwards."""
+        ...
