@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl
 
-.PHONY: setup run test lint types unit faults test-torch lock bench clean
+.PHONY: setup run test lint types unit faults test-torch bench-gpu lock bench clean
 
 setup: $(READY)
 
@@ -52,6 +52,18 @@ test-torch: $(READY_DEV)
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	.venv-torch/bin/python -P -m pytest -m torch
+
+# Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
+bench-gpu:
+	@command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null || { echo "no NVIDIA card or driver was found here (nvidia-smi); make bench-gpu needs one" >&2; exit 1; }
+	$(MAKE) .venv-gpu/.installed
+	.venv-gpu/bin/python -m benchmarks.gpu
+
+.venv-gpu/.installed: requirements-gpu.lock
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-gpu.lock
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
 
 lock: $(READY_DEV)
 	bash scripts/lock

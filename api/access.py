@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.keys import HEADER
 from api.metrics import Metrics
@@ -20,6 +20,7 @@ from core.callers import Caller
 from core.errors import AccessError
 
 _header = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
+_bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
 _MEND = f"Send your key in the header {HEADER}."
 
 
@@ -31,6 +32,7 @@ class Surface:
     metrics: Metrics
     reads: WorkPool
     writes: WorkPool
+    models: WorkPool
     operations: WorkPool
 
 
@@ -57,6 +59,21 @@ async def caller_of(
 
 
 CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+async def model_caller_of(
+    request: Request,
+    surface: SurfaceDep,
+    key: Annotated[str | None, Security(_header)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Caller:
+    """The caller who asks a model: any known key, also as a bearer token, which is how clients of
+    the published shapes send theirs. Raises UnknownKeyError (401).
+    """
+    return await caller_of(request, surface, key or (bearer.credentials if bearer else None))
+
+
+ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]
 
 
 async def writer_of(caller: CallerDep) -> Caller:

@@ -11,12 +11,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import content_routes, operations_routes, page_routes, search_routes
+from api import content_routes, model_routes, operations_routes, page_routes, search_routes
 from api.access import Surface
 from api.checks import validation_problem
 from api.content_routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
-from api.metrics import Metrics
 from api.middleware import Observed
 from api.parameters import SearchParameters
 from api.pool import WorkPool
@@ -30,6 +29,16 @@ Every request has a key in the header `x-api-key`. Names and envelopes follow AP
 errors are one shape, with a word for a code, a message and how to mend it."""
 _WRONG_PATH = Problem(
     404, "not_found", "There is nothing at this address.", "The API is described at /docs."
+)
+
+_MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
+_EVERYTHING = (
+    search_routes.router,
+    model_routes.router,
+    operations_routes.router,
+    page_routes.router,
+    page_routes.docs_router,
+    content_routes.router,
 )
 
 
@@ -46,8 +55,8 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.surface = surface
-    for module in (search_routes, operations_routes, page_routes, content_routes):
-        app.include_router(module.router)
+    for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
+        app.include_router(router)
     app.add_exception_handler(DatelineError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -59,9 +68,11 @@ def _surface(services: Services) -> Surface:
     settings = services.settings
     return Surface(
         services,
-        Metrics(),
+        services.metrics,
         reads=WorkPool("searches", settings.max_concurrent_searches, settings.max_waiting),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
+        # Their own threads: a bulk of texts to embed must not keep searches from being answered.
+        models=WorkPool("model requests", settings.max_concurrent_models, settings.max_waiting),
         # Their own thread: a service that is busy with searches still says how it is.
         operations=WorkPool("status requests", 1, 8),
     )
@@ -73,7 +84,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for pool in (surface.writes, surface.reads, surface.operations):
+        for pool in (surface.writes, surface.reads, surface.models, surface.operations):
             pool.close()
         surface.services.close()
 

@@ -58,7 +58,9 @@ def validation_problem(
 ) -> Problem:
     """The first of pydantic's `errors` in words, with how many more there are."""
     first = errors[0]
-    path = [str(part) for part in first.get("loc", ()) if part not in ("query", "path", "body")]
+    path = [str(part) for part in first.get("loc", ())]
+    if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for where it stood
+        path = path[1:]
     field = ".".join(path)[:80]
     if first.get("type") == "extra_forbidden":
         message, mend = f"Unknown parameter '{field}'.", _known(field, model)

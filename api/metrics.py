@@ -7,14 +7,19 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.model_metrics import ModelMetrics
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """Counters that requests feed, and gauges that are filled from the status when scraped."""
+    """Counters that requests and `models` feed, and gauges that are filled from the status when
+    scraped.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.models = ModelMetrics(self._registry)
         self._requests = Counter(
             "dateline_http_requests",
             "Answers by method, route and status.",

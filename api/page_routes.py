@@ -14,6 +14,7 @@ from api.locality import is_local
 from core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)
+docs_router = APIRouter(include_in_schema=False)  # of every service, with or without an archive
 _FOLDER = Path(__file__).parent / "page"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -53,7 +54,7 @@ async def page() -> Response:
     return _file("index.html")
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@docs_router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs() -> Response:
     """The API's documentation, drawn from /openapi.json by a script of this service."""
     return _file("docs.html")
@@ -82,7 +83,7 @@ async def config(request: Request, surface: SurfaceDep) -> Json:
     return Json(body)
 
 
-@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@docs_router.api_route("/page/{name}", methods=["GET", "HEAD"])
 async def page_file(name: str) -> Response:
     """A file of the page."""
     return _file(name)

@@ -1,7 +1,8 @@
 """The query parameters of a search: read, checked and turned into a `SearchRequest`.
 
 Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
-`session_label`); the filters, `cursor`, `facets`, `explain`, `profile` and `highlight` are ours.
+`session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities` and `highlight`
+are ours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from api.problems import ParameterError
 from core.items import ItemType
 from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
 from core.retrieval import SortOrder
-from search.answers import FACET_FIELDS, MAX_PAGE_SIZE, MAX_QUERY_CHARACTERS, SearchRequest
+from search.answers import (
+    FACET_FIELDS,
+    MAX_PAGE_SIZE,
+    MAX_QUERY_CHARACTERS,
+    EntityUse,
+    SearchRequest,
+)
 
 MAX_PAGE = 1_000_000
 MAX_VALUES = 100
@@ -130,6 +137,11 @@ class SearchParameters(BaseModel):
         default=False, description="true: what each retriever, fusion and reranker gave each hit."
     )
     profile: Text = Field(default="", description="How to rank: a profile of this service.")
+    entities: EntityUse = Field(
+        default=EntityUse.BOOST,
+        description="What names in q do that the archive knows: boost (stories that are about them "
+        "rank higher), filter (all of them must be there), off (names are not looked for).",
+    )
     highlight: bool = Field(
         default=True, description="false: no marks (U+E000, U+E001) around matched words."
     )
@@ -181,4 +193,5 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
         facet_limit=parameters.facet_limit,
         explain=parameters.explain,
         highlight=parameters.highlight,
+        entities=parameters.entities,
     )

@@ -6,6 +6,8 @@ MediaTypeError       415   a content type that is not read here
 BodyTimeoutError     408   the body did not arrive in time
 ParameterError       400   a parameter is unknown, malformed or out of range
 MethodError          405   the path is there, the method is not
+UnknownModelError    404   a model that is not served here
+ModelAbsentError     503   the model that should answer could not be loaded
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from core.errors import (
     InputError,
     NotFoundError,
     StorageFullError,
+    UnavailableError,
 )
 
 
@@ -65,6 +68,16 @@ class ParameterError(InputError):
         self.field = field
 
 
+class UnknownModelError(NotFoundError):
+    """The model asked for is not one of this service's."""
+
+    code = "model_not_found"
+
+
+class ModelAbsentError(UnavailableError):
+    """The service's own model for this task could not be loaded: trying again won't help."""
+
+
 # The first class that matches counts, so the special stand before the general.
 _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (UnknownKeyError, 401),
@@ -79,6 +92,7 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (InputError, 400),
     (StorageFullError, 507),
     (BusyError, 503),
+    (UnavailableError, 503),
 )
 
 
@@ -121,5 +135,5 @@ def problem_of(error: DatelineError) -> Problem:
         f"{error.what}{place}",
         error.mend,
         field,
-        retry_after=1 if status == 503 else 0,
+        retry_after=1 if status == 503 and not isinstance(error, ModelAbsentError) else 0,
     )

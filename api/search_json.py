@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 from api.envelope import rfc3339
 from api.item_json import selected_item, text_names
 from core.callers import Caller
+from core.entities import NameMatch
 from core.items import Item
-from search.answers import Explanation, Hit, SearchResponse, Understood
+from search.answers import Explanation, FoundName, Hit, SearchResponse, Understood
 
 
 def search_data(
@@ -95,6 +96,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             }
             for share in explanation.vectors
         ],
+        "names": {"share": explanation.names, "weight": explanation.names_weight},
         "fused": {"rank": explanation.fused_rank, "score": explanation.fused},
         "reranked": reranked if explanation.rerank_score is not None else None,
     }
@@ -105,16 +107,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
     return {
         "vector_text": understood.vector_text,
         "lexical": understood.lexical,
-        "entities": [
-            {
-                "text": entity.text,
-                "label": entity.label.value,
-                "start": entity.start,
-                "end": entity.end,
-                "score": round(float(entity.score), 4),
-            }
-            for entity in understood.entities
-        ],
+        "entities": [found_name_json(entity) for entity in understood.entities],
         "dates": [
             {
                 "text": span.text,
@@ -126,6 +119,24 @@ def understood_json(understood: Understood) -> dict[str, Any]:
             for span in understood.dates
         ],
         "notes": list(understood.notes),
+    }
+
+
+def found_name_json(found: FoundName) -> dict[str, Any]:
+    """A name in the query: `query[start:end]` in characters, `canonical` as the archive writes it
+    ("" where it knows none) in the item's member `field`, and what was done with it.
+    """
+    known = found.known
+    return {
+        "text": found.text,
+        "label": found.label.value,
+        "start": found.start,
+        "end": found.end,
+        "score": round(float(found.score), 4),
+        "canonical": known.name if known else "",
+        "field": known.field if known else "",
+        "match": known.match.value if known else NameMatch.NONE.value,
+        "use": found.use.value,
     }
 
 

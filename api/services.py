@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from api.keys import KeyRing
+from api.metrics import Metrics
+from api.served_models import ServedModels
 from core.callers import Caller
 from core.ports import Library
 from core.writes import SetStatus, Written
@@ -90,6 +92,8 @@ class ApiSettings:
     `loopback` says that the service listens on a loopback address only; then, and only then, local
     requests may read metrics without a key and, with `demo`, the page is handed the demo keys.
     `max_waiting` is how many requests may queue for a thread before others are refused.
+    `max_model_tokens` is how much text one request may put to a model; `models_only` says that
+    there is no archive behind, so that only the models' endpoints are there.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -99,10 +103,13 @@ class ApiSettings:
     body_timeout_seconds: float = 60.0
     max_concurrent_searches: int = 4
     max_concurrent_writes: int = 2
+    max_concurrent_models: int = 8
+    max_model_tokens: int = 256 * 1024
     max_waiting: int = 32
     default_products: tuple[str, ...] = ()
     loopback: bool = False
     open_metrics: bool = False
+    models_only: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)
     demo_ingest_key: str = field(default="", repr=False)
@@ -124,4 +131,6 @@ class Services:
     status: StatusPort
     keys: KeyRing
     settings: ApiSettings = field(default_factory=ApiSettings)
+    models: ServedModels = field(default_factory=ServedModels)
+    metrics: Metrics = field(default_factory=Metrics)
     close: Callable[[], None] = nothing_to_close

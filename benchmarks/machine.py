@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import orjson
+from rich.console import Console
+from rich.table import Table
 
 REUTERS = Path("../shared/datasets/reuters21578")
 _PACKAGES = ("numpy", "onnxruntime", "faiss-cpu", "tantivy", "tokenizers", "fastapi", "uvicorn")
@@ -74,6 +76,16 @@ def show(title: str, figures: Mapping[str, Any], machine: Machine, *, as_json: b
         shown = f"{value:,.2f}" if isinstance(value, float) else f"{value}"
         print(f"  {name:<{width}}  {shown}")
     print(machine)
+
+
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table of names in the first column and numbers in the others."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=True).print(table)
 
 
 def percentile(times: list[float], at: float) -> float:

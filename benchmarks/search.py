@@ -20,26 +20,18 @@ one service does not.
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import httpx
-import orjson
 
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, open_news
+from benchmarks.served import served
 from dateline.build import VECTOR_FIELD
-from inference.encoder import OnnxTextEncoder
+from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
@@ -47,7 +39,7 @@ from search.understand import Understanding
 
 _PASSAGES_PER_ITEM = 1.5  # as the engine fetches them
 _PROFILE = standard_profiles((VECTOR_FIELD,))["hybrid"]
-_START_S = 60.0
+_SETTINGS = {"DATELINE_TAGGER": "", "DATELINE_PROFILE": "hybrid"}
 _BLOCK = 20
 
 Side = Callable[[str], None]
@@ -72,7 +64,7 @@ class Bare:
     def __init__(self, news: News, times: Times) -> None:
         models, engine = news.service.settings, news.service.engine
         store = ModelStore(models.models)
-        self._encoder = OnnxTextEncoder.open(store, models.encoder, threads=1, cache_size=0)
+        self._encoder = SentenceEncoder.open(store, models.encoder, threads=1, cache_size=0)
         # The libraries' own objects, out of their wrappers, are what is timed.
         reader = engine.lexical.reader(engine._languages())  # noqa: SLF001
         self._compiled = reader._compiler.scored  # noqa: SLF001
@@ -85,7 +77,7 @@ class Bare:
 
     def __call__(self, text: str) -> None:
         """Encodes, then searches both indexes. What each call is given is prepared untimed."""
-        meaning = self._understanding.understand(text, 0.0)
+        meaning = self._understanding.understand(text)
         query = self._compiled(meaning.tree)
         started = perf_counter()
         vector = self._encoder.encode_queries([meaning.said.vector_text])
@@ -116,7 +108,8 @@ def main() -> None:
         times.counting = True
         _take_turns(sides, news.queries[:half], 1)
         if not chosen.no_http:
-            with _served(news) as client:
+            products = sorted(news.caller.products)
+            with served(news.folder, products, _SETTINGS) as client:
                 sides = [_pipeline(news, times, "in process"), _http(client, times)]
                 times.counting = False
                 _take_turns(sides, news.warm_up, 1)
@@ -158,48 +151,6 @@ def _http(client: httpx.Client, times: Times) -> Side:
         answer.raise_for_status()
 
     return ask
-
-
-@contextmanager
-def _served(news: News) -> Iterator[httpx.Client]:
-    """`dateline serve` on the archive, and a client that may read it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    key = secrets.token_urlsafe(16)
-    keys = [{"name": "bench", "key": key, "products": sorted(news.caller.products)}]
-    environment = {
-        **os.environ,
-        "DATELINE_DATA": str(news.folder.resolve()),
-        "DATELINE_PORT": str(port),
-        "DATELINE_KEYS": orjson.dumps(keys).decode(),
-        "DATELINE_TAGGER": "",
-        "DATELINE_PROFILE": "hybrid",
-    }
-    command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve"]
-    root = Path(__file__).resolve().parent.parent
-    nowhere = subprocess.DEVNULL  # it logs every request
-    server = subprocess.Popen(command, env=environment, cwd=root, stdout=nowhere, stderr=nowhere)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=30) as client:
-            _wait(client, server)
-            yield client
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            if client.get("/readyz").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the server did not start")
 
 
 def _figures(times: Times) -> dict[str, Any]:

@@ -16,7 +16,6 @@ over costs neither of them. Queries are different headlines, each asked once.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, open_news
 from dateline.build import VECTOR_FIELD
@@ -35,29 +35,6 @@ from search.answers import SearchRequest
 
 _BLOCK = 10
 _STOCK = Path(__file__).with_name("stock_path.py")
-
-
-class Stock:
-    """The other interpreter; one JSON line each way."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self.versions: dict[str, str] = self._read()
-
-    def ask(self, text: str) -> tuple[float, list[str]]:
-        """Seconds that the query took, and the uris of its 10 hits."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(orjson.dumps(text) + b"\n")
-        self._process.stdin.flush()
-        answer = self._read()
-        return float(answer["seconds"]), list(answer["uris"])
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit("the stock path ended; its message is above")
-        return orjson.loads(line)
 
 
 def main() -> None:
@@ -77,12 +54,12 @@ def main() -> None:
     ):
         for text in news.warm_up:
             _ask(news, text)
-            stock.ask(text)
+            _ask_stock(stock, text)
         for number, start in enumerate(range(0, len(news.queries), _BLOCK)):
             block = news.queries[start : start + _BLOCK]
             found: dict[str, list[list[str]]] = {}
             for side in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
-                ask = partial(_ask, news) if side == "ours" else stock.ask
+                ask = partial(_ask, news) if side == "ours" else partial(_ask_stock, stock)
                 answers = [ask(text) for text in block]
                 (ours if side == "ours" else theirs).extend(seconds for seconds, _ in answers)
                 found[side] = [uris for _, uris in answers]
@@ -101,17 +78,18 @@ def _ask(news: News, text: str) -> tuple[float, list[str]]:
 
 
 @contextmanager
-def _stock(news: News, python: str, model: str) -> Iterator[Stock]:
+def _stock(news: News, python: str, model: str) -> Iterator[OtherInterpreter]:
     """The stock path over the same documents, ready for queries."""
     with tempfile.TemporaryDirectory() as place:
         _hand_over(news, Path(place))
-        command = [python, "-P", str(_STOCK), place, model]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            yield Stock(process)
-        finally:
-            process.terminate()
-            process.wait()
+        with other_interpreter([python, "-P", str(_STOCK), place, model]) as stock:
+            yield stock
+
+
+def _ask_stock(stock: OtherInterpreter, text: str) -> tuple[float, list[str]]:
+    """Seconds that the query took, and the uris of its 10 hits."""
+    answer = stock.ask(text)
+    return float(answer["seconds"]), list(answer["uris"])
 
 
 def _hand_over(news: News, place: Path) -> None:

@@ -15,6 +15,31 @@ class EntityLabel(StrEnum):
     MISC = "MISC"
 
 
+class NameMatch(StrEnum):
+    """How sure a name of a text is one that the archive knows: the same characters, the same but
+    for case, accents, punctuation, a leading "the" or a closing 's, nearly the same or a surname
+    that only one person has; or not at all.
+    """
+
+    EXACT = "exact"
+    FOLDED = "folded"
+    FUZZY = "fuzzy"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """A name as the archive writes it, in the member `field` of its items ("person", "place" or
+    "organisation"). `spellings` are all that count as this name, the commonest first; a filter
+    for the name takes any of them.
+    """
+
+    name: str
+    field: str
+    match: NameMatch
+    spellings: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A name in a text: `text[start:end]` in characters, with the tagger's confidence in 0..1."""

@@ -10,6 +10,7 @@
     ├── AccessError           the key is missing, unknown or not allowed to do this
     ├── SettingsError         a setting is missing, unknown or unsafe
     ├── ModelError            a model file is missing, changed or does not fit
+    │   └── UnavailableError  a model can't be had just now; try again (HTTP 503)
     └── StorageError          the record of truth or a projection failed
         ├── StorageFullError  no space left for writes; reads go on (HTTP 507)
         ├── CorruptError      a file's checksum does not match
@@ -97,6 +98,12 @@ class ModelError(DatelineError):
     """A model's file is missing, changed, or does not fit its manifest."""
 
     code = "bad_model"
+
+
+class UnavailableError(ModelError):
+    """A model that should answer can't be had now, such as one whose service does not answer."""
+
+    code = "model_unavailable"
 
 
 class StorageError(DatelineError):

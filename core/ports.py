@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from core.callers import Caller
-from core.entities import Entity
+from core.entities import Entity, KnownName
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.retrieval import FacetCount, Ids, Retrieval, Retrieved
+from core.reading import Reading
+from core.retrieval import FacetCount, Ids, Marks, Retrieval, Retrieved
 from core.writes import PutItem, SetStatus, Written
 
 
@@ -56,6 +57,24 @@ class PairScorer(Protocol):
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
         """float32 [n, 1] for the n pairs (queries[i], passages[i])."""
+        ...
+
+
+class TextMeter(Protocol):
+    """Counts and cuts texts by a model's own tokens, without running the model."""
+
+    def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
+        """What the model reads of each text alone, as a query or as a passage."""
+        ...
+
+    def measure_pairs(
+        self, query: str, passages: Sequence[str], *, limit: int | None = None
+    ) -> tuple[Reading, ...]:
+        """What the model reads of each passage with `query`, where it is put to `limit` tokens."""
+        ...
+
+    def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
+        """Each text up to the end of its token number `limit`, special ones not counted."""
         ...
 
 
@@ -121,6 +140,21 @@ class Catalogue(Protocol):
         ...
 
 
+class Names(Protocol):
+    """The names that the archive knows: its items' persons, organisations and places."""
+
+    def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
+        """The name that each entity stands for, None where there is none or no telling which. Only
+        what `caller` may see at this moment counts: a name that stands nowhere else is unknown,
+        and makes no other name doubtful.
+        """
+        ...
+
+    def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
+        """Which candidates have which name in its field: bool [len(ids), len(names)]."""
+        ...
+
+
 class Library(Protocol):
     """Single items and their stories, by uri."""
 
@@ -139,7 +173,7 @@ class Exporter(Protocol):
     def all_items(self) -> Iterator[Item]: ...
 
 
-class Engine(Writer, Retriever, Catalogue, Library, Protocol):
+class Engine(Writer, Retriever, Catalogue, Names, Library, Protocol):
     """A storage engine: everything above behind one object, and an end."""
 
     def close(self) -> None: ...

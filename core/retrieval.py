@@ -19,6 +19,7 @@ from core.query_tree import EVERYTHING, Node
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
+Marks = npt.NDArray[np.bool_]
 
 
 class SortOrder(StrEnum):

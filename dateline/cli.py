@@ -9,6 +9,7 @@ from dateline import (
     diagnosis_commands,
     eval_commands,
     ingest_command,
+    models_commands,
     search_command,
     serve_command,
 )
@@ -33,6 +34,7 @@ app.command("rebuild")(archive_commands.rebuild)
 app.command("backup", no_args_is_help=True)(archive_commands.backup)
 app.command("restore", no_args_is_help=True)(archive_commands.restore)
 app.add_typer(eval_commands.app, name="eval")
+app.add_typer(models_commands.app, name="models")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from core.errors import DatelineError
 from dateline.archive import archive_status
-from dateline.build import verify_models
+from dateline.build import ask_remote_models, verify_models
 from dateline.settings import Settings
 
 _PACKAGES = (
@@ -45,6 +45,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _python,
         _packages,
         _models,
+        _remote_models,
         _folder,
         _archive,
     )
@@ -78,14 +79,22 @@ def _is_installed(name: str) -> bool:
 
 def _models(settings: Settings) -> list[Finding]:
     try:
-        rows = verify_models(settings.models)
+        rows = verify_models(settings)
     except DatelineError as error:
         return [Finding("models", False, str(error), error.mend)]
     if not rows:
         mend = "set `models` to the folder that holds them"
         return [Finding("models", False, f"none in {settings.models}", mend)]
-    mend = "take the file from the repository again: git checkout -- models"
+    mend = "take the file from the repository again (git checkout -- models), or pull the model"
     return [Finding(f"model {row.name}", row.ok, row.says, mend) for row in rows]
+
+
+def _remote_models(settings: Settings) -> list[Finding]:
+    mend = "start the service that `runtimes` names, or take the model out of that setting"
+    return [
+        Finding(f"remote model {row.name}", row.ok, row.says, mend)
+        for row in ask_remote_models(settings)
+    ]
 
 
 def _folder(settings: Settings) -> list[Finding]:

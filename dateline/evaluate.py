@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from core.errors import StorageError
 from dateline.build import Models, Service, build_service, load_models
 from dateline.settings import Settings
 from eval.cache import CachedIndex, CacheKey, documents_to_index
+from eval.candidates import known_items, write_candidates
 from eval.datasets import Conventions, JudgedSet, read_judged_set
 from eval.measures import DEFAULT_MEASURES
 from eval.runner import DEPTH, Evaluation, evaluate
@@ -40,6 +41,35 @@ def evaluate_folder(
         found = evaluate(service.pipeline, judged, profile, caller, depth, measures)
         report = cached_index(settings, judged, service.models).report() or {}
     return found.with_notes(_notes(report))
+
+
+def candidates_of(
+    settings: Settings,
+    folder_and_split: str,
+    output: Path,
+    *,
+    profile: str,
+    depth: int,
+    titles: int = 0,
+    observer: Observer | None = None,
+    said: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Writes what a reranker would be given for each query (see `eval.candidates`), or for `titles`
+    of the collection's own titles; returns how many lists. Raises as `evaluate_folder` does.
+    """
+    judged = read_judged_set(folder_and_split)
+    if titles:
+        judged = known_items(judged, titles, seed=1)
+    with open_indexed(settings, judged, observer) as service:
+        return write_candidates(
+            service.pipeline,
+            judged,
+            reader_of(judged),
+            output,
+            profile=profile,
+            depth=depth,
+            said=said,
+        )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from core.errors import (
     CorruptError,
     DatelineError,
     InputError,
+    ModelError,
     SettingsError,
     StorageFullError,
 )
@@ -55,7 +56,7 @@ def exit_code(error: DatelineError) -> int:
         case CorruptError():
             return EXIT_STORAGE
         case _:
-            return EXIT_MODEL if error.code == "bad_model" else EXIT_STORAGE
+            return EXIT_MODEL if isinstance(error, ModelError) else EXIT_STORAGE
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from core.retrieval import SortOrder
 from dateline.archive import envelope_json
 from dateline.build import build_service
 from dateline.options import AsJson, Data, Models, Profile, console, escape, reported, settings_for
-from search.answers import Hit, SearchRequest, SearchResponse
+from search.answers import EntityUse, FoundName, Hit, SearchRequest, SearchResponse
 from search.dates import parse_span
 from search.highlight import END, START
 
@@ -37,6 +37,9 @@ def search(
         str, typer.Option(help="Search as a caller with these product codes; all when left out.")
     ] = "",
     profile: Profile = None,
+    entities: Annotated[
+        EntityUse, typer.Option(help="What names in the query do that the archive knows.")
+    ] = EntityUse.BOOST,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit is there.")] = False,
     as_json: AsJson = False,
     data: Data = None,
@@ -56,6 +59,7 @@ def search(
                 page_size=page_size,
                 facets=tuple(_listed(facet)),
                 explain=explain or as_json,
+                entities=entities,
             )
             response = service.pipeline.search(request, caller)
             if as_json:
@@ -101,6 +105,8 @@ def _show(response: SearchResponse, *, explain: bool) -> None:
     console.print(f"[dim]{total}, profile {response.profile}, {took:.1f} ms[/]")
     for line in (*response.understood.notes, *response.degraded):
         console.print(f"[yellow]note:[/] {escape(line)}")
+    for found in response.understood.entities:
+        console.print(f"[dim]{escape(_named(found))}[/]")
     for span in response.understood.dates:
         console.print(f"[dim]{escape(span.text)!s}: {span.since} to {span.until}[/]")
     if not response.hits:
@@ -110,6 +116,17 @@ def _show(response: SearchResponse, *, explain: bool) -> None:
     for name, counts in response.facets.items():
         listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
         console.print(f"[bold]{name}[/]: {listed}")
+
+
+_KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": "a name"}
+
+
+def _named(found: FoundName) -> str:
+    """What was made of a name in the query."""
+    if found.known is None:
+        return f"{found.text}: {_KINDS[found.label]}"
+    does = {EntityUse.BOOST: ", boosts", EntityUse.FILTER: ", filters", EntityUse.OFF: ""}
+    return f"{found.text}: {found.known.field} {found.known.name}{does[found.use]}"
 
 
 def _show_hit(hit: Hit, *, explain: bool) -> None:
@@ -152,6 +169,8 @@ def _explained(hit: Hit) -> Table:
             f"{share.normalized:.3f}",
             f"{share.weight:.2f}",
         )
+    if why.names_weight:
+        table.add_row("names", "", "", f"{why.names:.3f}", f"{why.names_weight:.2f}")
     table.add_row("fused", _rank(why.fused_rank), f"{why.fused:.3f}", "", "")
     if why.rerank_score is not None:
         table.add_row("reranked", _rank(why.reranked_rank), f"{why.rerank_score:.3f}", "", "")

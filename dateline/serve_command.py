@@ -10,9 +10,18 @@ import typer
 import uvicorn
 
 from core.errors import SettingsError
-from dateline.build import DEMO_READ_KEY, build_app, build_service, key_ring, read_examples
-from dateline.options import Data, Models, Profile, console, reported, settings_for
+from dateline.build import (
+    DEMO_READ_KEY,
+    build_app,
+    build_model_app,
+    build_model_service,
+    build_service,
+    key_ring,
+    read_examples,
+)
+from dateline.options import Data, Models, Profile, console, escape, reported, settings_for
 from dateline.settings import Settings, demo_folder
+from dateline.telemetry import traced
 
 
 def serve(
@@ -23,13 +32,17 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Show the demo's examples and its Kill button.")
     ] = False,
+    models_only: Annotated[
+        bool, typer.Option("--models-only", help="Serve the models alone, without an archive.")
+    ] = False,
     profile: Profile = None,
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Serve searches and the page until Ctrl-C.
+    """Serve searches, the models and the page until Ctrl-C.
 
-    Off loopback the service refuses to start without configured keys.
+    With --models-only other services can use the models here (setting `runtimes`), and no archive
+    is opened. Off loopback the service refuses to start without configured keys.
     """
     with reported():
         settings = settings_for(
@@ -37,17 +50,38 @@ def serve(
         )
         key_ring(settings)  # refuses before anything is loaded
         listening = _listen(settings)
-        service = build_service(settings)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        app = build_app(
-            service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
-        )
-        _greet(settings, listening.getsockname()[1])
-        try:
-            _server(app).run(sockets=[listening])
-        finally:
-            service.close()
-            listening.close()
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each remote call
+        with traced(settings):
+            if models_only:
+                _serve_models(settings, listening)
+            else:
+                _serve_searches(settings, listening)
+
+
+def _serve_searches(settings: Settings, listening: socket.socket) -> None:
+    service = build_service(settings)
+    app = build_app(
+        service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
+    )
+    _greet(settings, listening.getsockname()[1])
+    try:
+        _server(app).run(sockets=[listening])
+    finally:
+        service.close()
+        listening.close()
+
+
+def _serve_models(settings: Settings, listening: socket.socket) -> None:
+    service = build_model_service(settings)
+    address = _address(settings, listening.getsockname()[1])
+    running = ", ".join(service.status()["models"]["running"])
+    console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
+    console.print("Ctrl-C ends it.", style="dim")
+    try:
+        _server(build_model_app(service)).run(sockets=[listening])
+    finally:
+        listening.close()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -82,10 +116,14 @@ def _server(app: object) -> uvicorn.Server:
 
 
 def _greet(settings: Settings, port: int) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{port}"
+    address = _address(settings, port)
     console.print(f"[bold]Dateline[/] serves {settings.data} on {address}/")
     key = "$DATELINE_KEY" if settings.keys else DEMO_READ_KEY
     console.print("try:", style="dim")
     typer.echo(f"  curl -H 'x-api-key: {key}' '{address}/content/search?q=ferry+accident'")
     console.print("Ctrl-C ends it.", style="dim")
+
+
+def _address(settings: Settings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"

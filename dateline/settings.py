@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -33,6 +33,13 @@ def bundled(in_checkout: str, installed: str) -> Path:
 def default_models() -> Path:
     """The bundled models."""
     return bundled("models", "models")
+
+
+def default_pulled() -> Path:
+    """Where this user's programs keep data: pulled models serve any archive."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share"
+    return base / "dateline" / "models"
 
 
 def demo_folder() -> Path:
@@ -62,6 +69,9 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
     models: Path = Field(default_factory=default_models, description="folder of the models")
+    pulled_models: Path = Field(
+        default_factory=default_pulled, description="folder of the models that were pulled"
+    )
     encoder: str = Field(default="all-MiniLM-L6-v2", description="model that embeds texts")
     tagger: str = Field(
         default="distilbert-ner-news", description="model that finds names; empty for none"
@@ -71,7 +81,39 @@ class Settings(BaseModel):
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     entity_boost: float = Field(
-        default=0.0, ge=0, le=10, description="weight of recognised names; 0 only echoes them"
+        default=0.1,
+        ge=0,
+        le=10,
+        description="weight of known names beside the retrievers' 1; 0 only echoes them",
+    )
+    runtimes: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="runtime by model, such as openvino:bf16 (a table; JSON in a variable)",
+    )
+    remote_key: SecretStr | None = Field(
+        default=None, description="key to the services that `runtimes` names"
+    )
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models compute")
+    rerank_candidates: int = Field(
+        default=30, ge=20, le=100, description="how many of the best a reranking profile scores"
+    )
+    rerank_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=8192,
+        description="tokens read of a query and a passage to rerank; 0 for what the model can",
+    )
+    batch_tokens: int = Field(
+        default=512, ge=16, le=2**20, description="tokens that go through a model at once"
+    )
+    batch_wait_ms: float = Field(
+        default=0.0, ge=0, le=1000, description="how long a batch waits to be full, in ms"
+    )
+    batch_waiting_tokens: int = Field(
+        default=2**18, ge=1024, description="tokens that may wait for a model; more are refused"
+    )
+    otel: bool = Field(
+        default=False, description="send traces by OpenTelemetry (needs the extra [otel])"
     )
     threads: int = Field(default=2, ge=1, le=256, description="threads for models and builds")
     searches: int = Field(default=4, ge=1, le=256, description="searches at the same time")
@@ -144,7 +186,7 @@ def _from_environment() -> dict[str, object]:
             continue
         name = variable.removeprefix(PREFIX).lower()
         value: object = text
-        if name == "keys":
+        if name in _JSON:
             try:
                 value = orjson.loads(text)
             except orjson.JSONDecodeError as error:
@@ -153,6 +195,7 @@ def _from_environment() -> dict[str, object]:
     return found
 
 
+_JSON = frozenset({"keys", "runtimes"})  # settings that a variable gives as JSON
 _NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
 
 

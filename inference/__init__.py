@@ -1,6 +1,7 @@
 """How does a model turn a batch into arrays?
 
 Read in this order: manifest (what a model says of itself), store (where it lies, and that it is
-what it says), onnx_runtime (arrays in, arrays out), tokens and batches (texts to arrays), then
-encoder, tagger and late_interaction, which are the ports' implementations.
+what it says), runtime and runtimes/ (arrays in, arrays out), tokens, pairs and feeding (texts to
+arrays), batches and batch_queue (many callers, one model), then encoder, tagger, cross_encoder and
+late_interaction, which are the ports' implementations.
 """

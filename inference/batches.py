@@ -1,10 +1,11 @@
 """How many texts go through a model at once: cut by tokens, not by count.
 
-A batch is padded to its longest text, so its cost is longest x rows. Sorting by length first
-keeps padding small; the caller writes results back by index, so the order is kept.
+A batch is padded to its longest text, so its cost is longest x rows. Taking the longest first
+keeps padding small; whoever asked gets answers by index, so the order is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,67 @@ Rows = npt.NDArray[np.int64]
 # thread: 9.5 at 512, 8.8 at 1024, 7.7 at 2048, 6.6 at 8192.
 TOKEN_BUDGET = 512
 
+# Of text that is tokenised at once: a tokenizer holds about a hundred bytes for each token.
+CHARACTERS_AT_ONCE = 2**21
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How rows may share a batch, and how much may wait.
+
+    - `tokens`: of padded input in one batch; a longer row goes alone
+    - `lanes`: batches that run at the same time
+    - `wait_ms`: how long a batch that is not full waits for more rows; 0 starts it at once
+    - `waiting_tokens`: tokens that may wait in all; where others wait and this would be more,
+      a caller is refused at once
+    - `alike`: rows share a batch if the shorter has at least this share of the longer's tokens;
+      1 keeps lengths apart, so that nothing is padded
+    """
+
+    tokens: int = TOKEN_BUDGET
+    lanes: int = 1
+    wait_ms: float = 0.0
+    waiting_tokens: int = 256 * 1024
+    alike: float = 0.5
+
+    def fit(self, shortest: int, longest: int, rows: int) -> bool:
+        """Whether `rows` of lengths between these make a batch; a single row always does."""
+        return rows == 1 or (rows * longest <= self.tokens and shortest >= self.alike * longest)
+
+
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """Indexes into `lengths`, longest first, equal ones in order: whoever waits for several
+    batches is not left waiting for the biggest.
+    """
+    if len(lengths) < 2:
+        return list(range(len(lengths)))
+    order: list[int] = np.argsort(-np.asarray(lengths, np.int64), kind="stable").tolist()
+    return order
+
+
+def cut_texts(
+    texts: Sequence[str], *, most: int, characters: int = CHARACTERS_AT_ONCE
+) -> Iterator[slice]:
+    """Slices of `texts` that are tokenised and held at once, in order and without gaps: at most
+    `most` texts and about `characters`; a longer text is alone. So memory does not grow with what
+    is sent.
+    """
+    start = held = 0
+    for end, text in enumerate(texts):
+        if end > start and (end - start >= most or held + len(text) > characters):
+            yield slice(start, end)
+            start, held = end, 0
+        held += len(text)
+    if start < len(texts):
+        yield slice(start, len(texts))
+
 
 def cut_batches(lengths: Sequence[int], *, budget: int = TOKEN_BUDGET) -> list[Rows]:
     """Indexes into `lengths`, grouped so that longest x rows stays within `budget`.
 
-    Each index is in exactly one group, [rows]; a text longer than the budget is alone. Longest
-    first, so that whoever waits for several workers is not left waiting for the biggest batch.
+    Each index is in exactly one group, [rows]; a text longer than the budget is alone.
     """
-    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    order = np.array(longest_first(lengths), np.int64)
     groups: list[Rows] = []
     start = 0
     while start < len(order):

@@ -1,42 +1,60 @@
-"""A bounded, counted memory of query vectors: people page, refine and repeat."""
+"""A bounded, counted memory of answers by text: people page, refine and repeat."""
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from core.items import FloatMatrix
+from core.observation import UNWATCHED, Event, ModelWatch
+
+Value = TypeVar("Value")
+
+LONGEST_CACHED = 1000  # characters; longer texts are not what people repeat
 
 
 @dataclass(slots=True)
-class VectorCache:
-    """The `size` most recently used vectors by text. Safe to use from several threads."""
+class AnswerCache(Generic[Value]):
+    """The `size` most recently used answers by text; texts of more than 1,000 characters are
+    neither kept nor counted. Safe to use from several threads; values are shared, so they must
+    not be changed.
+    """
 
     size: int
+    watch: ModelWatch = UNWATCHED
     hits: int = 0
     misses: int = 0
-    _vectors: OrderedDict[str, FloatMatrix] = field(default_factory=OrderedDict)
+    evicted: int = 0
+    _answers: OrderedDict[str, Value] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, text: str) -> FloatMatrix | None:
-        """The vector [1, d] kept for `text`, or None; either is counted."""
+    def get(self, text: str) -> Value | None:
+        """The answer kept for `text`, or None; either is counted."""
+        if len(text) > LONGEST_CACHED:
+            return None
         with self._lock:
-            vector = self._vectors.get(text)
-            if vector is None:
+            answer = self._answers.get(text)
+            if answer is None:
                 self.misses += 1
-                return None
-            self.hits += 1
-            self._vectors.move_to_end(text)
-            return vector
+            else:
+                self.hits += 1
+                self._answers.move_to_end(text)
+        self.watch.counted(Event.CACHE_MISS if answer is None else Event.CACHE_HIT, 1)
+        return answer
 
-    def put(self, text: str, vector: FloatMatrix) -> None:
-        """Keep a vector [1, d], dropping the one longest unused if there are too many."""
-        vector.setflags(write=False)  # one array is handed to many callers
+    def put(self, text: str, answer: Value) -> None:
+        """Keep an answer, dropping the one longest unused if there are too many."""
+        if self.size <= 0 or len(text) > LONGEST_CACHED:
+            return
         with self._lock:
-            self._vectors[text] = vector
-            self._vectors.move_to_end(text)
-            while len(self._vectors) > self.size:
-                self._vectors.popitem(last=False)
+            self._answers[text] = answer
+            self._answers.move_to_end(text)
+            dropped = len(self._answers) > self.size
+            if dropped:
+                self._answers.popitem(last=False)
+                self.evicted += 1
+        if dropped:
+            self.watch.counted(Event.CACHE_EVICTED, 1)
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._vectors)
+            return len(self._answers)

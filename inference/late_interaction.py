@@ -7,73 +7,158 @@ training). Special tokens take no part: they lie near each other in every text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
+from core.errors import ModelError
 from core.items import FloatMatrix
-from inference.batches import cut_batches
-from inference.onnx_runtime import OnnxModel
-from inference.store import ModelStore
-from inference.tokens import TextTokens, padded
+from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
+from core.pairs import PassageScores
+from inference.batch_queue import BatchQueue
+from inference.batches import BatchLimits, cut_texts
+from inference.encoder import TokenRow
+from inference.feeding import Feeding
+from inference.pooling import HIDDEN, TOKENS, finite, unit_rows
+from inference.runtime import Runtime
+from inference.runtimes.onnx import OnnxRuntime
+from inference.store import ModelFolder, ModelStore
+from inference.tokens import TextTokens
 
-INPUTS, TOKENS = ("input_ids", "attention_mask"), "token_embeddings"
+GROUP = 64  # passages whose vectors are held at once, 25 MB at 256 tokens of 384 numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenVectors:
+    """The queue's work: token rows [n] to unit vectors [words, d] each, without special tokens."""
+
+    feeding: Feeding
+    output: str
+
+    def __call__(self, rows: Sequence[TokenRow]) -> list[FloatMatrix | Exception]:
+        (output,), _ = self.feeding.run(rows, (self.output,))
+        hidden: FloatMatrix = output.astype(np.float32, copy=False)
+        if hidden.ndim != 3:
+            raise self.feeding.failed(f"{self.output} has shape {hidden.shape[1:]}")
+        inner = [vectors[1 : len(row) - 1] for row, vectors in zip(rows, hidden, strict=True)]
+        return [
+            unit_rows(vectors)
+            if finite(vectors)
+            else self.feeding.failed("a text's token vectors hold no numbers (NaN)")
+            for vectors in inner
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class MaxSimScorer:
-    """The PairScorer port over an encoder that gives `token_embeddings`. Thread-safe.
+    """The PairScorer port over an encoder's vectors of tokens. Safe to use from several threads.
 
-    Scores are cosines, -1 to 1; a query or passage without a word scores 0. To share one loaded
-    model with an encoder, build it from that encoder's `model` and `tokens`.
+    Scores are cosines, -1 to 1; a query or passage without a word scores 0.
     """
 
-    model: OnnxModel
+    folder: ModelFolder
+    runtime: Runtime
     tokens: TextTokens
+    queue: BatchQueue[TokenRow, FloatMatrix]
+    _watch: ModelWatch
 
     @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int) -> "MaxSimScorer":
-        """Check and load the model `name`; `threads` work on one batch.
+    def over(
+        cls,
+        folder: ModelFolder,
+        runtime: Runtime,
+        *,
+        threads: int = 1,
+        limits: BatchLimits | None = None,
+        watching: Watching = UNWATCHED,
+    ) -> "MaxSimScorer":
+        """A scorer over a loaded graph, which an encoder may use as well; `threads` is how many
+        batches run at once. Raises ModelError for a graph without vectors of tokens.
+        """
+        output = TOKENS if TOKENS in runtime.outputs else HIDDEN
+        tokens = TextTokens.open(folder)
+        work = _TokenVectors(Feeding.of(folder, runtime, tokens, (output,)), output)
+        watch = watching.of(folder.manifest.name, "score")
+        queue = BatchQueue(work, limits or BatchLimits(lanes=max(1, threads)), watch=watch)
+        return cls(folder, runtime, tokens, queue, watch)
 
-        Raises ModelError for a model that is missing, changed, or without token embeddings.
+    @classmethod
+    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "MaxSimScorer":
+        """Check and load the model `name` in ONNX Runtime, `threads` to a call; see `over`.
+
+        Raises ModelError for a model that is missing, changed, or without vectors of tokens.
         """
         folder = store.open(name)
-        model = OnnxModel.open(folder, threads=threads)
-        model.require(INPUTS, (TOKENS,))
-        return cls(model, TextTokens.open(folder))
+        return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.folder.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the model's files."""
+        return self.folder.manifest.digest
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs (queries[i], passages[i]); each text is encoded once.
+        """float32 [n, 1] for the n pairs (queries[i], passages[i]); each text of 64 pairs
+        is encoded once.
 
-        Raises ValueError if there are not as many queries as passages.
+        Raises ValueError if there are not as many queries as passages, BusyError where too much
+        waits already, ModelError where the model fails.
         """
         if len(queries) != len(passages):
             raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
-        asked, answers = self._encoded(queries), self._encoded(passages)
-        pairs = zip(queries, passages, strict=True)
-        scores = [max_sim(asked[query], answers[passage]) for query, passage in pairs]
-        return np.array(scores, np.float32).reshape(-1, 1)
+        scores = np.zeros((len(passages), 1), np.float32)
+        for group in cut_texts(passages, most=GROUP):
+            texts = list(dict.fromkeys((*queries[group], *passages[group])))
+            rows, _ = self._tokenised(texts, None)
+            encoded = dict(zip(texts, self.queue.run(rows), strict=True))
+            pairs = zip(queries[group], passages[group], strict=True)
+            scores[group, 0] = [max_sim(encoded[query], encoded[text]) for query, text in pairs]
+        return scores
 
-    def _encoded(self, texts: Sequence[str]) -> dict[str, FloatMatrix]:
-        """Unit token vectors [words, d] of each distinct text, without special tokens."""
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return {}
-        found = self.tokens.rows(distinct)
-        vectors: dict[str, FloatMatrix] = {}
-        for batch in cut_batches(found.lengths):
-            arrays = padded([found.rows[row] for row in batch])
-            (hidden,) = self.model.run(arrays, (TOKENS,))
-            for place, row in enumerate(batch):
-                inner = hidden[place, 1 : len(found.rows[row]) - 1].astype(np.float32, copy=False)
-                vectors[distinct[row]] = unit_rows(inner)
-        return vectors
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        until: float | None = None,
+        tokens: int | None = None,
+    ) -> PassageScores:
+        """See `core.pairs.BoundedScorer`; the limit is a text's, as the two are read apart."""
+        scores = np.full((len(passages), 1), np.nan, np.float32)
+        truncated, failure = 0, ""
+        for group in cut_texts(passages, most=GROUP):
+            rows, cut = self._tokenised([query, *passages[group]], tokens)
+            truncated += sum(cut[1:])
+            asked, *answers = self.queue.run_each(rows, until=until)
+            for place, found in enumerate(answers, group.start):
+                failed = next((one for one in (asked, found) if isinstance(one, Exception)), None)
+                if isinstance(failed, ModelError):
+                    failure = failure or type(failed).__name__
+                if not isinstance(asked, Exception) and not isinstance(found, Exception):
+                    scores[place, 0] = max_sim(asked, found)
+        limit = min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
+        return PassageScores(scores, truncated, limit, failure)
 
+    def close(self) -> None:
+        """Free the graph; scoring afterwards fails."""
+        self.queue.close()
+        self.runtime.close()
 
-def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
-    """Rows [n, d] scaled to length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: FloatMatrix = vectors / np.maximum(lengths, 1e-12)
-    return scaled
+    def _tokenised(
+        self, texts: Sequence[str], tokens: int | None
+    ) -> tuple[tuple[TokenRow, ...], tuple[bool, ...]]:
+        """The rows of `texts` and which of them were cut, counted and timed."""
+        began = perf_counter()
+        limit = min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
+        found = TextTokens(self.tokens.tokenizer, limit).rows(texts)
+        self._watch.timed(Stage.TOKENISE, began, perf_counter())
+        if found.truncated:
+            self._watch.counted(Event.TRUNCATED, found.truncated)
+        return found.rows, found.cut
 
 
 def max_sim(query: FloatMatrix, passage: FloatMatrix) -> float:

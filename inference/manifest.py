@@ -6,18 +6,31 @@ is an empty string, list or object.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
-from typing import cast
 
-from core.errors import ModelError
+TASKS = ("encode", "tag", "score")
+# In the order in which a model's reference graph is looked for.
+FORMATS = ("onnx", "safetensors", "openvino", "torchscript")
+RESEARCH_ONLY = "research only"
 
-_SHA256 = re.compile("[0-9a-f]{64}")
 
-# Formats whose loading runs code of the file's choosing.
-PICKLES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"})
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Texts that a model learned from, under which `licence`, and for which `use` they are given.
+
+    `use` is `any`, `research only`, `unknown` or a few words of the licence's own.
+    """
+
+    name: str
+    licence: str
+    use: str
+
+    @property
+    def research_only(self) -> bool:
+        """Whether the texts are given for research and nothing else."""
+        return self.use == RESEARCH_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +40,18 @@ class ModelManifest:
     - `name`: also its folder's name; `task`: `encode`, `tag` or `score`
     - `source`, `revision`, `licence`: whose weights, which version, under which terms
     - `files`: sha256 in hex by path relative to the folder, `/` between parts
-    - `graph`, `tokenizer`: the paths in `files` of the ONNX graph and the tokenizer
-    - `optimized`: the graph is in its final form and the runtime must not rewrite it
-    - `pooling`: `mean`, `cls` or "" where the graph has no sentence vector
+    - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
+      `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it)
+    - `tokenizer`: the path in `files` of `tokenizer.json`
+    - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
+    - `pooling`: `mean`, `cls` or "" where the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
     - `max_tokens`: a text's greatest length, special tokens counted; `dimension`: of a vector
     - `labels`: the tagger's, by class number
     - `precision`: of the weights; `quality`: measured figures, by what was measured
-    - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes
+    - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes, `mul` for many
+    - `training_data`: what it learned from; `commands`: by figure, the command that measured it
+    - `about`, `limits`: for the card, what it is for and what it is not for
     """
 
     name: str
@@ -44,7 +61,7 @@ class ModelManifest:
     revision: str
     licence: str
     files: Mapping[str, str]
-    graph: str
+    graphs: Mapping[str, str]
     tokenizer: str
     optimized: bool
     pooling: str
@@ -57,107 +74,59 @@ class ModelManifest:
     quality: Mapping[str, float]
     recipe: str
     languages: tuple[str, ...]
+    training_data: tuple[TrainingData, ...] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+    limits: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> str:
+        """The ONNX graph's path; "" where there is none."""
+        return self.graphs.get("onnx", "")
+
+    @property
+    def research_only(self) -> bool:
+        """Whether any of the texts that it learned from is given for research only."""
+        return any(data.research_only for data in self.training_data)
 
     @property
     def digest(self) -> str:
-        """sha256 in hex over all that decides what comes out: files, prefixes, length, pooling."""
+        """sha256 in hex over all that decides what comes out: the reference graph and tokenizer,
+        prefixes, length, pooling, labels. It names the space that an encoder's vectors are in.
+
+        The reference is the first of FORMATS that there is. Other formats of the same weights
+        don't count: they agree with it to the parity that an export proves.
+        """
+        reference = self.reference
+        deciding = {*companions(reference, self.files), reference, self.tokenizer}
         meaning = [
-            sorted(self.files.items()),
-            [self.graph, self.tokenizer, self.pooling],
+            sorted((path, self.files[path]) for path in deciding),
+            [reference, self.tokenizer, self.pooling],
             [self.query_prefix, self.passage_prefix, self.max_tokens],
             list(self.labels),
         ]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+    @property
+    def reference(self) -> str:
+        """The path of the graph in the first of FORMATS that there is."""
+        return next(self.graphs[kind] for kind in FORMATS if kind in self.graphs)
 
     def to_json(self) -> str:
         """The text of `manifest.json`, ending in a line break."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
-def parse_manifest(text: str, *, where: str) -> ModelManifest:
-    """Read a manifest's JSON; `where` is named in errors.
-
-    Raises ModelError for JSON that can't be read, a missing, unknown or ill-typed field, a file
-    outside the folder, a pickle, or a graph or tokenizer that `files` does not list.
-    """
-    try:
-        fields = json.loads(text)
-    except ValueError as error:
-        raise _bad(f"the manifest is not JSON: {error}", where) from error
-    if not isinstance(fields, dict):
-        raise _bad("the manifest is not a JSON object", where)
-    _check_names(fields, where)
-    files = _checked_files(fields["files"], where)
-    for role in ("graph", "tokenizer"):
-        if fields[role] not in files:
-            raise _bad(f"'{role}' names {fields[role]!r}, which 'files' does not list", where)
-    lists = {name: _texts(fields, name, where) for name in ("labels", "languages")}
-    given = {**fields, "files": files, "quality": _figures(fields["quality"], where), **lists}
-    return ModelManifest(**given)
-
-
-# What each field must be in JSON. bool is checked by exact type: in Python it is an int too.
-_TYPES: Mapping[str, type] = {
-    **dict.fromkeys(("name", "task", "architecture", "source", "revision", "licence"), str),
-    **dict.fromkeys(("graph", "tokenizer", "pooling", "query_prefix", "passage_prefix"), str),
-    **dict.fromkeys(("precision", "recipe"), str),
-    **dict.fromkeys(("max_tokens", "dimension"), int),
-    **dict.fromkeys(("labels", "languages"), list),
-    **dict.fromkeys(("files", "quality"), dict),
-    "optimized": bool,
-}
-
-
-def _check_names(fields: Mapping[str, object], where: str) -> None:
-    """Every field present, none unknown, each of its type."""
-    for name, expected in _TYPES.items():
-        if name not in fields:
-            raise _bad(f"the manifest has no '{name}'", where)
-        if type(fields[name]) is not expected:
-            raise _bad(f"'{name}' must be of JSON type {expected.__name__}", where)
-    unknown = sorted(set(fields) - set(_TYPES))
-    if unknown:
-        raise _bad(f"the manifest has an unknown field '{unknown[0]}'", where)
-    if cast("int", fields["max_tokens"]) < 2:
-        raise _bad("'max_tokens' must be 2 or more", where)
-
-
-def _checked_files(files: Mapping[str, object], where: str) -> dict[str, str]:
-    """`files` if each path stays in the folder, is no pickle, and has a sha256."""
-    checked: dict[str, str] = {}
-    for path, digest in files.items():
-        parts = PurePosixPath(path)
-        if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path:
-            raise _bad(f"'files' names {path!r}, which is outside the model's folder", where)
-        if parts.suffix.lower() in PICKLES:
-            raise ModelError(
-                f"{path} is a pickle, and loading one can run any code",
-                where=where,
-                mend="convert the weights to ONNX or safetensors",
-            )
-        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise _bad(f"'files' has no sha256 (64 hex digits) for {path!r}", where)
-        checked[path] = digest
-    return checked
-
-
-def _texts(fields: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
-    """The list of strings under `name`."""
-    values = cast("list[object]", fields[name])
-    if not all(isinstance(value, str) for value in values):
-        raise _bad(f"'{name}' must be a list of strings", where)
-    return tuple(cast("list[str]", values))
-
-
-def _figures(quality: Mapping[str, object], where: str) -> dict[str, float]:
-    """The measured figures, all numbers."""
-    figures: dict[str, float] = {}
-    for name, value in quality.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _bad(f"'quality' has no number for {name!r}", where)
-        figures[name] = float(value)
-    return figures
-
-
-def _bad(what: str, where: str) -> ModelError:
-    return ModelError(what, where=where, mend="make the model again with its recipe in training/")
+def companions(graph: str, files: Mapping[str, str]) -> tuple[str, ...]:
+    """The listed files without which the graph at the path `graph` can't be loaded, sorted."""
+    place = PurePosixPath(graph)
+    match place.suffix:
+        case ".onnx":  # weights beyond the two gigabytes that a graph can hold
+            wanted = [f"{place}_data", f"{place}.data"]
+        case ".xml":
+            wanted = [str(place.with_suffix(".bin"))]
+        case ".safetensors":
+            wanted = [str(place.with_name("config.json"))]
+        case _:
+            wanted = []
+    return tuple(sorted(path for path in wanted if path in files))

@@ -1,21 +1,33 @@
-"""Names in texts, by a token classifier in ONNX with BIO labels."""
+"""Names in texts, by a token classifier in any runtime."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import FloatMatrix
-from inference.batches import cut_batches
-from inference.onnx_runtime import OnnxModel
+from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
+from inference.batch_queue import BatchQueue
+from inference.batches import BatchLimits, cut_texts
+from inference.cache import AnswerCache
+from inference.feeding import Feeding
+from inference.labels import bio_labels
+from inference.pooling import finite
+from inference.runtime import Runtime
+from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens, padded
+from inference.tokens import TextTokens
+from inference.transitions import Transitions
 from inference.words import Window, Word, split_words, windows
 
-INPUTS, LOGITS = ("input_ids", "attention_mask"), "logits"
+LOGITS = "logits"
 LONGEST_TEXT = 20_000  # characters; names after that are not looked for
+CACHE_SIZE = 4096  # texts
+GROUP = 256  # texts whose tokens are held at once: the rest wait as text, so memory is flat
+Names = tuple[Entity, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +39,85 @@ class WordTags:
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxTagger:
-    """The Tagger port over a bundled model. Safe to use from several threads.
+class WindowTags:
+    """A window's words: the class of each and its probability, equally many."""
 
-    A word's label is that of its first token. A name is a run of words of one type; I- after
-    anything but its own type starts a name, since a misread beginning is still a name.
+    classes: list[int]
+    scores: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """The queue's work: windows [n] to their words' classes, or the window's error."""
+
+    feeding: Feeding
+    transitions: Transitions
+
+    def __call__(self, batch: Sequence[Window]) -> list[WindowTags | Exception]:
+        (output,), _ = self.feeding.run([window.tokens for window in batch], (LOGITS,))
+        logits: FloatMatrix = output.astype(np.float32, copy=False)
+        if logits.ndim != 3 or logits.shape[2] != len(self.transitions.start):
+            raise self.feeding.failed(f"logits have shape {logits.shape[1:]}")
+        words = [row[list(window.heads)] for row, window in zip(logits, batch, strict=True)]
+        return [
+            _window_tags(rows, self.transitions)
+            if finite(rows)
+            else self.feeding.failed("a text's logits hold no numbers (NaN)")
+            for rows in words
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class NameTagger:
+    """The Tagger port over one loaded model. Safe to use from several threads.
+
+    A word's label is that of its first token; of all sequences of labels that are well-formed, the
+    likeliest is taken (see `Transitions`). A name is a run of words of one type.
     """
 
     folder: ModelFolder
-    model: OnnxModel
+    runtime: Runtime
     tokens: TextTokens
+    labels: tuple[str, ...]
+    cache: AnswerCache[Names]
+    queue: BatchQueue[Window, WindowTags]
+    _watch: ModelWatch
 
     @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int) -> "OnnxTagger":
-        """Check and load the model `name`; `threads` work on one call.
+    def over(
+        cls,
+        folder: ModelFolder,
+        runtime: Runtime,
+        *,
+        threads: int = 1,
+        cache_size: int = CACHE_SIZE,
+        limits: BatchLimits | None = None,
+        watching: Watching = UNWATCHED,
+    ) -> "NameTagger":
+        """A tagger over a loaded graph; `threads` is how many batches run at once.
 
-        Raises ModelError for a model that is missing, changed, or no tagger of our four types.
+        Raises ModelError for a model that is no tagger, or knows none of our types of names.
+        """
+        manifest = folder.manifest
+        labels = bio_labels(manifest.labels)
+        if manifest.task != "tag" or not set(labels) - {"O"}:
+            what = f"{manifest.name} does not tag {', '.join(EntityLabel)}"
+            raise ModelError(what, where=str(folder.path), mend="name a tagger in the settings")
+        tokens = TextTokens.open(folder)
+        work = _Classes(Feeding.of(folder, runtime, tokens, (LOGITS,)), Transitions.of(labels))
+        watch = watching.of(manifest.name, "tag")
+        queue = BatchQueue(work, limits or BatchLimits(lanes=max(1, threads)), watch=watch)
+        cache: AnswerCache[Names] = AnswerCache(cache_size, watch)
+        return cls(folder, runtime, tokens, labels, cache, queue, watch)
+
+    @classmethod
+    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "NameTagger":
+        """Check and load the model `name` in ONNX Runtime, one thread to a call; see `over`.
+
+        Raises ModelError for a model that is missing, changed, or no tagger.
         """
         folder = store.open(name)
-        known = {"O"} | {f"{edge}-{label}" for edge in "BI" for label in EntityLabel}
-        if folder.manifest.task != "tag" or not set(folder.manifest.labels) <= known:
-            what = f"{name} does not tag {', '.join(EntityLabel)}"
-            raise ModelError(what, where=str(folder.path), mend="name a tagger in the settings")
-        model = OnnxModel.open(folder, threads=threads)
-        model.require(INPUTS, (LOGITS,))
-        return cls(folder, model, TextTokens.open(folder))
+        return cls.over(folder, OnnxRuntime.open(folder, threads=1), threads=threads)
 
     @property
     def name(self) -> str:
@@ -66,37 +132,54 @@ class OnnxTagger:
     def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
         """The names in each text in reading order, none overlapping.
 
-        Only a text's first 20,000 characters are read.
+        Only a text's first 20,000 characters are read. Raises BusyError where too much waits
+        already, ModelError where the model fails.
         """
-        split = [split_words(text[:LONGEST_TEXT]) for text in texts]
-        tagged = self.tag_words([[word.text for word in words] for words in split])
-        return tuple(
-            entities(text, words, tags)
-            for text, words, tags in zip(texts, split, tagged, strict=True)
-        )
+        found = {text: self.cache.get(text) for text in dict.fromkeys(texts)}
+        unknown = [text for text, names in found.items() if names is None]
+        for group in cut_texts(unknown, most=GROUP):
+            for text, names in zip(unknown[group], self._looked_for(unknown[group]), strict=True):
+                self.cache.put(text, names)
+                found[text] = names
+        return tuple(found[text] or () for text in texts)
 
     def tag_words(self, texts: Sequence[Sequence[str]]) -> tuple[WordTags, ...]:
         """A label for each word of each text; `O` at 0 for words that the model can't see."""
-        limit = self.folder.manifest.max_tokens
-        cut = windows(self.tokens.tokenizer, texts, limit=limit)
+        began = perf_counter()
+        cut = windows(self.tokens.tokenizer, texts, limit=self.folder.manifest.max_tokens)
+        self._watch.timed(Stage.TOKENISE, began, perf_counter())
         labels = [["O"] * len(words) for words in texts]
         scores = [[0.0] * len(words) for words in texts]
-        for batch in cut_batches([len(window.tokens) for window in cut]):
-            chosen = [cut[number] for number in batch]
-            for window, (classes, sure) in zip(chosen, self._classes(chosen), strict=True):
-                for word, label, score in zip(window.words, classes, sure, strict=True):
-                    labels[window.text][word] = self.folder.manifest.labels[label]
-                    scores[window.text][word] = score
+        for window, tags in zip(cut, self.queue.run(cut), strict=True):
+            for word, label, score in zip(window.words, tags.classes, tags.scores, strict=True):
+                labels[window.text][word] = self.labels[label]
+                scores[window.text][word] = score
         return tuple(
             WordTags(tuple(one), tuple(sure)) for one, sure in zip(labels, scores, strict=True)
         )
 
-    def _classes(self, batch: Sequence[Window]) -> list[tuple[list[int], list[float]]]:
-        """For each window: each word's class and its probability."""
-        (logits,) = self.model.run(padded([window.tokens for window in batch]), (LOGITS,))
-        chances = softmax(logits.astype(np.float32, copy=False))
-        picked = [row[list(window.heads)] for row, window in zip(chances, batch, strict=True)]
-        return [(rows.argmax(axis=1).tolist(), rows.max(axis=1).tolist()) for rows in picked]
+    def close(self) -> None:
+        """Free the graph; tagging afterwards fails."""
+        self.queue.close()
+        self.runtime.close()
+
+    def _looked_for(self, texts: Sequence[str]) -> list[Names]:
+        """The names in each of `texts`, by the model."""
+        split = [split_words(text[:LONGEST_TEXT]) for text in texts]
+        if longer := sum(len(text) > LONGEST_TEXT for text in texts):
+            self._watch.counted(Event.TRUNCATED, longer)
+        tagged = self.tag_words([[word.text for word in words] for words in split])
+        return [
+            entities(text, words, tags)
+            for text, words, tags in zip(texts, split, tagged, strict=True)
+        ]
+
+
+def _window_tags(logits: FloatMatrix, transitions: Transitions) -> WindowTags:
+    """The best class of each word from its logits [words, labels], and its probability."""
+    chances = softmax(logits)
+    classes = transitions.best(logits)
+    return WindowTags(classes.tolist(), chances[np.arange(len(classes)), classes].tolist())
 
 
 def softmax(logits: FloatMatrix) -> FloatMatrix:

@@ -13,17 +13,23 @@ from inference.store import ModelFolder
 # Text beyond this many characters for each token that fits is dropped unread, so that a
 # megabyte costs no more than a page. English has 4 to 5 characters a token.
 CHARACTERS_PER_TOKEN = 40
+_PADDING = ("[PAD]", "<pad>")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRows:
     """The token numbers of each text, special tokens included, none longer than the limit.
 
-    `truncated` is how many of the texts were longer and lost their end.
+    `cut[i]` says whether text i was longer and lost its end.
     """
 
     rows: tuple[tuple[int, ...], ...]
-    truncated: int
+    cut: tuple[bool, ...]
+
+    @property
+    def truncated(self) -> int:
+        """How many of the texts lost their end."""
+        return sum(self.cut)
 
     @property
     def lengths(self) -> list[int]:
@@ -52,6 +58,12 @@ class TextTokens:
         tokenizer.no_truncation()
         return cls(tokenizer, manifest.max_tokens)
 
+    @property
+    def padding(self) -> int:
+        """The number of the padding token, 0 where the tokenizer names none."""
+        found = (self.tokenizer.token_to_id(name) for name in _PADDING)
+        return next((number for number in found if number is not None), 0)
+
     def rows(self, texts: Sequence[str], *, prefix: str = "") -> TokenRows:
         """Token numbers of each of `texts` with `prefix` before it."""
         longest = self.max_tokens * CHARACTERS_PER_TOKEN
@@ -63,11 +75,11 @@ class TextTokens:
             else self.tokenizer.encode_batch_fast(clipped)
         )
         rows = tuple(self._cut(encoding.ids) for encoding in found)
-        truncated = sum(
+        cut = tuple(
             len(encoding) > self.max_tokens or len(prefix) + len(text) > longest
             for encoding, text in zip(found, texts, strict=True)
         )
-        return TokenRows(rows, truncated)
+        return TokenRows(rows, cut)
 
     def encodings(self, texts: Sequence[str]) -> list[Encoding]:
         """Full encodings with character offsets and word numbers, not cut to the limit."""
@@ -85,15 +97,34 @@ def well_formed(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def padded(rows: Sequence[Sequence[int]]) -> dict[str, npt.NDArray[np.int32]]:
-    """`input_ids` and `attention_mask`, int32 [n, t] for the longest row's t.
+def padded(
+    rows: Sequence[Sequence[int]],
+    *,
+    segments: Sequence[Sequence[int]] | None = None,
+    padding: int = 0,
+) -> dict[str, npt.NDArray[np.int32]]:
+    """`input_ids` and `attention_mask`, int32 [n, t] for the longest row's t; `token_type_ids`
+    too if the rows' `segments` are given.
 
-    Padding is 0 in both; the mask keeps the model from looking at it.
+    Places after a row's end have `padding` for a token and 0 in the mask, which keeps the model
+    from looking at them.
     """
+    if len(rows) == 1:  # a query: nothing is padded
+        alone = np.array(rows, dtype=np.int32)
+        arrays = {"input_ids": alone, "attention_mask": np.ones_like(alone)}
+        if segments is not None:
+            arrays["token_type_ids"] = np.array(segments, dtype=np.int32).reshape(alone.shape)
+        return arrays
     width = max(len(row) for row in rows)
-    ids = np.zeros((len(rows), width), dtype=np.int32)
+    ids = np.full((len(rows), width), padding, dtype=np.int32)
     mask = np.zeros((len(rows), width), dtype=np.int32)
     for number, row in enumerate(rows):
         ids[number, : len(row)] = row
         mask[number, : len(row)] = 1
-    return {"input_ids": ids, "attention_mask": mask}
+    arrays = {"input_ids": ids, "attention_mask": mask}
+    if segments is not None:
+        types = np.zeros((len(rows), width), dtype=np.int32)
+        for number, row in enumerate(segments):
+            types[number, : len(row)] = row
+        arrays["token_type_ids"] = types
+    return arrays

@@ -43,6 +43,9 @@ class Window:
     words: tuple[int, ...]
     heads: tuple[int, ...]
 
+    def __len__(self) -> int:
+        return len(self.tokens)
+
 
 def split_words(text: str) -> tuple[Word, ...]:
     """The words of `text` in order."""
@@ -60,7 +63,7 @@ def windows(
     filled = [number for number, words in enumerate(texts) if words]
     inputs = [[well_formed(word) for word in texts[number]] for number in filled]
     found = _encodings(tokenizer, inputs)
-    edges = (_special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]"))
+    edges = _edges(tokenizer)
     return tuple(
         window
         for number, encoding in zip(filled, found, strict=True)
@@ -77,12 +80,15 @@ def _encodings(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> list[Enc
     return tokenizer.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
 
 
-def _special(tokenizer: Tokenizer, token: str) -> int:
-    """The number of a special token; raises ModelError if this tokenizer has none."""
-    number = tokenizer.token_to_id(token)
-    if number is None:
-        raise ModelError(f"the tokenizer has no {token}", mend="taggers need a BERT tokenizer")
-    return number
+def _edges(tokenizer: Tokenizer) -> tuple[int, int]:
+    """The numbers of the tokens that open and close a text, whatever a tokenizer calls them;
+    raises ModelError if it does not put a text between two.
+    """
+    ids = tokenizer.encode("").ids
+    if len(ids) != 2:
+        what = f"the tokenizer puts {len(ids)} tokens around a text"
+        raise ModelError(what, mend="taggers need one token before a text and one after it")
+    return ids[0], ids[1]
 
 
 def _windows_of(

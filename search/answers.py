@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from core.entities import Entity
+from core.entities import EntityLabel, KnownName
 from core.items import Item
 from core.query_tree import EVERYTHING, Node
 from core.retrieval import FacetCount, SortOrder, TotalRelation
@@ -21,6 +22,16 @@ FACET_FIELDS = (
 )
 MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
+
+
+class EntityUse(StrEnum):
+    """What names in a query do: stories that are about them rank higher, or are the only ones, or
+    names are not looked for.
+    """
+
+    BOOST = "boost"
+    FILTER = "filter"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class SearchRequest:
     explain: bool = False
     highlight: bool = True
     deadline_ms: float | None = None
+    entities: EntityUse = EntityUse.BOOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +67,31 @@ class DateSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundName:
+    """A name in the query: characters `start` to `end` of it as it was typed, with the operators in
+    between where there are some; `text` is without them. `score` is the tagger's confidence, 0 to
+    1, `known` the archive's own name where it has one, `use` what was done with that.
+    """
+
+    text: str
+    label: EntityLabel
+    start: int
+    end: int
+    score: float
+    known: KnownName | None = None
+    use: EntityUse = EntityUse.OFF
+
+
+@dataclass(frozen=True, slots=True)
 class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
-    names and dates found, and notes on everything that was not taken literally.
+    names and dates found, and notes on everything that was not taken literally. A known name may
+    vanish with its last story, so it stands under `entities` only.
     """
 
     vector_text: str
     lexical: str
-    entities: tuple[Entity, ...] = ()
+    entities: tuple[FoundName, ...] = ()
     dates: tuple[DateSpan, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -82,7 +111,9 @@ class VectorShare:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it."""
+    """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it.
+    `names` is the share of the query's known names that the item has in its fields.
+    """
 
     lexical_rank: int
     bm25: float | None
@@ -93,6 +124,8 @@ class Explanation:
     fused_rank: int
     rerank_score: float | None = None
     reranked_rank: int = 0
+    names: float = 0.0
+    names_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,18 @@ class CandidateSet:
     degraded: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RerankerInput:
+    """What a reranker reads: the query's words, and for each story its item's `uri` ("" where it
+    was hidden meanwhile), the fused score [n] and the text, best first.
+    """
+
+    query: str
+    uris: tuple[str, ...]
+    fused: Floats
+    texts: tuple[str, ...]
+
+
 class CandidateStore:
     """Keeps the last few hundred candidate sets for ten minutes."""
 

@@ -23,17 +23,22 @@ BOUND_SHARE = 0.1  # of BM25's supremum, that a list's best must reach to count 
 @dataclass(frozen=True, slots=True)
 class Fused:
     """`scores` float32 [m] aligned with the candidates, with each side's normalized scores, and the
-    weights that they have in it: BM25's, then each vector field's, 1 in all.
+    weights that they have in it: BM25's, then each vector field's, and that of names; 1 in all.
     """
 
     scores: Floats
     lexical: Floats
     vectors: tuple[Floats, ...]
     weights: tuple[float, ...]
+    names: Floats
+    names_weight: float = 0.0
 
 
-def fuse(found: Retrieved, profile: Profile) -> Fused:
-    """One score per candidate, in 0..1 for the convex combination."""
+def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fused:
+    """One score per candidate, in 0..1 for the convex combination. `names` is the share, 0 to 1, of
+    the query's known names that each candidate has; where none has any, they have no weight.
+    """
+    shares = np.zeros(len(found.ids), np.float32) if names is None else names
     if profile.fusion is Fusion.RRF:
         lexical = _reciprocal(found.lexical_ranks)
         vectors = tuple(_reciprocal(part.ranks) for part in found.vectors)
@@ -41,11 +46,14 @@ def fuse(found: Retrieved, profile: Profile) -> Fused:
         lexical = bounded_bm25(found.bm25, found.lexical_bound)
         vectors = tuple(bounded_cosines(part) for part in found.vectors)
     relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
-    weights = tuple(weight / (sum(relative) or 1.0) for weight in relative)
-    scores = lexical * weights[0]
+    boost = profile.entity_boost if shares.any() else 0.0
+    rest = 1.0 / (1.0 + boost)
+    weights = tuple(weight / (sum(relative) or 1.0) * rest for weight in relative)
+    scores = lexical * weights[0] + shares * (1.0 - rest)
     for share, weight in zip(vectors, weights[1:], strict=True):
         scores = scores + share * weight
-    return Fused(scores.astype(np.float32), lexical, vectors, weights)
+    fused = scores.astype(np.float32)
+    return Fused(fused, lexical, vectors, weights, shares, 1.0 - rest)
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:

@@ -11,7 +11,7 @@ https://lucene.apache.org/core/10_0_0/queryparser/ is the syntax that luqum foll
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from luqum.exceptions import ParseError
@@ -83,34 +83,40 @@ _MAX_NODES = 256
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A query: `tree` is scored, `filters` (facts) hold beside it, `text` is what to embed."""
+    """A query: `tree` is scored, `filters` (facts) hold beside it, `text` is what to embed, and
+    character i of it stands at `places[i]` in the query (a blank between words: right after one).
+    """
 
     tree: Node
     filters: Node
     text: str
     notes: tuple[str, ...] = ()
+    places: Sequence[int] = ()
 
 
 def parse(query: str) -> Parsed:
     """Reads a query. Raises QueryError for a date that is none and for more than 256 clauses."""
     if not query.strip():
         return Parsed(EVERYTHING, EVERYTHING, "")
-    text = _PUNCTUATION.sub(" ", query).strip() or query.strip()
+    blanked = _PUNCTUATION.sub(lambda found: " " * len(found[0]), query)
+    blanked = blanked if blanked.strip() else query
+    start, text = len(blanked) - len(blanked.lstrip()), blanked.strip()
     if not _SIGNS.search(text) and not _OPERATORS.search(text):
-        return _plain(text, ())
+        return _plain(text, start, ())
     if prose := _prose(text):
-        return _plain(text, (f"read as plain words, operators and quotes too: {prose}",))
+        return _plain(text, start, (f"read as plain words, operators and quotes too: {prose}",))
     try:
         root = parse_lucene(text)
     except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return _plain(text, (f"read as plain words, for the query language says: {reason}",))
-    reader = _Reader()
+        said = f"read as plain words, for the query language says: {reason}"
+        return _plain(text, start, (said,))
+    reader = _Reader(start)
     node = reader.node(root, "")
     if isinstance(root, Plus) and not is_fact(node):
         node = Bool(must=(node,))
     tree, filters = _without_facts(node)
-    return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes))
+    return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes), reader.places)
 
 
 def _prose(text: str) -> str:
@@ -127,14 +133,16 @@ def _prose(text: str) -> str:
     return ""
 
 
-def _plain(text: str, notes: tuple[str, ...]) -> Parsed:
+def _plain(text: str, start: int, notes: tuple[str, ...]) -> Parsed:
     words = tuple(Word(word.strip(".,'’-")) for word in _WORDS.findall(text))
     words = tuple(word for word in words if word.text)
     if len(words) > _MAX_NODES:
         raise _too_long(len(words))
+    places = range(start, start + len(text))
     if not words:
-        return Parsed(Word(text), EVERYTHING, text, notes)
-    return Parsed(words[0] if len(words) == 1 else Bool(should=words), EVERYTHING, text, notes)
+        return Parsed(Word(text), EVERYTHING, text, notes, places)
+    tree = words[0] if len(words) == 1 else Bool(should=words)
+    return Parsed(tree, EVERYTHING, text, notes, places)
 
 
 def _without_facts(node: Node) -> tuple[Node, Node]:
@@ -154,9 +162,13 @@ def _without_facts(node: Node) -> tuple[Node, Node]:
 
 @dataclass(slots=True)
 class _Reader:
-    """Turns luqum's tree into ours; collects the words to embed and the notes."""
+    """Turns luqum's tree into ours; collects the words to embed, where their characters stand, and
+    the notes. What is read begins at `start` of the query.
+    """
 
+    start: int
     words: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     nodes: int = 0
     negated: int = 0
@@ -170,7 +182,7 @@ class _Reader:
             if isinstance(item, kinds):
                 return read(self, item, name)
         self.notes.append(f"not understood and taken as words: {item!s}")
-        return self._word(str(item), name, 1.0)
+        return self._word(str(item), name, item.pos)
 
     def operation(self, item: Item, name: str) -> Node:
         """AND, OR, and the unsaid operator, under which words rank and the rest narrows."""
@@ -207,7 +219,7 @@ class _Reader:
         if known in (*TEXT_FIELDS, *KEYWORD_FIELDS, *DATE_FIELDS):
             return self.node(item.expr, known)
         self.notes.append(f"there is no field {item.name!r}: its name is taken as a word")
-        word = self._word(item.name, "", 1.0)
+        word = self._word(item.name, "", item.pos)
         return Bool(should=(word, self.node(item.expr, name)))
 
     def boosted(self, item: Item, name: str) -> Node:
@@ -237,7 +249,7 @@ class _Reader:
 
     def word(self, item: Item, name: str) -> Node:
         """One word, perhaps with * at its end."""
-        return self._word(item.value, name, 1.0)
+        return self._word(item.value, name, item.pos)
 
     def phrase(self, item: Item, name: str) -> Node:
         """Words in quotes."""
@@ -248,7 +260,7 @@ class _Reader:
             return Keyword(name, (text,))
         if not _has_word(text):
             return self._nothing(item.value)
-        self._embed(text)
+        self._embed(text, item.value[1:-1], item.pos + 1)
         return Phrase(text, name)
 
     def range(self, item: Item, name: str) -> Node:
@@ -275,9 +287,10 @@ class _Reader:
             raise QueryError(f"{name}:{item!s} is a range", mend="ranges are for dates only")
         words = " ".join(_WORDS.findall(str(item)))
         self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
-        return self._word(words, "", 1.0)
+        return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))
 
-    def _word(self, value: str, name: str, boost: float) -> Node:
+    def _word(self, value: str, name: str, place: int) -> Node:
+        """A word of field `name` that stands at `place` of what is read."""
         text = re.sub(r"\\(.)", r"\1", value)
         if name in DATE_FIELDS:
             return _dates(name, text)
@@ -288,23 +301,32 @@ class _Reader:
         if text == "*":
             return EVERYTHING
         if len(text) > 2 and text.endswith("*") and text[:-1].isalnum():
-            self._embed(text[:-1])
-            return Prefix(text[:-1], name, boost)
+            self._embed(text[:-1], value, place)
+            return Prefix(text[:-1], name)
         if "*" in text or "?" in text:
             self.notes.append(f"{text}: only a * at a word's end is a wildcard")
             text = text.replace("*", " ").replace("?", " ").strip()
         if not text:
             return self._nothing(value)
-        self._embed(text)
-        return Word(text, name, boost)
+        self._embed(text, value, place)
+        return Word(text, name)
 
     def _nothing(self, written: str) -> Node:
         self.notes.append(f"{written}: there is no word in it")
         return Nothing()
 
-    def _embed(self, text: str) -> None:
-        if not self.negated:
-            self.words.append(text)
+    def _embed(self, text: str, written: str, place: int) -> None:
+        """Takes `text` into what is embedded; it was `written` so, at `place` of what is read."""
+        if self.negated:
+            return
+        if self.words:
+            self.places.append(self.places[-1] + 1)
+        self.words.append(text)
+        at = 0
+        for character in text:  # in `written` there may be backslashes and wildcards before it
+            found = written.find(character, at)
+            at = found + 1 if found >= 0 else at
+            self.places.append(self.start + place + max(0, at - 1))
 
 
 def _narrows(node: Node) -> bool:

@@ -92,6 +92,8 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         fused_rank=int(candidates.fused_ranks[place]),
         rerank_score=None if np.isnan(rerank) else rerank,
         reranked_rank=0 if np.isnan(rerank) else place + 1,
+        names=float(fused.names[at]),
+        names_weight=fused.names_weight,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from core.callers import Caller
 from core.errors import QueryError
 from core.items import FloatMatrix, Item, Passage
-from core.ports import Catalogue, Retriever, TextAnalysis, TextEncoder
+from core.ports import Catalogue, Names, Retriever, TextAnalysis, TextEncoder
 from core.query_tree import all_of, is_fact
 from core.retrieval import (
     Floats,
@@ -28,17 +28,31 @@ from core.retrieval import (
     TotalRelation,
     VectorQuery,
 )
-from rerank.deadline import DeadlineReranker, mix
-from search.answers import FACET_FIELDS, MAX_PAGE_SIZE, SearchRequest, SearchResponse, Total
-from search.candidates import CandidateSet, CandidateStore, read_cursor, write_cursor
+from rerank.deadline import DeadlineReranker, Reranked, mix
+from search.answers import (
+    FACET_FIELDS,
+    MAX_PAGE_SIZE,
+    EntityUse,
+    SearchRequest,
+    SearchResponse,
+    Total,
+)
+from search.candidates import (
+    CandidateSet,
+    CandidateStore,
+    RerankerInput,
+    read_cursor,
+    write_cursor,
+)
 from search.fusion import fuse, ranking
 from search.highlight import Highlighter
+from search.names import known_names, name_shares, only_told, respelt
 from search.page import Mask, Page, hits_of_page
 from search.profiles import Profile, profile_named
 from search.understand import Meaning, Understanding
 
 
-class Engine(Retriever, Catalogue, Protocol):
+class Engine(Retriever, Catalogue, Names, Protocol):
     """What the query path needs of a storage engine."""
 
 
@@ -93,12 +107,27 @@ class SearchPipeline:
             page=number,
             page_size=request.page_size,
             profile=candidates.profile,
-            understood=candidates.understood,
+            understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
             cursor="" if following is None else write_cursor(token, following, number + 1),
             degraded=candidates.degraded,
             milliseconds=watch.report(candidates.found.milliseconds),
             lexical_matches=candidates.found.lexical_matches,
+        )
+
+    def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
+        """What a reranker would be given of the best `depth` stories, for training and judging one
+        apart from the service. The request's profile must not rerank by itself. Raises QueryError.
+        """
+        _check(request)
+        candidates = self._candidates(request, caller, Stopwatch())
+        ids, places = candidates.ids[:depth], candidates.places[:depth]
+        items = self._parts.engine.items(ids, caller)
+        return RerankerInput(
+            query=candidates.understood.vector_text,
+            uris=tuple("" if item is None else item.uri for item in items),
+            fused=candidates.scores[:depth],
+            texts=tuple(self._passages(candidates.found, places, items)),
         )
 
     def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
@@ -107,42 +136,78 @@ class SearchPipeline:
         """
         name = request.profile or self._parts.default_profile
         profile = profile_named(self._parts.profiles, name)
-        meaning = self._parts.understanding.understand(request.q, profile.entity_boost)
+        meaning = self._parts.understanding.understand(request.q, caller, request.entities)
         watch.lap("understand")
         retrieval, degraded = self._retrieval(request, caller, profile, meaning)
-        try:
-            found = self._parts.engine.retrieve(retrieval)
-        except _EncoderError as failure:
-            degraded.append(str(failure))
-            retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
-            found = self._parts.engine.retrieve(retrieval)
+        retrieval, found = self._retrieve(retrieval, profile, degraded)
         watch.lap("retrieve")
-        fused = fuse(found, profile)
+        meaning, retrieval, found, shares = self._named(
+            request, profile, meaning, retrieval, found, degraded
+        )
+        watch.lap("names")
+        fused = fuse(found, profile, shares)
         by_score = ranking(fused.scores, found.ids)
         by_date = _is_by_date(request, retrieval)
         order = ranking(_newest_first(found), found.ids) if by_date else by_score
         watch.lap("fuse")
-        scores, order, reranked, flag = self._rerank(
+        scores, order, reranked = self._rerank(
             request, caller, profile, meaning, found, fused.scores, order, watch
         )
         watch.lap("rerank")
+        said = meaning.said
+        if reranked.note:
+            said = replace(said, notes=(*said.notes, reranked.note))
         firsts = _first_of_each(self._parts.engine.chains(found.ids[order]))
         places = order[firsts]
         return CandidateSet(
             caller=caller,
             profile=name,
             query=meaning.tree,
-            understood=meaning.told(),
+            understood=said,
             ids=found.ids[places],
             scores=scores[places],
             places=places,
             found=found,
             fused=fused,
             fused_ranks=_places_in(by_score)[places],
-            rerank_scores=reranked[places],
+            rerank_scores=reranked.scores[places],
             relation=_relation(retrieval, found),
-            degraded=tuple(flag for flag in (*degraded, *found.degraded, flag) if flag),
+            degraded=tuple(flag for flag in (*degraded, *found.degraded, reranked.flag) if flag),
         )
+
+    def _retrieve(
+        self, retrieval: Retrieval, profile: Profile, degraded: list[str]
+    ) -> tuple[Retrieval, Retrieved]:
+        """The candidates, and what was asked for them: without vectors where an encoder fails."""
+        try:
+            return retrieval, self._parts.engine.retrieve(retrieval)
+        except _EncoderError as failure:
+            degraded.append(str(failure))
+            retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
+            return retrieval, self._parts.engine.retrieve(retrieval)
+
+    def _named(
+        self,
+        request: SearchRequest,
+        profile: Profile,
+        meaning: Meaning,
+        retrieval: Retrieval,
+        found: Retrieved,
+        degraded: list[str],
+    ) -> tuple[Meaning, Retrieval, Retrieved, Floats | None]:
+        """What names change, which were being looked for meanwhile: the candidates are retrieved
+        again where the archive spells a name otherwise, and get their shares of the known names.
+        """
+        said = meaning.told()
+        if profile.entity_boost <= 0 or request.order is not SortOrder.SCORE:
+            said = only_told(said)
+        tree = respelt(meaning.tree, said.entities, self._parts.analysis)
+        if tree is not meaning.tree:
+            retrieval = replace(retrieval, query=tree)
+            retrieval, found = self._retrieve(retrieval, profile, degraded)
+        boosting = known_names(said.entities, EntityUse.BOOST)
+        shares = name_shares(self._parts.engine, found.ids, boosting) if boosting else None
+        return replace(meaning, tree=tree, said=said, names=None), retrieval, found, shares
 
     def _retrieval(
         self, request: SearchRequest, caller: Caller, profile: Profile, meaning: Meaning
@@ -188,26 +253,32 @@ class SearchPipeline:
         scores: Floats,
         order: Ids,
         watch: Stopwatch,
-    ) -> tuple[Floats, Ids, Floats, str]:
-        """Scores and order after reranking the best few, the rerank scores, and a flag."""
+    ) -> tuple[Floats, Ids, Reranked]:
+        """Scores and order after reranking the best few, and what the reranker gave."""
         unscored = np.full(len(found.ids), np.nan, np.float32)
         text = meaning.said.vector_text
         wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
         if not wanted or not text or request.order is not SortOrder.SCORE:
-            return scores, order, unscored, ""
+            return scores, order, Reranked(unscored)
         if self._parts.reranker is None:
-            return scores, order, unscored, "rerank: skipped, no reranker is configured"
+            return scores, order, Reranked(unscored, "rerank: skipped, no reranker is configured")
         top = order[:wanted]
         items = self._parts.engine.items(found.ids[top], caller)
         passages = self._passages(found, top, items)
         deadline = profile.deadline_ms if request.deadline_ms is None else request.deadline_ms
-        result = self._parts.reranker.rerank(text, passages, deadline - watch.elapsed_ms())
+        result = self._parts.reranker.rerank(
+            text,
+            passages,
+            deadline - watch.elapsed_ms(),
+            tokens=profile.rerank_tokens or None,
+        )
         unscored[top] = result.scores
         mixed = mix(scores[top], result.scores, profile.rerank_weight)
         reordered = top[ranking(mixed, found.ids[top])]
         final = scores.copy()
         final[top] = mixed
-        return final, np.concatenate([reordered, order[wanted:]]), unscored, result.flag
+        reranked = Reranked(unscored, result.flag, result.note)
+        return final, np.concatenate([reordered, order[wanted:]]), reranked
 
     def _passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
         """What the reranker reads of each of `top`: the headline and the best passage."""

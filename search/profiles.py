@@ -22,8 +22,9 @@ class Fusion(StrEnum):
 class Profile:
     """`lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out.
     Depths are items per retriever and don't depend on the page. `rerank_depth` of the best are
-    reranked and mixed at `rerank_weight` (0: no rerank). `entity_boost` is the weight of a name's
-    phrase in the names of an item, beside its words (0: names are only echoed).
+    reranked and mixed at `rerank_weight` (0: no rerank); `rerank_tokens` are the most that are read
+    of a query and a passage together (0: what the model can). `entity_boost` is the weight of known
+    names beside the retrievers' 1 in all (0: names are only echoed).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Profile:
     vector_depth: int = 100
     rerank_depth: int = 0
     rerank_weight: float = 0.0
+    rerank_tokens: int = 0
     entity_boost: float = 0.0
     deadline_ms: float = 500.0
 

@@ -6,11 +6,10 @@ import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from core.entities import Entity, EntityLabel
+from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.ports import Tagger
+from core.ports import Names, Tagger
 from core.query_tree import (
-    EVERYTHING,
     Bool,
     DateRange,
     Everything,
@@ -21,16 +20,14 @@ from core.query_tree import (
     Prefix,
     Word,
     all_of,
-    constraint,
 )
 from search import language
-from search.answers import MAX_QUERY_CHARACTERS, DateSpan, Understood
+from search.answers import MAX_QUERY_CHARACTERS, DateSpan, EntityUse, Understood
 from search.dates import FoundDate, find_month
+from search.names import Found, NameFinder, name_filters
 
-_NAMED = frozenset({EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC})
 _OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
 _GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
-_Names = tuple[tuple[Entity, ...], tuple[str, ...]]  # what was found, and notes
 _TAGGER_THREADS = 2
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
@@ -38,14 +35,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
-    the user: what was made of the words, and the text that is embedded. Where names are only told,
-    not ranked by, they are being looked for meanwhile (`names`) and come with `told`.
+    the user: what was made of the words, and the text that is embedded. Names that don't filter are
+    being looked for meanwhile (`names`) and come with `told`.
     """
 
     tree: Node
     filters: Node
     said: Understood
-    names: Future[_Names] | None = None
+    names: Future[Found] | None = None
 
     def told(self) -> Understood:
         """What goes back to the user, names included; waits for them."""
@@ -56,16 +53,19 @@ class Meaning:
 
 
 class Understanding:
-    """Parses the query, reads a month and year in plain words, and tags names.
+    """Parses the query, reads a month and year in plain words, and finds names.
 
-    A tagger that is missing or fails leaves names out; the response says so.
+    A tagger that is missing or fails leaves names out; the response says so. `archive` says which
+    names are known.
     """
 
-    def __init__(self, tagger: Tagger | None) -> None:
-        self._tagger = tagger
+    def __init__(self, tagger: Tagger | None, archive: Names | None = None) -> None:
+        self._names = NameFinder(tagger, archive)
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
-    def understand(self, query: str, entity_boost: float) -> Meaning:
+    def understand(
+        self, query: str, caller: Caller = NOBODY, entities: EntityUse = EntityUse.BOOST
+    ) -> Meaning:
         """What `query` asks for. Raises QueryError for what can't be read and must not be guessed:
         a malformed date, or a query of more than 4,096 characters.
         """
@@ -77,30 +77,24 @@ class Understanding:
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
         parsed, dates = _parse(clean)
-        names = None
-        entities: tuple[Entity, ...] = ()
-        failed: tuple[str, ...] = ()
-        if entity_boost:
-            entities, failed = self._entities(parsed.text)
-        elif self._tagger is not None and parsed.text:
-            names = self._pool.submit(self._entities, parsed.text)
-        tree = _boosted(parsed.tree, entities, entity_boost)
         said = Understood(
             vector_text=parsed.text,
-            lexical=describe(all_of(tree, parsed.filters)),
-            entities=entities,
+            lexical=describe(all_of(parsed.tree, parsed.filters)),
             dates=dates,
-            notes=(*notes, *parsed.notes, *failed),
+            notes=(*notes, *parsed.notes),
         )
-        return Meaning(tree, parsed.filters, said, names)
+        if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
+            names = self._pool.submit(
+                self._names.find, parsed.text, parsed.places, caller, entities
+            )
+            return Meaning(parsed.tree, parsed.filters, said, names)
+        found, failed = self._names.find(parsed.text, parsed.places, caller, entities)
+        said = replace(said, entities=found, notes=(*said.notes, *failed))
+        return Meaning(parsed.tree, all_of(parsed.filters, name_filters(found)), said)
 
-    def _entities(self, text: str) -> _Names:
-        if self._tagger is None or not text:
-            return (), ()
-        try:
-            return self._tagger.tag([text])[0], ()
-        except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
-            return (), (f"names were not looked for: {type(error).__name__}",)
+    def recheck(self, said: Understood, caller: Caller) -> Understood:
+        """`said` with the known names that the caller may see at this moment."""
+        return self._names.recheck(said, caller)
 
 
 def _parse(query: str) -> tuple[language.Parsed, tuple[DateSpan, ...]]:
@@ -113,8 +107,10 @@ def _parse(query: str) -> tuple[language.Parsed, tuple[DateSpan, ...]]:
     rest = f"{query[: found.start]} {query[found.end :]}"
     parsed = language.parse(rest)
     span = DateRange("versioncreated", found.since, found.until)
-    narrowed = language.Parsed(parsed.tree, all_of(parsed.filters, span), parsed.text, parsed.notes)
-    return narrowed, (_said(found),)
+    left_out = found.end - found.start - 1
+    places = [place + left_out if place > found.start else place for place in parsed.places]
+    filters = all_of(parsed.filters, span)
+    return replace(parsed, filters=filters, places=places), (_said(found),)
 
 
 def _stands_alone(query: str, found: FoundDate) -> bool:
@@ -128,23 +124,6 @@ def _stands_alone(query: str, found: FoundDate) -> bool:
 def _said(found: FoundDate) -> DateSpan:
     since, until = found.since.isoformat(), found.until.isoformat()
     return DateSpan(found.text, found.start, found.end, since, until)
-
-
-def _boosted(tree: Node, entities: tuple[Entity, ...], boost: float) -> Node:
-    """Adds the names, as phrases in an item's names, to what ranks."""
-    if not boost or isinstance(tree, Everything):
-        return tree
-    names = tuple(
-        Phrase(entity.text, "names", boost=boost) for entity in entities if entity.label in _NAMED
-    )
-    if not names:
-        return tree
-    if not isinstance(tree, Bool):
-        optional = constraint(tree) == EVERYTHING
-        return Bool(should=(tree, *names)) if optional else Bool(must=(tree,), should=names)
-    if not tree.must and constraint(Bool(should=tree.should)) != EVERYTHING:
-        return Bool(must=(tree,), should=names)
-    return Bool(tree.must, (*tree.should, *names), tree.must_not)
 
 
 def describe(node: Node) -> str:

@@ -195,17 +195,18 @@ def add_encoder(draft: GraphDraft, weights: Weights, shape: BertShape) -> str:
     return hidden
 
 
-def finish(draft: GraphDraft, outputs: Mapping[str, list[str | int]]) -> onnx.ModelProto:
-    """Close the graph over int32 `input_ids` and `attention_mask`, both [n, t]."""
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT32, ["n", "t"])
-        for name in ("input_ids", "attention_mask")
-    ]
+def finish(
+    draft: GraphDraft,
+    outputs: Mapping[str, list[str | int]],
+    inputs: tuple[str, ...] = ("input_ids", "attention_mask"),
+) -> onnx.ModelProto:
+    """Close the graph over int32 `inputs`, each [n, t]."""
+    given = [helper.make_tensor_value_info(name, TensorProto.INT32, ["n", "t"]) for name in inputs]
     results = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
         for name, sizes in outputs.items()
     ]
-    graph = helper.make_graph(draft.nodes, "bert", inputs, results, draft.constants)
+    graph = helper.make_graph(draft.nodes, "bert", given, results, draft.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
     # IR version 8 goes with opset 17: older runtimes refuse a newer one they don't need.
     return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="dateline")

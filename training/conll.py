@@ -6,12 +6,15 @@ Source: Tjong Kim Sang and De Meulder 2003. The text is Reuters RCV1's, for rese
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 # Chances that a training sentence's extra copy takes each form.
-BARE, WINDOW = 0.5, 0.5
+BARE, WINDOW, SWAPPED, MISSPELT = 0.5, 0.5, 0.3, 0.15
+LEAST_MISSPELT = 5  # letters; shorter words become other words
+
+Names = Mapping[str, Sequence[tuple[str, ...]]]  # the words of each name, by label
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,74 @@ def query_window(sentence: Sentence, chance: random.Random) -> Sentence:
 def augmented(sentences: Sequence[Sentence], share: float, chance: random.Random) -> list[Sentence]:
     """All `sentences`, and for a `share` of them a copy that looks like a query.
 
-    The model is uncased, so copies in lower or upper case would be the same to it.
+    Some copies hold other names of the corpus in place of their own, or a slip of the hand. The
+    model is uncased, so copies in lower or upper case would be the same to it.
     """
+    names = names_of(sentences)
     copies = []
     for sentence in sentences:
         if chance.random() < share:
             short = query_window(sentence, chance) if chance.random() < WINDOW else sentence
-            copies.append(without_punctuation(short) if chance.random() < BARE else short)
+            bare = without_punctuation(short) if chance.random() < BARE else short
+            other = with_other_names(bare, names, chance) if chance.random() < SWAPPED else bare
+            copies.append(misspelt(other, chance) if chance.random() < MISSPELT else other)
     return [*sentences, *copies]
+
+
+def names_of(sentences: Sequence[Sentence]) -> Names:
+    """Every name of a corpus by its label, as often as it stands there."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for sentence in sentences:
+        for begin, end in spans(sentence.tags):
+            found.setdefault(sentence.tags[begin][2:], []).append(sentence.words[begin:end])
+    return found
+
+
+def spans(tags: Sequence[str]) -> list[tuple[int, int]]:
+    """Begin and end of every name in BIO tags."""
+    found = []
+    for begin, tag in enumerate(tags):
+        if tag.startswith("B-"):
+            end = begin + 1
+            while end < len(tags) and tags[end].startswith("I-"):
+                end += 1
+            found.append((begin, end))
+    return found
+
+
+def with_other_names(sentence: Sentence, names: Names, chance: random.Random) -> Sentence:
+    """The sentence with each name replaced by one of the same label, half of the time."""
+    words: list[tuple[str, str]] = []
+    last = 0
+    for begin, end in spans(sentence.tags):
+        words += zip(sentence.words[last:begin], sentence.tags[last:begin], strict=True)
+        label = sentence.tags[begin][2:]
+        name = sentence.words[begin:end]
+        if chance.random() < 0.5:
+            name = chance.choice(names[label])
+        words += [(word, f"{'I' if place else 'B'}-{label}") for place, word in enumerate(name)]
+        last = end
+    words += zip(sentence.words[last:], sentence.tags[last:], strict=True)
+    return _joined(words)
+
+
+def misspelt(sentence: Sentence, chance: random.Random) -> Sentence:
+    """The sentence with one slip in one of its longer words: a letter lost, doubled, or two
+    neighbours changed over.
+    """
+    long = [n for n, word in enumerate(sentence.words) if len(word) >= LEAST_MISSPELT]
+    if not long:
+        return sentence
+    place = chance.choice(long)
+    word = sentence.words[place]
+    at = chance.randrange(1, len(word) - 1)
+    slips = (
+        word[:at] + word[at + 1 :],
+        word[:at] + word[at] + word[at:],
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    )
+    words = (*sentence.words[:place], chance.choice(slips), *sentence.words[place + 1 :])
+    return Sentence(words, sentence.tags)
 
 
 def _joined(words: Sequence[tuple[str, str]]) -> Sentence:

@@ -1,7 +1,8 @@
-"""DistilBERT's shape with MiniLM's weights, and back to BERT's names for the graph.
+"""DistilBERT's shape with a BERT's first layers, and back to BERT's names for the graph.
 
-DistilBERT is BERT without token types and pooler (Sanh et al. 2019). MiniLM-L6 fits it once its
-one used token-type row is added to every position.
+DistilBERT is BERT without token types and pooler (Sanh et al. 2019). A BERT fits it once its one
+used token-type row is added to every position. Of a deeper BERT the first layers are taken: they
+know the words' kinds, and the last ones what the model was made for.
 """
 
 from collections.abc import Mapping
@@ -47,7 +48,9 @@ def names() -> dict[str, str]:
 
 
 def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassification:
-    """A model for `labels` classes that starts from BERT `weights`; the head starts at random."""
+    """A model for `labels` classes that starts from the first LAYERS layers of BERT `weights`, 384
+    wide; the head starts at random. Raises ValueError if the weights are of another shape.
+    """
     config = DistilBertConfig(
         dim=384, n_layers=LAYERS, n_heads=12, hidden_dim=1536, num_labels=labels
     )

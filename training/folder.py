@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 from tokenizers import Tokenizer
 
+from inference.card import CARD, card
 from inference.manifest import ModelManifest
 from inference.store import MANIFEST
 
@@ -37,14 +38,19 @@ def plain_tokenizer(path: Path) -> Tokenizer:
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
-    """Write `manifest.json` and return `manifest`."""
+    """Write `manifest.json` and the card `README.md`; returns `manifest`."""
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    (folder / CARD).write_text(card(manifest), encoding="utf-8")
     return manifest
 
 
 def write_figures(
-    folder: Path, manifest: ModelManifest, figures: Mapping[str, float]
+    folder: Path, manifest: ModelManifest, figures: Mapping[str, float], command: str = ""
 ) -> ModelManifest:
-    """Put measured `figures` into the manifest, rounded to four places."""
+    """Put measured `figures` into the manifest, rounded to four places, in place of all others.
+
+    `command` is what measured them; the recipe where it is empty.
+    """
     rounded = {name: round(value, 4) for name, value in figures.items()}
-    return write_manifest(folder, replace(manifest, quality=rounded))
+    commands = dict.fromkeys(rounded, command or manifest.recipe)
+    return write_manifest(folder, replace(manifest, quality=rounded, commands=commands))

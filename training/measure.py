@@ -7,7 +7,7 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.ports import TextEncoder
-from inference.onnx_runtime import OnnxModel
+from inference.runtime import Runtime
 from training.beir import TestSet
 
 DEPTH = 10
@@ -39,7 +39,7 @@ def _ndcg(names: list[str], scores: FloatMatrix, gains: Mapping[str, int]) -> fl
     return float((got * discounts[: got.size]).sum() / (best * discounts[: best.size]).sum())
 
 
-def milliseconds(model: OnnxModel, output: str, rows: int, tokens: int, *, calls: int) -> float:
+def milliseconds(model: Runtime, output: str, rows: int, tokens: int, *, calls: int) -> float:
     """Least time in ms of a call on random tokens [rows, tokens], on the model's own threads.
 
     The least, not the median: it is what the machine does when nothing else runs on it.

@@ -20,9 +20,10 @@ from safetensors.numpy import load_file
 from transformers import BertConfig, BertModel
 
 from core.items import FloatMatrix
-from inference.encoder import SENTENCE, OnnxTextEncoder
-from inference.manifest import ModelManifest
-from inference.onnx_runtime import OnnxModel
+from inference.encoder import SentenceEncoder
+from inference.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
+from inference.pooling import SENTENCE
+from inference.runtime import Runtime
 from inference.store import ModelStore
 from inference.tokens import TextTokens, padded
 from training.beir import read_test_set, sample_texts
@@ -46,7 +47,7 @@ MANIFEST = ModelManifest(
     revision=f"model.safetensors sha256 {MINILM_WEIGHTS.sha256}",
     licence="Apache-2.0",
     files={},
-    graph="model.int8.onnx",
+    graphs={"onnx": "model.int8.onnx"},
     tokenizer="tokenizer.json",
     optimized=True,
     pooling="mean",
@@ -59,6 +60,29 @@ MANIFEST = ModelManifest(
     quality={},
     recipe="python -P -m training.minilm",
     languages=("en",),
+    training_data=(
+        TrainingData("MS MARCO", "Microsoft's terms: non-commercial research", RESEARCH_ONLY),
+        TrainingData(
+            "a thousand million public text pairs: Reddit comments, S2ORC, WikiAnswers, Stack"
+            " Exchange and others",
+            "each its own; the model's makers list them",
+            "unknown",
+        ),
+    ),
+    about=(
+        "Texts to vectors: texts that mean alike lie near each other. The default encoder, for"
+        " queries and passages alike."
+    ),
+    limits=(
+        "Languages other than English.",
+        "Texts longer than a page in one vector: cut them into passages.",
+        "Exact names, numbers and codes, which BM25 finds better.",
+        "It learned from public web pairs and has their biases.",
+        (
+            "Processors without VNNI: a few in 100,000 of the kernels' 16-bit sums are cut off there,"
+            " which adds an error of 1 to 2 per cent to a layer's output, about that of int8 itself."
+        ),
+    ),
 )
 
 
@@ -84,7 +108,7 @@ def torch_vectors(weights: Weights, batches: Sequence[Batch]) -> FloatMatrix:
     return np.concatenate(rows)
 
 
-def parity(weights: Weights, encoder: OnnxTextEncoder, texts: Sequence[str]) -> float:
+def parity(weights: Weights, encoder: SentenceEncoder, texts: Sequence[str]) -> float:
     """The least cosine between PyTorch's vectors of `texts` and the encoder's."""
     expected = torch_vectors(weights, list(token_batches(encoder.tokens, texts)))
     return float((expected * encoder.encode_passages(texts)).sum(axis=1).min())
@@ -92,12 +116,12 @@ def parity(weights: Weights, encoder: OnnxTextEncoder, texts: Sequence[str]) -> 
 
 def write_float32(
     root: Path, weights: Weights, tokenizer: Path
-) -> tuple[OnnxTextEncoder, onnx.ModelProto]:
+) -> tuple[SentenceEncoder, onnx.ModelProto]:
     """The float32 model in a folder of its own under `root`, opened, and its graph."""
     graph = sentence_graph(weights, SHAPE, {})
-    manifest = replace(MANIFEST, graph="model.onnx", precision="float32")
+    manifest = replace(MANIFEST, graphs={"onnx": "model.onnx"}, precision="float32")
     write_folder(root / NAME, manifest, graph, tokenizer)
-    return OnnxTextEncoder.open(ModelStore(root), NAME, threads=2), graph
+    return SentenceEncoder.open(ModelStore(root), NAME, threads=2), graph
 
 
 def calibration_texts(data: Path, limit: int | None) -> list[str]:
@@ -110,7 +134,7 @@ def calibration_texts(data: Path, limit: int | None) -> list[str]:
     return [text.lower() if number % 4 == 3 else text for number, text in enumerate(texts)]
 
 
-def speeds(model: OnnxModel) -> dict[str, float]:
+def speeds(model: Runtime) -> dict[str, float]:
     """Milliseconds of a query's and of a batch's shape."""
     return {
         "1x12 tokens, ms": milliseconds(model, SENTENCE, 1, 12, calls=300),
@@ -118,7 +142,7 @@ def speeds(model: OnnxModel) -> dict[str, float]:
     }
 
 
-def qualities(encoder: OnnxTextEncoder, data: Path) -> dict[str, float]:
+def qualities(encoder: SentenceEncoder, data: Path) -> dict[str, float]:
     """nDCG@10 on each of the test sets."""
     return {
         f"{name} {split}, nDCG@10": ndcg(encoder, read_test_set(data / name, split))
@@ -143,10 +167,10 @@ def make(output: Path, data: Path, *, limit: int | None, quick: bool) -> dict[st
         ranges = calibrate(graph, token_batches(reference.tokens, texts))
         int8 = sentence_graph(weights, SHAPE, ranges)
         manifest = write_folder(output / NAME, MANIFEST, int8, tokenizer)
-        encoder = OnnxTextEncoder.open(ModelStore(output), NAME, threads=2)
+        encoder = SentenceEncoder.open(ModelStore(output), NAME, threads=2)
         figures = {"fp32 least cosine with PyTorch": agreement}
         for prefix, each in (("fp32 ", reference), ("", encoder)):
-            found = speeds(each.model) | ({} if quick else qualities(each, data))
+            found = speeds(each.runtime) | ({} if quick else qualities(each, data))
             figures |= {prefix + what: value for what, value in found.items()}
             print({what: round(value, 4) for what, value in found.items()}, flush=True)
         cosines = (reference.encode_passages(texts) * encoder.encode_passages(texts)).sum(axis=1)

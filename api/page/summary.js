@@ -48,7 +48,8 @@ function notes(data) {
   const { entities = [], dates = [], notes: said = [] } = data.understood || {};
   const labels = { PER: "person", ORG: "organisation", LOC: "place", MISC: "name" };
   const lines = [
-    ...entities.map((entity) => el("li", {}, el("b", {}, entity.text), ` read as ${labels[entity.label] || "name"}`)),
+    ...entities.map((entity) => el("li", {}, el("b", {}, entity.text),
+      ` read as ${entity.field || labels[entity.label] || "name"}${entity.canonical && entity.canonical !== entity.text ? ` ${entity.canonical}` : ""}`)),
     ...dates.map((span) => el("li", {}, el("b", {}, span.text),
       ` read as ${(span.since || "the beginning").slice(0, 10)} to before ${(span.until || "now").slice(0, 10)}`)),
     ...said.map((note) => el("li", {}, note)),

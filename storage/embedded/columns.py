@@ -97,6 +97,24 @@ class ValueColumn:
             found[rows[hits] - start] = True
         return found
 
+    def pairs(self, start: int) -> tuple[npt.NDArray[np.int32], Ids]:
+        """The codes and rows of every value from number `start` on, as they were added."""
+        rows = self._rows.view()[start:]  # rows are written after their codes
+        return self._codes.view()[start : start + len(rows)], rows
+
+    def holding(self, rows: Ids, values: Sequence[str]) -> Mask:
+        """Bool [len(rows)]: which of a few rows have one of the values, compared casefolded."""
+        keys = (value.casefold() for value in values)
+        wanted = [self.numbers[key] for key in keys if key in self.numbers]
+        offsets = self._offsets.view()
+        starts, ends = offsets[rows], offsets[rows + 1]
+        codes = self._codes.view()
+        held = np.zeros(len(rows), np.bool_)
+        for step in range(int((ends - starts).max(initial=0))):
+            here = starts + step < ends
+            held[here] |= np.isin(codes[starts[here] + step], wanted)
+        return held
+
     def totals(self) -> dict[str, int]:
         """Each value with its number of rows."""
         counts = np.bincount(self._codes.view(), minlength=len(self.labels))

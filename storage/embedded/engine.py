@@ -15,20 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from core.callers import Caller
+from core.entities import Entity, KnownName
 from core.errors import CorruptError
 from core.items import Item, Passage
 from core.ports import Clock
 from core.query_tree import EVERYTHING, Node
-from core.retrieval import FacetCount, Ids, Retrieval, Retrieved
+from core.retrieval import FacetCount, Ids, Marks, Retrieval, Retrieved
 from core.writes import PutItem, SetStatus, Written
 from storage.analysis import primary_subtag
 from storage.embedded import reading
 from storage.embedded.background import Background
-from storage.embedded.columns import Columns
+from storage.embedded.columns import Columns, View
 from storage.embedded.documents import to_micros
 from storage.embedded.facets import count_facets
 from storage.embedded.hnsw import HnswSettings
 from storage.embedded.lexical import LexicalIndex
+from storage.embedded.names import ColumnsNames
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import ProjectionSettings, Projector
 from storage.embedded.record import Record
@@ -69,6 +71,7 @@ class EmbeddedEngine:
         self.repairs: list[str] = []
         self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
         self._columns = Columns()
+        self._names = ColumnsNames(self._columns)
         self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
         self._allowed_lock = threading.Lock()
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
@@ -151,6 +154,18 @@ class EmbeddedEngine:
         return tuple(
             _at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True)
         )
+
+    # Names
+
+    def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
+        """See `core.ports.Names`."""
+        self.projector.refresh()
+        view = self._columns.view()
+        return self._names.known(entities, self._allowed_to(view, caller.products, EVERYTHING))
+
+    def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
+        """See `core.ports.Names`."""
+        return self._names.holding(ids, names)
 
     # Library
 
@@ -282,13 +297,19 @@ class EmbeddedEngine:
         fields = {query.field: self._fields[query.field].view() for query in request.vectors}
         lexical = self.lexical.reader(self._languages())
         view = self._columns.view()
-        products, filters = request.caller.products, request.filters
+        allowed = self._allowed_to(view, request.caller.products, request.filters)
+        passes = bool(np.array_equal(allowed, view.visible))
+        return Moment(view, lexical, fields, allowed, passes)
+
+    def _allowed_to(
+        self, view: View, products: frozenset[str], filters: Node
+    ) -> npt.NDArray[np.bool_]:
+        """What a caller may see within `filters`, kept for the next question of the kind."""
         allowed = self._allowed_mask(products, filters, view.generation)
         if allowed is None or len(allowed) != len(view.visible):
             allowed = view.allowed(products, filters)
             self._keep(products, filters, view.generation, allowed)
-        passes = bool(np.array_equal(allowed, view.visible))
-        return Moment(view, lexical, fields, allowed, passes)
+        return allowed
 
     def _allowed_mask(
         self, products: frozenset[str], filters: Node, generation: int

@@ -32,6 +32,7 @@ from tests.api.conftest import INGEST, Served, filled, serving
         ("type=novel", "type", "picture"),
         ("facets=mood", "facets", "subject"),
         ("profile=magic", "profile", "hybrid"),
+        ("entities=maybe", "entities", "'boost', 'filter' or 'off'"),
         ("explain=perhaps", "explain", "boolean"),
         ("pagesize=5", "pagesize", "page_size"),
         ("q=a&q=b", "q", "once"),

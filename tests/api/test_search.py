@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from api.contract import SearchAnswer
+from api.search_json import found_name_json
+from core.entities import EntityLabel, KnownName, NameMatch
 from core.query_tree import Bool, DateRange, Keyword
 from core.retrieval import SortOrder
+from search.answers import EntityUse, FoundName
 from tests.api.conftest import READ, Served
 
 
@@ -101,6 +104,7 @@ def test_every_parameter_reaches_the_core(served: Served) -> None:
         explain=1,
         profile="lexical",
         highlight="false",
+        entities="filter",
     )
     request = served.room.asked[-1][0]
     assert (request.q, request.order, request.page, request.page_size) == (
@@ -111,6 +115,26 @@ def test_every_parameter_reaches_the_core(served: Served) -> None:
     )
     assert (request.cursor, request.facets, request.facet_limit) == ("from:0", ("type",), 3)
     assert (request.explain, request.profile, request.highlight) == (True, "lexical", False)
+    assert request.entities is EntityUse.FILTER
+
+
+def test_names_are_given_as_typed_and_as_the_archive_has_them() -> None:
+    known = KnownName("Angela Merkel", "person", NameMatch.FUZZY, ("Angela Merkel",))
+    found = FoundName("merkle", EntityLabel.PER, 6, 12, 0.98765, known, EntityUse.BOOST)
+    assert found_name_json(found) == {
+        "text": "merkle",
+        "label": "PER",
+        "start": 6,
+        "end": 12,
+        "score": 0.9877,
+        "canonical": "Angela Merkel",
+        "field": "person",
+        "match": "fuzzy",
+        "use": "boost",
+    }
+    unknown = found_name_json(FoundName("nobody", EntityLabel.PER, 0, 6, 0.5))
+    assert (unknown["canonical"], unknown["field"]) == ("", "")
+    assert (unknown["match"], unknown["use"]) == ("none", "off")
 
 
 def test_links_lead_through_the_pages(served: Served) -> None:

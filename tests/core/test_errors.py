@@ -66,6 +66,7 @@ def test_codes_are_stable_and_tell_kinds_apart() -> None:
         "SettingsError": "bad_setting",
         "StorageError": "storage_error",
         "StorageFullError": "storage_full",
+        "UnavailableError": "model_unavailable",
     }
 
 

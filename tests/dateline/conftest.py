@@ -39,6 +39,7 @@ DOCUMENTS: list[dict[str, Any]] = [
         "versioncreated": "2023-12-31T23:30:00Z",
         "headline": "Bank raises rates",
         "body_text": "Borrowing becomes dearer.",
+        "person": [{"name": "Angela Merkel"}],
     },
 ]
 

@@ -79,6 +79,27 @@ def test_search_for_people(reading: Cli) -> None:
     assert "A [bold]ferry[/] at the quay." in shown  # a document's text is no markup
 
 
+def test_names_of_a_query_boost_filter_or_are_left_alone(
+    reading: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATELINE_TAGGER")
+
+    def names(*options: str) -> list[tuple[str, str, str]]:
+        answer = reading.json("search", "angela merkel raises rates", *options)
+        found = answer["data"]["understood"]["entities"]
+        return [(name["text"], name["canonical"], name["use"]) for name in found]
+
+    assert names("--entities", "filter") == [("angela merkel", "Angela Merkel", "filter")]
+    assert names("--entities", "off") == []
+    assert names()[0][:2] == ("angela merkel", "Angela Merkel")
+    shown = reading(
+        "search", "angela merkel raises rates", "--entities", "filter", "--explain"
+    ).stdout
+    assert "angela merkel: person Angela Merkel, filters" in shown
+    assert "Ferry at the quay" not in shown
+    assert "--entities" in reading("search", "x", "--entities", "maybe", code=2).stderr
+
+
 def test_search_for_machines(reading: Cli) -> None:
     answer = reading.json("search", "ferry", "--facet", "type")
     assert set(answer) == {"api_version", "id", "method", "params", "updated", "data"}

@@ -215,6 +215,19 @@ def test_a_key_needs_a_secret(key: dict[str, object]) -> None:
         key_ring(Settings.model_validate({"keys": [{"name": "Post", **key}]}))
 
 
+def test_reranking_profiles_take_their_size_from_the_settings() -> None:
+    found = profiles(Settings(rerank_candidates=50, rerank_tokens=48))
+    sizes = {name: (profile.rerank_depth, profile.rerank_tokens) for name, profile in found.items()}
+    assert sizes["hybrid-rerank"] == (50, 48)
+    assert {size for name, size in sizes.items() if name != "hybrid-rerank"} == {(0, 0)}
+
+
+@pytest.mark.parametrize("size", [19, 101])
+def test_a_reranking_size_is_twenty_to_a_hundred(size: int) -> None:
+    with pytest.raises(ValueError, match="rerank_candidates"):
+        Settings(rerank_candidates=size)
+
+
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(SettingsError, match="'best'") as caught:
         profiles(Settings(profile="best"))

@@ -16,7 +16,12 @@ import dateline
 
 ROOT = Path(dateline.__file__).parent.parent
 DEMO = ROOT / "datasets" / "demo"
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-torch.lock"]
+LOCKS = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-torch.lock",
+    "requirements-gpu.lock",
+]
 TORCH = ("torch", "transformers", "sentence-transformers", "triton", "onnxscript")
 OURS = re.compile(r"\.(py|js|css|html|md|toml|sh|yml|yaml)$|Makefile$")
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from inference.encoder import OnnxTextEncoder
+from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 
 STORY = (
@@ -29,7 +29,7 @@ ODD = {
 }
 
 
-def test_it_says_what_it_is(encoder: OnnxTextEncoder) -> None:
+def test_it_says_what_it_is(encoder: SentenceEncoder) -> None:
     assert encoder.name == "all-MiniLM-L6-v2"
     assert encoder.dimension == 384
     assert len(encoder.digest) == 64
@@ -37,24 +37,24 @@ def test_it_says_what_it_is(encoder: OnnxTextEncoder) -> None:
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
-def test_any_text_has_a_unit_vector(encoder: OnnxTextEncoder, text: str) -> None:
+def test_any_text_has_a_unit_vector(encoder: SentenceEncoder, text: str) -> None:
     for vectors in (encoder.encode_queries([text]), encoder.encode_passages([text, STORY])[:1]):
         assert vectors.shape == (1, 384)
         assert vectors.dtype == np.float32
         assert np.linalg.norm(vectors) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_no_texts_give_no_rows(encoder: OnnxTextEncoder) -> None:
+def test_no_texts_give_no_rows(encoder: SentenceEncoder) -> None:
     assert encoder.encode_queries([]).shape == (0, 384)
     assert encoder.encode_passages([]).shape == (0, 384)
 
 
-def test_a_paraphrase_is_nearer_than_another_subject(encoder: OnnxTextEncoder) -> None:
+def test_a_paraphrase_is_nearer_than_another_subject(encoder: SentenceEncoder) -> None:
     story, paraphrase, unrelated = encoder.encode_passages([STORY, PARAPHRASE, UNRELATED])
     assert story @ paraphrase > story @ unrelated + 0.25
 
 
-def test_a_vector_does_not_depend_on_its_batch(encoder: OnnxTextEncoder) -> None:
+def test_a_vector_does_not_depend_on_its_batch(encoder: SentenceEncoder) -> None:
     texts = [STORY, PARAPHRASE, UNRELATED, "short", *(f"{STORY} {n} " * 5 for n in range(40))]
     together = encoder.encode_passages(texts)
     alone = np.concatenate([encoder.encode_passages([text]) for text in texts])
@@ -63,25 +63,25 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: OnnxTextEncoder) -> None
     assert (together * alone).sum(axis=1).min() > 0.999999
 
 
-def test_queries_and_passages_share_a_space(encoder: OnnxTextEncoder) -> None:
+def test_queries_and_passages_share_a_space(encoder: SentenceEncoder) -> None:
     difference = encoder.encode_queries([STORY]) - encoder.encode_passages([STORY])
     assert np.abs(difference).max() < 1e-6
 
 
-def test_rows_come_in_the_order_of_the_texts(encoder: OnnxTextEncoder) -> None:
+def test_rows_come_in_the_order_of_the_texts(encoder: SentenceEncoder) -> None:
     texts = [UNRELATED * 6, "oil", STORY * 3, PARAPHRASE]
     forward, backward = encoder.encode_passages(texts), encoder.encode_passages(texts[::-1])
     assert (forward * backward[::-1]).sum(axis=1).min() > 0.999999
 
 
-def test_ten_thousand_short_texts(encoder: OnnxTextEncoder) -> None:
+def test_ten_thousand_short_texts(encoder: SentenceEncoder) -> None:
     vectors = encoder.encode_passages([f"item {number}" for number in range(10_000)])
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1.0).max() < 1e-5
     single = encoder.encode_passages(["item 7777"])
     assert float(vectors[7777] @ single[0]) > 0.999999
 
 
-def test_what_is_cut_off_is_told(encoder: OnnxTextEncoder) -> None:
+def test_what_is_cut_off_is_told(encoder: SentenceEncoder) -> None:
     assert encoder.truncated(["short", STORY * 40, ""]) == (False, True, False)
     before = encoder.counts()
     encoder.encode_passages(["short", STORY * 40])
@@ -89,7 +89,7 @@ def test_what_is_cut_off_is_told(encoder: OnnxTextEncoder) -> None:
     assert (after.texts - before.texts, after.truncated - before.truncated) == (2, 1)
 
 
-def test_the_cut_is_at_the_models_limit(encoder: OnnxTextEncoder) -> None:
+def test_the_cut_is_at_the_models_limit(encoder: SentenceEncoder) -> None:
     words = 254  # 256 tokens less the two special ones
     full = "oil " * words
     assert encoder.truncated([full, full + "oil"]) == (False, True)
@@ -98,9 +98,10 @@ def test_the_cut_is_at_the_models_limit(encoder: OnnxTextEncoder) -> None:
 
 
 def test_the_cache_is_bounded_and_counted(models: ModelStore) -> None:
-    encoder = OnnxTextEncoder.open(models, "all-MiniLM-L6-v2", threads=1, cache_size=3)
+    encoder = SentenceEncoder.open(models, "all-MiniLM-L6-v2", threads=1, cache_size=3)
     first = encoder.encode_queries(["a"])
-    encoder.encode_queries(["b", "c", "a"])
+    encoder.encode_queries(["b", "c"])
+    encoder.encode_queries(["a"])
     assert (encoder.counts().cache_hits, encoder.counts().cache_misses) == (1, 3)
     encoder.encode_queries(["d"])  # drops b, the one longest unused
     assert len(encoder.cache) == 3
@@ -111,14 +112,38 @@ def test_the_cache_is_bounded_and_counted(models: ModelStore) -> None:
     encoder.close()
 
 
-def test_a_caller_cannot_spoil_the_cache(encoder: OnnxTextEncoder) -> None:
+def test_a_querys_vector_is_the_same_to_the_last_bit_whoever_asks_beside_it(
+    models: ModelStore,
+) -> None:
+    encoder = SentenceEncoder.open(models, "all-MiniLM-L6-v2", threads=2, cache_size=0)
+    texts = [f"{words} {number}" for number in range(8) for words in ("oil", "price of oil", STORY)]
+    alone = np.concatenate([encoder.encode_queries([text]) for text in texts])
+    np.testing.assert_array_equal(encoder.encode_queries(texts), alone)
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda text: encoder.encode_queries([text]), texts * 4))
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate([alone] * 4))
+    encoder.close()
+
+
+def test_passages_of_many_callers_are_their_own(models: ModelStore) -> None:
+    encoder = SentenceEncoder.open(models, "all-MiniLM-L6-v2", threads=2)
+    asked = [[f"{STORY} {who}", f"{UNRELATED} {who}" * (who % 3 + 1)] for who in range(12)]
+    expected = [encoder.encode_passages(texts) for texts in asked]
+    with ThreadPoolExecutor(12) as pool:
+        for found, alone in zip(pool.map(encoder.encode_passages, asked), expected, strict=True):
+            # Padding changes the order of float32 sums, nothing else.
+            assert np.abs(found - alone).max() < 1e-5
+    encoder.close()
+
+
+def test_a_caller_cannot_spoil_the_cache(encoder: SentenceEncoder) -> None:
     first = encoder.encode_queries(["a spoiled query"])
     kept = first.copy()
     first[:] = 0.0
     np.testing.assert_array_equal(encoder.encode_queries(["a spoiled query"]), kept)
 
 
-def test_many_threads_get_the_same_vectors(encoder: OnnxTextEncoder) -> None:
+def test_many_threads_get_the_same_vectors(encoder: SentenceEncoder) -> None:
     texts = [f"{STORY} {number}" for number in range(24)]
     expected = encoder.encode_passages(texts)
 
@@ -134,4 +159,4 @@ def test_many_threads_get_the_same_vectors(encoder: OnnxTextEncoder) -> None:
 
 def test_a_tagger_is_no_encoder(models: ModelStore) -> None:
     with pytest.raises(ModelError):
-        OnnxTextEncoder.open(models, "distilbert-ner-news", threads=1)
+        SentenceEncoder.open(models, "distilbert-ner-news", threads=1)

@@ -1,15 +1,18 @@
 """The bundled tagger: names in news and in queries, at the right places."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from core.entities import EntityLabel
 from core.errors import ModelError
-from inference.store import ModelStore
-from inference.tagger import OnnxTagger, WordTags, entities
+from inference.runtimes.onnx import OnnxRuntime
+from inference.store import ModelFolder, ModelStore
+from inference.tagger import NameTagger, WordTags, entities
 from inference.words import split_words
 
 
-def named(tagger: OnnxTagger, text: str) -> set[tuple[str, str]]:
+def named(tagger: NameTagger, text: str) -> set[tuple[str, str]]:
     return {(found.text, found.label.value) for found in tagger.tag([text])[0]}
 
 
@@ -25,11 +28,11 @@ def named(tagger: OnnxTagger, text: str) -> set[tuple[str, str]]:
         ("oil price forecast", set()),
     ],
 )
-def test_names_in_any_case(tagger: OnnxTagger, text: str, expected: set[tuple[str, str]]) -> None:
+def test_names_in_any_case(tagger: NameTagger, text: str, expected: set[tuple[str, str]]) -> None:
     assert named(tagger, text) == expected
 
 
-def test_places_are_in_the_text_as_given(tagger: OnnxTagger) -> None:
+def test_places_are_in_the_text_as_given(tagger: NameTagger) -> None:
     text = "  “Straße” — 😀 Angela Merkel's trip to São Paulo, and\tnew york!"
     found = tagger.tag([text])[0]
     assert {"Angela Merkel", "São Paulo", "new york"} <= {entity.text for entity in found}
@@ -38,7 +41,7 @@ def test_places_are_in_the_text_as_given(tagger: OnnxTagger) -> None:
         assert 0.0 < entity.score <= 1.0
 
 
-def test_a_texts_names_do_not_depend_on_the_batch(tagger: OnnxTagger) -> None:
+def test_a_texts_names_do_not_depend_on_the_batch(tagger: NameTagger) -> None:
     texts = ["angela merkel in paris", "", "no names here", "Volkswagen cars " * 200, "london"]
     together = tagger.tag(texts)
     alone = [tagger.tag([text])[0] for text in texts]
@@ -48,7 +51,7 @@ def test_a_texts_names_do_not_depend_on_the_batch(tagger: OnnxTagger) -> None:
         ]
 
 
-def test_names_far_into_a_long_text_are_found(tagger: OnnxTagger) -> None:
+def test_names_far_into_a_long_text_are_found(tagger: NameTagger) -> None:
     filler = "The committee met again and nothing was decided about the roads. " * 60
     text = filler + "Angela Merkel was there."
     found = tagger.tag([text])[0]
@@ -58,13 +61,41 @@ def test_names_far_into_a_long_text_are_found(tagger: OnnxTagger) -> None:
 @pytest.mark.parametrize(
     "text", ["", " \n", "\x00\x01", "\ud800", "😀", "x" * 50_000, "a. " * 300_000]
 )
-def test_any_text_is_survived(tagger: OnnxTagger, text: str) -> None:
+def test_any_text_is_survived(tagger: NameTagger, text: str) -> None:
     for entity in tagger.tag([text])[0]:
         assert text[entity.start : entity.end] == entity.text
 
 
-def test_no_texts(tagger: OnnxTagger) -> None:
+def test_no_texts(tagger: NameTagger) -> None:
     assert tagger.tag([]) == ()
+
+
+def test_tags_of_repeated_texts_are_kept_and_counted(models: ModelStore) -> None:
+    tagger = NameTagger.over(*_opened(models), cache_size=2)
+    first = tagger.tag(["angela merkel", "paris", "angela merkel"])
+    assert first[0] == first[2] != ()
+    assert (tagger.cache.hits, tagger.cache.misses) == (0, 2)
+    assert tagger.tag(["angela merkel"]) == first[:1]
+    tagger.tag(["berlin", "x" * 5000])  # drops paris; the long text is neither kept nor counted
+    assert (tagger.cache.hits, tagger.cache.misses, tagger.cache.evicted) == (1, 3, 1)
+    assert len(tagger.cache) == 2
+
+
+def test_names_are_the_same_whoever_asks_beside(models: ModelStore, tagger: NameTagger) -> None:
+    texts = [f"angela merkel met bill clinton in {place}" for place in ("paris", "new york", "x")]
+    expected = [tagger.tag([text])[0] for text in texts]
+    shared = NameTagger.over(*_opened(models), cache_size=0)
+    with ThreadPoolExecutor(9) as pool:
+        answers = list(pool.map(shared.tag, [[text] for text in texts * 6]))
+        for found, alone in zip(answers, expected * 6, strict=True):
+            for one, other in zip(found[0], alone, strict=True):
+                assert (one.text, one.label, one.start) == (other.text, other.label, other.start)
+                assert one.score == pytest.approx(other.score, abs=1e-4)
+
+
+def _opened(models: ModelStore) -> tuple[ModelFolder, OnnxRuntime]:
+    folder = models.open("distilbert-ner-news")
+    return folder, OnnxRuntime.open(folder, threads=1)
 
 
 def test_runs_become_entities() -> None:
@@ -83,4 +114,4 @@ def test_runs_become_entities() -> None:
 
 def test_an_encoder_is_no_tagger(models: ModelStore) -> None:
     with pytest.raises(ModelError, match="does not tag"):
-        OnnxTagger.open(models, "all-MiniLM-L6-v2", threads=1)
+        NameTagger.open(models, "all-MiniLM-L6-v2", threads=1)

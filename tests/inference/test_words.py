@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.encoder import OnnxTextEncoder
+from inference.encoder import SentenceEncoder
 from inference.words import split_words, windows
 
 
@@ -38,7 +38,7 @@ def test_words_are_where_they_say_and_nothing_else_is_left(text: str) -> None:
     assert "".join(word.text for word in words) == "".join(text.split())
 
 
-def test_long_texts_are_cut_after_sentences_and_no_word_is_lost(encoder: OnnxTextEncoder) -> None:
+def test_long_texts_are_cut_after_sentences_and_no_word_is_lost(encoder: SentenceEncoder) -> None:
     words = ("the minister of finance spoke in parliament . " * 20).split()
     cut = windows(encoder.tokens.tokenizer, [words, ["short"], []], limit=32)
     long = [window for window in cut if window.text == 0]
@@ -49,14 +49,14 @@ def test_long_texts_are_cut_after_sentences_and_no_word_is_lost(encoder: OnnxTex
     assert not [window for window in cut if window.text == 2]
 
 
-def test_a_word_longer_than_a_window_is_kept_whole(encoder: OnnxTextEncoder) -> None:
+def test_a_word_longer_than_a_window_is_kept_whole(encoder: SentenceEncoder) -> None:
     words = ["a", "-".join(["part"] * 30), "b"]
     cut = windows(encoder.tokens.tokenizer, [words], limit=12)
     assert [word for window in cut for word in window.words] == [0, 1, 2]
     assert all(len(window.tokens) <= 12 for window in cut)
 
 
-def test_heads_point_at_each_words_first_token(encoder: OnnxTextEncoder) -> None:
+def test_heads_point_at_each_words_first_token(encoder: SentenceEncoder) -> None:
     tokenizer = encoder.tokens.tokenizer
     (window,) = windows(tokenizer, [["Unbelievably", "good"]], limit=32)
     first = [tokenizer.id_to_token(window.tokens[head]) for head in window.heads]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
+from core.pairs import PassageScores
 from core.retrieval import Floats
 from rerank import deadline
 from rerank.deadline import DeadlineReranker, mix
@@ -95,6 +96,72 @@ def test_it_overruns_by_one_batch_at_most(watch: Watch) -> None:
     found = DeadlineReranker(scorer).rerank("q", passages(30), 50)
     assert scored(found.scores) == 10
     assert watch.seconds == pytest.approx(100.5)
+
+
+def test_after_the_first_few_a_batch_takes_half_of_the_time_left(watch: Watch) -> None:
+    """10 in 10 ms, then 44 as 89 ms are left, 22 as 45 are left, and so on, but never under 10."""
+    calls: list[int] = []
+
+    class Steady:
+        """Takes a millisecond for each passage."""
+
+        def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+            calls.append(len(passages))
+            watch.seconds += len(passages) / 1000
+            return np.ones((len(passages), 1), np.float32)
+
+    found = DeadlineReranker(Steady()).rerank("q", passages(100), 99.5)
+    assert calls == [10, 44, 22, 11, 10]
+    assert (scored(found.scores), found.flag) == (97, "rerank: partial, 97 of 100 in time")
+    assert not np.isnan(found.scores[:97]).any()  # the best are scored first
+    assert watch.seconds <= 100.0995
+
+
+class Bounded:
+    """A scorer that knows limits: gives a passage its length, but none to those in `late`."""
+
+    def __init__(self, late: str = "", failure: str = "") -> None:
+        self.late = late
+        self.failure = failure
+        self.asked: list[tuple[float | None, int | None]] = []
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        raise AssertionError("it can do better")
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        until: float | None = None,
+        tokens: int | None = None,
+    ) -> PassageScores:
+        self.asked.append((until, tokens))
+        scores = [NAN if passage == self.late else len(passage) for passage in passages]
+        truncated = sum(len(passage) > 15 for passage in passages)
+        failure = self.failure if self.late in passages else ""
+        return PassageScores(np.array([scores], np.float32).T, truncated, tokens or 256, failure)
+
+
+def test_what_was_cut_is_noted(watch: Watch) -> None:
+    scorer = Bounded()
+    found = DeadlineReranker(scorer).rerank("q", passages(20), 100, tokens=48)
+    assert (found.flag, found.note) == ("", "rerank: 5 of 20 passages truncated to 48 tokens")
+    assert {(until and round(until, 6), tokens) for until, tokens in scorer.asked} == {(100.1, 48)}
+    assert DeadlineReranker(scorer).rerank("q", passages(10), 100).note == ""
+
+
+def test_a_passage_that_was_late_is_flagged(watch: Watch) -> None:
+    found = DeadlineReranker(Bounded(late="xxx")).rerank("q", passages(20), 100)
+    assert np.isnan(found.scores).tolist() == [n == 2 for n in range(20)]
+    assert found.flag == "rerank: partial, 19 of 20 in time"
+
+
+def test_a_passage_that_failed_fails_alone(watch: Watch) -> None:
+    scorer = Bounded(late="xxx", failure="ModelError")
+    found = DeadlineReranker(scorer).rerank("q", passages(20), 100)
+    assert scored(found.scores) == 19
+    assert found.flag == "rerank: partial, ModelError"
 
 
 class BrokenScorer:

@@ -108,7 +108,7 @@ class Room:
             Parts(
                 engine=self.engine,
                 encoders={"text": self.encoder} if encoders is None else encoders,
-                understanding=Understanding(tagger),
+                understanding=Understanding(tagger, self.engine),
                 analysis=Analysis(),
                 profiles=profiles,
                 default_profile="hybrid",

@@ -20,7 +20,7 @@ NO_IDS, NO_FLOATS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 def empty_set(caller: Caller) -> CandidateSet:
     found = Retrieved(NO_IDS, NO_FLOATS, np.zeros(0, np.int32), 0)
-    fused = Fused(NO_FLOATS, NO_FLOATS, (), (1.0,))
+    fused = Fused(NO_FLOATS, NO_FLOATS, (), (1.0,), NO_FLOATS)
     return CandidateSet(
         caller=caller,
         profile="lexical",

@@ -166,7 +166,7 @@ MARCH = "versioncreated in [2024-03-01T00:00:00+00:00, 2024-04-01T00:00:00+00:00
     ],
 )
 def test_a_month_in_words_filters_and_leaves_the_text(query: str, line: str, text: str) -> None:
-    found = Understanding(None).understand(query, 0.0)
+    found = Understanding(None).understand(query)
     assert found.said.vector_text == text
     assert len(found.said.dates) == 1
     assert found.said.lexical == line
@@ -189,12 +189,12 @@ def test_a_month_in_words_filters_and_leaves_the_text(query: str, line: str, tex
     ],
 )
 def test_a_month_that_an_operator_has_stays_words(query: str) -> None:
-    found = Understanding(None).understand(query, 0.0)
+    found = Understanding(None).understand(query)
     assert found.said.dates == ()
     assert "versioncreated" not in describe(found.filters)
 
 
 def test_dates_are_said_with_their_place() -> None:
-    said = Understanding(None).understand("ferry march 2024", 0.0).said.dates[0]
+    said = Understanding(None).understand("ferry march 2024").said.dates[0]
     assert (said.text, said.start, said.end) == ("march 2024", 6, 16)
     assert (said.since, said.until) == ("2024-03-01T00:00:00+00:00", "2024-04-01T00:00:00+00:00")

@@ -336,7 +336,7 @@ def test_long_queries_take_no_long_time(query: str) -> None:
 def test_over_long_queries_are_refused_before_they_are_read(size: int) -> None:
     started = perf_counter()
     with pytest.raises(QueryError, match="4096"):
-        Understanding(None).understand("(" * size, 0.0)
+        Understanding(None).understand("(" * size)
     assert perf_counter() - started < 0.1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dateline.settings import default_models
-from inference.encoder import OnnxTextEncoder
+from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from tests.conftest import new_folder
 from tests.search.room import Room, story, uris
@@ -27,7 +27,7 @@ STORIES = {
 @pytest.fixture(scope="module")
 def archive() -> Iterator[Room]:
     folder: Path = new_folder()
-    encoder = OnnxTextEncoder.open(ModelStore(default_models()), "all-MiniLM-L6-v2", threads=2)
+    encoder = SentenceEncoder.open(ModelStore(default_models()), "all-MiniLM-L6-v2", threads=2)
     room = Room(folder, encoder)
     room.put(*(story(uri, head, body=body) for uri, (head, body) in STORIES.items()))
     yield room

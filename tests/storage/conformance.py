@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,7 @@ from core.retrieval import Retrieval, SortOrder
 from core.writes import Outcome, PutItem, SetStatus
 from tests.conftest import new_folder
 from tests.storage import model
+from tests.storage.name_conformance import NameConformance
 from tests.storage.world import (
     ALL,
     ENCODER,
@@ -99,7 +100,7 @@ FULL_ITEM = Item(
 )
 
 
-class EngineConformance(ABC):
+class EngineConformance(NameConformance):
     """The tests; see the top of this file."""
 
     @abstractmethod

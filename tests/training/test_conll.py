@@ -7,11 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.conll import (
+    LEAST_MISSPELT,
     Sentence,
     augmented,
+    misspelt,
+    names_of,
     query_window,
     read_conll,
+    spans,
     to_bio,
+    with_other_names,
     without_punctuation,
 )
 
@@ -62,3 +67,32 @@ def test_copies_come_after_the_originals() -> None:
     assert everything[:10] == sentences
     assert len(everything) == 20
     assert ("Bonn",) in {sentence.words for sentence in everything[10:]}
+
+
+def test_other_names_keep_the_sentence_and_its_labels() -> None:
+    corpus = [
+        Sentence(("Kohl", "met", "Helmut", "Schmidt"), ("B-PER", "O", "B-PER", "I-PER")),
+        Sentence(("Bonn",), ("B-LOC",)),
+    ]
+    names = names_of(corpus)
+    assert names == {"PER": [("Kohl",), ("Helmut", "Schmidt")], "LOC": [("Bonn",)]}
+    seen = {with_other_names(corpus[0], names, random.Random(seed)).words for seed in range(40)}
+    assert ("Helmut", "Schmidt", "met", "Kohl") in seen
+    assert all("met" in words and "Bonn" not in words for words in seen)
+    changed = with_other_names(corpus[0], names, random.Random(1))
+    assert len(changed.words) == len(changed.tags)
+    assert spans(changed.tags)[0][0] == 0
+
+
+@given(st.text("abcde", min_size=1, max_size=12), st.integers(0, 99))
+def test_a_slip_changes_one_longer_word_a_little(word: str, seed: int) -> None:
+    typed = misspelt(Sentence(("of", word), ("O", "B-PER")), random.Random(seed))
+    assert typed.tags == ("O", "B-PER")
+    assert typed.words[0] == "of"
+    if len(word) < LEAST_MISSPELT:
+        assert typed.words[1] == word
+    else:
+        assert abs(len(typed.words[1]) - len(word)) <= 1
+        assert (typed.words[1][0], typed.words[1][-1]) == (word[0], word[-1]) or sorted(
+            typed.words[1]
+        ) == sorted(word)

@@ -10,9 +10,9 @@ pytest.importorskip("torch", reason="needs the [torch] extra")
 pytest.importorskip("onnx", reason="needs the [torch] extra")
 pytest.importorskip("seqeval", reason="needs the [torch] extra")
 
-from inference.encoder import OnnxTextEncoder
+from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
-from inference.tagger import OnnxTagger
+from inference.tagger import NameTagger
 from training import minilm, ner
 from training.quantize import InputRange, quantize, quantize_dense
 
@@ -57,7 +57,7 @@ def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
     figures = minilm.make(tmp_path, data, limit=40, quick=True)
     assert figures["fp32 least cosine with PyTorch"] > 0.9999
     assert figures["mean cosine with fp32"] > 0.99
-    made = OnnxTextEncoder.open(ModelStore(tmp_path), minilm.NAME, threads=1)
+    made = SentenceEncoder.open(ModelStore(tmp_path), minilm.NAME, threads=1)
     assert np.linalg.norm(made.encode_queries(["a test"])) == pytest.approx(1.0, abs=1e-5)
     assert made.manifest.quality["mean cosine with fp32"] > 0.99
 
@@ -69,7 +69,7 @@ def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
         data=data, output=tmp_path, epochs=1, limit=60, threads=1, checkpoint=checkpoint
     )
     figures = ner.make(given)
-    made = OnnxTagger.open(ModelStore(tmp_path), ner.NAME, threads=1)
+    made = NameTagger.open(ModelStore(tmp_path), ner.NAME, threads=1)
     assert made.folder.manifest.labels[0] == "O"
     assert made.folder.manifest.quality.keys() == figures.keys()
     assert 0.0 <= figures["testb, entity F1"] <= 1.0

@@ -1,0 +1,208 @@
+"""What the model endpoints take and give: the shapes that OpenAI's and Cohere's clients speak.
+
+Embeddings follow OpenAI's `POST /v1/embeddings`, reranking Cohere's `POST /v2/rerank`. Ours beside
+theirs: `input_type`, `max_tokens_per_pair`, `return_documents`, `score`, `warnings`, and
+`POST /v1/tag` as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_INPUTS = 2048  # OpenAI's bound
+MAX_DOCUMENTS = 1000  # Cohere's
+MAX_TEXTS = 2048
+
+_MODEL = "The model's name, as GET /v1/models gives it; may be left out, as there is one per task."
+
+
+def _texts(value: Any) -> Any:
+    """One text or many as a list; token numbers are refused in words."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and any(_is_number(entry) for entry in value):
+        raise ValueError(
+            "has token numbers; send the text, as numbers mean nothing to another tokenizer"
+        )
+    return value
+
+
+def _is_number(entry: Any) -> bool:
+    first = entry[0] if isinstance(entry, list) and entry else entry
+    return isinstance(first, int | float)
+
+
+def _document(value: Any) -> Any:
+    """A document as its text: a string, or an object with `text` alone."""
+    if isinstance(value, dict) and set(value) == {"text"}:
+        return value["text"]
+    if isinstance(value, dict):
+        raise ValueError('should be a string or {"text": "…"}; other members are not read')
+    return value
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str = Field(default="", max_length=200, description=_MODEL)
+
+
+class EmbeddingsBody(_Body):
+    """OpenAI's request, and `input_type`."""
+
+    input: Annotated[
+        list[str],
+        BeforeValidator(_texts, json_schema_input_type=str | list[str]),
+        Field(min_length=1, max_length=MAX_INPUTS),
+    ] = Field(description=f"A text, or at most {MAX_INPUTS} of them.")
+    encoding_format: Literal["float", "base64"] = Field(
+        default="float", description="float: numbers. base64: little-endian float32."
+    )
+    dimensions: int | None = Field(
+        default=None, description="The model's own dimension; no other can be asked for."
+    )
+    user: str = Field(default="", max_length=200, description="Taken, and neither kept nor used.")
+    input_type: Literal["query", "passage"] = Field(
+        default="passage",
+        description="What the texts are: some models read queries and passages differently.",
+    )
+
+
+class RerankBody(_Body):
+    """Cohere's request, and `max_tokens_per_pair` and `return_documents`."""
+
+    query: str = Field(description="What is looked for.")
+    documents: list[
+        Annotated[
+            str, BeforeValidator(_document, json_schema_input_type=str | dict[Literal["text"], str])
+        ]
+    ] = Field(
+        min_length=1,
+        max_length=MAX_DOCUMENTS,
+        description=f'1 to {MAX_DOCUMENTS} texts, or objects {{"text": "…"}}.',
+    )
+    top_n: int | None = Field(default=None, ge=1, description="At most so many results.")
+    max_tokens_per_doc: int | None = Field(
+        default=None, ge=1, description="Documents are cut after so many tokens."
+    )
+    max_tokens_per_pair: int | None = Field(
+        default=None,
+        ge=1,
+        description="At most so many tokens of a query and a document together are read; of each, "
+        "where the model reads them apart.",
+    )
+    return_documents: bool = Field(
+        default=False, description="true: each result has its document's text."
+    )
+
+
+class TagBody(_Body):
+    """Texts to find names in."""
+
+    texts: list[str] = Field(
+        min_length=1, max_length=MAX_TEXTS, description=f"1 to {MAX_TEXTS} texts."
+    )
+
+
+class Usage(BaseModel):
+    """Tokens that the model read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embedding(BaseModel):
+    """One text's unit vector; in base64, float32 in little-endian order."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsAnswer(BaseModel):
+    """OpenAI's answer. `warnings` says which inputs were longer than the model reads."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+    warnings: list[str]
+
+
+class RerankDocument(BaseModel):
+    """A document as it was sent."""
+
+    text: str
+
+
+class RerankResult(BaseModel):
+    """A document's place in `documents`, its relevance in 0..1 (the logistic function of `score`,
+    no probability), and `score` as the model gave it.
+    """
+
+    index: int
+    relevance_score: float
+    score: float
+    document: RerankDocument | None = None
+
+
+class RerankMeta(BaseModel):
+    """Cohere's `meta`, as far as it is filled. `truncated` are the documents, by their index, of
+    which something was not read; `warnings` says so in words.
+    """
+
+    api_version: dict[str, str]
+    billed_units: dict[str, int]
+    tokens: dict[str, int]
+    truncated: list[int]
+    warnings: list[str]
+
+
+class RerankAnswer(BaseModel):
+    """Cohere's answer: results from the most to the least relevant."""
+
+    id: str
+    results: list[RerankResult]
+    meta: RerankMeta
+    model: str
+
+
+class TaggedName(BaseModel):
+    """`text` is characters `start` to `end` of what was sent; `score` is in 0..1."""
+
+    text: str
+    label: Literal["PER", "ORG", "LOC", "MISC"]
+    start: int
+    end: int
+    score: float
+
+
+class TagAnswer(BaseModel):
+    """The names of each text, in reading order."""
+
+    results: list[list[TaggedName]]
+    model: str
+    usage: Usage
+    warnings: list[str]
+
+
+class ListedModel(BaseModel):
+    """OpenAI's model object, and what a client must know to share a vector space."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    task: Literal["encode", "tag", "score"]
+    digest: str
+    max_tokens: int
+    dimension: int
+
+
+class ModelsAnswer(BaseModel):
+    """OpenAI's list of models."""
+
+    object: Literal["list"]
+    data: list[ListedModel]

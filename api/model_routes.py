@@ -1,0 +1,136 @@
+"""The models by themselves: `/v1/embeddings`, `/v1/rerank`, `/v1/tag` and `/v1/models`.
+
+Answers have the published shapes as they are, without the envelope of the other routes; errors
+are the same problems as everywhere. Each answer's header `x-model-digest` says which files gave it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ValidationError
+
+from api import contract
+from api.access import ModelCallerDep, Surface, SurfaceDep
+from api.bodies import media_type, parse_object, read_body
+from api.checks import no_parameters, validation_problem
+from api.envelope import Json, request_id
+from api.model_bodies import (
+    EmbeddingsAnswer,
+    EmbeddingsBody,
+    ModelsAnswer,
+    RerankAnswer,
+    RerankBody,
+    TagAnswer,
+    TagBody,
+)
+from api.model_work import embed, listed, rerank, tag
+from api.problems import ModelAbsentError, ParameterError, UnknownModelError
+from api.served_models import Port, Served
+
+DIGEST_HEADER = "x-model-digest"
+router = APIRouter(tags=["models"], dependencies=[Depends(no_parameters)])
+_ERRORS = (400, 401, 404, 408, 413, 415, 503)
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@router.get(
+    "/v1/models",
+    summary="Which models are here",
+    response_model=None,
+    responses=contract.answers(ModelsAnswer, 401),
+)
+async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
+    """Every model that can be asked, with its task and the digest of its files."""
+    return Json(listed(surface.services.models))
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Texts to unit vectors",
+    response_model=None,
+    responses=contract.answers(EmbeddingsAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(EmbeddingsBody),
+)
+async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+    """OpenAI's shape. Vectors have unit norm; a text's end beyond the model's length is not read,
+    which `warnings` says.
+    """
+    body = await _read(request, surface, EmbeddingsBody)
+    models = surface.services.models
+    served = _named(models.encoder, body.model, "encoder", models.missing.get("encoder", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(embed, served, body, limit))
+    return _answer(answer, served.digest)
+
+
+@router.post(
+    "/v1/rerank",
+    summary="Documents by relevance to a query",
+    response_model=None,
+    responses=contract.answers(RerankAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(RerankBody),
+)
+async def rerank_documents(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+    """Cohere's shape. `meta.warnings` says which documents were cut."""
+    body = await _read(request, surface, RerankBody)
+    models = surface.services.models
+    served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(rerank, served, body, limit))
+    return _answer({"id": request_id(request), **answer}, served.digest)
+
+
+@router.post(
+    "/v1/tag",
+    summary="Names in texts",
+    response_model=None,
+    responses=contract.answers(TagAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(TagBody),
+)
+async def tag_texts(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+    """People, organisations, places and other names, with offsets in characters."""
+    body = await _read(request, surface, TagBody)
+    models = surface.services.models
+    served = _named(models.tagger, body.model, "tagger", models.missing.get("tagger", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(tag, served, body, limit))
+    return _answer(answer, served.digest)
+
+
+async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
+    """The request's body; raises what reading one raises, and ParameterError."""
+    settings = surface.services.settings
+    media_type(request, lines=False)
+    data = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    try:
+        return model.model_validate(parse_object(data))
+    except ValidationError as error:
+        problem = validation_problem(error.errors(include_url=False), model)
+        raise ParameterError(problem.message, field=problem.field, mend=problem.mend) from error
+
+
+def _named(served: Served[Port] | None, asked: str, role: str, reason: str) -> Served[Port]:
+    """The model for a task; raises UnknownModelError (404) or ModelAbsentError (503)."""
+    if served is None and reason:
+        raise ModelAbsentError(
+            f"The {role} of this service could not be loaded.",
+            mend="Tell its operator; `dateline doctor` says why.",
+        )
+    if served is None:
+        raise UnknownModelError(
+            f"This service runs no {role}.",
+            mend=f"Its operator can name one in the setting {role}; GET /v1/models lists the rest.",
+        )
+    if asked and asked != served.name:
+        raise UnknownModelError(
+            f"There is no {role} '{asked[:80]}' here.",
+            mend=f"Use '{served.name}', or leave model out.",
+        )
+    return served
+
+
+def _answer(content: object, digest: str) -> Json:
+    return Json(content, headers={DIGEST_HEADER: digest})

@@ -1,0 +1,42 @@
+"""What stands in the archive's place in a service that only runs models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from api.services import Rejection
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.items import Item
+from core.writes import SetStatus, Written
+from search.answers import SearchRequest, SearchResponse
+
+
+class NoArchive:
+    """Every port of an archive, each answering that there is none."""
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def item(self, uri: str, caller: Caller) -> Item | None:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def put_documents(
+        self, documents: Sequence[Mapping[str, Any]], products: Sequence[str]
+    ) -> Sequence[Written | Rejection]:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def _absent(self) -> NoReturn:
+        raise NotFoundError("This service has no archive.", mend="Ask the search service.")

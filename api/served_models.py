@@ -1,0 +1,35 @@
+"""The models that can be asked directly, apart from any search: each behind its port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from core.ports import PairScorer, Tagger, TextEncoder, TextMeter
+
+Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Generic[Port]):
+    """A model behind its port, and what is said of it: `digest` names its files, `dimension` is
+    0 for what gives no vectors, and `longest` is how many tokens of a text it reads.
+    """
+
+    name: str
+    digest: str
+    port: Port
+    meter: TextMeter
+    longest: int
+    dimension: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """One model per task, or none. `missing` says of a task why its model could not be loaded."""
+
+    encoder: Served[TextEncoder] | None = None
+    tagger: Served[Tagger] | None = None
+    scorer: Served[PairScorer] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,231 @@
+"""What encoding, tagging and reranking take, against what the machine needs for them at least.
+
+    python -m benchmarks.models [--seconds S] [--work TASK:TEXTSxTOKENS[:FLOOR_MS] ...]
+
+One run on one thread, all in turns, so that a slow minute is slow for every row:
+
+- `ours`: the public class, texts in and results out: tokenizer, batching, graph, and what is made
+  of its output; without a cache
+- `bare`: `session.run` of the same graph on the same batches, made before: what is above it is ours
+- `bound`: the matrix products alone at this machine's speed for them, which a product of
+  256 x 1024 x 1024 measures in the same turns; no program on this thread is faster
+- `floor`: the figure asked for, stated for two virtual cores of an EPYC that share one core; `x`
+  are the times that ours takes of it, where at most 1.5 are wanted
+
+Milliseconds are of a call, of encode's 64 x 128 of a text. A reranker that is an encoder scores by
+late interaction, each text read apart; its floor is that of pairs read together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from benchmarks.machine import arguments, percentile, show, show_table, this_machine
+from dateline.build import open_subject
+from dateline.settings import Settings, configure
+from inference.machine import FLOAT32_PEAK, INT8_PEAK, WORK, product_call
+from inference.profiling import Subject, product_operations
+
+# Texts x tokens and the stated floor in milliseconds; rerank's are of a call with all its pairs.
+WORKS = (
+    "encode:1x16:0.5",
+    "encode:64x128:4.2",
+    "tag:1x16:0.5",
+    "score:20x48:30",
+    "score:20x128:83",
+    "tag:1x12",
+    "tag:64x12",
+)
+RERANK_MS = 30.0  # the stated floor of 20 x 48 tokens
+HEAD = ("", "ours p50", "p90", "bare", "bound", "floor", "x floor", "x bare", "x bound")
+REACH = 1.5
+QUERY_MS, QUERIES_PER_S = 1.5, 1000  # tagging a query of 12 tokens; in batches
+_WORK = re.compile(r"(encode|tag|score):(\d+)x(\d+)(?::([\d.]+))?")
+_LEAST_TURNS = 5
+_TURN_S = 0.02  # a short call is repeated for so long in its turn
+
+
+@dataclass(slots=True)
+class Work:
+    """One row: a model at a shape, and the seconds of its calls."""
+
+    name: str
+    subject: Subject
+    floor_ms: float
+    each: int  # texts that a figure is divided by
+    bare_call: Callable[[], None]
+    operations: dict[str, float]
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+
+    def turn(self, number: int) -> None:
+        """Calls both sides, each first in every other turn."""
+        sides = ((self.subject.call, self.ours), (self.bare_call, self.bare))
+        until = perf_counter() + _TURN_S
+        while True:
+            for call, times in sides if number % 2 else sides[::-1]:
+                self.subject.runtime.reset()
+                started = perf_counter()
+                call()
+                times.append((perf_counter() - started) / self.each)
+            if perf_counter() >= until:
+                return
+
+    def figures(self, peaks: dict[str, float]) -> dict[str, float]:
+        """Milliseconds and their ratios; 0 for a floor that is not stated."""
+        bound = sum(self.operations[kind] / peaks[kind] for kind in peaks) / self.each
+        p50 = percentile(self.ours, 50)
+        return {
+            "ours p50_ms": p50,
+            "ours p90_ms": percentile(self.ours, 90),
+            "bare p50_ms": percentile(self.bare, 50),
+            "bound_ms": bound * 1000,
+            "floor_ms": self.floor_ms,
+            "ours / bare": p50 / percentile(self.bare, 50),
+            "ours / bound": p50 / (bound * 1000),
+            "ours / floor": p50 / self.floor_ms if self.floor_ms else 0.0,
+            "texts_per_s": self.subject.texts / self.each / p50 * 1000,
+        }
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    chosen = _arguments()
+    machine = this_machine()
+    settings = settings_of(chosen)
+    works = [_opened(settings, text) for text in chosen.work or default_works(settings)]
+    peaks = measure(works, chosen.seconds)
+    figures: dict[str, Any] = {work.name: work.figures(peaks) for work in works}
+    models = {kind: model_of(settings, kind) for kind in ("encode", "tag", "score")}
+    speeds = {f"{kind} GFLOP/s": peak / 1e9 for kind, peak in peaks.items()}
+    if chosen.json:
+        tree = {"rows": figures, "models": models, **speeds}
+        show("models, one thread", tree, machine, as_json=True)
+        return
+    show_table(HEAD, _rows(figures))
+    for line in (*_verdicts(figures), *(f"{kind}: {name}" for kind, name in models.items())):
+        print(line)
+    print(", ".join(f"{name} {value:,.0f}" for name, value in speeds.items()))
+    print(machine)
+
+
+def default_works(settings: Settings) -> tuple[str, ...]:
+    """WORKS, and the reranker's shape in the settings where they bound the tokens; its floor is as
+    many times that of 20 x 48 as it has tokens.
+    """
+    pairs, tokens = settings.rerank_candidates, settings.rerank_tokens
+    floor = RERANK_MS * pairs * tokens / (20 * 48)
+    shipped = f"score:{pairs}x{tokens}:{floor:.4g}"
+    known = any(work.startswith(f"score:{pairs}x{tokens}:") for work in WORKS)
+    return WORKS if known or not tokens else (*WORKS, shipped)
+
+
+def measure(works: Sequence[Work], seconds: float) -> dict[str, float]:
+    """Fills the works' times; the operations a second of a product at each precision."""
+    products = {kind: product_call(kind) for kind in (INT8_PEAK, FLOAT32_PEAK)}
+    times: dict[str, list[float]] = {kind: [] for kind in products}
+    until = perf_counter() + seconds
+    turns = 0
+    while turns <= _LEAST_TURNS or perf_counter() < until:
+        for kind, call in products.items():
+            started = perf_counter()
+            call()
+            times[kind].append(perf_counter() - started)
+        for work in works:
+            work.turn(turns)
+        if not turns:  # the first turn warms up
+            for kept in (*times.values(), *(t for work in works for t in (work.ours, work.bare))):
+                kept.clear()
+        turns += 1
+    return {kind: WORK * 1000 / percentile(found, 50) for kind, found in times.items()}
+
+
+def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
+    """What the models' benchmarks take; `works` are those that are measured by default."""
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
+    parser.add_argument("--work", action="append", help=f"in place of {', '.join(works)}")
+    parser.add_argument("--models", help="folder of the models")
+    parser.add_argument("--encoder")
+    parser.add_argument("--tagger")
+    parser.add_argument("--reranker", help="a scorer of pairs, or an encoder for late interaction")
+
+
+def settings_of(chosen: argparse.Namespace) -> Settings:
+    """The settings with the models that are named on the command line."""
+    names = ("models", "encoder", "tagger", "reranker")
+    return configure({name: getattr(chosen, name) for name in names}).settings
+
+
+def _arguments() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    add_options(parser, WORKS)
+    return parser.parse_args()
+
+
+def _opened(settings: Settings, text: str) -> Work:
+    task, texts, tokens, floor_ms = read_work(text)
+    subject = open_subject(settings, model_of(settings, task), texts, tokens, task=task)
+    operations = product_operations(subject)
+    each = texts if task == "encode" else 1
+    title = "rerank" if task == "score" else task
+    name = f"{title} {texts} x {tokens}"
+    return Work(name, subject, floor_ms, each, bare_call(subject), operations)
+
+
+def read_work(text: str) -> tuple[str, int, int, float]:
+    """Task, texts, tokens and the stated floor (0: none) of `encode:64x128:4.2`."""
+    found = _WORK.fullmatch(text)
+    if found is None:
+        raise SystemExit(f"{text!r} is not TASK:TEXTSxTOKENS[:FLOOR_MS], such as {WORKS[0]}")
+    return found[1], int(found[2]), int(found[3]), float(found[4] or 0)
+
+
+def model_of(settings: Settings, task: str) -> str:
+    """The model that the settings have for a task."""
+    return {"encode": settings.encoder, "tag": settings.tagger, "score": settings.reranker}[task]
+
+
+def bare_call(subject: Subject) -> Callable[[], None]:
+    """The runs that the subject's call made, again, on the arrays that it made then."""
+    session: Any = subject.runtime.runtime  # the port; below it is ONNX Runtime's own object
+    run = session.session.run
+    calls = [(list(call.outputs), dict(call.arrays)) for call in subject.runtime.calls]
+
+    def bare() -> None:
+        for outputs, arrays in calls:
+            run(outputs, arrays)
+
+    return bare
+
+
+def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
+    """The table's rows, with the columns of HEAD."""
+    for name, row in figures.items():
+        floor = f"{row['floor_ms']:.2f}" if row["floor_ms"] else ""
+        times = f"{row['ours / floor']:.2f}" if row["floor_ms"] else ""
+        plain = ("ours p50_ms", "ours p90_ms", "bare p50_ms", "bound_ms")
+        ratios = [f"{row[key]:.2f}" for key in ("ours / bare", "ours / bound")]
+        yield [name, *(f"{row[key]:.3f}" for key in plain), floor, times, *ratios]
+
+
+def _verdicts(figures: dict[str, dict[str, float]]) -> Iterator[str]:
+    """What was asked, and whether it is reached."""
+    for name, row in figures.items():
+        if row["floor_ms"]:
+            met = "reached" if row["ours / floor"] <= REACH else "MISSED"
+            yield f"{name}: {REACH} x {row['floor_ms']:g} ms {met}, {row['ours p50_ms']:.3f}"
+        elif name == "tag 1 x 12":
+            met = "reached" if row["ours p50_ms"] <= QUERY_MS else "MISSED"
+            yield f"{name}: p50 of {QUERY_MS} ms {met}, {row['ours p50_ms']:.3f}"
+        elif name.startswith("tag"):
+            met = "reached" if row["texts_per_s"] >= QUERIES_PER_S else "MISSED"
+            yield f"{name}: {QUERIES_PER_S:,} queries/s {met}, {row['texts_per_s']:,.0f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""`dateline serve` on an archive, in a process of its own, over loopback."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import orjson
+
+_START_S = 60.0
+
+
+@contextmanager
+def served(
+    folder: Path, products: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[httpx.Client]:
+    """The service on the archive in `folder` with `settings` (DATELINE_ variables), and a client
+    with a connection kept alive that may read `products`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    key = secrets.token_urlsafe(16)
+    keys = [{"name": "bench", "key": key, "products": sorted(products)}]
+    environment = {
+        **os.environ,
+        "DATELINE_DATA": str(folder.resolve()),
+        "DATELINE_PORT": str(port),
+        "DATELINE_KEYS": orjson.dumps(keys).decode(),
+        **settings,
+    }
+    command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve"]
+    root = Path(__file__).resolve().parent.parent
+    nowhere = subprocess.DEVNULL  # it logs every request
+    server = subprocess.Popen(command, env=environment, cwd=root, stdout=nowhere, stderr=nowhere)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=60) as client:
+            _wait(client, server)
+            yield client
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            if client.get("/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("the server did not start; `dateline serve` says why")

@@ -1,0 +1,45 @@
+"""What a scorer gives for a query and its passages when time and length are limited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from core.items import FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class PassageScores:
+    """`scores` float32 [n, 1] in the order given, NaN where there is none: time did not suffice,
+    or the model failed at that passage, and `failure` is then the first error's class.
+
+    `truncated` is how many of the pairs were longer than `tokens`, the limit that held, and lost
+    their end.
+    """
+
+    scores: FloatMatrix
+    truncated: int
+    tokens: int
+    failure: str = ""
+
+
+@runtime_checkable
+class BoundedScorer(Protocol):
+    """A PairScorer that can stop in time and says what it did not read."""
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        until: float | None = None,
+        tokens: int | None = None,
+    ) -> PassageScores:
+        """Scores `passages` for `query`; higher is more relevant.
+
+        Pairs that have not entered the model when `until` passes, a reading of
+        `time.perf_counter`, are left out. At most `tokens` of a pair are read, and never more
+        than the model can. Raises BusyError where too much waits for the model already.
+        """
+        ...

@@ -1,0 +1,100 @@
+"""What `dateline models pull` does: the manifest, the source, the bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from core.errors import ModelError
+from dateline.options import errors
+from dateline.settings import Settings
+from inference.catalogue import Catalogue, in_formats, unpinned
+from inference.install import Installed, Source, install
+from inference.local_source import FolderSource
+from inference.manifest import ModelManifest
+from inference.manifest_json import LONGEST, parse_manifest
+from inference.store import MANIFEST
+
+
+@dataclass(frozen=True, slots=True)
+class PullPlan:
+    """Which model from where: a hub at a revision ("" for the catalogue's), or a `folder`."""
+
+    name: str
+    revision: str = ""
+    endpoint: str = ""
+    folder: Path | None = None
+    formats: tuple[str, ...] = ()
+
+
+def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Installed:
+    """Bring a model to the folder of pulled models. Raises ModelError; see `inference.install`."""
+    manifest = _manifest(plan)
+    if plan.revision and plan.revision != manifest.revision:
+        manifest = unpinned(manifest, plan.revision)
+    source = FolderSource(plan.folder) if plan.folder is not None else _hub(manifest, plan)
+    return install(manifest, source, settings.pulled_models, PullBar(progress, plan.name))
+
+
+def _manifest(plan: PullPlan) -> ModelManifest:
+    """The folder's own in all its formats, else the catalogue's in its first."""
+    place = None if plan.folder is None else plan.folder / MANIFEST
+    if place is None or not place.exists():
+        return in_formats(Catalogue().find(plan.name), plan.formats)
+    try:
+        with place.open(encoding="utf-8") as stream:
+            text = stream.read(LONGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"the manifest can't be read: {error}"
+        raise ModelError(what, where=str(place), mend="give another folder") from error
+    manifest = parse_manifest(text, where=str(place))
+    if manifest.name != plan.name:
+        what = f"the folder has the model {manifest.name!r}"
+        raise ModelError(what, where=str(place), mend=f"pull {manifest.name}")
+    return in_formats(manifest, plan.formats) if plan.formats else manifest
+
+
+def _hub(manifest: ModelManifest, plan: PullPlan) -> Source:
+    # The client is only loaded here, where something is to be fetched.
+    from inference.hub import HubSource, repository
+
+    return HubSource.of(repository(manifest), manifest.revision, plan.endpoint)
+
+
+class PullBar:
+    """A pull's progress on the error stream: bytes, rate, time left, and the file."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._task: TaskID = progress.add_task(name, total=None, path="")
+
+    def begin(self, total: int) -> None:
+        """See `inference.install.Observer`."""
+        self._progress.update(self._task, total=total)
+
+    def advance(self, path: str, count: int) -> None:
+        """See `inference.install.Observer`."""
+        self._progress.update(self._task, advance=count, path=path)
+
+
+def pull_bar() -> Progress:
+    """A bar with a rate and the time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[path]}"),
+        console=errors,
+    )

@@ -1,0 +1,161 @@
+"""What an operator of a graph is for, and how much work it is: from its type, name and shapes.
+
+The graphs that training/bert_graph.py writes name each node after its place (`layer0/ffn/wide`);
+other people's graphs are known by operator type first, and by words in the name where the type
+says nothing. Arithmetic is counted as in papers: a multiplication and an addition are two.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+
+class Group(StrEnum):
+    """What time is spent on."""
+
+    TOKENISE = "tokenise"
+    EMBEDDINGS = "embeddings"
+    ROUNDING = "rounding to int8"
+    DENSE = "dense layers"
+    ATTENTION = "attention"
+    NORM = "norm, activation"
+    OTHER = "head, other"
+    BETWEEN = "between operators"
+    PYTHON = "Python around it"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array's element type, as ONNX Runtime writes it (`float`, `int8`), and shape."""
+
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How large it is."""
+        return prod(self.shape) * _BYTES.get(self.kind, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one call of an operator has to do at least.
+
+    `operations` of arithmetic at `precision` (`int8` or `float32`), `weights` bytes of constants
+    and `activations` bytes of arrays that change from call to call, read or written.
+    """
+
+    group: Group
+    operations: float
+    weights: float
+    activations: float
+    precision: str
+
+    @property
+    def bytes(self) -> float:
+        """All that is read and written."""
+        return self.weights + self.activations
+
+
+_BYTES = {"double": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
+
+_PRODUCTS = re.compile(r"MatMul|Gemm")
+_INT8 = re.compile(r"Integer|^QLinear|^QGemm|^QAttention|^DynamicQuantizeMatMul")
+_ATTENTION = re.compile(r"Attention$|^Softmax$")
+_ROUNDING = re.compile(r"QuantizeLinear$")  # and DynamicQuantizeLinear, DequantizeLinear
+_NORM = re.compile(r"Norm|Gelu|^Erf$|^Tanh$|^Relu$|^Sigmoid$")
+_LOOK_UP = re.compile(r"^Gather|^EmbedLayerNorm")
+_INSIDE = re.compile(r"attention|attn", re.IGNORECASE)
+_HEAD = re.compile(r"^/?(pool|head|late|labels|score|logits|classifier)")  # after the last layer
+_NAMES: tuple[tuple[re.Pattern[str], Group], ...] = (
+    (re.compile(r"/smooth$"), Group.ROUNDING),
+    (_HEAD, Group.OTHER),
+    (
+        re.compile(r"^(words|positions|length|embeddings)\b|embeddings?[./]", re.IGNORECASE),
+        Group.EMBEDDINGS,
+    ),
+    (re.compile(r"(output|dense)/Add$"), Group.NORM),
+    (_INSIDE, Group.ATTENTION),
+    (
+        re.compile(r"/sum$|layer_?norm|/active$|activation|intermediate_act", re.IGNORECASE),
+        Group.NORM,
+    ),
+)
+# Operations for each number of the result, where it isn't one: the exact GELU's error function
+# is a polynomial, a norm passes over its row for the mean, the variance and the scaling.
+_PER_NUMBER = ((re.compile(r"Gelu|Erf|Tanh|Softmax"), 12.0), (re.compile(r"Norm"), 8.0))
+
+
+def group_of(kind: str, name: str, inputs: Sequence[Operand]) -> Group:
+    """The group of an operator of type `kind` called `name`, given the arrays it takes."""
+    if _PRODUCTS.search(kind):
+        if not _of_two_activations(inputs):
+            return Group.DENSE
+        return Group.OTHER if _HEAD.search(name) else Group.ATTENTION
+    for pattern, group in (
+        (_ATTENTION, Group.ATTENTION),
+        (_ROUNDING, Group.ROUNDING),
+        (_LOOK_UP, Group.EMBEDDINGS),
+    ):
+        if pattern.search(kind) and not (group is Group.EMBEDDINGS and _INSIDE.search(name)):
+            return group
+    # A sum after attention is part of the residual norm, although it stands under its name.
+    if _NORM.search(kind) or re.search(r"/sum$", name):
+        return Group.NORM
+    return next((group for pattern, group in _NAMES if pattern.search(name)), Group.OTHER)
+
+
+def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[Operand]) -> Work:
+    """The least work of one call. A layer's packed weights are not among the `inputs` that ONNX
+    Runtime reports, so their size is taken from the shapes around them.
+    """
+    group = group_of(kind, name, inputs)
+    precision = "int8" if _INT8.search(kind) else "float32"
+    given = float(sum(operand.bytes for operand in outputs))
+    taken = float(sum(operand.bytes for operand in inputs))
+    if not inputs or not outputs:
+        return Work(group, 0.0, 0.0, taken + given, precision)
+    if group is Group.DENSE:
+        inner, columns = _last(inputs[0]), _last(outputs[0])
+        operations = 2.0 * inner * prod(outputs[0].shape)
+        weights = inner * columns * (1 if precision == "int8" else 4)
+        return Work(group, operations, weights, inputs[0].bytes + given, precision)
+    if _PRODUCTS.search(kind):
+        operations = 2.0 * _last(inputs[0]) * prod(outputs[0].shape)
+        return Work(group, operations, 0.0, taken + given, precision)
+    if kind.endswith("Attention"):
+        return _attention(kind, inputs, outputs, precision)
+    if _LOOK_UP.search(kind):  # reads the rows that it gives, not the whole table
+        return Work(group, 0.0, given, given, precision)
+    each = next((count for pattern, count in _PER_NUMBER if pattern.search(kind)), 1.0)
+    numbers = sum(prod(operand.shape) for operand in outputs)
+    return Work(group, each * numbers, 0.0, taken + given, precision)
+
+
+def _attention(
+    kind: str, inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str
+) -> Work:
+    """Scores and mixing, 2 n t t d each; `Attention` holds the projection to q, k and v too."""
+    rows, length, width = (1, 1, *outputs[0].shape)[-3:]
+    operations = 4.0 * rows * length * length * width
+    activations = float(inputs[0].bytes + outputs[0].bytes)
+    if kind == "MultiHeadAttention":
+        activations = float(sum(operand.bytes for operand in (*inputs, *outputs)))
+        return Work(Group.ATTENTION, operations, 0.0, activations, precision)
+    inner = _last(inputs[0])
+    operations += 2.0 * rows * length * inner * 3 * width
+    weights = inner * 3.0 * width * (1 if precision == "int8" else 4)
+    return Work(Group.ATTENTION, operations, weights, activations, precision)
+
+
+def _of_two_activations(inputs: Sequence[Operand]) -> bool:
+    """Whether a product's second factor is no layer's weights: it has a row of its own in each
+    of the batch's texts.
+    """
+    return len(inputs) > 1 and len(inputs[1].shape) > 2
+
+
+def _last(operand: Operand) -> int:
+    return operand.shape[-1] if operand.shape else 1

@@ -1,0 +1,257 @@
+"""Calls to a model service elsewhere: bounded in time, size and number, and safe to repeat.
+
+Asking a model changes nothing, so a call that was cut off is asked again. A service that did not
+answer is left alone for a moment: every search would otherwise wait its whole time for it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from core.errors import ModelError, SettingsError, UnavailableError
+
+KEY_VARIABLE = "DATELINE_REMOTE_KEY"
+DIGEST_HEADER = "x-model-digest"
+ATTEMPTS = 3
+FIRST_WAIT = 0.05  # seconds before the second attempt, twice that before the third
+REST = 2.0  # seconds that a service is left alone after it did not answer, doubled each time
+LONGEST_REST = 30.0
+MAX_ANSWER_BYTES = 64 * 2**20
+CONNECT_SECONDS = 1.0
+_PASSING = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAddress:
+    """Where a service is. `verified` asks that it proves with each answer to run our files."""
+
+    url: str
+    verified: bool
+
+    @classmethod
+    def parse(cls, runtime: str, *, where: str) -> RemoteAddress:
+        """Reads `remote:URL` or `remote-unverified:URL`; a URL without a path is given `/v1`.
+
+        Raises SettingsError, which never repeats a password that someone wrote into the URL.
+        """
+        kind, _, url = runtime.partition(":")
+        try:
+            parts = urlsplit(url)
+            port_fits = parts.port is None or parts.port > 0
+        except ValueError:
+            parts, port_fits = urlsplit(""), False
+        if parts.username is not None or parts.password is not None:
+            raise SettingsError(
+                "a service's address has a user or password in it",
+                where=where,
+                mend=f"give the key in {KEY_VARIABLE}",
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
+            raise SettingsError(
+                "the runtime names no service's address",
+                where=where,
+                mend="such as remote:http://host:8001",
+            )
+        if parts.query or parts.fragment:
+            raise SettingsError(
+                "a service's address has more than a path", where=where, mend="end it before ? or #"
+            )
+        path = parts.path.rstrip("/") or "/v1"
+        return cls(f"{parts.scheme}://{parts.netloc}{path}", kind == "remote")
+
+
+def is_remote(runtime: str) -> bool:
+    """Whether a runtime's setting names a service elsewhere."""
+    return runtime.partition(":")[0] in ("remote", "remote-unverified")
+
+
+@dataclass(slots=True)
+class _Health:
+    """How often in a row a service did not answer, and until when, on the monotonic clock, it is
+    left alone. After that one caller tries; the others wait for what becomes of it.
+    """
+
+    failures: int = 0
+    until: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def may_ask(self, seconds: float) -> bool:
+        """Whether to ask now; who tries after a rest has `seconds` to himself."""
+        now = monotonic()
+        with self.lock:
+            if now < self.until:
+                return False
+            if self.failures:
+                self.until = now + seconds
+            return True
+
+    def answered(self) -> None:
+        """It answered something."""
+        if self.failures:  # nearly always 0: no lock is taken then
+            with self.lock:
+                self.failures, self.until = 0, 0.0
+
+    def failed(self) -> None:
+        """It answered nothing."""
+        with self.lock:
+            rest = min(REST * 2.0**self.failures, LONGEST_REST)
+            self.failures, self.until = min(self.failures + 1, 10), monotonic() + rest
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteService:
+    """One service and the key to it, which is in the client's headers and nowhere else.
+    Thread-safe.
+    """
+
+    address: RemoteAddress
+    _client: httpx.Client = field(repr=False)
+    _health: _Health = field(default_factory=_Health, repr=False)
+
+    @classmethod
+    def open(cls, address: RemoteAddress, *, key: str = "") -> RemoteService:
+        """A service that is not called yet. Raises SettingsError for a key that no header takes."""
+        if not (key.isascii() and key.isprintable()):
+            raise SettingsError("the key has characters that can't be sent", where=KEY_VARIABLE)
+        # Both headers: ours, and the one of the services whose shapes we speak.
+        headers = {"x-api-key": key, "authorization": f"Bearer {key}"} if key else {}
+        limits = httpx.Limits(max_connections=32, keepalive_expiry=30.0)
+        return cls(address, httpx.Client(headers=headers, limits=limits, follow_redirects=False))
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, seconds: float
+    ) -> tuple[Any, Mapping[str, str]]:
+        """The JSON answer and its headers, within `seconds` for all attempts together.
+
+        Raises UnavailableError where the service doesn't answer, is busy or broken off, and
+        ModelError where it refuses or answers something that is not JSON.
+        """
+        began = monotonic()
+        if not self._health.may_ask(seconds):
+            raise self._unavailable("did not answer a moment ago and is left alone")
+        content = orjson.dumps(body)
+        for attempt in range(ATTEMPTS):
+            left = began + seconds - monotonic()
+            try:
+                return self._once(path, content, left)
+            except _PassingError as failure:
+                wait = max(failure.wait, FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
+                if attempt == ATTEMPTS - 1 or monotonic() + wait >= began + seconds:
+                    raise self._given_up(failure) from failure.__cause__
+                sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _once(self, path: str, content: bytes, seconds: float) -> tuple[Any, Mapping[str, str]]:
+        until = monotonic() + seconds
+        timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        try:
+            with self._client.stream(
+                "POST",
+                f"{self.address.url}{path}",
+                content=content,
+                headers={"content-type": "application/json"},
+                timeout=timeout,
+            ) as answer:
+                data = self._bounded(answer, until)
+        except httpx.TimeoutException as error:
+            raise self._slow() from error
+        except httpx.HTTPError as error:
+            word = "can't be reached" if isinstance(error, httpx.ConnectError) else "was cut off"
+            raise _PassingError(f"{word} ({type(error).__name__})", down=True) from error
+        self._health.answered()
+        if answer.status_code != 200:
+            raise self._refused(answer, data)
+        try:
+            return orjson.loads(data), answer.headers
+        except orjson.JSONDecodeError as error:
+            raise self.wrong("its answer is not JSON") from error
+
+    def _bounded(self, answer: httpx.Response, until: float) -> bytes:
+        """The whole body. The client's own timeout is for each read: a service that sends a byte
+        now and then would keep us for ever.
+        """
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise self.wrong(f"its answer is over {MAX_ANSWER_BYTES // 2**20} MiB")
+            if monotonic() > until:
+                raise self._slow()
+        return bytes(body)
+
+    def _refused(self, answer: httpx.Response, data: bytes) -> Exception:
+        """What an answer other than 200 means."""
+        status = answer.status_code
+        if status in _PASSING:
+            return _PassingError(f"is busy or away (HTTP {status})", wait=_seconds_to_wait(answer))
+        if status in (401, 403):
+            return ModelError(
+                "the model service did not take our key",
+                where=self.address.url,
+                mend=f"set {KEY_VARIABLE} to one of its keys",
+            )
+        return self.wrong(f"it answered HTTP {status}: {_message(data)}")
+
+    def wrong(self, what: str) -> ModelError:
+        """The error for an answer that can't be right."""
+        return ModelError(
+            f"the model service gave no usable answer: {what}",
+            where=self.address.url,
+            mend="check which service and model the setting `runtimes` names",
+        )
+
+    def _slow(self) -> UnavailableError:
+        self._health.failed()
+        return self._unavailable("did not answer in time")
+
+    def _given_up(self, failure: _PassingError) -> UnavailableError:
+        if failure.down:
+            self._health.failed()
+        return self._unavailable(str(failure))
+
+    def _unavailable(self, why: str) -> UnavailableError:
+        return UnavailableError(
+            f"the model service {why}", where=self.address.url, mend="try again in a while"
+        )
+
+
+class _PassingError(Exception):
+    """What may be different at the next attempt, after `wait` seconds at least; `down` where
+    nothing was answered at all.
+    """
+
+    def __init__(self, why: str, *, wait: float = 0.0, down: bool = False) -> None:
+        super().__init__(why)
+        self.wait = wait
+        self.down = down
+
+
+def _seconds_to_wait(answer: httpx.Response) -> float:
+    """Retry-After in seconds; 0 where it is missing or a date."""
+    said = answer.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdigit() else 0.0
+
+
+def _message(data: bytes) -> str:
+    """What an error's body says, in one short printable line."""
+    try:
+        found = orjson.loads(data)
+        error = found.get("error", found)
+        text = error.get("message", "") if isinstance(error, dict) else error
+    except (orjson.JSONDecodeError, AttributeError):
+        text = ""
+    line = "".join(c if c.isprintable() else " " for c in str(text or "no reason given"))
+    return line[:200]

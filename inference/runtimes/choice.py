@@ -1,0 +1,206 @@
+"""Which runtime does a model get: what the settings say, else what a measurement on this machine
+chose, else ONNX Runtime on the device that the settings name.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import ModelError, SettingsError
+from inference.manifest import ModelManifest
+from inference.runtime import Runtime
+from inference.runtimes.loading import cores, install_hint, installed
+from inference.store import ModelFolder
+
+DEFAULT = "onnxruntime"
+_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "torch")
+
+
+class Opener(Protocol):
+    """Loads a model's graph; `threads` work on one call."""
+
+    def __call__(self, folder: ModelFolder, *, threads: int, option: str) -> Runtime:
+        """The loaded graph. Raises ModelError where it can't be loaded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeKind:
+    """One runtime that can be chosen.
+
+    - `open`: loads a model; `modules`: what must be installed for it
+    - `options`: what may stand after the colon, the default first: devices or precisions
+    - `formats`: the graphs of a manifest that it reads
+    """
+
+    open: Opener
+    modules: tuple[str, ...]
+    options: tuple[str, ...]
+    formats: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules that are not installed here."""
+        return tuple(module for module in self.modules if not installed(module))
+
+
+Kinds = Mapping[str, RuntimeKind]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """A runtime by its kind, and how: `openvino:bf16`, `torch:cuda`; "" is the kind's default."""
+
+    kind: str
+    option: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.option}" if self.option else self.kind
+
+
+def parse_choice(text: str, kinds: Kinds, *, where: str) -> RuntimeChoice:
+    """Reads `KIND[:OPTION]`. Raises SettingsError for a kind or option that there is not."""
+    kind, _, option = text.partition(":")
+    if kind not in kinds:
+        what = f"there is no runtime {kind!r}"
+        raise SettingsError(what, where=where, mend=f"one of {', '.join(kinds)}")
+    options = kinds[kind].options
+    if option and option not in options:
+        what = f"the runtime {kind} has no option {option!r}"
+        raise SettingsError(what, where=where, mend=f"one of {', '.join(options)}")
+    return RuntimeChoice(kind, option)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model's runtime and why: `setting`, `measured here` or `default`."""
+
+    choice: RuntimeChoice
+    why: str
+
+
+def choose(
+    manifest: ModelManifest, kinds: Kinds, *, setting: str, kept: "KeptChoice | None", device: str
+) -> Chosen:
+    """The runtime of a model. `setting` is what the settings say of it, "" for nothing.
+
+    Raises SettingsError for a setting that names no runtime; a kept one is left out then.
+    """
+    if setting:
+        choice = parse_choice(setting, kinds, where=f"runtimes.{manifest.name}")
+        return Chosen(on_device(choice, kinds, device), "setting")
+    if kept is not None:
+        try:
+            return Chosen(parse_choice(kept.choice, kinds, where="kept"), "measured here")
+        except SettingsError:  # kept by a version that had another table
+            pass
+    reads = [name for name, kind in kinds.items() if set(kind.formats) & set(manifest.graphs)]
+    choice = RuntimeChoice(reads[0] if reads else DEFAULT)
+    return Chosen(on_device(choice, kinds, device), "default")
+
+
+def on_device(choice: RuntimeChoice, kinds: Kinds, device: str) -> RuntimeChoice:
+    """`choice` with its option filled in: the device where the kind has it, else its default."""
+    if choice.option:
+        return choice
+    options = kinds[choice.kind].options
+    return RuntimeChoice(choice.kind, device if device in options else options[0])
+
+
+def open_choice(
+    choice: RuntimeChoice, kinds: Kinds, folder: ModelFolder, *, threads: int
+) -> Runtime:
+    """The model loaded by that runtime. Raises ModelError where it can't be."""
+    kind = kinds[choice.kind]
+    if kind.missing:
+        raise ModelError(
+            f"the runtime {choice.kind} needs {', '.join(kind.missing)}, which is not installed",
+            where=folder.manifest.name,
+            mend=install_hint(kind.missing[0]),
+        )
+    return kind.open(folder, threads=threads, option=choice.option or kind.options[0])
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChoice:
+    """A measurement's answer. `ratio` is the default's time over the chosen one's."""
+
+    model: str
+    choice: str
+    ratio: float
+    measured: str  # the date
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChoices:
+    """What measurements on this machine chose: a JSON file by model, machine and versions.
+
+    Another file of the model, another processor or another version of a runtime is another key:
+    a choice never outlives what was measured.
+    """
+
+    path: Path
+    machine: Callable[[], str]
+
+    def find(self, manifest: ModelManifest) -> KeptChoice | None:
+        """The choice kept for this model on this machine; None also where the file is no good."""
+        entry = self._entries().get(self._key(manifest))
+        try:
+            return KeptChoice(**entry) if isinstance(entry, dict) else None
+        except TypeError:
+            return None
+
+    def keep(self, manifest: ModelManifest, choice: KeptChoice) -> None:
+        """Writes the choice over an earlier one. Raises SettingsError where it can't."""
+        entries = {**self._entries(), self._key(manifest): asdict(choice)}
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+            partial.replace(self.path)
+        except OSError as error:
+            raise SettingsError(
+                f"the choice can't be kept: {error.strerror or error}",
+                where=str(self.path),
+                mend="name the runtime in the setting `runtimes` instead",
+            ) from error
+
+    def _entries(self) -> dict[str, object]:
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _key(self, manifest: ModelManifest) -> str:
+        files = json.dumps(sorted(manifest.files.items()))
+        return hashlib.sha256(f"{files}\n{self.machine()}".encode()).hexdigest()
+
+
+def this_machine() -> str:
+    """The processor, its cores and the versions of the runtimes, in one line."""
+    versions = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
+    return ", ".join((_processor(), f"{cores()} cores", *versions))
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

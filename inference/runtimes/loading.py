@@ -1,0 +1,143 @@
+"""What all runtimes share: optional libraries, arrays as a graph wants them, errors that say where.
+
+A graph is always loaded from bytes whose checksum was just verified (`ModelFolder.read`), never
+from a path: nothing can change between the check and the use.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import ModelError
+from inference.manifest import companions
+from inference.runtime import Array
+from inference.store import ModelFolder
+
+_OWN_EXTRA = frozenset({"openvino"})  # all other optional libraries come with [torch]
+
+
+def installed(module: str) -> bool:
+    """Whether `module` can be imported here; it is not imported to find out."""
+    return find_spec(module) is not None
+
+
+def library(module: str) -> Any:
+    """The imported `module`. Raises ModelError that names the extra to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        top = (error.name or module).partition(".")[0]
+        raise ModelError(
+            f"{top} is not installed or can't be loaded: {first_line(error)}",
+            where=module,
+            mend=install_hint(top),
+        ) from error
+
+
+def install_hint(module: str) -> str:
+    """How to get an optional library."""
+    extra = module if module in _OWN_EXTRA else "torch"
+    return f"pip install 'dateline-search[{extra}]', or choose another runtime"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def graph_path(folder: ModelFolder, *formats: str) -> tuple[str, str]:
+    """The first of `formats` that the model has, and its path in the folder.
+
+    Raises ModelError where it has none of them.
+    """
+    graphs = folder.manifest.graphs
+    for one in formats:
+        if one in graphs:
+            return one, graphs[one]
+    raise ModelError(
+        f"{folder.manifest.name} has no {' or '.join(formats)} graph, only {', '.join(graphs)}",
+        where=str(folder.path),
+        mend="make one with `dateline models export`, or choose another runtime",
+    )
+
+
+def beside(folder: ModelFolder, path: str) -> dict[str, bytes]:
+    """The checked bytes of what must lie beside the graph at `path`, by name."""
+    listed = companions(path, folder.manifest.files)
+    return {name: folder.read(name) for name in listed}
+
+
+@contextmanager
+def loading(where: str) -> Iterator[None]:
+    """Any failure inside becomes a ModelError about a graph that can't be loaded."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        what = f"the graph can't be loaded: {first_line(error)}"
+        raise ModelError(what, where=where, mend="make or pull the model again") from error
+
+
+@contextmanager
+def running(where: str) -> Iterator[None]:
+    """Any failure inside becomes a ModelError about a call that failed."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        what = f"the model failed: {first_line(error)}"
+        raise ModelError(what, where=where, mend="check names and shapes") from error
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line of at most 300 characters: libraries put whole stacks into theirs."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def fitted(
+    arrays: Mapping[str, Array], wanted: Mapping[str, npt.DTypeLike], where: str
+) -> dict[str, Array]:
+    """`arrays` in the types that the graph wants, by the names that it knows.
+
+    Token numbers come as int32 or int64 and are cast to whichever it takes. Raises ModelError
+    for a missing or unknown name, or an array that holds no numbers.
+    """
+    if arrays.keys() != wanted.keys():
+        raise ModelError(
+            f"the graph takes {', '.join(wanted)}, and was given {', '.join(arrays) or 'nothing'}",
+            where=where,
+            mend="check names and shapes",
+        )
+    found: dict[str, Array] = {}
+    for name, kind in wanted.items():
+        array = arrays[name]
+        if array.dtype.kind not in "iufb":
+            raise ModelError(f"{name} has no numbers but {array.dtype}", where=where)
+        found[name] = np.ascontiguousarray(array, dtype=kind)
+    return found
+
+
+def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: str) -> None:
+    """Raises ModelError unless the graph has the output `asked`."""
+    if asked not in outputs:
+        raise ModelError(
+            f"the graph gives {', '.join(outputs)}, not {asked}",
+            where=where,
+            mend="check names and shapes",
+        )
+
+
+def closed(where: str) -> ModelError:
+    """The error for a call after `close`."""
+    return ModelError("the model was closed", where=where)

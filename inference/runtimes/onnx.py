@@ -1,0 +1,139 @@
+"""ONNX Runtime, on the processor or on an NVIDIA card."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from core.errors import ModelError
+from inference.runtime import Array
+from inference.runtimes.loading import (
+    beside,
+    closed,
+    first_line,
+    fitted,
+    graph_path,
+    known,
+    loading,
+    running,
+)
+from inference.store import ModelFolder
+
+ort.disable_telemetry_events()
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_CUDA_SAYS = re.compile(r"CUDA failure \d+: [^;]+\w")  # among C++ names and paths
+_TYPES: Mapping[str, type[np.generic]] = {
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(bool)": np.bool_,
+}
+
+
+@dataclass(slots=True)
+class OnnxRuntime:
+    """A loaded graph. `run` may be called from several threads at once."""
+
+    where: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    kind: str
+    session: Any  # ort.InferenceSession, which ships no types; None once closed
+    _types: Mapping[str, type[np.generic]]
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, threads: int, option: str = "cpu") -> "OnnxRuntime":
+        """Load the folder's ONNX graph from bytes whose checksum was just verified.
+
+        `threads` work on one call; `option` is `cpu` or `cuda`. Raises ModelError for a graph
+        that can't be loaded, and where this ONNX Runtime can't use the card.
+        """
+        _, path = graph_path(folder, "onnx")
+        where = str(folder.path / path)
+        options = session_options(threads, optimize=not folder.manifest.optimized)
+        provider = _provider(option, where)
+        graph, apart = folder.read(path), beside(folder, path)
+        with loading(where):
+            add_weights(options, apart)
+            try:
+                # Without a fallback: a card that can't be used must not be a slow processor.
+                session = ort.InferenceSession(
+                    graph, options, providers=[provider], enable_fallback=False
+                )
+            except RuntimeError as error:
+                if option == "cuda":
+                    found = _CUDA_SAYS.search(str(error))
+                    why = found.group() if found else first_line(error)
+                    raise _no_card(where, why) from error
+                raise
+        if provider not in session.get_providers():
+            raise _no_card(where, "its libraries could not be loaded")
+        types = {value.name: _TYPES[value.type] for value in session.get_inputs()}
+        outputs = tuple(value.name for value in session.get_outputs())
+        return cls(where, tuple(types), outputs, "onnxruntime", session, types)
+
+    def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """The named `outputs` for `arrays`, in the order asked for.
+
+        Raises ModelError for a name that the graph lacks or an array that it can't take.
+        """
+        session = self.session
+        if session is None:
+            raise closed(self.where)
+        for name in outputs:
+            known(self.outputs, name, self.where)
+        feeds = fitted(arrays, self._types, self.where)
+        with running(self.where):
+            results: list[Array] = session.run(list(outputs), feeds)
+        return results
+
+    def close(self) -> None:
+        """Frees the session; `run` fails afterwards."""
+        self.session = None
+
+
+def _provider(option: str, where: str) -> str:
+    """The execution provider for a device, if this build of ONNX Runtime has it."""
+    provider = _PROVIDERS[option]
+    if option == "cuda" and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # CUDA's libraries as wheels, where there are none of the system
+    if provider not in ort.get_available_providers():
+        raise _no_card(where, "it was built for the processor only")
+    return provider
+
+
+def _no_card(where: str, why: str) -> ModelError:
+    return ModelError(
+        f"ONNX Runtime can't use an NVIDIA card here: {why}",
+        where=where,
+        mend="install onnxruntime-gpu in place of onnxruntime (extra [gpu]), or use device cpu",
+    )
+
+
+def add_weights(options: Any, apart: Mapping[str, bytes]) -> None:
+    """Weights that lie outside the graph's file, as those of 2 GB and more must."""
+    if apart:
+        names = [name.rpartition("/")[2] for name in apart]
+        sizes = [len(content) for content in apart.values()]
+        options.add_external_initializers_from_files_in_memory(names, list(apart.values()), sizes)
+
+
+def session_options(threads: int, *, optimize: bool) -> Any:
+    """Options for short calls on a shared machine."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_ENABLE_BASIC
+    # A spinning worker would take the core that BM25 runs on in the same moment.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Patterns are planned per input shape and kept; texts come in hundreds of shapes.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3  # errors only
+    return options

@@ -1,0 +1,120 @@
+"""OpenVINO on the processor. It reads its own format, and ONNX graphs where there is none.
+
+Its default on processors with bfloat16 is to compute in it, whatever the graph says; here the
+precision is always said, and float32 unless it is asked for otherwise: cosines with float32
+are about .999 in bfloat16, so vectors of both should not be mixed in one index unmeasured.
+"""
+
+import io
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from inference.runtime import Array
+from inference.runtimes.loading import (
+    beside,
+    closed,
+    cores,
+    fitted,
+    graph_path,
+    known,
+    library,
+    loading,
+    running,
+)
+from inference.store import ModelFolder
+
+MOST_STREAMS = 8  # calls that run side by side; each keeps its own intermediate results
+_PRECISIONS = {"f32": "f32", "bf16": "bf16"}
+
+
+@dataclass(slots=True)
+class OpenVinoRuntime:
+    """A compiled graph. `run` may be called from several threads: each takes a request of its own
+    from those at rest, and a new one is made where none is.
+    """
+
+    where: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    kind: str
+    _compiled: Any  # openvino.CompiledModel; None once closed
+    _types: Mapping[str, np.dtype[Any]]
+    _resting: list[Any] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, threads: int, option: str = "f32") -> "OpenVinoRuntime":
+        """Compile the folder's graph from bytes whose checksum was just verified.
+
+        `threads` work on one call; `option` is the precision to compute in, `f32` or `bf16`.
+        Raises ModelError for a graph that can't be compiled and where OpenVINO is not installed.
+        """
+        openvino = library("openvino")
+        format_, path = graph_path(folder, "openvino", "onnx")
+        where = str(folder.path / path)
+        graph, apart = folder.read(path), beside(folder, path)
+        with loading(where):
+            core = openvino.Core()
+            if format_ == "openvino":
+                (weights,) = apart.values()
+                model = core.read_model(graph, weights)
+            else:
+                model = core.read_model(io.BytesIO(graph))
+            compiled = core.compile_model(model, "CPU", _properties(threads, _PRECISIONS[option]))
+            inputs = {port.get_any_name(): port for port in compiled.inputs}
+            types = {name: port.get_element_type().to_dtype() for name, port in inputs.items()}
+            outputs = tuple(port.get_any_name() for port in compiled.outputs)
+        return cls(where, tuple(types), outputs, "openvino", compiled, types)
+
+    def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """The named `outputs` for `arrays`, in the order asked for.
+
+        Raises ModelError for a name that the graph lacks or an array that it can't take.
+        """
+        for name in outputs:
+            known(self.outputs, name, self.where)
+        feeds = fitted(arrays, self._types, self.where)
+        with self._request() as request, running(self.where):
+            request.infer(feeds, share_inputs=True, share_outputs=True)
+            return [np.array(request.get_tensor(name).data) for name in outputs]
+
+    def close(self) -> None:
+        """Frees the graph; `run` fails afterwards."""
+        with self._lock:
+            self._compiled = None
+            self._resting.clear()
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """A request that no other thread uses meanwhile."""
+        with self._lock:
+            compiled = self._compiled
+            request = self._resting.pop() if self._resting else None
+        if compiled is None:
+            raise closed(self.where)
+        if request is None:
+            request = compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            with self._lock:
+                if self._compiled is not None:
+                    self._resting.append(request)
+
+
+def _properties(threads: int, precision: str) -> dict[str, Any]:
+    """Latency first. A stream works on one call with `threads` threads; there are as many streams
+    as calls could run at once, for with one of them callers would wait for each other.
+    """
+    streams = max(1, min(MOST_STREAMS, cores() // threads))
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams * threads,
+        "INFERENCE_PRECISION_HINT": precision,
+    }

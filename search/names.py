@@ -1,0 +1,181 @@
+"""Names in a query: found by the tagger, made the archive's own, and what becomes of them.
+
+A known name boosts: the share of the query's known names that an item has in its persons,
+organisations and places is part of its score (search/fusion.py). It is looked up in candidates, so
+that names may be found while retrieval runs, and costs no candidate its place where no item has
+such fields. On request it filters instead. What is typed otherwise than the archive writes it
+("merkle") is searched in the archive's spelling too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.callers import Caller
+from core.entities import Entity, KnownName, NameMatch
+from core.ports import Names, Tagger, TextAnalysis
+from core.query_tree import (
+    EVERYTHING,
+    Bool,
+    Everything,
+    Keyword,
+    Node,
+    Phrase,
+    all_of,
+    constraint,
+)
+from core.retrieval import Floats, Ids
+from search.answers import EntityUse, FoundName, Understood
+
+Found = tuple[tuple[FoundName, ...], tuple[str, ...]]  # names, and notes
+
+
+class NameFinder:
+    """Finds names in a query's text. Without a tagger it finds none; without `archive` every name
+    is unknown.
+    """
+
+    def __init__(self, tagger: Tagger | None, archive: Names | None = None) -> None:
+        self._tagger = tagger
+        self._archive = archive
+
+    @property
+    def can_look(self) -> bool:
+        """Whether there is a tagger."""
+        return self._tagger is not None
+
+    def find(self, text: str, places: Sequence[int], caller: Caller, use: EntityUse) -> Found:
+        """The names in `text`, of which character i was typed at `places[i]`, and notes on what
+        could not be done. A tagger that fails is an extra that is missing; the search goes on.
+        """
+        if use is EntityUse.OFF or not text:
+            return (), ()
+        filtering = use is EntityUse.FILTER
+        if self._tagger is None:
+            return (), _missing("there is no tagger", use) if filtering else ()
+        try:
+            entities = self._tagger.tag([text])[0]
+        except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
+            return (), _missing(type(error).__name__, use)
+        known: Sequence[KnownName | None] = (None,) * len(entities)
+        if self._archive is not None and entities:
+            known = self._archive.known(entities, caller)
+        found = tuple(
+            _found(entity, places, name, use) for entity, name in zip(entities, known, strict=True)
+        )
+        return found, _unfiltered(found) if filtering else ()
+
+    def recheck(self, said: Understood, caller: Caller) -> Understood:
+        """`said` with the known names that the caller may see at this moment."""
+        found = said.entities
+        if self._archive is None or not any(entity.known for entity in found):
+            return said
+        asked = [
+            Entity(entity.known.name if entity.known else "", entity.label, 0, 0, 1.0)
+            for entity in found
+        ]
+        now = self._archive.known(asked, caller)
+        return replace(
+            said,
+            entities=tuple(
+                replace(entity, known=_still(entity.known, name))
+                for entity, name in zip(found, now, strict=True)
+            ),
+        )
+
+
+def known_names(found: Sequence[FoundName], use: EntityUse) -> tuple[KnownName, ...]:
+    """The known names that are used so, each once."""
+    names = [entity.known for entity in found if entity.known and entity.use is use]
+    return tuple({(name.field, name.name): name for name in names}.values())
+
+
+def only_told(said: Understood) -> Understood:
+    """`said` where nothing is ranked by names: those that would boost are told and no more."""
+    return replace(
+        said,
+        entities=tuple(
+            replace(entity, use=EntityUse.OFF) if entity.use is EntityUse.BOOST else entity
+            for entity in said.entities
+        ),
+    )
+
+
+def name_filters(found: Sequence[FoundName]) -> Node:
+    """All of the known names that filter, as facts: one of each name's spellings."""
+    names = known_names(found, EntityUse.FILTER)
+    return all_of(*(Keyword(name.field, name.spellings) for name in names))
+
+
+def name_shares(archive: Names, ids: Ids, names: Sequence[KnownName]) -> Floats:
+    """float32 [len(ids)]: which share of `names` each candidate has, 0 to 1."""
+    shares: Floats = archive.holding(ids, names).mean(axis=1, dtype=np.float32)
+    return shares
+
+
+def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> Node:
+    """The tree with the archive's spelling of used names where its words are others, as phrases
+    that an item's names may have.
+    """
+    names = dict.fromkeys(
+        entity.known.name
+        for entity in found
+        if entity.known and entity.use is not EntityUse.OFF and _differs(entity, analysis)
+    )
+    phrases = tuple(Phrase(name, "names") for name in names)
+    return _with_optional(tree, phrases)
+
+
+def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
+    """The tree with more that ranks; what it asks for stays as it is."""
+    if not phrases or isinstance(tree, Everything):
+        return tree
+    if not isinstance(tree, Bool):
+        optional = constraint(tree) == EVERYTHING
+        return Bool(should=(tree, *phrases)) if optional else Bool(must=(tree,), should=phrases)
+    if not tree.must and constraint(Bool(should=tree.should)) != EVERYTHING:
+        return Bool(must=(tree,), should=phrases)
+    return Bool(tree.must, (*tree.should, *phrases), tree.must_not)
+
+
+def _differs(entity: FoundName, analysis: TextAnalysis) -> bool:
+    """Whether a word that was typed is none of the known name's."""
+    if entity.known is None:
+        return False
+    return bool(
+        set(analysis.terms(entity.text, "und")) - set(analysis.terms(entity.known.name, "und"))
+    )
+
+
+def _found(
+    entity: Entity, places: Sequence[int], name: KnownName | None, use: EntityUse
+) -> FoundName:
+    start, end = places[entity.start], places[entity.end - 1] + 1
+    used = EntityUse.OFF if name is None else use
+    return FoundName(entity.text, entity.label, start, end, entity.score, name, used)
+
+
+def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
+    """The known name with what is left of it; one that is only similar is another one."""
+    if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
+        return None
+    return replace(before, name=now.name, spellings=now.spellings)
+
+
+def _missing(reason: str, use: EntityUse) -> tuple[str, ...]:
+    then = ", so none filters" if use is EntityUse.FILTER else ""
+    return (f"names were not looked for: {reason}{then}",)
+
+
+def _unfiltered(found: Sequence[FoundName]) -> tuple[str, ...]:
+    """What to say where names were to filter and some or all do not."""
+    if not found:
+        return ("no name was recognised, so none filters",)
+    return tuple(
+        f"{entity.text}: the archive knows no such name, so it ranks and does not filter"
+        for entity in found
+        if entity.known is None
+    )

@@ -1,0 +1,69 @@
+"""The bundled models, and services that serve them on a free port of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from api.keys import KeyRing
+from api.no_archive import NoArchive
+from api.served_models import ServedModels
+from api.services import ApiSettings, Services
+from core.callers import Caller
+from dateline.build import build_model_service
+from dateline.settings import Settings
+
+KEY = "reader-key-1234"
+
+
+class AlwaysReady:
+    """A status port with nothing to tell."""
+
+    def status(self) -> dict[str, Any]:
+        return {}
+
+    def ready(self) -> tuple[bool, str]:
+        return True, ""
+
+
+@cache
+def bundled_models() -> ServedModels:
+    """The default settings' models, loaded once for all tests of a process."""
+    return build_model_service(Settings(threads=2)).models
+
+
+@contextmanager
+def serving_models(models: ServedModels, **settings: Any) -> Iterator[httpx.Client]:
+    """A client with a reader's key before a service of `models`."""
+    absent = NoArchive()
+    services = Services(
+        search=absent,
+        library=absent,
+        writer=absent,
+        ingest=absent,
+        status=AlwaysReady(),
+        keys=KeyRing.of({KEY: Caller("Morning Post", frozenset({"wire"}))}),
+        settings=ApiSettings(models_only=True, **settings),
+        models=models,
+    )
+    config = uvicorn.Config(create_app(services), port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=url, timeout=60, headers={"x-api-key": KEY}) as http:
+            yield http
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,240 @@
+"""Each runtime under each task gives the same answers, through the classes that serve.
+
+The models are small, made here, and written by `dateline models export`'s own code.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the [torch] extra")
+pytest.importorskip("onnxscript", reason="needs the [torch] extra")
+pytest.importorskip("openvino", reason="needs the [openvino] extra")
+
+from core.errors import ModelError
+from dateline.build import RUNTIMES
+from inference.cross_encoder import CrossEncoder
+from inference.encoder import SentenceEncoder
+from inference.runtime import Runtime
+from inference.runtimes.choice import open_choice, parse_choice
+from inference.runtimes.loading import graph_path
+from inference.runtimes.openvino import OpenVinoRuntime
+from inference.runtimes.torch import TorchRuntime
+from inference.store import ModelFolder, ModelStore
+from inference.tagger import NameTagger
+from tests.small_checkpoints import TEXTS, write_checkpoint
+from training.checkpoint_folder import PATHS, ExportPlan
+from training.export import export
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
+
+SHAPES = {"encode": "bert", "tag": "distilbert", "score": "bert"}
+LONG = " ".join(TEXTS) * 3  # longer than the small models read
+OTHERS = ("openvino", "torch", "torchscript", "torch-compile")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    root = tmp_path_factory.mktemp("models")
+    for task, architecture in SHAPES.items():
+        source = write_checkpoint(root / f"from-{task}", architecture, task)
+        export(source, root / task, ExportPlan(task, tuple(PATHS)), TEXTS)
+    return ModelStore(root)
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def opened(folder: ModelFolder, kind: str) -> Runtime:
+    """The runtime, or a skip where this machine has no compiler for it."""
+    choice = parse_choice(kind, RUNTIMES, where="test")
+    try:
+        return open_choice(choice, RUNTIMES, folder, threads=1)
+    except ModelError as error:
+        if kind == "torch-compile" and "can't be compiled" in error.what:
+            pytest.skip(f"no C++ compiler works here: {error.what}")
+        raise
+
+
+@pytest.fixture
+def served(store: ModelStore) -> Iterator[Any]:
+    """Opens a model under a runtime, behind the class of its task; closes it afterwards."""
+    open_now: list[Any] = []
+    classes = {"encode": SentenceEncoder, "tag": NameTagger, "score": CrossEncoder}
+
+    def serve(task: str, kind: str) -> Any:
+        folder = store.open(task)
+        runtime = opened(folder, kind)
+        assert runtime.kind == kind
+        model = classes[task].over(folder, runtime, threads=2)
+        open_now.append(model)
+        return model
+
+    yield serve
+    for model in open_now:
+        model.close()
+
+
+def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return (ours * theirs).sum(axis=1) / lengths
+
+
+def test_an_encoder_gives_the_same_vectors(served: Any, kind: str) -> None:
+    one, other = served("encode", "onnxruntime"), served("encode", kind)
+    texts = [*TEXTS, LONG, ""]
+    for how in ("encode_queries", "encode_passages"):
+        ours, theirs = getattr(one, how)(texts), getattr(other, how)(texts)
+        assert cosines(ours, theirs).min() >= 0.9999
+    apart = one.encode_passages(list(TEXTS))
+    assert np.abs(apart @ apart.T - np.eye(len(apart))).max() > 0.01
+    order = np.argsort(-(apart @ apart[0]), kind="stable")
+    theirs = other.encode_passages(list(TEXTS))
+    assert list(np.argsort(-(theirs @ theirs[0]), kind="stable")) == list(order)
+
+
+def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
+    one, other = served("tag", "onnxruntime"), served("tag", kind)
+    words = [text.split() for text in (*TEXTS, LONG)]
+    ours, theirs = one.tag_words(words), other.tag_words(words)
+    assert [tags.labels for tags in ours] == [tags.labels for tags in theirs]
+    assert len({label for tags in ours for label in tags.labels}) > 2, "the labels differ"
+    for mine, yours in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-3)
+
+
+def test_a_scorer_gives_the_same_order(served: Any, kind: str) -> None:
+    one, other = served("score", "onnxruntime"), served("score", kind)
+    queries = ["ferry sank"] * (len(TEXTS) + 1)
+    ours = one.score(queries, [*TEXTS, LONG])
+    theirs = other.score(queries, [*TEXTS, LONG])
+    assert cosines(ours.T, theirs.T)[0] >= 0.9999
+    assert list(np.argsort(-ours[:, 0])) == list(np.argsort(-theirs[:, 0]))
+    assert np.ptp(ours) > 0.01, "the scores differ between passages"
+
+
+def test_every_runtime_keeps_the_port_s_promises(store: ModelStore, kind: str) -> None:
+    runtime = opened(store.open("encode"), kind)
+    ids = np.array([[2, 40, 41, 3], [2, 50, 51, 3]], np.int32)
+    arrays = {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
+    (short,) = runtime.run(arrays, ("last_hidden_state",))
+    (long,) = runtime.run({n: a.astype(np.int64) for n, a in arrays.items()}, runtime.outputs)
+    assert short.dtype == np.float32
+    assert np.array_equal(short, long)
+    kept = short.copy()
+    runtime.run({n: np.ones((1, 9), np.int64) for n in arrays}, runtime.outputs)
+    assert np.array_equal(short, kept), "an answer is the caller's own"
+    with pytest.raises(ModelError, match="not logits"):
+        runtime.run(arrays, ("logits",))
+    with pytest.raises(ModelError, match="was given"):
+        runtime.run({"input_ids": ids}, runtime.outputs)
+    runtime.close()
+    runtime.close()
+    with pytest.raises(ModelError, match="was closed"):
+        runtime.run(arrays, runtime.outputs)
+
+
+def test_every_runtime_answers_several_threads(store: ModelStore, kind: str) -> None:
+    runtime = opened(store.open("encode"), kind)
+
+    def feeds(rows: int) -> dict[str, np.ndarray]:
+        ids = np.arange(10, 10 + rows * 5).reshape(rows, 5)
+        return {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
+
+    alone = {rows: runtime.run(feeds(rows), runtime.outputs)[0] for rows in (1, 2, 3)}
+    wrong: list[str] = []
+
+    def work(rows: int) -> None:
+        try:
+            for _ in range(10):
+                (found,) = runtime.run(feeds(rows), runtime.outputs)
+                if not np.allclose(found, alone[rows], atol=1e-5):
+                    wrong.append(f"{rows} rows differ")
+        except Exception as error:  # noqa: BLE001 - a thread's error must not be lost
+            wrong.append(repr(error))
+
+    threads = [threading.Thread(target=work, args=(rows,)) for rows in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runtime.close()
+    assert wrong == []
+
+
+def test_openvino_reads_onnx_where_it_has_no_graph_of_its_own(store: ModelStore) -> None:
+    folder = store.open("encode")
+    assert graph_path(folder, "openvino", "onnx")[0] == "openvino"
+    graphs = {"onnx": folder.manifest.graphs["onnx"]}
+    bare = ModelFolder(folder.path, _with(folder, graphs))
+    ids = np.array([[2, 40, 41, 3]])
+    answers = []
+    for one in (folder, bare):
+        runtime = OpenVinoRuntime.open(one, threads=1)
+        arrays = {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
+        answers.append(runtime.run(arrays, runtime.outputs)[0])
+        runtime.close()
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("model.ts", TorchRuntime.open_script),
+        ("openvino_model.bin", OpenVinoRuntime.open),
+        ("model.safetensors", TorchRuntime.open),
+        ("config.json", TorchRuntime.open),
+    ],
+)
+def test_a_changed_file_is_never_loaded(
+    store: ModelStore, tmp_path: Path, path: str, way: Any
+) -> None:
+    whole = store.open("encode")
+    folder = ModelFolder(tmp_path, whole.manifest)
+    for name in whole.manifest.files:
+        (tmp_path / name).write_bytes((whole.path / name).read_bytes())
+    content = bytearray((tmp_path / path).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / path).write_bytes(content)
+    with pytest.raises(ModelError, match="is not the file of the manifest"):
+        way(folder, threads=1)
+
+
+def test_a_script_that_another_program_wrote_is_refused_with_the_reason(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    import hashlib
+
+    import torch
+
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "model.ts"))
+    content = (tmp_path / "model.ts").read_bytes()
+    whole = store.open("encode")
+    files = {**whole.manifest.files, "model.ts": hashlib.sha256(content).hexdigest()}
+    folder = ModelFolder(tmp_path, _with(whole, whole.manifest.graphs, files))
+    with pytest.raises(ModelError, match="can't be loaded"):
+        TorchRuntime.open_script(folder, threads=1)
+
+
+def test_weights_that_do_not_fill_the_model_are_refused(store: ModelStore) -> None:
+    """An encoder's weights have no head: a scorer would get a random one."""
+    folder = store.open("encode")
+    from dataclasses import replace
+
+    scorer = ModelFolder(folder.path, replace(folder.manifest, task="score"))
+    with pytest.raises(ModelError, match="do not fill the model: classifier"):
+        TorchRuntime.open(scorer, threads=1)
+
+
+def _with(folder: ModelFolder, graphs: Any, files: Any = None) -> Any:
+    from dataclasses import replace
+
+    return replace(folder.manifest, graphs=graphs, files=files or folder.manifest.files)

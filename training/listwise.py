@@ -1,0 +1,132 @@
+"""Learning to rank lists: which passages are shown, and the loop over them."""
+
+import functools
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.bert_graph import BertShape, Weights
+from training.candidates import CandidateList, read_lists
+from training.finetune import pace, report
+from training.joint import JointEncoder, PairTokens, trained_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of lists to learn from: seen `times`, at most `most` lists of it; `headlines` says
+    that its queries are headlines, which the passages must not show.
+    """
+
+    name: str
+    times: int = 1
+    most: int | None = None
+    headlines: bool = False
+
+
+TRAINED_ON = (
+    Source("scifact-train", 3),
+    Source("checkthat2020-train", 2),
+    Source("bbc_news", 1, 1500),
+    Source("reuters21578", 1, 3000, headlines=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train. `lists` a step of `candidates` passages each; rates are the greatest."""
+
+    steps: int = 500
+    lists: int = 6
+    candidates: int = 8
+    nearest: int = 12  # half of the wrong passages come from the best so many
+    rate: float = 4e-5
+    head_rate: float = 1e-3
+    scale_rate: float = 1e-2
+    warm_up: int = 40
+    short: float = 0.4  # of the steps see passages cut to half of the length
+    seed: int = 1
+
+
+def training_lists(folder: Path, plan: Plan, chance: random.Random) -> list[CandidateList]:
+    """All lists to learn from, in random order; those without a right passage teach nothing."""
+    chosen: list[CandidateList] = []
+    for source in TRAINED_ON:
+        path = folder / f"{source.name}.jsonl.gz"
+        if not path.exists():
+            print(f"without {source.name}: {path} is not there", flush=True)
+            continue
+        lists = [one for one in read_lists(path) if one.found and len(one.others) >= 7]
+        chance.shuffle(lists)
+        kept = lists[: source.most]
+        chosen += [one.without_headlines() if source.headlines else one for one in kept] * (
+            source.times
+        )
+    chance.shuffle(chosen)
+    if len(chosen) < plan.lists:
+        raise ValueError(f"{folder} has no lists to learn from; see `dateline eval candidates`")
+    return chosen
+
+
+def drawn(given: CandidateList, plan: Plan, chance: random.Random) -> list[tuple[str, str]]:
+    """A right passage first, then wrong ones, half of them from the hybrid's best."""
+    near = given.others[: plan.nearest]
+    picks = chance.sample(near, min(plan.candidates // 2, len(near)))
+    rest = [place for place in given.others if place not in picks]
+    picks += chance.sample(rest, min(plan.candidates - 1 - len(picks), len(rest)))
+    places = [chance.choice(given.found), *picks]
+    return [(given.query, given.texts[place]) for place in places]
+
+
+def loss_of(
+    model: JointEncoder, tokens: PairTokens, pairs: Sequence[tuple[str, str]], lists: int
+) -> torch.Tensor:
+    """Listwise cross-entropy of `lists` groups of pairs, each with its right one first."""
+    lengths = [len(tokens.row(*pair)[0]) for pair in pairs]
+    order = np.argsort(lengths, kind="stable")
+    halves = np.array_split(order, 2)  # by length, so that padding is small
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = [model(tokens.batch([pairs[place] for place in half])) for half in halves]
+    places = torch.from_numpy(np.argsort(np.concatenate(halves)))
+    logits = torch.cat(found)[places].view(lists, -1)
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(lists, dtype=torch.long))
+
+
+def train(
+    start: Weights, tokens: PairTokens, lists: Sequence[CandidateList], plan: Plan
+) -> Weights:
+    """Fine-tune from BERT weights; returns BERT's and the head's."""
+    torch.manual_seed(plan.seed)
+    chance = random.Random(plan.seed)  # noqa: S311
+    model = JointEncoder(start, BertShape()).train()
+    head = [*model.cls.parameters()]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(model.bert.parameters()), "lr": plan.rate, "weight_decay": 0.01},
+            {"params": head, "lr": plan.head_rate, "weight_decay": 0.0},
+            {"params": [model.scale], "lr": plan.scale_rate, "weight_decay": 0.0},
+        ]
+    )
+    steps = min(plan.steps, len(lists) // plan.lists)
+    warm = min(plan.warm_up, max(1, steps // 4))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, functools.partial(pace, total=steps, warm=warm)
+    )
+    begin = time.monotonic()
+    for step in range(steps):
+        group = lists[step * plan.lists : (step + 1) * plan.lists]
+        limit = tokens.limit // 2 if chance.random() < plan.short else tokens.limit
+        pairs = [pair for each in group for pair in drawn(each, plan, chance)]
+        loss = loss_of(model, replace(tokens, limit=limit), pairs, len(group))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 25 == 0:
+            report(step + 1, steps, loss.item(), time.monotonic() - begin)
+    return trained_weights(model)
