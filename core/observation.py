@@ -87,6 +87,8 @@ class WatchedByAll:
 
 @dataclass(frozen=True, slots=True)
 class _Several:
+    """Passes on to each of `watches`."""
+
     watches: tuple[ModelWatch, ...]
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:

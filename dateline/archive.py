@@ -12,13 +12,8 @@ import orjson
 from api.envelope import API_VERSION
 from api.search_json import hit_json, search_data
 from core.callers import Caller
-from dateline.build import (
-    build_engine,
-    build_service,
-    drop_projections,
-    load_models,
-    system_clock,
-)
+from dateline.build import build_engine, build_service, drop_projections, system_clock
+from dateline.build_models import load_models
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from core.errors import DatelineError
 from dateline.archive import archive_status
-from dateline.build import ask_remote_models, verify_models
+from dateline.model_checks import ask_remote_models, verify_models
 from dateline.settings import Settings
 
 _PACKAGES = (

@@ -9,7 +9,8 @@ from typing import Any
 
 from core.callers import Caller
 from core.errors import StorageError
-from dateline.build import Models, Service, build_service, load_models
+from dateline.build import Service, build_service
+from dateline.build_models import Models, load_models
 from dateline.settings import Settings
 from eval.cache import CachedIndex, CacheKey, documents_to_index
 from eval.candidates import known_items, write_candidates

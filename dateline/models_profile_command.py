@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from core.errors import InputError
-from dateline.build import open_subject
+from dateline.build_models import open_subject
 from dateline.options import AsJson, Models, console, escape, reported, settings_for
 from dateline.profile_report import (
     GROUP_HEAD,

@@ -10,15 +10,9 @@ import typer
 import uvicorn
 
 from core.errors import SettingsError
-from dateline.build import (
-    DEMO_READ_KEY,
-    build_app,
-    build_model_app,
-    build_model_service,
-    build_service,
-    key_ring,
-    read_examples,
-)
+from dateline.build import build_app, build_model_app, build_model_service, build_service
+from dateline.demo import DEMO_READ_KEY, read_examples
+from dateline.keys import key_ring
 from dateline.options import Data, Models, Profile, console, escape, reported, settings_for
 from dateline.settings import Settings, demo_folder
 from dateline.telemetry import traced

@@ -79,8 +79,9 @@ MANIFEST = ModelManifest(
         "Exact names, numbers and codes, which BM25 finds better.",
         "It learned from public web pairs and has their biases.",
         (
-            "Processors without VNNI: a few in 100,000 of the kernels' 16-bit sums are cut off there,"
-            " which adds an error of 1 to 2 per cent to a layer's output, about that of int8 itself."
+            "Processors without VNNI: a few in 100,000 of the kernels' 16-bit sums are cut off"
+            " there, which adds an error of 1 to 2 per cent to a layer's output, about that of int8"
+            " itself."
         ),
     ),
 )

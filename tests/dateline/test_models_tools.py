@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import InputError, ModelError
-from dateline.build import load_models, open_encoder, runtime_of
+from dateline.build_models import load_models, open_encoder, runtime_of
 from dateline.cli import app
 from dateline.model_bench import keep
 from dateline.model_texts import read_texts

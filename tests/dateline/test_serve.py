@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import dateline
-from dateline.build import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.conftest import Cli
 
 # A shell that starts tests in the background has SIGINT ignored, and children would inherit that.

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from dateline.build import DEMO_INGEST_KEY, DEMO_READ_KEY, key_ring, profiles
+from dateline.build import profiles
+from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.keys import key_ring
 from dateline.settings import Settings, configure
 from tests.dateline.conftest import Cli
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dateline.build import load_models
+from dateline.build_models import load_models
 from dateline.evaluate import cached_index, evaluate_folder
 from dateline.settings import Settings
 from eval.datasets import Conventions, read_judged_set

@@ -20,7 +20,8 @@ from core.errors import StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import SetStatus
-from dateline.build import DEMO_INGEST_KEY, DEMO_READ_KEY, build_app, build_service
+from dateline.build import build_app, build_service
+from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from dateline.settings import Settings
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine

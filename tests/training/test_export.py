@@ -288,7 +288,7 @@ def conll(path: Path, tags: Sequence[Sequence[str]]) -> Path:
 
 
 def own_tags(root: Path, data: Path, name: str) -> list[tuple[str, ...]]:
-    from dateline.build import open_tagger
+    from dateline.build_models import open_tagger
     from training.conll import to_bio
 
     tagger = open_tagger(settings(root, data), name)

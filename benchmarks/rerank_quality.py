@@ -1,0 +1,135 @@
+"""Does the reranker earn its time? The profile with it against the same without, set by set.
+
+    python -m benchmarks.rerank_quality [--sets DIR] [--data DIR] [--reranker NAME] [--against P]
+                                        [--candidates N] [--tokens T] [NAME[:SPLIT] ...]
+
+Through the pipeline that serves, at the shape that is served: N candidates of at most T tokens. Each
+row is nDCG@10 with and without, the difference in points with a 95 % bootstrap interval, and p of a
+paired randomization test adjusted by Holm over the sets. The last rows are means over all sets, and
+over those none of whose queries' splits was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import REUTERS, arguments, show, show_table, this_machine
+from benchmarks.news import Reporting
+from benchmarks.quality import SETS
+from dateline.evaluate import evaluate_folder
+from dateline.settings import Settings, configure
+from eval.runner import Evaluation
+from eval.significance import Values, bootstrap_interval, holm, randomization
+
+MEASURE = "nDCG@10"
+HEAD = ("set", "without", "with", "points", "95 %", "p, Holm", "p50 ms", "cut short")
+Pair = tuple[Evaluation, Evaluation]  # without, with
+UNSEEN = ("cacm", "vaswani", "fnc1")  # sets without a training split
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("names", nargs="*", default=SETS)
+    parser.add_argument("--sets", type=Path, default=REUTERS.parent, help="folder of the sets")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where the cache is")
+    parser.add_argument("--reranker", help="model; the settings' own by default")
+    parser.add_argument("--models", help="folder of the models")
+    parser.add_argument("--candidates", type=int, help="stories that are reranked")
+    parser.add_argument("--tokens", type=int, help="tokens of query and passage")
+    parser.add_argument("--profile", default="hybrid-rerank")
+    parser.add_argument("--against", default="hybrid")
+    chosen = parser.parse_args()
+    given = {
+        "data": str(chosen.data),
+        "models": chosen.models,
+        "reranker": chosen.reranker,
+        "rerank_candidates": chosen.candidates,
+        "rerank_tokens": chosen.tokens,
+    }
+    settings = configure(given).settings
+    machine = this_machine()
+    rows = [_pair(settings, chosen.sets / name, chosen) for name in chosen.names]
+    shape = f"{settings.rerank_candidates} candidates, {settings.rerank_tokens or 'all'} tokens"
+    title = f"{chosen.profile} against {chosen.against}, {MEASURE}: {settings.reranker}, {shape}"
+    figures = _figures(rows)
+    if chosen.json:
+        show(title, figures, machine, as_json=True)
+        return
+    print(title)
+    show_table(HEAD, _table(figures))
+    print(machine)
+
+
+def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
+    """One set with and without."""
+    without, reranked = (
+        evaluate_folder(settings, str(folder), profile, Reporting())
+        for profile in (chosen.against, chosen.profile)
+    )
+    print(f"{without.dataset}: {_short(reranked)} answers cut short", file=sys.stderr, flush=True)
+    return without, reranked
+
+
+def _differences(pair: Pair) -> Values:
+    """Per query, in points."""
+    before, after = (one.per_query for one in pair)
+    return np.array([100 * (after[q][MEASURE] - before[q][MEASURE]) for q in before])
+
+
+def _short(found: Evaluation) -> int:
+    """Answers whose reranking was cut short or left out."""
+    return sum(any("rerank" in flag for flag in a.degraded) for a in found.answers.values())
+
+
+def _figures(rows: Sequence[Pair]) -> dict[str, Any]:
+    """One entry a set, and the two means over sets."""
+    found = {pair[0].dataset: _differences(pair) for pair in rows}
+    adjusted = holm([randomization(values) for values in found.values()])
+    figures: dict[str, Any] = {}
+    for pair, p_value in zip(rows, adjusted, strict=True):
+        name = pair[0].dataset
+        figures[name] = {
+            "without": pair[0].means[MEASURE],
+            "with": pair[1].means[MEASURE],
+            **_difference([found[name]]),
+            "p": p_value,
+            "p50_ms": pair[1].milliseconds(50),
+            "cut_short": _short(pair[1]),
+        }
+    figures["mean of all"] = _difference(list(found.values()))
+    unseen = [values for name, values in found.items() if name in UNSEEN]
+    if unseen:
+        figures["mean without training splits"] = _difference(unseen)
+    return figures
+
+
+def _difference(groups: Sequence[Values]) -> dict[str, float]:
+    low, high = bootstrap_interval(groups)
+    mean = float(np.mean([values.mean() for values in groups]))
+    return {"points": mean, "low": low, "high": high}
+
+
+def _table(figures: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    return [
+        [
+            name,
+            *(f"{row[key]:.4f}" if key in row else "" for key in ("without", "with")),
+            f"{row['points']:+.2f}",
+            f"{row['low']:+.2f} to {row['high']:+.2f}",
+            f"{row['p']:.3f}" if "p" in row else "",
+            f"{row['p50_ms']:.0f}" if "p50_ms" in row else "",
+            f"{row['cut_short']:.0f}" if "cut_short" in row else "",
+        ]
+        for name, row in figures.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()

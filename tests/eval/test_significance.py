@@ -1,0 +1,62 @@
+"""Paired tests: what they say of differences whose answer is known."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from eval.significance import bootstrap_interval, holm, randomization
+
+
+def test_the_randomization_test_counts_exchanges() -> None:
+    differences = np.array([0.3, 0.1, -0.05, 0.2, 0.4, 0.0, 0.15, -0.1])
+    seen = abs(differences.mean())
+    exact = np.mean(
+        [
+            abs((differences * np.array(signs)).mean()) >= seen - 1e-12
+            for signs in product((1, -1), repeat=len(differences))
+        ]
+    )
+    assert randomization(differences) == pytest.approx(exact, abs=0.01)
+    assert randomization(-differences) == randomization(differences)
+
+
+def test_no_difference_is_no_evidence() -> None:
+    assert randomization(np.zeros(50)) == 1.0
+    assert randomization(np.zeros(0)) == 1.0
+
+
+def test_it_is_rarely_wrong_where_nothing_differs() -> None:
+    chance = np.random.default_rng(1)
+    found = [randomization(chance.normal(size=30), draws=500) <= 0.1 for _ in range(300)]
+    assert np.mean(found) == pytest.approx(0.1, abs=0.06)
+
+
+def test_the_interval_is_near_the_normal_one() -> None:
+    values = np.random.default_rng(2).normal(0.2, 1.0, 400)
+    low, high = bootstrap_interval([values])
+    error = stats.sem(values)
+    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
+    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_groups_count_alike_whatever_their_size() -> None:
+    low, high = bootstrap_interval([np.ones(1000), np.zeros(2)])
+    assert (low, high) == (0.5, 0.5)
+
+
+def test_holm_on_a_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_the_order_and_never_helps(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert all(np.diff(np.array(adjusted)[order]) >= 0)
