@@ -81,16 +81,12 @@ def ndcg(given: CandidateList, scores: Floats, weight: float, depth: int) -> flo
     return _discounted(np.maximum(gains, 0)) / _discounted(best)
 
 
-def mean_ndcg(
+def ndcgs(
     lists: Sequence[CandidateList], scores: Sequence[Floats], weight: float, depth: int
-) -> float:
-    """The mean over queries that have anything to find."""
-    each = [
-        ndcg(one, score, weight, depth)
-        for one, score in zip(lists, scores, strict=True)
-        if one.ideal
-    ]
-    return float(np.mean(each))
+) -> npt.NDArray[np.float64]:
+    """`ndcg` of each list."""
+    pairs = zip(lists, scores, strict=True)
+    return np.array([ndcg(one, score, weight, depth) for one, score in pairs])
 
 
 def min_max(values: Floats) -> Floats:
