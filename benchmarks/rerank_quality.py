@@ -3,10 +3,10 @@
     python -m benchmarks.rerank_quality [--sets DIR] [--data DIR] [--reranker NAME] [--against P]
                                         [--candidates N] [--tokens T] [NAME[:SPLIT] ...]
 
-Through the pipeline that serves, at the shape that is served: N candidates of at most T tokens. Each
-row is nDCG@10 with and without, the difference in points with a 95 % bootstrap interval, and p of a
-paired randomization test adjusted by Holm over the sets. The last rows are means over all sets, and
-over those none of whose queries' splits was trained on.
+Through the pipeline that serves, at the shape that is served: N candidates of at most T tokens.
+Each row is nDCG@10 with and without, the difference in points with a 95 % bootstrap interval, and p
+of a paired randomization test adjusted by Holm over the sets. The last rows are means over all
+sets, and over those that have no training split.
 """
 
 from __future__ import annotations
