@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -54,9 +55,14 @@ RUNNABLE = [
 @pytest.mark.parametrize(("page", "command"), RUNNABLE)
 def test_each_command_of_the_documentation_runs(filled_demo: Path, page: str, command: str) -> None:
     _, *rest = shlex.split(command)
-    data = ["--data", str(filled_demo)] if "--help" not in rest else []
     done = subprocess.run(
-        [*COMMAND, *rest, *data], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120
+        [*COMMAND, *rest],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "DATELINE_DATA": str(filled_demo)},
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, (page, command, done.stderr)
     assert done.stdout.strip()
