@@ -49,7 +49,8 @@ faults: $(READY_DEV)
 
 test-torch: $(READY_DEV)
 	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements-torch.lock
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	.venv-torch/bin/python -P -m pytest -m torch
 

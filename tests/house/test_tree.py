@@ -20,6 +20,7 @@ LOCKS = [
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-torch.lock",
+    "requirements-build.lock",
     "requirements-gpu.lock",
 ]
 TORCH = ("torch", "transformers", "sentence-transformers", "triton", "onnxscript")
