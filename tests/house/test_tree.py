@@ -69,7 +69,7 @@ def requirements(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
     found = requirements(name)
-    assert len(found) > 10
+    assert len(found) > 3
     for line in found.values():
         assert re.match(r"\s*[\w.-]+(\[[\w,-]+\])?==\S+", line), line
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
