@@ -85,7 +85,9 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    # A file or a pipe has no width: nothing may be cut off there.
+    Console(soft_wrap=True, width=None if console.is_terminal else 200).print(table)
 
 
 def percentile(times: list[float], at: float) -> float:

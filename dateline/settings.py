@@ -77,7 +77,8 @@ class Settings(BaseModel):
         default="distilbert-ner-news", description="model that finds names; empty for none"
     )
     reranker: str = Field(
-        default="all-MiniLM-L6-v2", description="model for late interaction; empty for none"
+        default="cross-encoder-news",
+        description="model that reranks: a cross-encoder, or an encoder for late interaction",
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     entity_boost: float = Field(
@@ -95,7 +96,7 @@ class Settings(BaseModel):
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models compute")
     rerank_candidates: int = Field(
-        default=30, ge=20, le=100, description="how many of the best a reranking profile scores"
+        default=20, ge=20, le=100, description="how many of the best a reranking profile scores"
     )
     rerank_tokens: int = Field(
         default=0,

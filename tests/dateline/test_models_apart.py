@@ -24,11 +24,12 @@ from tests.dateline.conftest import DOCUMENTS
 from tests.dateline.test_serve import ROOT, served
 
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
+RERANKER = "cross-encoder-news"
 READER = Caller("reader", frozenset({"demo"}))
 
 
 def settings_with(url: str, folder: Path, **changed: Any) -> Settings:
-    runtimes = dict.fromkeys((ENCODER, TAGGER), f"remote:{url}")
+    runtimes = dict.fromkeys((ENCODER, TAGGER, RERANKER), f"remote:{url}")
     given: dict[str, Any] = {"data": folder / "archive", "runtimes": runtimes, "remote_key": KEY}
     return Settings(**{**given, **changed})
 
@@ -121,7 +122,7 @@ def test_doctor_asks_the_models_that_are_elsewhere(models: httpx.Client, folder:
         return {one.what: (one.ok, one.says) for one in findings if "remote" in one.what}
 
     answered = found(str(models.base_url))
-    assert answered.keys() == {f"remote model {ENCODER}", f"remote model {TAGGER}"}
+    assert answered.keys() == {f"remote model {name}" for name in (ENCODER, TAGGER, RERANKER)}
     assert all(ok and str(models.base_url) in says for ok, says in answered.values())
     away = found("http://127.0.0.1:9")
     assert not any(ok for ok, _ in away.values())
@@ -172,9 +173,10 @@ def test_a_service_may_run_one_model_alone() -> None:
 
 def test_a_model_that_can_t_be_loaded_is_said_and_the_others_run(folder: Path) -> None:
     root = folder / "models"
-    shutil.copytree(ROOT / "models" / ENCODER, root / ENCODER)
+    for name in (ENCODER, RERANKER):
+        shutil.copytree(ROOT / "models" / name, root / name)
     service = build_model_service(Settings(models=root, pulled_models=folder / "none"))
-    assert service.status()["models"]["running"] == [ENCODER, ENCODER]
+    assert service.status()["models"]["running"] == [ENCODER, RERANKER]
     ready, why = service.ready()
     assert not ready
     assert "tagger" in why
