@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,8 @@ def profile(
     with reported():
         settings = settings_for(models=models)
         sizes = [read_shape(text) for text in shape or SHAPES]
+        if html is not None or svg is not None:
+            _need_plots()
         measure = partial(measure_limits, min(0.3, seconds))
         profiles = [
             profile_model(open_subject(settings, model, texts, tokens), measure, seconds)
@@ -96,6 +99,16 @@ def _show(found: ModelProfile) -> None:
     for number, each in enumerate(found.opportunities(), 1):
         console.print(f"  {number}. {escape(opportunity_line(each))}")
     console.print(f"\n{machine_line(found.limits)}", style="dim")
+
+
+def _need_plots() -> None:
+    """Raises InputError, before anything is measured, where pictures can't be drawn."""
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            "a picture needs matplotlib, which is not installed",
+            where="--html, --svg",
+            mend="pip install 'dateline-search[plots]', or leave the picture out",
+        )
 
 
 def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None) -> None:

@@ -96,3 +96,15 @@ def test_a_picture_that_can_not_be_written(tmp_path: Path) -> None:
     nowhere = tmp_path / "missing" / "picture.svg"
     said = profile(ENCODER, "--shape", "1x8", "--svg", nowhere, *QUICK, code=2)
     assert "can't be written" in said.stderr
+
+
+def test_a_picture_without_its_library_is_refused_before_measuring(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("dateline.models_profile_command.find_spec", lambda _: None)
+    done = CliRunner().invoke(
+        app, ["models", "profile", "all-MiniLM-L6-v2", "--svg", str(tmp_path / "p.svg")]
+    )
+    assert done.exit_code == 2
+    assert "[plots]" in done.stderr
+    assert not list(tmp_path.iterdir())
