@@ -32,6 +32,7 @@ from tests.api.model_service import KEY, bundled_models, serving_models
 
 ROOT = Path(__file__).parents[2] / "models"
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
+SCORER = "cross-encoder-news"
 TEXTS = ["A ferry ran aground.", "", "Banks raise rates 🌍 مرحبا", "ferry " * 400]
 SENTENCES = ["Angela Merkel met Siemens 🌍 in Berlin", "", "shares of siemens in london"]
 
@@ -104,7 +105,7 @@ def test_many_passages_keep_their_order_over_several_requests(
 
 def test_scores_are_the_scorer_s_own(url: str, models: ServedModels) -> None:
     assert models.scorer is not None
-    there = RemoteScorer(model_at(url))
+    there = RemoteScorer(model_at(url, SCORER))
     queries = ["ferry accident", "bank", "ferry accident"]
     passages = ["A ferry ran aground.", "Banks raise rates.", "The port is closed."]
     here = models.scorer.port.score(queries, passages)
@@ -115,7 +116,7 @@ def test_scores_are_the_scorer_s_own(url: str, models: ServedModels) -> None:
 
 
 def test_a_bounded_score_says_what_was_cut_and_ends_in_time(url: str) -> None:
-    there = RemoteScorer(model_at(url))
+    there = RemoteScorer(model_at(url, SCORER))
     found = there.score_within("ferry", ["ferry " * 50, "bank"], tokens=16)
     assert (found.truncated, found.tokens, found.failure) == (1, 16, "")
     assert np.isfinite(found.scores).all()
@@ -133,7 +134,7 @@ def test_names_are_the_tagger_s_own(url: str, models: ServedModels) -> None:
 
 def test_a_lone_surrogate_can_be_sent(url: str) -> None:
     assert encoder_at(url).encode_queries(["ferry \ud800"]).shape == (1, 384)
-    assert RemoteScorer(model_at(url)).score(["\udfff"], ["x \ud800"]).shape == (1, 1)
+    assert RemoteScorer(model_at(url, SCORER)).score(["\udfff"], ["x \ud800"]).shape == (1, 1)
 
 
 def test_a_wrong_key_is_said_and_never_shown(url: str, caplog: pytest.LogCaptureFixture) -> None:
