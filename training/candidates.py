@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rerank.deadline import mix
 from training.quantize import Floats
 
 NDCG_DEPTH = 10
@@ -71,10 +72,10 @@ def _lists(path: Path) -> Iterator[CandidateList]:
 
 def ndcg(given: CandidateList, scores: Floats, weight: float, depth: int) -> float:
     """nDCG@10 of a list whose first `depth` are reordered by the mix that is served: `weight` of
-    `scores` [depth] and the rest of the fused ones, both min-max (see `rerank.deadline.mix`).
+    `scores` [depth] and the rest of the fused ones.
     """
     top = min(depth, len(given.fused))
-    mixed = (1 - weight) * min_max(given.fused[:top]) + weight * min_max(scores[:top])
+    mixed = mix(given.fused[:top], scores[:top], weight)
     order = [*np.argsort(-mixed, kind="stable").tolist(), *range(top, len(given.grades))]
     gains = np.array([given.grades[place] for place in order[:NDCG_DEPTH]], np.float64)
     best = np.array(given.ideal[:NDCG_DEPTH], np.float64)
@@ -87,15 +88,6 @@ def ndcgs(
     """`ndcg` of each list."""
     pairs = zip(lists, scores, strict=True)
     return np.array([ndcg(one, score, weight, depth) for one, score in pairs])
-
-
-def min_max(values: Floats) -> Floats:
-    """0 for the least to 1 for the greatest; all 1 where they are equal."""
-    spread = float(values.max() - values.min()) if len(values) else 0.0
-    if spread <= 0:
-        return np.ones_like(values)
-    scaled: Floats = ((values - values.min()) / spread).astype(np.float32)
-    return scaled
 
 
 def _discounted(gains: npt.NDArray[np.float64]) -> float:
