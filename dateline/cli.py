@@ -7,7 +7,8 @@ import typer
 from dateline import (
     archive_commands,
     diagnosis_commands,
-    eval_commands,
+    eval_app,
+    eval_commands,  # noqa: F401 - adds its commands to eval_app
     ingest_command,
     models_commands,
     search_command,
@@ -33,7 +34,8 @@ app.command("set-status", no_args_is_help=True)(archive_commands.set_status)
 app.command("rebuild")(archive_commands.rebuild)
 app.command("backup", no_args_is_help=True)(archive_commands.backup)
 app.command("restore", no_args_is_help=True)(archive_commands.restore)
-app.add_typer(eval_commands.app, name="eval")
+app.add_typer(eval_app.eval_app, name="eval")
+app.add_typer(eval_app.tune_app, name="tune")
 app.add_typer(models_commands.app, name="models")
 
 

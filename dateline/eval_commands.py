@@ -8,19 +8,13 @@ from typing import Annotated
 import orjson
 import typer
 
+from dateline.eval_app import eval_app
 from dateline.evaluate import candidates_of, evaluate_folder
 from dateline.ingest_command import Bar, progress_bar
 from dateline.options import AsJson, Data, Models, console, reported, settings_for
 
-app = typer.Typer(no_args_is_help=True, help="Measure how good the answers are.")
 
-
-@app.callback()
-def about() -> None:
-    """Measure how good the answers are."""
-
-
-@app.command("run", no_args_is_help=True)
+@eval_app.command("run", no_args_is_help=True)
 def run(
     dataset: Annotated[
         str, typer.Argument(help="A folder with queries and qrels, and perhaps :split.")
@@ -44,7 +38,7 @@ def run(
     console.print(found.summary())
 
 
-@app.command("candidates", no_args_is_help=True)
+@eval_app.command("candidates", no_args_is_help=True)
 def candidates(
     dataset: Annotated[
         str, typer.Argument(help="A folder with queries and qrels, and perhaps :split.")
