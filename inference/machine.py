@@ -75,9 +75,9 @@ def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
 
 
 def _int8_product(rows: int) -> tuple[bytes, Array]:
-    """The graph and its left factor, uint8 [rows, 1024]: unsigned by signed, as layers have it."""
+    """The graph and its left factor, uint8 [rows, 1024]: both unsigned, as in layers."""
     random = np.random.default_rng(1)
-    kernel = random.integers(-127, 128, (INNER, COLUMNS)).astype(np.int8)
+    kernel = random.integers(0, 256, (INNER, COLUMNS)).astype(np.uint8)
     left = random.integers(0, 256, (rows, INNER)).astype(np.uint8)
     return product_graph("MatMulInteger", rows, kernel, UINT8, INT32), left
 

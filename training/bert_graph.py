@@ -20,7 +20,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from training.quantize import Floats, InputRange, quantize, quantize_dense
+from training.quantize import SHIFT, Floats, InputRange, quantize, quantize_dense
 
 OPSET = 17
 FUSED = "com.microsoft"  # the domain of ONNX Runtime's own operators
@@ -75,7 +75,13 @@ class GraphDraft:
         return self.node("Add", [product, offset], [name])
 
     def int8_dense(self, x: str, kernel: Floats, offset: str, name: str) -> str:
-        """Smooth and round the input, multiply whole numbers, scale back and add the bias."""
+        """Smooth and round the input, multiply whole numbers, scale back and add the bias.
+
+        The kernel is shifted to unsigned numbers: where a processor has no dot product of bytes
+        (AVX2 and no VNNI), unsigned by signed is summed in 16 bits, which overflow. Measured there
+        on MiniLM-L6, mean cosine with float32: .9951 signed, .9977 unsigned. Elsewhere both are
+        the same product.
+        """
         made = quantize_dense(kernel, self.ranges[name])
         step = self.constant(name + "/step", np.array(made.step, np.float32))
         zero = self.constant(name + "/zero", np.array(made.zero, np.uint8))
@@ -84,11 +90,11 @@ class GraphDraft:
         whole = self.node("QuantizeLinear", [smooth, step, zero], [name + "/whole"])
         inputs = [
             whole,
-            self.constant(name + "/kernel", made.kernel),
+            self.constant(name + "/kernel", made.unsigned),
             step,
             self.constant(name + "/scale", made.scale),
             zero,
-            self.constant(name + "/kernel_zero", np.zeros(made.scale.size, np.int8)),
+            self.constant(name + "/kernel_zero", np.full(made.scale.size, SHIFT, np.uint8)),
             offset,
         ]
         return self.node("MatMulIntegerToFloat", inputs, [name], FUSED)

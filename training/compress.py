@@ -128,7 +128,7 @@ def _quantized(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) 
         onnx.save(smoothed(graph, batches) if batches else graph, str(before))
         given: dict[str, Any] = {
             "per_channel": True,
-            "weight_type": QuantType.QInt8,
+            "weight_type": QuantType.QUInt8,  # signed ones overflow where there is no VNNI
             "extra_options": {
                 "MatMulConstBOnly": True,
                 # Rounding a product as well as what goes into it loses more than it saves.

@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 Batch = Mapping[str, npt.NDArray[np.int32]]
 
 STRENGTH = 0.8  # how much of the difficulty moves from the activations to the weights
+SHIFT = 128  # from a signed byte to an unsigned one
 MARGIN = 1.1  # room above the greatest value seen; what exceeds it is cut off
 
 
@@ -46,6 +47,11 @@ class Int8Dense:
     zero: int
     kernel: npt.NDArray[np.int8]
     scale: Floats
+
+    @property
+    def unsigned(self) -> npt.NDArray[np.uint8]:
+        """The kernel with SHIFT for its zero, uint8 [k, m]."""
+        return (self.kernel.astype(np.int16) + SHIFT).astype(np.uint8)
 
 
 def quantize(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], Floats]:

@@ -41,7 +41,7 @@ def run(graph: bytes, left: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_the_graph_of_one_product_is_that_product() -> None:
     """Sizes beyond 127, so that lengths take more than a byte."""
     random = np.random.default_rng(3)
-    whole = random.integers(-127, 128, (200, 300)).astype(np.int8)
+    whole = random.integers(0, 256, (200, 300)).astype(np.uint8)
     left = random.integers(0, 256, (5, 200)).astype(np.uint8)
     found = run(product_graph("MatMulInteger", 5, whole, UINT8, INT32), left)
     assert np.array_equal(found, left.astype(np.int32) @ whole.astype(np.int32))

@@ -12,11 +12,15 @@ pytest.importorskip("torch", reason="needs the [torch] extra")
 pytest.importorskip("onnx", reason="needs the [torch] extra")
 pytest.importorskip("seqeval", reason="needs the [torch] extra")
 
+import onnx
+import onnxruntime as ort
+
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from inference.tagger import NameTagger
 from training import cross_encoder, minilm, ner
+from training.bert_graph import FUSED, OPSET, GraphDraft
 from training.quantize import InputRange, quantize, quantize_dense
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
@@ -139,3 +143,18 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="eval candidates"):
         cross_encoder.make(given)
+
+
+def test_a_rounded_layer_does_not_overflow_on_any_processor() -> None:
+    """Every product at its greatest: summed in 16 bits, two of them are too much."""
+    x = np.full((4, 64), 10.0, np.float32)
+    kernel = np.full((64, 8), 0.5, np.float32)
+    draft = GraphDraft({"layer": InputRange(0.0, np.full(64, 10.0, np.float32))})
+    made = draft.dense("x", kernel, np.zeros(8, np.float32), "layer")
+    given = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 64])]
+    result = [onnx.helper.make_tensor_value_info(made, onnx.TensorProto.FLOAT, ["n", 8])]
+    graph = onnx.helper.make_graph(draft.nodes, "one", given, result, draft.constants)
+    opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(FUSED, 1)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    (found,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    assert np.allclose(found, x @ kernel, rtol=0.01)
