@@ -218,19 +218,15 @@ def finish(
     return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="dateline")
 
 
-def sentence_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.ModelProto:
-    """Outputs `sentence_embedding` [n, d], mean-pooled, unit norm, and `token_embeddings`.
-
-    The unit norm cancels the mean's division, so the pool is mask x hidden, one small product.
-    `token_embeddings` [n, t, d] is the last hidden state itself: naming it costs a call nothing.
+def sentence_graph(
+    weights: Weights, shape: BertShape, ranges: Ranges, pooling: str = "mean"
+) -> onnx.ModelProto:
+    """Outputs `sentence_embedding` [n, d], pooled (`mean` or `cls`) to unit norm, and
+    `token_embeddings` [n, t, d], the last hidden state itself: naming it costs a call nothing.
     """
     draft = GraphDraft(ranges)
     hidden = add_encoder(draft, weights, shape)
-    one = draft.constant("pool/axis", np.array([1], np.int64))
-    floats = draft.node("Cast", ["attention_mask"], ["pool/floats"], to=TensorProto.FLOAT)
-    rows = draft.node("Unsqueeze", [floats, one], ["pool/rows"])
-    summed = draft.node("MatMul", [rows, hidden], ["pool/sum"])
-    flat = draft.node("Squeeze", [summed, one], ["pool/flat"])
+    flat = add_pool(draft, hidden, pooling)
     draft.node("LpNormalization", [flat], ["sentence_embedding"], axis=-1, p=2)
     draft.nodes[:] = [renamed(node, hidden, "token_embeddings") for node in draft.nodes]
     sizes: dict[str, list[str | int]] = {
@@ -238,6 +234,23 @@ def sentence_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.M
         "token_embeddings": ["n", "t", shape.width],
     }
     return finish(draft, sizes)
+
+
+def add_pool(draft: GraphDraft, hidden: str, pooling: str) -> str:
+    """Hidden states [n, t, d] to one vector a text, [n, d], of any length.
+
+    What follows scales it to unit norm, which cancels a mean's division: the mean is mask x hidden,
+    one small product.
+    """
+    one = draft.constant("pool/axis", np.array([1], np.int64))
+    if pooling == "cls":
+        first = draft.constant("pool/first", np.array([0], np.int64))
+        chosen = draft.node("Gather", [hidden, first], ["pool/row"], axis=1)
+    else:
+        floats = draft.node("Cast", ["attention_mask"], ["pool/floats"], to=TensorProto.FLOAT)
+        rows = draft.node("Unsqueeze", [floats, one], ["pool/rows"])
+        chosen = draft.node("MatMul", [rows, hidden], ["pool/sum"])
+    return draft.node("Squeeze", [chosen, one], ["pool/flat"])
 
 
 def renamed(node: onnx.NodeProto, old: str, new: str) -> onnx.NodeProto:

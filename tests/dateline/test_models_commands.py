@@ -179,10 +179,10 @@ def test_a_folder_with_a_manifest_of_its_own_is_pulled_whole(tmp_path: Path, pul
 def test_pull_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     assert "catalogue has no" in models("pull", "missing", code=6).stderr
     both = ("--from", tmp_path, "--revision", "main")
-    assert "goes with neither" in models("pull", "bge-small-en-v1.5", *both, code=2).stderr
+    assert "goes with neither" in models("pull", "bge-small-en-v1.5-fp32", *both, code=2).stderr
     assert (
         "no openvino graph"
-        in models("pull", "bge-small-en-v1.5", "--format", "openvino", code=6).stderr
+        in models("pull", "bge-small-en-v1.5-fp32", "--format", "openvino", code=6).stderr
     )
 
 

@@ -60,7 +60,7 @@ def test_a_pull_brings_a_graph_its_tokenizer_and_nothing_twice(name: str) -> Non
 
 def test_texts_are_put_as_the_models_learned_them() -> None:
     find = Catalogue().find
-    e5, bge = find("multilingual-e5-small"), find("bge-small-en-v1.5")
+    e5, bge = find("multilingual-e5-small"), find("bge-small-en-v1.5-fp32")
     assert (e5.query_prefix, e5.passage_prefix, e5.pooling) == ("query: ", "passage: ", "mean")
     assert bge.query_prefix.startswith("Represent this sentence")
     assert (bge.passage_prefix, bge.pooling) == ("", "cls")
@@ -75,7 +75,7 @@ def test_an_unknown_name_is_told_what_there_is() -> None:
     for name in ("missing", "../catalogue", ""):
         with pytest.raises(ModelError, match="catalogue has no") as caught:
             Catalogue().find(name)
-        assert "bge-small-en-v1.5" in caught.value.mend
+        assert "bge-small-en-v1.5-fp32" in caught.value.mend
 
 
 def test_the_catalogue_is_installed_with_the_package() -> None:

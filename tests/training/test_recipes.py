@@ -19,7 +19,7 @@ from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from inference.tagger import NameTagger
-from training import cross_encoder, minilm, ner
+from training import cross_encoder, minilm, ner, sentence_encoder
 from training.bert_graph import FUSED, OPSET, GraphDraft
 from training.quantize import InputRange, quantize, quantize_dense
 
@@ -61,7 +61,7 @@ def test_smoothing_saves_the_quiet_channels() -> None:
 
 def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
     data = needs(SHARED / "datasets")
-    figures = minilm.make(tmp_path, data, limit=40, quick=True)
+    figures = sentence_encoder.make(minilm.RECIPE, tmp_path, data, limit=40, quick=True)
     assert figures["fp32 least cosine with PyTorch"] > 0.9999
     assert figures["mean cosine with fp32"] > 0.99
     made = SentenceEncoder.open(ModelStore(tmp_path), minilm.NAME, threads=1)
