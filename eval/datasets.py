@@ -1,140 +1,78 @@
 """Judged collections: documents, queries and grades, checked before anything is measured.
 
-    FOLDER/corpus.jsonl[.gz]    BEIR: `_id`, `title`, `text`      or stories.jsonl[.gz]: ninjs
-    FOLDER/queries.jsonl[.gz]   `_id`, `text`
-    FOLDER/qrels/SPLIT.tsv      query-id, corpus-id, score, with that header
+    FOLDER[:SPLIT]     lines of JSON, see `eval.beir`: BEIR folders, our own judged news queries
+                       TREC files, see `eval.trec_folder`
+    irds:NAME          a set of ir_datasets, see `eval.ir_sets`
 
-A collection is named `FOLDER[:SPLIT]`; the split is `test`, or the only one there is. The layout is
-that of Thakur et al., 2021 (https://github.com/beir-cellar/beir).
+The split is `test`, or the only one there is.
 
 What makes a figure wrong is an error with its place: malformed lines, duplicate ids, grades that
-are no whole numbers from 0 on, judgements of unknown queries. What only makes it smaller than it
-looks is counted in `Doubts`: judged documents that the corpus lacks (they still count as relevant),
-queries that nobody judged (they are left out), and queries without a relevant document (they count
-0).
+are no whole numbers from 0 on or not allowed, judgements of unknown queries, documents of another
+version than the set was judged for, a run over other documents. What only makes a figure smaller
+or weaker than it looks is counted in `Doubts`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from core.errors import InputError
-from eval.lines import Line, find, read_lines
-from eval.measures import Qrels
+from eval import beir, ir_sets, trec_folder
+from eval.about import About, read_about
+from eval.converted import Said, silent
+from eval.judged import (
+    KNOWN,
+    LEAST_AGREEMENT,
+    PRODUCT,
+    Conventions,
+    Doubts,
+    JudgedSet,
+    Material,
+    plain_words,
+)
+from eval.lines import find
+from eval.measures import Qrels, Run
+
+__all__ = [
+    "KNOWN",
+    "PRODUCT",
+    "Conventions",
+    "Doubts",
+    "JudgedSet",
+    "check_run",
+    "is_judged_folder",
+    "parse_name",
+    "plain_words",
+    "read_judged_set",
+    "splits_of",
+]
 
 DEFAULT_SPLIT = "test"
-PRODUCT = "eval"
-_HEADER = "query-id\tcorpus-id\tscore"
-_CORPUS, _STORIES = "corpus.jsonl", "stories.jsonl"
-_OPERATORS = re.compile(r"(?<!\S)(?:AND|OR|NOT|TO)(?!\S)")
-_MARKS = re.compile(r"[\"()\[\]{}^~*?:/\\+!&|<>=]|(?<!\w)-+")
+_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Conventions:
-    """How a collection is to be scored. `body_only` leaves titles out of the index: where the query
-    is a document's own title, the task would be trivial. `products` are what the reader of the
-    judgements may see. Queries are asked as they are written, as a user would ask them; without
-    `query_language` they are published headlines, whose quotes are quotations and whose capitals
-    are no operators, and they are asked as `plain_words`.
-    """
-
-    body_only: bool = False
-    query_language: bool = True
-    products: tuple[str, ...] = (PRODUCT,)
-
-
-KNOWN = {
-    "reuters21578": Conventions(body_only=True, query_language=False),
-    "bbc_news": Conventions(body_only=True, query_language=False),
-    "fnc1": Conventions(query_language=False),
-    "demo": Conventions(products=("demo",)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Doubts:
-    """Counts of what makes a figure smaller than it looks; see the module."""
-
-    absent_documents: int = 0
-    unjudged_queries: int = 0
-    queries_without_relevant: int = 0
-
-    def lines(self) -> tuple[str, ...]:
-        """One sentence per count that is not 0."""
-        said = (
-            (self.absent_documents, "judged documents are not in the corpus"),
-            (self.unjudged_queries, "queries have no judgement and are left out"),
-            (self.queries_without_relevant, "queries have no relevant document and count 0"),
-        )
-        return tuple(f"{count} {what}" for count, what in said if count)
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedSet:
-    """A collection and one split of its judgements.
-
-    `queries` are the judged ones, id to what is asked, in the file's order; `qrels` query id to
-    document id to grade. A document's uri in the index is `uri_prefix` and its id. `corpus` is the
-    file to index, `documents` how many different ids it has.
-    """
-
-    name: str
-    split: str
-    corpus: Path
-    documents: int
-    queries: Mapping[str, str]
-    qrels: Qrels
-    uri_prefix: str
-    conventions: Conventions
-    doubts: Doubts
-
-    def document_id(self, uri: str) -> str:
-        """The id that judgements use for an item."""
-        return uri.removeprefix(self.uri_prefix)
-
-
-def read_judged_set(name: str, conventions: Conventions | None = None) -> JudgedSet:
-    """Reads and checks `FOLDER[:SPLIT]`; `conventions` override what is known of the folder.
+def read_judged_set(
+    name: str,
+    conventions: Conventions | None = None,
+    *,
+    download: bool = False,
+    said: Said = silent,
+) -> JudgedSet:
+    """Reads and checks the set of a name; `conventions` override what is known of it, `download`
+    lets ir_datasets fetch it, `said` is told how many documents of another format are converted.
 
     Raises InputError where a file is missing and DocumentError for a mistake in one.
     """
+    if ir_sets.is_name(name):
+        return _judged(ir_sets.read_ir_set(name, download=download, said=said), conventions)
     folder, split = parse_name(name)
-    corpus = find(folder, _CORPUS, _STORIES)
-    questions = find(folder, "queries.jsonl")
-    if corpus is None:
-        raise _missing(folder, f"{_CORPUS} and no {_STORIES}")
-    if questions is None:
-        raise _missing(folder, "queries.jsonl")
-    beir = corpus.name.startswith(_CORPUS)
-    texts = _read_queries(questions)
-    qrels = _read_qrels(folder / "qrels" / f"{split}.tsv", texts)
-    ids = _read_ids(corpus, "_id" if beir else "uri", unique=beir)
-    label = folder.resolve().name
-    chosen = conventions or KNOWN.get(label, Conventions())
-    asked = str if chosen.query_language else plain_words
-    return JudgedSet(
-        name=label,
-        split=split,
-        corpus=corpus,
-        documents=len(ids),
-        queries={query: asked(text) for query, text in texts.items() if query in qrels},
-        qrels=qrels,
-        uri_prefix=f"urn:beir:{label}:" if beir else "",
-        conventions=chosen,
-        doubts=_doubts(texts, qrels, ids),
-    )
-
-
-def plain_words(text: str) -> str:
-    """The same words without what the query language would read as its own: a quotation or a dash
-    in a text must not narrow the answer. A text of nothing else stays as it is.
-    """
-    words = _OPERATORS.sub(lambda match: match[0].lower(), _MARKS.sub(" ", text))
-    return " ".join(words.split()) or text
+    about = read_about(folder)
+    if _in_json(folder):
+        return _judged(beir.read_folder(folder, split, about), conventions)
+    return _judged(trec_folder.read_folder(folder, split, about, said), conventions)
 
 
 def parse_name(name: str) -> tuple[Path, str]:
@@ -143,10 +81,9 @@ def parse_name(name: str) -> tuple[Path, str]:
     before, colon, after = name.rpartition(":")
     folder, wanted = (Path(before), after) if colon and not whole.is_dir() else (whole, "")
     if not folder.is_dir():
-        raise InputError("no such folder", where=str(folder), mend="name a BEIR folder")
-    splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
-    if not splits:
-        raise InputError("no judgements", where=str(folder / "qrels"), mend="add SPLIT.tsv there")
+        mend = "name a folder with judged queries, or irds:NAME"
+        raise InputError("no such folder", where=str(folder), mend=mend)
+    splits = splits_of(folder)
     if not wanted:
         wanted = splits[0] if len(splits) == 1 else DEFAULT_SPLIT
     if wanted not in splits:
@@ -155,88 +92,127 @@ def parse_name(name: str) -> tuple[Path, str]:
     return folder, wanted
 
 
-def _missing(folder: Path, what: str) -> InputError:
-    return InputError(
-        f"there is no {what}",
-        where=str(folder),
-        mend="a judged collection has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv",
+def splits_of(folder: Path) -> tuple[str, ...]:
+    """What the folder has judgements for, sorted. Raises InputError where it has none."""
+    splits = beir.splits(folder) if _in_json(folder) else trec_folder.splits(folder)
+    if not splits:
+        raise InputError("no judgements", where=str(folder / "qrels"), mend="add SPLIT.tsv there")
+    return splits
+
+
+def is_judged_folder(folder: Path) -> bool:
+    """Whether the folder looks like a judged set, sound or not."""
+    names = (beir.QUERIES, beir.JUDGEMENTS)
+    return find(folder, *names) is not None or trec_folder.is_folder(folder)
+
+
+def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
+    """What is to be said of a run before it is scored: queries that only one of the two has.
+
+    Raises InputError for documents that the corpus lacks, which a run over these documents can't
+    have found, and for a run that answers none of the judged queries. Reads the corpus's ids.
+    """
+    ids = beir.read_ids(judged.corpus)
+    foreign = dict.fromkeys(d for ranking in run.values() for d in ranking if d not in ids)
+    if foreign:
+        shown = ", ".join(islice(foreign, _SHOWN))
+        raise InputError(
+            f"{len(foreign)} documents of the run are not in the corpus, such as {shown}",
+            where=f"{judged.name}:{judged.split}",
+            mend="score it against the corpus that it was made over, in the same version",
+        )
+    unknown = sum(query not in judged.queries for query in run)
+    missing = sum(query not in run for query in judged.queries)
+    if missing == len(judged.queries):
+        raise InputError(
+            "the run answers none of the judged queries",
+            where=f"{judged.name}:{judged.split}",
+            mend=f"its ids should look like {next(iter(judged.queries))}",
+        )
+    said = (
+        (unknown, "queries of the run are not judged and are left out"),
+        (missing, "judged queries are not in the run and count 0"),
+    )
+    return tuple(f"{count} {what}" for count, what in said if count)
+
+
+def _in_json(folder: Path) -> bool:
+    """Whether it is read by `eval.beir`, which also says what a folder of nothing lacks."""
+    there = find(folder, beir.QUERIES, beir.JUDGEMENTS) is not None
+    return there or not trec_folder.is_folder(folder) or any((folder / "qrels").glob("*.tsv"))
+
+
+def _judged(material: Material, conventions: Conventions | None) -> JudgedSet:
+    digest = _corpus_digest(material)
+    chosen = conventions or _conventions(material.label, material.about)
+    asked = str if chosen.query_language else plain_words
+    queries = {
+        query: asked(text) for query, text in material.texts.items() if query in material.qrels
+    }
+    return JudgedSet(
+        name=material.label,
+        split=material.split,
+        corpus=material.corpus,
+        documents=len(material.ids),
+        queries=queries,
+        qrels=material.qrels,
+        uri_prefix=material.uri_prefix,
+        conventions=chosen,
+        doubts=_doubts(material),
+        corpus_sha256=digest,
+        slices={query: material.facets[query] for query in queries if query in material.facets},
+        languages=material.about.languages,
+        licence=material.about.licence,
+        judges=material.judges,
+        agreement=material.agreement,
+        title=material.about.name,
     )
 
 
-def _read_queries(path: Path) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for line in read_lines(path):
-        tree = line.json_object()
-        query = line.string(tree, "_id")
-        if query in texts:
-            raise _duplicate(line, "_id", query)
-        texts[query] = line.string(tree, "text")
-    return texts
+def _conventions(label: str, about: About) -> Conventions:
+    """What is known of a set of this name, and over it what the set says itself."""
+    known = KNOWN.get(label, Conventions())
+    language = about.query_language
+    return Conventions(
+        body_only=known.body_only if about.body_only is None else about.body_only,
+        query_language=known.query_language if language is None else language,
+        products=known.products if about.products is None else about.products,
+    )
 
 
-def _read_ids(path: Path, field: str, *, unique: bool) -> set[str]:
-    """The ids of all documents; ninjs has a line per version, so that a uri may stand again."""
-    ids: set[str] = set()
-    for line in read_lines(path):
-        identifier = line.string(line.json_object(), field)
-        if unique and identifier in ids:
-            raise _duplicate(line, field, identifier)
-        ids.add(identifier.strip())
-    return ids
-
-
-def _read_qrels(path: Path, queries: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
-    lines = read_lines(path)
-    header = next(lines, None)
-    if header is None:
-        raise InputError("no judgements", where=str(path), mend=f"begin it with {_HEADER!r}")
-    if header.text() != _HEADER:
-        raise header.mistake("the header is missing", mend=f"begin the file with {_HEADER!r}")
-    for line in lines:
-        query, document, grade = _judgement(line)
-        if query not in queries:
-            raise line.mistake(
-                f"query {query!r} is not in queries.jsonl", field="query-id", mend="add it there"
-            )
-        grades = qrels.setdefault(query, {})
-        if document in grades:
-            raise line.mistake(
-                f"document {document!r} is judged twice for query {query!r}",
-                field="corpus-id",
-                mend="keep one of the judgements",
-            )
-        grades[document] = grade
-    if not qrels:
-        raise header.mistake("no judgements after the header", mend="add some")
-    return qrels
-
-
-def _judgement(line: Line) -> tuple[str, str, int]:
-    columns = line.text().split("\t")
-    if len(columns) != 3:
-        raise line.mistake(
-            f"{len(columns)} columns instead of 3", mend="query-id, corpus-id, score, by tabs"
+def _corpus_digest(material: Material) -> str:
+    with material.corpus.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    stated = material.about.corpus_version
+    if stated and stated != digest:
+        raise InputError(
+            f"the documents' sha256 is {digest}, and dataset.json says {stated}",
+            where=str(material.corpus),
+            mend="get the documents that were judged, or judge these and mend corpus_version",
         )
-    query, document, grade = (column.strip() for column in columns)
-    for field, value in (("query-id", query), ("corpus-id", document)):
-        if not value:
-            raise line.mistake("is blank", field=field, mend="give it a value")
-    if not (grade.isascii() and grade.isdecimal()):
-        raise line.mistake(
-            f"{grade!r} is no grade", field="score", mend="grades are whole numbers from 0 on"
-        )
-    return query, document, int(grade)
+    return digest
 
 
-def _duplicate(line: Line, field: str, value: str) -> InputError:
-    return line.mistake(f"{value!r} stands there twice", field=field, mend="remove one")
-
-
-def _doubts(texts: Mapping[str, str], qrels: Qrels, ids: set[str]) -> Doubts:
+def _doubts(material: Material) -> Doubts:
+    qrels, alpha = material.qrels, material.agreement
     judged = {document for grades in qrels.values() for document in grades}
+    known = qrels.keys() | material.elsewhere
     return Doubts(
-        absent_documents=len(judged - ids),
-        unjudged_queries=sum(query not in qrels for query in texts),
+        absent_documents=len(judged - material.ids),
+        unjudged_queries=sum(query not in known for query in material.texts),
         queries_without_relevant=sum(not any(grades.values()) for grades in qrels.values()),
+        junk_judgements=material.junk,
+        gapped_grades=() if material.about.grades else _gapped(_grades(qrels)),
+        single_query=len(qrels) == 1,
+        low_agreement=alpha if alpha is not None and alpha < LEAST_AGREEMENT else None,
     )
+
+
+def _grades(qrels: Qrels) -> set[int]:
+    return {grade for grades in qrels.values() for grade in grades.values()}
+
+
+def _gapped(used: Iterable[int]) -> tuple[int, ...]:
+    """The grades, sorted, where one between the lowest and the highest is missing; else none."""
+    grades = tuple(sorted(used))
+    return grades if grades and grades[-1] - grades[0] >= len(grades) else ()

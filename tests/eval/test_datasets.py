@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,16 @@ from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
 from core.query_tree import EVERYTHING, constraint
-from eval.datasets import Conventions, Doubts, parse_name, plain_words, read_judged_set
+from eval.datasets import (
+    Conventions,
+    Doubts,
+    check_run,
+    parse_name,
+    plain_words,
+    read_judged_set,
+)
 from search.language import parse
-from tests.eval.conftest import DOCUMENTS, JUDGEMENTS, QUERIES, MakeFolder
+from tests.eval.conftest import DOCUMENTS, HEADER, JUDGEMENTS, QUERIES, MakeFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,6 +129,118 @@ def test_doubts_are_counted_and_absent_documents_stay_relevant(make_folder: Make
     assert len(judged.doubts.lines()) == 3
     assert judged.qrels["q1"] == {"d1": 1, "gone": 1}
     assert list(judged.queries) == ["q1", "q2", "q4"]
+
+
+def test_queries_of_other_splits_are_not_forgotten_ones(make_folder: MakeFolder) -> None:
+    folder = make_folder(splits=("test", "train"))
+    (folder / "qrels" / "test.tsv").write_text(f"{HEADER}\nq1\td1\t1\n")
+    judged = read_judged_set(str(folder))
+    assert judged.doubts == Doubts(single_query=True)
+    assert "a single query" in judged.doubts.lines()[0]
+
+
+@pytest.mark.parametrize(
+    ("grades", "gap"),
+    [((0, 1, 3), (0, 1, 3)), ((1, 4), (1, 4)), ((0, 1, 2), ()), ((2, 2, 2), ()), ((1, 2, 3), ())],
+)
+def test_a_grade_that_nothing_has(
+    make_folder: MakeFolder, grades: tuple[int, ...], gap: tuple[int, ...]
+) -> None:
+    judgements = tuple(f"q{1 + n % 2}\td{n}\t{grade}" for n, grade in enumerate(grades))
+    folder = make_folder(judgements=judgements)
+    judged = read_judged_set(str(folder))
+    assert judged.doubts.gapped_grades == gap
+    (folder / "dataset.json").write_text(json.dumps({"grades": sorted(set(grades))}))
+    assert read_judged_set(str(folder)).doubts.gapped_grades == ()
+
+
+def test_a_gap_is_named(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder(judgements=("q1\td1\t0", "q2\td2\t3"))))
+    assert "grades used are 0, 3: nothing has 1, 2" in judged.doubts.lines()
+
+
+def test_a_grade_that_is_not_allowed(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    (folder / "dataset.json").write_text('{"grades": [0, 1]}')
+    with pytest.raises(DocumentError, match="grade 2 is not allowed") as caught:
+        read_judged_set(str(folder))
+    assert caught.value.where.endswith("test.tsv:3")
+
+
+def test_documents_of_another_version(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    digest = read_judged_set(str(folder)).corpus_sha256
+    (folder / "dataset.json").write_text(json.dumps({"corpus_version": digest}))
+    assert read_judged_set(str(folder)).corpus_sha256 == digest
+    with (folder / "corpus.jsonl").open("a") as stream:
+        stream.write('{"_id": "d4", "text": "a late one"}\n')
+    with pytest.raises(InputError, match=digest) as caught:
+        read_judged_set(str(folder))
+    assert caught.value.where == str(folder / "corpus.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"licences": "CC0"}', "licences"),
+        ('{"grades": ["1"]}', "grades.0"),
+        ('{"corpus_version": "v2"}', "corpus_version"),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_mistakes_in_what_a_set_says_of_itself(
+    make_folder: MakeFolder, text: str, field: str
+) -> None:
+    folder = make_folder()
+    (folder / "dataset.json").write_text(text)
+    with pytest.raises(DocumentError) as caught:
+        read_judged_set(str(folder))
+    assert (caught.value.field, caught.value.where) == (field, str(folder / "dataset.json"))
+
+
+def test_what_a_set_says_wins_over_what_is_known_of_it(make_folder: MakeFolder) -> None:
+    folder = make_folder(name="bbc_news")
+    (folder / "dataset.json").write_text('{"body_only": false, "products": ["wire"]}')
+    chosen = read_judged_set(str(folder)).conventions
+    assert chosen == Conventions(body_only=False, query_language=False, products=("wire",))
+
+
+def test_a_run_over_the_same_documents(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    assert check_run({"q1": ("d3", "d1"), "q2": ()}, judged) == ()
+    assert check_run({"q1": ("d1",), "q7": ("d2",)}, judged) == (
+        "1 queries of the run are not judged and are left out",
+        "1 judged queries are not in the run and count 0",
+    )
+
+
+def test_a_run_over_other_documents(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    run = {"q1": ("d1", "x1"), "q2": ("x2", "x1", "x3", "x4")}
+    with pytest.raises(InputError, match=r"4 documents .* such as x1, x2, x3 ") as caught:
+        check_run(run, judged)
+    assert caught.value.where == "tiny:test"
+
+
+def test_a_run_with_other_query_ids(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    with pytest.raises(InputError, match="none of the judged queries") as caught:
+        check_run({"1": ("d1",), "2": ("d2",)}, judged)
+    assert "q1" in caught.value.mend
+
+
+def test_the_digest_of_judgements(make_folder: MakeFolder) -> None:
+    folder = make_folder()
+    first = read_judged_set(str(folder))
+    path = folder / "qrels" / "test.tsv"
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join((head, *reversed(rows))) + "\n")
+    assert read_judged_set(str(folder)).judgements_sha256 == first.judgements_sha256
+    other = replace(first, queries={**first.queries, "q1": "another question"})
+    assert other.judgements_sha256 != first.judgements_sha256
+    path.write_text("\n".join((head, *rows)).replace("q2\td2\t2", "q2\td2\t1") + "\n")
+    assert read_judged_set(str(folder)).judgements_sha256 != first.judgements_sha256
 
 
 @pytest.mark.parametrize("name", ["reuters21578", "bbc_news"])
