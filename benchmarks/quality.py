@@ -18,7 +18,8 @@ from benchmarks.machine import REUTERS, arguments, show, this_machine
 from benchmarks.news import Reporting
 from dateline.evaluate import evaluate_folder
 from dateline.settings import Settings, configure
-from eval.runner import Evaluation
+from eval.results import RunResult
+from eval.run_summary import degraded, refused
 
 SETS = ("scifact:test", "checkthat2020:dev", "cacm", "vaswani", "fnc1")
 PROFILES = ("lexical", "vector", "hybrid", "hybrid-rrf", "hybrid-rerank")
@@ -48,7 +49,7 @@ def main() -> None:
     for name in chosen.names:
         for profile in chosen.profiles.split(","):
             found = _evaluate(settings, chosen.sets / name, profile)
-            figures[f"{found.dataset}:{found.split} {profile}"] = _row(found)
+            figures[f"{found.collection.label} {profile}"] = _row(found)
             if not chosen.json:
                 _print(found)
     if chosen.json:
@@ -57,28 +58,30 @@ def main() -> None:
         print(machine)
 
 
-def _evaluate(settings: Settings, folder: Path, profile: str) -> Evaluation:
+def _evaluate(settings: Settings, folder: Path, profile: str) -> RunResult:
     found = evaluate_folder(settings, str(folder), profile, Reporting())
+    name = found.collection.name
     for note in found.notes:
-        print(f"{found.dataset}: {note}", file=sys.stderr)
-    for query, reason in found.refused.items():
-        print(f"{found.dataset}: query {query} was refused: {reason}", file=sys.stderr)
-    for stage, count in found.degraded.items():
-        print(f"{found.dataset}: {stage} degraded in {count} answers", file=sys.stderr)
+        print(f"{name}: {note}", file=sys.stderr)
+    for query, reason in refused(found).items():
+        print(f"{name}: query {query} was refused: {reason}", file=sys.stderr)
+    for stage, count in degraded(found).items():
+        print(f"{name}: {stage} degraded in {count} answers", file=sys.stderr)
     return found
 
 
-def _row(found: Evaluation) -> dict[str, float]:
-    return {**found.means, "p50_ms": found.milliseconds(50), "p99_ms": found.milliseconds(99)}
+def _row(found: RunResult) -> dict[str, float]:
+    means = {measure: found.mean(measure) for measure in found.measures}
+    return {**means, "p50_ms": found.milliseconds(50), "p99_ms": found.milliseconds(99)}
 
 
-def _print(found: Evaluation) -> None:
-    name = f"{found.dataset}:{found.split}"
-    score, recall = found.means["nDCG@10"], found.means["R@100"]
-    floor = FLOORS.get(name) if found.profile == "hybrid" else None
+def _print(found: RunResult) -> None:
+    name, profile = found.collection.label, found.system.profile
+    score, recall = found.mean("nDCG@10"), found.mean("R@100")
+    floor = FLOORS.get(name) if profile == "hybrid" else None
     said = "" if floor is None else f"{floor} {'met' if score >= floor else 'MISSED'}"
     shown = f"{score:.4f}", f"{recall:.4f}", f"{found.milliseconds(50):.1f}"
-    print(_ROW.format(name, found.profile, *shown, said), flush=True)
+    print(_ROW.format(name, profile, *shown, said), flush=True)
 
 
 if __name__ == "__main__":

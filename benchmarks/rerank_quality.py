@@ -24,12 +24,12 @@ from benchmarks.news import Reporting
 from benchmarks.quality import SETS
 from dateline.evaluate import evaluate_folder
 from dateline.settings import Settings, configure
-from eval.runner import Evaluation
+from eval.results import RunResult
 from eval.significance import Values, bootstrap_interval, holm, randomization
 
 MEASURE = "nDCG@10"
 HEAD = ("set", "without", "with", "points", "95 %", "p, Holm", "p50 ms", "cut short")
-Pair = tuple[Evaluation, Evaluation]  # without, with
+Pair = tuple[RunResult, RunResult]  # without, with
 UNSEEN = ("cacm", "vaswani", "fnc1")  # sets without a training split
 
 
@@ -73,31 +73,35 @@ def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
         evaluate_folder(settings, str(folder), profile, Reporting())
         for profile in (chosen.against, chosen.profile)
     )
-    print(f"{without.dataset}: {_short(reranked)} answers cut short", file=sys.stderr, flush=True)
+    print(
+        f"{without.collection.name}: {_short(reranked)} answers cut short",
+        file=sys.stderr,
+        flush=True,
+    )
     return without, reranked
 
 
 def _differences(pair: Pair) -> Values:
     """Per query, in points."""
-    before, after = (one.per_query for one in pair)
-    return np.array([100 * (after[q][MEASURE] - before[q][MEASURE]) for q in before])
+    before, after = (one.values(MEASURE) for one in pair)
+    return 100 * (after - before)
 
 
-def _short(found: Evaluation) -> int:
+def _short(found: RunResult) -> int:
     """Answers whose reranking was cut short or left out."""
-    return sum(any("rerank" in flag for flag in a.degraded) for a in found.answers.values())
+    return sum(any("rerank" in flag for flag in row.degraded) for row in found.rows)
 
 
 def _figures(rows: Sequence[Pair]) -> dict[str, Any]:
     """One entry a set, and the two means over sets."""
-    found = {pair[0].dataset: _differences(pair) for pair in rows}
+    found = {pair[0].collection.name: _differences(pair) for pair in rows}
     adjusted = holm([randomization(values) for values in found.values()])
     figures: dict[str, Any] = {}
     for pair, p_value in zip(rows, adjusted, strict=True):
-        name = pair[0].dataset
+        name = pair[0].collection.name
         figures[name] = {
-            "without": pair[0].means[MEASURE],
-            "with": pair[1].means[MEASURE],
+            "without": pair[0].mean(MEASURE),
+            "with": pair[1].mean(MEASURE),
             **_difference([found[name]]),
             "p": p_value,
             "p50_ms": pair[1].milliseconds(50),

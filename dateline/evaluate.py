@@ -1,26 +1,45 @@
-"""Evaluation of the service that `build.py` makes, over judged folders, each indexed once."""
+"""Evaluation of the service that `build.py` makes, over judged sets, each indexed once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core.callers import Caller
 from core.errors import StorageError
-from dateline.build import Service, build_service
+from dateline.build import Service, build_service, profiles
 from dateline.build_models import Models, load_models
+from dateline.provenance import system_of
 from dateline.settings import Settings
+from eval.answering import PipelineAnswers
 from eval.cache import CachedIndex, CacheKey, documents_to_index
 from eval.candidates import known_items, write_candidates
 from eval.datasets import Conventions, JudgedSet, read_judged_set
-from eval.measures import DEFAULT_MEASURES
-from eval.runner import DEPTH, Evaluation, evaluate
+from eval.measures import DEFAULT_MEASURES, VIEWS
+from eval.results import RunResult
+from eval.runner import DEPTH, evaluate_answers
 from indexing.ingest import IngestOptions, Observer
 
 CACHE = "eval-cache"
 _SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that an index is built with
+# The same, but a part of the key only where they are not the default: older indexes go on.
+_SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """How to run: a profile and fields of it that differ (see `profile_changes`), how many
+    documents a query, which measures, and what the system is called ("": by its profile).
+    """
+
+    profile: str
+    changes: Mapping[str, str] = field(default_factory=dict)
+    depth: int = DEPTH
+    measures: Sequence[str] = (*DEFAULT_MEASURES, *VIEWS)
+    name: str = ""
 
 
 def evaluate_folder(
@@ -32,16 +51,38 @@ def evaluate_folder(
     conventions: Conventions | None = None,
     depth: int = DEPTH,
     measures: Sequence[str] = DEFAULT_MEASURES,
-) -> Evaluation:
-    """Scores `profile` on `FOLDER[:SPLIT]`; `observer` sees the ingest, which only the first run
-    over a folder needs. Raises InputError, DocumentError, ModelError, StorageError and QueryError.
+) -> RunResult:
+    """Scores `profile` on a judged set; `observer` sees the ingest, which only the first run over a
+    set needs. Raises InputError, DocumentError, ModelError, SettingsError, StorageError and
+    QueryError.
     """
     judged = read_judged_set(folder_and_split, conventions)
-    with open_indexed(settings, judged, observer) as service:
-        caller = reader_of(judged)
-        found = evaluate(service.pipeline, judged, profile, caller, depth, measures)
-        report = cached_index(settings, judged, service.models).report() or {}
-    return found.with_notes(_notes(report))
+    plan = RunPlan(profile, depth=depth, measures=measures)
+    return run_set(settings, judged, plan, observer)
+
+
+def run_set(
+    settings: Settings,
+    judged: JudgedSet,
+    plan: RunPlan,
+    observer: Observer | None = None,
+    *,
+    models: Models | None = None,
+    said: Callable[[int, int], None] = lambda done, total: None,
+) -> RunResult:
+    """Every judged query through the pipeline that serves, scored; `said` hears how many are done.
+    Raises as `evaluate_folder` does.
+    """
+    settings = settings.model_copy(update={"profile": plan.profile})
+    profile = profiles(settings, plan.changes)[plan.profile]
+    with open_indexed(settings, judged, observer, models, plan.changes) as service:
+        cached = cached_index(settings, judged, service.models)
+        name = plan.name or plan.profile
+        system = system_of(settings, profile, service.models, name=name, index=cached.key.digest)
+        answering = PipelineAnswers(service.pipeline, plan.profile, reader_of(judged))
+        found = evaluate_answers(answering, judged, system, plan.depth, plan.measures, said=said)
+        notes = _notes(judged, cached.report() or {}, service.models)
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def candidates_of(
@@ -79,15 +120,17 @@ def open_indexed(
     judged: JudgedSet,
     observer: Observer | None = None,
     models: Models | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
     """The service over the collection's own index, which is made or finished where it is not whole;
-    its projections are compacted, as an idle service's are.
+    its projections are compacted, as an idle service's are. `changes` are fields of the settings'
+    profile.
     """
     models = models or load_models(settings)
     cached = cached_index(settings, judged, models)
     cached.folder.mkdir(parents=True, exist_ok=True)
     inner = settings.model_copy(update={"data": cached.folder})
-    service = build_service(inner, models=models, background=False)
+    service = build_service(inner, models=models, background=False, changes=changes or {})
     try:
         if cached.report() is None:
             cached.complete(_index(service, judged, cached, observer))
@@ -100,6 +143,10 @@ def open_indexed(
 def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> CachedIndex:
     """Where the collection's index is."""
     shaping = {name: getattr(settings, name) for name in _SHAPING}
+    for name in _SHAPING_IF_SET:
+        known = Settings.model_fields.get(name)
+        if known is not None and getattr(settings, name) != known.default:
+            shaping[name] = getattr(settings, name)
     key = CacheKey.of(judged, models.encoder.digest, shaping)
     return CachedIndex(Path(settings.data) / CACHE, key)
 
@@ -127,6 +174,10 @@ def _index(
     return report.as_dict()
 
 
-def _notes(report: Mapping[str, Any]) -> list[str]:
+def _notes(judged: JudgedSet, report: Mapping[str, Any], models: Models) -> list[str]:
+    """What the index leaves out or lacks, and which models could not be loaded."""
     rejected = report.get("rejected", 0)
-    return [f"{rejected} documents could not be indexed"] if rejected else []
+    notes = [f"{rejected} documents could not be indexed"] if rejected else []
+    if judged.conventions.body_only:
+        notes.append("titles are left out of the index")
+    return notes + [f"not loaded: {missing}" for missing in models.missing]

@@ -12,6 +12,7 @@ from dateline.build_models import model_store, open_tagger
 from dateline.evaluate import evaluate_folder
 from dateline.model_texts import read_texts
 from dateline.settings import Settings
+from eval.run_summary import degraded
 from inference.runtimes.loading import library
 from inference.store import MANIFEST, ModelStore
 
@@ -119,10 +120,10 @@ def _figure(settings: Settings, task: str, name: str, dataset: str) -> float:
 
 def _ndcg(settings: Settings, dataset: str, profile: str) -> float:
     found = evaluate_folder(settings, dataset, profile)
-    if found.degraded:
-        told = ", ".join(f"{stage} in {count} answers" for stage, count in found.degraded.items())
+    if flagged := degraded(found):
+        told = ", ".join(f"{stage} in {count} answers" for stage, count in flagged.items())
         raise ModelError(f"the model was not measured: degraded {told}", where=dataset)
-    return found.means["nDCG@10"]
+    return found.mean("nDCG@10")
 
 
 def entity_f1(settings: Settings, name: str, path: Path) -> float:

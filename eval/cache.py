@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from core.errors import StorageError
-from eval.datasets import JudgedSet
+from core.errors import InputError, StorageError
+from eval.judged import JudgedSet
 from eval.lines import read_lines
 
 FORMAT = 1  # raise it when what is indexed of a document changes
@@ -45,9 +45,10 @@ class CacheKey:
     def of(
         cls, judged: JudgedSet, encoder: str, settings: Mapping[str, str | int | float | bool]
     ) -> CacheKey:
-        """The key of a collection; reads its file once."""
-        with judged.corpus.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        """The key of a collection that was read from files: its digest is known."""
+        if not judged.corpus_sha256:
+            raise InputError(f"the documents of {judged.name} have no digest")
+        digest = judged.corpus_sha256
         return cls(judged.name, digest, encoder, judged.conventions.body_only, dict(settings))
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,10 +2,16 @@
 
 Conventions, as in trec_eval unless said:
 
-- A grade of 1 or more is relevant, 0 is not. A document without a judgement counts as not relevant.
+- A grade of 1 or more is relevant. A grade of 0 or below is judged and not relevant and gives no
+  gain, also where a collection writes -1 or -2 for junk (trec_eval leaves those out of Bpref).
+- A document without a judgement counts as not relevant. How much that may hide is said by
+  Judged@k, by Bpref, and by the condensed view of a measure (`nDCG@10 condensed`), which leaves
+  such documents out of the list first (Sakai, 2007).
 - nDCG: gain is the grade, the discount of rank r is log2(r + 1) (Jaervelin and Kekaelaeinen, 2002).
   The ideal is made of *all* judgements of the query, whether the run or the corpus has them or not.
 - R, AP: out of all relevant documents of the query. P@k is out of k, however short the list is.
+- Bpref (Buckley and Voorhees, 2004, as trec_eval has it): of each relevant document found, how few
+  of the judged ones above it are not relevant; unjudged documents play no part.
 - A judged query that the run lacks scores 0 and counts; so does one without a relevant document.
 - Equal scores go by document id, descending, as trec_eval has it: `ranked`.
 - Judged@k: the share of the first k that has a judgement, out of as many as are there.
@@ -14,50 +20,82 @@ Conventions, as in trec_eval unless said:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import log2
+
+import numpy as np
 
 from core.errors import InputError
-
-Grades = Mapping[str, int]
-Qrels = Mapping[str, Grades]
-Ranking = Sequence[str]
-Run = Mapping[str, Ranking]
+from eval.graded_lists import Floats64, GradedLists, graded_lists
+from eval.graded_lists import Grades as Grades
+from eval.graded_lists import Qrels as Qrels
+from eval.graded_lists import Ranking as Ranking
+from eval.graded_lists import Run as Run
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
-_NAME = re.compile(r"([A-Za-z]+)(?:@([1-9]\d{0,6}))?")
+VIEWS = ("nDCG@10 condensed", "Bpref", "Judged@10")  # what unjudged documents may hide
+_CONDENSED = " condensed"
+_NAME = re.compile(rf"([A-Za-z]+)(?:@([1-9]\d{{0,6}}))?({_CONDENSED})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure and how deep it looks; `cutoff` 0 is the whole list."""
+    """A measure and how deep it looks; `cutoff` 0 is the whole list. `condensed`: of the list
+    without unjudged documents.
+    """
 
     kind: str
     cutoff: int = 0
+    condensed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.kind}@{self.cutoff}" if self.cutoff else self.kind
+        cut = f"@{self.cutoff}" if self.cutoff else ""
+        return f"{self.kind}{cut}{_CONDENSED if self.condensed else ''}"
 
     def of(self, ranking: Ranking, grades: Grades) -> float:
         """The value in 0..1 of one query's documents, best first, each once."""
-        return _KINDS[self.kind](ranking[: self.cutoff] if self.cutoff else ranking, grades, self)
+        return per_query([self], {"": grades}, {"": ranking})[""][str(self)]
+
+    def of_all(self, lists: GradedLists, condensed: GradedLists) -> Floats64:
+        """float64 [queries], each in 0..1; `condensed` are the same lists condensed."""
+        chosen = condensed if self.condensed else lists
+        width = chosen.gains.shape[1]
+        return _KINDS[self.kind](chosen, min(self.cutoff or width, width), self.cutoff)
 
 
 def parse_measure(name: str) -> Measure:
     """The measure of a name. Raises InputError for a name that is none."""
     match = _NAME.fullmatch(name.strip())
     if match is None or match[1] not in _KINDS:
-        known = ", ".join(f"{kind}@k" for kind in _KINDS)
-        raise InputError(f"there is no measure {name!r}", mend=f"one of {known}")
+        known = ", ".join(kind if kind in _WHOLE else f"{kind}@k" for kind in _KINDS)
+        mend = f"one of {known}; or one of them and {_CONDENSED.strip()!r}"
+        raise InputError(f"there is no measure {name!r}", mend=mend)
     if match[1] in _NEED_CUTOFF and match[2] is None:
-        raise InputError(f"{name} needs a cutoff", mend=f"as in {name}@10")
-    return Measure(match[1], int(match[2] or 0))
+        raise InputError(f"{name} needs a cutoff", mend=f"as in {match[1]}@10")
+    if match[1] in _WHOLE and match[2] is not None:
+        raise InputError(f"{name} has a cutoff", mend=f"{match[1]} is of the whole list")
+    if match[1] in _NOT_CONDENSED and match[3]:
+        raise InputError(f"{name} says nothing", mend=f"use {match[1]} without {match[3].strip()}")
+    return Measure(match[1], int(match[2] or 0), bool(match[3]))
+
+
+def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:
+    """The measures of names, each once. Raises InputError for a name that is none, or for none."""
+    found = tuple(dict.fromkeys(parse_measure(name) for name in names))
+    if not found:
+        raise InputError("no measure is named", mend=f"such as {', '.join(DEFAULT_MEASURES)}")
+    return found
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """What stands between commas, as the command line takes measures."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def ranked(scores: Mapping[str, float]) -> tuple[str, ...]:
     """Documents from best to worst; equal scores by id, descending."""
-    return tuple(sorted(scores, key=lambda document: (scores[document], document), reverse=True))
+    by_name = sorted(scores, reverse=True)
+    return tuple(sorted(by_name, key=scores.__getitem__, reverse=True))  # keeps ties as they are
 
 
 def per_query(measures: Iterable[Measure], qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
@@ -66,13 +104,12 @@ def per_query(measures: Iterable[Measure], qrels: Qrels, run: Run) -> dict[str, 
     """
     chosen = {str(measure): measure for measure in measures}
     values: dict[str, dict[str, float]] = {}
-    for query, grades in qrels.items():
-        ranking = run.get(query, ())
-        if len(set(ranking)) < len(ranking):
-            raise InputError(
-                f"the run has a document twice for query {query!r}", mend="keep its first place"
-            )
-        values[query] = {name: measure.of(ranking, grades) for name, measure in chosen.items()}
+    for queries, lists in graded_lists(qrels, run):
+        wanted = any(measure.condensed for measure in chosen.values())
+        condensed = lists.condensed() if wanted else lists
+        columns = [measure.of_all(lists, condensed).tolist() for measure in chosen.values()]
+        for query, row in zip(queries, zip(*columns, strict=True), strict=True):
+            values[query] = dict(zip(chosen, row, strict=True))
     return values
 
 
@@ -94,54 +131,72 @@ def unjudged(qrels: Qrels, run: Run, depth: int) -> int:
     )
 
 
-def _relevant(grades: Grades) -> int:
-    return sum(grade > 0 for grade in grades.values())
+# Each below gives float64 [queries]. `width` is how many columns to look at, `cutoff` the measure's
+# own (0 for none), which may lie behind the end of every list.
 
 
-def _hits(ranking: Ranking, grades: Grades) -> list[int]:
-    """1-based ranks of the relevant documents."""
-    return [rank for rank, document in enumerate(ranking, 1) if grades.get(document, 0) > 0]
+def _ndcg(lists: GradedLists, width: int, cutoff: int) -> Floats64:
+    gains, ideal = lists.gains[:, :width], lists.ideal
+    if cutoff:
+        ideal = ideal[:, :cutoff]
+    found, best = gains @ _discounts(gains.shape[1]), ideal @ _discounts(ideal.shape[1])
+    return _ratio(found, best)
 
 
-def _gain(grades: Iterable[int]) -> float:
-    return sum(grade / log2(rank + 1) for rank, grade in enumerate(grades, 1) if grade)
+def _recall(lists: GradedLists, width: int, _: int) -> Floats64:
+    return _ratio((lists.gains[:, :width] > 0).sum(axis=1), lists.relevant)
 
 
-def _ndcg(ranking: Ranking, grades: Grades, measure: Measure) -> float:
-    best = sorted(grades.values(), reverse=True)
-    ideal = _gain(best[: measure.cutoff] if measure.cutoff else best)
-    return _gain(grades.get(document, 0) for document in ranking) / ideal if ideal else 0.0
+def _precision(lists: GradedLists, width: int, cutoff: int) -> Floats64:
+    found = (lists.gains[:, :width] > 0).sum(axis=1)
+    return _ratio(found, np.full(len(found), cutoff))
 
 
-def _recall(ranking: Ranking, grades: Grades, _: Measure) -> float:
-    relevant = _relevant(grades)
-    return len(_hits(ranking, grades)) / relevant if relevant else 0.0
+def _reciprocal_rank(lists: GradedLists, width: int, _: int) -> Floats64:
+    reciprocals = (lists.gains[:, :width] > 0) / _ranks(width)
+    best: Floats64 = reciprocals.max(axis=1, initial=0.0)
+    return best
 
 
-def _precision(ranking: Ranking, grades: Grades, measure: Measure) -> float:
-    return len(_hits(ranking, grades)) / measure.cutoff
+def _average_precision(lists: GradedLists, width: int, _: int) -> Floats64:
+    hits = lists.gains[:, :width] > 0
+    precisions = hits.cumsum(axis=1) / _ranks(width)
+    return _ratio((precisions * hits).sum(axis=1), lists.relevant)
 
 
-def _reciprocal_rank(ranking: Ranking, grades: Grades, _: Measure) -> float:
-    hits = _hits(ranking, grades)
-    return 1 / hits[0] if hits else 0.0
+def _success(lists: GradedLists, width: int, _: int) -> Floats64:
+    found = (lists.gains[:, :width] > 0).sum(axis=1)
+    return _ratio(np.minimum(found, 1), np.ones(len(found)))
 
 
-def _average_precision(ranking: Ranking, grades: Grades, _: Measure) -> float:
-    relevant = _relevant(grades)
-    found = enumerate(_hits(ranking, grades), 1)
-    return sum(count / rank for count, rank in found) / relevant if relevant else 0.0
+def _judged(lists: GradedLists, width: int, _: int) -> Floats64:
+    return _ratio(lists.judged[:, :width].sum(axis=1), np.minimum(lists.lengths, width))
 
 
-def _success(ranking: Ranking, grades: Grades, _: Measure) -> float:
-    return float(bool(_hits(ranking, grades)))
+def _bpref(lists: GradedLists, _width: int, _cutoff: int) -> Floats64:
+    hits = lists.gains > 0
+    above = (lists.judged & ~hits).cumsum(axis=1)
+    most = np.minimum(lists.relevant, lists.not_relevant)[:, None]
+    misplaced = np.minimum(above, lists.relevant[:, None]) / np.maximum(most, 1)
+    return _ratio(((1 - misplaced) * hits).sum(axis=1), lists.relevant)
 
 
-def _judged(ranking: Ranking, grades: Grades, _: Measure) -> float:
-    return sum(document in grades for document in ranking) / len(ranking) if ranking else 0.0
+def _ranks(count: int) -> Floats64:
+    return np.arange(1, count + 1, dtype=np.float64)
 
 
-_KINDS: dict[str, Callable[[Ranking, Grades, Measure], float]] = {
+def _discounts(count: int) -> Floats64:
+    return 1 / np.log2(_ranks(count) + 1)
+
+
+def _ratio(above: np.typing.NDArray[np.generic], below: np.typing.NDArray[np.generic]) -> Floats64:
+    """Their quotient, 0 where `below` is 0."""
+    numbers, quotients = np.asarray(below, np.float64), np.zeros(len(below))
+    np.divide(np.asarray(above, np.float64), numbers, out=quotients, where=numbers > 0)
+    return quotients
+
+
+_KINDS: dict[str, Callable[[GradedLists, int, int], Floats64]] = {
     "nDCG": _ndcg,
     "R": _recall,
     "P": _precision,
@@ -149,5 +204,8 @@ _KINDS: dict[str, Callable[[Ranking, Grades, Measure], float]] = {
     "AP": _average_precision,
     "Success": _success,
     "Judged": _judged,
+    "Bpref": _bpref,
 }
 _NEED_CUTOFF = frozenset({"P", "R", "Success"})
+_WHOLE = frozenset({"Bpref"})
+_NOT_CONDENSED = frozenset({"Bpref", "Judged"})

@@ -19,7 +19,10 @@ TREC_NAMES = {
     "AP": "map",
     "AP@100": "map_cut_100",
     "Success@10": "success_10",
+    "Bpref": "bpref",
 }
+CONDENSED = {name: trec for name, trec in TREC_NAMES.items() if name != "Bpref"}
+KINDS = {"ndcg", "ndcg_cut", "recall", "P", "recip_rank", "map", "map_cut", "success", "bpref"}
 Scores = dict[str, dict[str, float]]
 Qrels = dict[str, dict[str, int]]
 
@@ -44,13 +47,39 @@ def random_case(seed: int, *, tied: bool) -> tuple[Qrels, Scores]:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_agrees_with_pytrec_eval(seed: int, *, tied: bool) -> None:
     qrels, scores = random_case(seed, tied=tied)
-    kinds = {"ndcg", "ndcg_cut", "recall", "P", "recip_rank", "map", "map_cut", "success"}
-    reference = pytrec_eval.RelevanceEvaluator(qrels, kinds).evaluate(scores)
+    reference = pytrec_eval.RelevanceEvaluator(qrels, KINDS).evaluate(scores)
     run = {query: ranked(found) for query, found in scores.items()}
     ours = per_query([parse_measure(name) for name in TREC_NAMES], qrels, run)
     for query, row in ours.items():
         theirs = {name: reference[query][trec] for name, trec in TREC_NAMES.items()}
         assert row == pytest.approx(theirs, abs=1e-9), query
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_condensed_is_pytrec_eval_without_unjudged_documents(*, tied: bool) -> None:
+    qrels, scores = random_case(4, tied=tied)
+    judged = {
+        query: {document: score for document, score in found.items() if document in qrels[query]}
+        for query, found in scores.items()
+    }
+    reference = pytrec_eval.RelevanceEvaluator(qrels, KINDS).evaluate(judged)
+    run = {query: ranked(found) for query, found in scores.items()}
+    ours = per_query([parse_measure(f"{name} condensed") for name in CONDENSED], qrels, run)
+    for query, row in ours.items():
+        theirs = {f"{name} condensed": reference[query][trec] for name, trec in CONDENSED.items()}
+        assert row == pytest.approx(theirs, abs=1e-9), query
+
+
+def test_bpref_where_no_judged_document_is_wrong() -> None:
+    """Collections of relevant documents only, such as cacm: Bpref is then recall."""
+    qrels, scores = random_case(5, tied=False)
+    only = {
+        query: {d: 1 for d, g in grades.items() if g} or {"z": 1} for query, grades in qrels.items()
+    }
+    reference = pytrec_eval.RelevanceEvaluator(only, {"bpref"}).evaluate(scores)
+    run = {query: ranked(found) for query, found in scores.items()}
+    for query, row in per_query([parse_measure("Bpref")], only, run).items():
+        assert row["Bpref"] == pytest.approx(reference[query]["bpref"], abs=1e-9)
 
 
 @pytest.mark.timeout(600)  # ranx compiles for half a minute at its first call

@@ -13,8 +13,10 @@ from core.errors import InputError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import TotalRelation
 from eval.datasets import read_judged_set
-from eval.measures import ranked
-from eval.runner import evaluate, write_run
+from eval.results import RunResult, System, same_questions, write_run
+from eval.run_summary import degraded, refused
+from eval.runner import evaluate
+from eval.trec import read_run
 from search.answers import Hit, SearchRequest, SearchResponse, Total, Understood
 from tests.eval.conftest import MakeFolder
 
@@ -58,16 +60,47 @@ class Scripted:
         )
 
 
+def values_of(result: RunResult) -> dict[str, dict[str, float]]:
+    return {row.query_id: dict(row.values) for row in result.rows}
+
+
 def test_served_order_is_what_counts(make_folder: MakeFolder) -> None:
     judged = read_judged_set(str(make_folder()))
     search = Scripted({"boats to the isles": ["d3", "d1"], "storm harbour": ["d2", "d1"]})
     found = evaluate(search, judged, "hybrid", CALLER, measures=("RR", "P@1", "R@100"))
-    assert found.per_query["q1"] == {"RR": 0.5, "P@1": 0.0, "R@100": 1.0}
-    assert found.per_query["q2"] == {"RR": 1.0, "P@1": 1.0, "R@100": 1.0}
-    assert found.means == {"RR": 0.75, "P@1": 0.5, "R@100": 1.0}
-    assert found.unjudged == 1
+    assert values_of(found) == {
+        "q1": {"RR": 0.5, "P@1": 0.0, "R@100": 1.0},
+        "q2": {"RR": 1.0, "P@1": 1.0, "R@100": 1.0},
+    }
+    assert found.measures == ("RR", "P@1", "R@100")
+    assert [found.mean(name) for name in found.measures] == [0.75, 0.5, 1.0]
+    assert [row.unjudged for row in found.rows] == [1, 0]
+    assert [row.documents for row in found.rows] == [("d3", "d1"), ("d2", "d1")]
     assert all(caller is CALLER for _, caller in search.asked)
     assert {request.profile for request, _ in search.asked} == {"hybrid"}
+
+
+def test_what_was_asked_of_what_is_kept(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    found = evaluate(Scripted({}), judged, "hybrid", CALLER)
+    kept = found.collection
+    assert (kept.label, kept.documents, kept.queries) == ("tiny:test", 3, 2)
+    assert len(kept.corpus_sha256) == len(kept.judgements_sha256) == 64
+    assert found.rows[0].text == "boats to the isles"
+    assert found.rows[0].slices["words"] == "4-8"
+    assert found.system == System("hybrid", "hybrid")
+    assert datetime.fromisoformat(found.made_at).tzinfo is not None
+
+
+def test_other_judgements_or_documents_are_another_collection(make_folder: MakeFolder) -> None:
+    one, other = (
+        evaluate(Scripted({}), read_judged_set(str(folder)), "hybrid", CALLER)
+        for folder in (make_folder(), make_folder(name="other/tiny", judgements=("q1\td1\t2",)))
+    )
+    assert one.collection.corpus_sha256 == other.collection.corpus_sha256
+    assert one.collection.judgements_sha256 != other.collection.judgements_sha256
+    assert same_questions(one, other)
+    assert not same_questions(one, one)
 
 
 def test_deep_lists_go_on_by_cursor(make_folder: MakeFolder) -> None:
@@ -75,8 +108,8 @@ def test_deep_lists_go_on_by_cursor(make_folder: MakeFolder) -> None:
     deep = [f"x{n}" for n in range(350)] + ["d1"] + [f"y{n}" for n in range(500)]
     search = Scripted({"boats to the isles": deep})
     found = evaluate(search, judged, "hybrid", CALLER, depth=500, measures=("RR",))
-    assert found.per_query["q1"]["RR"] == 1 / 351
-    assert len(found.answers["q1"].documents) == 500
+    assert values_of(found)["q1"]["RR"] == 1 / 351
+    assert len(found.rows[0].documents) == found.depth == 500
 
 
 def test_refused_queries_score_zero_and_are_named(make_folder: MakeFolder) -> None:
@@ -84,60 +117,56 @@ def test_refused_queries_score_zero_and_are_named(make_folder: MakeFolder) -> No
     judged = read_judged_set(str(make_folder(queries=queries)))
     search = Scripted({"storm harbour": ["d2"]}, degraded=("vectors: no encoder",))
     found = evaluate(search, judged, "hybrid", CALLER, measures=("P@1",))
-    assert found.means == {"P@1": 0.5}
-    assert found.refused == {"q1": "no such date"}
-    assert found.degraded == {"vectors": 1}
+    assert found.mean("P@1") == 0.5
+    assert refused(found) == {"q1": "no such date"}
+    assert degraded(found) == {"vectors": 1}
 
 
-def test_the_summary_names_what_went_wrong(make_folder: MakeFolder) -> None:
-    queries = ({"_id": "q1", "text": "refuse me"}, {"_id": "q2", "text": "storm harbour"})
-    judged = read_judged_set(str(make_folder(queries=queries)))
-    search = Scripted({"storm harbour": ["d2", "d3"]}, degraded=("vectors: no encoder",))
-    said = evaluate(search, judged, "hybrid", CALLER).with_notes(["a doubt"]).summary()
-    assert said.splitlines()[0] == "tiny:test, profile hybrid: 2 queries, 3 documents"
-    for line in (
-        "1 of the documents found have no judgement",
-        "vectors degraded in 1 answers",
-        "query q1 was refused: no such date",
-        "a doubt",
-    ):
-        assert line in said.splitlines()
+def test_a_profile_that_is_none_is_an_error_and_not_a_zero(make_folder: MakeFolder) -> None:
+    class Refusing(Scripted):
+        def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+            raise QueryError(f"there is no profile {request.profile!r}")
 
-
-def test_json_has_settings_means_and_queries(make_folder: MakeFolder) -> None:
     judged = read_judged_set(str(make_folder()))
-    tree = evaluate(Scripted({}), judged, "hybrid", CALLER).with_notes(["a doubt"]).as_dict()
-    assert tree["measures"] == {"nDCG@10": 0.0, "R@100": 0.0, "RR@10": 0.0}
-    assert (tree["dataset"], tree["split"], tree["profile"]) == ("tiny", "test", "hybrid")
-    assert tree["queries"] == len(tree["per_query"]) == 2
-    assert tree["notes"] == ["a doubt"]
-    assert 0 <= tree["milliseconds"]["p50"] <= tree["milliseconds"]["p99"]
+    with pytest.raises(QueryError, match="no profile 'hybird'"):
+        evaluate(Refusing({}), judged, "hybird", CALLER)
 
 
-def test_a_trec_run_keeps_served_order(make_folder: MakeFolder, tmp_path: Path) -> None:
+def test_zero_hits_everywhere_are_noted(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    assert "no query found anything" in evaluate(Scripted({}), judged, "hybrid", CALLER).notes
+    found = evaluate(Scripted({"storm harbour": ["d2"]}), judged, "hybrid", CALLER)
+    assert found.notes == ()
+    assert values_of(found)["q1"] == {"nDCG@10": 0.0, "R@100": 0.0, "RR@10": 0.0}
+
+
+def test_progress_is_told_from_none_to_all(make_folder: MakeFolder) -> None:
+    said: list[tuple[int, int]] = []
+    judged = read_judged_set(str(make_folder()))
+    evaluate(Scripted({}), judged, "hybrid", CALLER, said=lambda *counts: said.append(counts))
+    assert said == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_written_run_is_read_in_the_order_that_was_served(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
     judged = read_judged_set(str(make_folder()))
     served = [f"d{n}" for n in (3, 1, 2)]
     found = evaluate(Scripted({"storm harbour": served}), judged, "hybrid", CALLER)
-    path = tmp_path / "run.txt"
-    write_run(found, path)
-    rows = [line.split() for line in path.read_text().splitlines()]
-    assert [row[2] for row in rows] == served
-    assert [row[3] for row in rows] == ["1", "2", "3"]
-    assert {row[0] for row in rows} == {"q2"}
-    assert ranked({row[2]: float(row[4]) for row in rows}) == tuple(served)
+    write_run(found, tmp_path / "run.trec")
+    assert read_run(tmp_path / "run.trec") == {"q2": tuple(served)}
 
 
 def test_a_measure_deeper_than_the_lists(make_folder: MakeFolder) -> None:
     judged = read_judged_set(str(make_folder()))
     with pytest.raises(InputError, match="R@100 looks deeper than 20"):
         evaluate(Scripted({}), judged, "hybrid", CALLER, depth=20)
+    with pytest.raises(InputError, match="depth is 0"):
+        evaluate(Scripted({}), judged, "hybrid", CALLER, depth=0, measures=("RR",))
 
 
 def test_milliseconds_are_percentiles(make_folder: MakeFolder) -> None:
     judged = read_judged_set(str(make_folder()))
     found = evaluate(Scripted({}), judged, "hybrid", CALLER)
-    answers = {
-        query: replace(answer, milliseconds=float(n))
-        for n, (query, answer) in enumerate(found.answers.items(), 1)
-    }
-    assert replace(found, answers=answers).milliseconds(50) == 1.5
+    rows = tuple(replace(row, milliseconds=float(n)) for n, row in enumerate(found.rows, 1))
+    assert replace(found, rows=rows).milliseconds(50) == 1.5

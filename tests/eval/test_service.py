@@ -11,6 +11,7 @@ from dateline.build_models import load_models
 from dateline.evaluate import cached_index, evaluate_folder
 from dateline.settings import Settings
 from eval.datasets import Conventions, read_judged_set
+from eval.run_summary import degraded, refused
 from indexing.ingest import Progress
 from tests.eval.conftest import MakeFolder
 
@@ -39,13 +40,13 @@ def test_from_a_folder_to_figures_once_and_again(
     first, second = Watching(), Watching()
     found = evaluate_folder(settings, folder, "hybrid", first)
     assert first.documents == 3
-    assert found.means["RR@10"] == 1.0
-    assert found.answers["q2"].documents[0] == "d2"
-    assert (found.refused, found.degraded, found.notes) == ({}, {}, ())
+    assert found.mean("RR@10") == 1.0
+    assert found.rows[1].documents[0] == "d2"
+    assert (refused(found), degraded(found), found.notes) == ({}, {}, ())
     again = evaluate_folder(settings, folder, "lexical", second)
     assert second.documents == 0
-    assert again.per_query["q1"]["RR@10"] == 0.0  # shares no word with its story
-    assert again.per_query["q2"]["RR@10"] == 1.0
+    # The first query shares no word with its story.
+    assert again.values("RR@10").tolist() == [0.0, 1.0]
 
 
 def test_a_half_built_index_is_finished(settings: Settings, make_folder: MakeFolder) -> None:
@@ -56,7 +57,7 @@ def test_a_half_built_index_is_finished(settings: Settings, make_folder: MakeFol
     (cached.folder / "eval.json").unlink()
     shutil.rmtree(cached.folder / "projections")
     found = evaluate_folder(settings, folder, "hybrid")
-    assert found.means["RR@10"] == 1.0
+    assert found.mean("RR@10") == 1.0
     report = cached.report()
     assert report is not None
     assert (report["created"], report["unchanged"]) == (0, 3)
@@ -69,9 +70,11 @@ def test_titles_are_not_found_where_only_bodies_are_indexed(
     folder = str(make_folder(queries=queries, judgements=("q1\td1\t1",)))
     whole = evaluate_folder(settings, folder, "lexical")
     bare = evaluate_folder(settings, folder, "lexical", conventions=Conventions(body_only=True))
-    assert whole.means["RR@10"] == 1.0
-    assert bare.means["RR@10"] == 0.0
-    assert (whole.body_only, bare.body_only) == (False, True)
+    assert whole.mean("RR@10") == 1.0
+    assert bare.mean("RR@10") == 0.0
+    left_out = "titles are left out of the index"
+    assert (left_out in whole.notes, left_out in bare.notes) == (False, True)
+    assert whole.system.index != bare.system.index
 
 
 def test_documents_that_cannot_be_indexed_are_noted(
@@ -88,7 +91,7 @@ def test_documents_that_cannot_be_indexed_are_noted(
 
 def test_the_demo_corpus_is_found(settings: Settings) -> None:
     found = evaluate_folder(settings, str(ROOT / "datasets" / "demo"), "hybrid")
-    assert len(found.answers) == 30
-    assert found.means["nDCG@10"] > 0.6
-    everything = {uri for answer in found.answers.values() for uri in answer.documents}
+    assert len(found.rows) == 30
+    assert found.mean("nDCG@10") > 0.6
+    everything = {uri for row in found.rows for uri in row.documents}
     assert not any("analysis-rates" in uri for uri in everything)  # product demo-premium only

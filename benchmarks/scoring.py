@@ -1,0 +1,95 @@
+"""What scoring a run costs beside pytrec_eval: the same measures of the same rows, in turns.
+
+    python -m benchmarks.scoring [--queries N] [--depth N] [--rounds N] [--json]
+
+2,250 queries of 100 documents each, 30 judgements a query, seeded. Both are given the run as a dict
+of scores and the judgements as a dict of grades, and give every query's nDCG@10, R@100, RR and AP;
+ours also sorts the documents, and looks whether a document stands twice. `lists` is ours on lists
+that are sorted already, as a run of our own is. What pytrec_eval needs to take the judgements in is
+not counted. The ratio is of the medians; the rounds take turns, so that both see the same machine.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytrec_eval
+
+from benchmarks.machine import arguments, show, this_machine
+from eval.measures import Qrels, parse_measures, per_query, ranked
+
+NAMES = {"nDCG@10": "ndcg_cut_10", "R@100": "recall_100", "RR": "recip_rank", "AP": "map"}
+KINDS = {"ndcg_cut.10", "recall.100", "recip_rank", "map"}
+MOST = 2.0
+_SLACK = 1e-9
+_CORPUS, _JUDGEMENTS = 50_000, 30
+
+Scores = dict[str, dict[str, float]]
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("--queries", type=int, default=2250)
+    parser.add_argument("--depth", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=9)
+    chosen = parser.parse_args()
+    qrels, scores = made_up(chosen.queries, chosen.depth)
+    times: dict[str, list[float]] = {"pytrec_eval": [], "ours": [], "ours, lists": []}
+    measures = parse_measures(NAMES)
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, KINDS)
+    for _ in range(chosen.rounds):
+        started = perf_counter()
+        theirs = evaluator.evaluate(scores)
+        times["pytrec_eval"].append(perf_counter() - started)
+        started = perf_counter()
+        lists = {query: ranked(found) for query, found in scores.items()}
+        sorted_at = perf_counter()
+        ours = per_query(measures, qrels, lists)
+        ended = perf_counter()
+        times["ours"].append(ended - started)
+        times["ours, lists"].append(ended - sorted_at)
+    figures: dict[str, Any] = {"rows": chosen.queries * chosen.depth}
+    figures |= {f"{who}, ms": median(seconds) * 1000 for who, seconds in times.items()}
+    ratio = figures["ours, ms"] / figures["pytrec_eval, ms"]
+    figures["ratio"] = ratio
+    differences = _differences(ours, theirs)
+    figures["largest difference"] = f"{max(differences):.1e}"
+    figures["values that differ"] = sum(difference > _SLACK for difference in differences)
+    figures["at most twice"] = "met" if ratio <= MOST else "MISSED"
+    show("scoring", figures, this_machine(), as_json=chosen.json)
+
+
+def made_up(queries: int, depth: int) -> tuple[Qrels, Scores]:
+    """Judgements of grades 0 to 3 and a run with some ties; a third of what is judged is found."""
+    chance = np.random.default_rng(11)
+    qrels: dict[str, dict[str, int]] = {}
+    scores: Scores = {}
+    for number in range(queries):
+        documents = [f"doc-{n}" for n in chance.choice(_CORPUS, depth + _JUDGEMENTS, replace=False)]
+        found = chance.permutation(depth)
+        judged = [documents[n] for n in found[: _JUDGEMENTS // 3]]
+        judged += documents[depth : depth + _JUDGEMENTS - len(judged)]
+        grades = chance.integers(0, 4, len(judged)).tolist()
+        qrels[f"q{number}"] = dict(zip(judged, grades, strict=True))
+        values = (chance.integers(0, depth * 4, depth) / 8).tolist()
+        scores[f"q{number}"] = dict(zip(documents[:depth], values, strict=True))
+    return qrels, scores
+
+
+def _differences(
+    ours: dict[str, dict[str, float]], theirs: dict[str, dict[str, float]]
+) -> list[float]:
+    """Of every query and measure."""
+    return [
+        abs(row[name] - theirs[query][trec])
+        for query, row in ours.items()
+        for name, trec in NAMES.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Fields of a ranking profile that an evaluation sets: `profile.lexical_weight=0.4`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+
+from pydantic import TypeAdapter, ValidationError
+
+from core.errors import SettingsError
+from search.profiles import Profile
+
+PREFIX = "profile."
+_PROFILE = TypeAdapter(Profile)
+_NAMES = tuple(field.name for field in fields(Profile) if field.name != "name")
+_VECTORS = "vector_weights"
+_WEIGHTS = ("weight", "boost", "share")  # what names of such fields end in
+_MOST = 10_000  # candidates
+
+
+def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
+    """The profile with other fields, by name without the prefix; a vector field's weight is
+    `vector_weights.FIELD`. Raises SettingsError for a field that there is not, and for a value that
+    does not fit.
+    """
+    tree = {**asdict(profile), _VECTORS: dict(profile.vector_weights)}
+    for name, value in changes.items():
+        top, _, inner = name.partition(".")
+        if top == _VECTORS and inner in profile.vector_weights:
+            tree[_VECTORS][inner] = value
+        elif name in _NAMES and name != _VECTORS:
+            tree[name] = value
+        else:
+            raise _unknown(profile, name)
+    try:
+        changed = _PROFILE.validate_python(tree)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _misfit(where, str(first["msg"])) from error
+    _check(changed)
+    return changed
+
+
+def profile_settings(profile: Profile) -> dict[str, str | int | float | bool]:
+    """Every field by its name with the prefix, as `changed_profile` takes it."""
+    found: dict[str, str | int | float | bool] = {}
+    for name in _NAMES:
+        value = getattr(profile, name)
+        if name == _VECTORS:
+            found |= {f"{PREFIX}{name}.{field}": weight for field, weight in value.items()}
+        else:
+            found[f"{PREFIX}{name}"] = str(value) if isinstance(value, str) else value
+    return found
+
+
+def _check(profile: Profile) -> None:
+    """Raises SettingsError for numbers that mean nothing."""
+    weights = {name: getattr(profile, name) for name in _NAMES if name.endswith(_WEIGHTS)}
+    weights |= {f"{_VECTORS}.{name}": weight for name, weight in profile.vector_weights.items()}
+    for name, weight in weights.items():
+        # Shares are of 1, weights are relative to each other.
+        most = 1.0 if name == "rerank_weight" or name.endswith("share") else 1000.0
+        if not 0 <= weight <= most:
+            raise _misfit(name, f"{weight} is not between 0 and {most:g}")
+    if profile.lexical_weight + sum(profile.vector_weights.values()) <= 0:
+        raise _misfit("lexical_weight", "it and the vectors' weights are 0: nothing would rank")
+    for name in ("lexical_depth", "vector_depth", "rerank_depth", "rerank_tokens"):
+        if not 0 <= getattr(profile, name) <= _MOST:
+            raise _misfit(name, f"{getattr(profile, name)} is not between 0 and {_MOST:,}")
+    if not 0 < profile.deadline_ms < float("inf"):
+        raise _misfit("deadline_ms", f"{profile.deadline_ms} is no time")
+
+
+def _unknown(profile: Profile, name: str) -> SettingsError:
+    vectors = [f"{_VECTORS}.{field}" for field in profile.vector_weights]
+    known = ", ".join(f"{PREFIX}{each}" for each in (*_NAMES, *vectors) if each != _VECTORS)
+    what = f"the profile {profile.name} has no field {name!r}"
+    return SettingsError(what, where=f"{PREFIX}{name}", mend=f"fields are {known}")
+
+
+def _misfit(name: str, what: str) -> SettingsError:
+    return SettingsError(
+        what, where=f"{PREFIX}{name}", mend="see search/profiles.py for each field"
+    )

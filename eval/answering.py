@@ -1,0 +1,68 @@
+"""Who answers the judged queries: the pipeline in this process, or a service elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Protocol
+
+from core.callers import Caller
+from core.errors import QueryError
+from search.answers import MAX_PAGE_SIZE, SearchRequest, SearchResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one query: uris as served, best first; the flags of stages that were skipped or
+    cut short; milliseconds until its last page; why it was refused, if it was.
+    """
+
+    uris: tuple[str, ...]
+    degraded: tuple[str, ...]
+    milliseconds: float
+    refused: str = ""
+
+
+class Answering(Protocol):
+    """Answers one query after the other."""
+
+    def answer(self, text: str, depth: int) -> Answer:
+        """The best `depth` stories for a query. A query that is refused is an answer, too; raises
+        QueryError for a profile that is none.
+        """
+        ...
+
+
+class Search(Protocol):
+    """`search.pipeline.SearchPipeline`, or what answers like it."""
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """One page of stories. Raises QueryError for a query that it refuses."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineAnswers:
+    """Asks a pipeline as the service does, page by page, without marks."""
+
+    pipeline: Search
+    profile: str
+    caller: Caller
+
+    def answer(self, text: str, depth: int) -> Answer:
+        """See `Answering`."""
+        size = min(depth, MAX_PAGE_SIZE)
+        request = SearchRequest(q=text, profile=self.profile, page_size=size, highlight=False)
+        started = perf_counter()
+        uris: list[str] = []
+        try:
+            response = self.pipeline.search(request, self.caller)
+            uris += [hit.item.uri for hit in response.hits]
+            while response.cursor and len(uris) < depth:
+                following = replace(request, cursor=response.cursor)
+                response = self.pipeline.search(following, self.caller)
+                uris += [hit.item.uri for hit in response.hits]
+        except QueryError as error:
+            return Answer((), (), (perf_counter() - started) * 1000, str(error))
+        milliseconds = (perf_counter() - started) * 1000
+        return Answer(tuple(uris[:depth]), response.degraded, milliseconds)

@@ -1,0 +1,109 @@
+"""Fields of a profile that are tried out, and what a result tells of settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from core.errors import SettingsError
+from dateline.build import profiles
+from dateline.profile_changes import PREFIX, changed_profile, profile_settings
+from dateline.provenance import told_settings
+from dateline.run_sets import read_changes, system_name
+from dateline.settings import KeySetting, Settings
+from search.profiles import Fusion, Profile
+
+HYBRID = Profile("hybrid", 0.5, {"text": 0.5})
+
+
+def test_text_becomes_what_the_field_is() -> None:
+    changes = {
+        "lexical_weight": "0.4",
+        "vector_weights.text": ".7",
+        "fusion": "rrf",
+        "rerank_depth": "30",
+    }
+    changed = changed_profile(HYBRID, changes)
+    assert (changed.lexical_weight, dict(changed.vector_weights)) == (0.4, {"text": 0.7})
+    assert (changed.fusion, changed.rerank_depth) == (Fusion.RRF, 30)
+    assert changed_profile(HYBRID, {}) == HYBRID
+
+
+def test_what_is_told_can_be_set_again() -> None:
+    told = profile_settings(HYBRID)
+    again = {name.removeprefix(PREFIX): str(value) for name, value in told.items()}
+    assert changed_profile(HYBRID, again) == HYBRID
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("lexical_wieght", "1", "no field 'lexical_wieght'"),
+        ("name", "mine", "no field 'name'"),
+        ("vector_weights", "1", "no field 'vector_weights'"),
+        ("vector_weights.image", "1", "no field 'vector_weights.image'"),
+        ("lexical_weight", "much", "number"),
+        ("lexical_weight", "nan", "not between"),
+        ("lexical_weight", "-1", "not between"),
+        ("rerank_weight", "1.1", "not between 0 and 1"),
+        ("rerank_depth", "2.5", "integer"),
+        ("rerank_depth", "1000000", "not between"),
+        ("fusion", "sum", "Input should be"),
+        ("deadline_ms", "0", "no time"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_with_its_place(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        changed_profile(HYBRID, {name: value})
+    assert caught.value.where.startswith(f"profile.{name}")
+    assert caught.value.mend
+
+
+def test_a_profile_that_ranks_by_nothing_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="nothing would rank"):
+        changed_profile(HYBRID, {"lexical_weight": "0", "vector_weights.text": "0"})
+
+
+def test_only_the_profile_of_the_settings_is_changed() -> None:
+    found = profiles(Settings(profile="lexical"), {"lexical_depth": "50"})
+    assert found["lexical"].lexical_depth == 50
+    assert found["hybrid"] == profiles(Settings())["hybrid"]
+
+
+def test_pairs_are_told_apart() -> None:
+    found = read_changes(["entity_boost=0", "profile.lexical_weight = .4", "runtimes.mini=torch"])
+    assert found.settings == {"entity_boost": "0", "runtimes": {"mini": "torch"}}
+    assert found.profile == {"lexical_weight": ".4"}
+
+
+@pytest.mark.parametrize("pairs", [["entity_boost"], ["=1"], ["threads=1", "threads=2"]])
+def test_what_is_no_pair(pairs: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_changes(pairs)
+    assert caught.value.where == "--set"
+
+
+def test_no_secret_and_no_place_is_told() -> None:
+    settings = Settings(
+        keys=(KeySetting(name="desk", key=SecretStr("open sesame")),),
+        remote_key=SecretStr("open sesame"),
+        data=Path("/srv/wire"),
+        host="0.0.0.0",
+        runtimes={"mini": "openvino"},
+        entity_boost=0.3,
+    )
+    told = told_settings(settings)
+    assert told["entity_boost"] == 0.3
+    assert told["runtimes.mini"] == "openvino"
+    assert told["hnsw_m"] == 16  # shapes an answer even by its default
+    assert "lexical_weight" not in told
+    assert not {"keys", "remote_key", "data", "host"} & set(told)
+    assert "sesame" not in str(told)
+
+
+def test_a_system_is_called_by_what_is_special_about_it() -> None:
+    changes = read_changes(["profile.lexical_weight=.4", "remote_key=sesame", "threads=1"])
+    name = system_name("hybrid", Path("/etc/candidate.toml"), changes)
+    assert name == "hybrid@candidate,lexical_weight=.4,threads=1"
