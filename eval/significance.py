@@ -1,10 +1,13 @@
 """Is a difference more than chance? Paired tests over queries.
 
 - `randomization`: under the null hypothesis each query's two values could be exchanged; p is the
-  share of random exchanges whose mean difference is at least as far from 0 as the one seen (Smucker
-  and others 2007), two-sided, the seen one counted in, so that p is never 0.
+  share of exchanges whose mean difference is at least as far from 0 as the one seen (Smucker and
+  others 2007), two-sided. Queries that differ by nothing don't matter to it. With at most
+  EXACT_UP_TO others all exchanges are counted; else random ones are drawn, with the seen one
+  counted in, so that p is never 0.
 - `bootstrap_interval`: percentiles of the mean over queries drawn with replacement (Efron 1979).
 - `holm`: p values adjusted for several questions at once (Holm 1979).
+- `effect_size`: the mean of paired differences in their own standard deviations (Cohen's d).
 
 Every draw comes from a fixed seed: the same numbers give the same answer.
 """
@@ -18,21 +21,26 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 DRAWS = 20_000
+EXACT_UP_TO = 16  # queries with a difference; 65,536 exchanges
 _SEED = 20_261_125
 _AT_ONCE = 1000  # draws held at a time
+_PICKS_AT_ONCE = 2_000_000  # so that many queries don't fill the memory
+_SAME = 1e-12
 
 
 def randomization(differences: Values, draws: int = DRAWS) -> float:
     """Two-sided p of paired `differences` [n] having mean 0; 1 where there are none."""
-    if not len(differences) or not differences.any():
+    moved = differences[differences != 0]
+    if not len(moved):
         return 1.0
+    seen = abs(float(moved.sum())) - _SAME * len(differences)
+    if len(moved) <= EXACT_UP_TO:
+        return float((np.abs(_all_sums(moved)) >= seen).mean())
     chance = np.random.default_rng(_SEED)
-    seen = abs(float(differences.mean())) - 1e-12
     as_far = 0
-    for start in range(0, draws, _AT_ONCE):
-        size = min(_AT_ONCE, draws - start)
-        signs = chance.integers(0, 2, (size, len(differences)), np.int8) * 2 - 1
-        as_far += int((np.abs(signs @ differences) / len(differences) >= seen).sum())
+    for size in _blocks(draws, len(moved)):
+        signs = chance.integers(0, 2, (size, len(moved)), np.int8) * 2 - 1
+        as_far += int((np.abs(signs @ moved) >= seen).sum())
     return (as_far + 1) / (draws + 1)
 
 
@@ -40,15 +48,17 @@ def bootstrap_interval(
     groups: Sequence[Values], level: float = 0.95, draws: int = DRAWS
 ) -> tuple[float, float]:
     """The interval of the mean of the groups' means, each group [n] resampled by itself. With one
-    group it is that group's interval.
+    group it is that group's interval. Of a group of one query it is that query's value twice, which
+    says nothing.
     """
     chance = np.random.default_rng(_SEED)
     total = np.zeros(draws)
     for values in groups:
-        for start in range(0, draws, _AT_ONCE):
-            size = min(_AT_ONCE, draws - start)
+        start = 0
+        for size in _blocks(draws, len(values)):
             picked = chance.integers(0, len(values), (size, len(values)))
             total[start : start + size] += values[picked].mean(axis=1)
+            start += size
     low, high = np.quantile(total / len(groups), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -62,3 +72,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
+
+
+def spread(differences: Values) -> float:
+    """The sample's standard deviation of `differences` [n]; NaN for fewer than two."""
+    return float(differences.std(ddof=1)) if len(differences) > 1 else float("nan")
+
+
+def effect_size(differences: Values) -> float:
+    """Cohen's d of paired `differences` [n]: 0 where nothing differs, NaN for fewer than two or
+    where all differ by the same, which has no spread to be measured in.
+    """
+    if not differences.any():
+        return 0.0
+    deviation = spread(differences)
+    return float(differences.mean()) / deviation if deviation > _SAME else float("nan")
+
+
+def _all_sums(values: Values) -> Values:
+    """float64 [2 ** n]: the sum of `values` [n] under each choice of signs."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate((sums + value, sums - value))
+    return sums
+
+
+def _blocks(draws: int, width: int) -> list[int]:
+    """Sizes that add up to `draws`, none with more than _PICKS_AT_ONCE picks of `width`."""
+    size = max(1, min(_AT_ONCE, _PICKS_AT_ONCE // max(1, width)))
+    whole, rest = divmod(draws, size)
+    return [size] * whole + [rest] * bool(rest)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eval.significance import bootstrap_interval, holm, randomization
+from eval import significance
+from eval.significance import bootstrap_interval, effect_size, holm, randomization
 
 
 def test_the_randomization_test_counts_exchanges() -> None:
@@ -60,3 +61,55 @@ def test_holm_keeps_the_order_and_never_helps(p_values: list[float]) -> None:
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert all(np.diff(np.array(adjusted)[order]) >= 0)
+
+
+# --- few queries, and what can't be told
+
+
+def test_few_exchanges_are_counted_and_not_drawn() -> None:
+    assert randomization(np.array([0.2, 0.1, 0.3])) == 0.25
+    assert randomization(np.array([0.5, -0.5])) == 1.0
+
+
+def test_queries_that_do_not_differ_do_not_matter() -> None:
+    assert randomization(np.array([0.2, 0.1, 0.3, *[0.0] * 500])) == 0.25
+
+
+def test_counted_and_drawn_exchanges_agree() -> None:
+    chance = np.random.default_rng(3)
+    few = chance.normal(0.08, 0.2, 16)
+    signs = 1 - 2 * np.random.default_rng(1).integers(0, 2, (40_000, 16))
+    drawn = np.mean(np.abs(signs @ few) >= abs(few.sum()) - 1e-12)
+    assert randomization(few) == pytest.approx(drawn, abs=0.01)
+
+
+def test_one_query_shows_nothing() -> None:
+    alone = np.array([0.8])
+    assert randomization(alone) == 1.0
+    low, high = bootstrap_interval([alone])
+    assert low == pytest.approx(high)
+    assert np.isnan(effect_size(alone))
+
+
+def test_effect_sizes() -> None:
+    assert effect_size(np.zeros(9)) == 0.0
+    assert np.isnan(effect_size(np.full(9, 0.1)))
+    values = np.array([0.1, 0.2, -0.1, 0.3])
+    assert effect_size(values) == pytest.approx(stats.ttest_1samp(values, 0).statistic / 2)
+
+
+@given(st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=16))
+def test_p_is_a_share_that_the_sign_does_not_change(differences: list[float]) -> None:
+    values = np.array(differences)
+    p = randomization(values)
+    assert 0 < p <= 1
+    assert randomization(-values) == p
+
+
+def test_many_queries_are_drawn_in_pieces_with_the_same_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = np.random.default_rng(2).normal(0.2, 1.0, 300)
+    whole = bootstrap_interval([values], draws=1000)
+    monkeypatch.setattr(significance, "_PICKS_AT_ONCE", 10_000)
+    assert bootstrap_interval([values], draws=1000) == pytest.approx(whole)
