@@ -1,0 +1,190 @@
+"""What a page is made of: a few kinds of parts, as values, that one template draws.
+
+A page is sections; a section is a title and parts. Text in them is plain text, however it came
+about: the template escapes it. Only `Plot.svg` is markup, and `plots.py` alone makes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from markupsafe import Markup
+
+from eval.report.texts import compact, decimal, interval, shown
+
+Tone = Literal["", "good", "bad", "doubt"]
+_LAST = -math.inf  # what has no value sorts last, best first
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a cell shows, what it sorts by, a smaller line below, and its tone."""
+
+    text: str
+    key: float | str
+    detail: str = ""
+    tone: Tone = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it stands to the right."""
+        return not isinstance(self.key, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells [rows][head], in the order that matters most; the reader may sort them."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    note: str = ""
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """An inline SVG, in words what it shows, and the names of what is numbered in it."""
+
+    svg: Markup
+    title: str
+    note: str = ""
+    legend: tuple[str, ...] = ()
+    kind: ClassVar[str] = "plot"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names with values, such as settings and digests; folded away where `folded`."""
+
+    pairs: tuple[tuple[str, str], ...]
+    title: str = ""
+    folded: bool = False
+    kind: ClassVar[str] = "facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Notes, reasons or doubts, one sentence each."""
+
+    lines: tuple[str, ...]
+    title: str = ""
+    tone: Tone = ""
+    kind: ClassVar[str] = "sentences"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The one line that a page is opened for."""
+
+    text: str
+    tone: Tone
+    kind: ClassVar[str] = "headline"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One document of an answer: its grade, where known, and its place in the other answer."""
+
+    document: str
+    grade: str = ""
+    tone: Tone = ""
+    elsewhere: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One query and what each system answered, side by side: (heading, documents)."""
+
+    query: str
+    detail: str
+    lists: tuple[tuple[str, tuple[Listed, ...]], ...]
+    tone: Tone = ""
+    note: str = ""
+    kind: ClassVar[str] = "answers"
+
+
+Part = Table | Plot | Facts | Sentences | Headline | Answers
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.parts)
+
+
+def word(text: str, tone: Tone = "", detail: str = "") -> Cell:
+    """A cell of text."""
+    clean = shown(text)
+    return Cell(clean, clean.casefold(), shown(detail) if detail else "", tone)
+
+
+def number(
+    value: float,
+    digits: int = 4,
+    within: tuple[float, float] | None = None,
+    *,
+    signed: bool = False,
+    tone: Tone = "",
+) -> Cell:
+    """A cell with a number, and below it the interval that it lies `within`."""
+    detail = interval(*within, digits, signed=signed) if within else ""
+    key = value if math.isfinite(value) else _LAST
+    return Cell(decimal(value, digits, signed=signed), key, detail, tone)
+
+
+def count(value: int, tone: Tone = "") -> Cell:
+    """A cell with a count; `tone` is for counts that should be 0."""
+    return Cell(f"{value:,}", float(value), "", tone if value else "")
+
+
+def said(value: float, text: str, detail: str = "", tone: Tone = "") -> Cell:
+    """A cell that shows `text` and sorts by `value`."""
+    return Cell(text, value if math.isfinite(value) else _LAST, detail, tone)
+
+
+def anything(value: object) -> Cell:
+    """A cell of a value of unknown kind."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return word("yes" if value is True else "no" if value is False else _text(value))
+    return said(float(value), compact(float(value)))
+
+
+def table_of(rows: Sequence[Mapping[str, object]], title: str = "", note: str = "") -> Table:
+    """A table of plain rows; columns are all names, in the order of their first use."""
+    head = tuple(dict.fromkeys(name for row in rows for name in row))
+    cells = tuple(tuple(anything(row.get(name)) for name in head) for row in rows)
+    return Table(tuple(shown(name, 60) for name in head), cells, title, note)
+
+
+def facts_of(values: Mapping[str, object], title: str = "", *, folded: bool = False) -> Facts:
+    """Names and values, cleaned."""
+    pairs = tuple((shown(str(name), 80), shown(_text(value))) for name, value in values.items())
+    return Facts(pairs, title, folded)
+
+
+def sentences(lines: Sequence[str], title: str = "", tone: Tone = "") -> tuple[Sentences, ...]:
+    """The part for these lines, or none without lines."""
+    if not lines:
+        return ()
+    return (Sentences(tuple(shown(line, 1000) for line in lines), title, tone),)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_text(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(_text(each) for each in value)
+    return compact(value) if isinstance(value, float) else str(value)
