@@ -1,0 +1,136 @@
+"""Changes single settings in dateline.toml and leaves every other line as it stands.
+
+Only top-level settings with plain values are written. Whether the edit is right is not trusted but
+shown: the new text is parsed, and must say what the old one said with these values changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from core.errors import SettingsError
+from dateline.settings import FILE, Settings
+
+Plain = str | int | float | bool
+_TABLE = re.compile(r"\s*\[")
+_COMMENT = re.compile(r"\s*(#.*)?$")
+
+
+def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
+    """Sets `values` in the file at `path` (or in the folder's dateline.toml), which need not be
+    there yet, and gives the change as a unified diff, "" where there is none.
+
+    The file is replaced in one step and keeps its permissions. Raises SettingsError for a name that
+    is no setting, a value that does not fit, a file that can't be read, written or safely edited.
+    """
+    path = (path / FILE if path.is_dir() else path).resolve()
+    before = _text(path)
+    tree = _parsed(before, path)
+    _check(values, path)
+    after = before
+    for name, value in values.items():
+        if tree.get(name) != value or type(tree.get(name)) is not type(value):
+            after = _with_setting(after, name, _literal(value))
+    _prove(after, {**tree, **values}, values, path)
+    if after != before:
+        _replace(path, after)
+    return _diff(before, after, path.name)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"can't be read: {error}", where=str(path)) from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"can't be read: {error}", where=str(path), mend="mend it") from error
+
+
+def _check(values: Mapping[str, Plain], path: Path) -> None:
+    try:
+        Settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{name}: {first['msg']}", where=str(path)) from error
+
+
+def _with_setting(text: str, name: str, literal: str) -> str:
+    """The text with the setting's line changed, or with a new line after the last of the top level:
+    before the first table and the comments that lead up to it.
+    """
+    lines = text.splitlines(keepends=True)
+    end = next((place for place, line in enumerate(lines) if _TABLE.match(line)), len(lines))
+    own = re.compile(rf"(\s*(?:{name}|\"{name}\"|'{name}')\s*=\s*)([^#\r\n]*?)(\s*(?:#.*)?)$")
+    for place, line in enumerate(lines[:end]):
+        bare = line.rstrip("\r\n")
+        if match := own.match(bare):
+            lines[place] = match[1] + literal + match[3] + line[len(bare) :]
+            return "".join(lines)
+    if end < len(lines):
+        while end and _COMMENT.match(lines[end - 1].rstrip("\r\n")):
+            end -= 1
+    newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    if end and not lines[end - 1].endswith("\n"):
+        lines[end - 1] += newline
+    lines.insert(end, f"{name} = {literal}{newline}")
+    return "".join(lines)
+
+
+def _literal(value: Plain) -> str:
+    """The value in TOML: strings and booleans as in JSON, but for DEL, which has to be escaped."""
+    if isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def _prove(text: str, wanted: object, values: Mapping[str, Plain], path: Path) -> None:
+    try:
+        if tomllib.loads(text) == wanted:
+            return
+    except tomllib.TOMLDecodeError:
+        pass
+    by_hand = ", ".join(f"{name} = {_literal(value)}" for name, value in values.items())
+    raise SettingsError(
+        "can't be edited safely, because of how it is written",
+        where=str(path),
+        mend=f"set by hand: {by_hand}",
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes beside and renames; the new file has the old one's permissions from the start, for
+    keys may be in it.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(mode=0o600)
+        if path.exists():
+            shutil.copymode(path, part)
+        else:
+            part.chmod(0o644)
+        part.write_bytes(text.encode("utf-8"))
+        part.replace(path)
+    except OSError as error:
+        raise SettingsError(f"can't be written: {error}", where=str(path)) from error
+
+
+def _diff(before: str, after: str, name: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{name} before", f"{name} after", lineterm="", n=1
+    )
+    return "\n".join(lines)
