@@ -7,6 +7,8 @@ export DATELINE_DATA
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl
+# They skip what needs hnswlib in `make test`, whose packages all come as wheels.
+WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
 .PHONY: setup run test lint types unit faults test-torch bench-gpu lock bench clean
 
@@ -53,6 +55,7 @@ test-torch: $(READY_DEV)
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements-torch.lock
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	.venv-torch/bin/python -P -m pytest -m torch
+	.venv-torch/bin/python -P -m pytest $(WITH_HNSWLIB)
 
 # Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
 bench-gpu:

@@ -41,7 +41,7 @@ from core.items import FloatMatrix
 from dateline.build_models import open_encoder
 from dateline.model_texts import read_texts
 from dateline.settings import Settings, configure
-from storage.embedded.hnsw import HnswSettings
+from storage.graphs.settings import HnswSettings
 
 K = 10
 PROBES = 32

@@ -16,7 +16,7 @@ from api.served_models import ServedModels
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
-from core.ports import Clock, TextEncoder
+from core.ports import Clock, GraphBuilder, TextEncoder
 from dateline.build_models import (
     Models,
     encoder_of,
@@ -27,6 +27,7 @@ from dateline.build_models import (
 )
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.keys import key_ring
+from dateline.profile_changes import changed_profile
 from dateline.settings import Settings
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
@@ -35,11 +36,13 @@ from search.profiles import Profile, standard_profiles
 from search.understand import Understanding
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.hnsw import HnswSettings
 from storage.embedded.projector import ProjectionSettings
+from storage.graphs.builders import builder_of
+from storage.graphs.settings import HnswSettings
 from storage.text_analysis import Analysis
 
 VECTOR_FIELD = "text"
+_NO_CHANGES: Mapping[str, str] = {}
 
 
 def system_clock() -> datetime:
@@ -91,16 +94,38 @@ def build_engine(
     settings: Settings, encoder: TextEncoder, clock: Clock, *, background: bool
 ) -> EmbeddedEngine:
     """The storage engine in `settings.data`."""
-    hnsw = HnswSettings(settings.hnsw_m, settings.hnsw_ef_construction, settings.hnsw_ef_search)
     return EmbeddedEngine(
         EmbeddedSettings(
             folder=settings.data,
             spaces={VECTOR_FIELD: encoder.digest},
-            hnsw=hnsw,
+            hnsw=_hnsw(settings),
             projections=ProjectionSettings(build_threads=settings.threads),
             background=background,
         ),
         clock,
+    )
+
+
+def build_graphs(settings: Settings) -> GraphBuilder:
+    """What makes the graphs of vectors. Raises SettingsError where the implementation is not here
+    or does not have the precision.
+    """
+    return builder_of(_hnsw(settings))
+
+
+def candidates_per_row(settings: Settings) -> int:
+    """How many candidates a graph of this precision looks for, for each row asked of it."""
+    return _hnsw(settings).rescored
+
+
+def _hnsw(settings: Settings) -> HnswSettings:
+    return HnswSettings(
+        m=settings.hnsw_m,
+        ef_construction=settings.hnsw_ef_construction,
+        ef_search=settings.hnsw_ef_search,
+        exact_whole=settings.hnsw_exact_rows,
+        implementation=settings.hnsw_implementation,
+        precision=settings.hnsw_precision,
     )
 
 
@@ -110,8 +135,9 @@ def build_service(
     models: Models | None = None,
     clock: Clock = system_clock,
     background: bool = True,
+    changes: Mapping[str, str] = _NO_CHANGES,
 ) -> Service:
-    """The whole service in this process."""
+    """The whole service in this process; `changes` are fields of the settings' profile."""
     models = models or load_models(settings)
     engine = build_engine(settings, models.encoder, clock, background=background)
     if models.tagger is not None:
@@ -121,7 +147,7 @@ def build_service(
         encoders={VECTOR_FIELD: models.encoder},
         understanding=Understanding(models.tagger, engine),
         analysis=Analysis(),
-        profiles=profiles(settings),
+        profiles=profiles(settings, changes),
         default_profile=settings.profile,
         reranker=models.reranker,
     )
@@ -132,8 +158,10 @@ def build_service(
     return Service(settings, models, engine, SearchPipeline(parts), Ingest(engine, embedder, clock))
 
 
-def profiles(settings: Settings) -> dict[str, Profile]:
-    """The profiles by name, with what the settings change in them."""
+def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:
+    """The profiles by name, with what the settings change in them; `changes` are fields of the one
+    that the settings name, which an evaluation tries out. Raises SettingsError.
+    """
     found = standard_profiles((VECTOR_FIELD,))
     if settings.profile not in found:
         raise SettingsError(
@@ -141,15 +169,23 @@ def profiles(settings: Settings) -> dict[str, Profile]:
             where="profile",
             mend=f"one of {', '.join(found)}",
         )
-    return {name: _adjusted(profile, settings) for name, profile in found.items()}
+    adjusted = {name: _adjusted(profile, settings) for name, profile in found.items()}
+    adjusted[settings.profile] = changed_profile(adjusted[settings.profile], changes)
+    return adjusted
 
 
 def _adjusted(profile: Profile, settings: Settings) -> Profile:
     changed = replace(profile, entity_boost=settings.entity_boost)
+    if profile.is_hybrid:
+        changed = changed.with_lexical_weight(settings.lexical_weight)
     if not profile.rerank_depth:
         return changed
-    depth, tokens = settings.rerank_candidates, settings.rerank_tokens
-    return replace(changed, rerank_depth=depth, rerank_tokens=tokens)
+    return replace(
+        changed,
+        rerank_depth=settings.rerank_candidates,
+        rerank_weight=settings.rerank_weight,
+        rerank_tokens=settings.rerank_tokens,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,19 @@ from dateline import (
     diagnosis_commands,
     eval_app,
     eval_commands,  # noqa: F401 - adds its commands to eval_app
+    eval_compare_command,  # noqa: F401
+    eval_datasets_command,  # noqa: F401
+    eval_gate_command,  # noqa: F401
+    eval_report_command,  # noqa: F401
+    eval_run_command,  # noqa: F401
+    eval_score_command,  # noqa: F401
     ingest_command,
     models_commands,
     search_command,
     serve_command,
+    tune_fusion_command,  # noqa: F401
+    tune_growth_command,  # noqa: F401
+    tune_hnsw_command,  # noqa: F401
 )
 
 app = typer.Typer(

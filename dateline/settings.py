@@ -81,6 +81,12 @@ class Settings(BaseModel):
         description="model that reranks: a cross-encoder, or an encoder for late interaction",
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
+    lexical_weight: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="weight of BM25 in the hybrid profiles; the vectors have the rest of 1",
+    )
     entity_boost: float = Field(
         default=0.1,
         ge=0,
@@ -97,6 +103,12 @@ class Settings(BaseModel):
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models compute")
     rerank_candidates: int = Field(
         default=20, ge=20, le=100, description="how many of the best a reranking profile scores"
+    )
+    rerank_weight: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="weight of the rerank score in a reranking profile; 0 does not rerank",
     )
     rerank_tokens: int = Field(
         default=0,
@@ -125,6 +137,18 @@ class Settings(BaseModel):
     hnsw_m: int = Field(default=16, ge=4, le=128, description="HNSW: links per node")
     hnsw_ef_construction: int = Field(default=200, ge=8, le=2000, description="HNSW: build width")
     hnsw_ef_search: int = Field(default=128, ge=8, le=4000, description="HNSW: search width")
+    hnsw_exact_rows: int = Field(
+        default=10_000,
+        ge=0,
+        le=10**9,
+        description="HNSW: segments of so many rows or fewer are scanned, with no loss",
+    )
+    hnsw_implementation: Literal["faiss", "hnswlib"] = Field(
+        default="faiss", description="HNSW: library of new segments (hnswlib: extra [hnswlib])"
+    )
+    hnsw_precision: Literal["fp32", "fp16", "int8", "pq", "binary"] = Field(
+        default="fp32", description="HNSW: precision of the vectors in new segments' graphs"
+    )
     keys: tuple[KeySetting, ...] = Field(default=(), description="API keys (JSON in a variable)")
     demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
 
@@ -145,12 +169,20 @@ class Configured:
     origins: Mapping[str, str]
 
 
-def configure(flags: Mapping[str, object] | None = None, folder: Path | None = None) -> Configured:
-    """Reads dateline.toml in `folder` (the working directory), the environment and `flags`.
+def configure(
+    flags: Mapping[str, object] | None = None,
+    folder: Path | None = None,
+    file: Path | None = None,
+) -> Configured:
+    """Reads dateline.toml in `folder` (the working directory) or `file` in its place, the
+    environment and `flags`.
 
-    Raises SettingsError for an unknown name or a value that does not fit, with its origin.
+    Raises SettingsError for an unknown name or a value that does not fit, with its origin, and for
+    a `file` that is not there.
     """
-    path = (folder or Path()) / FILE
+    if file is not None and not file.is_file():
+        raise SettingsError("there is no such file", where=str(file), mend="name a dateline.toml")
+    path = file or (folder or Path()) / FILE
     layers: list[tuple[str, Mapping[str, object]]] = [
         (str(path), _from_file(path)),
         ("environment", _from_environment()),

@@ -52,6 +52,23 @@ class RerankerInput:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FusionInput:
+    """What one query's fusion starts from, before any weight has a say, m candidates long.
+
+    `names` is the share of known names, None where there are none; equal numbers in `stories` are
+    one story; `rerank_scores` is NaN where nothing was scored; `given_order` are all places, best
+    first, of an answer that is not ordered by scores, None of one that is.
+    """
+
+    found: Retrieved
+    names: Floats | None
+    stories: Ids
+    rerank_scores: Floats
+    given_order: Ids | None
+    degraded: tuple[str, ...]
+
+
 class CandidateStore:
     """Keeps the last few hundred candidate sets for ten minutes."""
 

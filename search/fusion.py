@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.retrieval import Floats, Ids, Retrieved, VectorScores
+from rerank.deadline import mix
 from search.profiles import Fusion, Profile
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
@@ -42,6 +43,9 @@ def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fus
     if profile.fusion is Fusion.RRF:
         lexical = _reciprocal(found.lexical_ranks)
         vectors = tuple(_reciprocal(part.ranks) for part in found.vectors)
+    elif profile.fusion is Fusion.LIST:
+        lexical = _list_min_max(found.bm25, found.lexical_ranks)
+        vectors = tuple(_list_min_max(part.cosines, part.ranks) for part in found.vectors)
     else:
         lexical = bounded_bm25(found.bm25, found.lexical_bound)
         vectors = tuple(bounded_cosines(part) for part in found.vectors)
@@ -88,6 +92,34 @@ def ranking(scores: Floats, ids: Ids) -> Ids:
     """
     order: Ids = np.lexsort((ids, -scores))
     return order
+
+
+def reordered(
+    scores: Floats, order: Ids, ids: Ids, reranked: Floats, weight: float
+) -> tuple[Floats, Ids]:
+    """Scores and order after the first `len(reranked)` of `order` are mixed with what a reranker
+    gave them, at `weight`; the rest stay behind them as they are.
+    """
+    top, rest = order[: len(reranked)], order[len(reranked) :]
+    final = scores.copy()
+    final[top] = mix(scores[top], reranked, weight)
+    return final, np.concatenate([top[ranking(final[top], ids[top])], rest])
+
+
+def first_of_each(stories: Ids) -> Ids:
+    """Places of the first of each number in `stories`, in order."""
+    _, firsts = np.unique(stories, return_index=True)
+    return np.sort(firsts)
+
+
+def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
+    """From the list's worst (0) to its best (1); what is not in the list has 0."""
+    known = (ranks > 0) & np.isfinite(scores)
+    shares = np.zeros(len(scores), np.float32)
+    if known.any():
+        low, high = float(scores[known].min()), float(scores[known].max())
+        shares[known] = (scores[known] - low) / (high - low) if high > low else 1.0
+    return shares
 
 
 def _reciprocal(ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:

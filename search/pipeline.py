@@ -6,10 +6,9 @@ same object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +27,7 @@ from core.retrieval import (
     TotalRelation,
     VectorQuery,
 )
-from rerank.deadline import DeadlineReranker, Reranked, mix
+from rerank.deadline import DeadlineReranker, Reranked
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
@@ -40,15 +39,17 @@ from search.answers import (
 from search.candidates import (
     CandidateSet,
     CandidateStore,
+    FusionInput,
     RerankerInput,
     read_cursor,
     write_cursor,
 )
-from search.fusion import fuse, ranking
+from search.fusion import first_of_each, fuse, ranking, reordered
 from search.highlight import Highlighter
 from search.names import known_names, name_shares, only_told, respelt
 from search.page import Mask, Page, hits_of_page
 from search.profiles import Profile, profile_named
+from search.stopwatch import Stopwatch
 from search.understand import Meaning, Understanding
 
 
@@ -69,6 +70,26 @@ class Parts:
     profiles: Mapping[str, Profile]
     default_profile: str
     reranker: DeadlineReranker | None = None
+
+
+_NO_RERANKER = "rerank: skipped, no reranker is configured"
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What one query's answer is made from. `given_order` is that of an answer by date."""
+
+    profile: Profile
+    meaning: Meaning
+    retrieval: Retrieval
+    found: Retrieved
+    names: Floats | None
+    given_order: Ids | None
+    degraded: tuple[str, ...]
+
+    def flags(self, last: str) -> tuple[str, ...]:
+        """Every flag so far, and the last one."""
+        return tuple(flag for flag in (*self.degraded, *self.found.degraded, last) if flag)
 
 
 class SearchPipeline:
@@ -130,39 +151,54 @@ class SearchPipeline:
             texts=tuple(self._passages(candidates.found, places, items)),
         )
 
+    def fusion_input(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        to_rerank: Callable[[Retrieved, Floats | None], Ids] | None = None,
+    ) -> FusionInput:
+        """What is fused for one query, so that it can be weighed otherwise. `to_rerank` gets the
+        candidates with their shares of names and says which places the reranker scores, whatever
+        the profile says, within the request's deadline. Raises QueryError.
+        """
+        _check(request)
+        watch = Stopwatch()
+        got = self._gathered(request, caller, watch)
+        found, scores = got.found, np.full(len(got.found.ids), np.nan, np.float32)
+        flag = ""
+        if to_rerank is not None and got.meaning.said.vector_text:
+            top = to_rerank(found, got.names)
+            result = self._scored(request, caller, got, top, watch)
+            scores[top], flag = result.scores, result.flag
+        return FusionInput(
+            found=found,
+            names=got.names,
+            stories=self._parts.engine.chains(found.ids),
+            rerank_scores=scores,
+            given_order=got.given_order,
+            degraded=got.flags(flag),
+        )
+
     def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
         """Understands, retrieves, fuses, reranks and groups: everything that the page's number
         plays no part in.
         """
-        name = request.profile or self._parts.default_profile
-        profile = profile_named(self._parts.profiles, name)
-        meaning = self._parts.understanding.understand(request.q, caller, request.entities)
-        watch.lap("understand")
-        retrieval, degraded = self._retrieval(request, caller, profile, meaning)
-        retrieval, found = self._retrieve(retrieval, profile, degraded)
-        watch.lap("retrieve")
-        meaning, retrieval, found, shares = self._named(
-            request, profile, meaning, retrieval, found, degraded
-        )
-        watch.lap("names")
-        fused = fuse(found, profile, shares)
+        got = self._gathered(request, caller, watch)
+        found = got.found
+        fused = fuse(found, got.profile, got.names)
         by_score = ranking(fused.scores, found.ids)
-        by_date = _is_by_date(request, retrieval)
-        order = ranking(_newest_first(found), found.ids) if by_date else by_score
+        order = by_score if got.given_order is None else got.given_order
         watch.lap("fuse")
-        scores, order, reranked = self._rerank(
-            request, caller, profile, meaning, found, fused.scores, order, watch
-        )
+        scores, order, reranked = self._rerank(request, caller, got, fused.scores, order, watch)
         watch.lap("rerank")
-        said = meaning.said
+        said = got.meaning.said
         if reranked.note:
             said = replace(said, notes=(*said.notes, reranked.note))
-        firsts = _first_of_each(self._parts.engine.chains(found.ids[order]))
-        places = order[firsts]
+        places = order[first_of_each(self._parts.engine.chains(found.ids[order]))]
         return CandidateSet(
             caller=caller,
-            profile=name,
-            query=meaning.tree,
+            profile=request.profile or self._parts.default_profile,
+            query=got.meaning.tree,
             understood=said,
             ids=found.ids[places],
             scores=scores[places],
@@ -171,9 +207,27 @@ class SearchPipeline:
             fused=fused,
             fused_ranks=_places_in(by_score)[places],
             rerank_scores=reranked.scores[places],
-            relation=_relation(retrieval, found),
-            degraded=tuple(flag for flag in (*degraded, *found.degraded, reranked.flag) if flag),
+            relation=_relation(got.retrieval, found),
+            degraded=got.flags(reranked.flag),
         )
+
+    def _gathered(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> _Gathered:
+        """Understands and retrieves: everything before the first weight has a say."""
+        profile = profile_named(
+            self._parts.profiles, request.profile or self._parts.default_profile
+        )
+        meaning = self._parts.understanding.understand(request.q, caller, request.entities)
+        watch.lap("understand")
+        retrieval, degraded = self._retrieval(request, caller, profile, meaning)
+        retrieval, found = self._retrieve(retrieval, profile, degraded)
+        watch.lap("retrieve")
+        meaning, retrieval, found, names = self._named(
+            request, profile, meaning, retrieval, found, degraded
+        )
+        watch.lap("names")
+        by_date = _is_by_date(request, retrieval)
+        given = ranking(_newest_first(found), found.ids) if by_date else None
+        return _Gathered(profile, meaning, retrieval, found, names, given, tuple(degraded))
 
     def _retrieve(
         self, retrieval: Retrieval, profile: Profile, degraded: list[str]
@@ -247,38 +301,48 @@ class SearchPipeline:
         self,
         request: SearchRequest,
         caller: Caller,
-        profile: Profile,
-        meaning: Meaning,
-        found: Retrieved,
+        got: _Gathered,
         scores: Floats,
         order: Ids,
         watch: Stopwatch,
     ) -> tuple[Floats, Ids, Reranked]:
         """Scores and order after reranking the best few, and what the reranker gave."""
-        unscored = np.full(len(found.ids), np.nan, np.float32)
-        text = meaning.said.vector_text
+        profile = got.profile
+        unscored = np.full(len(order), np.nan, np.float32)
         wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
-        if not wanted or not text or request.order is not SortOrder.SCORE:
+        by_score = request.order is SortOrder.SCORE
+        if not wanted or not got.meaning.said.vector_text or not by_score:
             return scores, order, Reranked(unscored)
         if self._parts.reranker is None:
-            return scores, order, Reranked(unscored, "rerank: skipped, no reranker is configured")
+            return scores, order, Reranked(unscored, _NO_RERANKER)
         top = order[:wanted]
-        items = self._parts.engine.items(found.ids[top], caller)
-        passages = self._passages(found, top, items)
+        result = self._scored(request, caller, got, top, watch)
+        unscored[top] = result.scores
+        ids = got.found.ids
+        final, order = reordered(scores, order, ids, result.scores, profile.rerank_weight)
+        return final, order, Reranked(unscored, result.flag, result.note)
+
+    def _scored(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        got: _Gathered,
+        top: Ids,
+        watch: Stopwatch,
+    ) -> Reranked:
+        """What the reranker gives the candidates at the places `top`, in what is left of time."""
+        if self._parts.reranker is None:
+            return Reranked(np.full(len(top), np.nan, np.float32), _NO_RERANKER)
+        items = self._parts.engine.items(got.found.ids[top], caller)
+        passages = self._passages(got.found, top, items)
+        profile = got.profile
         deadline = profile.deadline_ms if request.deadline_ms is None else request.deadline_ms
-        result = self._parts.reranker.rerank(
-            text,
+        return self._parts.reranker.rerank(
+            got.meaning.said.vector_text,
             passages,
             deadline - watch.elapsed_ms(),
             tokens=profile.rerank_tokens or None,
         )
-        unscored[top] = result.scores
-        mixed = mix(scores[top], result.scores, profile.rerank_weight)
-        reordered = top[ranking(mixed, found.ids[top])]
-        final = scores.copy()
-        final[top] = mixed
-        reranked = Reranked(unscored, result.flag, result.note)
-        return final, np.concatenate([reordered, order[wanted:]]), reranked
 
     def _passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
         """What the reranker reads of each of `top`: the headline and the best passage."""
@@ -288,28 +352,6 @@ class SearchPipeline:
             numbers = part.passages[top].tolist()
             spans = self._parts.engine.passages(found.ids[top], part.field, numbers)
         return [_reading(item, span) for item, span in zip(items, spans, strict=True)]
-
-
-class Stopwatch:
-    """Milliseconds per stage, and in all."""
-
-    def __init__(self) -> None:
-        self._started = self._last = perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """Ends a stage."""
-        now = perf_counter()
-        self._laps[stage] = (now - self._last) * 1000
-        self._last = now
-
-    def elapsed_ms(self) -> float:
-        """Since the start."""
-        return (perf_counter() - self._started) * 1000
-
-    def report(self, inner: Mapping[str, float]) -> dict[str, float]:
-        """Every stage with the retriever's own, and "total"."""
-        return {**self._laps, **inner, "total": self.elapsed_ms()}
 
 
 def _check(request: SearchRequest) -> None:
@@ -380,12 +422,6 @@ def _among(ids: Ids, shown: Ids) -> Mask:
     if len(shown) == len(ids):
         return np.ones(len(ids), np.bool_)
     return np.isin(ids, shown)
-
-
-def _first_of_each(chains: Ids) -> Ids:
-    """Places of the first candidate of each story, in order."""
-    _, firsts = np.unique(chains, return_index=True)
-    return np.sort(firsts)
 
 
 def _places_in(order: Ids) -> Ids:

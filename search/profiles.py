@@ -12,9 +12,12 @@ HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs 
 
 
 class Fusion(StrEnum):
-    """How scores become one: bounded convex combination, or reciprocal ranks."""
+    """How scores become one: convex combination of bounded scores or, to compare with, of scores
+    that are min-max over each retriever's list; or reciprocal ranks.
+    """
 
     CONVEX = "convex"
+    LIST = "list"
     RRF = "rrf"
 
 
@@ -38,6 +41,19 @@ class Profile:
     rerank_tokens: int = 0
     entity_boost: float = 0.0
     deadline_ms: float = 500.0
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether both kinds of retriever have a weight."""
+        return self.lexical_weight > 0 and sum(self.vector_weights.values()) > 0
+
+    def with_lexical_weight(self, weight: float) -> Profile:
+        """A hybrid profile with BM25 at `weight` of 1; the vector fields share the rest as they
+        shared it before.
+        """
+        whole = sum(self.vector_weights.values())
+        vectors = {name: old * (1 - weight) / whole for name, old in self.vector_weights.items()}
+        return replace(self, lexical_weight=weight, vector_weights=vectors)
 
 
 def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:

@@ -28,7 +28,6 @@ from storage.embedded.background import Background
 from storage.embedded.columns import Columns, View
 from storage.embedded.documents import to_micros
 from storage.embedded.facets import count_facets
-from storage.embedded.hnsw import HnswSettings
 from storage.embedded.lexical import LexicalIndex
 from storage.embedded.names import ColumnsNames
 from storage.embedded.ownership import Ownership
@@ -36,6 +35,7 @@ from storage.embedded.projector import ProjectionSettings, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
 from storage.embedded.segments import VectorField
+from storage.graphs.settings import HnswSettings
 
 log = logging.getLogger(__name__)
 _SEARCH_THREADS = 4

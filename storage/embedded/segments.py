@@ -5,10 +5,15 @@ segment; when there are many segments or many dead rows, they are merged. Segmen
 the manifest names those that count, with the sha256 of every file, and is replaced whole. Hidden
 and superseded passages stay in their segment until it is merged; the bitmap of visible versions
 keeps them out of every answer.
+
+A segment is read by what wrote it, whatever the settings say now; what is sealed or merged from now
+on is of their kind. One that nothing here can read is left out, and its passages come from the
+record again.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,29 +25,40 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from core.errors import CorruptError
+from core.errors import CorruptError, SettingsError
 from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Ints
 from storage.embedded.growing import GrowingArray
-from storage.embedded.hnsw import HnswGraph, HnswSettings
 from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
+from storage.embedded.segment_manifest import (
+    MANIFEST,
+    ROWS,
+    corrupt,
+    digests_of,
+    entry_of,
+    read_manifest,
+)
 from storage.embedded.vector_view import Block, FieldView, Segment, sorted_block
+from storage.graphs.builders import FIRST_KIND, builder_of, builder_of_kind
+from storage.graphs.settings import HnswSettings
 
 Mask = npt.NDArray[np.bool_]
-MANIFEST = "manifest.json"
+log = logging.getLogger(__name__)
 _NONE = np.zeros(0, np.int64)
 
 
 class VectorField:
     """The segments and the tail of one vector field, in `folder`.
 
-    Raises CorruptError when a file does not match the manifest, before faiss opens it.
+    Raises CorruptError when a file does not match the manifest, before native code opens it, and
+    SettingsError where no graph can be built as the settings say.
     """
 
     def __init__(self, folder: Path, encoder: str, settings: HnswSettings) -> None:
         self.folder = folder
         self._encoder = encoder
         self._settings = settings
+        self._builder = builder_of(settings)
         self._tail_vectors: GrowingArray[np.float32] | None = None
         self._tail_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
         self._tail_numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
@@ -84,9 +100,10 @@ class VectorField:
         return path.read_bytes() if path.exists() else b""
 
     def _open_all(self, data: bytes) -> tuple[Segment, ...]:
-        entries = _read_manifest(self.folder / MANIFEST, data, self._encoder)
+        entries = read_manifest(self.folder / MANIFEST, data, self._encoder)
         known = {segment.name: segment for segment in self._segments}
-        return tuple(known.get(entry["name"]) or self._open(entry) for entry in entries)
+        found = (known.get(entry["name"]) or self._open(entry) for entry in entries)
+        return tuple(segment for segment in found if segment is not None)
 
     @staticmethod
     def destroy(folder: Path) -> None:
@@ -167,7 +184,7 @@ class VectorField:
         return self._write(
             np.concatenate([s.seqs[rows] for s, rows in zip(segments, kept, strict=True)]),
             np.concatenate([s.numbers[rows] for s, rows in zip(segments, kept, strict=True)]),
-            np.concatenate([s.vectors[rows] for s, rows in zip(segments, kept, strict=True)]),
+            np.concatenate([s.graph.vectors(rows) for s, rows in zip(segments, kept, strict=True)]),
             threads,
         )
 
@@ -217,67 +234,47 @@ class VectorField:
             return None
         order = np.lexsort((numbers, seqs))
         seqs, numbers = seqs[order], numbers[order]
-        graph = HnswGraph.build(vectors[order], self._settings, threads)
+        vectors = vectors[order]
+        graph = self._builder.build(vectors, threads)
         name = uuid4().hex
         folder = self.folder / name
         folder.mkdir(parents=True)
         try:
-            graph.save(folder / "graph.faiss")
-            np.save(folder / "rows.npy", np.stack([seqs, numbers.astype(np.int64)], axis=1))
-            digests = sealed(folder / "graph.faiss"), sealed(folder / "rows.npy")
+            graph.save(folder)
+            np.save(folder / ROWS, np.stack([seqs, numbers.astype(np.int64)], axis=1))
+            digests = {file: sealed(folder / file) for file in (*self._builder.files, ROWS)}
             sync_folder(folder)
         except BaseException:  # a full disk, say: what was written is in nobody's way
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Segment(name, seqs, numbers, graph, graph.vectors.sum(axis=0), digests)
+        total = graph.vectors().sum(axis=0)
+        return Segment(name, seqs, numbers, graph, self._builder.kind, total, digests)
 
     def _publish(self, segments: Sequence[Segment]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        entries = [
-            {
-                "name": segment.name,
-                "rows": len(segment.seqs),
-                "graph": segment.digests[0],
-                "ids": segment.digests[1],
-            }
-            for segment in segments
-        ]
+        entries = [entry_of(segment) for segment in segments]
         data = orjson.dumps({"encoder": self._encoder, "segments": entries})
         write_durably(self.folder / MANIFEST, data)
         self._manifest = data.decode()
 
-    def _open(self, entry: dict[str, Any]) -> Segment:
-        folder = self.folder / str(entry["name"])
-        for file, digest in (("graph.faiss", entry["graph"]), ("rows.npy", entry["ids"])):
+    def _open(self, entry: dict[str, Any]) -> Segment | None:
+        """The segment; None where nothing here reads its kind."""
+        folder, kind = self.folder / str(entry["name"]), str(entry.get("kind", FIRST_KIND))
+        try:
+            builder = builder_of_kind(kind, self._settings)
+        except SettingsError as error:
+            log.warning("a segment of kind %s is left out and made anew: %s", kind, error)
+            return None
+        digests = digests_of(entry, builder.files)
+        for file, digest in digests.items():
             path = folder / file
             if not path.is_file() or sha256_of(path) != digest:
-                raise _corrupt(path, "its sha256 does not match the manifest")
+                raise corrupt(path, "its sha256 does not match the manifest")
         try:
-            rows = np.load(folder / "rows.npy", allow_pickle=False)
-            graph = HnswGraph.load(folder / "graph.faiss", self._settings)
+            rows = np.load(folder / ROWS, allow_pickle=False)
+            graph = builder.load(folder)
         except (OSError, RuntimeError, ValueError) as error:
-            raise _corrupt(folder, f"can't be opened: {error}") from error
+            raise corrupt(folder, f"can't be opened: {error}") from error
         seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
-        digests = str(entry["graph"]), str(entry["ids"])
-        total = graph.vectors.sum(axis=0)
-        return Segment(str(entry["name"]), seqs, numbers, graph, total, digests)
-
-
-def _read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]:
-    """The manifest's segments; none where it belongs to another encoder."""
-    if not data:
-        return []
-    try:
-        manifest = orjson.loads(data)
-        entries: list[dict[str, Any]] = list(manifest["segments"])
-        same = manifest["encoder"] == encoder
-        names = [(entry["name"], entry["graph"], entry["ids"]) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _corrupt(path, f"unreadable: {error}") from error
-    if any("/" in str(name) or str(name).startswith(".") for name, _, _ in names):
-        raise _corrupt(path, "a segment's name is not a name")
-    return entries if same else []
-
-
-def _corrupt(path: Path, what: str) -> CorruptError:
-    return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")
+        total = graph.vectors().sum(axis=0)
+        return Segment(str(entry["name"]), seqs, numbers, graph, kind, total, digests)

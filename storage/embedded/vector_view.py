@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from core.items import FloatMatrix
+from core.ports import VectorGraph
 from core.retrieval import Floats, Ids, Ints
-from storage.embedded.hnsw import HnswGraph, nearest
+from storage.graphs.kept import nearest
 
 Mask = npt.NDArray[np.bool_]
 _NONE = np.zeros(0, np.int64)
@@ -34,14 +35,19 @@ class Segment:
     name: str
     seqs: Ids
     numbers: Ints
-    graph: HnswGraph
+    graph: VectorGraph
+    kind: str  # of its graph, see `core.ports.GraphBuilder`
     total: Floats  # the sum of its vectors, [d]
-    digests: tuple[str, str]  # sha256 of its graph and of its rows
+    digests: Mapping[str, str]  # sha256 by file
 
     @property
     def vectors(self) -> FloatMatrix:
-        """float32 [n, d]."""
-        return self.graph.vectors
+        """float32 [n, d]; a copy of all where the graph holds other numbers."""
+        return self.graph.vectors()
+
+    def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
+        """Of `query` [1, d] with each of `rows` [r], float32 [r]."""
+        return self.graph.cosines(query, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class Block:
     seqs: Ids
     numbers: Ints
     vectors: FloatMatrix
+
+    def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
+        """Of `query` [1, d] with each of `rows` [r], float32 [r]."""
+        found: Floats = self.vectors[rows] @ query[0]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class FieldView:
         ]
         if len(self.tail.seqs):
             rows = np.flatnonzero(allowed[self.tail.seqs])
-            cosines = self.tail.vectors[rows] @ query[0]
+            cosines = self.tail.cosines(query, rows)
             found.append(_taken(self.tail, *nearest(cosines, rows, k)))
         return _best(found, k)
 
@@ -128,7 +139,7 @@ def _fill(
     starts, lengths = starts[held], lengths[held]
     firsts = np.cumsum(lengths) - lengths
     rows = np.arange(int(lengths.sum())) + np.repeat(starts - firsts, lengths)
-    values = block.vectors[rows] @ query[0]
+    values = block.cosines(query, rows)
     best = np.maximum.reduceat(values, firsts)
     owner = np.repeat(np.arange(len(held)), lengths)
     is_best = np.flatnonzero(values == best[owner])

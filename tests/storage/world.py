@@ -19,8 +19,8 @@ from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.hnsw import HnswSettings
 from storage.embedded.projector import ProjectionSettings
+from storage.graphs.settings import HnswSettings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

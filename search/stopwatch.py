@@ -1,0 +1,28 @@
+"""How long each stage of an answer took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+
+
+class Stopwatch:
+    """Milliseconds per stage, and in all."""
+
+    def __init__(self) -> None:
+        self._started = self._last = perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Ends a stage."""
+        now = perf_counter()
+        self._laps[stage] = (now - self._last) * 1000
+        self._last = now
+
+    def elapsed_ms(self) -> float:
+        """Since the start."""
+        return (perf_counter() - self._started) * 1000
+
+    def report(self, inner: Mapping[str, float]) -> dict[str, float]:
+        """Every stage with the retriever's own, and "total"."""
+        return {**self._laps, **inner, "total": self.elapsed_ms()}

@@ -1,0 +1,124 @@
+"""Which library and which vectors make a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_args
+
+from core.errors import SettingsError
+from core.items import FloatMatrix
+from core.ports import GraphBuilder
+from storage.graphs import faiss_hnsw
+from storage.graphs.graph import HnswGraph
+from storage.graphs.kept import HALVES, HalfRows, Kept, WholeRows
+from storage.graphs.settings import HnswSettings, Implementation, Precision
+
+FIRST_KIND = "faiss:fp32"  # of segments that were written before kinds were
+
+
+class FaissBuilder:
+    """`core.ports.GraphBuilder` by faiss, at every precision."""
+
+    def __init__(self, settings: HnswSettings) -> None:
+        self._settings = settings
+        self._in_place = settings.precision in ("fp32", "fp16")
+        self.kind = settings.kind
+        self.files: tuple[str, ...] = (faiss_hnsw.FILE,)
+        if not self._in_place:
+            self.files = (faiss_hnsw.FILE, HALVES)
+
+    def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
+        """See `GraphBuilder`."""
+        if self._settings.precision == "fp32":
+            return self._graph(faiss_hnsw.FaissLinks.build(vectors, self._settings, threads), None)
+        halves = HalfRows.of(vectors)
+        links = faiss_hnsw.FaissLinks.build(halves.vectors(), self._settings, threads)
+        return self._graph(links, None if self._in_place else halves)
+
+    def load(self, folder: Path) -> HnswGraph:
+        """See `GraphBuilder`."""
+        links = faiss_hnsw.FaissLinks.load(folder / faiss_hnsw.FILE, self._settings.precision)
+        return self._graph(links, None if self._in_place else HalfRows.load(folder))
+
+    def _graph(self, links: faiss_hnsw.FaissLinks, beside: HalfRows | None) -> HnswGraph:
+        kept: Kept
+        if beside is not None:
+            kept = beside
+        elif self._settings.precision == "fp32":
+            kept = WholeRows(links.whole(), links)
+        else:
+            kept = HalfRows(links.halves(), links)
+        return HnswGraph(links, kept, faiss_hnsw.FILE, self._settings)
+
+
+class HnswlibBuilder:
+    """`core.ports.GraphBuilder` by hnswlib, which has fp32 only. Its vectors can't be read in
+    place, so they are kept beside the graph as the record has them.
+
+    Raises SettingsError where hnswlib is not installed or another precision is asked for.
+    """
+
+    def __init__(self, settings: HnswSettings) -> None:
+        if settings.precision != "fp32":
+            raise SettingsError(
+                f"hnswlib has no {settings.precision} vectors",
+                where="hnsw_precision",
+                mend="take fp32, or hnsw_implementation = faiss",
+            )
+        if not is_installed("hnswlib"):
+            raise SettingsError(
+                "hnswlib is not installed",
+                where="hnsw_implementation",
+                mend="pip install 'dateline-search[hnswlib]', or take faiss",
+            )
+        from storage.graphs import hnswlib_hnsw
+
+        self._settings = settings
+        self._library = hnswlib_hnsw
+        self.kind = settings.kind
+        self.files: tuple[str, ...] = (hnswlib_hnsw.FILE, HALVES)
+
+    def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
+        """See `GraphBuilder`."""
+        halves = HalfRows.of(vectors)
+        links = self._library.HnswlibLinks.build(halves.vectors(), self._settings, threads)
+        return HnswGraph(links, halves, self._library.FILE, self._settings)
+
+    def load(self, folder: Path) -> HnswGraph:
+        """See `GraphBuilder`."""
+        halves = HalfRows.load(folder)
+        links = self._library.HnswlibLinks.load(folder / self._library.FILE, halves.shape)
+        return HnswGraph(links, halves, self._library.FILE, self._settings)
+
+
+_BUILDERS: dict[Implementation, Callable[[HnswSettings], GraphBuilder]] = {
+    "faiss": FaissBuilder,
+    "hnswlib": HnswlibBuilder,
+}
+
+
+def builder_of(settings: HnswSettings) -> GraphBuilder:
+    """The builder for these settings. Raises SettingsError where it can't run here."""
+    return _BUILDERS[settings.implementation](settings)
+
+
+def builder_of_kind(kind: str, settings: HnswSettings) -> GraphBuilder:
+    """The builder that reads graphs of `kind`, with what else `settings` say. Raises SettingsError
+    where there is no such kind or it can't run here.
+    """
+    if kind == settings.kind:
+        return builder_of(settings)
+    for implementation in _BUILDERS:
+        for precision in get_args(Precision):
+            other = replace(settings, implementation=implementation, precision=precision, rescore=0)
+            if other.kind == kind:
+                return builder_of(other)
+    raise SettingsError(f"there is no graph of kind {kind!r}", mend="`dateline rebuild`")
+
+
+def is_installed(library: str) -> bool:
+    """Whether a library can be imported here."""
+    return find_spec(library) is not None

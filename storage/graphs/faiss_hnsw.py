@@ -1,0 +1,117 @@
+"""HNSW by faiss. It can't remove or add while it searches, so links here are built once and then
+only read; what changes is the bitmap of allowed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from core.items import FloatMatrix
+from core.retrieval import Ids, Marks
+from storage.graphs import storages
+from storage.graphs.settings import HnswSettings, Precision
+
+FILE = "graph.faiss"
+_WIDEST = 8.0
+
+
+class FaissLinks:
+    """`Links` by faiss.IndexHNSW, which is `index`."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+        self._storage = faiss.downcast_index(index.storage)
+        self._plain: dict[int, Any] = {}  # parameters by ef: making them costs as much as a hop
+
+    @classmethod
+    def build(cls, vectors: FloatMatrix, settings: HnswSettings, threads: int) -> FaissLinks:
+        """Links `vectors` float32 [n, d] by their full values, whatever the precision that is
+        walked: links chosen by reduced ones lead worse. That takes their memory while it builds.
+        """
+        index = faiss.IndexHNSWFlat(vectors.shape[1], settings.m, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = settings.ef_construction
+        with _on(threads):
+            index.add(np.ascontiguousarray(vectors, np.float32))
+            if settings.precision == "fp32":
+                return cls(index)
+            storage = storages.filled(settings.precision, vectors)
+        reduced = faiss.IndexHNSW(storage, settings.m)
+        reduced.hnsw = index.hnsw
+        reduced.ntotal = storage.ntotal
+        return cls(reduced)
+
+    @classmethod
+    def load(cls, path: Path, precision: Precision) -> FaissLinks:
+        """Opens what `save` wrote. Raises RuntimeError or ValueError."""
+        index = faiss.read_index(str(path))
+        if not isinstance(index, faiss.IndexHNSW):
+            raise ValueError(f"{path.name} is no HNSW graph")
+        links = cls(index)
+        if not storages.is_of(precision, links._storage):
+            raise ValueError(f"{path.name} does not hold {precision} vectors")
+        return links
+
+    def save(self, path: Path) -> None:
+        """See `Links`."""
+        faiss.write_index(self.index, str(path))
+
+    @property
+    def bytes(self) -> int:
+        """See `Links`."""
+        hnsw = self.index.hnsw
+        links = 4 * hnsw.neighbors.size() + 8 * hnsw.offsets.size() + 4 * hnsw.levels.size()
+        return int(links + self._storage.sa_code_size() * self.index.ntotal)
+
+    def walk(
+        self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
+    ) -> tuple[FloatMatrix, Ids]:
+        """See `Links`. faiss counts rows that are not allowed towards `ef`, so it grows as the
+        allowed share shrinks.
+        """
+        if allowed is None:
+            parameters = self._plain.get(ef) or self._plain.setdefault(
+                ef, faiss.SearchParametersHNSW(efSearch=ef)
+            )
+        else:
+            share = np.count_nonzero(allowed) / len(allowed)
+            bitmap = np.packbits(allowed, bitorder="little")
+            parameters = faiss.SearchParametersHNSW(
+                efSearch=int(ef * min(_WIDEST, 1 / share)), sel=faiss.IDSelectorBitmap(bitmap)
+            )
+        if len(queries) == 1:
+            found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
+            return found
+        with _on(threads):
+            many: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
+            return many
+
+    def whole(self) -> FloatMatrix:
+        """The vectors in place, float32 [n, d], of fp32."""
+        count, dimension = self.index.ntotal, self.index.d
+        flat = faiss.rev_swig_ptr(self._storage.get_xb(), count * dimension)
+        found: FloatMatrix = flat.reshape(count, dimension)
+        return found
+
+    def halves(self) -> npt.NDArray[np.float16]:
+        """The vectors in place, float16 [n, d], of fp16."""
+        count, dimension = self.index.ntotal, self.index.d
+        flat = faiss.rev_swig_ptr(self._storage.codes.data(), count * dimension * 2)
+        found: npt.NDArray[np.float16] = flat.view(np.float16).reshape(count, dimension)
+        return found
+
+
+@contextmanager
+def _on(threads: int) -> Iterator[None]:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

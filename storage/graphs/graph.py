@@ -1,0 +1,105 @@
+"""A graph as it is searched: when its links are walked, when rows are scanned, what is rescored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from core.items import FloatMatrix
+from core.retrieval import Floats, Ids, Marks
+from storage.graphs.kept import HalfRows, Kept, nearest
+from storage.graphs.links import Links
+from storage.graphs.settings import HnswSettings
+
+
+class HnswGraph:
+    """`core.ports.VectorGraph` of linked rows (`links`) and the vectors behind them."""
+
+    def __init__(self, links: Links, kept: Kept, file: str, settings: HnswSettings) -> None:
+        self.links = links
+        self._kept = kept
+        self._file = file
+        self._settings = settings
+        self._rescore = settings.rescored
+        self.count = kept.shape[0]
+
+    @property
+    def bytes(self) -> int:
+        """See `VectorGraph`."""
+        return self.links.bytes + self._kept.bytes
+
+    def save(self, folder: Path) -> None:
+        """See `VectorGraph`: vectors that are kept beside the graph are mapped from then on."""
+        self.links.save(folder / self._file)
+        if isinstance(self._kept, HalfRows) and self._kept.bytes:
+            self._kept = self._kept.save(folder)
+
+    def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
+        """See `VectorGraph`."""
+        return self._kept.cosines(query, rows)
+
+    def vectors(self, rows: Ids | None = None) -> FloatMatrix:
+        """See `VectorGraph`."""
+        return self._kept.vectors(rows)
+
+    def search(
+        self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
+    ) -> tuple[Floats, Ids]:
+        """See `VectorGraph`."""
+        if self.count <= self._settings.exact_whole:
+            return self._scan(query, k, allowed)
+        if allowed is not None:
+            count = int(np.count_nonzero(allowed))
+            if count < self._settings.exact_below and count < self.count:
+                rows = np.flatnonzero(allowed)
+                return nearest(self._kept.cosines(query, rows), rows, k)
+        return self.walk(query, k, allowed, ef)
+
+    def walk(
+        self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
+    ) -> tuple[Floats, Ids]:
+        """See `VectorGraph`."""
+        if allowed is not None:
+            count = int(np.count_nonzero(allowed))
+            if count == 0:
+                return np.zeros(0, np.float32), np.zeros(0, np.int64)
+            if count == self.count:
+                allowed = None
+        found = self._walked(query, k, allowed, ef, 1)
+        cosines, rows = found[0][0], found[1][0]
+        if rows[-1] < 0:
+            cosines, rows = cosines[rows >= 0], rows[rows >= 0]
+        return (cosines, rows) if self._rescore == 1 else self._rescored(query, rows, k)
+
+    def search_many(
+        self, queries: FloatMatrix, k: int, ef: int | None = None, threads: int = 1
+    ) -> tuple[FloatMatrix, Ids]:
+        """See `VectorGraph`."""
+        cosines, rows = self._walked(queries, k, None, ef, threads)
+        k = min(k, self.count)
+        if self._rescore == 1:
+            cosines[rows < 0] = -np.inf
+            return cosines, rows
+        best = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
+        for place, candidates in enumerate(rows):
+            query = queries[place : place + 1]
+            found = self._rescored(query, candidates[candidates >= 0], k)
+            best[0][place, : len(found[0])], best[1][place, : len(found[1])] = found
+        return best
+
+    def _walked(
+        self, queries: FloatMatrix, k: int, allowed: Marks | None, ef: int | None, threads: int
+    ) -> tuple[FloatMatrix, Ids]:
+        wanted = k * self._rescore
+        wide = max(wanted, ef or self._settings.ef_search)
+        return self.links.walk(queries, min(wanted, self.count), wide, allowed, threads)
+
+    def _rescored(self, query: FloatMatrix, rows: Ids, k: int) -> tuple[Floats, Ids]:
+        return nearest(self._kept.cosines(query, rows), rows, k)
+
+    def _scan(self, query: FloatMatrix, k: int, allowed: Marks | None) -> tuple[Floats, Ids]:
+        """Every row in place, which needs no copy as picked rows do."""
+        cosines = self._kept.cosines(query)
+        rows = np.arange(len(cosines)) if allowed is None else np.flatnonzero(allowed)
+        return nearest(cosines[rows], rows, k)
