@@ -228,3 +228,16 @@ def test_a_list_of_faint_matches_is_not_a_full_match() -> None:
     alone = bounded_bm25(floats([0.9, 0.3]), bound=60.0)
     assert alone.tolist() == pytest.approx([0.15, 0.05])
     assert bounded_bm25(floats([9.0, 3.0]), bound=60.0).tolist() == pytest.approx([1.0, 1 / 3])
+
+
+def test_min_max_over_lists_makes_the_last_of_each_nothing() -> None:
+    """What it is compared with: the worst of a list counts as if it had not been found, and a
+    list of one is all there is to have.
+    """
+    profile = Profile("list", 0.5, {"text": 0.5}, Fusion.LIST)
+    fused = fuse(found([4, 2, 3, NAN], vector_part([0.5, NAN, 0.2, 0.3])), profile)
+    assert fused.lexical == pytest.approx([1, 0, 0.5, 0])
+    assert fused.vectors[0] == pytest.approx([1, 0, 0, 1 / 3])
+    assert fused.scores == pytest.approx([1, 0, 0.25, 1 / 6])
+    alone = fuse(found([NAN, 2], vector_part([0.5, NAN])), profile)
+    assert alone.scores == pytest.approx([0.5, 0.5])
