@@ -151,10 +151,10 @@ def ask_remote(settings: Settings, name: str) -> str:
     if remote is None:
         return ""
     with closing(remote.service):
-        match remote.manifest.task:
-            case "encode":
+        match name:  # by the part it has here: an encoder may be asked to rerank
+            case settings.encoder:
                 RemoteEncoder(remote, Path()).encode_queries(["a"])
-            case "tag":
+            case settings.tagger:
                 RemoteTagger(remote).tag(["a"])
             case _:
                 RemoteScorer(remote).score(["a"], ["a"])

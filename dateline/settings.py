@@ -77,8 +77,8 @@ class Settings(BaseModel):
         default="distilbert-ner-news", description="model that finds names; empty for none"
     )
     reranker: str = Field(
-        default="cross-encoder-news",
-        description="model that reranks: a cross-encoder, or an encoder for late interaction",
+        default="bge-small-en-v1.5",
+        description="model that reranks: an encoder for late interaction, or a cross-encoder",
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     lexical_weight: float = Field(
@@ -105,16 +105,16 @@ class Settings(BaseModel):
         default=20, ge=20, le=100, description="how many of the best a reranking profile scores"
     )
     rerank_weight: float = Field(
-        default=0.4,
+        default=0.5,
         ge=0,
         le=1,
         description="weight of the rerank score in a reranking profile; 0 does not rerank",
     )
     rerank_tokens: int = Field(
-        default=0,
+        default=128,
         ge=0,
         le=8192,
-        description="tokens read of a query and a passage to rerank; 0 for what the model can",
+        description="most tokens read of a pair (by late interaction: of a text); 0 for all",
     )
     batch_tokens: int = Field(
         default=512, ge=16, le=2**20, description="tokens that go through a model at once"

@@ -66,7 +66,14 @@ def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
         "lexical": Profile("lexical", 1.0, {}),
         "vector": Profile("vector", 0.0, vectors),
         "hybrid-rrf": replace(hybrid, name="hybrid-rrf", fusion=Fusion.RRF),
-        "hybrid-rerank": replace(hybrid, name="hybrid-rerank", rerank_depth=20, rerank_weight=0.4),
+        "hybrid-rerank": replace(
+            hybrid,
+            name="hybrid-rerank",
+            rerank_depth=20,
+            rerank_weight=0.5,
+            rerank_tokens=128,
+            deadline_ms=1000.0,
+        ),
     }
 
 

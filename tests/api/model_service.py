@@ -35,9 +35,9 @@ class AlwaysReady:
 
 
 @cache
-def bundled_models() -> ServedModels:
+def bundled_models(reranker: str = "cross-encoder-news") -> ServedModels:
     """The default settings' models, loaded once for all tests of a process."""
-    return build_model_service(Settings(threads=2)).models
+    return build_model_service(Settings(threads=2, reranker=reranker)).models
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tests.dateline.conftest import DOCUMENTS
 from tests.dateline.test_serve import ROOT, served
 
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
-RERANKER = "cross-encoder-news"
+RERANKER = "bge-small-en-v1.5"
 READER = Caller("reader", frozenset({"demo"}))
 
 
@@ -36,7 +36,7 @@ def settings_with(url: str, folder: Path, **changed: Any) -> Settings:
 
 @pytest.fixture
 def models() -> Iterator[httpx.Client]:
-    with serving_models(bundled_models()) as http:
+    with serving_models(bundled_models(RERANKER)) as http:
         yield http
 
 
@@ -79,7 +79,7 @@ def test_a_search_answers_the_same_with_its_models_elsewhere(
 
 
 def test_a_search_without_its_models_is_flagged_not_broken(folder: Path) -> None:
-    with serving_models(bundled_models()) as http:
+    with serving_models(bundled_models(RERANKER)) as http:
         service = filled_service(settings_with(str(http.base_url), folder))
     try:
         found = search(service, "ferry", "hybrid-rerank")

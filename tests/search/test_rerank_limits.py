@@ -49,7 +49,7 @@ def test_passages_that_were_cut_are_told_in_a_note(room: Room) -> None:
 def test_without_a_limit_the_model_s_own_holds_and_nothing_is_noted(room: Room) -> None:
     room.put(story("s", "ferry quay"))
     scorer = Bounded()
-    pipeline = room.build(reranker=DeadlineReranker(scorer), rerank_weight=0.5)
+    pipeline = room.build(reranker=DeadlineReranker(scorer), rerank_weight=0.5, rerank_tokens=0)
     answer = room.ask("ferry", profile="hybrid-rerank", pipeline=pipeline)
     assert scorer.limits == [None]
     assert not any("rerank" in note for note in answer.understood.notes)
