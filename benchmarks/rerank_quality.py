@@ -1,9 +1,12 @@
 """Does the reranker earn its time? The profile with it against the same without, set by set.
 
     python -m benchmarks.rerank_quality [--sets DIR] [--data DIR] [--reranker NAME] [--against P]
-                                        [--candidates N] [--tokens T] [NAME[:SPLIT] ...]
+                                        [--candidates N] [--tokens T] [--queries N]
+                                        [NAME[:SPLIT] ...]
 
 Through the pipeline that serves, at the shape that is served: N candidates of at most T tokens.
+The deadline is a minute, so that a slow machine gives the same ranking as a fast one; what a query
+takes is told. `--queries` asks that many of a set at most, spread evenly over it.
 Each row is nDCG@10 with and without, the difference in points with a 95 % bootstrap interval, and p
 of a paired randomization test adjusted by Holm over the sets. The last rows are means over all
 sets, and over those that have no training split.
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,15 @@ import numpy as np
 from benchmarks.machine import REUTERS, arguments, show, show_table, this_machine
 from benchmarks.news import Reporting
 from benchmarks.quality import SETS
-from dateline.evaluate import evaluate_folder
+from dateline.evaluate import RunPlan, run_set
 from dateline.settings import Settings, configure
+from eval.datasets import JudgedSet, read_judged_set
 from eval.results import RunResult
 from eval.significance import Values, bootstrap_interval, holm, randomization
 
 MEASURE = "nDCG@10"
-HEAD = ("set", "without", "with", "points", "95 %", "p, Holm", "p50 ms", "cut short")
+PATIENT = {"deadline_ms": "60000"}
+HEAD = ("set", "queries", "without", "with", "points", "95 %", "p, Holm", "p50 ms", "cut short")
 Pair = tuple[RunResult, RunResult]  # without, with
 UNSEEN = ("cacm", "vaswani", "fnc1")  # sets without a training split
 
@@ -43,6 +49,7 @@ def main() -> None:
     parser.add_argument("--models", help="folder of the models")
     parser.add_argument("--candidates", type=int, help="stories that are reranked")
     parser.add_argument("--tokens", type=int, help="tokens of query and passage")
+    parser.add_argument("--queries", type=int, help="of each set, at most")
     parser.add_argument("--profile", default="hybrid-rerank")
     parser.add_argument("--against", default="hybrid")
     chosen = parser.parse_args()
@@ -69,8 +76,9 @@ def main() -> None:
 
 def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
     """One set with and without."""
+    judged = _some(read_judged_set(str(folder)), chosen.queries)
     without, reranked = (
-        evaluate_folder(settings, str(folder), profile, Reporting())
+        run_set(settings, judged, RunPlan(profile, PATIENT), Reporting())
         for profile in (chosen.against, chosen.profile)
     )
     print(
@@ -79,6 +87,19 @@ def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
         flush=True,
     )
     return without, reranked
+
+
+def _some(judged: JudgedSet, most: int | None) -> JudgedSet:
+    """The set with at most so many of its queries."""
+    ids = list(judged.queries)
+    if most is None or most >= len(ids):
+        return judged
+    kept = {ids[place] for place in np.linspace(0, len(ids) - 1, most).astype(int)}
+    return replace(
+        judged,
+        queries={query: text for query, text in judged.queries.items() if query in kept},
+        qrels={query: grades for query, grades in judged.qrels.items() if query in kept},
+    )
 
 
 def _differences(pair: Pair) -> Values:
@@ -100,6 +121,7 @@ def _figures(rows: Sequence[Pair]) -> dict[str, Any]:
     for pair, p_value in zip(rows, adjusted, strict=True):
         name = pair[0].collection.name
         figures[name] = {
+            "queries": len(found[name]),
             "without": pair[0].mean(MEASURE),
             "with": pair[1].mean(MEASURE),
             **_difference([found[name]]),
@@ -124,6 +146,7 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     return [
         [
             name,
+            f"{row['queries']:.0f}" if "queries" in row else "",
             *(f"{row[key]:.4f}" if key in row else "" for key in ("without", "with")),
             f"{row['points']:+.2f}",
             f"{row['low']:+.2f} to {row['high']:+.2f}",
