@@ -154,7 +154,8 @@ def _print_notes(notes: Sequence[str]) -> None:
 
 def _short(value: float, sign: str = "") -> str:
     """Four decimals without the zero before them."""
-    return _known(value, f"{sign}.4f").replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4f}"
+    shown = _known(value, f"{sign}.4f")  # a dash for what is not known
+    return shown.replace("0.", ".", 1) if abs(value) < 1 else shown
 
 
 def _say(line: str = "") -> None:
