@@ -11,7 +11,14 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import content_routes, model_routes, operations_routes, page_routes, search_routes
+from api import (
+    content_routes,
+    model_routes,
+    operations_routes,
+    page_routes,
+    search_routes,
+    suggest_routes,
+)
 from api.access import Surface
 from api.checks import validation_problem
 from api.content_routes import ItemParameters, WriteParameters
@@ -34,6 +41,7 @@ _WRONG_PATH = Problem(
 _MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
 _EVERYTHING = (
     search_routes.router,
+    suggest_routes.router,
     model_routes.router,
     operations_routes.router,
     page_routes.router,
@@ -107,6 +115,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     path = getattr(request.scope.get("route"), "path", "")
     models: dict[str, type[BaseModel]] = {
+        suggest_routes.PATH: suggest_routes.SuggestParameters,
         "/content": WriteParameters,
         "/content/{item_id:path}": ItemParameters,
     }

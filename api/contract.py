@@ -62,6 +62,7 @@ class ResultMeta(BaseModel):
     )
     passage: str = Field(default="", description="The best passage, marked the same way.")
     explanation: dict[str, Any] | None = None
+    pinned: bool = Field(default=False, description="Editors put it there for this query.")
 
 
 class ContentItem(BaseModel):
@@ -124,6 +125,12 @@ class SearchData(BaseModel):
     profile: str
     understood: dict[str, Any]
     degraded: list[str]
+    suggestion: str = Field(
+        default="", description="The query in another spelling, which was not searched for."
+    )
+    missing: dict[str, Any] | None = Field(
+        default=None, description="The answer to why_missing: stage, reason, mend."
+    )
     timings_ms: dict[str, float]
 
 
@@ -131,6 +138,27 @@ class SearchAnswer(BaseAnswer):
     """AP's `searchresponse`."""
 
     data: SearchData
+
+
+class SuggestedText(BaseModel):
+    """A completion, which member of the stories it stands in, and in how many of them."""
+
+    text: str
+    kind: str = Field(description="person, organisation, place, subject or headline.")
+    count: int
+
+
+class SuggestData(BaseModel):
+    """What was typed and what completes it, best first."""
+
+    query: str
+    items: list[SuggestedText]
+
+
+class SuggestAnswer(BaseAnswer):
+    """The answer to `GET /v1/suggest`."""
+
+    data: SuggestData
 
 
 class WriteResult(BaseModel):

@@ -1,8 +1,8 @@
 """The query parameters of a search: read, checked and turned into a `SearchRequest`.
 
 Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
-`session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities` and `highlight`
-are ours.
+`session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities`, `dates`, `tz`,
+`locale` and `highlight` are ours.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.problems import ParameterError
+from core.errors import QueryError
 from core.items import ItemType
 from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
 from core.retrieval import SortOrder
@@ -23,9 +24,11 @@ from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
     MAX_QUERY_CHARACTERS,
+    DateUse,
     EntityUse,
     SearchRequest,
 )
+from search.dates import calendar_of
 
 MAX_PAGE = 1_000_000
 MAX_VALUES = 100
@@ -88,6 +91,23 @@ def _known_facets(values: list[str]) -> list[str]:
     return values
 
 
+def _known_zone(text: str) -> str:
+    _calendar(tz=text)
+    return text
+
+
+def _known_locale(text: str) -> str:
+    _calendar(locale=text)
+    return text
+
+
+def _calendar(tz: str = "", locale: str = "") -> None:
+    try:
+        calendar_of(datetime.now(UTC), tz, locale)
+    except QueryError as error:
+        raise ValueError(f"is unknown: {error.what}; {error.mend}") from error
+
+
 Text = Annotated[str, AfterValidator(without_controls)]
 Values = Annotated[list[str], BeforeValidator(split_list)]
 _OR = "Repeat it or separate values by commas for any of them; quote a value that has a comma."
@@ -111,6 +131,11 @@ class SearchParameters(BaseModel):
     person: Values = Field(default_factory=list, description=f"People. {_OR}")
     organisation: Values = Field(default_factory=list, description=f"Organisations. {_OR}")
     language: Values = Field(default_factory=list, description=f"Languages, such as en. {_OR}")
+    similar_to: Text = Field(
+        default="",
+        description="The uri of an item: what is like it, instead of what matches q. Filters hold; "
+        "its own story is left out; sort does not apply.",
+    )
     since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
         default=None,
         description="Versions created at or after this time, as a date or RFC 3339 with a zone.",
@@ -136,11 +161,28 @@ class SearchParameters(BaseModel):
     explain: bool = Field(
         default=False, description="true: what each retriever, fusion and reranker gave each hit."
     )
+    why_missing: Text = Field(
+        default="",
+        description="The uri of an item that is not among the hits: data.missing says which stage "
+        "dropped it and what would have kept it.",
+    )
     profile: Text = Field(default="", description="How to rank: a profile of this service.")
     entities: EntityUse = Field(
         default=EntityUse.BOOST,
         description="What names in q do that the archive knows: boost (stories that are about them "
         "rank higher), filter (all of them must be there), off (names are not looked for).",
+    )
+    dates: DateUse = Field(
+        default=DateUse.FILTER,
+        description="What dates in plain words in q do: filter (stories from then), off (words).",
+    )
+    tz: Annotated[Text, AfterValidator(_known_zone)] = Field(
+        default="",
+        description="Time zone of dates in q, an IANA name such as Europe/Berlin. Empty: UTC.",
+    )
+    locale: Annotated[Text, AfterValidator(_known_locale)] = Field(
+        default="",
+        description="How dates in q are written, such as en-US. Empty: the day before the month.",
     )
     highlight: bool = Field(
         default=True, description="false: no marks (U+E000, U+E001) around matched words."
@@ -194,4 +236,9 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
         explain=parameters.explain,
         highlight=parameters.highlight,
         entities=parameters.entities,
+        dates=parameters.dates,
+        tz=parameters.tz,
+        locale=parameters.locale,
+        why_missing=parameters.why_missing.strip(),
+        similar_to=parameters.similar_to,
     )

@@ -1,8 +1,8 @@
 """A `SearchResponse` as AP Media API's `searchresponse`, in plain values for orjson.
 
 Members that theirs doesn't have: `total_relation`, `facets`, `cursor`, `profile`, `understood`,
-`degraded`, `timings_ms`, and per hit `meta.rank`, `versions`, `highlights`, `passage`,
-`explanation`.
+`degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`, `versions`, `pinned`,
+`highlights`, `passage`, `explanation`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from api.item_json import selected_item, text_names
 from core.callers import Caller
 from core.entities import NameMatch
 from core.items import Item
-from search.answers import Explanation, FoundName, Hit, SearchResponse, Understood
+from search.answers import Explanation, FoundName, Hit, Missing, SearchResponse, Understood
 
 
 def search_data(
@@ -46,6 +46,8 @@ def search_data(
         "profile": response.profile,
         "understood": understood_json(response.understood),
         "degraded": list(response.degraded),
+        "suggestion": response.suggestion,
+        "missing": None if response.missing is None else missing_json(response.missing),
         "timings_ms": {name: round(float(ms), 3) for name, ms in response.milliseconds.items()},
     }
 
@@ -60,6 +62,7 @@ def hit_json(
         "products": products_json(hit.item, caller),
         "rank": hit.rank,
         "versions": hit.versions,
+        "pinned": hit.pinned,
         "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
         "passage": hit.passage,
     }
@@ -98,6 +101,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         ],
         "names": {"share": explanation.names, "weight": explanation.names_weight},
         "fused": {"rank": explanation.fused_rank, "score": explanation.fused},
+        "recency": explanation.recency,
         "reranked": reranked if explanation.rerank_score is not None else None,
     }
 
@@ -119,6 +123,30 @@ def understood_json(understood: Understood) -> dict[str, Any]:
             for span in understood.dates
         ],
         "notes": list(understood.notes),
+    }
+
+
+def missing_json(missing: Missing) -> dict[str, Any]:
+    """Why an item is not among the hits; `stage` is the first that dropped it."""
+    return {
+        "uri": missing.uri,
+        "stage": missing.stage.value,
+        "reason": missing.reason,
+        "mend": missing.mend,
+        "rank": missing.rank,
+        "page": missing.page,
+        "excluded_by": list(missing.excluded_by),
+        "words": {"found": list(missing.words), "missing": list(missing.words_missing)},
+        "retrievers": [
+            {
+                "retriever": miss.retriever,
+                "rank": miss.rank,
+                "depth": miss.depth,
+                "score": miss.score,
+                "last_score": miss.last,
+            }
+            for miss in missing.retrievers
+        ],
     }
 
 

@@ -21,7 +21,7 @@ router = APIRouter(tags=["search"])
     "/content/search",
     summary="Search stories, pictures and video",
     response_model=None,
-    responses=contract.answers(contract.SearchAnswer, 400, 401, 410, 503),
+    responses=contract.answers(contract.SearchAnswer, 400, 401, 404, 410, 503),
     dependencies=[Depends(check_query_string)],
 )
 async def search_content(
@@ -34,6 +34,8 @@ async def search_content(
 
     `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so
     many) or `window` (so many were looked at). `data.cursor` continues the list as it was frozen.
+    With `similar_to`, an item that doesn't exist and one that this key may not see give the same
+    404.
     """
     asked = search_request(parameters, surface.services.settings.profiles)
     found = await surface.reads.run(partial(surface.services.search.search, asked, caller))

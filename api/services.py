@@ -15,6 +15,7 @@ from api.metrics import Metrics
 from api.served_models import ServedModels
 from core.callers import Caller
 from core.ports import Library
+from core.suggestions import Suggestion
 from core.writes import SetStatus, Written
 from search.answers import SearchRequest, SearchResponse
 
@@ -24,6 +25,14 @@ class SearchPort(Protocol):
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """Raises QueryError, ExpiredError; what a stage could not do is in `degraded`."""
+        ...
+
+
+class SuggestPort(Protocol):
+    """Completions of what is being typed."""
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """The best `limit`, best first. Raises QueryError."""
         ...
 
 
@@ -133,4 +142,5 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     models: ServedModels = field(default_factory=ServedModels)
     metrics: Metrics = field(default_factory=Metrics)
+    suggest: SuggestPort | None = None
     close: Callable[[], None] = nothing_to_close

@@ -12,9 +12,13 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
+from core.exemplars import Exemplar
 from core.items import FloatMatrix, Item, Passage, PassageVectors
+from core.query_tree import Node
 from core.reading import Reading
 from core.retrieval import FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.standing import SeenWord, Standing
+from core.suggestions import Suggestion
 from core.writes import PutItem, SetStatus, Written
 
 
@@ -128,6 +132,10 @@ class Catalogue(Protocol):
         self, ids: Ids, fields: Sequence[str], limit: int
     ) -> Mapping[str, tuple[FacetCount, ...]]: ...
 
+    def created(self, ids: Ids) -> Ids:
+        """When each candidate's version was created, in microseconds since 1970 UTC."""
+        ...
+
     def chains(self, ids: Ids) -> Ids:
         """A number per candidate; equal numbers are one story."""
         ...
@@ -153,6 +161,64 @@ class Names(Protocol):
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """Which candidates have which name in its field: bool [len(ids), len(names)]."""
+        ...
+
+
+class Exemplars(Protocol):
+    """Items to find the like of, and how common their words are."""
+
+    def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
+        """The item that `Library.item` gives; None where that is none."""
+        ...
+
+    def rarities(self, words: Sequence[str], language: str) -> Floats:
+        """BM25's idf of each word, read as one of `language`: float32 [n]; 0 for a word that fewer
+        than two findable items have.
+        """
+        ...
+
+
+class Suggestions(Protocol):
+    """Completions of what is being typed, from what the archive holds."""
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """The `limit` best names, subjects and headlines that have every word of `text`, in any
+        order, the last one at least as the beginning of a word; case and accents aside. Best is
+        what `text` is whole, then what most stories have. Only stories that `caller` may see at
+        this moment count.
+        """
+        ...
+
+
+class Standings(Protocol):
+    """Single items as retrieval sees them: for pinned results, and for why one is missing."""
+
+    def standing(self, uri: str) -> Standing:
+        """How the item stands, whoever asks: what of it may be told is the asker's affair."""
+        ...
+
+    def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
+        """The ids of those items that `caller` may see at this moment and `filters` (facts) let
+        through, in order.
+        """
+        ...
+
+    def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
+        """Which of `nodes` item `id_` matches; text as far as it is indexed."""
+        ...
+
+
+class Vocabulary(Protocol):
+    """The index's own words, as far as a caller sees items that hold them."""
+
+    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+        """In how many items a search finds each word: exact up to `few`, else at least so many."""
+        ...
+
+    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+        """A few words at most `most` edits away, the nearest and then the commonest first; counts
+        are of items that the caller sees, up to a limit of at least 1,000.
+        """
         ...
 
 
@@ -255,7 +321,18 @@ class Exporter(Protocol):
     def all_items(self) -> Iterator[Item]: ...
 
 
-class Engine(Writer, Retriever, Catalogue, Names, Library, Protocol):
+class Engine(
+    Writer,
+    Retriever,
+    Catalogue,
+    Names,
+    Standings,
+    Vocabulary,
+    Exemplars,
+    Suggestions,
+    Library,
+    Protocol,
+):
     """A storage engine: everything above behind one object, and an end."""
 
     def close(self) -> None: ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,11 +12,14 @@ import orjson
 
 from api.envelope import API_VERSION
 from api.search_json import hit_json, search_data
-from core.callers import Caller
+from core.callers import NOBODY, Caller
 from dateline.build import build_engine, build_service, drop_projections, system_clock
 from dateline.build_models import load_models
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
+from search.understand import Understanding
+
+_RECORD = "record.sqlite3"
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
@@ -39,6 +43,23 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
         engine.catch_up()
         engine.compact()
         return engine.status()
+    finally:
+        engine.close()
+
+
+@contextmanager
+def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Caller]]:
+    """Understanding alone, and a caller with every product: with the names of the archive where
+    there is one, else without.
+    """
+    models = load_models(settings.model_copy(update={"reranker": ""}))
+    if not (settings.data / _RECORD).exists():
+        yield Understanding(models.tagger, languages=models.languages), NOBODY
+        return
+    engine = build_engine(settings, models.encoder, system_clock, background=False)
+    try:
+        parser = Understanding(models.tagger, engine, languages=models.languages)
+        yield parser, Caller("command line", engine.products())
     finally:
         engine.close()
 

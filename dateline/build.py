@@ -31,8 +31,12 @@ from dateline.profile_changes import changed_profile
 from dateline.settings import Settings
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
-from search.pipeline import Parts, SearchPipeline
+from search.editorial import EditorsFile, no_rules
+from search.parts import Parts
+from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles
+from search.spelling import Doubt
+from search.suggest import Suggester
 from search.understand import Understanding
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
@@ -59,6 +63,7 @@ class Service:
     engine: EmbeddedEngine
     pipeline: SearchPipeline
     ingest: Ingest
+    rules: EditorsFile | None = None
 
     def close(self) -> None:
         """Ends background work and closes every file."""
@@ -80,6 +85,7 @@ class Service:
             },
             "models": {"encoder": self.models.encoder.name, "missing": list(self.models.missing)},
             "engine": engine,
+            "editorial": None if self.rules is None else self.rules.status(),
         }
 
     def ready(self) -> tuple[bool, str]:
@@ -138,6 +144,7 @@ def build_service(
     changes: Mapping[str, str] = _NO_CHANGES,
 ) -> Service:
     """The whole service in this process; `changes` are fields of the settings' profile."""
+    rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
     engine = build_engine(settings, models.encoder, clock, background=background)
     if models.tagger is not None:
@@ -145,17 +152,21 @@ def build_service(
     parts = Parts(
         engine=engine,
         encoders={VECTOR_FIELD: models.encoder},
-        understanding=Understanding(models.tagger, engine),
+        understanding=Understanding(models.tagger, engine, clock=clock, languages=models.languages),
         analysis=Analysis(),
         profiles=profiles(settings, changes),
         default_profile=settings.profile,
         reranker=models.reranker,
+        clock=clock,
+        editorial=rules or no_rules,
+        doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
     )
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
     splitter = PassageSplitter(models.encoder.tokenizer_path)
     embedder = PassageEmbedder(splitter, [(VECTOR_FIELD, models.encoder)])
-    return Service(settings, models, engine, SearchPipeline(parts), Ingest(engine, embedder, clock))
+    ingest = Ingest(engine, embedder, clock)
+    return Service(settings, models, engine, SearchPipeline(parts), ingest, rules)
 
 
 def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:
@@ -250,6 +261,7 @@ def build_model_app(service: ModelService) -> Any:
 def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
     """The ASGI application over a service."""
     settings, models = service.settings, service.models
+    service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
     keyless = not settings.keys
     demo = settings.demo and settings.on_loopback and keyless
     return create_app(
@@ -277,6 +289,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 settings, models.encoder, models.tagger, models.scorer, models.missing
             ),
             metrics=models.metrics,
+            suggest=Suggester(service.engine),
             close=service.close,
         )
     )

@@ -78,6 +78,13 @@ class Models:
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the encoder reads, as its manifest says."""
+        if isinstance(self.encoder, SentenceEncoder):
+            return self.encoder.manifest.languages
+        return self.encoder.model.manifest.languages
+
+    @property
     def reranker(self) -> DeadlineReranker | None:
         """The scorer within a search's deadline."""
         return DeadlineReranker(self.scorer) if self.scorer is not None else None

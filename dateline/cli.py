@@ -19,9 +19,11 @@ from dateline import (
     models_commands,
     search_command,
     serve_command,
+    suggest_command,
     tune_fusion_command,  # noqa: F401
     tune_growth_command,  # noqa: F401
     tune_hnsw_command,  # noqa: F401
+    understand_command,
 )
 
 app = typer.Typer(
@@ -35,6 +37,8 @@ app = typer.Typer(
 )
 app.command("ingest", no_args_is_help=True)(ingest_command.ingest)
 app.command("search")(search_command.search)
+app.command("suggest", no_args_is_help=True)(suggest_command.suggest)
+app.command("understand", no_args_is_help=True)(understand_command.understand)
 app.command("serve")(serve_command.serve)
 app.command("status")(diagnosis_commands.status)
 app.command("doctor")(diagnosis_commands.doctor)

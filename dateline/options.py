@@ -25,6 +25,8 @@ from dateline.settings import Settings, configure
 Data = Annotated[Path | None, typer.Option(help="Folder of the archive.", show_default="data")]
 Models = Annotated[Path | None, typer.Option(help="Folder of the models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Tz = Annotated[str, typer.Option(help="Time zone of dates in the query, such as Europe/Berlin.")]
+Locale = Annotated[str, typer.Option(help="How dates are written, such as en-US (month first).")]
 Profile = Annotated[str | None, typer.Option(help="Ranking profile, such as hybrid or lexical.")]
 
 console = Console(soft_wrap=True)

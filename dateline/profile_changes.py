@@ -68,6 +68,10 @@ def _check(profile: Profile) -> None:
     for name in ("lexical_depth", "vector_depth", "rerank_depth", "rerank_tokens"):
         if not 0 <= getattr(profile, name) <= _MOST:
             raise _misfit(name, f"{getattr(profile, name)} is not between 0 and {_MOST:,}")
+    if not 0 <= profile.recency_half_life_days < float("inf"):
+        raise _misfit("recency_half_life_days", f"{profile.recency_half_life_days} is no time")
+    if not 0 <= profile.recency_floor <= 1:
+        raise _misfit("recency_floor", f"{profile.recency_floor} is not between 0 and 1")
     if not 0 < profile.deadline_ms < float("inf"):
         raise _misfit("deadline_ms", f"{profile.deadline_ms} is no time")
 

@@ -26,6 +26,7 @@ from eval.remote_search import ServiceAnswers, open_service
 from eval.results import RunResult, System, write_result
 from eval.runner import check_depth, evaluate_answers
 from indexing.ingest import Observer
+from search.answers import DateUse
 
 RUNS = "eval-runs"
 _LONGEST_NAME = 80
@@ -195,9 +196,9 @@ class _OfOneSet:
     found: int = 0
     strangers: int = 0
 
-    def answer(self, text: str, depth: int) -> Answer:
+    def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         """See `Answering`."""
-        answer = self.service.answer(text, depth)
+        answer = self.service.answer(text, depth, dates)
         self.found += len(answer.uris)
         self.strangers += sum(not uri.startswith(self.uri_prefix) for uri in answer.uris)
         return answer

@@ -15,8 +15,27 @@ from core.query_tree import DateRange, Keyword, Node, all_of
 from core.retrieval import SortOrder
 from dateline.archive import envelope_json
 from dateline.build import build_service
-from dateline.options import AsJson, Data, Models, Profile, console, escape, reported, settings_for
-from search.answers import EntityUse, FoundName, Hit, SearchRequest, SearchResponse
+from dateline.options import (
+    AsJson,
+    Data,
+    Locale,
+    Models,
+    Profile,
+    Tz,
+    console,
+    escape,
+    reported,
+    settings_for,
+)
+from search.answers import (
+    DateUse,
+    EntityUse,
+    FoundName,
+    Hit,
+    Missing,
+    SearchRequest,
+    SearchResponse,
+)
 from search.dates import parse_span
 from search.highlight import END, START
 
@@ -40,7 +59,18 @@ def search(
     entities: Annotated[
         EntityUse, typer.Option(help="What names in the query do that the archive knows.")
     ] = EntityUse.BOOST,
+    dates: Annotated[
+        DateUse, typer.Option(help="What dates in plain words in the query do.")
+    ] = DateUse.FILTER,
+    tz: Tz = "",
+    locale: Locale = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit is there.")] = False,
+    similar_to: Annotated[
+        str, typer.Option(help="Find what is like the item with this uri, instead of a query.")
+    ] = "",
+    missing: Annotated[
+        str, typer.Option("--why-missing", help="Say why this uri is not among the hits.")
+    ] = "",
     as_json: AsJson = False,
     data: Data = None,
     models: Models = None,
@@ -50,7 +80,11 @@ def search(
         service = build_service(settings_for(data=data, models=models, profile=profile))
         try:
             service.engine.catch_up()
-            caller = Caller("command line", _products(service.engine.products(), products))
+            caller = Caller(
+                "command line",
+                chosen_products(service.engine.products(), products),
+                may_inspect=True,
+            )
             request = SearchRequest(
                 q=query,
                 filters=_filters(type_, subject, place, person, since, until),
@@ -60,6 +94,11 @@ def search(
                 facets=tuple(_listed(facet)),
                 explain=explain or as_json,
                 entities=entities,
+                dates=dates,
+                tz=tz,
+                locale=locale,
+                why_missing=missing,
+                similar_to=similar_to,
             )
             response = service.pipeline.search(request, caller)
             if as_json:
@@ -74,7 +113,10 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _products(known: frozenset[str], wanted: str) -> frozenset[str]:
+def chosen_products(known: frozenset[str], wanted: str) -> frozenset[str]:
+    """The product codes that are `wanted`, by commas, or all that are `known`. Raises QueryError
+    for one that no item has.
+    """
     chosen = frozenset(_listed(wanted))
     if chosen - known:
         raise QueryError(
@@ -108,7 +150,11 @@ def _show(response: SearchResponse, *, explain: bool) -> None:
     for found in response.understood.entities:
         console.print(f"[dim]{escape(_named(found))}[/]")
     for span in response.understood.dates:
-        console.print(f"[dim]{escape(span.text)!s}: {span.since} to {span.until}[/]")
+        console.print(f"[dim]{escape(span.text)!s}: {span.since or '…'} to {span.until or '…'}[/]")
+    if response.suggestion:
+        console.print(f"Did you mean [bold]{escape(response.suggestion)}[/]?")
+    if response.missing:
+        _show_missing(response.missing)
     if not response.hits:
         console.print("nothing found; try fewer or other words, or a wider date")
     for hit in response.hits:
@@ -116,6 +162,21 @@ def _show(response: SearchResponse, *, explain: bool) -> None:
     for name, counts in response.facets.items():
         listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
         console.print(f"[bold]{name}[/]: {listed}")
+
+
+def _show_missing(missing: Missing) -> None:
+    console.print(f"[bold]{escape(missing.uri)}[/] ({missing.stage}): {escape(missing.reason)}")
+    for miss in missing.retrievers:
+        own = "–" if miss.score is None else f"{miss.score:.3f}"
+        last = "–" if miss.last is None else f"{miss.last:.3f}"
+        console.print(
+            f"    [dim]{miss.retriever}: rank {_rank(miss.rank)}, score {own}; "
+            f"the last of the best {miss.depth:,} has {last}[/]"
+        )
+    if missing.words or missing.words_missing:
+        has, lacks = ", ".join(missing.words) or "–", ", ".join(missing.words_missing) or "–"
+        console.print(f"    [dim]words in it: {escape(has)}; not in it: {escape(lacks)}[/]")
+    console.print(f"    what would show it: {escape(missing.mend)}")
 
 
 _KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": "a name"}
@@ -131,10 +192,11 @@ def _named(found: FoundName) -> str:
 
 def _show_hit(hit: Hit, *, explain: bool) -> None:
     item = hit.item
+    pinned = " [dim](pinned)[/]" if hit.pinned else ""
     headline = _marked(hit.highlights.get("headline", item.headline)) or escape(item.uri)
     versions = f", {hit.versions} versions" if hit.versions > 1 else ""
     when = item.versioncreated.strftime("%Y-%m-%d %H:%M")
-    console.print(f"\n[bold]{hit.rank:>3}[/] {headline}")
+    console.print(f"\n[bold]{hit.rank:>3}[/] {headline}{pinned}")
     console.print(
         f"    [dim]{item.type} {when} {escape(item.located)}{versions}  {escape(item.uri)}[/]"
     )
@@ -172,6 +234,8 @@ def _explained(hit: Hit) -> Table:
     if why.names_weight:
         table.add_row("names", "", "", f"{why.names:.3f}", f"{why.names_weight:.2f}")
     table.add_row("fused", _rank(why.fused_rank), f"{why.fused:.3f}", "", "")
+    if why.recency != 1.0:
+        table.add_row("recency", "", "", f"x {why.recency:.3f}", "")
     if why.rerank_score is not None:
         table.add_row("reranked", _rank(why.reranked_rank), f"{why.rerank_score:.3f}", "", "")
     return table

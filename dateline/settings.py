@@ -93,6 +93,15 @@ class Settings(BaseModel):
         le=10,
         description="weight of known names beside the retrievers' 1; 0 only echoes them",
     )
+    editorial: Path | None = Field(
+        default=None, description="the editors' file of synonyms and pinned results; none if empty"
+    )
+    spelling_few: int = Field(
+        default=3,
+        ge=-1,
+        le=1000,
+        description="a word that at most so many stories hold may get a spelling; -1 suggests none",
+    )
     runtimes: Mapping[str, str] = Field(
         default_factory=dict,
         description="runtime by model, such as openvino:bf16 (a table; JSON in a variable)",

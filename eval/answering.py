@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.errors import QueryError
-from search.answers import MAX_PAGE_SIZE, SearchRequest, SearchResponse
+from search.answers import MAX_PAGE_SIZE, DateUse, SearchRequest, SearchResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Answer:
 class Answering(Protocol):
     """Answers one query after the other."""
 
-    def answer(self, text: str, depth: int) -> Answer:
-        """The best `depth` stories for a query. A query that is refused is an answer, too; raises
-        QueryError for a profile that is none.
+    def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
+        """The best `depth` stories for a query, whose dates do what `dates` says. A query that is
+        refused is an answer, too; raises QueryError for a profile that is none.
         """
         ...
 
@@ -49,10 +49,15 @@ class PipelineAnswers:
     profile: str
     caller: Caller
 
-    def answer(self, text: str, depth: int) -> Answer:
+    def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         """See `Answering`."""
-        size = min(depth, MAX_PAGE_SIZE)
-        request = SearchRequest(q=text, profile=self.profile, page_size=size, highlight=False)
+        request = SearchRequest(
+            q=text,
+            profile=self.profile,
+            page_size=min(depth, MAX_PAGE_SIZE),
+            highlight=False,
+            dates=dates,
+        )
         started = perf_counter()
         uris: list[str] = []
         try:

@@ -96,7 +96,7 @@ def candidate_lists(
     """One list per query, ready for JSON."""
     for number, (query_id, text) in enumerate(judged.queries.items()):
         said(number, len(judged.queries))
-        request = SearchRequest(q=text, profile=profile)
+        request = SearchRequest(q=text, profile=profile, dates=judged.dates)
         try:
             given = source.reranker_input(request, caller, depth)
         except QueryError:

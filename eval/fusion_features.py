@@ -84,7 +84,9 @@ def gather(
     queries = []
     for number, (query_id, text) in enumerate(judged.queries.items()):
         said(number, len(judged.queries))
-        request = SearchRequest(q=text, profile=profile, deadline_ms=PATIENCE_MS)
+        request = SearchRequest(
+            q=text, profile=profile, deadline_ms=PATIENCE_MS, dates=judged.dates
+        )
         try:
             given = source.fusion_input(request, caller, to_rerank)
         except QueryError:

@@ -17,6 +17,7 @@ import orjson
 
 from eval.about import About
 from eval.measures import Qrels
+from search.answers import DateUse
 
 PRODUCT = "eval"
 LEAST_AGREEMENT = 0.667  # Krippendorff, 2004: below it not even tentative conclusions
@@ -144,6 +145,13 @@ class JudgedSet:
         """The digest of what is asked and of every grade, in whatever order the files had them."""
         tree = {"queries": dict(self.queries), "qrels": {q: dict(g) for q, g in self.qrels.items()}}
         return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @property
+    def dates(self) -> DateUse:
+        """What dates in queries do: documents that are no news stories have no dates of their own,
+        and a filter would let none of them through.
+        """
+        return DateUse.OFF if self.uri_prefix else DateUse.FILTER
 
     def document_id(self, uri: str) -> str:
         """The id that judgements use for an item."""

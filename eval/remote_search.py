@@ -17,7 +17,7 @@ import httpx
 
 from core.errors import AccessError, BusyError, InputError, QueryError
 from eval.answering import Answer
-from search.answers import MAX_PAGE_SIZE
+from search.answers import MAX_PAGE_SIZE, DateUse
 
 SECONDS = 60.0  # for one page
 ATTEMPTS = 4
@@ -55,12 +55,14 @@ class ServiceAnswers:
     profile: str = ""
     pause: Callable[[float], None] = field(default=sleep)
 
-    def answer(self, text: str, depth: int) -> Answer:
+    def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         """See `eval.answering.Answering`. Raises AccessError, BusyError and InputError where the
         service can't be asked at all.
         """
         size = str(min(depth, MAX_PAGE_SIZE))
         asked = {"q": text, "page_size": size, "highlight": "false", "include": "uri"}
+        if dates is not DateUse.FILTER:  # an older service has no such parameter
+            asked["dates"] = dates.value
         if self.profile:
             asked["profile"] = self.profile
         uris: list[str] = []

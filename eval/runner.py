@@ -64,7 +64,7 @@ def evaluate_answers(
     answers: dict[str, Answer] = {}
     for done, (query, text) in enumerate(judged.queries.items()):
         said(done, len(judged.queries))
-        answers[query] = answering.answer(text, depth)
+        answers[query] = answering.answer(text, depth, judged.dates)
     said(len(answers), len(answers))
     return scored(judged, system, answers, chosen, depth)
 

@@ -34,10 +34,20 @@ class EntityUse(StrEnum):
     OFF = "off"
 
 
+class DateUse(StrEnum):
+    """What dates in plain words do: stories from then are the only ones, or they are words."""
+
+    FILTER = "filter"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """One search. `filters` are facts that hold beside the query; `cursor` goes on where an earlier
-    answer ended and wins over `page`. `profile` "" is the service's default.
+    answer ended and wins over `page`. `profile` "" is the service's default. `why_missing` is the
+    uri of an item of which the answer says what dropped it; `similar_to` that of an item to find
+    the like of, instead of `q`. `tz` (an IANA name) and `locale` (a BCP 47 tag) say how dates in
+    `q` are meant: "" is UTC, and the day before the month.
     """
 
     q: str = ""
@@ -53,11 +63,18 @@ class SearchRequest:
     highlight: bool = True
     deadline_ms: float | None = None
     entities: EntityUse = EntityUse.BOOST
+    dates: DateUse = DateUse.FILTER
+    tz: str = ""
+    locale: str = ""
+    why_missing: str = ""
+    similar_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DateSpan:
-    """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC."""
+    """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC; ""
+    is an open end.
+    """
 
     text: str
     start: int
@@ -112,7 +129,8 @@ class VectorShare:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it.
-    `names` is the share of the query's known names that the item has in its fields.
+    `names` is the share of the query's known names that the item has in its fields. `fused` is
+    before the recency curve, of which the item keeps the share `recency`; `fused_rank` is after it.
     """
 
     lexical_rank: int
@@ -126,6 +144,7 @@ class Explanation:
     reranked_rank: int = 0
     names: float = 0.0
     names_weight: float = 0.0
+    recency: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +154,7 @@ class Hit:
     `highlights` maps a text member to its text with matched words between the marks
     U+E000 and U+E001 (private use, so that no text can fake them); `passage` is the best passage,
     marked the same way. `versions` counts the versions and write-throughs in the chain view.
+    `pinned`: editors put it there for this query.
     """
 
     item: Item
@@ -144,6 +164,7 @@ class Hit:
     passage: str = ""
     versions: int = 1
     explanation: Explanation | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +175,55 @@ class Total:
     relation: TotalRelation
 
 
+class MissingStage(StrEnum):
+    """The stage that dropped an item: the first of these in the order of the query path."""
+
+    NONE = "none"
+    ARCHIVE = "archive"
+    STATUS = "status"
+    ENTITLEMENT = "entitlement"
+    STORY = "story"
+    FILTERS = "filters"
+    QUERY = "query"
+    RETRIEVAL = "retrieval"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverMiss:
+    """How far an item is from a retriever's list, which has the best `depth`: its `rank` (0: not
+    found), its score, and the score of the list's last.
+    """
+
+    retriever: str
+    rank: int
+    depth: int
+    score: float | None
+    last: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why `uri` is not among the hits: which stage dropped it, the `reason` in words and what would
+    have kept it (`mend`). `rank` and `page` are of an item that is there (stage NONE).
+    """
+
+    uri: str
+    stage: MissingStage
+    reason: str
+    mend: str
+    rank: int = 0
+    page: int = 0
+    excluded_by: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    words_missing: tuple[str, ...] = ()
+    retrievers: tuple[RetrieverMiss, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResponse:
     """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage
-    that was skipped or cut short and why; `milliseconds` is per stage with "total".
+    that was skipped or cut short and why; `milliseconds` is per stage with "total". `suggestion` is
+    the query in another spelling ("" where there is none); it was not searched for.
     """
 
     hits: tuple[Hit, ...]
@@ -171,3 +237,5 @@ class SearchResponse:
     degraded: tuple[str, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     lexical_matches: int = 0
+    suggestion: str = ""
+    missing: Missing | None = None

@@ -11,7 +11,7 @@ from time import monotonic
 from core.callers import Caller
 from core.errors import ExpiredError
 from core.query_tree import Node
-from core.retrieval import Floats, Ids, Retrieved, TotalRelation
+from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
 from search.answers import Understood
 from search.fusion import Fused
 
@@ -23,6 +23,8 @@ _LIFETIME_S = 600.0
 class CandidateSet:
     """One query's candidates from best to worst, one per story. `places[i]` says where candidate
     `ids[i]` stands in `found` and `fused`; `rerank_scores` [len(ids)] is NaN where not reranked.
+    The first `pinned` of them stand where editors put them. `retrieval` is what was asked, and
+    `similar_to` the uri of the item that they are like, where they answer no query.
     """
 
     caller: Caller
@@ -38,6 +40,9 @@ class CandidateSet:
     rerank_scores: Floats
     relation: TotalRelation
     degraded: tuple[str, ...]
+    pinned: int = 0
+    retrieval: Retrieval | None = None
+    similar_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

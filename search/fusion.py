@@ -25,6 +25,7 @@ BOUND_SHARE = 0.1  # of BM25's supremum, that a list's best must reach to count 
 class Fused:
     """`scores` float32 [m] aligned with the candidates, with each side's normalized scores, and the
     weights that they have in it: BM25's, then each vector field's, and that of names; 1 in all.
+    `recency` is the share of its score that each candidate keeps for its age, None for all of it.
     """
 
     scores: Floats
@@ -33,6 +34,7 @@ class Fused:
     weights: tuple[float, ...]
     names: Floats
     names_weight: float = 0.0
+    recency: Floats | None = None
 
 
 def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fused:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 
 from luqum.exceptions import ParseError
 from luqum.thread import parse as parse_lucene
@@ -74,6 +75,10 @@ _SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
 _PUNCTUATION = re.compile(r"(?<!\S)[-–—+]+(?!\S)|(?<=[)\]])-(?=\w)|(?<=\w)[?!]+(?!\S)")
 _NAMES = "|".join((*TEXT_FIELDS, *KEYWORD_FIELDS, *DATE_FIELDS, *ALIASES))
 _FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)
+# "Date: to be announced" is a heading: a field's value stands right after its colon.
+_HEADING = re.compile(rf"(?<!\S)({_NAMES}):(?=\s+\S)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<!\S)\w+://\w")
+_UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 _SENTENCE = re.compile(r"[.?!,;:…](?:\s|$)")
 _PROSE_WORDS, _CAPITALS = 12, 5
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
@@ -94,29 +99,58 @@ class Parsed:
     places: Sequence[int] = ()
 
 
-def parse(query: str) -> Parsed:
-    """Reads a query. Raises QueryError for a date that is none and for more than 256 clauses."""
+def parse(query: str, zone: tzinfo = UTC) -> Parsed:
+    """Reads a query whose dates are of `zone`. Raises QueryError for a date that is none and for
+    more than 256 clauses.
+    """
     if not query.strip():
         return Parsed(EVERYTHING, EVERYTHING, "")
     blanked = _PUNCTUATION.sub(lambda found: " " * len(found[0]), query)
     blanked = blanked if blanked.strip() else query
+    headings = tuple(found[0] for found in _HEADING.finditer(blanked))
+    parsed = _parse(_HEADING.sub(r"\1 ", blanked), zone)
+    if not headings:
+        return parsed
+    said = f"{', '.join(headings)} taken as words: a field's value stands right after the colon"
+    return replace(parsed, notes=(said, *parsed.notes))
+
+
+def _parse(blanked: str, zone: tzinfo) -> Parsed:
     start, text = len(blanked) - len(blanked.lstrip()), blanked.strip()
     if not _SIGNS.search(text) and not _OPERATORS.search(text):
         return _plain(text, start, ())
+    if _ADDRESS.search(text):
+        return _plain(text, start, ("read as plain words: there is a web address in it",))
     if prose := _prose(text):
         return _plain(text, start, (f"read as plain words, operators and quotes too: {prose}",))
     try:
         root = parse_lucene(text)
     except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        said = f"read as plain words, for the query language says: {reason}"
-        return _plain(text, start, (said,))
-    reader = _Reader(start)
+        return _plain(text, start, (f"read as plain words: {_reason(error)}",))
+    reader = _Reader(start, zone)
     node = reader.node(root, "")
     if isinstance(root, Plus) and not is_fact(node):
         node = Bool(must=(node,))
     tree, filters = _without_facts(node)
     return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes), reader.places)
+
+
+def _reason(error: Exception) -> str:
+    """Why a text is no query, from what luqum says."""
+    said = str(error)
+    if "end of expression" in said:
+        return "something is missing at its end, such as a bracket or a word after an operator"
+    if "Illegal character '\"" in said:
+        return "a quotation mark has no partner"
+    if found := _UNEXPECTED.search(said):
+        sign = found[1].split()[0] if found[1].strip() else "a sign"
+        return f"{sign} has no meaning where it stands"
+    return "a sign in it has no meaning where it stands"
+
+
+def is_prose(query: str) -> bool:
+    """Whether a query is pasted prose, in which nothing is meant to narrow."""
+    return bool(_prose(query.strip()))
 
 
 def _prose(text: str) -> str:
@@ -163,10 +197,11 @@ def _without_facts(node: Node) -> tuple[Node, Node]:
 @dataclass(slots=True)
 class _Reader:
     """Turns luqum's tree into ours; collects the words to embed, where their characters stand, and
-    the notes. What is read begins at `start` of the query.
+    the notes. What is read begins at `start` of the query, and dates are of `zone`.
     """
 
     start: int
+    zone: tzinfo
     words: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -255,7 +290,7 @@ class _Reader:
         """Words in quotes."""
         text = item.value[1:-1].replace('\\"', '"')
         if name in DATE_FIELDS:
-            return _dates(name, text)
+            return self._dates(name, text)
         if name in KEYWORD_FIELDS:
             return Keyword(name, (text,))
         if not _has_word(text):
@@ -268,15 +303,15 @@ class _Reader:
         if name not in DATE_FIELDS:
             return self._not_a_date(item, name)
         low, high = str(item.low), str(item.high)
-        since = None if low == "*" else parse_span(low)[0 if item.include_low else 1]
-        until = None if high == "*" else parse_span(high)[1 if item.include_high else 0]
+        since = None if low == "*" else parse_span(low, self.zone)[0 if item.include_low else 1]
+        until = None if high == "*" else parse_span(high, self.zone)[1 if item.include_high else 0]
         return DateRange(name, since, until)
 
     def open_range(self, item: Item, name: str) -> Node:
         """date:>a and date:<=a."""
         if name not in DATE_FIELDS:
             return self._not_a_date(item, name)
-        start, end = parse_span(str(item.a))
+        start, end = parse_span(str(item.a), self.zone)
         if isinstance(item, From):
             return DateRange(name, start if item.include else end, None)
         return DateRange(name, None, end if item.include else start)
@@ -289,11 +324,15 @@ class _Reader:
         self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
         return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))
 
+    def _dates(self, name: str, text: str) -> Node:
+        since, until = parse_span(text, self.zone)
+        return DateRange(name, since, until)
+
     def _word(self, value: str, name: str, place: int) -> Node:
         """A word of field `name` that stands at `place` of what is read."""
         text = re.sub(r"\\(.)", r"\1", value)
         if name in DATE_FIELDS:
-            return _dates(name, text)
+            return self._dates(name, text)
         if name in KEYWORD_FIELDS:
             if "*" in text:
                 self.notes.append(f"{text}: facts are compared whole, * is no wildcard there")
@@ -342,11 +381,6 @@ def _narrows(node: Node) -> bool:
 
 def _has_word(text: str) -> bool:
     return any(character.isalnum() for character in text)
-
-
-def _dates(name: str, text: str) -> Node:
-    since, until = parse_span(text)
-    return DateRange(name, since, until)
 
 
 def _too_long(count: int) -> QueryError:

@@ -57,6 +57,7 @@ def hits_of_page(
             passage=_passage(highlighter, candidates, item, span) if request.highlight else "",
             versions=size,
             explanation=explain(candidates, int(place)) if request.explain else None,
+            pinned=int(place) < candidates.pinned,
         )
         for place, item, span, size in zip(places, items, passages, sizes, strict=True)
         if item is not None
@@ -94,6 +95,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         reranked_rank=0 if np.isnan(rerank) else place + 1,
         names=float(fused.names[at]),
         names_weight=fused.names_weight,
+        recency=1.0 if fused.recency is None else float(fused.recency[at]),
     )
 
 

@@ -27,7 +27,9 @@ class Profile:
     Depths are items per retriever and don't depend on the page. `rerank_depth` of the best are
     reranked and mixed at `rerank_weight` (0: no rerank); `rerank_tokens` are the most that are read
     of a query and a passage together (0: what the model can). `entity_boost` is the weight of known
-    names beside the retrievers' 1 in all (0: names are only echoed).
+    names beside the retrievers' 1 in all (0: names are only echoed). What is
+    `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
+    age plays no part).
     """
 
     name: str
@@ -41,6 +43,8 @@ class Profile:
     rerank_tokens: int = 0
     entity_boost: float = 0.0
     deadline_ms: float = 500.0
+    recency_half_life_days: float = 0.0
+    recency_floor: float = 0.5
 
     @property
     def is_hybrid(self) -> bool:
@@ -66,6 +70,7 @@ def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
         "lexical": Profile("lexical", 1.0, {}),
         "vector": Profile("vector", 0.0, vectors),
         "hybrid-rrf": replace(hybrid, name="hybrid-rrf", fusion=Fusion.RRF),
+        "breaking": replace(hybrid, name="breaking", recency_half_life_days=1.0),
         "hybrid-rerank": replace(
             hybrid,
             name="hybrid-rerank",

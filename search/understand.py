@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.ports import Names, Tagger
+from core.ports import Clock, Names, Tagger
 from core.query_tree import (
+    EVERYTHING,
     Bool,
     DateRange,
     Everything,
@@ -21,15 +24,18 @@ from core.query_tree import (
     Word,
     all_of,
 )
-from search import language
-from search.answers import MAX_QUERY_CHARACTERS, DateSpan, EntityUse, Understood
-from search.dates import FoundDate, find_month
+from search.answers import MAX_QUERY_CHARACTERS, DateUse, EntityUse, Understood
+from search.dated import parse_dated
+from search.dates import Calendar, calendar_of
+from search.encoder_languages import unread_language
 from search.names import Found, NameFinder, name_filters
 
-_OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
-_GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
 _TAGGER_THREADS = 2
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +59,43 @@ class Meaning:
 
 
 class Understanding:
-    """Parses the query, reads a month and year in plain words, and finds names.
+    """Parses the query, reads dates in plain words, and finds names.
 
     A tagger that is missing or fails leaves names out; the response says so. `archive` says which
-    names are known.
+    names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder reads; none
+    are told, no mismatch is.
     """
 
-    def __init__(self, tagger: Tagger | None, archive: Names | None = None) -> None:
+    def __init__(
+        self,
+        tagger: Tagger | None,
+        archive: Names | None = None,
+        *,
+        clock: Clock = _now,
+        languages: Collection[str] = (),
+    ) -> None:
         self._names = NameFinder(tagger, archive)
+        self._clock = clock
+        self._languages = frozenset(languages)
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
+    def calendar(self, tz: str = "", locale: str = "") -> Calendar:
+        """A caller's calendar at this moment: see `calendar_of`. Raises QueryError."""
+        return calendar_of(self._clock(), tz, locale)
+
     def understand(
-        self, query: str, caller: Caller = NOBODY, entities: EntityUse = EntityUse.BOOST
+        self,
+        query: str,
+        caller: Caller = NOBODY,
+        entities: EntityUse = EntityUse.BOOST,
+        *,
+        calendar: Calendar | None = None,
+        filters: Node = EVERYTHING,
+        dates: DateUse = DateUse.FILTER,
     ) -> Meaning:
-        """What `query` asks for. Raises QueryError for what can't be read and must not be guessed:
-        a malformed date, or a query of more than 4,096 characters.
+        """What `query` asks for, asked beside `filters` by one who goes by `calendar` (now and
+        UTC). Raises QueryError for what can't be read and must not be guessed: a malformed date, or
+        a query of more than 4,096 characters.
         """
         if len(query) > MAX_QUERY_CHARACTERS:
             raise QueryError(
@@ -76,12 +104,14 @@ class Understanding:
             )
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
-        parsed, dates = _parse(clean)
+        dated = parse_dated(clean, calendar or self.calendar(), dates)
+        parsed = dated.parsed
+        unread = unread_language(parsed.text, all_of(parsed.filters, filters), self._languages)
         said = Understood(
             vector_text=parsed.text,
             lexical=describe(all_of(parsed.tree, parsed.filters)),
-            dates=dates,
-            notes=(*notes, *parsed.notes),
+            dates=dated.dates,
+            notes=(*notes, *parsed.notes, *unread),
         )
         if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
             names = self._pool.submit(
@@ -95,35 +125,6 @@ class Understanding:
     def recheck(self, said: Understood, caller: Caller) -> Understood:
         """`said` with the known names that the caller may see at this moment."""
         return self._names.recheck(said, caller)
-
-
-def _parse(query: str) -> tuple[language.Parsed, tuple[DateSpan, ...]]:
-    """The parsed query; a month and year in plain words becomes a filter and leaves the text. Where
-    it is part of an operator's clause it stays what was written: words.
-    """
-    found = find_month(query)
-    if found is None or not _stands_alone(query, found):
-        return language.parse(query), ()
-    rest = f"{query[: found.start]} {query[found.end :]}"
-    parsed = language.parse(rest)
-    span = DateRange("versioncreated", found.since, found.until)
-    left_out = found.end - found.start - 1
-    places = [place + left_out if place > found.start else place for place in parsed.places]
-    filters = all_of(parsed.filters, span)
-    return replace(parsed, filters=filters, places=places), (_said(found),)
-
-
-def _stands_alone(query: str, found: FoundDate) -> bool:
-    """Whether a date is outside of quotes and groups, and no operator has it for an operand."""
-    before, after = query[: found.start], query[found.end :]
-    if '"' in query or any(before.count(a) != before.count(b) for a, b in ("()", "[]", "{}")):
-        return False
-    return not _OPENED.search(before) and not _GOES_ON.match(after)
-
-
-def _said(found: FoundDate) -> DateSpan:
-    since, until = found.since.isoformat(), found.until.isoformat()
-    return DateSpan(found.text, found.start, found.end, since, until)
 
 
 def describe(node: Node) -> str:

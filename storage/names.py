@@ -50,10 +50,15 @@ def _analyzer() -> tantivy.TextAnalyzer:
     )
 
 
+def plain_words(text: str) -> tuple[str, ...]:
+    """A text's words, folded; empty where it has neither letters nor digits."""
+    return tuple(_analyzer().analyze(_APOSTROPHE.sub("", _POSSESSIVE.sub("", text.strip()))))
+
+
 def folded_words(text: str) -> tuple[str, ...]:
-    """A name's words, folded; empty where it has neither letters nor digits."""
-    words = _analyzer().analyze(_APOSTROPHE.sub("", _POSSESSIVE.sub("", text.strip())))
-    return tuple(words[1:] if len(words) > 1 and words[0] == "the" else words)
+    """A name's words: as `plain_words`, without a leading "the"."""
+    words = plain_words(text)
+    return words[1:] if len(words) > 1 and words[0] == "the" else words
 
 
 def key_of(words: Sequence[str], text: str) -> str:

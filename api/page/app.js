@@ -8,6 +8,8 @@ import { hitNode } from "./hits.js";
 import { listenToKeys } from "./keys.js";
 import { showPanelProblem, showStory } from "./panel.js";
 import { emptyState, exampleState, hasFilters, readState, toggled, unfiltered, writeState } from "./state.js";
+import { similarChip } from "./similar.js";
+import { listenToSuggestions } from "./suggest.js";
 import { showSummary } from "./summary.js";
 
 const COMPARED = 10;
@@ -15,6 +17,7 @@ let config = { examples: [], kill_enabled: false };
 let state = emptyState();
 let running = null; // the AbortController of the search under way
 const metas = new Map(); // what the last answer said of each hit, by uri
+const headlines = new Map(); // of every hit that was shown, by uri
 
 // --- asking
 
@@ -46,6 +49,7 @@ async function answerOnce(signal) {
   const data = await search(state, { signal });
   remember(data);
   showSummary(state, data, go);
+  byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to), go));
   showFacets(state, data.facets, go);
   const list = data.items.map((result) => hitNode(result, address, actions()));
   byId("results").replaceChildren(...(list.length ? list : [nothing()]), ...moreButton(data));
@@ -63,7 +67,10 @@ async function answerTwice(signal) {
 }
 
 function remember(data) {
-  for (const { meta, item } of data.items) metas.set(item.uri, meta);
+  for (const { meta, item } of data.items) {
+    metas.set(item.uri, meta);
+    headlines.set(item.uri, item.headline);
+  }
 }
 
 // --- showing
@@ -71,6 +78,7 @@ function remember(data) {
 const address = (uri) => writeState({ ...state, open: uri });
 
 const actions = () => ({
+  go,
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
   kill: config.kill_enabled ? kill : null,
@@ -228,11 +236,16 @@ function listen() {
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
     const read = (name) => byId(name).value.trim();
-    go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "" });
+    // Words asked for take the place of an item that the answer was to be like.
+    go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "", similar_to: read("q") ? "" : state.similar_to });
   });
   for (const name of ["since", "until", "sort"]) {
-    byId(name).addEventListener("change", () => go({ ...state, q: byId("q").value.trim(), [name]: byId(name).value }));
+    byId(name).addEventListener("change", () => {
+      const q = byId("q").value.trim();
+      go({ ...state, q, [name]: byId(name).value, similar_to: q ? "" : state.similar_to });
+    });
   }
+  listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "" }));
   byId("compare").addEventListener("click", () => go({ ...state, compare: !state.compare }));
   byId("panel").addEventListener("close", storyClosed);
   byId("panel").addEventListener("click", (event) => { if (event.target === byId("panel")) closeStory(); });

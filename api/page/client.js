@@ -56,13 +56,21 @@ export async function search(state, { profile = "", cursor = "", size = 20, face
   const params = new URLSearchParams({ page_size: size, explain: "true" });
   if (facets) params.set("facets", FACETS);
   if (facets) params.set("facet_limit", "12");
-  for (const name of ["q", "since", "until", "sort"]) if (state[name]) params.set(name, state[name]);
+  // What is like an item answers no words and has no other order.
+  const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort"];
+  for (const name of asked) if (state[name]) params.set(name, state[name]);
   for (const name of FILTERS) {
     for (const value of state.filters[name]) params.append(name, listed(value));
   }
   if (profile || state.profile) params.set("profile", profile || state.profile);
   if (cursor) params.set("cursor", cursor);
   return (await call(`/content/search?${params}`, { signal })).data;
+}
+
+/** What completes the text that is being typed. */
+export async function suggestions(text, { limit, signal }) {
+  const params = new URLSearchParams({ q: text.slice(0, 200), limit });
+  return (await call(`/v1/suggest?${params}`, { signal })).data.items;
 }
 
 /** One item whole, with its chain. */

@@ -3,6 +3,7 @@
 import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
 import { number, plural, time, typeName } from "./format.js";
 import { placeholder } from "./pictures.js";
+import { similarLink } from "./similar.js";
 
 const NAMES = { person: 3, place: 2 }; // shown per hit
 
@@ -28,7 +29,7 @@ function rankCell(name, rank, drawn, title) {
 
 /** Ranks by BM25, vectors, fusion and reranker, each with its normalized score as a bar. */
 export function ranks(explanation) {
-  const { lexical, fused, reranked } = explanation;
+  const { lexical, fused, reranked, recency } = explanation;
   const { best } = vectorView(explanation);
   return el("dl", { class: "ranks", "aria-label": "Ranks by stage" },
     rankCell("BM25", lexical.rank, bar("lex", lexical.normalized),
@@ -36,6 +37,8 @@ export function ranks(explanation) {
     rankCell("Vectors", best.rank, bar("vec", best.normalized),
       best.rank ? "Rank by meaning" : "Not among the nearest by meaning"),
     rankCell("Fused", fused.rank, stackedBar(parts(explanation)), "Both together: blue from words, amber from meaning"),
+    recency < 1 && el("div", { class: "rank", title: "What its age leaves of the fused score" },
+      el("dt", {}, "Recency"), el("dd", {}, `×${recency.toFixed(2)}`, bar("age", recency))),
     reranked && rankCell("Reranked", reranked.rank, bar("rer", sigmoid(reranked.score)), "After the reranker's look"));
 }
 
@@ -96,7 +99,7 @@ export function hitNode(result, address, actions) {
   return el("article", { class: media ? "hit has-media" : "hit", "data-uri": item.uri },
     el("span", { class: "place-number", "aria-hidden": "true" }, number(meta.rank)),
     el("div", { class: "hit-body" },
-      el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
+      el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, "Pinned by editors")),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       passage(result),
       el("p", { class: "foot" },
@@ -104,6 +107,7 @@ export function hitNode(result, address, actions) {
         meta.versions > 1 && el("button", {
           type: "button", class: "versions", onclick: () => actions.open(item.uri, meta, "versions"),
         }, plural(meta.versions, "version", "versions")),
+        similarLink(item, actions.go),
         actions.kill && el("button", {
           type: "button", class: "kill", "aria-label": `Kill: ${item.headline || item.uri}`,
           onclick: () => actions.kill(item),

@@ -58,6 +58,13 @@ function notes(data) {
   return lines.length ? [el("ul", { "aria-label": "What was understood" }, lines)] : [];
 }
 
+/** Another spelling of the query, to be taken or left. */
+function suggestion(state, data, go) {
+  if (!data.suggestion) return [];
+  const take = el("button", { type: "button", class: "chip", onclick: () => go({ ...state, q: data.suggestion }) }, data.suggestion);
+  return [el("p", { class: "suggestion" }, "Did you mean ", take, "?")];
+}
+
 function chips(state, go) {
   const made = [];
   const chip = (name, text, next) => made.push(el("button", {
@@ -79,7 +86,7 @@ export function showSummary(state, data, go) {
   byId("total").replaceChildren(before, el("b", {}, count), after,
     el("span", { class: "total-how" }, ` · ${words(data.profile)}`, spent === undefined ? "" : ` · ${milliseconds(spent)}`));
   byId("timing").replaceChildren(...timing(data.timings_ms));
-  byId("notes").replaceChildren(...notes(data));
+  byId("notes").replaceChildren(...suggestion(state, data, go), ...notes(data));
   byId("chips").replaceChildren(...chips(state, go));
   show(byId("summary"), true);
 }

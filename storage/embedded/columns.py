@@ -115,6 +115,15 @@ class ValueColumn:
             held[here] |= np.isin(codes[starts[here] + step], wanted)
         return held
 
+    def codes_of(self, rows: Ids) -> npt.NDArray[np.int32]:
+        """The codes of every value of `rows`, row after row."""
+        offsets = self._offsets.view()
+        starts, ends = offsets[rows], offsets[rows + 1]
+        lengths = ends - starts
+        shift = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        codes: npt.NDArray[np.int32] = self._codes.view()[np.arange(len(shift)) + shift]
+        return codes
+
     def totals(self) -> dict[str, int]:
         """Each value with its number of rows."""
         counts = np.bincount(self._codes.view(), minlength=len(self.labels))
@@ -122,14 +131,9 @@ class ValueColumn:
 
     def counts(self, rows: Ids, limit: int) -> tuple[FacetCount, ...]:
         """The most frequent values among `rows`, by count and then by label."""
-        offsets = self._offsets.view()
-        starts, ends = offsets[rows], offsets[rows + 1]
-        lengths = ends - starts
-        total = int(lengths.sum())
-        if total == 0:
+        codes = self.codes_of(rows)
+        if not len(codes):
             return ()
-        shift = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-        codes = self._codes.view()[np.arange(total) + shift]
         counts = np.bincount(codes)
         kept = np.flatnonzero(counts)
         ranked = sorted(kept, key=lambda code: (-counts[code], self.labels[code]))
@@ -212,6 +216,10 @@ class Columns:
     def facts_mask(self, node: Node, size: int) -> Mask:
         """Bool [size] for a tree of facts, from the cache as far as it reaches."""
         return self._masks.get(node, size, self._evaluate)
+
+    def satisfies(self, row: int, node: Node) -> bool:
+        """Whether one row matches a tree of facts."""
+        return bool(self._evaluate(node, row, row + 1)[0])
 
     def _evaluate(self, node: Node, start: int, stop: int) -> Mask:
         match node:

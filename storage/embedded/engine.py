@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,30 @@ import numpy.typing as npt
 from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.errors import CorruptError
+from core.exemplars import Exemplar
 from core.items import Item, Passage
 from core.ports import Clock
-from core.query_tree import EVERYTHING, Node
-from core.retrieval import FacetCount, Ids, Marks, Retrieval, Retrieved
+from core.query_tree import EVERYTHING, Node, is_fact
+from core.retrieval import FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.standing import SeenWord, Standing
+from core.suggestions import Suggestion
 from core.writes import PutItem, SetStatus, Written
 from storage.analysis import primary_subtag
-from storage.embedded import reading
+from storage.embedded import reading, vocabulary
 from storage.embedded.background import Background
 from storage.embedded.columns import Columns, View
 from storage.embedded.documents import to_micros
+from storage.embedded.exemplars import exemplar_of
 from storage.embedded.facets import count_facets
-from storage.embedded.lexical import LexicalIndex
+from storage.embedded.lexical import LexicalIndex, LexicalReader
 from storage.embedded.names import ColumnsNames
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import ProjectionSettings, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
 from storage.embedded.segments import VectorField
+from storage.embedded.standing import standing_of
+from storage.embedded.suggestions import ColumnsSuggestions
 from storage.graphs.settings import HnswSettings
 
 log = logging.getLogger(__name__)
@@ -72,6 +78,8 @@ class EmbeddedEngine:
         self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
         self._columns = Columns()
         self._names = ColumnsNames(self._columns)
+        self._dictionary = vocabulary.Dictionary()
+        self._suggestions = ColumnsSuggestions(self._columns, self._headlines)
         self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
         self._allowed_lock = threading.Lock()
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
@@ -136,6 +144,11 @@ class EmbeddedEngine:
         """See `core.ports.Catalogue`."""
         return {name: count_facets(self._columns, ids, name, limit) for name in fields}
 
+    def created(self, ids: Ids) -> Ids:
+        """See `core.ports.Catalogue`."""
+        times: Ids = self._columns.dates["versioncreated"].view()[ids]
+        return times
+
     def chains(self, ids: Ids) -> Ids:
         """See `core.ports.Catalogue`."""
         return self._columns.stories(ids)
@@ -166,6 +179,80 @@ class EmbeddedEngine:
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """See `core.ports.Names`."""
         return self._names.holding(ids, names)
+
+    # Standings
+
+    def standing(self, uri: str) -> Standing:
+        """See `core.ports.Standings`."""
+        self.projector.refresh()
+        return standing_of(self.record.reader, uri, to_micros(self._clock()))
+
+    def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
+        """See `core.ports.Standings`."""
+        ids = np.array([self.standing(uri).id for uri in uris], np.int64)
+        view = self._columns.view()
+        known = ids[(ids >= 0) & (ids < len(view.visible))]
+        return known[self._allowed_to(view, caller.products, filters)[known]]
+
+    def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
+        """See `core.ports.Standings`."""
+        lexical = self.lexical.reader(self._languages())
+        return tuple(
+            self._columns.satisfies(id_, node) if is_fact(node) else lexical.holds(id_, node)
+            for node in nodes
+        )
+
+    # Vocabulary
+
+    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+        """See `core.ports.Vocabulary`."""
+        lexical, seen = self._words_seen(caller)
+        return vocabulary.counts(lexical, words, few, caller, seen)
+
+    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+        """See `core.ports.Vocabulary`."""
+        lexical, seen = self._words_seen(caller)
+        found = vocabulary.similar(self._dictionary, lexical, word, most, caller, seen)
+        items = self.items(np.array([seq for _, seq in found], np.int64), caller)
+        return tuple(
+            replace(seen, text=vocabulary.as_written(seen.text, item))
+            for (seen, _), item in zip(found, items, strict=True)
+            if item is not None
+        )
+
+    # Exemplars
+
+    def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
+        """See `core.ports.Exemplars`."""
+        shown = self._chain_of(uri, caller)
+        if not shown or shown[0].uri != uri:
+            return None
+        return exemplar_of(self.record, self._columns, shown[0])
+
+    def rarities(self, words: Sequence[str], language: str) -> Floats:
+        """See `core.ports.Exemplars`."""
+        return self.lexical.reader(self._languages()).rarities(words, language)
+
+    # Suggestions
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """See `core.ports.Suggestions`."""
+        self.projector.refresh()
+        allowed = self._allowed_to(self._columns.view(), caller.products, EVERYTHING)
+        return self._suggestions.suggest(text, limit, caller.products, allowed)
+
+    def _headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
+        return reading.headlines(self.record.reader, since, until)
+
+    def _words_seen(self, caller: Caller) -> tuple[LexicalReader, vocabulary.Seen]:
+        """The words at this moment, and what of them the caller sees. The index's own frequencies
+        are the caller's where it lags nowhere and nothing is kept from them.
+        """
+        self.projector.refresh()
+        view = self._columns.view()
+        allowed = self._allowed_to(view, caller.products, EVERYTHING)
+        every = np.array_equal(allowed, view.visible) and self.projector.lexical_has(view.visible)
+        return self.lexical.reader(self._languages()), vocabulary.Seen(allowed, every)
 
     # Library
 

@@ -10,7 +10,7 @@ sums on the judged sets (see docs/ranking.md).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,13 @@ import tantivy
 
 from core.errors import CorruptError
 from core.items import Item
-from core.query_tree import DATE_FIELDS, TEXT_FIELDS, Node
+from core.query_tree import DATE_FIELDS, TEXT_FIELDS, Node, all_of
 from core.retrieval import Floats, Ids
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
 from storage.embedded.lexical_query import Compiler, keyword_field, unstemmed_field
-from storage.stop_words import main_languages
+from storage.stop_words import is_stop_word, main_languages
 
 _UNSTEMMED = analyzer("und").pre_tokenize
 _TEXTS = ("all", "headline", "description", "body", "names")
@@ -66,8 +66,8 @@ class LexicalReader:
 
     def __init__(self, index: tantivy.Index, languages: Mapping[str, int]) -> None:
         self._searcher = index.searcher()
-        main = main_languages(dict(languages))
-        self._compiler = Compiler(index.schema, tuple(sorted(languages)), main)
+        self._main = main_languages(dict(languages))
+        self._compiler = Compiler(index.schema, tuple(sorted(languages)), self._main)
 
     def search(self, query: Node, filters: Node, depth: int, order: str = "") -> LexicalHits:
         """The `depth` best items by BM25, or the first by a date field (`order` "-versioncreated"
@@ -89,12 +89,68 @@ class LexicalReader:
         bound = self._compiler.bound(query, self._searcher)
         return LexicalHits(np.array(seqs, np.int64), np.array(scores, np.float32), count, bound)
 
+    def rarities(self, words: Sequence[str], language: str) -> Floats:
+        """See `core.ports.Exemplars`; a word is its first term in any field."""
+        analyze = analyzer(language).analyze
+        terms = [analyze(word) for word in words]
+        held = [self._searcher.doc_freq("all", found[0]) if found else 0 for found in terms]
+        counts = np.array(held, np.float32)
+        found = np.log1p((self._searcher.num_docs - counts + 0.5) / (counts + 0.5))
+        rare: Floats = np.where(counts > 1, np.maximum(found, 0), 0).astype(np.float32)
+        return rare
+
     def matching(self, node: Node) -> Ids:
         """The ids of every item that matches, in no order: for constraints on vectors."""
         compiled = self._compiler.required(node)
         limit = max(1, self._searcher.num_docs)
         found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
         return np.array([seq for seq, _ in found.hits], np.int64)
+
+    def some(self, node: Node, filters: Node, limit: int) -> Ids:
+        """The ids of at most `limit` items that match within `filters`, in no order."""
+        compiled = self._compiler.required(all_of(node, filters))
+        found = self._searcher.search(compiled, limit, count=False)
+        addresses = [address for _, address in found.hits]
+        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
+        return np.array(seqs, np.int64)
+
+    def written(self, term: str, filters: Node, limit: int) -> Ids:
+        """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
+        text field, the newest written.
+        """
+        compiled = self._compiler.written(term, filters)
+        found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
+        return np.array([seq for seq, _ in found.hits], np.int64)
+
+    def holds(self, seq: int, node: Node) -> bool:
+        """Whether the item matches."""
+        compiled = self._compiler.within(seq, node)
+        return bool(self._searcher.search(compiled, 1, count=False).hits)
+
+    def frequency(self, word: str) -> int:
+        """In how many items of the whole index a word is found, in its commonest reading."""
+        return max(
+            (self._searcher.doc_freq("all", term) for term in self._compiler.readings(word)),
+            default=0,
+        )
+
+    @property
+    def documents(self) -> int:
+        """How many items are indexed."""
+        return int(self._searcher.num_docs)
+
+    def is_common(self, word: str) -> bool:
+        """Whether it is a stop word of the archive's main languages."""
+        return is_stop_word(word, self._main)
+
+    def words_beginning(self, letters: str, limit: int) -> list[tuple[str, int]]:
+        """The `limit` commonest unstemmed terms of each text field that begin with `letters`, with
+        their document frequencies: of the whole index, whoever may see it.
+        """
+        found: list[tuple[str, int]] = []
+        for name in TEXT_FIELDS:
+            found += self._searcher.terms_with_prefix(unstemmed_field(name), letters, limit=limit)
+        return found
 
 
 class LexicalIndex:

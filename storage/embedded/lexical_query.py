@@ -85,6 +85,23 @@ class Compiler:
         """The query as a condition: a word that the analyzer takes apart must be there whole."""
         return self._node(node, strict=True)
 
+    def readings(self, word: str) -> set[str]:
+        """The terms that a word of one term may be, by language."""
+        found = (analyzer(language).analyze(word) for language in self._languages)
+        return {terms[0] for terms in found if len(terms) == 1}
+
+    def written(self, term: str, filters: Node) -> Query:
+        """The unstemmed `term` in any text field, within `filters`."""
+        names = [unstemmed_field(name) for name in TEXT_FIELDS]
+        terms = [Query.term_query(self._schema, name, term) for name in names]
+        found = Query.boolean_query([(Occur.Should, query) for query in terms])
+        return Query.boolean_query([(Occur.Must, found), (Occur.Must, self._node(filters))])
+
+    def within(self, seq: int, node: Node) -> Query:
+        """The query as a condition on one item."""
+        one = Query.term_query(self._schema, "seq", seq)
+        return Query.boolean_query([(Occur.Must, one), (Occur.Must, self.required(node))])
+
     def _node(self, node: Node, *, strict: bool = False) -> Query:
         match node:
             case Word(text, field, boost):

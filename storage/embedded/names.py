@@ -9,7 +9,6 @@ asks (no tagger) it costs nothing.
 from __future__ import annotations
 
 import threading
-from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.retrieval import Ids, Marks
 from storage.embedded.columns import Columns, ValueColumn
+from storage.embedded.label_rows import LabelRows
 from storage.names import NameBook
 
 Mask = npt.NDArray[np.bool_]
@@ -27,7 +27,6 @@ _KIND_OF = {
     EntityLabel.ORG: "organisation",
     EntityLabel.LOC: "place",
 }
-_RECENT = 64  # rows of a name that are looked at first: its newest
 
 
 class ColumnNames:
@@ -37,23 +36,12 @@ class ColumnNames:
         self.field = field
         self._column = column
         self._book = NameBook(people=field == "person")
-        self._rows: list[array[int]] = []
-        self._taken = 0  # of the column's pairs of code and row
+        self._rows = LabelRows(column)
 
     def catch_up(self) -> None:
         """Takes in what the column got since."""
-        codes, rows = self._column.pairs(self._taken)
-        if not len(rows):
-            return
-        labels = self._column.labels
-        for number in range(len(self._rows), int(codes.max()) + 1):
-            self._rows.append(array("q"))
-            self._book.add(number, labels[number])
-        order = np.argsort(codes, kind="stable")
-        found, starts = np.unique(codes[order], return_index=True)
-        for code, part in zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True):
-            self._rows[code].frombytes(part.tobytes())
-        self._taken += len(rows)
+        for number in self._rows.catch_up():
+            self._book.add(number, self._column.labels[number])
 
     def same(self, text: str, allowed: Mask) -> KnownName | None:
         """The name that `text` is, as it is written or but for what folding takes away; of several
@@ -70,7 +58,7 @@ class ColumnNames:
 
     def similar(self, text: str, allowed: Mask) -> KnownName | None:
         """The one name that `text` is nearly."""
-        numbers = self._book.similar(text, lambda number: self._counts(number, allowed))
+        numbers = self._book.similar(text, lambda number: self._rows.has_any(number, allowed))
         spellings = self._counted(numbers, allowed)
         if not spellings:
             return None
@@ -81,18 +69,10 @@ class ColumnNames:
         the alphabet: in the order of writing, hidden items would have a say.
         """
         labels = self._column.labels
-        shown = [number for number in numbers if self._counts(number, allowed)]
+        shown = [number for number in numbers if self._rows.has_any(number, allowed)]
         if len(shown) > 1:
-            shown.sort(key=lambda n: (-self._count(n, allowed), labels[n].casefold()))
+            shown.sort(key=lambda n: (-self._rows.count(n, allowed), labels[n].casefold()))
         return tuple(labels[number] for number in shown)
-
-    def _counts(self, number: int, allowed: Mask) -> bool:
-        rows = self._rows[number]
-        return _any(rows[-_RECENT:], allowed) or _any(rows[:-_RECENT], allowed)
-
-    def _count(self, number: int, allowed: Mask) -> int:
-        rows = np.array(self._rows[number], np.int64)
-        return int(np.count_nonzero(allowed[rows[rows < len(allowed)]]))
 
 
 class ColumnsNames:
@@ -127,12 +107,3 @@ class ColumnsNames:
             if found := kind.same(entity.text, allowed):
                 return found
         return None if own is None else self._kinds[own].similar(entity.text, allowed)
-
-
-def _any(rows: array[int], allowed: Mask) -> bool:
-    if not rows:
-        return False
-    numbers = np.frombuffer(rows, np.int64)
-    if numbers[-1] >= len(allowed):  # rows increase; these came after the bitmap was taken
-        numbers = numbers[numbers < len(allowed)]
-    return bool(allowed[numbers].any())

@@ -161,6 +161,13 @@ class Projector:
         """Tells which versions the lexical index holds, after it was opened."""
         self._in_lexical = self._mask_of(ids)
 
+    def lexical_has(self, visible: Mask) -> bool:
+        """Whether the lexical index holds exactly the `visible` versions."""
+        held = self._in_lexical
+        shared = min(len(held), len(visible))
+        same = np.array_equal(held[:shared], visible[:shared])
+        return same and not held[shared:].any() and not visible[shared:].any()
+
     def seal(self, name: str, least: int) -> bool:
         """Seals the tail of a field once it has `least` rows; says whether it did."""
         with self._build_lock:

@@ -140,6 +140,15 @@ def chains_with_several(connection: sqlite3.Connection, seqs: Sequence[int]) -> 
     return {seq: chain for seq, chain in rows}  # noqa: C416 - a dict of a known type
 
 
+def headlines(connection: sqlite3.Connection, since: int, until: int) -> Iterator[tuple[int, str]]:
+    """(seq, headline) of every recorded version from seq `since` up to `until`, in order."""
+    rows = connection.execute(
+        "SELECT seq, document FROM items WHERE seq >= ? AND seq < ? ORDER BY seq", (since, until)
+    )
+    for seq, document in rows:
+        yield seq, orjson.loads(document)["headline"]
+
+
 def all_items(connection: sqlite3.Connection) -> Iterator[Item]:
     """Every recorded version, in the order of writing."""
     cursor = connection.execute(f"SELECT {documents.ITEM_COLUMNS} FROM items ORDER BY seq")  # noqa: S608

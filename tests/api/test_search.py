@@ -105,6 +105,9 @@ def test_every_parameter_reaches_the_core(served: Served) -> None:
         profile="lexical",
         highlight="false",
         entities="filter",
+        dates="off",
+        tz="Europe/Berlin",
+        locale="en-US",
     )
     request = served.room.asked[-1][0]
     assert (request.q, request.order, request.page, request.page_size) == (
@@ -116,6 +119,7 @@ def test_every_parameter_reaches_the_core(served: Served) -> None:
     assert (request.cursor, request.facets, request.facet_limit) == ("from:0", ("type",), 3)
     assert (request.explain, request.profile, request.highlight) == (True, "lexical", False)
     assert request.entities is EntityUse.FILTER
+    assert (request.dates, request.tz, request.locale) == ("off", "Europe/Berlin", "en-US")
 
 
 def test_names_are_given_as_typed_and_as_the_archive_has_them() -> None:

@@ -20,7 +20,8 @@ from core.ports import Tagger, TextEncoder
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse
-from search.pipeline import Parts, SearchPipeline
+from search.parts import Parts
+from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles
 from search.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import QueryError
-from search.dates import find_month, parse_span
+from search.dates import calendar_of, find_dates, parse_span
+from search.dates.calendar import zone_of
 from search.understand import Understanding, describe
 
 TICK = timedelta(microseconds=1)
@@ -113,42 +114,12 @@ def test_a_day_lies_in_its_month_and_the_month_in_its_year(day: object) -> None:
     assert year[0] <= month[0] <= exact[0] <= exact[1] <= month[1] <= year[1]
 
 
-@pytest.mark.parametrize(
-    ("query", "text", "since", "until"),
-    [
-        ("ferry march 2024", "march 2024", utc(2024, 3, 1), utc(2024, 4, 1)),
-        ("ferry in March 2024 greece", "in March 2024", utc(2024, 3, 1), utc(2024, 4, 1)),
-        ("Dec. 2024", "Dec. 2024", utc(2024, 12, 1), utc(2025, 1, 1)),
-        ("sept 2024", "sept 2024", utc(2024, 9, 1), utc(2024, 10, 1)),
-        ("September, 2024", "September, 2024", utc(2024, 9, 1), utc(2024, 10, 1)),
-        ("may 2024 june 2025", "may 2024", utc(2024, 5, 1), utc(2024, 6, 1)),
-        ("FEB  2024", "FEB  2024", utc(2024, 2, 1), utc(2024, 3, 1)),
-    ],
-)
-def test_a_month_in_words(query: str, text: str, since: datetime, until: datetime) -> None:
-    found = find_month(query)
-    assert found is not None
-    assert (found.text, query[found.start : found.end]) == (text, text)
-    assert (found.since, found.until) == (since, until)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "march",
-        "2024",
-        "march 24",
-        "march 20245",
-        "marching 2024",
-        "pre-march 2024",
-        "theresa may",
-        "may 0000",
-        "janu 2024",
-        "march 2024-25",
-    ],
-)
-def test_no_month_in_words(query: str) -> None:
-    assert find_month(query) is None
+def test_a_span_is_of_the_zone_that_is_given() -> None:
+    berlin = zone_of("Europe/Berlin")
+    assert parse_span("2024-03", berlin) == (utc(2024, 2, 29, 23), utc(2024, 3, 31, 22))
+    assert parse_span("2024-03-31", berlin) == (utc(2024, 3, 30, 23), utc(2024, 3, 31, 22))
+    assert parse_span("2024-03-05T10:20", berlin)[0] == utc(2024, 3, 5, 9, 20)
+    assert parse_span("2024-03-05T10:20Z", berlin)[0] == utc(2024, 3, 5, 10, 20)
 
 
 MARCH = "versioncreated in [2024-03-01T00:00:00+00:00, 2024-04-01T00:00:00+00:00)"
@@ -198,3 +169,56 @@ def test_dates_are_said_with_their_place() -> None:
     said = Understanding(None).understand("ferry march 2024").said.dates[0]
     assert (said.text, said.start, said.end) == ("march 2024", 6, 16)
     assert (said.since, said.until) == ("2024-03-01T00:00:00+00:00", "2024-04-01T00:00:00+00:00")
+
+
+NOW = utc(2026, 3, 18, 10)
+
+
+def test_a_field_and_plain_words_mean_the_same_month() -> None:
+    calendar = calendar_of(NOW, "Asia/Tokyo")
+    understanding = Understanding(None)
+    by_field = understanding.understand("date:2024-03", calendar=calendar)
+    in_words = understanding.understand("march 2024", calendar=calendar)
+    assert by_field.filters == in_words.filters
+    assert in_words.said.dates[0].since == "2024-02-29T15:00:00+00:00"
+
+
+def test_an_open_end_is_told_as_nothing() -> None:
+    said = Understanding(None).understand("ferry since 2020", calendar=calendar_of(NOW)).said
+    assert [(date.since, date.until) for date in said.dates] == [("2020-01-01T00:00:00+00:00", "")]
+    assert said.lexical == "(+ferry +versioncreated in [2020-01-01T00:00:00+00:00, …))"
+
+
+def test_dates_that_share_time_narrow_each_other_and_others_add_up() -> None:
+    understanding, calendar = Understanding(None), calendar_of(NOW)
+    both = understanding.understand("yesterday in march 2026", calendar=calendar)
+    assert describe(both.filters).count("versioncreated") == 1
+    either = understanding.understand("may 2023 june 2024", calendar=calendar)
+    assert describe(either.filters).count("versioncreated") == 2
+    assert not describe(either.filters).startswith("(+")
+
+
+@pytest.mark.parametrize(
+    ("tz", "locale", "says"),
+    [
+        ("Mars/Olympus", "", "time zone"),
+        ("../etc/passwd", "", "time zone"),
+        ("America", "", "time zone"),
+        ("\0", "", "time zone"),
+        ("é" * 500, "", "time zone"),
+        ("", "english", "locale"),
+        ("", "en-USA", "locale"),
+        ("", "*", "locale"),
+    ],
+)
+def test_an_unknown_zone_or_locale_is_refused(tz: str, locale: str, says: str) -> None:
+    with pytest.raises(QueryError, match=says) as caught:
+        calendar_of(NOW, tz, locale)
+    assert caught.value.mend
+    assert caught.value.where in ("tz", "locale")
+
+
+@pytest.mark.parametrize("locale", ["en_US.UTF-8", "EN-us", "en-Latn-US", "es-PR"])
+def test_a_locale_may_be_written_in_several_ways(locale: str) -> None:
+    dates, _ = find_dates("03/04/2024", calendar_of(NOW, "", locale))
+    assert dates[0].since == utc(2024, 3, 4)

@@ -1,0 +1,124 @@
+"""A query with its dates taken out: they filter, and the rest is read as the query language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.query_tree import Bool, DateRange, Node, all_of
+from search import language
+from search.answers import DateSpan, DateUse
+from search.dates import Calendar, FoundDate, find_dates
+
+_OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
+_GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")
+_STOP = re.compile(r"\w[.!…][\"”’')]?\s*$")
+_CAPITALS, _SENTENCE, _HEADLINE = 4, 6, 7  # words
+_FIELD = "versioncreated"
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """`parsed` is the query without its dates, which are among its filters; `places` of it are
+    characters of the whole query. `dates` is what was found, as it is told.
+    """
+
+    parsed: language.Parsed
+    dates: tuple[DateSpan, ...]
+
+
+def parse_dated(query: str, calendar: Calendar, use: DateUse = DateUse.FILTER) -> Dated:
+    """Reads a query and the dates in it that stand as words of their own. Where a date is part of
+    an operator's clause, in quotes or in pasted prose, it stays what was written: words.
+    """
+    dates, notes = _meant(query, calendar) if use is DateUse.FILTER else ((), ())
+    if not dates:
+        parsed = language.parse(query, calendar.zone)
+        return Dated(replace(parsed, notes=(*notes, *parsed.notes)), ())
+    rest, origins = _without(query, dates)
+    parsed = language.parse(rest, calendar.zone)
+    span, said = _filter(dates)
+    return Dated(
+        replace(
+            parsed,
+            filters=all_of(parsed.filters, span),
+            places=[origins[place] for place in parsed.places],
+            notes=(*notes, *said, *parsed.notes),
+        ),
+        tuple(_told(date) for date in dates),
+    )
+
+
+def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
+    """The dates that filter, and notes. A pasted headline or sentence tells what happened when; a
+    query asks for it.
+    """
+    if language.is_prose(query):
+        return (), ()
+    found, notes = find_dates(query, calendar)
+    dates = tuple(date for date in found if _stands_alone(query, date))
+    if not dates:
+        return (), () if found else notes
+    if reason := _pasted(query):
+        said = ", ".join(date.text for date in dates)
+        return (), (f"{said}: taken as words, for the query {reason}",)
+    return dates, notes
+
+
+def _pasted(query: str) -> str:
+    """Why a query that has dates is a text that was pasted; "" where it may be asked."""
+    words = [word for word in query.split() if word[0].isalpha()]
+    if len(words) >= _CAPITALS and query.isupper():
+        return "is all in capitals"
+    if len(words) >= _SENTENCE and _STOP.search(query):
+        return "is a sentence"
+    long = [word for word in words if len(word) > 3]
+    capitals = sum(word[0].isupper() for word in long)
+    if len(words) >= _HEADLINE and capitals >= 0.8 * len(long):
+        return "is written as a headline"
+    return ""
+
+
+def _stands_alone(query: str, date: FoundDate) -> bool:
+    """Whether a date is outside of quotes and groups, and no operator has it for an operand."""
+    before, after = query[: date.start], query[date.end :]
+    if before.count('"') % 2 or after.count('"') % 2:
+        return False
+    if any(before.count(a) != before.count(b) for a, b in ("()", "[]", "{}")):
+        return False
+    return not _OPENED.search(before) and not _GOES_ON.match(after)
+
+
+def _without(query: str, dates: Sequence[FoundDate]) -> tuple[str, list[int]]:
+    """The query with a blank for each date, and where each of its characters stood."""
+    pieces: list[str] = []
+    origins: list[int] = []
+    at = 0
+    for date in dates:
+        pieces += [query[at : date.start], " "]
+        origins += [*range(at, date.start), date.start]
+        at = date.end
+    pieces.append(query[at:])
+    origins.extend(range(at, len(query) + 1))
+    return "".join(pieces), origins
+
+
+def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
+    """What all of the dates let through: where they overlap, the time that they share; where they
+    don't, any of them.
+    """
+    ranges = tuple(DateRange(_FIELD, date.since, date.until) for date in dates)
+    if len(ranges) == 1:
+        return ranges[0], ()
+    since = max((date.since for date in dates if date.since), default=None)
+    until = min((date.until for date in dates if date.until), default=None)
+    if since is None or until is None or since < until:
+        return DateRange(_FIELD, since, until), ("several dates: what lies in all of them",)
+    return Bool(should=ranges), ("several dates: what lies in any of them",)
+
+
+def _told(date: FoundDate) -> DateSpan:
+    since = date.since.isoformat() if date.since else ""
+    until = date.until.isoformat() if date.until else ""
+    return DateSpan(date.text, date.start, date.end, since, until)

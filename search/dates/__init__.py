@@ -1,0 +1,12 @@
+"""Dates in queries: as fields take them (written.py), and in plain words.
+
+finder.py finds them: phrases.py reads a date with the words around it, absolute.py and relative.py
+the points in time that they name, calendar.py says where and when the caller is, and names.py which
+names look like dates. docs/query-language.md has the rules with examples.
+"""
+
+from search.dates.calendar import Calendar, calendar_of
+from search.dates.finder import FoundDate, find_dates
+from search.dates.written import parse_span
+
+__all__ = ["Calendar", "FoundDate", "calendar_of", "find_dates", "parse_span"]

@@ -1,0 +1,93 @@
+"""Finds the dates of a query in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from search.dates.calendar import Calendar
+from search.dates.names import KNOWN_DAYS, names_in
+from search.dates.phrases import read_phrase
+from search.dates.point import Point
+from search.dates.words import DAY_MONTHS, DECADES, SHORT_WEEKDAYS, WEEKDAYS, any_of, can_begin
+
+_MOST = 4  # with more dates than that a text is a list or a calendar, not a question
+_HINT = re.compile(
+    rf"\b(?:{any_of(DAY_MONTHS)}|{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)}|{any_of(DECADES)}|"
+    r"today|yesterday|tonight|tomorrow|gestern|ago|last|past|previous|this|next|weekend)\b|[0-9]{2}",
+    re.IGNORECASE,
+)
+_STARTS = re.compile(r"(?<![^\s(\[{,;“«—–>])\w+", re.MULTILINE)
+_ENDS = re.compile(r"""(?=$|\s|[,;:.!?…)\]}»”"](?!\w))""")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDate:
+    """A date in plain words: `text` is characters start to end, and means [since, until) in UTC;
+    None is an open end.
+    """
+
+    text: str
+    start: int
+    end: int
+    since: datetime | None
+    until: datetime | None
+
+
+def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
+    """The dates in `text`, from left to right, and notes: on those that can be read in several ways
+    and on those that stay words, because nothing can be from then yet or an event is called so.
+    """
+    if not _HINT.search(text):
+        return (), ()
+    dates: list[FoundDate] = []
+    notes: list[str] = []
+    for start, point in _points(text, calendar):
+        words = text[start : point.end]
+        if reason := _why_words(words, point, calendar):
+            notes.append(f"{words}: {reason}, so it is taken as words")
+            continue
+        if point.note:
+            notes.append(point.note)
+        dates.append(FoundDate(words, start, point.end, point.since, point.until))
+    if len(dates) > _MOST:
+        return (), (f"there are more than {_MOST} dates, so all are taken as words",)
+    return tuple(dates), tuple(notes)
+
+
+def _points(text: str, calendar: Calendar) -> Iterator[tuple[int, Point]]:
+    """Where dates begin, and what they are; names that look like dates are passed over."""
+    names: tuple[tuple[int, int], ...] | None = None
+    end = 0
+    for word in _STARTS.finditer(text):
+        start = word.start()
+        if start < end or not can_begin(word[0]):
+            continue
+        point = _read(text, start, calendar)
+        if point is None or not _ENDS.match(text, point.end):
+            continue
+        names = names_in(text) if names is None else names
+        if any(start < last and first < point.end for first, last in names):
+            continue
+        end = point.end
+        yield start, point
+
+
+def _read(text: str, start: int, calendar: Calendar) -> Point | None:
+    try:
+        return read_phrase(text, start, calendar)
+    except (ValueError, OverflowError):  # outside of the calendar: 9999 years ago
+        return None
+
+
+def _why_words(words: str, point: Point, calendar: Calendar) -> str:
+    """Why a date does not filter; "" where it does."""
+    if KNOWN_DAYS.fullmatch(words):
+        return 'an event has this name (for the day, write its year, or "on" before it)'
+    if point.since is point.until is None:
+        return point.note or "there is no such day"
+    if (point.since or point.until or calendar.now) > calendar.now:
+        return "it lies ahead"
+    return ""

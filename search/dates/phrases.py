@@ -1,0 +1,208 @@
+"""Dates with the words around them: in march, since tuesday, between march and may 2023."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from search.dates import absolute, relative
+from search.dates.calendar import Calendar
+from search.dates.point import Point, Standing
+
+Reader = Callable[[str, re.Match[str], Calendar], Point | None]
+
+_PATTERNS = tuple(
+    (re.compile(pattern, re.IGNORECASE), reader)
+    for pattern, reader in (
+        *absolute.PATTERNS[:-3],  # what a bare month or year could begin is tried first
+        *relative.PATTERNS,
+        *absolute.PATTERNS[-3:],
+    )
+)
+
+
+def _words(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{text})(?!\w)\s*", re.IGNORECASE)
+
+
+_BETWEEN = _words(r"(?:in\s+|from\s+)?between|zwischen|entre")
+_FROM = _words(r"from|von|vom|du")
+_AND = _words(r"\s*(?:and|und|et|to|&)")
+_TO = re.compile(r"\s*[-–—]\s*|\s+(?:up\s+to|to|until|till|through|thru|bis|au)\s+", re.IGNORECASE)
+_OPEN_RANGE = re.compile(r"(?<!\w)(?:to|until|till|and|or)\s+$", re.IGNORECASE)
+_ON = re.compile(r"\s+(?:onwards?|on(?=\s*$|\s*[,;]))(?!\w)", re.IGNORECASE)
+_SINCE = _words(r"(?:ever\s+)?since|starting(?:\s+(?:in|on|from))?|seit|depuis")
+_AFTER = _words(r"(?:any\s?time\s+)?after|later\s+than|nach|après")
+_BEFORE = _words(r"(?:any\s?time\s+)?before|prior\s+to|earlier\s+than|avant")
+_UNTIL = _words(r"until|till|up\s+to|up\s+until|through|bis|jusqu['’]en")
+_WITHIN = _words(
+    r"(?:published\s+|dated\s+)?(?:in|on|during|throughout|within|over|at|im|am|en|from)"
+)
+_FOR_MONTHS = frozenset(("in", "during", "throughout", "im", "en", "from"))
+_FOR_DAYS = frozenset(("on", "am", "from", "during"))
+_OF = _words(r"of|for|dated|le|der|den|vom")
+_ARTICLE = _words(r"the|die|den|le")
+# Words that a month would turn into another sentence: "after May resigned".
+_PERSON_OR_VERB = re.compile(r"(?:may|march)(?!\w)", re.IGNORECASE)
+
+
+def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
+    """The date that begins at character `start` of the text, with the words that go with it."""
+    for pattern, read in _READERS:
+        if match := pattern.match(text, start):
+            found = read(text, match, calendar)
+            if found:
+                return found
+    first = _point(text, start, calendar)
+    if first is None:
+        return None
+    return _a_range(text, first, calendar, bare=True) or _settled(text, start, first)
+
+
+def _settled(text: str, start: int, point: Point) -> Point | None:
+    """A point without a word before it, where it needs none."""
+    if point.standing is Standing.ALONE:
+        return point
+    if _TO.match(text, point.end) or _OPEN_RANGE.search(text, 0, start):  # monday to friday
+        return None
+    at_an_end = not text[:start].strip() or not text[point.end :].strip(" .,!?")
+    return point if point.standing is Standing.AT_AN_END and at_an_end else None
+
+
+def _point(text: str, start: int, calendar: Calendar) -> Point | None:
+    for pattern, reader in _PATTERNS:
+        if match := pattern.match(text, start):
+            point = reader(match, calendar)
+            if point:
+                return point
+    return None
+
+
+def _between(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    first = _point(text, word.end(), calendar)
+    joined = _AND.match(text, first.end) if first else None
+    if first is None or joined is None:
+        days = first and re.search(r"\b(?:and|und|et)\b", text[word.end() : first.end])
+        return first if days else None  # between 5 and 7 march
+    return _joined(first, _point(text, joined.end(), calendar), calendar)
+
+
+def _from(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    """From a to b, from a on."""
+    first = _point(text, word.end(), calendar)
+    if first is None:
+        return None
+    if found := _a_range(text, first, calendar, bare=False):
+        return found
+    if onwards := _ON.match(text, first.end):
+        return replace(first, until=None, end=onwards.end(), again=None)
+    return None
+
+
+def _a_range(text: str, first: Point, calendar: Calendar, *, bare: bool) -> Point | None:
+    """A point, "to", and another; a `bare` one needs a year that was written, or two years."""
+    joined = _TO.match(text, first.end)
+    last = _point(text, joined.end(), calendar) if joined else None
+    if last is None:
+        return None
+    if bare and not (first.is_year and last.is_year):
+        both = (first.standing, last.standing)
+        if Standing.ALONE not in both or (last.standing is not Standing.ALONE and last.is_year):
+            return None
+    return _joined(first, last, calendar)
+
+
+def _joined(first: Point, last: Point | None, calendar: Calendar) -> Point | None:
+    """From the first's start to the last's end. What has no year is taken from the other's."""
+    if last is None or first.since is None or last.since is None:
+        return None
+    since, end, begun = first.since, last, last.since.astimezone(calendar.zone).date()
+    if first.again:
+        span = first.again.latest(calendar, begun)
+        if span is None:
+            return None
+        since = span[0]
+    elif last.again:
+        limit = since.astimezone(calendar.zone).date() + timedelta(days=364)
+        span = last.again.latest(calendar, limit)
+        end = replace(last, since=span[0], until=span[1]) if span else last
+    if end.until is not None and end.until <= since:
+        return Point(None, None, end.end, note="it ends before it begins")
+    return Point(since, end.until, end.end, note=first.note or last.note)
+
+
+def _since(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    point = _point(text, _past_article(text, word.end()), calendar)
+    if point is None:
+        return None
+    onwards = _ON.match(text, point.end)
+    return replace(point, until=None, end=onwards.end() if onwards else point.end)
+
+
+def _after(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    point = _bound(text, word.end(), calendar)
+    return replace(point, since=point.until, until=None) if point and point.until else None
+
+
+def _before(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    point = _bound(text, word.end(), calendar)
+    return replace(point, since=None, until=point.since) if point else None
+
+
+def _until(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    point = _bound(text, word.end(), calendar)
+    return replace(point, since=None) if point and point.until else None
+
+
+def _bound(text: str, start: int, calendar: Calendar) -> Point | None:
+    start = _past_article(text, start)
+    point = _point(text, start, calendar)
+    bare_month = point is not None and point.again is not None and point.again.day == 0
+    if bare_month and _PERSON_OR_VERB.match(text, start):
+        return None
+    return point
+
+
+def _within(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    start = word.end()
+    point = _point(text, _past_article(text, start), calendar) or _point(text, start, calendar)
+    if point is None:
+        return None
+    found = _a_range(text, point, calendar, bare=not point.is_year) or point
+    return found if found.standing is Standing.ALONE or _fits(word[0], found) else None
+
+
+def _fits(word: str, point: Point) -> bool:
+    """Whether a point that needs a word has the right one: in march, on friday, at the weekend."""
+    last = word.casefold().split()[-1]
+    if point.is_year or (point.again and point.again.weekday < 0):
+        return last in _FOR_MONTHS
+    return point.again is None or last in _FOR_DAYS
+
+
+def _of(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
+    """Of march 2024, the 5th of march: nothing that would not be a date alone."""
+    point = _point(text, word.end(), calendar)
+    return point if point and point.standing is Standing.ALONE else None
+
+
+def _past_article(text: str, start: int) -> int:
+    article = _ARTICLE.match(text, start)
+    if article is None:
+        return start
+    following = text[article.end() : article.end() + 5].casefold()
+    return start if following.startswith(("last", "past", "day")) else article.end()
+
+
+_READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
+    (_BETWEEN, _between),
+    (_FROM, _from),
+    (_SINCE, _since),
+    (_AFTER, _after),
+    (_BEFORE, _before),
+    (_UNTIL, _until),
+    (_WITHIN, _within),
+    (_OF, _of),
+)

@@ -1,0 +1,149 @@
+"""The words that dates are written with: English, and the months of German and French."""
+
+from __future__ import annotations
+
+_ENGLISH = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_OTHERS = {
+    "sept": 9,
+    "januar": 1,
+    "februar": 2,
+    "märz": 3,
+    "maerz": 3,
+    "mai": 5,
+    "juni": 6,
+    "juli": 7,
+    "oktober": 10,
+    "okt": 10,
+    "dezember": 12,
+    "dez": 12,
+    "janvier": 1,
+    "février": 2,
+    "fevrier": 2,
+    "avril": 4,
+    "juin": 6,
+    "juillet": 7,
+    "août": 8,
+    "aout": 8,
+    "septembre": 9,
+    "octobre": 10,
+    "novembre": 11,
+    "décembre": 12,
+    "decembre": 12,
+}
+MONTHS = {
+    **{name: number for number, name in enumerate(_ENGLISH, 1)},
+    **{name[:3]: number for number, name in enumerate(_ENGLISH, 1)},
+    **_OTHERS,
+}
+DAY_MONTHS = {**MONTHS, "mars": 3}  # alone it is the planet
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = {name: number for number, name in enumerate(_DAYS)}
+SHORT_WEEKDAYS = {
+    "mon": 0,
+    "tue": 1,
+    "tues": 1,
+    "wed": 2,
+    "thu": 3,
+    "thur": 3,
+    "thurs": 3,
+    "fri": 4,
+    "sat": 5,
+    "sun": 6,
+}
+SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}  # first month, north
+NUMBERS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "thirteen": 13,
+    "fourteen": 14,
+    "fifteen": 15,
+    "sixteen": 16,
+    "seventeen": 17,
+    "eighteen": 18,
+    "nineteen": 19,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "ninety": 90,
+    "a": 1,
+    "an": 1,
+    "couple of": 2,
+    "a couple of": 2,
+    "half a dozen": 6,
+    "dozen": 12,
+    "a dozen": 12,
+}
+DECADES = {
+    "twenties": 1920,
+    "thirties": 1930,
+    "forties": 1940,
+    "fifties": 1950,
+    "sixties": 1960,
+    "seventies": 1970,
+    "eighties": 1980,
+    "nineties": 1990,
+}
+ORDINALS = {
+    "first": 1,
+    "second": 2,
+    "third": 3,
+    "fourth": 4,
+    "1st": 1,
+    "2nd": 2,
+    "3rd": 3,
+    "4th": 4,
+}
+PARTS_OF_DAY = {
+    "morning": (0, 12),
+    "afternoon": (12, 18),
+    "evening": (18, 24),
+    "night": (18, 30),
+}
+# Besides these, a date begins with a month, a weekday, a number and the like.
+_OPENERS = """
+    early mid late beginning start middle end the today yesterday tonight tomorrow gestern last
+    past previous this next week fortnight month quarter year decade weekend q1 q2 q3 q4 h1 h2 in
+    on during throughout within over at im am en from between zwischen entre von vom du since ever
+    starting seit depuis any anytime after later nach après before prior earlier avant until till
+    up through bis jusqu published dated of for le der den die
+"""
+_BEGINNINGS = frozenset(_OPENERS.split()) | frozenset(
+    word.split()[0]
+    for words in (DAY_MONTHS, WEEKDAYS, SHORT_WEEKDAYS, SEASONS, NUMBERS, DECADES, ORDINALS)
+    for word in words
+)
+
+
+def can_begin(word: str) -> bool:
+    """Whether a date may begin with a word."""
+    return word[0].isdigit() or word.casefold() in _BEGINNINGS
+
+
+def any_of(words: dict[str, object] | dict[str, int] | dict[str, tuple[int, int]]) -> str:
+    """A pattern of any of the words, longest first."""
+    return "|".join(sorted(words, key=len, reverse=True)).replace(" ", r"\s+")

@@ -1,0 +1,203 @@
+"""The first half of the query path: what was meant, and which candidates there are for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from core.callers import Caller
+from core.items import FloatMatrix
+from core.ports import TextEncoder
+from core.query_tree import all_of, is_fact
+from core.retrieval import Floats, Ids, Retrieval, Retrieved, SortOrder, VectorQuery
+from search.answers import EntityUse, SearchRequest
+from search.editorial import expanded
+from search.fusion import ranking
+from search.names import known_names, name_shares, only_told, respelt
+from search.parts import Parts
+from search.pins import padded, with_items
+from search.profiles import Profile, profile_named
+from search.similar import Likeness, likeness
+from search.stopwatch import Stopwatch
+from search.understand import Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What one query's answer is made from. `given_order` is that of an answer by date."""
+
+    profile: Profile
+    meaning: Meaning
+    retrieval: Retrieval
+    found: Retrieved
+    names: Floats | None
+    given_order: Ids | None
+    degraded: tuple[str, ...]
+
+    def flags(self, last: str) -> tuple[str, ...]:
+        """Every flag so far, and the last one."""
+        return tuple(flag for flag in (*self.degraded, *self.found.degraded, last) if flag)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Understands and retrieves: everything before the first weight has a say."""
+
+    parts: Parts
+
+    def gather(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Gathered:
+        """Understands and retrieves: everything before the first weight has a say."""
+        profile = profile_named(self.parts.profiles, request.profile or self.parts.default_profile)
+        like: Likeness | None = None
+        if request.similar_to:
+            engine, analysis = self.parts.engine, self.parts.analysis
+            like = likeness(engine, analysis, request.similar_to, caller, profile)
+            meaning = like.meaning
+        else:
+            meaning = self._widened(self._understood(request, caller))
+        watch.lap("understand")
+        retrieval, degraded = self._retrieval(request, caller, profile, meaning, like)
+        retrieval, found = self.retrieve(retrieval, profile, degraded)
+        watch.lap("retrieve")
+        meaning, retrieval, found, names = self._named(
+            request, profile, meaning, retrieval, found, degraded
+        )
+        watch.lap("names")
+        if like is not None:
+            found = like.others(found, self.parts.engine.chains(found.ids))
+        by_date = _is_by_date(request, retrieval)
+        given = ranking(_newest_first(found), found.ids) if by_date else None
+        return Gathered(profile, meaning, retrieval, found, names, given, tuple(degraded))
+
+    def _understood(self, request: SearchRequest, caller: Caller) -> Meaning:
+        understanding = self.parts.understanding
+        return understanding.understand(
+            request.q,
+            caller,
+            request.entities,
+            calendar=understanding.calendar(request.tz, request.locale),
+            filters=request.filters,
+            dates=request.dates,
+        )
+
+    def _widened(self, meaning: Meaning) -> Meaning:
+        """With the editors' synonyms of its words; the text that is embedded stays."""
+        tree, notes = expanded(meaning.tree, self.parts.editorial())
+        if not notes:
+            return meaning
+        said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
+        return replace(meaning, tree=tree, said=said)
+
+    def retrieve(
+        self, retrieval: Retrieval, profile: Profile, degraded: list[str]
+    ) -> tuple[Retrieval, Retrieved]:
+        """The candidates, and what was asked for them: without vectors where an encoder fails."""
+        try:
+            return retrieval, self.parts.engine.retrieve(retrieval)
+        except _EncoderError as failure:
+            degraded.append(str(failure))
+            retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
+            return retrieval, self.parts.engine.retrieve(retrieval)
+
+    def _named(
+        self,
+        request: SearchRequest,
+        profile: Profile,
+        meaning: Meaning,
+        retrieval: Retrieval,
+        found: Retrieved,
+        degraded: list[str],
+    ) -> tuple[Meaning, Retrieval, Retrieved, Floats | None]:
+        """What names change, which were being looked for meanwhile: the candidates are retrieved
+        again where the archive spells a name otherwise, and get their shares of the known names.
+        """
+        said = meaning.told()
+        if profile.entity_boost <= 0 or request.order is not SortOrder.SCORE:
+            said = only_told(said)
+        tree = respelt(meaning.tree, said.entities, self.parts.analysis)
+        if tree is not meaning.tree:
+            retrieval = replace(retrieval, query=tree)
+            retrieval, found = self.retrieve(retrieval, profile, degraded)
+        boosting = known_names(said.entities, EntityUse.BOOST)
+        shares = name_shares(self.parts.engine, found.ids, boosting) if boosting else None
+        return replace(meaning, tree=tree, said=said, names=None), retrieval, found, shares
+
+    def _retrieval(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        profile: Profile,
+        meaning: Meaning,
+        like: Likeness | None,
+    ) -> tuple[Retrieval, list[str]]:
+        """What to ask the engine. A date order asks BM25's matches only: the vectors' nearest are
+        near by comparison, not by themselves, and would put strangers on top.
+        """
+        filters = all_of(meaning.filters, request.filters)
+        degraded: list[str] = []
+        vectors: list[VectorQuery] = []
+        text = meaning.said.vector_text
+        if like is not None:
+            vectors, degraded = like.vectors(profile)
+        elif text and request.order is SortOrder.SCORE:
+            for field, weight in profile.vector_weights.items():
+                encoder = self.parts.encoders.get(field)
+                if encoder is None:
+                    degraded.append(f"vectors: no encoder for field {field}")
+                elif weight > 0:
+                    encode = partial(_encode, encoder, field, text)
+                    vectors.append(VectorQuery(field, weight, encode))
+        lexical = profile.lexical_weight > 0 or not vectors
+        depth = profile.lexical_depth if lexical else 0
+        order = request.order
+        return (
+            Retrieval(
+                meaning.tree,
+                caller,
+                filters,
+                tuple(vectors),
+                depth,
+                profile.vector_depth,
+                order,
+            ),
+            degraded,
+        )
+
+    def with_pins(
+        self, request: SearchRequest, caller: Caller, got: Gathered
+    ) -> tuple[Gathered, Ids]:
+        """The candidates with the items that editors pinned to this query, and those items' ids. An
+        answer by date is in the order that was asked for.
+        """
+        uris = self.parts.editorial().pinned(request.q)
+        if not uris or got.given_order is not None:
+            return got, np.zeros(0, np.int64)
+        pins = self.parts.engine.shown(uris, caller, got.retrieval.filters)
+        found = with_items(got.found, pins)
+        return replace(got, found=found, names=padded(got.names, len(found.ids))), pins
+
+
+class _EncoderError(Exception):
+    """A query could not be embedded; says which field is left out and why."""
+
+
+def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
+    try:
+        return encoder.encode_queries([text])
+    except Exception as error:
+        what = f"vectors: the encoder of field {field} failed, {type(error).__name__}"
+        raise _EncoderError(what) from error
+
+
+def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:
+    """Whether the order is the retriever's own: asked for, or nothing there to score by."""
+    return request.order is not SortOrder.SCORE or (
+        is_fact(retrieval.query) and not retrieval.vectors
+    )
+
+
+def _newest_first(found: Retrieved) -> Floats:
+    """Scores that keep the retriever's order."""
+    return -found.lexical_ranks.astype(np.float32)

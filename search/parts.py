@@ -1,0 +1,48 @@
+"""What the query path is made of: `dateline/build.py` puts the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.ports import (
+    Catalogue,
+    Clock,
+    Exemplars,
+    Names,
+    Retriever,
+    Standings,
+    TextAnalysis,
+    TextEncoder,
+    Vocabulary,
+)
+from rerank.deadline import DeadlineReranker
+from search.editorial import Editorial, no_rules
+from search.profiles import Profile
+from search.recency import utc_now
+from search.spelling import Doubt
+from search.understand import Understanding
+
+
+class Engine(Retriever, Catalogue, Names, Exemplars, Standings, Vocabulary, Protocol):
+    """What the query path needs of a storage engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of. `encoders` are by vector field; without a field's encoder its
+    part of the answer is left out and flagged, as is reranking without a `reranker`. `editorial`
+    gives the editors' rules in force; without `doubt` no spelling is suggested.
+    """
+
+    engine: Engine
+    encoders: Mapping[str, TextEncoder]
+    understanding: Understanding
+    analysis: TextAnalysis
+    profiles: Mapping[str, Profile]
+    default_profile: str
+    reranker: DeadlineReranker | None = None
+    clock: Clock = utc_now
+    editorial: Callable[[], Editorial] = no_rules
+    doubt: Doubt | None = None

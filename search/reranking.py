@@ -1,0 +1,91 @@
+"""The best few candidates, read again together with the query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.callers import Caller
+from core.items import Item, Passage
+from core.retrieval import Floats, Ids, Retrieved, SortOrder
+from rerank.deadline import Reranked
+from search.answers import SearchRequest
+from search.fusion import reordered
+from search.gathering import Gathered
+from search.parts import Parts
+from search.stopwatch import Stopwatch
+
+_NO_RERANKER = "rerank: skipped, no reranker is configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """The stage between fusion and grouping."""
+
+    parts: Parts
+
+    def rerank(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        got: Gathered,
+        scores: Floats,
+        order: Ids,
+        watch: Stopwatch,
+    ) -> tuple[Floats, Ids, Reranked]:
+        """Scores and order after reranking the best few, and what the reranker gave."""
+        profile = got.profile
+        unscored = np.full(len(order), np.nan, np.float32)
+        wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
+        by_score = request.order is SortOrder.SCORE
+        if not wanted or not got.meaning.said.vector_text or not by_score:
+            return scores, order, Reranked(unscored)
+        if self.parts.reranker is None:
+            return scores, order, Reranked(unscored, _NO_RERANKER)
+        top = order[:wanted]
+        result = self.score(request, caller, got, top, watch)
+        unscored[top] = result.scores
+        ids = got.found.ids
+        final, order = reordered(scores, order, ids, result.scores, profile.rerank_weight)
+        return final, order, Reranked(unscored, result.flag, result.note)
+
+    def score(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        got: Gathered,
+        top: Ids,
+        watch: Stopwatch,
+    ) -> Reranked:
+        """What the reranker gives the candidates at the places `top`, in what is left of time."""
+        if self.parts.reranker is None:
+            return Reranked(np.full(len(top), np.nan, np.float32), _NO_RERANKER)
+        items = self.parts.engine.items(got.found.ids[top], caller)
+        passages = self.passages(got.found, top, items)
+        profile = got.profile
+        deadline = profile.deadline_ms if request.deadline_ms is None else request.deadline_ms
+        return self.parts.reranker.rerank(
+            got.meaning.said.vector_text,
+            passages,
+            deadline - watch.elapsed_ms(),
+            tokens=profile.rerank_tokens or None,
+        )
+
+    def passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
+        """What the reranker reads of each of `top`: the headline and the best passage."""
+        spans: tuple[Passage | None, ...] = (None,) * len(top)
+        if found.vectors:
+            part = found.vectors[0]
+            numbers = part.passages[top].tolist()
+            spans = self.parts.engine.passages(found.ids[top], part.field, numbers)
+        return [_reading(item, span) for item, span in zip(items, spans, strict=True)]
+
+
+def _reading(item: Item | None, span: Passage | None) -> str:
+    if item is None:
+        return ""
+    text = item.body or item.description
+    if span is not None:
+        text = getattr(item, span.field)[span.start : span.end]
+    return f"{item.headline}\n{text}" if item.headline else text

@@ -1,0 +1,198 @@
+"""More like this: an item stands where the query would, and the same path answers.
+
+Its passages' mean is what the vectors are searched for, and BM25 is asked for its most telling
+words: those of the headline, then those with the highest tf-idf in its text (as Lucene's
+MoreLikeThis chooses them). Its own story is left out before anything is normalized: it is the best
+match of itself on every side, and would be the measure of the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from math import log
+
+import numpy as np
+
+from core.callers import Caller
+from core.errors import NotFoundError, QueryError
+from core.exemplars import Exemplar
+from core.items import FloatMatrix, Item
+from core.ports import Exemplars, TextAnalysis
+from core.query_tree import EVERYTHING, Bool, Node, Word
+from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
+from search.answers import SearchRequest, Understood
+from search.profiles import Profile
+from search.understand import Meaning, describe
+
+MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
+MOST_HEADLINE_WORDS = 10
+_LONGEST_TEXT = 20_000  # characters; a story says early what it is about
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What stands for a query: the item, and its words as a query's meaning."""
+
+    exemplar: Exemplar
+    meaning: Meaning
+
+    def vectors(self, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
+        """What to search each vector field for, and the flags of fields that the item is not in."""
+        queries: list[VectorQuery] = []
+        flags: list[str] = []
+        for field, weight in profile.vector_weights.items():
+            passages = self.exemplar.vectors.get(field)
+            if passages is None or not len(passages):
+                flags.append(f"vectors: the item has no passage under field {field}")
+            elif weight > 0:
+                mean = mean_passage(passages)
+                queries.append(VectorQuery(field, weight, partial(_given, mean)))
+        return queries, flags
+
+    def others(self, found: Retrieved, stories: Ids) -> Retrieved:
+        """The candidates without the item's own story; `stories` is aligned with them. Ranks close
+        up.
+        """
+        own: Marks = stories == self.exemplar.story
+        if not own.any():
+            return found
+        kept = ~own
+        vectors = tuple(
+            replace(
+                part,
+                cosines=part.cosines[kept],
+                passages=part.passages[kept],
+                ranks=_closed_up(part.ranks, own)[kept],
+            )
+            for part in found.vectors
+        )
+        matching = int(np.count_nonzero(own & (found.lexical_ranks > 0)))
+        return replace(
+            found,
+            ids=found.ids[kept],
+            bm25=found.bm25[kept],
+            lexical_ranks=_closed_up(found.lexical_ranks, own)[kept],
+            lexical_matches=max(0, found.lexical_matches - matching),
+            vectors=vectors,
+        )
+
+
+def check_similar(request: SearchRequest) -> None:
+    """Raises QueryError for what can't be asked together with an item."""
+    if not request.similar_to:
+        return
+    if request.q.strip():
+        raise QueryError(
+            "q and similar_to are both given",
+            mend="search by one of them; filters narrow what is like an item",
+        )
+    if request.why_missing == request.similar_to:
+        raise QueryError(
+            "an item is not among what is like it",
+            where="why_missing",
+            mend="ask it of another item",
+        )
+    if request.order is not SortOrder.SCORE:
+        raise QueryError(
+            "what is like an item is ordered by likeness alone",
+            mend="leave the sort order out, or give a range of dates",
+        )
+
+
+def likeness(
+    archive: Exemplars, analysis: TextAnalysis, uri: str, caller: Caller, profile: Profile
+) -> Likeness:
+    """What the item at `uri` stands for. Raises NotFoundError, in the same words for an item that
+    does not exist and for one that the caller may not see.
+    """
+    exemplar = archive.exemplar(uri, caller)
+    if exemplar is None:
+        raise _missing(uri)
+    words = tuple(Word(word) for word in telling_words(exemplar.item, archive, analysis))
+    # A word of nothing: BM25 finds none, and nothing is asked of what the vectors find.
+    tree: Node = Bool(should=words) if words else Word("")
+    reranking = profile.rerank_depth and profile.rerank_weight > 0
+    notes = ("what is like an item is not reranked",) if reranking else ()
+    said = Understood(vector_text="", lexical=describe(tree), notes=notes)
+    return Likeness(exemplar, Meaning(tree, EVERYTHING, said))
+
+
+def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
+    """Raises NotFoundError where the item that an answer is like has vanished since: what is told
+    of the answer are the item's words. No uri is always there.
+    """
+    if uri and archive.exemplar(uri, caller) is None:
+        raise _missing(uri)
+
+
+def mean_passage(passages: FloatMatrix) -> FloatMatrix:
+    """float32 [1, d], unit norm: the mean of unit vectors [n, d]. Opposite ones that cancel out
+    leave the first.
+    """
+    mean = passages.mean(axis=0, keepdims=True, dtype=np.float32)
+    length = float(np.linalg.norm(mean))
+    if length < np.finfo(np.float32).eps:
+        mean, length = passages[:1], float(np.linalg.norm(passages[0])) or 1.0
+    found: FloatMatrix = (mean / np.float32(length)).astype(np.float32)
+    return found
+
+
+def _given(vector: FloatMatrix) -> FloatMatrix:
+    return vector
+
+
+def telling_words(item: Item, archive: Exemplars, analysis: TextAnalysis) -> tuple[str, ...]:
+    """At most MOST_WORDS words of an item: up to MOST_HEADLINE_WORDS of the headline, in order,
+    then those with the highest tf-idf. Stop words and words that no other item has say nothing,
+    and neither do numbers outside of the headline.
+    """
+    counts: dict[str, int] = {}  # by index term
+    written: dict[str, str] = {}
+    for word, count in Counter(_WORD.findall(_text(item))).items():  # in order of appearance
+        if analysis.is_stop_word(word, item.language):
+            continue
+        for term in analysis.terms(word, item.language)[:1]:
+            counts[term] = counts.get(term, 0) + count
+            written.setdefault(term, word)
+    terms = list(counts)
+    found = archive.rarities([written[term] for term in terms], item.language)
+    rarities = dict(zip(terms, found.tolist(), strict=True))
+    chosen = _of_headline(item, analysis, rarities)
+    rest = [term for term in terms if rarities[term] > 0 and term not in chosen]
+    rest = [term for term in rest if not term.isdecimal()]
+    rest.sort(key=lambda term: (-(1 + log(counts[term])) * rarities[term], term))
+    return tuple(written[term] for term in (*chosen, *rest)[:MOST_WORDS])
+
+
+def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:
+    """The headline's index terms that say something; of a long one the rarest, in their order."""
+    found = (analysis.terms(word, item.language)[:1] for word in _WORD.findall(item.headline))
+    terms = [term for term in dict.fromkeys(sum(found, ())) if rarities.get(term, 0.0) > 0]
+    rarest = sorted(terms, key=lambda term: -rarities[term])[:MOST_HEADLINE_WORDS]
+    return [term for term in terms if term in rarest]
+
+
+def _text(item: Item) -> str:
+    concepts = (*item.person, *item.organisation, *item.place, *item.subject)
+    names = "\n".join(concept.name for concept in concepts)
+    return "\n".join((item.headline, item.description, names, item.body[:_LONGEST_TEXT]))
+
+
+def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
+    """1-based ranks after some candidates are left out; 0 stays 0."""
+    gone = np.sort(ranks[left_out & (ranks > 0)])
+    closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)
+    return closed
+
+
+def _missing(uri: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no item '{uri[:200]}' for this caller",
+        where="similar_to",
+        mend="check the uri and its encoding, or that your plan includes the item",
+    )

@@ -1,0 +1,248 @@
+"""Why one item is not among the hits: the first stage that dropped it, and what would have kept it.
+
+Everything comes from the search that was just answered: its filters, its tree, its candidates. Only
+where every stage let the item through and the retrievers' depths did not reach it, the same
+retrieval is asked again, deeper.
+
+Who may know: that an item is killed, withheld, embargoed, expired or not theirs is told to callers
+who may inspect. Everyone else gets the answer that an unknown uri gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.callers import Caller
+from core.ports import Standings
+from core.query_tree import EVERYTHING, Bool, Everything, Node, Word, constraint, is_fact
+from core.retrieval import Floats, Ints, Marks, Retrieval, Retrieved
+from core.standing import Hiding, Standing
+from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
+from search.candidates import CandidateSet
+from search.understand import describe
+
+PROBED_DEPTH = 2000  # how far down the retrievers' lists an item is looked for
+
+Retrieve = Callable[[Retrieval], Retrieved]
+_STATES = {
+    Hiding.CANCELED: ("it is killed", "nothing: a kill is for good unless the desk lifts it"),
+    Hiding.WITHHELD: ("it is withheld", "the desk sets its pubstatus to usable"),
+}
+
+
+def why_missing(
+    archive: Standings,
+    candidates: CandidateSet,
+    shown: Marks,
+    request: SearchRequest,
+    retrieve: Retrieve,
+) -> Missing:
+    """What became of `request.why_missing` in the answer made of `candidates`, of which those in
+    `shown` (bool [n]) are visible.
+    """
+    uri, caller = request.why_missing, candidates.caller
+    standing = archive.standing(uri)
+    hidden = _hidden(archive, uri, standing, caller)
+    if hidden is not None:
+        return hidden
+    if candidates.retrieval is None:
+        raise ValueError("these candidates were made without a retrieval")
+    retrieval = candidates.retrieval
+    places = np.flatnonzero(candidates.ids == standing.id)
+    if len(places) and shown[places[0]]:
+        return _listed(uri, int(np.count_nonzero(shown[: places[0]])), request)
+    for stage, node in (
+        (MissingStage.FILTERS, retrieval.filters),
+        (MissingStage.QUERY, retrieval.query),
+    ):
+        failed = _failing(archive, standing.id, node)
+        if failed:
+            return _excluded(uri, stage, failed)
+    if standing.id in candidates.found.ids:
+        return Missing(
+            uri,
+            MissingStage.STORY,
+            "another item of its story is better placed and stands for it",
+            "open the hit's chain",
+        )
+    return _not_retrieved(archive, uri, standing.id, candidates, retrieval, retrieve)
+
+
+def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
+    """What keeps the item from every answer to this caller, None where nothing does."""
+    unknown = Missing(
+        uri, MissingStage.ARCHIVE, "there is no such item, for this key", "check the uri"
+    )
+    if standing.hiding is Hiding.UNKNOWN:
+        return unknown
+    if standing.hiding is Hiding.SUPERSEDED:
+        return _superseded(archive, uri, standing, caller) or unknown
+    if standing.hiding is not Hiding.NOTHING:
+        return _state(uri, standing) if caller.may_inspect else unknown
+    if len(archive.shown([uri], caller, EVERYTHING)):
+        return None
+    return _forbidden(uri, standing) if caller.may_inspect else unknown
+
+
+def _state(uri: str, standing: Standing) -> Missing:
+    when = f"{standing.moment:%Y-%m-%d %H:%M} UTC" if standing.moment else "an unknown time"
+    if standing.hiding is Hiding.EMBARGOED:
+        reason, mend = f"it is embargoed until {when}", f"wait until {when}"
+    elif standing.hiding is Hiding.EXPIRED:
+        reason, mend = f"it expired at {when}", "a new version with a later expiry"
+    else:
+        reason, mend = _STATES[standing.hiding]
+    return Missing(uri, MissingStage.STATUS, reason, mend)
+
+
+def _superseded(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
+    """Told to those whose chain view has it: they may see the head and this version."""
+    head = archive.shown([standing.head], caller, EVERYTHING)
+    own = {code.casefold() for code in standing.products}
+    held = {code.casefold() for code in caller.products}
+    if not caller.may_inspect and not (len(head) and own & held):
+        return None
+    return Missing(
+        uri,
+        MissingStage.STORY,
+        f"a newer item of its story stands for it: {standing.head}",
+        "open that hit's chain",
+    )
+
+
+def _forbidden(uri: str, standing: Standing) -> Missing:
+    needed = ", ".join(standing.products)
+    reason = f"the key holds none of its products: {needed}" if needed else "it is in no product"
+    mend = "a key with one of them" if needed else "put it into a product"
+    return Missing(uri, MissingStage.ENTITLEMENT, reason, mend)
+
+
+def _listed(uri: str, before: int, request: SearchRequest) -> Missing:
+    page = before // request.page_size + 1
+    where = f"it is number {before + 1} of this answer, on page {page}"
+    mend = "nothing: it is on this page" if page == request.page else f"page {page}"
+    return Missing(uri, MissingStage.NONE, where, mend, rank=before + 1, page=page)
+
+
+def _excluded(uri: str, stage: MissingStage, failed: Sequence[Node]) -> Missing:
+    said = tuple(describe(node) for node in failed)
+    what = "filter" if stage is MissingStage.FILTERS else "part of the query"
+    return Missing(
+        uri,
+        stage,
+        f"this {what} excludes it: {'; '.join(said)}",
+        "leave it out" if len(said) == 1 else "leave them out",
+        excluded_by=said,
+    )
+
+
+def _not_retrieved(
+    archive: Standings,
+    uri: str,
+    id_: int,
+    candidates: CandidateSet,
+    retrieval: Retrieval,
+    retrieve: Retrieve,
+) -> Missing:
+    """Every condition holds, but no retriever's list reached the item."""
+    words = list(dict.fromkeys(_ranking_words(retrieval.query)))
+    marks = archive.satisfies(id_, words)
+    has = tuple(word.text for word, held in zip(words, marks, strict=True) if held)
+    lacks = tuple(word.text for word, held in zip(words, marks, strict=True) if not held)
+    deeper = retrieve(
+        replace(
+            retrieval,
+            lexical_depth=PROBED_DEPTH if retrieval.lexical_depth else 0,
+            vector_depth=PROBED_DEPTH,
+        )
+    )
+    misses = tuple(_misses(id_, candidates.found, deeper, retrieval))
+    return Missing(
+        uri,
+        MissingStage.RETRIEVAL,
+        _reach(has, lacks, misses, retrieval),
+        "more of its own words, quotes or a filter that fits it, so that fewer stand before it",
+        words=has,
+        words_missing=lacks,
+        retrievers=misses,
+    )
+
+
+def _misses(
+    id_: int, found: Retrieved, deeper: Retrieved, retrieval: Retrieval
+) -> Iterator[RetrieverMiss]:
+    """How far below each retriever's reach the item lies."""
+    places = np.flatnonzero(deeper.ids == id_)
+    at = int(places[0]) if len(places) else -1
+    if retrieval.lexical_depth:
+        last = _last(found.bm25, found.lexical_ranks)
+        yield _miss("bm25", at, deeper.lexical_ranks, deeper.bm25, retrieval.lexical_depth, last)
+    for part, deep in zip(found.vectors, deeper.vectors, strict=True):
+        last = _last(part.cosines, part.ranks)
+        name = f"vectors {part.field}"
+        yield _miss(name, at, deep.ranks, deep.cosines, retrieval.vector_depth, last)
+
+
+def _miss(
+    name: str, at: int, ranks: Ints, scores: Floats, depth: int, last: float | None
+) -> RetrieverMiss:
+    rank = int(ranks[at]) if at >= 0 else 0
+    score = float(scores[at]) if at >= 0 and np.isfinite(scores[at]) else None
+    return RetrieverMiss(name, rank, depth, score, last)
+
+
+def _last(scores: Floats, ranks: Ints) -> float | None:
+    """The score of the last that a retriever's list took in."""
+    listed = scores[(ranks > 0) & np.isfinite(scores)]
+    return float(listed.min()) if len(listed) else None
+
+
+def _reach(
+    has: Sequence[str], lacks: Sequence[str], misses: Sequence[RetrieverMiss], retrieval: Retrieval
+) -> str:
+    if is_fact(retrieval.query) and not retrieval.vectors:
+        return f"it is older than the {retrieval.lexical_depth:,} newest that are listed"
+    parts: list[str] = []
+    if retrieval.lexical_depth and not has:
+        parts.append(f"no word matches it ({', '.join(lacks)})" if lacks else "no word matches it")
+    for miss in misses:
+        if miss.retriever == "bm25" and not has:
+            continue
+        where = f"{miss.rank:,}" if miss.rank else f"below {PROBED_DEPTH:,}"
+        parts.append(f"rank {where} by {miss.retriever}, which gives the best {miss.depth:,}")
+    return "; ".join(parts)
+
+
+def _failing(archive: Standings, id_: int, node: Node) -> tuple[Node, ...]:
+    """The conditions in `node` that the item does not meet."""
+    held = tuple(_conditions(constraint(node)))
+    marks = archive.satisfies(id_, held)
+    return tuple(one for one, met in zip(held, marks, strict=True) if not met)
+
+
+def _conditions(node: Node) -> Iterator[Node]:
+    """What must hold, one by one."""
+    match node:
+        case Everything():
+            return
+        case Bool(must, (), must_not):
+            for child in must:
+                yield from _conditions(child)
+            for child in must_not:
+                yield Bool(must_not=(child,))
+        case Bool(must, _, must_not) if must:
+            yield from _conditions(Bool(must, (), must_not))
+        case _:
+            yield node
+
+
+def _ranking_words(node: Node) -> Iterator[Word]:
+    match node:
+        case Word():
+            yield node
+        case Bool(must, should, _):
+            for child in (*must, *should):
+                yield from _ranking_words(child)

@@ -1,0 +1,111 @@
+"""`why_missing`, `suggestion` and `pinned` on `GET /content/search`, over a real archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.contract import SearchAnswer
+from search.editorial import Editorial
+from search.pipeline import SearchPipeline
+from search.spelling import Doubt
+from tests.api.archive import answering
+from tests.api.conftest import OTHER, READ
+from tests.search.room import Room, story
+
+STORM = "https://news.example/stories?id=1&x=ü"
+
+
+@pytest.fixture
+def quay(folder: Path) -> Iterator[tuple[Room, TestClient]]:
+    room = Room(folder)
+    room.put(
+        story("urn:ferry", "Ferry aground", body="The ferry is aground."),
+        story(STORM, "Storm closes port", body="A storm closed the port."),
+        story("urn:photo", "Regatta", body="The regatta.", products=("photos",)),
+    )
+    rules = Editorial({}, {"ferry": (STORM, "urn:photo")})
+    room.pipeline = SearchPipeline(
+        replace(
+            room.pipeline._parts, editorial=lambda: rules, doubt=Doubt(), clock=lambda: room.now
+        )
+    )
+    with answering(room) as client:
+        yield room, client
+    room.engine.close()
+
+
+def get(client: TestClient, key: str = READ, code: int = 200, **params: Any) -> Any:
+    answer = client.get("/content/search", params=params, headers={"x-api-key": key})
+    assert answer.status_code == code, answer.text
+    if code == 200:
+        SearchAnswer.model_validate(answer.json())
+        return answer.json()["data"]
+    return answer.json()
+
+
+def test_why_an_item_is_missing(quay: tuple[Room, TestClient]) -> None:
+    data = get(quay[1], q="aground", profile="lexical", why_missing=STORM)
+    assert data["missing"] == {
+        "uri": STORM,
+        "stage": "retrieval",
+        "reason": "no word matches it (aground)",
+        "mend": data["missing"]["mend"],
+        "rank": 0,
+        "page": 0,
+        "excluded_by": [],
+        "words": {"found": [], "missing": ["aground"]},
+        "retrievers": [
+            {
+                "retriever": "bm25",
+                "rank": 0,
+                "depth": 1000,
+                "score": None,
+                "last_score": pytest.approx(data["items"][0]["meta"]["score"], rel=10),
+            }
+        ],
+    }
+    assert get(quay[1], q="aground")["missing"] is None
+    filtered = get(quay[1], q="storm", type="picture", why_missing=STORM)["missing"]
+    assert (filtered["stage"], filtered["excluded_by"]) == ("filters", ["type is picture"])
+
+
+def test_what_is_hidden_is_as_unknown_as_anything(quay: tuple[Room, TestClient]) -> None:
+    room, client = quay
+    unknown = get(client, q="ferry", why_missing="urn:none")["missing"]
+    assert unknown["stage"] == "archive"
+    for uri in ("urn:photo", "urn:ferry"):
+        room.kill("urn:ferry")
+        assert get(client, q="ferry", why_missing=uri)["missing"] == {**unknown, "uri": uri}
+
+
+def test_a_cursor_and_why_missing_do_not_go_together(quay: tuple[Room, TestClient]) -> None:
+    refused = get(quay[1], code=400, q="ferry", cursor="abc.1.2", why_missing=STORM)
+    assert "later page" in refused["error"]["message"]
+
+
+def test_did_you_mean(quay: tuple[Room, TestClient]) -> None:
+    assert get(quay[1], q="fery")["suggestion"] == "ferry"
+    assert get(quay[1], q="ferry")["suggestion"] == ""
+    assert get(quay[1], q="regata")["suggestion"] == ""
+    assert get(quay[1], OTHER, q="regata")["suggestion"] == "regatta"
+
+
+def test_pinned_hits_are_marked(quay: tuple[Room, TestClient]) -> None:
+    items = get(quay[1], q="ferry")["items"]
+    assert [(one["item"]["uri"], one["meta"]["pinned"]) for one in items] == [
+        (STORM, True),
+        ("urn:ferry", False),
+    ]
+
+
+def test_recency_is_explained(quay: tuple[Room, TestClient]) -> None:
+    room, client = quay
+    room.put(story("urn:old", "Ferry sails", body="The ferry sails.", when=-24))
+    items = get(client, q="the ferry sails", profile="hybrid", explain="true")["items"]
+    assert {one["meta"]["explanation"]["recency"] for one in items} == {1.0}
