@@ -1,5 +1,5 @@
 // Suggestions under the search box, as an ARIA combobox with a list: arrows choose, Enter takes,
-// Escape closes. https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
+// Escape closes (WAI-ARIA Authoring Practices, combobox).
 
 import { suggestions } from "./client.js";
 import { byId, el, show } from "./dom.js";

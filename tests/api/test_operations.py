@@ -125,6 +125,7 @@ def test_openapi_document_is_whole(served: Served) -> None:
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
         "/content/search",
+        "/v1/suggest",
         "/content/{item_id}",
         "/content/{item_id}/status",
         "/content",

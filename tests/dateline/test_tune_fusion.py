@@ -78,7 +78,7 @@ def test_another_weight_has_the_figure_that_it_would_serve(data: Path) -> None:
 
 def test_reranking_is_tuned_on_a_sample_of_the_queries(data: Path) -> None:
     settings = Settings(data=data, tagger="", threads=1)
-    parameters = ("rerank_weight=0.2,0.4", "rerank_depth=20")
+    parameters = ("rerank_weight=0.2,0.5", "rerank_depth=20")
     said: list[str] = []
     found = tune_fusion(
         settings,
@@ -87,7 +87,7 @@ def test_reranking_is_tuned_on_a_sample_of_the_queries(data: Path) -> None:
     )
     assert {"demo:test", "settings"} == set(said)
     assert found.queries == 4
-    assert found.shipped.rerank_weight == 0.4
+    assert found.shipped.rerank_weight == 0.5
     assert any("learned from" in note for note in found.notes)
     inner = found_in(data, sample=4, folds=2)
     assert found.shipped_mean != inner.shipped_mean
@@ -134,7 +134,7 @@ def test_without_a_recommendation_nothing_is_written(data: Path, tmp_path: Path)
 def test_the_weights_are_settings_of_the_hybrid_profiles() -> None:
     shipped, other = (profiles(settings) for settings in (Settings(), Settings(lexical_weight=0.2)))
     assert shipped["hybrid"].lexical_weight == 0.5
-    assert shipped["hybrid-rerank"].rerank_weight == 0.4
+    assert shipped["hybrid-rerank"].rerank_weight == 0.5
     assert other["hybrid"].lexical_weight == pytest.approx(0.2)
     assert sum(other["hybrid-rrf"].vector_weights.values()) == pytest.approx(0.8)
     assert other["lexical"] == shipped["lexical"]
