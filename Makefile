@@ -10,7 +10,7 @@ DEMO := datasets/demo/stories.jsonl
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup run test lint types unit faults test-torch bench-gpu lock bench clean
+.PHONY: setup run test lint types unit faults test-torch bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -68,6 +68,13 @@ bench-gpu:
 	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-gpu.lock
 	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Published sets against the committed baseline; the first run indexes them.
+SETS ?= ../shared/datasets
+GATED := scifact:test checkthat2020:dev cacm vaswani fnc1 bbc_news reuters21578 flickr8k_captions
+gate: $(READY_DEV)
+	$(BIN)/dateline eval run $(GATED:%=$(SETS)/%) --name hybrid --output build/gate
+	$(BIN)/dateline eval gate build/gate --baseline baselines/hybrid.json --config baselines/gate.toml --page build/gate.html
 
 lock: $(READY_DEV)
 	bash scripts/lock
