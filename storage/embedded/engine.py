@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
@@ -27,8 +25,9 @@ from core.suggestions import Suggestion
 from core.writes import PutItem, SetStatus, Written
 from storage.analysis import primary_subtag
 from storage.embedded import reading, vocabulary
+from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
-from storage.embedded.columns import Columns, View
+from storage.embedded.columns import Columns
 from storage.embedded.documents import to_micros
 from storage.embedded.exemplars import exemplar_of
 from storage.embedded.facets import count_facets
@@ -40,12 +39,12 @@ from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
 from storage.embedded.segments import VectorField
 from storage.embedded.standing import standing_of
+from storage.embedded.stories import shown_story, story_of
 from storage.embedded.suggestions import ColumnsSuggestions
 from storage.graphs.settings import HnswSettings
 
 log = logging.getLogger(__name__)
 _SEARCH_THREADS = 4
-_KEPT_MASKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ class EmbeddedEngine:
         self._names = ColumnsNames(self._columns)
         self._dictionary = vocabulary.Dictionary()
         self._suggestions = ColumnsSuggestions(self._columns, self._headlines)
-        self._allowed: dict[tuple[frozenset[str], Node, int], npt.NDArray[np.bool_]] = {}
-        self._allowed_lock = threading.Lock()
+        self._allowed = AllowedMasks()
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
         try:
             self._open(owner=self.ownership.try_acquire())
@@ -156,8 +154,10 @@ class EmbeddedEngine:
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
         """See `core.ports.Catalogue`."""
         several = reading.chains_with_several(self.record.reader, ids.tolist())
+        now = to_micros(self._clock())
         return [
-            len(self._chain(several[seq], caller)) if seq in several else 1 for seq in ids.tolist()
+            len(shown_story(self.record.reader, several[seq], caller, now)) if seq in several else 1
+            for seq in ids.tolist()
         ]
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
@@ -174,7 +174,7 @@ class EmbeddedEngine:
         """See `core.ports.Names`."""
         self.projector.refresh()
         view = self._columns.view()
-        return self._names.known(entities, self._allowed_to(view, caller.products, EVERYTHING))
+        return self._names.known(entities, self._allowed.of(view, caller.products, EVERYTHING))
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """See `core.ports.Names`."""
@@ -192,7 +192,7 @@ class EmbeddedEngine:
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
         view = self._columns.view()
         known = ids[(ids >= 0) & (ids < len(view.visible))]
-        return known[self._allowed_to(view, caller.products, filters)[known]]
+        return known[self._allowed.of(view, caller.products, filters)[known]]
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """See `core.ports.Standings`."""
@@ -238,7 +238,7 @@ class EmbeddedEngine:
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """See `core.ports.Suggestions`."""
         self.projector.refresh()
-        allowed = self._allowed_to(self._columns.view(), caller.products, EVERYTHING)
+        allowed = self._allowed.of(self._columns.view(), caller.products, EVERYTHING)
         return self._suggestions.suggest(text, limit, caller.products, allowed)
 
     def _headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
@@ -250,7 +250,7 @@ class EmbeddedEngine:
         """
         self.projector.refresh()
         view = self._columns.view()
-        allowed = self._allowed_to(view, caller.products, EVERYTHING)
+        allowed = self._allowed.of(view, caller.products, EVERYTHING)
         every = np.array_equal(allowed, view.visible) and self.projector.lexical_has(view.visible)
         return self.lexical.reader(self._languages()), vocabulary.Seen(allowed, every)
 
@@ -270,22 +270,7 @@ class EmbeddedEngine:
 
     def _chain_of(self, uri: str, caller: Caller) -> list[Item]:
         self.projector.refresh()
-        row = self.record.reader.execute(
-            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
-        ).fetchone()
-        return self._chain(row[0], caller) if row else []
-
-    def _chain(self, chain: str, caller: Caller) -> list[Item]:
-        """The story's shown versions that the caller may see; none where its head is hidden."""
-        connection = self.record.reader
-        view, _ = reading.view_of(connection, chain, to_micros(self._clock()))
-        items = reading.items_by_seq(connection, list(view.members))
-        members = [items[seq] for seq in view.members if seq in items]
-        held = _codes(caller.products)
-        allowed = [item for item in members if held & _codes(item.products)]
-        if not members or view.head not in items or items[view.head] not in allowed:
-            return []
-        return allowed
+        return story_of(self.record.reader, uri, caller, to_micros(self._clock()))
 
     # Exporter
 
@@ -384,37 +369,9 @@ class EmbeddedEngine:
         fields = {query.field: self._fields[query.field].view() for query in request.vectors}
         lexical = self.lexical.reader(self._languages())
         view = self._columns.view()
-        allowed = self._allowed_to(view, request.caller.products, request.filters)
+        allowed = self._allowed.of(view, request.caller.products, request.filters)
         passes = bool(np.array_equal(allowed, view.visible))
         return Moment(view, lexical, fields, allowed, passes)
-
-    def _allowed_to(
-        self, view: View, products: frozenset[str], filters: Node
-    ) -> npt.NDArray[np.bool_]:
-        """What a caller may see within `filters`, kept for the next question of the kind."""
-        allowed = self._allowed_mask(products, filters, view.generation)
-        if allowed is None or len(allowed) != len(view.visible):
-            allowed = view.allowed(products, filters)
-            self._keep(products, filters, view.generation, allowed)
-        return allowed
-
-    def _allowed_mask(
-        self, products: frozenset[str], filters: Node, generation: int
-    ) -> npt.NDArray[np.bool_] | None:
-        with self._allowed_lock:
-            return self._allowed.get((products, filters, generation))
-
-    def _keep(
-        self,
-        products: frozenset[str],
-        filters: Node,
-        generation: int,
-        mask: npt.NDArray[np.bool_],
-    ) -> None:
-        with self._allowed_lock:
-            if len(self._allowed) >= _KEPT_MASKS:
-                self._allowed.clear()
-            self._allowed[products, filters, generation] = mask
 
     def _languages(self) -> dict[str, int]:
         """The primary language subtags of the archive, with their numbers of versions."""
@@ -457,11 +414,6 @@ class EmbeddedEngine:
             raise error
         log.warning("a projection is damaged and made anew: %s", error)
         self.repairs.append(str(error))
-
-
-def _codes(products: Iterable[str]) -> frozenset[str]:
-    """Product codes as the columns compare them."""
-    return frozenset(code.casefold() for code in products if code)
 
 
 def _at(spans: Sequence[Passage], number: int) -> Passage | None:

@@ -1,0 +1,35 @@
+"""Bitmaps of what callers may see within filters, kept while the archive stays as it is."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from core.query_tree import Node
+from storage.embedded.columns import View
+
+Mask = npt.NDArray[np.bool_]
+_KEPT = 64
+
+
+class AllowedMasks:
+    """The latest bitmaps by products, filters and generation of the view. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._masks: dict[tuple[frozenset[str], Node, int], Mask] = {}
+        self._lock = threading.Lock()
+
+    def of(self, view: View, products: frozenset[str], filters: Node) -> Mask:
+        """Bool by item id: what `products` may see within `filters`."""
+        key = (products, filters, view.generation)
+        with self._lock:
+            mask = self._masks.get(key)
+        if mask is None or len(mask) != len(view.visible):
+            mask = view.allowed(products, filters)
+            with self._lock:
+                if len(self._masks) >= _KEPT:
+                    self._masks.clear()
+                self._masks[key] = mask
+        return mask
