@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from eval import report
-from tests.browser.conftest import browser  # noqa: F401 - a fixture
 from tests.eval import report_samples as samples
 
 pytestmark = pytest.mark.browser
@@ -41,7 +40,7 @@ def drawn(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def opened(browser: Browser, path: Path, size: dict[str, int], scheme: str) -> Iterator[Page]:  # noqa: F811
+def opened(browser: Browser, path: Path, size: dict[str, int], scheme: str) -> Iterator[Page]:
     """The page from its file; anything asked for or said on the console is a fault."""
     context = browser.new_context(
         viewport={"width": size["width"], "height": size["height"]},
@@ -65,7 +64,7 @@ def opened(browser: Browser, path: Path, size: dict[str, int], scheme: str) -> I
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")])
 def test_a_page_opens_quietly_and_fits(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     folder: Path,
     name: str,
     size: dict[str, int],
@@ -90,7 +89,7 @@ def test_a_page_opens_quietly_and_fits(
 
 
 def test_a_table_is_sorted_and_scrolled_by_keyboard(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     folder: Path,
 ) -> None:
     with opened(browser, drawn(folder, "comparison"), PHONE, "light") as page:
@@ -114,7 +113,7 @@ def test_a_table_is_sorted_and_scrolled_by_keyboard(
 
 
 def test_two_answers_stand_side_by_side_and_below_each_other_on_a_phone(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     folder: Path,
 ) -> None:
     for size, aside in ((DESKTOP, True), (PHONE, False)):
