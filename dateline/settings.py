@@ -145,7 +145,7 @@ class Settings(BaseModel):
     )
     hnsw_m: int = Field(default=16, ge=4, le=128, description="HNSW: links per node")
     hnsw_ef_construction: int = Field(default=200, ge=8, le=2000, description="HNSW: build width")
-    hnsw_ef_search: int = Field(default=128, ge=8, le=4000, description="HNSW: search width")
+    hnsw_ef_search: int = Field(default=200, ge=8, le=4000, description="HNSW: search width")
     hnsw_exact_rows: int = Field(
         default=10_000,
         ge=0,

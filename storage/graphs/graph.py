@@ -12,6 +12,10 @@ from storage.graphs.kept import HalfRows, Kept, nearest
 from storage.graphs.links import Links
 from storage.graphs.settings import HnswSettings
 
+_WIDEST = 8.0  # how far a filter widens the first walk
+_WIDENED = 4  # and each one after it
+_SCANNED_PER_EF = 8  # rows that are scanned in the time that a walk takes for 1 of its width
+
 
 class HnswGraph:
     """`core.ports.VectorGraph` of linked rows (`links`) and the vectors behind them."""
@@ -49,12 +53,31 @@ class HnswGraph:
         """See `VectorGraph`."""
         if self.count <= self._settings.exact_whole:
             return self._scan(query, k, allowed)
-        if allowed is not None:
-            count = int(np.count_nonzero(allowed))
-            if count < self._settings.exact_below and count < self.count:
-                rows = np.flatnonzero(allowed)
-                return nearest(self._kept.cosines(query, rows), rows, k)
-        return self.walk(query, k, allowed, ef)
+        count = self.count if allowed is None else int(np.count_nonzero(allowed))
+        if allowed is None or count == self.count:
+            return self.walk(query, k, None, ef)
+        return self._filtered(query, k, allowed, count, ef)
+
+    def _filtered(
+        self, query: FloatMatrix, k: int, allowed: Marks, count: int, ef: int | None
+    ) -> tuple[Floats, Ids]:
+        """The nearest of `count` allowed rows. The graph gives the nearest of all, so those of them
+        that are allowed are the answer as soon as there are enough; where there are not, because
+        the filter lets through what lies far from the query, the walk is widened until a scan of
+        the allowed rows costs less.
+        """
+        wanted = min(k * self._rescore, count)
+        wide = max(wanted, ef or self._settings.ef_search)
+        wide = int(wide * min(_WIDEST, self.count / max(count, 1)))
+        while count >= self._settings.exact_below and count > _SCANNED_PER_EF * wide:
+            cosines, rows = self.links.walk(query, min(wide, self.count), wide, None, 1)
+            kept = np.flatnonzero((rows[0] >= 0) & allowed[rows[0]])
+            if len(kept) >= wanted:
+                found = cosines[0][kept[:wanted]], rows[0][kept[:wanted]]
+                return found if self._rescore == 1 else self._rescored(query, found[1], k)
+            wide *= _WIDENED
+        rows = np.flatnonzero(allowed)
+        return nearest(self._kept.cosines(query, rows), rows, k)
 
     def walk(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None

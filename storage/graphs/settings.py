@@ -22,8 +22,8 @@ class HnswSettings:
     width of the search for them when a node is added, `ef_search` the width when searching.
 
     `exact_below`: with fewer allowed rows than this a scan of them is faster than the graph, and
-    has no loss. Above it, efSearch grows as the allowed share shrinks (to eightfold at most), for
-    what is allowed may lie far from the query's neighbours. A graph of at most `exact_whole` rows
+    has no loss. Above it the walk is widened as the allowed share shrinks, and further where too
+    few of what it finds are allowed, until a scan costs less. A graph of at most `exact_whole` rows
     is not walked at all: scanning it takes about a millisecond.
 
     `precision` is that of the vectors which the walk compares: fp32; fp16; int8, a byte per
@@ -34,7 +34,7 @@ class HnswSettings:
 
     m: int = 16
     ef_construction: int = 200
-    ef_search: int = 128
+    ef_search: int = 200
     exact_below: int = 4000
     exact_whole: int = 10_000
     implementation: Implementation = "faiss"
