@@ -38,9 +38,9 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """Terms with one first letter, by length, each with its document frequency."""
+    """Terms with one first letter, by length: the terms, and the document frequency of each."""
 
-    by_length: Mapping[int, Mapping[str, int]]
+    by_length: Mapping[int, tuple[list[str], list[int]]]
     documents: int
     read_at: float
 
@@ -68,19 +68,16 @@ class Dictionary:
         """Terms at most `most` edits from `folded` that begin with its first or second letter, the
         nearest and then the commonest first, with the number of edits.
         """
-        totals: dict[str, int] = {}
+        near: list[tuple[int, bool, int, str]] = []
         for letter in dict.fromkeys(folded[:2]):
             terms = self._terms(reader, letter).by_length
             for length in range(len(folded) - most, len(folded) + most + 1):
-                totals.update(terms.get(length, {}))
-        totals.pop(folded, None)
-        near = process.extract(
-            folded, list(totals), scorer=OSA.distance, score_cutoff=most, limit=None
-        )
-        ranked = sorted(near, key=lambda hit: (hit[1], hit[0][:1] != folded[:1], -totals[hit[0]]))
-        for term, distance, _ in ranked:
-            if not reader.is_common(term):
-                yield term, int(distance)
+                same = terms.get(length)
+                if same is not None:
+                    near += _near(folded, same, most)
+        for distance, _, _, term in sorted(near):
+            if term != folded and not reader.is_common(term):
+                yield term, distance
 
     def _terms(self, reader: LexicalReader, letter: str) -> _Terms:
         with self._lock:
@@ -138,12 +135,24 @@ def as_written(term: str, item: Item) -> str:
     return term
 
 
-def _by_length(reader: LexicalReader, letter: str) -> dict[int, dict[str, int]]:
+def _by_length(reader: LexicalReader, letter: str) -> dict[int, tuple[list[str], list[int]]]:
     found: dict[int, dict[str, int]] = {}
     for term, count in reader.words_beginning(letter, _WALKED):
         same = found.setdefault(len(term), {})
         same[term] = max(count, same.get(term, 0))
-    return found
+    return {length: (list(same), list(same.values())) for length, same in found.items()}
+
+
+def _near(
+    folded: str, terms: tuple[list[str], list[int]], most: int
+) -> Iterator[tuple[int, bool, int, str]]:
+    """Edits, whether the first letter is another, the frequency negated, the term: sorts as told.
+    The lists are kept, so that nothing is made of terms that are not near.
+    """
+    names, totals = terms
+    hits = process.extract(folded, names, scorer=OSA.distance, score_cutoff=most, limit=None)
+    for term, distance, place in hits:
+        yield int(distance), term[:1] != folded[:1], -totals[place], term
 
 
 def _is_old(known: _Terms, documents: int) -> bool:
