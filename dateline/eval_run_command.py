@@ -114,6 +114,9 @@ def run(
     key_env: Annotated[str, typer.Option(help="Variable that has the service's key.")] = "",
     measures: Measures = "",
     depth: Annotated[int, typer.Option(min=1, max=1000, help="Documents of each query.")] = DEPTH,
+    clients: Annotated[
+        int, typer.Option(min=1, max=64, help="Queries at once; times are then of a busy machine.")
+    ] = 1,
     output: Output = None,
     name: Annotated[str, typer.Option(help="What to call the system in tables.")] = "",
     html: Html = None,
@@ -129,8 +132,8 @@ def run(
     with reported():
         if html:
             need_packages()
-        if url and (changed or config or models):
-            what = "--set, --config and --models change what runs here, not a service"
+        if url and (changed or config or models or clients > 1):
+            what = "--set, --config, --models and --clients are for what runs here, not a service"
             raise InputError(what, mend="leave them out, or leave --url out")
         changes = read_changes(changed or [])
         flags = {"data": data, "models": models, **changes.settings}
@@ -141,6 +144,7 @@ def run(
             depth=depth,
             measures=measures_of(measures, depth),
             name=name or ("" if url else system_name(profile or settings.profile, config, changes)),
+            clients=clients,
         )
         sets = read_sets(datasets)
         folder = output or default_output(settings, plan.name or "service")

@@ -82,7 +82,8 @@ def _remarks(found: Summary) -> Iterator[str]:
     profile = f", profile {system.profile}" if system.profile else ""
     yield ""
     yield escape(f"{system.name}{profile}, {system.place}, to {first.depth} documents a query")
-    yield "brackets: 95 % bootstrap interval over the queries; times: one client, one query at once"
+    asked = "one query at once" if first.clients == 1 else f"{first.clients} queries at once"
+    yield f"brackets: 95 % bootstrap interval over the queries; times: {asked}"
     for each in found.sets:
         label = _label(each)
         for stage, count in each.degraded.items():

@@ -32,7 +32,8 @@ _SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """How to run: a profile and fields of it that differ (see `profile_changes`), how many
-    documents a query, which measures, and what the system is called ("": by its profile).
+    documents a query, which measures, what the system is called ("": by its profile), and how many
+    queries at once.
     """
 
     profile: str
@@ -40,6 +41,7 @@ class RunPlan:
     depth: int = DEPTH
     measures: Sequence[str] = (*DEFAULT_MEASURES, *VIEWS)
     name: str = ""
+    clients: int = 1
 
 
 def evaluate_folder(
@@ -80,7 +82,15 @@ def run_set(
         name = plan.name or plan.profile
         system = system_of(settings, profile, service.models, name=name, index=cached.key.digest)
         answering = PipelineAnswers(service.pipeline, plan.profile, reader_of(judged))
-        found = evaluate_answers(answering, judged, system, plan.depth, plan.measures, said=said)
+        found = evaluate_answers(
+            answering,
+            judged,
+            system,
+            plan.depth,
+            plan.measures,
+            clients=plan.clients,
+            said=said,
+        )
         notes = _notes(judged, cached.report() or {}, service.models)
     return replace(found, notes=(*found.notes, *notes))
 

@@ -82,7 +82,9 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One system on one collection. `made_at` is ISO 8601, UTC; `notes` are doubts in sentences."""
+    """One system on one collection. `made_at` is ISO 8601, UTC; `notes` are doubts in sentences;
+    `clients` asked at the same time, so that times are of queries that shared the machine.
+    """
 
     collection: Collection
     system: System
@@ -90,6 +92,7 @@ class RunResult:
     depth: int
     made_at: str
     notes: tuple[str, ...] = ()
+    clients: int = 1
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -141,6 +144,7 @@ def write_result(result: RunResult, folder: Path) -> None:
         "collection": asdict(result.collection),
         "system": asdict(result.system),
         "depth": result.depth,
+        "clients": result.clients,
         "made_at": result.made_at,
         "notes": list(result.notes),
         "means": {measure: result.mean(measure) for measure in result.measures},
@@ -183,6 +187,7 @@ def read_result(folder: Path) -> RunResult:
             depth=int(tree["depth"]),
             made_at=str(tree["made_at"]),
             notes=tuple(tree["notes"]),
+            clients=int(tree.get("clients", 1)),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"can't be read: {error}", where=str(folder), mend="run again") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from core.callers import Caller
@@ -49,9 +51,10 @@ def evaluate_answers(
     depth: int = DEPTH,
     measures: Sequence[str] = DEFAULT_MEASURES,
     *,
+    clients: int = 1,
     said: Said = _silent,
 ) -> RunResult:
-    """Asks every judged query once, one after the other, and scores what came; `said` hears how
+    """Asks every judged query once, `clients` at a time, and scores what came; `said` hears how
     many are done. Raises InputError for a measure that looks deeper than `depth` or is none, and
     QueryError for a profile that is none.
     """
@@ -61,12 +64,27 @@ def evaluate_answers(
         refused = answering.answer(text, depth).refused
         if refused:
             raise QueryError(refused)
+    answers = _asked(answering, judged, depth, clients, said)
+    return replace(scored(judged, system, answers, chosen, depth), clients=clients)
+
+
+def _asked(
+    answering: Answering, judged: JudgedSet, depth: int, clients: int, said: Said
+) -> dict[str, Answer]:
+    """The answer of each query, in the set's order whoever was done first."""
+
+    def ask(text: str) -> Answer:
+        return answering.answer(text, depth, judged.dates)
+
     answers: dict[str, Answer] = {}
-    for done, (query, text) in enumerate(judged.queries.items()):
-        said(done, len(judged.queries))
-        answers[query] = answering.answer(text, depth, judged.dates)
+    with ThreadPoolExecutor(clients, thread_name_prefix="client") as pool:
+        texts = judged.queries.values()
+        each = map(ask, texts) if clients == 1 else pool.map(ask, texts)
+        for query, answer in zip(judged.queries, each, strict=True):
+            said(len(answers), len(judged.queries))
+            answers[query] = answer
     said(len(answers), len(answers))
-    return scored(judged, system, answers, chosen, depth)
+    return answers
 
 
 def check_depth(measures: Sequence[Measure], depth: int) -> None:

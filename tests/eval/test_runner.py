@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from core.callers import Caller
 from core.errors import InputError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import TotalRelation
-from eval.datasets import read_judged_set
+from eval.answering import Answer
+from eval.datasets import JudgedSet, read_judged_set
 from eval.results import RunResult, System, same_questions, write_run
 from eval.run_summary import degraded, refused
-from eval.runner import evaluate
+from eval.runner import evaluate, evaluate_answers
 from eval.trec import read_run
-from search.answers import Hit, SearchRequest, SearchResponse, Total, Understood
+from search.answers import DateUse, Hit, SearchRequest, SearchResponse, Total, Understood
 from tests.eval.conftest import MakeFolder
 
 CALLER = Caller("evaluation", frozenset({"eval"}))
@@ -170,3 +172,34 @@ def test_milliseconds_are_percentiles(make_folder: MakeFolder) -> None:
     found = evaluate(Scripted({}), judged, "hybrid", CALLER)
     rows = tuple(replace(row, milliseconds=float(n)) for n, row in enumerate(found.rows, 1))
     assert replace(found, rows=rows).milliseconds(50) == 1.5
+
+
+class Reversed:
+    """With two clients the first query has its answer after the second."""
+
+    def __init__(self, judged: JudgedSet, clients: int) -> None:
+        self.judged = judged
+        self.order = list(judged.queries.values())
+        self.second_asked = threading.Event()
+        if clients == 1:
+            self.second_asked.set()
+
+    def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
+        if text == self.order[0]:
+            assert self.second_asked.wait(30)
+        elif text == self.order[1]:
+            self.second_asked.set()
+        document = "d1" if text == self.order[0] else "d2"
+        return Answer((self.judged.uri_prefix + document,), (), 1.0)
+
+
+def test_several_clients_give_what_one_gives(make_folder: MakeFolder) -> None:
+    judged = read_judged_set(str(make_folder()))
+    alone, together = (
+        evaluate_answers(Reversed(judged, clients), judged, System("s", "p"), clients=clients)
+        for clients in (1, 2)
+    )
+    assert together.clients == 2
+    assert [row.query_id for row in together.rows] == ["q1", "q2"]
+    assert [row.documents for row in together.rows] == [("d1",), ("d2",)]
+    assert together.rows == alone.rows
