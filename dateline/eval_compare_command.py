@@ -13,10 +13,11 @@ from core.errors import InputError
 from dateline.eval_app import eval_app
 from dateline.eval_outcome_tables import print_comparison
 from dateline.options import AsJson, console, escape, reported
-from eval.comparison import Comparison, compare
+from eval.comparison import compare
 from eval.datasets import read_judged_set
 from eval.measures import Qrels
 from eval.pairing import read_system
+from eval.report import comparison_page, need_packages
 from eval.results import RunResult
 
 
@@ -51,6 +52,8 @@ def compare_systems(
 ) -> None:
     """Say what differs between systems, by how much, and whether it is more than chance."""
     with reported():
+        if html is not None:
+            need_packages()
         runs = _read(systems)
         baseline, *others = runs.values()
         found = compare(
@@ -63,7 +66,8 @@ def compare_systems(
             allow_missing=allow_missing,
         )
         if html is not None:
-            write_page(html, _page(found, runs))
+            every = [result for results in runs.values() for result in results]
+            write_page(html, comparison_page(found, every))
     if as_json:
         typer.echo(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2))
         return
@@ -86,14 +90,6 @@ def write_page(path: Path, page: str) -> None:
         raise InputError(f"can't be written: {error.strerror}", where=str(path)) from error
 
 
-def no_pages(error: ImportError) -> InputError:
-    """What to say where the pages' libraries are not installed."""
-    return InputError(
-        f"a page needs a package that is not installed: {error.name}",
-        mend="install it, or leave the page out",
-    )
-
-
 def _read(systems: Sequence[str]) -> dict[str, tuple[RunResult, ...]]:
     if len(systems) < 2:
         raise InputError("one system is nothing to compare", mend="name a second folder")
@@ -113,11 +109,3 @@ def _read(systems: Sequence[str]) -> dict[str, tuple[RunResult, ...]]:
 def _judgements(names: Sequence[str]) -> Mapping[str, Qrels]:
     sets = [read_judged_set(name) for name in names]
     return {f"{judged.name}:{judged.split}": judged.qrels for judged in sets}
-
-
-def _page(found: Comparison, runs: Mapping[str, Sequence[RunResult]]) -> str:
-    try:
-        from eval.report import comparison_page
-    except ImportError as error:
-        raise no_pages(error) from error
-    return comparison_page(found, [result for results in runs.values() for result in results])

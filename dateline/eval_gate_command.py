@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
 from dateline.eval_app import eval_app
-from dateline.eval_compare_command import named_folder, no_pages, write_page
+from dateline.eval_compare_command import named_folder, write_page
 from dateline.eval_outcome_tables import print_verdict
 from dateline.options import AsJson, console, escape, reported
-from eval.gate import Rule, Verdict, judge
+from eval.gate import Rule, judge
 from eval.gate_baseline import read_baseline, write_baseline
 from eval.pairing import read_system
+from eval.report import gate_page, need_packages
 
 EXIT_FAILED = 1  # the results are worse; 0 is a pass, 2 a mistake in what was asked
 DEFAULT_MEASURE = "nDCG@10"
@@ -75,6 +76,8 @@ def gate(
     much as the least effect, where a slice is under its floor, and where results can't be compared.
     """
     with reported():
+        if page is not None:
+            need_packages()
         name, folder = named_folder(runs)
         results = read_system(folder, name)
         rule = _rule(config, measure, least_effect, alpha, each_collection, slice_floor or ())
@@ -85,7 +88,7 @@ def gate(
             return
         verdict = judge(read_baseline(baseline), results, rule)
         if page is not None:
-            write_page(page, _page(verdict))
+            write_page(page, gate_page(verdict))
     if as_json:
         typer.echo(orjson.dumps(verdict.as_dict(), option=orjson.OPT_INDENT_2))
     else:
@@ -152,11 +155,3 @@ def _floor(text: str) -> tuple[str, float]:
         return group, float(floor)
     except ValueError as error:
         raise InputError(f"{floor!r} in {text!r} is no number", mend=mend) from error
-
-
-def _page(verdict: Verdict) -> str:
-    try:
-        from eval.report import gate_page
-    except ImportError as error:
-        raise no_pages(error) from error
-    return gate_page(verdict)

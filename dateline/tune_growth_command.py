@@ -20,7 +20,16 @@ from dateline.settings import Settings
 from dateline.sweep_subjects import Vectors, vectors_of
 from dateline.sweep_tables import fit_rows, growth_rows, named_fits, prediction_rows, print_rows
 from dateline.tune_hnsw import Plan, bench_of, kinds_of, measured_on
-from dateline.tune_hnsw_command import SWEEPS, Queries, Seconds, SweepBar, Threads, choices
+from dateline.tune_hnsw_command import (
+    SWEEPS,
+    Queries,
+    Seconds,
+    SweepBar,
+    Threads,
+    VectorsFile,
+    What,
+    choices,
+)
 from eval.growth import Grown, Growth, Prediction, fitted, predict
 from eval.growth_sweep import filled_up, grow
 from eval.neighbours import cached_neighbours
@@ -37,16 +46,8 @@ _POOR = 0.25  # of a law, where it says something else than was seen
 
 @tune_app.command("growth")
 def growth(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="[DATASET|FOLDER]",
-            help="A judged set, or an archive's folder; without, every set in the cache.",
-        ),
-    ] = "",
-    file: Annotated[
-        Path | None, typer.Option("--vectors", help="A .npy file of vectors [n, d] instead.")
-    ] = None,
+    what: What = "",
+    file: VectorsFile = None,
     sizes: Annotated[str, typer.Option(help="Vectors, by commas.")] = "10000,30000,100000",
     queries: Queries = 200,
     implementation: Annotated[str, typer.Option(help="faiss or hnswlib.")] = "",

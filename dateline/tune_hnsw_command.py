@@ -38,6 +38,16 @@ from eval.sweep_target import parse_target
 SWEEPS = "hnsw-sweeps"
 _EVERY_S = 0.1  # between two looks at the bar, which a timing should not wait for
 
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="[DATASET|FOLDER]",
+        help="A judged set, or an archive's folder; without, every set in the cache.",
+    ),
+]
+VectorsFile = Annotated[
+    Path | None, typer.Option("--vectors", help="A .npy file of vectors, n x d, instead.")
+]
 Count = Annotated[int, typer.Option(min=0, help="Vectors; 0 for all, more are made with noise.")]
 Queries = Annotated[int, typer.Option(min=1, max=10_000, help="Queries to ask.")]
 Threads = Annotated[
@@ -75,16 +85,8 @@ def choices(name: str) -> tuple[str, ...]:
 
 @tune_app.command("hnsw", no_args_is_help=True)
 def hnsw(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="[DATASET|FOLDER]",
-            help="A judged set, or an archive's folder; without, every set in the cache.",
-        ),
-    ] = "",
-    file: Annotated[
-        Path | None, typer.Option("--vectors", help="A .npy file of vectors [n, d] instead.")
-    ] = None,
+    what: What = "",
+    file: VectorsFile = None,
     count: Count = 0,
     queries: Queries = 500,
     implementations: Annotated[str, typer.Option(help="faiss, hnswlib.")] = "faiss",

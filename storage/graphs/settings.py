@@ -10,7 +10,7 @@ Precision: TypeAlias = Literal["fp32", "fp16", "int8", "pq", "binary"]
 
 # How many times as many candidates as asked for are taken from the graph and scored again by the
 # kept vectors. On passage vectors of 384 dimensions that finds what the full vectors do, to a
-# hundredth (docs/evaluation.md).
+# hundredth (docs/vector-graphs.md).
 RESCORE: dict[Precision, int] = {"fp32": 1, "fp16": 1, "int8": 2, "pq": 4, "binary": 8}
 
 

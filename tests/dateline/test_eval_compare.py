@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dateline.cli import app
+from eval import report
 from eval.results import write_result
 from tests.eval.made_results import MEASURE, made, realistic
 
@@ -116,7 +116,7 @@ def test_a_page_of_a_comparison_and_of_a_verdict(
 def test_without_the_page_s_packages_it_says_so(
     folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "eval.report", None)
+    monkeypatch.setattr(report, "find_spec", lambda name: None)
     said = run("compare", *folders, "--html", tmp_path / "page.html", code=2)
     assert "not installed" in said
 
