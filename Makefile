@@ -10,7 +10,7 @@ DEMO := datasets/demo/stories.jsonl
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup run test lint types unit faults test-torch bench-gpu gate lock bench clean
+.PHONY: setup run test lint types unit guard faults test-torch bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -45,6 +45,11 @@ types: $(READY_DEV)
 
 unit: $(READY_DEV)
 	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch"
+
+# 2,000 random histories over every surface, shared by the processors; `make unit` runs 80 of them.
+guard: $(READY_DEV)
+	seq 0 7 | GUARD_SEQUENCES=2000 OMP_NUM_THREADS=1 xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} \
+	  $(BIN)/python -P -m pytest -q "tests/search/test_guard.py::test_no_surface_shows_what_the_dict_hides[{}]"
 
 faults: $(READY_DEV)
 	$(BIN)/python -P -m pytest -m faults

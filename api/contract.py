@@ -63,6 +63,9 @@ class ResultMeta(BaseModel):
     passage: str = Field(default="", description="The best passage, marked the same way.")
     explanation: dict[str, Any] | None = None
     pinned: bool = Field(default=False, description="Editors put it there for this query.")
+    near_duplicates: list[str] = Field(
+        default=[], description="The uris of the stories that are folded under it, best first."
+    )
 
 
 class ContentItem(BaseModel):
@@ -114,6 +117,12 @@ class SearchData(BaseModel):
     page_size: int
     total_items: int
     total_relation: str = Field(description="exact, lower_bound or window.")
+    counted: str = Field(
+        "stories",
+        description="What total_items and the facets count: stories, or groups of stories with "
+        "nearly the same text.",
+    )
+    fold: str = Field("none", description="What makes one hit of stories: none, near_duplicates.")
     current_page: int
     current_item_count: int
     next_page: str = ""

@@ -56,6 +56,11 @@ class Metrics:
         self._items = Gauge("dateline_items", "Items recorded.", registry=self._registry)
         self._visible = Gauge("dateline_items_visible", "Items visible.", registry=self._registry)
         self._passages = Gauge("dateline_passages", "Passages embedded.", registry=self._registry)
+        self._cursors = Gauge(
+            "dateline_cursors_shared",
+            "1 where other services can go on with cursors of this one, 0 where they can't.",
+            registry=self._registry,
+        )
         self._lag = Gauge(
             "dateline_projection_lag",
             "Changes that a projection has not applied yet.",
@@ -85,6 +90,8 @@ class Metrics:
         for name, gauge in gauges:
             if isinstance(status.get(name), (int, float)):
                 gauge.set(status[name])
+        cursors = dict(status.get("cursors") or {})
+        self._cursors.set(cursors.get("kept") == "shared" and not cursors.get("failure"))
         for name, projection in dict(status.get("projections") or {}).items():
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)

@@ -2,7 +2,7 @@
 
 Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
 `session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities`, `dates`, `tz`,
-`locale` and `highlight` are ours.
+`locale`, `fold` and `highlight` are ours.
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from api.problems import ParameterError
 from core.errors import QueryError
 from core.items import ItemType
 from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
-from core.retrieval import SortOrder
+from core.retrieval import DateInterval, SortOrder
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
     MAX_QUERY_CHARACTERS,
     DateUse,
     EntityUse,
+    Fold,
     SearchRequest,
 )
 from search.dates import calendar_of
+from search.profiles import BEST
 
 MAX_PAGE = 1_000_000
 MAX_VALUES = 100
@@ -56,12 +58,14 @@ def split_list(value: Any) -> Any:
     return [without_controls(part) for part in values]
 
 
-def read_time(text: str, *, end: bool) -> datetime:
-    """A date or time in UTC; a bare date is its first moment, or with `end` the next day's."""
+def read_time(text: str, *, end: bool, zone: tzinfo = UTC) -> datetime:
+    """A date or time in UTC; a bare date is a day of `zone`: its first moment, or with `end` the
+    next day's.
+    """
     try:
         if _DATE.fullmatch(text):
-            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
-            return day + timedelta(days=1) if end else day
+            day = datetime.fromisoformat(text) + timedelta(days=1 if end else 0)
+            return day.replace(tzinfo=zone).astimezone(UTC)
         if _TIME.fullmatch(text):
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -69,12 +73,21 @@ def read_time(text: str, *, end: bool) -> datetime:
     raise ValueError(f"'{text[:40]}' is not read as a date: {HOW_TO_DATE}")
 
 
-def _since(value: Any) -> Any:
-    return read_time(value.strip(), end=False) if isinstance(value, str) else value
+def _since(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    return read_time(value.strip(), end=False, zone=_zone_of(info))
 
 
-def _until(value: Any) -> Any:
-    return read_time(value.strip(), end=True) if isinstance(value, str) else value
+def _until(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    return read_time(value.strip(), end=True, zone=_zone_of(info))
+
+
+def _zone_of(info: ValidationInfo) -> tzinfo:
+    """The request's zone, UTC where it names none; `tz` stands above the dates for that."""
+    return calendar_of(datetime.now(UTC), info.data.get("tz", "")).zone
 
 
 def _known_types(values: list[str]) -> list[str]:
@@ -136,13 +149,18 @@ class SearchParameters(BaseModel):
         description="The uri of an item: what is like it, instead of what matches q. Filters hold; "
         "its own story is left out; sort does not apply.",
     )
+    tz: Annotated[Text, AfterValidator(_known_zone)] = Field(
+        default="",
+        description="Time zone of the days in q, since and until, an IANA name such as "
+        "Europe/Berlin. Empty: UTC.",
+    )
     since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
         default=None,
-        description="Versions created at or after this time, as a date or RFC 3339 with a zone.",
+        description="Versions created at or after this time: a day of tz, or RFC 3339 with a zone.",
     )
     until: Annotated[datetime | None, BeforeValidator(_until)] = Field(
         default=None,
-        description="Versions created before this time; a bare date includes that day (UTC).",
+        description="Versions created before this time; a bare date includes that day of tz.",
     )
     sort: SortOrder = Field(
         default=SortOrder.SCORE, description=f"The order: {', '.join(SortOrder)}."
@@ -156,6 +174,16 @@ class SearchParameters(BaseModel):
     )
     facets: Annotated[Values, AfterValidator(_known_facets)] = Field(
         default_factory=list, description=f"Facets to count: {', '.join(FACET_FIELDS)}."
+    )
+    open_facets: Annotated[Values, AfterValidator(_known_facets)] = Field(
+        default_factory=list,
+        description="Facets to count without their own filter, all others in force, so that more "
+        "values can be chosen; total_items stays that of the filtered answer.",
+    )
+    facet_interval: DateInterval = Field(
+        default=DateInterval.MONTH,
+        description=f"Stretches of the facet versioncreated, by the calendar of tz: "
+        f"{', '.join(DateInterval)}.",
     )
     facet_limit: int = Field(default=20, ge=1, le=200, description="Values per facet, 1 to 200.")
     explain: bool = Field(
@@ -176,13 +204,15 @@ class SearchParameters(BaseModel):
         default=DateUse.FILTER,
         description="What dates in plain words in q do: filter (stories from then), off (words).",
     )
-    tz: Annotated[Text, AfterValidator(_known_zone)] = Field(
-        default="",
-        description="Time zone of dates in q, an IANA name such as Europe/Berlin. Empty: UTC.",
-    )
     locale: Annotated[Text, AfterValidator(_known_locale)] = Field(
         default="",
         description="How dates in q are written, such as en-US. Empty: the day before the month.",
+    )
+    fold: Fold = Field(
+        default=Fold.NONE,
+        description="near_duplicates: stories with nearly the same text are one hit, the best "
+        "placed of them; total_items and the facets count such groups. A cursor keeps to what its "
+        "first page asked for.",
     )
     highlight: bool = Field(
         default=True, description="false: no marks (U+E000, U+E001) around matched words."
@@ -218,8 +248,10 @@ def filters_of(parameters: SearchParameters) -> Node:
 def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> SearchRequest:
     """The core's request; raises ParameterError for a profile that the service doesn't have."""
     if parameters.profile and parameters.profile not in profiles:
+        needs = " It needs the service's setting second_encoder."
         raise ParameterError(
-            f"There is no profile '{parameters.profile[:40]}'.",
+            f"There is no profile '{parameters.profile[:40]}'."
+            + (needs if parameters.profile == BEST else ""),
             field="profile",
             mend=f"Use one of {', '.join(profiles)}, or leave it out.",
         )
@@ -233,6 +265,8 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
         cursor=parameters.cursor,
         facets=tuple(parameters.facets),
         facet_limit=parameters.facet_limit,
+        open_facets=tuple(parameters.open_facets),
+        facet_interval=parameters.facet_interval,
         explain=parameters.explain,
         highlight=parameters.highlight,
         entities=parameters.entities,
@@ -241,4 +275,5 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
         locale=parameters.locale,
         why_missing=parameters.why_missing.strip(),
         similar_to=parameters.similar_to,
+        fold=parameters.fold,
     )

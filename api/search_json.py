@@ -1,8 +1,8 @@
 """A `SearchResponse` as AP Media API's `searchresponse`, in plain values for orjson.
 
-Members that theirs doesn't have: `total_relation`, `facets`, `cursor`, `profile`, `understood`,
-`degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`, `versions`, `pinned`,
-`highlights`, `passage`, `explanation`.
+Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`, `cursor`,
+`profile`, `understood`, `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`,
+`versions`, `pinned`, `near_duplicates`, `highlights`, `passage`, `explanation`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from api.item_json import selected_item, text_names
 from core.callers import Caller
 from core.entities import NameMatch
 from core.items import Item
-from search.answers import Explanation, FoundName, Hit, Missing, SearchResponse, Understood
+from search.answers import (
+    Explanation,
+    Fold,
+    FoundName,
+    Hit,
+    Missing,
+    SearchResponse,
+    Understood,
+)
 
 
 def search_data(
@@ -37,6 +45,8 @@ def search_data(
         "page_size": response.page_size,
         "total_items": response.total.value,
         "total_relation": response.total.relation.value,
+        "counted": "stories" if response.fold is Fold.NONE else "groups",
+        "fold": response.fold.value,
         "current_page": response.page,
         "current_item_count": len(items),
         **pages,
@@ -63,6 +73,7 @@ def hit_json(
         "rank": hit.rank,
         "versions": hit.versions,
         "pinned": hit.pinned,
+        "near_duplicates": list(hit.near_duplicates),
         "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
         "passage": hit.passage,
     }
@@ -81,7 +92,6 @@ def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Each stage's rank (0: not found by it), raw score and normalized score."""
-    reranked = {"rank": explanation.reranked_rank, "score": explanation.rerank_score}
     return {
         "lexical": {
             "rank": explanation.lexical_rank,
@@ -102,8 +112,28 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "names": {"share": explanation.names, "weight": explanation.names_weight},
         "fused": {"rank": explanation.fused_rank, "score": explanation.fused},
         "recency": explanation.recency,
-        "reranked": reranked if explanation.rerank_score is not None else None,
+        "reranked": reranked_json(explanation),
     }
+
+
+def reranked_json(explanation: Explanation) -> dict[str, Any] | None:
+    """The reranker's part; the hit's score is floor + (1 - weight) * fused_normalized + weight *
+    normalized.
+    """
+    if explanation.rerank_score is None:
+        return None
+    said: dict[str, Any] = {
+        "rank": explanation.reranked_rank,
+        "score": explanation.rerank_score,
+    }
+    if mix := explanation.mix:
+        said |= {
+            "normalized": mix.reranked,
+            "weight": mix.weight,
+            "fused_normalized": mix.fused,
+            "floor": mix.floor,
+        }
+    return said
 
 
 def understood_json(understood: Understood) -> dict[str, Any]:
@@ -119,6 +149,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
                 "end": span.end,
                 "since": span.since,
                 "until": span.until,
+                "other": span.other,
             }
             for span in understood.dates
         ],

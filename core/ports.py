@@ -14,9 +14,10 @@ from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.exemplars import Exemplar
 from core.items import FloatMatrix, Item, Passage, PassageVectors
+from core.near_duplicates import TextSignatures
 from core.query_tree import Node
 from core.reading import Reading
-from core.retrieval import FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.writes import PutItem, SetStatus, Written
@@ -113,6 +114,25 @@ class Writer(Protocol):
         ...
 
 
+class VectorKeeper(Protocol):
+    """What is recorded without the vectors of an encoder in use, and the way to give it its own."""
+
+    def count_lacking(self, field: str) -> int:
+        """How many recorded versions lack vectors of the field's encoder."""
+        ...
+
+    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
+        """At most `limit` of them by id, in order, of those with a higher id than `after`."""
+        ...
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """Adds vectors to recorded versions by id, in the place of another encoder's in the same
+        field; durable and found by searches when it returns. What is gone or has them by now is
+        passed over; returns how many got theirs.
+        """
+        ...
+
+
 class Retriever(Protocol):
     """Finds candidates for a query: BM25 and vectors, the same filters inside both."""
 
@@ -129,7 +149,11 @@ class Catalogue(Protocol):
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]: ...
 
     def facets(
-        self, ids: Ids, fields: Sequence[str], limit: int
+        self,
+        ids: Ids,
+        fields: Sequence[str],
+        limit: int,
+        buckets: DateBuckets = DateBuckets(),  # noqa: B008 - a frozen value
     ) -> Mapping[str, tuple[FacetCount, ...]]: ...
 
     def created(self, ids: Ids) -> Ids:
@@ -146,6 +170,14 @@ class Catalogue(Protocol):
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
         """Where passage `numbers[i]` of item `ids[i]` lies; None where there is none."""
+        ...
+
+
+class NearDuplicates(Protocol):
+    """What tells candidates with nearly the same text."""
+
+    def signatures(self, ids: Ids) -> TextSignatures:
+        """The signatures of the candidates' texts, one row each."""
         ...
 
 
@@ -218,6 +250,20 @@ class Vocabulary(Protocol):
     def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
         """A few words at most `most` edits away, the nearest and then the commonest first; counts
         are of items that the caller sees, up to a limit of at least 1,000.
+        """
+        ...
+
+
+class Shelf(Protocol):
+    """Bytes by key, kept for a while and shared by every process of one archive."""
+
+    def put(self, key: str, value: bytes) -> bool:
+        """Keeps `value`; False where that failed. Never raises: a shelf is no record."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under `key`; None where it is unknown, too old, or of an archive that this
+        one does not go on from (a backup was restored since), so that ids may mean other items.
         """
         ...
 
@@ -325,6 +371,7 @@ class Engine(
     Writer,
     Retriever,
     Catalogue,
+    NearDuplicates,
     Names,
     Standings,
     Vocabulary,

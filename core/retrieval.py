@@ -6,7 +6,8 @@ Ids are the engine's own int64 numbers of item versions: opaque, stable, increas
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from enum import StrEnum
 
 import numpy as np
@@ -49,13 +50,40 @@ class VectorQuery:
     encode: Callable[[], FloatMatrix]
 
 
+FIELD_WEIGHTS: Mapping[str, float] = {
+    "headline": 0.3,
+    "description": 0.0,
+    "body": 0.0,
+    "names": 0.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalWeights:
+    """What is added to a word's BM25 in the whole item, whose own weight is 1.
+
+    `fields` has the weight of the BM25 in one text field alone. `phrase` is that of each two
+    neighbouring words of the query where they stand side by side, `proximity` where they are at
+    most `slop` positions from doing so, in either order; both are scored as one rare word is.
+    """
+
+    fields: Mapping[str, float] = field(default_factory=lambda: FIELD_WEIGHTS)
+    phrase: float = 0.0
+    proximity: float = 0.0
+    slop: int = 8
+
+    def of_words(self) -> LexicalWeights:
+        """For words whose order means nothing."""
+        return replace(self, phrase=0.0, proximity=0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """One request to an engine.
 
     `query` is scored by BM25 and its constraint holds for the vectors too; `filters` (facts only)
     hold for both. Depths say how many items each retriever gives at most; a lexical depth of 0
-    leaves BM25 out.
+    leaves BM25 out. `lexical` says what BM25 adds up.
     """
 
     query: Node
@@ -65,6 +93,7 @@ class Retrieval:
     lexical_depth: int = 1000
     vector_depth: int = 100
     order: SortOrder = SortOrder.SCORE
+    lexical: LexicalWeights = LexicalWeights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +131,24 @@ class Retrieved:
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     lexical_bound: float = 0.0
+
+
+class DateInterval(StrEnum):
+    """The stretches of a date facet. A week begins on Monday, and is named after that day."""
+
+    YEAR = "year"
+    MONTH = "month"
+    WEEK = "week"
+    DAY = "day"
+    HOUR = "hour"
+
+
+@dataclass(frozen=True, slots=True)
+class DateBuckets:
+    """How a date facet counts: by which stretches of whose calendar."""
+
+    interval: DateInterval = DateInterval.MONTH
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,9 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
     """
     drop_projections(settings.data)
     models = load_models(settings)
-    engine = build_engine(settings, models.encoder, system_clock, background=False)
+    engine = build_engine(settings, models, system_clock, background=False)
     try:
+        engine.add_signatures()
         engine.catch_up()
         engine.compact()
         return engine.status()
@@ -56,7 +57,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     if not (settings.data / _RECORD).exists():
         yield Understanding(models.tagger, languages=models.languages), NOBODY
         return
-    engine = build_engine(settings, models.encoder, system_clock, background=False)
+    engine = build_engine(settings, models, system_clock, background=False)
     try:
         parser = Understanding(models.tagger, engine, languages=models.languages)
         yield parser, Caller("command line", engine.products())

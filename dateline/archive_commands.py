@@ -53,7 +53,7 @@ def rebuild(data: Data = None, models: Models = None) -> None:
         status = rebuild_projections(settings)
         console.print(
             f"rebuilt: {status['lexical']['documents']:,} documents,"
-            f" {sum(sum(v['segments']) for v in status['vectors'].values()):,} passages"
+            f" {max(sum(v['segments']) for v in status['vectors'].values()):,} passages"
         )
 
 

@@ -16,7 +16,7 @@ from api.served_models import ServedModels
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
-from core.ports import Clock, GraphBuilder, TextEncoder
+from core.ports import Clock, Embedder, GraphBuilder, TextEncoder, TextMeter
 from dateline.build_models import (
     Models,
     encoder_of,
@@ -29,23 +29,30 @@ from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.keys import key_ring
 from dateline.profile_changes import changed_profile
 from dateline.settings import Settings
+from indexing.embedding import Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
+from search.candidates import CandidateStore
 from search.editorial import EditorsFile, no_rules
 from search.parts import Parts
 from search.pipeline import SearchPipeline
-from search.profiles import Profile, standard_profiles
+from search.profiles import Profile, no_such_profile, standard_profiles
+from search.shared_candidates import SharedCandidateStore
 from search.spelling import Doubt
 from search.suggest import Suggester
 from search.understand import Understanding
 from storage.embedded import copies
+from storage.embedded.candidate_lists import CandidateLists
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.projector import ProjectionSettings
 from storage.graphs.builders import builder_of
 from storage.graphs.settings import HnswSettings
 from storage.text_analysis import Analysis
+from storage.topics import MEDIA_TOPICS, Topics, read_topics
 
 VECTOR_FIELD = "text"
+SECOND_FIELD = "second"  # the same passages by the second encoder
+_PASSAGE_TOKENS = 256  # that an encoder is given at most of a passage and its headline
 _NO_CHANGES: Mapping[str, str] = {}
 
 
@@ -64,9 +71,12 @@ class Service:
     pipeline: SearchPipeline
     ingest: Ingest
     rules: EditorsFile | None = None
+    lists: CandidateLists | None = None
 
     def close(self) -> None:
         """Ends background work and closes every file."""
+        if self.lists is not None:
+            self.lists.close()
         self.engine.close()
 
     def status(self) -> Mapping[str, Any]:
@@ -77,16 +87,44 @@ class Service:
         return {
             "items": engine["versions"],
             "visible": engine["visible"],
-            "passages": sum(sum(v["segments"]) + v["tail"] for v in vectors.values()),
+            "passages": max(sum(v["segments"]) + v["tail"] for v in vectors.values()),
             "projections": {
                 "columns": {"lag": lag},
                 "lexical": {"lag": lag + engine["lexical"]["pending"], **engine["lexical"]},
                 "vectors": {"lag": lag, **vectors},
             },
-            "models": {"encoder": self.models.encoder.name, "missing": list(self.models.missing)},
+            "models": self._models(),
             "engine": engine,
             "editorial": None if self.rules is None else self.rules.status(),
+            "cursors": self._cursors(),
         }
+
+    def _cursors(self) -> Mapping[str, Any]:
+        if self.lists is None:
+            return {"kept": "memory", "failure": ""}
+        return {"kept": "shared", "failure": self.lists.failure}
+
+    def _models(self) -> Mapping[str, Any]:
+        second = self.models.second
+        named = {} if second is None else {"second_encoder": second.name}
+        missing = list(self.models.missing)
+        return {"encoder": self.models.encoder.name, **named, "missing": missing}
+
+    def lacking(self) -> Mapping[str, int]:
+        """Vector fields that do not cover every visible item yet, with how many they lack."""
+        found = {name: part["lacking"] for name, part in self.engine.status()["vectors"].items()}
+        return {name: count for name, count in found.items() if count}
+
+    def embed_lacking(self, told: Told) -> Mapping[str, int]:
+        """Embeds what is recorded without the vectors of an encoder in use, see
+        `indexing.embedding.embed_lacking`.
+        """
+        splitter = passage_splitter(self.models)
+        embedders: dict[str, Embedder] = {
+            name: PassageEmbedder(splitter, [(name, encoder)], _meters(self.models))
+            for name, encoder in vector_fields(self.models).items()
+        }
+        return embed_lacking(self.engine, embedders, told)
 
     def ready(self) -> tuple[bool, str]:
         """Whether searches can be answered."""
@@ -96,20 +134,44 @@ class Service:
         return True, ""
 
 
+def vector_fields(models: Models) -> dict[str, TextEncoder]:
+    """Every vector field of an archive with its encoder, the first one first."""
+    return dict(zip((VECTOR_FIELD, SECOND_FIELD), models.encoders, strict=False))
+
+
+def passage_splitter(models: Models) -> PassageSplitter:
+    """Cuts texts so that every encoder reads a passage whole."""
+    longest = min(_PASSAGE_TOKENS, models.longest_text)
+    return PassageSplitter(models.encoder.tokenizer_path, max_tokens=longest)
+
+
+def _meters(models: Models) -> dict[str, TextMeter]:
+    meters = zip(vector_fields(models), models.own_meters, strict=True)
+    return {name: meter for name, meter in meters if meter is not None}
+
+
 def build_engine(
-    settings: Settings, encoder: TextEncoder, clock: Clock, *, background: bool
+    settings: Settings, models: Models, clock: Clock, *, background: bool
 ) -> EmbeddedEngine:
     """The storage engine in `settings.data`."""
     return EmbeddedEngine(
         EmbeddedSettings(
             folder=settings.data,
-            spaces={VECTOR_FIELD: encoder.digest},
+            spaces={name: each.digest for name, each in vector_fields(models).items()},
             hnsw=_hnsw(settings),
             projections=ProjectionSettings(build_threads=settings.threads),
             background=background,
+            topics=_topics(settings),
         ),
         clock,
     )
+
+
+def _topics(settings: Settings) -> Topics:
+    """Which subjects lie below which: IPTC's Media Topics where no file is named."""
+    if settings.topics == Path():
+        return Topics()
+    return read_topics(settings.topics or MEDIA_TOPICS)
 
 
 def build_graphs(settings: Settings) -> GraphBuilder:
@@ -142,16 +204,21 @@ def build_service(
     clock: Clock = system_clock,
     background: bool = True,
     changes: Mapping[str, str] = _NO_CHANGES,
+    share_cursors: bool = False,
 ) -> Service:
-    """The whole service in this process; `changes` are fields of the settings' profile."""
+    """The whole service in this process; `changes` are fields of the settings' profile. Cursors are
+    shared with other processes of the archive where that is wanted and the settings allow it.
+    """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
-    engine = build_engine(settings, models.encoder, clock, background=background)
+    engine = build_engine(settings, models, clock, background=background)
     if models.tagger is not None:
         engine.known((), NOBODY)  # takes the archive's names in before the first query asks
+    shared = share_cursors and settings.cursors == "shared"
+    lists = CandidateLists(settings.data / copies.PROJECTIONS, engine.record) if shared else None
     parts = Parts(
         engine=engine,
-        encoders={VECTOR_FIELD: models.encoder},
+        encoders=vector_fields(models),
         understanding=Understanding(models.tagger, engine, clock=clock, languages=models.languages),
         analysis=Analysis(),
         profiles=profiles(settings, changes),
@@ -160,26 +227,25 @@ def build_service(
         clock=clock,
         editorial=rules or no_rules,
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
+        candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
-    splitter = PassageSplitter(models.encoder.tokenizer_path)
-    embedder = PassageEmbedder(splitter, [(VECTOR_FIELD, models.encoder)])
+    fields = list(vector_fields(models).items())
+    embedder = PassageEmbedder(passage_splitter(models), fields, _meters(models))
     ingest = Ingest(engine, embedder, clock)
-    return Service(settings, models, engine, SearchPipeline(parts), ingest, rules)
+    return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
 
 
 def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:
     """The profiles by name, with what the settings change in them; `changes` are fields of the one
     that the settings name, which an evaluation tries out. Raises SettingsError.
     """
-    found = standard_profiles((VECTOR_FIELD,))
+    second = (SECOND_FIELD,) if settings.second_encoder else ()
+    found = standard_profiles((VECTOR_FIELD, *second))
     if settings.profile not in found:
-        raise SettingsError(
-            f"there is no profile {settings.profile!r}",
-            where="profile",
-            mend=f"one of {', '.join(found)}",
-        )
+        what, mend = no_such_profile(settings.profile, found)
+        raise SettingsError(what, where="profile", mend=mend)
     adjusted = {name: _adjusted(profile, settings) for name, profile in found.items()}
     adjusted[settings.profile] = changed_profile(adjusted[settings.profile], changes)
     return adjusted
@@ -226,7 +292,8 @@ def build_model_service(settings: Settings) -> ModelService:
     metrics = Metrics()
     watching = watched_by(metrics)
     encoder = encoder_of(settings, watching) if settings.encoder else None
-    tagger, scorer, missing = optional_models(settings, encoder, watching)
+    encoders = [] if encoder is None else [encoder]
+    tagger, scorer, missing = optional_models(settings, encoders, watching)
     if encoder is None and tagger is None and scorer is None:
         why = "; ".join(missing) or "no setting names one"
         raise ModelError("there is no model to serve", where=why, mend="see `dateline doctor`")

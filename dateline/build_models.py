@@ -14,14 +14,15 @@ from tokenizers import Tokenizer
 
 from api.metrics import Metrics
 from api.served_models import Port, Served, ServedModels
-from core.errors import InputError, ModelError
+from core.errors import InputError, ModelError, SettingsError
 from core.observation import UNWATCHED, WatchedByAll, Watching
-from core.ports import PairScorer, Tagger, TextEncoder
+from core.ports import PairScorer, Tagger, TextEncoder, TextMeter
 from dateline.settings import Settings
 from inference.batches import BatchLimits
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
+from inference.manifest import ModelManifest
 from inference.meter import TokenMeter
 from inference.profiling import Subject, TokeniseClock, WatchedRuntime
 from inference.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
@@ -46,6 +47,7 @@ from inference.tokens import TextTokens
 from inference.tracing import Tracing
 from rerank.deadline import DeadlineReranker
 
+Encoder = SentenceEncoder | RemoteEncoder
 _DEVICES = ("cpu", "cuda")
 
 # Every runtime by its name in the settings; a model gets the first that reads it unless told else.
@@ -69,20 +71,41 @@ def model_store(settings: Settings) -> ModelStore:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The loaded models. `missing` says which optional ones could not be loaded, and why."""
+    """The loaded models. `second` embeds texts once more where a setting asks for it; `missing`
+    says which optional ones could not be loaded, and why.
+    """
 
-    encoder: SentenceEncoder | RemoteEncoder
+    encoder: Encoder
     tagger: Tagger | None
     scorer: PairScorer | None
     missing: tuple[str, ...]
     metrics: Metrics = field(default_factory=Metrics)
+    second: Encoder | None = None
+
+    @property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """Every encoder, the first one first."""
+        return (self.encoder,) if self.second is None else (self.encoder, self.second)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that the encoder reads, as its manifest says."""
-        if isinstance(self.encoder, SentenceEncoder):
-            return self.encoder.manifest.languages
-        return self.encoder.model.manifest.languages
+        return manifest_of(self.encoder).languages
+
+    @property
+    def longest_text(self) -> int:
+        """The most tokens that every encoder reads of a text."""
+        return min(manifest_of(encoder).max_tokens for encoder in self.encoders)
+
+    @property
+    def own_meters(self) -> tuple[TextMeter | None, ...]:
+        """By encoder, what counts its tokens where they are not those of the first one."""
+        first = _tokenizer_digest(self.encoder)
+        others = [_tokenizer_digest(encoder) != first for encoder in self.encoders]
+        return tuple(
+            _meter_of(encoder) if other else None
+            for encoder, other in zip(self.encoders, others, strict=True)
+        )
 
     @property
     def reranker(self) -> DeadlineReranker | None:
@@ -91,12 +114,42 @@ class Models:
 
 
 def load_models(settings: Settings) -> Models:
-    """Loads the models by checksum. Raises ModelError for the encoder; the others are optional."""
+    """Loads the models by checksum. Raises ModelError for an encoder, since what is ingested
+    without one would lack its vectors; the others are optional.
+    """
     metrics = Metrics()
     watching = watched_by(metrics)
     encoder = encoder_of(settings, watching)
-    tagger, scorer, missing = optional_models(settings, encoder, watching)
-    return Models(encoder, tagger, scorer, missing, metrics)
+    second = _second_encoder(settings, watching)
+    encoders = [encoder] if second is None else [encoder, second]
+    tagger, scorer, missing = optional_models(settings, encoders, watching)
+    return Models(encoder, tagger, scorer, missing, metrics, second)
+
+
+def manifest_of(encoder: Encoder) -> ModelManifest:
+    """What the encoder's maker says of it."""
+    return encoder.manifest if isinstance(encoder, SentenceEncoder) else encoder.model.manifest
+
+
+def _second_encoder(settings: Settings, watching: Watching) -> Encoder | None:
+    if not settings.second_encoder:
+        return None
+    if settings.second_encoder == settings.encoder:
+        what = f"{settings.encoder} is the encoder already"
+        mend = "name another model, or leave it empty"
+        raise SettingsError(what, where="second_encoder", mend=mend)
+    return encoder_of(settings, watching, settings.second_encoder)
+
+
+def _tokenizer_digest(encoder: Encoder) -> str:
+    manifest = manifest_of(encoder)
+    return manifest.files[manifest.tokenizer]
+
+
+def _meter_of(encoder: Encoder) -> TextMeter:
+    manifest = manifest_of(encoder)
+    folder = encoder.tokenizer_path.parents[len(Path(manifest.tokenizer).parts) - 1]
+    return TokenMeter.open(ModelFolder(folder, manifest))
 
 
 def watched_by(metrics: Metrics) -> Watching:
@@ -105,7 +158,7 @@ def watched_by(metrics: Metrics) -> Watching:
 
 
 def optional_models(
-    settings: Settings, encoder: SentenceEncoder | RemoteEncoder | None, watching: Watching
+    settings: Settings, encoders: Sequence[Encoder], watching: Watching
 ) -> tuple[Tagger | None, PairScorer | None, tuple[str, ...]]:
     """The tagger, the scorer, and of what could not be loaded the role, the name and why."""
     tagger: Tagger | None = None
@@ -116,18 +169,21 @@ def optional_models(
     except ModelError as error:
         missing.append(f"tagger {settings.tagger}: {error}")
     try:
-        scorer = _scorer(settings, encoder, watching) if settings.reranker else None
+        scorer = _scorer(settings, encoders, watching) if settings.reranker else None
     except ModelError as error:
         missing.append(f"reranker {settings.reranker}: {error}")
     return tagger, scorer, tuple(missing)
 
 
-def encoder_of(settings: Settings, watching: Watching) -> SentenceEncoder | RemoteEncoder:
-    """The encoder that the settings name, here or elsewhere. Raises ModelError."""
-    if remote := _remote(settings, settings.encoder):
-        path = model_store(settings).describe(settings.encoder).path / remote.manifest.tokenizer
+def encoder_of(settings: Settings, watching: Watching, name: str = "") -> Encoder:
+    """The encoder `name` ("": the one that the settings name), here or elsewhere. Raises
+    ModelError.
+    """
+    name = name or settings.encoder
+    if remote := _remote(settings, name):
+        path = model_store(settings).describe(name).path / remote.manifest.tokenizer
         return RemoteEncoder(remote, path, settings.threads)
-    return open_encoder(settings, settings.encoder, watching)
+    return open_encoder(settings, name, watching)
 
 
 def _tagger(settings: Settings, watching: Watching) -> Tagger:
@@ -159,7 +215,7 @@ def ask_remote(settings: Settings, name: str) -> str:
         return ""
     with closing(remote.service):
         match name:  # by the part it has here: an encoder may be asked to rerank
-            case settings.encoder:
+            case settings.encoder | settings.second_encoder:
                 RemoteEncoder(remote, Path()).encode_queries(["a"])
             case settings.tagger:
                 RemoteTagger(remote).tag(["a"])
@@ -231,16 +287,15 @@ def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -
     return kind.over(folder, runtime, limits=_batch_limits(settings), watching=watching)
 
 
-def _scorer(
-    settings: Settings, encoder: SentenceEncoder | RemoteEncoder | None, watching: Watching
-) -> PairScorer:
-    """The reranker's model; late interaction goes over the encoder's own graph where it can."""
+def _scorer(settings: Settings, encoders: Sequence[Encoder], watching: Watching) -> PairScorer:
+    """The reranker's model; late interaction goes over an encoder's own graph where it can."""
     if remote := _remote(settings, settings.reranker):
         return RemoteScorer(remote)
-    if settings.reranker == settings.encoder and isinstance(encoder, SentenceEncoder):
-        folder, runtime = encoder.folder, encoder.runtime
-        limits = _batch_limits(settings)
-        return MaxSimScorer.over(folder, runtime, limits=limits, watching=watching)
+    for encoder in encoders:
+        if isinstance(encoder, SentenceEncoder) and encoder.name == settings.reranker:
+            folder, runtime = encoder.folder, encoder.runtime
+            limits = _batch_limits(settings)
+            return MaxSimScorer.over(folder, runtime, limits=limits, watching=watching)
     return open_scorer(settings, settings.reranker, watching)
 
 

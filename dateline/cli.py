@@ -7,6 +7,7 @@ import typer
 from dateline import (
     archive_commands,
     diagnosis_commands,
+    embed_command,
     eval_app,
     eval_commands,  # noqa: F401 - adds its commands to eval_app
     eval_compare_command,  # noqa: F401
@@ -44,6 +45,7 @@ app.command("status")(diagnosis_commands.status)
 app.command("doctor")(diagnosis_commands.doctor)
 app.command("settings")(diagnosis_commands.settings)
 app.command("set-status", no_args_is_help=True)(archive_commands.set_status)
+app.command("embed")(embed_command.embed)
 app.command("rebuild")(archive_commands.rebuild)
 app.command("backup", no_args_is_help=True)(archive_commands.backup)
 app.command("restore", no_args_is_help=True)(archive_commands.restore)

@@ -110,6 +110,10 @@ def _folder(settings: Settings) -> list[Finding]:
     ]
 
 
+def _lacks(field: str, count: int) -> str:
+    return f"field {field} lacks {count:,} visible items: they are not found by it"
+
+
 def _archive(settings: Settings) -> list[Finding]:
     if not (settings.data / "record.sqlite3").exists():
         return [Finding("archive", True, "none yet; `dateline ingest` makes it")]
@@ -122,6 +126,11 @@ def _archive(settings: Settings) -> list[Finding]:
     findings = [Finding("archive", True, says)]
     findings += [
         Finding("index", True, f"was damaged and made anew: {line}") for line in engine["repairs"]
+    ]
+    findings += [
+        Finding("vectors", False, _lacks(name, part["lacking"]), "run `dateline embed`")
+        for name, part in engine["vectors"].items()
+        if part["lacking"]
     ]
     lag = found["projections"]["lexical"]["lag"]
     mend = "start the service or run `dateline rebuild`"

@@ -30,6 +30,10 @@ def status(as_json: AsJson = False, data: Data = None, models: Models = None) ->
     console.print(f"  {found['passages']:,} passages; change {engine['last_change']:,}")
     for name, part in found["projections"].items():
         console.print(f"  {name}: {part['lag']:,} changes behind")
+    for name, part in engine["vectors"].items():
+        if part["lacking"]:
+            what = f"field {name} lacks {part['lacking']:,} visible items; run `dateline embed`"
+            console.print(f"  [yellow]note:[/] {escape(what)}")
     for line in (*engine["repairs"], *engine["failures"]):
         console.print(f"  [yellow]note:[/] {escape(line)}")
 

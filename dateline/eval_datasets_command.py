@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
@@ -13,16 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.errors import InputError
 from dateline.eval_app import eval_app
 from dateline.ingest_command import progress_bar
 from dateline.options import EXIT_REFUSED, AsJson, console, errors, escape, reported
 from dateline.settings import demo_folder
+from eval.corpus_place import shared_sets
 from eval.dataset_listing import NOT_STATED, Listed, names_in, read_listed
 from eval.ir_sets import is_name
 
 WIDTH = 100
-_SHARED = "DATELINE_SHARED"
 _HEAD = (  # title, whether it is a number, its width
     ("set", False, 24),
     ("documents", True, 9),
@@ -70,12 +68,7 @@ def default_places() -> list[str]:
     """The shared folder's sets, where $DATELINE_SHARED or a folder beside the checkout has some,
     and the demo. Raises InputError where $DATELINE_SHARED names no folder.
     """
-    stated = os.environ.get(_SHARED, "")
-    shared = Path(stated) if stated else Path(__file__).resolve().parents[2] / "shared"
-    if stated and not shared.is_dir():
-        raise InputError("no such folder", where=stated, mend=f"mend or unset {_SHARED}")
-    places = (shared / "datasets", demo_folder())
-    return [str(place) for place in places if place.is_dir()]
+    return [str(place) for place in (shared_sets(), demo_folder()) if place and place.is_dir()]
 
 
 def table_of(listed: Sequence[Listed]) -> Table:

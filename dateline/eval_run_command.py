@@ -29,6 +29,7 @@ from dateline.settings import configure
 from eval.report import need_packages, run_page
 from eval.run_summary import summary
 from eval.runner import DEPTH
+from search.answers import DateUse, EntityUse
 
 _EVERY_S = 0.1  # seconds between two looks at the bar: a query should not wait for it
 
@@ -117,6 +118,13 @@ def run(
     clients: Annotated[
         int, typer.Option(min=1, max=64, help="Queries at once; times are then of a busy machine.")
     ] = 1,
+    dates: Annotated[
+        DateUse | None,
+        typer.Option(help="What dates in queries do.", show_default="as each set says"),
+    ] = None,
+    entities: Annotated[
+        EntityUse, typer.Option(help="What names in queries do that the archive knows.")
+    ] = EntityUse.BOOST,
     output: Output = None,
     name: Annotated[str, typer.Option(help="What to call the system in tables.")] = "",
     html: Html = None,
@@ -138,13 +146,16 @@ def run(
         changes = read_changes(changed or [])
         flags = {"data": data, "models": models, **changes.settings}
         settings = configure(flags, file=config).settings
+        usual = system_name(profile or settings.profile, config, changes, dates, entities)
         plan = RunPlan(
             profile=profile or ("" if url else settings.profile),
             changes=changes.profile,
             depth=depth,
             measures=measures_of(measures, depth),
-            name=name or ("" if url else system_name(profile or settings.profile, config, changes)),
+            name=name or ("" if url else usual),
             clients=clients,
+            dates=dates,
+            entities=entities,
         )
         sets = read_sets(datasets)
         folder = output or default_output(settings, plan.name or "service")

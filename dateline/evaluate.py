@@ -22,6 +22,7 @@ from eval.measures import DEFAULT_MEASURES, VIEWS
 from eval.results import RunResult
 from eval.runner import DEPTH, evaluate_answers
 from indexing.ingest import IngestOptions, Observer
+from search.answers import DateUse, EntityUse
 
 CACHE = "eval-cache"
 _SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that an index is built with
@@ -32,8 +33,8 @@ _SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """How to run: a profile and fields of it that differ (see `profile_changes`), how many
-    documents a query, which measures, what the system is called ("": by its profile), and how many
-    queries at once.
+    documents a query, which measures, what the system is called ("": by its profile), how many
+    queries at once, and what dates (None: as each set says) and names in queries do.
     """
 
     profile: str
@@ -42,6 +43,23 @@ class RunPlan:
     measures: Sequence[str] = (*DEFAULT_MEASURES, *VIEWS)
     name: str = ""
     clients: int = 1
+    dates: DateUse | None = None
+    entities: EntityUse = EntityUse.BOOST
+
+    def asking(self, judged: JudgedSet) -> JudgedSet:
+        """The set whose dates in queries do what the plan says."""
+        if self.dates is None:
+            return judged
+        dated = self.dates is DateUse.FILTER
+        return replace(judged, conventions=replace(judged.conventions, dated=dated))
+
+    @property
+    def requests(self) -> Mapping[str, str]:
+        """What each request says beside its query, where the plan changes it; for the record."""
+        told = {"request.dates": self.dates.value} if self.dates is not None else {}
+        if self.entities is not EntityUse.BOOST:
+            told["request.entities"] = self.entities.value
+        return told
 
 
 def evaluate_folder(
@@ -81,10 +99,13 @@ def run_set(
         cached = cached_index(settings, judged, service.models)
         name = plan.name or plan.profile
         system = system_of(settings, profile, service.models, name=name, index=cached.key.digest)
-        answering = PipelineAnswers(service.pipeline, plan.profile, reader_of(judged))
+        system = replace(system, settings={**system.settings, **plan.requests})
+        answering = PipelineAnswers(
+            service.pipeline, plan.profile, reader_of(judged), plan.entities
+        )
         found = evaluate_answers(
             answering,
-            judged,
+            plan.asking(judged),
             system,
             plan.depth,
             plan.measures,
@@ -157,6 +178,8 @@ def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> Cache
         known = Settings.model_fields.get(name)
         if known is not None and getattr(settings, name) != known.default:
             shaping[name] = getattr(settings, name)
+    if models.second is not None:
+        shaping["second_encoder"] = models.second.digest
     key = CacheKey.of(judged, models.encoder.digest, shaping)
     return CachedIndex(Path(settings.data) / CACHE, key)
 

@@ -18,7 +18,9 @@ class CheckedModel:
 
 def ask_remote_models(settings: Settings) -> list[CheckedModel]:
     """Every model that is used here and runs elsewhere, asked one question."""
-    used = dict.fromkeys((settings.encoder, settings.tagger, settings.reranker))
+    used = dict.fromkeys(
+        (settings.encoder, settings.second_encoder, settings.tagger, settings.reranker)
+    )
     asked: list[CheckedModel] = []
     for name in used:
         try:

@@ -14,21 +14,28 @@ PREFIX = "profile."
 _PROFILE = TypeAdapter(Profile)
 _NAMES = tuple(field.name for field in fields(Profile) if field.name != "name")
 _VECTORS = "vector_weights"
+_MAPS = (_VECTORS, "field_weights")  # weights by the name of a field of the index
 _WEIGHTS = ("weight", "boost", "share")  # what names of such fields end in
-_MOST = 10_000  # candidates
+_MOST = {
+    "lexical_depth": 10_000,
+    "vector_depth": 10_000,
+    "rerank_depth": 10_000,
+    "rerank_tokens": 10_000,
+    "proximity_slop": 100,
+}
 
 
 def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
     """The profile with other fields, by name without the prefix; a vector field's weight is
-    `vector_weights.FIELD`. Raises SettingsError for a field that there is not, and for a value that
-    does not fit.
+    `vector_weights.FIELD`, a text field's `field_weights.FIELD`. Raises SettingsError for a field
+    that there is not, and for a value that does not fit.
     """
-    tree = {**asdict(profile), _VECTORS: dict(profile.vector_weights)}
+    tree = {**asdict(profile), **{name: dict(getattr(profile, name)) for name in _MAPS}}
     for name, value in changes.items():
         top, _, inner = name.partition(".")
-        if top == _VECTORS and inner in profile.vector_weights:
-            tree[_VECTORS][inner] = value
-        elif name in _NAMES and name != _VECTORS:
+        if top in _MAPS and inner in tree[top]:
+            tree[top][inner] = value
+        elif name in _NAMES and name not in _MAPS:
             tree[name] = value
         else:
             raise _unknown(profile, name)
@@ -47,7 +54,7 @@ def profile_settings(profile: Profile) -> dict[str, str | int | float | bool]:
     found: dict[str, str | int | float | bool] = {}
     for name in _NAMES:
         value = getattr(profile, name)
-        if name == _VECTORS:
+        if name in _MAPS:
             found |= {f"{PREFIX}{name}.{field}": weight for field, weight in value.items()}
         else:
             found[f"{PREFIX}{name}"] = str(value) if isinstance(value, str) else value
@@ -57,17 +64,19 @@ def profile_settings(profile: Profile) -> dict[str, str | int | float | bool]:
 def _check(profile: Profile) -> None:
     """Raises SettingsError for numbers that mean nothing."""
     weights = {name: getattr(profile, name) for name in _NAMES if name.endswith(_WEIGHTS)}
-    weights |= {f"{_VECTORS}.{name}": weight for name, weight in profile.vector_weights.items()}
+    for name in _MAPS:
+        inner = getattr(profile, name).items()
+        weights |= {f"{name}.{field}": weight for field, weight in inner}
     for name, weight in weights.items():
         # Shares are of 1, weights are relative to each other.
-        most = 1.0 if name == "rerank_weight" or name.endswith("share") else 1000.0
-        if not 0 <= weight <= most:
-            raise _misfit(name, f"{weight} is not between 0 and {most:g}")
+        largest = 1.0 if name == "rerank_weight" or name.endswith("share") else 1000.0
+        if not 0 <= weight <= largest:
+            raise _misfit(name, f"{weight} is not between 0 and {largest:g}")
     if profile.lexical_weight + sum(profile.vector_weights.values()) <= 0:
         raise _misfit("lexical_weight", "it and the vectors' weights are 0: nothing would rank")
-    for name in ("lexical_depth", "vector_depth", "rerank_depth", "rerank_tokens"):
-        if not 0 <= getattr(profile, name) <= _MOST:
-            raise _misfit(name, f"{getattr(profile, name)} is not between 0 and {_MOST:,}")
+    for name, most in _MOST.items():
+        if not 0 <= getattr(profile, name) <= most:
+            raise _misfit(name, f"{getattr(profile, name)} is not between 0 and {most:,}")
     if not 0 <= profile.recency_half_life_days < float("inf"):
         raise _misfit("recency_half_life_days", f"{profile.recency_half_life_days} is no time")
     if not 0 <= profile.recency_floor <= 1:
@@ -77,8 +86,8 @@ def _check(profile: Profile) -> None:
 
 
 def _unknown(profile: Profile, name: str) -> SettingsError:
-    vectors = [f"{_VECTORS}.{field}" for field in profile.vector_weights]
-    known = ", ".join(f"{PREFIX}{each}" for each in (*_NAMES, *vectors) if each != _VECTORS)
+    inner = [f"{each}.{field}" for each in _MAPS for field in getattr(profile, each)]
+    known = ", ".join(f"{PREFIX}{each}" for each in (*_NAMES, *inner) if each not in _MAPS)
     what = f"the profile {profile.name} has no field {name!r}"
     return SettingsError(what, where=f"{PREFIX}{name}", mend=f"fields are {known}")
 

@@ -80,6 +80,8 @@ def _revision() -> str:
 def _models(settings: Settings, profile: Profile, models: Models) -> dict[str, str]:
     """Name and digest by role, of the models that the profile's answers come from."""
     told = {"encoder": f"{settings.encoder} {models.encoder.digest}"}
+    if models.second is not None and len(profile.vector_weights) > 1:
+        told["second encoder"] = f"{models.second.name} {models.second.digest}"
     reranks = profile.rerank_depth > 0 and profile.rerank_weight > 0
     asked = (
         ("tagger", settings.tagger, models.tagger is not None),

@@ -26,7 +26,7 @@ from eval.remote_search import ServiceAnswers, open_service
 from eval.results import RunResult, System, write_result
 from eval.runner import check_depth, evaluate_answers
 from indexing.ingest import Observer
-from search.answers import DateUse
+from search.answers import DateUse, EntityUse
 
 RUNS = "eval-runs"
 _LONGEST_NAME = 80
@@ -101,10 +101,18 @@ def folder_name(judged: JudgedSet) -> str:
     return _UNSAFE.sub("-", f"{judged.name}-{judged.split}")
 
 
-def system_name(profile: str, config: Path | None, changes: Changes) -> str:
+def system_name(
+    profile: str,
+    config: Path | None,
+    changes: Changes,
+    dates: DateUse | None = None,
+    entities: EntityUse = EntityUse.BOOST,
+) -> str:
     """What a run is called by default: its profile, the file of its settings, what it changed."""
     told = [f"{name}={value}" for name, value in changes.profile.items()]
     told += [f"{name}={value}" for name, value in changes.settings.items() if name not in LEFT_OUT]
+    told += [f"dates={dates.value}"] if dates is not None else []
+    told += [f"entities={entities.value}"] if entities is not EntityUse.BOOST else []
     start = f"{profile}@{config.stem}" if config else profile
     return ",".join((start, *told))[:_LONGEST_NAME]
 
@@ -156,17 +164,18 @@ def run_there(
         raise InputError(f"the variable {key_variable} is not set", where="--key-env")
     results = []
     with open_service(url, key) as client:
-        service = ServiceAnswers(client, plan.profile)
+        service = ServiceAnswers(client, plan.profile, entities=plan.entities)
         profile = service.served_profile()
         place = str(client.base_url).rstrip("/")
         _make(output)
-        system = System(plan.name or profile, profile, {}, service.models(), place=place)
+        models = service.models()
+        system = System(plan.name or profile, profile, plan.requests, models, place=place)
         for judged in sets:
             label = folder_name(judged)
             answers = _OfOneSet(service, judged.uri_prefix)
             found = evaluate_answers(
                 answers,
-                judged,
+                plan.asking(judged),
                 system,
                 plan.depth,
                 plan.measures,

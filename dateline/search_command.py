@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.padding import Padding
 
 from api.parameters import MAX_PAGE
 from core.callers import Caller
@@ -15,6 +15,7 @@ from core.query_tree import DateRange, Keyword, Node, all_of
 from core.retrieval import SortOrder
 from dateline.archive import envelope_json
 from dateline.build import build_service
+from dateline.explained_table import days, explained, query_lines, ranked
 from dateline.options import (
     AsJson,
     Data,
@@ -30,13 +31,14 @@ from dateline.options import (
 from search.answers import (
     DateUse,
     EntityUse,
+    Fold,
     FoundName,
     Hit,
     Missing,
     SearchRequest,
     SearchResponse,
 )
-from search.dates import parse_span
+from search.dates import calendar_of, parse_span
 from search.highlight import END, START
 
 
@@ -64,6 +66,9 @@ def search(
     ] = DateUse.FILTER,
     tz: Tz = "",
     locale: Locale = "",
+    fold: Annotated[
+        Fold, typer.Option(help="near_duplicates: stories with nearly the same text are one hit.")
+    ] = Fold.NONE,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit is there.")] = False,
     similar_to: Annotated[
         str, typer.Option(help="Find what is like the item with this uri, instead of a query.")
@@ -77,6 +82,7 @@ def search(
 ) -> None:
     """Search the archive, as the operator of this machine: with every product unless told less."""
     with reported():
+        zone = calendar_of(datetime.now(UTC), tz, locale).zone
         service = build_service(settings_for(data=data, models=models, profile=profile))
         try:
             service.engine.catch_up()
@@ -87,7 +93,7 @@ def search(
             )
             request = SearchRequest(
                 q=query,
-                filters=_filters(type_, subject, place, person, since, until),
+                filters=_filters(type_, subject, place, person, *_span(since, until, zone)),
                 order=sort,
                 page=page,
                 page_size=page_size,
@@ -99,12 +105,13 @@ def search(
                 locale=locale,
                 why_missing=missing,
                 similar_to=similar_to,
+                fold=fold,
             )
             response = service.pipeline.search(request, caller)
             if as_json:
                 typer.echo(envelope_json(request, response, caller))
             else:
-                _show(response, explain=explain)
+                _show(response, zone, explain=explain)
         finally:
             service.close()
 
@@ -126,31 +133,39 @@ def chosen_products(known: frozenset[str], wanted: str) -> frozenset[str]:
     return chosen or known
 
 
-def _filters(type_: str, subject: str, place: str, person: str, since: str, until: str) -> Node:
+def _span(since: str, until: str, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """From the first day's start to the last one's end, in the caller's zone."""
+    start = parse_span(since, zone)[0] if since else None
+    return start, parse_span(until, zone)[1] if until else None
+
+
+def _filters(
+    type_: str,
+    subject: str,
+    place: str,
+    person: str,
+    since: datetime | None,
+    until: datetime | None,
+) -> Node:
     named = {"type": type_, "subject": subject, "place": place, "person": person}
     nodes: list[Node] = [
         Keyword(name, tuple(_listed(text))) for name, text in named.items() if _listed(text)
     ]
     if since or until:
-        start: datetime | None = parse_span(since)[0] if since else None
-        end: datetime | None = parse_span(until)[1] if until else None
-        nodes.append(DateRange("versioncreated", start, end))
+        nodes.append(DateRange("versioncreated", since, until))
     return all_of(*nodes)
 
 
 _SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
 
 
-def _show(response: SearchResponse, *, explain: bool) -> None:
+def _show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
     total = _SAID[response.total.relation].format(f"{response.total.value:,}")
     took = response.milliseconds["total"]
+    if response.fold is Fold.NEAR_DUPLICATES:
+        total += " groups of stories"
     console.print(f"[dim]{total}, profile {response.profile}, {took:.1f} ms[/]")
-    for line in (*response.understood.notes, *response.degraded):
-        console.print(f"[yellow]note:[/] {escape(line)}")
-    for found in response.understood.entities:
-        console.print(f"[dim]{escape(_named(found))}[/]")
-    for span in response.understood.dates:
-        console.print(f"[dim]{escape(span.text)!s}: {span.since or '…'} to {span.until or '…'}[/]")
+    _show_understood(response, zone, explain=explain)
     if response.suggestion:
         console.print(f"Did you mean [bold]{escape(response.suggestion)}[/]?")
     if response.missing:
@@ -158,10 +173,24 @@ def _show(response: SearchResponse, *, explain: bool) -> None:
     if not response.hits:
         console.print("nothing found; try fewer or other words, or a wider date")
     for hit in response.hits:
-        _show_hit(hit, explain=explain)
+        _show_hit(hit, zone, explain=explain)
     for name, counts in response.facets.items():
         listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
         console.print(f"[bold]{name}[/]: {listed}")
+
+
+def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
+    for line in (*response.understood.notes, *response.degraded):
+        console.print(f"[yellow]note:[/] {escape(line)}")
+    for found in response.understood.entities:
+        console.print(f"[dim]{escape(_named(found))}[/]")
+    for span in response.understood.dates:
+        console.print(f"[dim]{escape(span.text)}: {days(span, zone)} ({zone})[/]")
+        if span.other:
+            console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
+    if explain:
+        for label, text in query_lines(response):
+            console.print(f"[dim]{label}: {escape(text)}[/]", highlight=False)
 
 
 def _show_missing(missing: Missing) -> None:
@@ -170,7 +199,7 @@ def _show_missing(missing: Missing) -> None:
         own = "–" if miss.score is None else f"{miss.score:.3f}"
         last = "–" if miss.last is None else f"{miss.last:.3f}"
         console.print(
-            f"    [dim]{miss.retriever}: rank {_rank(miss.rank)}, score {own}; "
+            f"    [dim]{miss.retriever}: rank {ranked(miss.rank)}, score {own}; "
             f"the last of the best {miss.depth:,} has {last}[/]"
         )
     if missing.words or missing.words_missing:
@@ -190,59 +219,23 @@ def _named(found: FoundName) -> str:
     return f"{found.text}: {found.known.field} {found.known.name}{does[found.use]}"
 
 
-def _show_hit(hit: Hit, *, explain: bool) -> None:
+def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
     item = hit.item
     pinned = " [dim](pinned)[/]" if hit.pinned else ""
     headline = _marked(hit.highlights.get("headline", item.headline)) or escape(item.uri)
     versions = f", {hit.versions} versions" if hit.versions > 1 else ""
-    when = item.versioncreated.strftime("%Y-%m-%d %H:%M")
+    when = f"{item.versioncreated.astimezone(zone):%Y-%m-%d %H:%M}"
     console.print(f"\n[bold]{hit.rank:>3}[/] {headline}{pinned}")
     console.print(
         f"    [dim]{item.type} {when} {escape(item.located)}{versions}  {escape(item.uri)}[/]"
     )
+    for uri in hit.near_duplicates:
+        console.print(f"    [dim]nearly the same text: {escape(uri)}[/]")
     text = hit.passage or hit.highlights.get("description", "")
     if text:
         console.print("    " + _marked(" ".join(text.split())))
     if explain and hit.explanation:
-        console.print(_explained(hit))
-
-
-def _explained(hit: Hit) -> Table:
-    why = hit.explanation
-    table = Table(box=None, padding=(0, 2, 0, 4), show_edge=False, header_style="dim")
-    for name in ("stage", "rank", "score", "normalized", "weight"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    if why is None:
-        return table
-    bm25 = "–" if why.bm25 is None else f"{why.bm25:.2f}"
-    table.add_row(
-        "bm25",
-        _rank(why.lexical_rank),
-        bm25,
-        f"{why.bm25_normalized:.3f}",
-        f"{why.lexical_weight:.2f}",
-    )
-    for share in why.vectors:
-        cosine = "–" if share.cosine is None else f"{share.cosine:.3f}"
-        table.add_row(
-            f"vectors {share.field}",
-            _rank(share.rank),
-            cosine,
-            f"{share.normalized:.3f}",
-            f"{share.weight:.2f}",
-        )
-    if why.names_weight:
-        table.add_row("names", "", "", f"{why.names:.3f}", f"{why.names_weight:.2f}")
-    table.add_row("fused", _rank(why.fused_rank), f"{why.fused:.3f}", "", "")
-    if why.recency != 1.0:
-        table.add_row("recency", "", "", f"x {why.recency:.3f}", "")
-    if why.rerank_score is not None:
-        table.add_row("reranked", _rank(why.reranked_rank), f"{why.rerank_score:.3f}", "", "")
-    return table
-
-
-def _rank(rank: int) -> str:
-    return str(rank) if rank else "–"
+        console.print(Padding(explained(hit), (0, 0, 0, 4)))
 
 
 def _marked(text: str) -> str:

@@ -54,11 +54,14 @@ def serve(
 
 
 def _serve_searches(settings: Settings, listening: socket.socket) -> None:
-    service = build_service(settings)
+    service = build_service(settings, share_cursors=True)
     app = build_app(
         service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
     )
     _greet(settings, listening.getsockname()[1])
+    for field, count in service.lacking().items():
+        what = f"vector field {field} lacks {count:,} visible items; run `dateline embed`"
+        console.print(f"[yellow]note:[/] {escape(what)}")
     try:
         _server(app).run(sockets=[listening])
     finally:

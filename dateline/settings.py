@@ -73,6 +73,10 @@ class Settings(BaseModel):
         default_factory=default_pulled, description="folder of the models that were pulled"
     )
     encoder: str = Field(default="all-MiniLM-L6-v2", description="model that embeds texts")
+    second_encoder: str = Field(
+        default="",
+        description="model that embeds texts once more, for the profile best; empty for none",
+    )
     tagger: str = Field(
         default="distilbert-ner-news", description="model that finds names; empty for none"
     )
@@ -95,6 +99,16 @@ class Settings(BaseModel):
     )
     editorial: Path | None = Field(
         default=None, description="the editors' file of synonyms and pinned results; none if empty"
+    )
+    cursors: Literal["shared", "memory"] = Field(
+        default="shared",
+        description="where a service keeps the lists behind cursors: in a file that other services "
+        "of this archive and a later one read too, or in memory",
+    )
+    topics: Path | None = Field(
+        default=None,
+        description="file of subjects and their broader ones; IPTC Media Topics if not named, "
+        "none if empty",
     )
     spelling_few: int = Field(
         default=3,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,7 @@ class _Gathering:
             "tagger": _model(self.models.tagger),
             "depths": [self.profile.lexical_depth, self.profile.vector_depth],
             "fields": list(self.profile.vector_weights),
+            "lexical": asdict(self.profile.lexical),
             "names": self.profile.entity_boost > 0,
             "hnsw": {
                 name: getattr(self.settings, name)

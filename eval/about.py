@@ -2,11 +2,13 @@
 
     {"name": "Wire queries, spring", "licence": "CC0 1.0", "languages": ["en", "de"],
      "corpus_version": "<sha256 of the documents' file>", "grades": [0, 1, 2, 3],
-     "products": ["wire"], "body_only": false, "query_language": true}
+     "products": ["wire"], "body_only": false, "query_language": true,
+     "corpus": "reuters21578", "dated": true}
 
 Every member may be left out. `corpus_version` and `grades` are held to: documents of another digest
-and a grade that is not listed are errors. The last three say how the set is to be scored, see
-`eval.judged.Conventions`.
+and a grade that is not listed are errors. `corpus` is the set whose documents these are, where the
+folder has none, see `eval.corpus_place`. `products`, `body_only`, `query_language` and `dated` say
+how the set is to be scored, see `eval.judged.Conventions`.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ class About(BaseModel):
     products: tuple[str, ...] | None = None
     body_only: bool | None = None
     query_language: bool | None = None
+    corpus: str = ""
+    dated: bool | None = None
 
     def check_grade(self, line: Line, grade: int, field: str) -> int:
         """The grade. Raises DocumentError where `grades` are listed and it is not among them."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.errors import QueryError
-from search.answers import MAX_PAGE_SIZE, DateUse, SearchRequest, SearchResponse
+from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse, SearchRequest, SearchResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,14 @@ class Search(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineAnswers:
-    """Asks a pipeline as the service does, page by page, without marks."""
+    """Asks a pipeline as the service does, page by page, without marks. `entities` is what names in
+    queries do.
+    """
 
     pipeline: Search
     profile: str
     caller: Caller
+    entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         """See `Answering`."""
@@ -56,6 +59,7 @@ class PipelineAnswers:
             profile=self.profile,
             page_size=min(depth, MAX_PAGE_SIZE),
             highlight=False,
+            entities=self.entities,
             dates=dates,
         )
         started = perf_counter()

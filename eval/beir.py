@@ -1,6 +1,7 @@
 """Reads judged sets that lie in lines of JSON: BEIR folders, and our own judged news queries.
 
     FOLDER/corpus.jsonl[.gz]      BEIR: `_id`, `title`, `text`      or stories.jsonl[.gz]: ninjs
+                                  or neither, see `eval.corpus_place`
     FOLDER/queries.jsonl[.gz]     `_id`, `text`, perhaps `facets` (see `eval.news_queries`)
     FOLDER/qrels/SPLIT.tsv        query-id, corpus-id, score, with that header
       or judgements.jsonl[.gz]    who gave which grade (see `eval.news_queries`); split `test`
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from eval.about import About
+from eval.corpus_place import corpus_folder
 from eval.judged import Material
 from eval.lines import Line, find, read_lines
 from eval.news_queries import Judgements, read_facets, read_judgements
@@ -43,13 +45,11 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
     """One split of the folder. Raises InputError where a file is missing, DocumentError for a
     mistake in one.
     """
-    corpus, questions = find(folder, CORPUS, STORIES), find(folder, QUERIES)
-    if corpus is None:
-        raise _missing(folder, f"{CORPUS} and no {STORIES}")
+    corpus, questions = _documents(folder, about.corpus), find(folder, QUERIES)
     if questions is None:
         raise _missing(folder, QUERIES)
     plain = corpus.name.startswith(CORPUS)
-    label = folder.resolve().name
+    label, home = folder.resolve().name, corpus.parent.resolve().name
     texts, facets = _read_queries(questions)
     judged = _read_judged(folder, split, texts, about)
     return Material(
@@ -57,7 +57,7 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
         split=split,
         corpus=corpus,
         ids=read_ids(corpus),
-        uri_prefix=f"urn:beir:{label}:" if plain else "",
+        uri_prefix=f"urn:beir:{home}:" if plain else "",
         texts=texts,
         qrels=judged.qrels,
         facets=facets,
@@ -65,7 +65,23 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
         judges=judged.judges,
         agreement=judged.agreement,
         about=about,
+        corpus_name=home,
     )
+
+
+def _documents(folder: Path, stated: str) -> Path:
+    """The file of the documents: the folder's own, or that of the set it states. Raises InputError
+    for none, and for both.
+    """
+    own = find(folder, CORPUS, STORIES)
+    if own is not None and stated:
+        what = f"{own.name} is there, and dataset.json says that the documents are {stated!r}"
+        raise InputError(what, where=str(folder), mend="keep one of the two")
+    home = corpus_folder(folder, stated) if stated else folder
+    found = own or find(home, CORPUS, STORIES)
+    if found is None:
+        raise _missing(home, f"{CORPUS} and no {STORIES}")
+    return found
 
 
 def read_ids(corpus: Path) -> set[str]:

@@ -49,7 +49,7 @@ class CacheKey:
         if not judged.corpus_sha256:
             raise InputError(f"the documents of {judged.name} have no digest")
         digest = judged.corpus_sha256
-        return cls(judged.name, digest, encoder, judged.conventions.body_only, dict(settings))
+        return cls(_folder(judged), digest, encoder, judged.conventions.body_only, dict(settings))
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -113,7 +113,7 @@ def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
     """
     if not judged.conventions.body_only:
         return judged.corpus
-    path = cached.folder / "body-only" / judged.name / "corpus.jsonl.gz"
+    path = cached.folder / "body-only" / _folder(judged) / "corpus.jsonl.gz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -123,3 +123,10 @@ def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
                 stream.write(orjson.dumps(kept) + b"\n")
         part.replace(path)
     return path
+
+
+def _folder(judged: JudgedSet) -> str:
+    """The name of the documents' folder, which is in every uri: sets over the same documents share
+    an index.
+    """
+    return judged.corpus_name or judged.name

@@ -72,6 +72,10 @@ def read_judged_set(
     about = read_about(folder)
     if _in_json(folder):
         return _judged(beir.read_folder(folder, split, about), conventions)
+    if about.corpus:
+        what = "TREC files can't name another set's documents"
+        mend = "put the documents into the folder, or the queries into queries.jsonl"
+        raise InputError(what, where=str(folder), mend=mend)
     return _judged(trec_folder.read_folder(folder, split, about, said), conventions)
 
 
@@ -166,6 +170,7 @@ def _judged(material: Material, conventions: Conventions | None) -> JudgedSet:
         judges=material.judges,
         agreement=material.agreement,
         title=material.about.name,
+        corpus_name=material.corpus_name or material.label,
     )
 
 
@@ -177,6 +182,7 @@ def _conventions(label: str, about: About) -> Conventions:
         body_only=known.body_only if about.body_only is None else about.body_only,
         query_language=known.query_language if language is None else language,
         products=known.products if about.products is None else about.products,
+        dated=known.dated if about.dated is None else about.dated,
     )
 
 

@@ -34,11 +34,14 @@ class Conventions:
     judgements may see. Queries are asked as they are written, as a user would ask them; without
     `query_language` they are published headlines, whose quotes are quotations and whose capitals
     are no operators, and they are asked as `plain_words`.
+    `dated` says whether documents are news stories with dates of their own, which dates in queries
+    filter; None: where they are in ninjs.
     """
 
     body_only: bool = False
     query_language: bool = True
     products: tuple[str, ...] = (PRODUCT,)
+    dated: bool | None = None
 
 
 KNOWN = {
@@ -91,9 +94,9 @@ class Doubts:
 class Material:
     """What a reader found: one split of a collection, not yet doubted.
 
-    `corpus` is the file to index, `ids` its documents, `texts` all queries as written, `facets`
-    what is said of them, `elsewhere` the queries that other splits judge, `junk` how many
-    judgements were taken for 0.
+    `corpus` is the file to index, in the folder `corpus_name` ("": `label`), `ids` its documents,
+    `texts` all queries as written, `facets` what is said of them, `elsewhere` the queries that
+    other splits judge, `junk` how many judgements were taken for 0.
     """
 
     label: str
@@ -109,6 +112,7 @@ class Material:
     judges: tuple[str, ...] = ()
     agreement: float | None = None
     about: About = field(default_factory=About)
+    corpus_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class JudgedSet:
     file to index, `corpus_sha256` its digest as it lies there (packed or not), `documents` how many
     different ids it has. `slices` are the facets that the set itself states, by query id; see
     `eval.slices` for more. `judges` are named, and `agreement` is Krippendorff's ordinal alpha,
-    where each judgement says who made it. `title` is for people; `name` is in every uri.
+    where each judgement says who made it. `title` is for people; `corpus_name` is in every uri, and
+    the set's own name where it has its own documents.
     """
 
     name: str
@@ -139,6 +144,7 @@ class JudgedSet:
     judges: tuple[str, ...] = ()
     agreement: float | None = None
     title: str = ""
+    corpus_name: str = ""
 
     @property
     def judgements_sha256(self) -> str:
@@ -151,7 +157,9 @@ class JudgedSet:
         """What dates in queries do: documents that are no news stories have no dates of their own,
         and a filter would let none of them through.
         """
-        return DateUse.OFF if self.uri_prefix else DateUse.FILTER
+        stated = self.conventions.dated
+        dated = not self.uri_prefix if stated is None else stated
+        return DateUse.FILTER if dated else DateUse.OFF
 
     def document_id(self, uri: str) -> str:
         """The id that judgements use for an item."""

@@ -17,7 +17,7 @@ import httpx
 
 from core.errors import AccessError, BusyError, InputError, QueryError
 from eval.answering import Answer
-from search.answers import MAX_PAGE_SIZE, DateUse
+from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse
 
 SECONDS = 60.0  # for one page
 ATTEMPTS = 4
@@ -48,12 +48,13 @@ def open_service(url: str, key: str = "") -> httpx.Client:
 @dataclass(frozen=True, slots=True)
 class ServiceAnswers:
     """Asks `client`'s service by `profile` ("" is its own default), page by page, without marks.
-    `pause` waits so many seconds.
+    `entities` is what names in queries do; `pause` waits so many seconds.
     """
 
     client: httpx.Client
     profile: str = ""
     pause: Callable[[float], None] = field(default=sleep)
+    entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         """See `eval.answering.Answering`. Raises AccessError, BusyError and InputError where the
@@ -63,6 +64,8 @@ class ServiceAnswers:
         asked = {"q": text, "page_size": size, "highlight": "false", "include": "uri"}
         if dates is not DateUse.FILTER:  # an older service has no such parameter
             asked["dates"] = dates.value
+        if self.entities is not EntityUse.BOOST:
+            asked["entities"] = self.entities.value
         if self.profile:
             asked["profile"] = self.profile
         uris: list[str] = []

@@ -8,7 +8,7 @@ carries its story's title; both together fit the encoder's input.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,10 +18,11 @@ from semantic_text_splitter import TextSplitter
 from tokenizers import Encoding, Tokenizer
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.ports import TextEncoder
+from core.ports import TextEncoder, TextMeter
 
 TEXT_MEMBERS = ("body", "description", "headline")
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
+_NO_METERS: Mapping[str, TextMeter] = {}
 _WINDOW = 20_000  # characters tokenised at once: an encoding takes some 100 bytes a token
 
 
@@ -60,13 +61,12 @@ class PassageSplitter:
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._capacity = capacity
         self._overlap = overlap
         self._headline_tokens = headline_tokens
         self._room = max_tokens - _SPECIAL_TOKENS - headline_tokens
-        exact = min(capacity, self._room)
+        self._capacity = min(capacity, self._room)
         self._exact = TextSplitter.from_huggingface_tokenizer(
-            self._tokenizer, exact, min(overlap, exact - 1)
+            self._tokenizer, self._capacity, min(overlap, self._capacity - 1)
         )
         self._windows = TextSplitter(_WINDOW)
 
@@ -157,14 +157,19 @@ class PassageEmbedder:
     """core.ports.Embedder: one entry per vector field, each of `fields` a name and its encoder.
 
     All fields share the splitter's passages. An item without a text has entries with no passages,
-    so that the record knows that there is nothing to embed.
+    so that the record knows that there is nothing to embed. `meters` are of the fields whose
+    encoder does not read the splitter's tokens: by them it is known how many passages it cuts off.
     """
 
     def __init__(
-        self, splitter: PassageSplitter, fields: Sequence[tuple[str, TextEncoder]]
+        self,
+        splitter: PassageSplitter,
+        fields: Sequence[tuple[str, TextEncoder]],
+        meters: Mapping[str, TextMeter] = _NO_METERS,
     ) -> None:
         self._splitter = splitter
         self._fields = tuple(fields)
+        self._meters = meters
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
         """Each item's passages and vectors, all items' passages in one call of each encoder."""
@@ -174,15 +179,23 @@ class PassageEmbedder:
         columns = []
         for name, encoder in self._fields:
             matrix = _encode(encoder, texts)
+            truncated = self._truncated(name, cuts)
             columns.append(
                 [
-                    PassageVectors(
-                        name, encoder.digest, cut.passages, matrix[start:end], cut.truncated
+                    PassageVectors(name, encoder.digest, cut.passages, matrix[start:end], count)
+                    for cut, count, (start, end) in zip(
+                        cuts, truncated, pairwise(borders), strict=True
                     )
-                    for cut, (start, end) in zip(cuts, pairwise(borders), strict=True)
                 ]
             )
         return tuple(tuple(column[n] for column in columns) for n in range(len(items)))
+
+    def _truncated(self, name: str, cuts: Sequence[CutItem]) -> list[int]:
+        """For each item, how many of its passages the field's encoder does not read to the end."""
+        meter = self._meters.get(name)
+        if meter is None:
+            return [cut.truncated for cut in cuts]
+        return [sum(text.truncated for text in meter.measure(cut.texts)) for cut in cuts]
 
 
 def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:

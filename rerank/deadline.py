@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,7 +14,25 @@ from core.pairs import BoundedScorer, PassageScores
 from core.ports import PairScorer
 from core.retrieval import Floats
 
-_FIRST = 10  # passages; how long they take decides how many are scored next
+_FIRST = 10  # passages at most; how long they take decides how many are scored next
+_WORKERS = 8  # threads; where all hang, what comes next is skipped at its deadline
+_IN_TIME = "in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """How two scores became one (`mix`): `weight` is the reranker's, `floor` the best fused score
+    among those given that were not reranked, the ends (low, high) those of the ones that were.
+    """
+
+    weight: float
+    floor: float
+    fused_ends: tuple[float, float]
+    rerank_ends: tuple[float, float]
+
+    def shares(self, fused: float, reranked: float) -> tuple[float, float]:
+        """One candidate's fused and rerank score, each on 0 to 1."""
+        return _place(fused, self.fused_ends), _place(reranked, self.rerank_ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,78 +40,114 @@ class Reranked:
     """Scores float32 [n] in the order given, NaN for passages that have none.
 
     `flag` is "" when all were scored, else "partial" or "skipped" with the reason. `note` says
-    how many passages were longer than the scorer reads, "" if none was.
+    how many passages were longer than the scorer reads, "" if none was. `mixing` says how they
+    were mixed with the fused ones, None where they were not.
     """
 
     scores: Floats
     flag: str = ""
     note: str = ""
+    mixing: Mixing | None = None
 
 
 class DeadlineReranker:
-    """Scores passages best first, some at a time, while time is left.
+    """Scores passages best first, some at a time, while time is left. Safe to use from several
+    threads.
 
     The first few show the pace; after them a batch is as many as would take half of what time is
-    left, so that a scorer may sort many by length, and the best are still scored first.
+    left, so that a scorer may sort many by length, and the best are still scored first. How many
+    the first few are is what the last query's pace allows.
+
+    A batch runs in a thread of the reranker's own, `workers` of them at most, and is left behind
+    when time is up: the answer does not wait for a scorer that hangs.
     """
 
-    def __init__(self, scorer: PairScorer) -> None:
+    def __init__(self, scorer: PairScorer, workers: int = _WORKERS) -> None:
         self._scorer = scorer
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rerank")
+        self._pace = 0.0  # seconds a passage at the last query
 
     def rerank(
         self, query: str, passages: Sequence[str], budget_ms: float, *, tokens: int | None = None
     ) -> Reranked:
-        """Scores `passages` for `query` within about `budget_ms` milliseconds, reading at most
-        `tokens` of a pair where the scorer can be told so. A batch that is predicted not to fit
-        is not begun; a scorer that fails is reported, never raised.
+        """Scores `passages` for `query` within `budget_ms` milliseconds, reading at most `tokens`
+        of a pair where the scorer can be told so. A batch that is predicted not to fit is not
+        begun; a scorer that fails is reported, never raised.
         """
         end = perf_counter() + budget_ms / 1000
         scores = np.full(len(passages), np.nan, np.float32)
         done, pace, truncated, limit, why = 0, 0.0, 0, 0, ""
+        first = self._first_size(end - perf_counter())
         while done < len(passages):
             begun = perf_counter()
-            size = _next_size(len(passages) - done, end - begun, pace)
+            size = _next_size(len(passages) - done, end - begun, pace, first)
             if not size:
-                why = why or "in time"
+                why = why or _IN_TIME
                 break
             batch = passages[done : done + size]
             try:
                 found = self._scored(query, batch, end, tokens)
                 scores[done : done + size] = found.scores[:, 0]
+            except _TimeIsUpError:
+                self._pace = (perf_counter() - begun) / size
+                why = why or _IN_TIME
+                break
             except Exception as error:  # noqa: BLE001 - a broken model must not break the answer
                 why = type(error).__name__
                 break
             done += size
             truncated, limit = truncated + found.truncated, found.tokens
             why = why or found.failure
-            pace = max(pace, (perf_counter() - begun) / size)
+            self._pace = pace = max(pace, (perf_counter() - begun) / size)
         note = f"rerank: {truncated} of {done} passages truncated to {limit} tokens"
         return Reranked(scores, _flag(scores, why), note if truncated else "")
+
+    def _first_size(self, seconds: float) -> int:
+        """How many passages to begin with, before this query's pace is known."""
+        if self._pace <= 0:
+            return _FIRST
+        return max(1, min(_FIRST, int(seconds / 2 / self._pace)))
 
     def _scored(
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
     ) -> PassageScores:
-        """One batch, by whatever the scorer can do."""
+        """One batch, by whatever the scorer can do. Raises _TimeIsUpError."""
+        traced = copy_context()  # so that a trace goes on in the other thread
+        future = self._pool.submit(traced.run, self._score, query, batch, end, tokens)
+        if not wait((future,), max(0.0, end - perf_counter())).done:
+            future.cancel()  # one that has begun runs on, unheard
+            raise _TimeIsUpError
+        return future.result()
+
+    def _score(
+        self, query: str, batch: Sequence[str], end: float, tokens: int | None
+    ) -> PassageScores:
         if isinstance(self._scorer, BoundedScorer):
             return self._scorer.score_within(query, batch, until=end, tokens=tokens)
         return PassageScores(self._scorer.score([query] * len(batch), batch), 0, 0)
 
 
-def _next_size(left: int, seconds: float, pace: float) -> int:
-    """How many of the `left` passages are scored next at `pace` seconds each; 0 if time is up."""
-    least = min(left, _FIRST)
+class _TimeIsUpError(Exception):
+    """A batch did not end in time."""
+
+
+def _next_size(left: int, seconds: float, pace: float, first: int) -> int:
+    """How many of the `left` passages are scored next at `pace` seconds each, `first` of them where
+    that is not known; 0 if time is up.
+    """
+    least = min(left, first)
     if seconds <= 0 or least * pace > seconds:
         return 0
     return min(left, max(least, int(seconds / 2 / pace))) if pace > 0 else least
 
 
 def _flag(scores: Floats, why: str) -> str:
-    """What to say of passages without a score; `why` is an error's class, "in time" or ""."""
+    """What to say of passages without a score; `why` is an error's class, _IN_TIME or ""."""
     scored = int(np.isfinite(scores).sum())
     if scored == len(scores):
         return ""
     done = "partial" if scored else "skipped"
-    if why in ("", "in time"):
+    if why in ("", _IN_TIME):
         return f"rerank: {done}, {scored} of {len(scores)} in time"
     return f"rerank: {done}, {why}"
 
@@ -108,6 +164,24 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
     floor = float(fused[~known].max(initial=0.0))
     mixed[known] = floor + share + np.float32(1e-6)
     return mixed
+
+
+def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
+    """What `mix` does with these, for an explanation; None where it leaves them alone."""
+    known = np.isfinite(reranked)
+    if not known.any() or weight <= 0:
+        return None
+    return Mixing(
+        weight,
+        float(fused[~known].max(initial=0.0)),
+        (float(fused[known].min()), float(fused[known].max())),
+        (float(reranked[known].min()), float(reranked[known].max())),
+    )
+
+
+def _place(score: float, ends: tuple[float, float]) -> float:
+    low, high = ends
+    return 1.0 if high <= low else (score - low) / (high - low)
 
 
 def _unit(scores: Floats) -> Floats:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from core.entities import EntityLabel, KnownName
 from core.items import Item
 from core.query_tree import EVERYTHING, Node
-from core.retrieval import FacetCount, SortOrder, TotalRelation
+from core.retrieval import DateInterval, FacetCount, SortOrder, TotalRelation
 
 FACET_FIELDS = (
     "type",
@@ -34,6 +34,13 @@ class EntityUse(StrEnum):
     OFF = "off"
 
 
+class Fold(StrEnum):
+    """What is one hit: a story, or a group of stories with nearly the same text."""
+
+    NONE = "none"
+    NEAR_DUPLICATES = "near_duplicates"
+
+
 class DateUse(StrEnum):
     """What dates in plain words do: stories from then are the only ones, or they are words."""
 
@@ -47,7 +54,8 @@ class SearchRequest:
     answer ended and wins over `page`. `profile` "" is the service's default. `why_missing` is the
     uri of an item of which the answer says what dropped it; `similar_to` that of an item to find
     the like of, instead of `q`. `tz` (an IANA name) and `locale` (a BCP 47 tag) say how dates in
-    `q` are meant: "" is UTC, and the day before the month.
+    `q` are meant: "" is UTC, and the day before the month. `fold` is fixed by an answer's first
+    page, and so are `open_facets`: facets that are counted without their own one of `filters`.
     """
 
     q: str = ""
@@ -59,6 +67,8 @@ class SearchRequest:
     cursor: str = ""
     facets: tuple[str, ...] = ()
     facet_limit: int = 20
+    open_facets: tuple[str, ...] = ()
+    facet_interval: DateInterval = DateInterval.MONTH
     explain: bool = False
     highlight: bool = True
     deadline_ms: float | None = None
@@ -68,12 +78,14 @@ class SearchRequest:
     locale: str = ""
     why_missing: str = ""
     similar_to: str = ""
+    fold: Fold = Fold.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class DateSpan:
     """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC; ""
-    is an open end.
+    is an open end. `other` are words that mean the other reading, where its numbers have two (""
+    where not): 03/04/2024 and 2024-03-04.
     """
 
     text: str
@@ -81,6 +93,7 @@ class DateSpan:
     end: int
     since: str
     until: str
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,24 @@ class VectorShare:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankMix:
+    """How a reranked hit's score came about: `floor` + (1 - `weight`) * `fused` + `weight` *
+    `reranked`, the two on 0 to 1 over the candidates that were reranked. `floor` is the best fused
+    score of those that the reranker should have read and did not reach; 0 where it read all.
+    """
+
+    weight: float
+    floor: float
+    fused: float
+    reranked: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it.
     `names` is the share of the query's known names that the item has in its fields. `fused` is
     before the recency curve, of which the item keeps the share `recency`; `fused_rank` is after it.
+    `mix` says what the rerank score did, None where the reranker gave none.
     """
 
     lexical_rank: int
@@ -145,6 +172,7 @@ class Explanation:
     names: float = 0.0
     names_weight: float = 0.0
     recency: float = 1.0
+    mix: RerankMix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +182,8 @@ class Hit:
     `highlights` maps a text member to its text with matched words between the marks
     U+E000 and U+E001 (private use, so that no text can fake them); `passage` is the best passage,
     marked the same way. `versions` counts the versions and write-throughs in the chain view.
-    `pinned`: editors put it there for this query.
+    `pinned`: editors put it there for this query. `near_duplicates` are the uris of the stories
+    that are folded under it, best first.
     """
 
     item: Item
@@ -165,18 +194,23 @@ class Hit:
     versions: int = 1
     explanation: Explanation | None = None
     pinned: bool = False
+    near_duplicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many stories, and what that number is."""
+    """How many stories (or groups of them, where near-duplicates are folded), and what that number
+    is.
+    """
 
     value: int
     relation: TotalRelation
 
 
 class MissingStage(StrEnum):
-    """The stage that dropped an item: the first of these in the order of the query path."""
+    """The stage that dropped an item: the first of these in the order of the query path. FOLDED: it
+    was found, and stands under a hit with nearly the same text.
+    """
 
     NONE = "none"
     ARCHIVE = "archive"
@@ -186,6 +220,7 @@ class MissingStage(StrEnum):
     FILTERS = "filters"
     QUERY = "query"
     RETRIEVAL = "retrieval"
+    FOLDED = "folded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +258,8 @@ class Missing:
 class SearchResponse:
     """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage
     that was skipped or cut short and why; `milliseconds` is per stage with "total". `suggestion` is
-    the query in another spelling ("" where there is none); it was not searched for.
+    the query in another spelling ("" where there is none); it was not searched for. `fold` says
+    what a hit is, and so what the total and the facets count.
     """
 
     hits: tuple[Hit, ...]
@@ -239,3 +275,4 @@ class SearchResponse:
     lexical_matches: int = 0
     suggestion: str = ""
     missing: Missing | None = None
+    fold: Fold = Fold.NONE

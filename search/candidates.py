@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
+from typing import Protocol
 
 from core.callers import Caller
 from core.errors import ExpiredError
 from core.query_tree import Node
 from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
+from rerank.deadline import Mixing
 from search.answers import Understood
 from search.fusion import Fused
 
@@ -20,11 +23,23 @@ _LIFETIME_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFacet:
+    """What a facet that ignores its own filter is counted over: one per story, with `groups` as in
+    a candidate set.
+    """
+
+    ids: Ids
+    groups: Ids | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateSet:
     """One query's candidates from best to worst, one per story. `places[i]` says where candidate
     `ids[i]` stands in `found` and `fused`; `rerank_scores` [len(ids)] is NaN where not reranked.
     The first `pinned` of them stand where editors put them. `retrieval` is what was asked, and
-    `similar_to` the uri of the item that they are like, where they answer no query.
+    `similar_to` the uri of the item that they are like, where they answer no query. `groups`
+    [len(ids)] is the place of the first of each one's near-duplicates, None where they are not
+    folded.
     """
 
     caller: Caller
@@ -43,6 +58,9 @@ class CandidateSet:
     pinned: int = 0
     retrieval: Retrieval | None = None
     similar_to: str = ""
+    mixing: Mixing | None = None
+    groups: Ids | None = None
+    open_facets: Mapping[str, OpenFacet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +92,22 @@ class FusionInput:
     degraded: tuple[str, ...]
 
 
+class KeptCandidates(Protocol):
+    """Where candidate sets wait for their later pages. Any thread may call."""
+
+    def keep(self, candidates: CandidateSet) -> str:
+        """Keeps a set for a while and gives its token, which can't be guessed."""
+        ...
+
+    def find(self, token: str, caller: Caller) -> CandidateSet:
+        """The set of a token, for the caller it was made for. Raises ExpiredError, in the same
+        words for a set that is gone and for one of another caller.
+        """
+        ...
+
+
 class CandidateStore:
-    """Keeps the last few hundred candidate sets for ten minutes."""
+    """Keeps the last few hundred candidate sets for ten minutes, in this process's memory."""
 
     def __init__(self, kept: int = _KEPT, lifetime_s: float = _LIFETIME_S) -> None:
         self._kept = kept
@@ -84,25 +116,39 @@ class CandidateStore:
         self._lock = Lock()
 
     def keep(self, candidates: CandidateSet) -> str:
-        """Stores a set and gives its token, which can't be guessed."""
-        token = secrets.token_urlsafe(12)
+        """See `KeptCandidates`."""
+        token = new_token()
+        self.put(token, candidates)
+        return token
+
+    def put(self, token: str, candidates: CandidateSet) -> None:
+        """Keeps a set under a token that is given."""
         with self._lock:
             self._sets[token] = (monotonic() + self._lifetime_s, candidates)
             while len(self._sets) > self._kept:
                 self._sets.popitem(last=False)
-        return token
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """The set of a token, for the caller it was made for. Raises ExpiredError."""
+        """See `KeptCandidates`."""
         with self._lock:
             until, candidates = self._sets.get(token, (0.0, None))
             if candidates is None or until < monotonic() or candidates.caller != caller:
                 self._sets.pop(token, None) if candidates and until < monotonic() else None
-                raise ExpiredError(
-                    "this cursor is no longer known",
-                    mend="ask the query again; a cursor lives for ten minutes",
-                )
+                raise no_longer_known()
             return candidates
+
+
+def new_token() -> str:
+    """96 random bits, as text for an address."""
+    return secrets.token_urlsafe(12)
+
+
+def no_longer_known() -> ExpiredError:
+    """What is said of every cursor that leads to no candidates."""
+    return ExpiredError(
+        "this cursor is no longer known",
+        mend="ask the query again; a cursor lives for ten minutes",
+    )
 
 
 def write_cursor(token: str, start: int, page: int) -> str:

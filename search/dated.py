@@ -121,4 +121,4 @@ def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
 def _told(date: FoundDate) -> DateSpan:
     since = date.since.isoformat() if date.since else ""
     until = date.until.isoformat() if date.until else ""
-    return DateSpan(date.text, date.start, date.end, since, until)
+    return DateSpan(date.text, date.start, date.end, since, until, date.other)

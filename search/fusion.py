@@ -80,7 +80,7 @@ def bounded_cosines(part: VectorScores) -> Floats:
     """
     cosines = np.where(np.isfinite(part.cosines), part.cosines, np.float32(-1))
     span = float(cosines.max(initial=-1.0)) - part.background
-    if not span > 0:
+    if not 0 < span < np.inf:
         return np.zeros(len(cosines), np.float32)
     above = np.maximum(cosines - part.background, 0.0)
     shares: Floats = np.minimum(above / span, 1.0).astype(np.float32)
@@ -119,8 +119,9 @@ def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np
     known = (ranks > 0) & np.isfinite(scores)
     shares = np.zeros(len(scores), np.float32)
     if known.any():
-        low, high = float(scores[known].min()), float(scores[known].max())
-        shares[known] = (scores[known] - low) / (high - low) if high > low else 1.0
+        wide = scores[known].astype(np.float64)  # the span of two float32 may be none
+        low, high = float(wide.min()), float(wide.max())
+        shares[known] = (wide - low) / (high - low) if high > low else 1.0
     return shares
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -93,13 +93,13 @@ class Gathering:
     def retrieve(
         self, retrieval: Retrieval, profile: Profile, degraded: list[str]
     ) -> tuple[Retrieval, Retrieved]:
-        """The candidates, and what was asked for them: without vectors where an encoder fails."""
-        try:
-            return retrieval, self.parts.engine.retrieve(retrieval)
-        except _EncoderError as failure:
-            degraded.append(str(failure))
-            retrieval = replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
-            return retrieval, self.parts.engine.retrieve(retrieval)
+        """The candidates, and what was asked for them: without the field whose encoder fails."""
+        while True:
+            try:
+                return retrieval, self.parts.engine.retrieve(retrieval)
+            except _EncoderError as failure:
+                degraded.append(str(failure))
+                retrieval = _without(retrieval, failure.field, profile)
 
     def _named(
         self,
@@ -147,7 +147,7 @@ class Gathering:
                 if encoder is None:
                     degraded.append(f"vectors: no encoder for field {field}")
                 elif weight > 0:
-                    encode = partial(_encode, encoder, field, text)
+                    encode = cache(partial(_encode, encoder, field, text))
                     vectors.append(VectorQuery(field, weight, encode))
         lexical = profile.lexical_weight > 0 or not vectors
         depth = profile.lexical_depth if lexical else 0
@@ -161,6 +161,7 @@ class Gathering:
                 depth,
                 profile.vector_depth,
                 order,
+                profile.lexical if like is None else profile.lexical.of_words(),
             ),
             degraded,
         )
@@ -182,13 +183,29 @@ class Gathering:
 class _EncoderError(Exception):
     """A query could not be embedded; says which field is left out and why."""
 
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"vectors: the encoder of field {field} failed, {why}")
+        self.field = field
+
+
+def _without(retrieval: Retrieval, field: str, profile: Profile) -> Retrieval:
+    """The request without a vector field: the others take over its weight, or BM25 answers alone
+    where there is none.
+    """
+    left = [query for query in retrieval.vectors if query.field != field]
+    if not left:
+        return replace(retrieval, vectors=(), lexical_depth=profile.lexical_depth)
+    whole = sum(query.weight for query in retrieval.vectors)
+    share = whole / sum(query.weight for query in left)
+    vectors = tuple(replace(query, weight=query.weight * share) for query in left)
+    return replace(retrieval, vectors=vectors)
+
 
 def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
     try:
         return encoder.encode_queries([text])
     except Exception as error:
-        what = f"vectors: the encoder of field {field} failed, {type(error).__name__}"
-        raise _EncoderError(what) from error
+        raise _EncoderError(field, type(error).__name__) from error
 
 
 def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:

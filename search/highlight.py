@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from core.ports import TextAnalysis
@@ -12,7 +12,10 @@ from core.query_tree import Bool, Node, Phrase, Prefix, Word
 
 START, END = "\ue000", "\ue001"  # private use: taken out of texts first, so none can fake a mark
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.!?…。])\s+|\n+")
+_SPACED = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
+# One class of characters first: the engine skips to the next of them. It takes a full stop inside
+# of a number too, with no space after it.
+_SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _KNOWN_WORDS = 200_000
 
@@ -39,32 +42,19 @@ class Highlighter:
                 found.update(self._analysis.terms(node.text, language))
         return frozenset(found)
 
-    def mark(self, text: str, terms: frozenset[str], language: str) -> str:
-        """The text with START and END around each word whose term is in `terms`."""
-        clean = text.replace(START, "").replace(END, "")
-        return _marked(clean, self._spans(clean, terms, language), 0, len(clean))
-
-    def snippet(self, text: str, terms: frozenset[str], language: str) -> str:
-        """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
-        clean = text.replace(START, "").replace(END, "")
-        spans = self._spans(clean, terms, language)
-        if len(clean) <= SNIPPET_CHARACTERS:
-            return _marked(clean, spans, 0, len(clean))
-        start = _best_start(clean, [span[0] for span in spans])
-        end = _word_end(clean, start + SNIPPET_CHARACTERS)
-        before, after = "… " if start else "", " …" if end < len(clean) else ""
-        return before + _marked(clean, spans, start, end).strip() + after
-
-    def _spans(self, text: str, terms: frozenset[str], language: str) -> list[tuple[int, int]]:
-        """Where matching words stand. Each distinct word is analyzed once."""
+    def words(self, query: Node, texts: Iterable[str], language: str) -> frozenset[str]:
+        """The words of `texts`, all of them in `language`, that are to be marked: a whole page is
+        looked through at once, and each distinct word is analyzed once.
+        """
+        terms = self.terms(query, language)
         if not terms:
-            return []
-        words = set(_WORD.findall(text))
+            return frozenset()
+        words = _distinct_words(_clean("\n".join(texts)))
         known = self._terms_of(words, language)
         matching = {word for word in words if known[word] in terms}
         if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
             matching.update(word for word in words if known[word].startswith(prefixes))
-        return sorted(span for word in matching for span in _places(text, word))
+        return frozenset(matching)
 
     def _terms_of(self, words: set[str], language: str) -> dict[str, str]:
         """At least the terms of `words`; a plain dict, for this is the hottest loop of a page."""
@@ -80,6 +70,24 @@ class Highlighter:
         return terms[0] if terms else ""
 
 
+def mark(text: str, words: Iterable[str]) -> str:
+    """The text with START and END around each of `words` in it."""
+    clean = _clean(text)
+    return _marked(clean, _spans(clean, words), 0, len(clean))
+
+
+def snippet(text: str, words: Iterable[str]) -> str:
+    """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
+    clean = _clean(text)
+    spans = _spans(clean, words)
+    if len(clean) <= SNIPPET_CHARACTERS:
+        return _marked(clean, spans, 0, len(clean))
+    start = _best_start(clean, [span[0] for span in spans])
+    end = _word_end(clean, start + SNIPPET_CHARACTERS)
+    before, after = "… " if start else "", " …" if end < len(clean) else ""
+    return before + _marked(clean, spans, start, end).strip() + after
+
+
 def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
     """The words and phrases of a tree that are not negated."""
     match node:
@@ -88,6 +96,23 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
         case Bool(must, should, _):
             for child in (*must, *should):
                 yield from positive_texts(child)
+
+
+def _clean(text: str) -> str:
+    """`text` without the two marks, so that none in it passes for one of ours."""
+    return text.replace(START, "").replace(END, "")
+
+
+def _distinct_words(text: str) -> set[str]:
+    """What `_WORD` finds in `text`; of ASCII in a fifth of its time."""
+    if text.isascii():
+        return set(text.translate(_SPACED).split())
+    return set(_WORD.findall(text))
+
+
+def _spans(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
+    """Where `words` stand in `text`."""
+    return sorted(span for word in words for span in _places(text, word))
 
 
 def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
@@ -126,7 +151,7 @@ def _best_start(text: str, places: list[int]) -> int:
     def held(start: int) -> int:
         return bisect_left(places, start + SNIPPET_CHARACTERS) - bisect_left(places, start)
 
-    starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
+    starts = [0, *_sentence_starts(text)]
     last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
     best = max(
         (start for start in starts if start <= last),
@@ -136,6 +161,13 @@ def _best_start(text: str, places: list[int]) -> int:
         return best
     early = places[0] - SNIPPET_CHARACTERS // 4
     return text.rfind(" ", early, places[0]) + 1 or places[0]
+
+
+def _sentence_starts(text: str) -> Iterator[int]:
+    """Where the text goes on after the end of a sentence or a line."""
+    for match in _SENTENCE_END.finditer(text):
+        if match.end() > match.start() + 1 or text[match.start()] == "\n":
+            yield match.end()
 
 
 def _word_end(text: str, place: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy.typing as npt
 
 from core.items import Item, Passage
 from core.ports import Catalogue
+from core.query_tree import Node
 from core.retrieval import Ids
-from search.answers import Explanation, Hit, SearchRequest, VectorShare
+from search.answers import Explanation, Hit, RerankMix, SearchRequest, VectorShare
 from search.candidates import CandidateSet
-from search.highlight import SNIPPET_CHARACTERS, Highlighter
+from search.folding import Faces, ranks_of
+from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
 
 Mask = npt.NDArray[np.bool_]
 _MARKED = ("headline", "description")
@@ -20,7 +23,7 @@ _MARKED = ("headline", "description")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which page: from candidate number `start` of the frozen list on, `size` visible ones."""
+    """Which page: from number `start` of the frozen list of hits on, `size` visible ones."""
 
     start: int
     number: int
@@ -31,38 +34,56 @@ def hits_of_page(
     catalogue: Catalogue,
     highlighter: Highlighter,
     candidates: CandidateSet,
-    shown: Mask,
+    faces: Faces,
     page: Page,
     request: SearchRequest,
 ) -> tuple[tuple[Hit, ...], int | None]:
-    """The page's hits and the candidate from which the next page goes on, None at the end.
+    """The page's hits and the number from which the next page goes on, None at the end.
 
     A hit that vanishes between the guard's look and its reading is left out: never shown, never
     replaced by something older.
     """
-    start = min(page.start, len(shown))
-    places = np.flatnonzero(shown[start:])[: page.size + 1] + start
-    following = int(places[page.size]) if len(places) > page.size else None
-    places = places[: page.size]
+    ranks = ranks_of(faces.stands, candidates.groups)
+    first = int(np.count_nonzero(ranks <= page.start))
+    following = int(ranks[first + page.size]) - 1 if len(ranks) > first + page.size else None
+    on_page = slice(first, first + page.size)
+    places = faces.faces[on_page]
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)
     passages = _passages(catalogue, candidates, places)
     sizes = catalogue.chain_sizes(ids, candidates.caller)
+    shown_texts = _marked(highlighter, candidates.query, items, passages, request.highlight)
+    folded = _folded_uris(catalogue, candidates, faces.folded[on_page], len(places))
     hits = [
         Hit(
             item=item,
-            rank=int(place) + 1,
+            rank=int(rank),
             score=float(candidates.scores[place]),
-            highlights=_highlights(highlighter, candidates, item) if request.highlight else {},
-            passage=_passage(highlighter, candidates, item, span) if request.highlight else "",
+            highlights=marks,
+            passage=passage,
             versions=size,
             explanation=explain(candidates, int(place)) if request.explain else None,
             pinned=int(place) < candidates.pinned,
+            near_duplicates=under,
         )
-        for place, item, span, size in zip(places, items, passages, sizes, strict=True)
+        for place, rank, item, size, (marks, passage), under in zip(
+            places, ranks[on_page], items, sizes, shown_texts, folded, strict=True
+        )
         if item is not None
     ]
     return tuple(hits), following
+
+
+def _folded_uris(
+    catalogue: Catalogue, candidates: CandidateSet, folded: Sequence[Ids], hits: int
+) -> list[tuple[str, ...]]:
+    """The uris of what is folded under each of the page's hits, as far as it is still visible."""
+    if not any(len(places) for places in folded):
+        return [()] * hits
+    places = np.concatenate(list(folded))
+    items = iter(catalogue.items(candidates.ids[places], candidates.caller))
+    listed = [[next(items) for _ in under] for under in folded]
+    return [tuple(item.uri for item in under if item is not None) for under in listed]
 
 
 def explain(candidates: CandidateSet, place: int) -> Explanation:
@@ -96,7 +117,16 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         names=float(fused.names[at]),
         names_weight=fused.names_weight,
         recency=1.0 if fused.recency is None else float(fused.recency[at]),
+        mix=_mix(candidates, at, rerank) if np.isfinite(rerank) else None,
     )
+
+
+def _mix(candidates: CandidateSet, at: int, rerank: float) -> RerankMix | None:
+    mixing, fused = candidates.mixing, candidates.fused
+    if mixing is None:
+        return None
+    faded = fused.scores[at] if fused.recency is None else fused.scores[at] * fused.recency[at]
+    return RerankMix(mixing.weight, mixing.floor, *mixing.shares(float(faded), rerank))
 
 
 def _passages(
@@ -110,23 +140,40 @@ def _passages(
     return catalogue.passages(candidates.ids[places], part.field, numbers)
 
 
-def _highlights(highlighter: Highlighter, candidates: CandidateSet, item: Item) -> dict[str, str]:
-    terms = highlighter.terms(candidates.query, item.language)
-    marked: dict[str, str] = {}
-    for name in _MARKED:
-        text: str = getattr(item, name)
-        if text:
-            marked[name] = highlighter.mark(text, terms, item.language)
-    return marked
+def _marked(
+    highlighter: Highlighter,
+    query: Node,
+    items: Sequence[Item | None],
+    passages: Sequence[Passage | None],
+    wanted: bool,
+) -> list[tuple[dict[str, str], str]]:
+    """For each item its marked texts by member, and the stretch of its body to show."""
+    if not wanted:
+        return [({}, "")] * len(items)
+    texts = [_texts(item, span) for item, span in zip(items, passages, strict=True)]
+    by_language: dict[str, list[str]] = {}
+    for item, (marked, body) in zip(items, texts, strict=True):
+        if item is not None:
+            by_language.setdefault(item.language, []).extend((*marked.values(), body))
+    words = {
+        language: highlighter.words(query, spoken, language)
+        for language, spoken in by_language.items()
+    }
+    found = []
+    for item, (marked, body) in zip(items, texts, strict=True):
+        said = frozenset[str]() if item is None else words[item.language]
+        marks = {name: mark(text, said) for name, text in marked.items()}
+        found.append((marks, snippet(body, said)))
+    return found
 
 
-def _passage(
-    highlighter: Highlighter, candidates: CandidateSet, item: Item, span: Passage | None
-) -> str:
-    """The stretch to show: the best passage by vectors, shortened to where the words are."""
-    terms = highlighter.terms(candidates.query, item.language)
+def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:
+    """What is shown of an item: the members that are marked, and its best passage by vectors, else
+    the beginning of its body.
+    """
+    if item is None:
+        return {}, ""
+    marked = {name: text for name in _MARKED if (text := getattr(item, name))}
     if span is not None and span.field == "body":
-        return highlighter.snippet(item.body[span.start : span.end], terms, item.language)
-    if item.body:
-        return highlighter.snippet(item.body[: 20 * SNIPPET_CHARACTERS], terms, item.language)
-    return ""
+        return marked, item.body[span.start : span.end]
+    return marked, item.body[: 20 * SNIPPET_CHARACTERS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.ports import (
@@ -11,6 +11,7 @@ from core.ports import (
     Clock,
     Exemplars,
     Names,
+    NearDuplicates,
     Retriever,
     Standings,
     TextAnalysis,
@@ -18,6 +19,7 @@ from core.ports import (
     Vocabulary,
 )
 from rerank.deadline import DeadlineReranker
+from search.candidates import CandidateStore, KeptCandidates
 from search.editorial import Editorial, no_rules
 from search.profiles import Profile
 from search.recency import utc_now
@@ -25,7 +27,9 @@ from search.spelling import Doubt
 from search.understand import Understanding
 
 
-class Engine(Retriever, Catalogue, Names, Exemplars, Standings, Vocabulary, Protocol):
+class Engine(
+    Retriever, Catalogue, NearDuplicates, Names, Exemplars, Standings, Vocabulary, Protocol
+):
     """What the query path needs of a storage engine."""
 
 
@@ -33,7 +37,8 @@ class Engine(Retriever, Catalogue, Names, Exemplars, Standings, Vocabulary, Prot
 class Parts:
     """What a pipeline is made of. `encoders` are by vector field; without a field's encoder its
     part of the answer is left out and flagged, as is reranking without a `reranker`. `editorial`
-    gives the editors' rules in force; without `doubt` no spelling is suggested.
+    gives the editors' rules in force; without `doubt` no spelling is suggested. `candidates`
+    keeps the lists behind cursors.
     """
 
     engine: Engine
@@ -46,3 +51,4 @@ class Parts:
     clock: Clock = utc_now
     editorial: Callable[[], Editorial] = no_rules
     doubt: Doubt | None = None
+    candidates: KeptCandidates = field(default_factory=CandidateStore)

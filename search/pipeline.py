@@ -18,6 +18,7 @@ from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
+    Fold,
     Missing,
     SearchRequest,
     SearchResponse,
@@ -25,12 +26,13 @@ from search.answers import (
 )
 from search.candidates import (
     CandidateSet,
-    CandidateStore,
     FusionInput,
     RerankerInput,
     read_cursor,
     write_cursor,
 )
+from search.facets import count_facets, not_open, open_facets
+from search.folding import faces_of, groups_of
 from search.fusion import Fused, first_of_each, fuse
 from search.gathering import Gathering
 from search.highlight import Highlighter
@@ -43,7 +45,7 @@ from search.reranking import Reranking
 from search.similar import check_similar, check_still_there
 from search.spelling import Speller
 from search.stopwatch import Stopwatch
-from search.why_missing import why_missing
+from search.why_missing import folded_under, why_missing
 
 
 class SearchPipeline:
@@ -53,7 +55,7 @@ class SearchPipeline:
         self._parts = parts
         self._gathering = Gathering(parts)
         self._reranking = Reranking(parts)
-        self._store = CandidateStore()
+        self._store = parts.candidates
         self._highlighter = Highlighter(parts.analysis)
         self._speller = Speller(parts.engine, parts.doubt) if parts.doubt else None
 
@@ -70,13 +72,14 @@ class SearchPipeline:
         check_still_there(self._parts.engine, candidates.similar_to, caller)
         shown = _among(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
         watch.lap("guard")
+        faces = faces_of(shown, candidates.groups)
         page = Page(start, number, request.page_size)
         hits, following = hits_of_page(
-            self._parts.engine, self._highlighter, candidates, shown, page, request
+            self._parts.engine, self._highlighter, candidates, faces, page, request
         )
         watch.lap("page")
-        ids = candidates.ids[shown]
-        facets = self._parts.engine.facets(ids, request.facets, request.facet_limit)
+        ids = candidates.ids[faces.faces]
+        facets = count_facets(self._gathering, request, candidates, ids)
         watch.lap("facets")
         suggestion = self._suggestion(request, candidates)
         missing = self._missing(request, candidates, shown) if request.why_missing else None
@@ -85,18 +88,19 @@ class SearchPipeline:
             token = token or self._store.keep(candidates)
         return SearchResponse(
             hits=hits,
-            total=_total(candidates, len(ids)),
+            total=_total(candidates, len(ids), int(np.count_nonzero(shown))),
             page=number,
             page_size=request.page_size,
             profile=candidates.profile,
             understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
             cursor="" if following is None else write_cursor(token, following, number + 1),
-            degraded=candidates.degraded,
+            degraded=(*candidates.degraded, *not_open(request, candidates)),
             milliseconds=watch.report(candidates.found.milliseconds),
             lexical_matches=candidates.found.lexical_matches,
             suggestion=suggestion,
             missing=missing,
+            fold=Fold.NONE if candidates.groups is None else Fold.NEAR_DUPLICATES,
         )
 
     def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
@@ -111,7 +115,10 @@ class SearchPipeline:
         def retrieve(retrieval: Retrieval) -> Retrieved:
             return self._gathering.retrieve(retrieval, profile, [])[1]
 
-        return why_missing(self._parts.engine, candidates, shown, request, retrieve)
+        told = folded_under(self._parts.engine, candidates, shown, request.why_missing)
+        hits = np.zeros_like(shown)
+        hits[faces_of(shown, candidates.groups).faces] = True
+        return told or why_missing(self._parts.engine, candidates, hits, request, retrieve)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
         """What a reranker would be given of the best `depth` stories, for training and judging one
@@ -174,6 +181,8 @@ class SearchPipeline:
         if reranked.note:
             said = replace(said, notes=(*said.notes, reranked.note))
         places = order[first_of_each(self._parts.engine.chains(found.ids[order]))]
+        pinned = len(first_of_each(self._parts.engine.chains(pins)))
+        groups = self._groups(request, found.ids[places], pinned, watch)
         return CandidateSet(
             caller=caller,
             profile=request.profile or self._parts.default_profile,
@@ -191,9 +200,22 @@ class SearchPipeline:
             else _relation(got.retrieval, found),
             degraded=got.flags(reranked.flag),
             similar_to=request.similar_to,
-            pinned=len(first_of_each(self._parts.engine.chains(pins))),
+            pinned=pinned,
             retrieval=got.retrieval,
+            mixing=reranked.mixing,
+            groups=groups,
+            open_facets=open_facets(self._gathering, request, caller, gathered, watch),
         )
+
+    def _groups(
+        self, request: SearchRequest, ids: Ids, pinned: int, watch: Stopwatch
+    ) -> Ids | None:
+        """Which candidates are near-duplicates of which, where that was asked for."""
+        if request.fold is Fold.NONE:
+            return None
+        groups = groups_of(self._parts.engine.signatures(ids), pinned=pinned)
+        watch.lap("fold")
+        return groups
 
     def _faded(self, fused: Fused, ids: Ids, profile: Profile) -> Fused:
         """With what the recency curve leaves of each score, where the profile has one."""
@@ -217,7 +239,7 @@ def _check(request: SearchRequest) -> None:
         raise QueryError(f"page is {request.page}", mend="pages are counted from 1")
     if not is_fact(request.filters):
         raise QueryError("a filter asks for text", mend="filters are facts; put words into q")
-    for name in request.facets:
+    for name in (*request.facets, *request.open_facets):
         if name not in FACET_FIELDS:
             raise QueryError(
                 f"there is no facet {name!r}", mend=f"one of {', '.join(FACET_FIELDS)}"
@@ -237,15 +259,18 @@ def _relation(retrieval: Retrieval, found: Retrieved) -> TotalRelation:
     return TotalRelation.LOWER_BOUND
 
 
-def _total(candidates: CandidateSet, shown: int) -> Total:
-    """The total over what is visible now; of a browsed list that is longer than the window, the
-    count of all that the facts let through.
+def _total(candidates: CandidateSet, hits: int, shown: int) -> Total:
+    """The total over what is visible now, `shown` candidates in `hits` hits; of a browsed list that
+    is longer than the window, the count of all that the facts let through. What is folded is
+    compared inside of the window only, so that there are at least as many groups as it has.
     """
     gone = len(candidates.ids) - shown
     matches = candidates.found.lexical_matches
     if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
+        if candidates.groups is not None:
+            return Total(hits, TotalRelation.LOWER_BOUND)
         return Total(matches - gone, TotalRelation.EXACT)
-    return Total(shown, candidates.relation)
+    return Total(hits, candidates.relation)
 
 
 def _among(ids: Ids, shown: Ids) -> Mask:

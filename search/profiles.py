@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.errors import QueryError
+from core.retrieval import FIELD_WEIGHTS, LexicalWeights
 
+BEST = "best"
+_BEST_NEEDS = "set second_encoder (bge-small-en-v1.5, say), then run `dateline embed`"
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
 
@@ -30,6 +33,10 @@ class Profile:
     names beside the retrievers' 1 in all (0: names are only echoed). What is
     `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
     age plays no part).
+
+    Within BM25, a text field's own score has a weight of `field_weights` beside the whole item's 1,
+    neighbouring words of the query that stand side by side have `phrase_boost`, and such that are
+    at most `proximity_slop` positions from it `proximity_boost`.
     """
 
     name: str
@@ -45,6 +52,17 @@ class Profile:
     deadline_ms: float = 500.0
     recency_half_life_days: float = 0.0
     recency_floor: float = 0.5
+    field_weights: Mapping[str, float] = field(default_factory=lambda: dict(FIELD_WEIGHTS))
+    phrase_boost: float = 0.0
+    proximity_boost: float = 0.0
+    proximity_slop: int = 8
+
+    @property
+    def lexical(self) -> LexicalWeights:
+        """What BM25 adds up."""
+        return LexicalWeights(
+            self.field_weights, self.phrase_boost, self.proximity_boost, self.proximity_slop
+        )
 
     @property
     def is_hybrid(self) -> bool:
@@ -61,11 +79,12 @@ class Profile:
 
 
 def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
-    """The profiles that ship, over the index's vector `fields` at equal shares."""
-    share = 0.5 / max(1, len(fields))
-    vectors = dict.fromkeys(fields, share)
+    """The profiles that ship, over the first of the index's vector `fields`; where there are
+    several, `best` too, which is over all of them at equal shares.
+    """
+    vectors = dict.fromkeys(fields[:1], 0.5)
     hybrid = Profile("hybrid", 0.5, vectors, lexical_depth=HYBRID_DEPTH)
-    return {
+    found = {
         "hybrid": hybrid,
         "lexical": Profile("lexical", 1.0, {}),
         "vector": Profile("vector", 0.0, vectors),
@@ -80,6 +99,10 @@ def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
             deadline_ms=1000.0,
         ),
     }
+    if len(fields) > 1:
+        every = dict.fromkeys(fields, 0.5 / len(fields))
+        found[BEST] = replace(hybrid, name=BEST, vector_weights=every)
+    return found
 
 
 def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
@@ -87,5 +110,14 @@ def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
     try:
         return profiles[name]
     except KeyError:
-        known = ", ".join(profiles)
-        raise QueryError(f"there is no profile {name!r}", mend=f"one of {known}") from None
+        what, mend = no_such_profile(name, profiles)
+        raise QueryError(what, mend=mend) from None
+
+
+def no_such_profile(name: str, known: Iterable[str]) -> tuple[str, str]:
+    """What to say of a profile that is not among those `known` here, and how to mend it."""
+    others = f"one of {', '.join(known)}"
+    if name == BEST:
+        what = "there is no profile 'best' without a second vector field"
+        return what, f"{_BEST_NEEDS}; or take {others}"
+    return f"there is no profile {name!r}", others

@@ -9,13 +9,14 @@ import numpy as np
 from core.callers import Caller
 from core.items import Item, Passage
 from core.retrieval import Floats, Ids, Retrieved, SortOrder
-from rerank.deadline import Reranked
+from rerank.deadline import Reranked, mixing_of
 from search.answers import SearchRequest
 from search.fusion import reordered
 from search.gathering import Gathered
 from search.parts import Parts
 from search.stopwatch import Stopwatch
 
+_AFTERWARDS_MS = 5.0  # of the deadline, for what follows: groups, the page's contents, facets
 _NO_RERANKER = "rerank: skipped, no reranker is configured"
 
 
@@ -48,7 +49,8 @@ class Reranking:
         unscored[top] = result.scores
         ids = got.found.ids
         final, order = reordered(scores, order, ids, result.scores, profile.rerank_weight)
-        return final, order, Reranked(unscored, result.flag, result.note)
+        mixing = mixing_of(scores[top], result.scores, profile.rerank_weight)
+        return final, order, Reranked(unscored, result.flag, result.note, mixing)
 
     def score(
         self,
@@ -68,7 +70,7 @@ class Reranking:
         return self.parts.reranker.rerank(
             got.meaning.said.vector_text,
             passages,
-            deadline - watch.elapsed_ms(),
+            deadline - watch.elapsed_ms() - _AFTERWARDS_MS,
             tokens=profile.rerank_tokens or None,
         )
 

@@ -22,6 +22,7 @@ from core.retrieval import Floats, Ints, Marks, Retrieval, Retrieved
 from core.standing import Hiding, Standing
 from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
 from search.candidates import CandidateSet
+from search.folding import face_of
 from search.understand import describe
 
 PROBED_DEPTH = 2000  # how far down the retrievers' lists an item is looked for
@@ -69,6 +70,25 @@ def why_missing(
             "open the hit's chain",
         )
     return _not_retrieved(archive, uri, standing.id, candidates, retrieval, retrieve)
+
+
+def folded_under(
+    archive: Standings, candidates: CandidateSet, shown: Marks, uri: str
+) -> Missing | None:
+    """Said of an item that is visible and stands under a hit with nearly the same text; None of any
+    other. `shown` is bool [n]: the visible candidates.
+    """
+    places = np.flatnonzero(candidates.ids == archive.standing(uri).id)
+    if candidates.groups is None or not len(places) or not shown[places[0]]:
+        return None
+    if face_of(int(places[0]), shown, candidates.groups) == places[0]:
+        return None
+    return Missing(
+        uri,
+        MissingStage.FOLDED,
+        "a better-placed story with nearly the same text stands for it",
+        "leave fold out, or open the near-duplicates of that hit",
+    )
 
 
 def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:

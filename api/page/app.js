@@ -4,8 +4,10 @@ import { configuration, hasKey, search, setStatus, story, useKey, useKeys } from
 import { comparison } from "./compare.js";
 import { byId, el, motionReduced, show } from "./dom.js";
 import { showFacets } from "./facets.js";
+import { reader } from "./format.js";
 import { hitNode } from "./hits.js";
 import { listenToKeys } from "./keys.js";
+import { forgetMissing, listenToMissing } from "./missing.js";
 import { showPanelProblem, showStory } from "./panel.js";
 import { emptyState, exampleState, hasFilters, readState, toggled, unfiltered, writeState } from "./state.js";
 import { similarChip } from "./similar.js";
@@ -17,6 +19,7 @@ let config = { examples: [], kill_enabled: false };
 let state = emptyState();
 let running = null; // the AbortController of the search under way
 const metas = new Map(); // what the last answer said of each hit, by uri
+let shownHits = []; // of the answer that is shown, in its order
 const headlines = new Map(); // of every hit that was shown, by uri
 
 // --- asking
@@ -32,6 +35,8 @@ async function answer() {
   running?.abort();
   const own = new AbortController();
   running = own;
+  shownHits = [];
+  forgetMissing();
   showForm();
   show(byId("progress"), true);
   try {
@@ -52,7 +57,7 @@ async function answerOnce(signal) {
   byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to), go));
   showFacets(state, data.facets, go);
   const list = data.items.map((result) => hitNode(result, address, actions()));
-  byId("results").replaceChildren(...(list.length ? list : [nothing()]), ...moreButton(data));
+  byId("results").replaceChildren(...(list.length ? list : [nothing(data)]), ...moreButton(data));
 }
 
 async function answerTwice(signal) {
@@ -69,6 +74,7 @@ async function answerTwice(signal) {
 function remember(data) {
   for (const { meta, item } of data.items) {
     metas.set(item.uri, meta);
+    shownHits.push({ meta, item });
     headlines.set(item.uri, item.headline);
   }
 }
@@ -82,10 +88,13 @@ const actions = () => ({
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
   kill: config.kill_enabled ? kill : null,
+  // Two lists side by side have a score each: their hits are not compared with one another.
+  shown: () => ({ others: state.compare ? [] : shownHits, byDate: Boolean(state.sort) && !state.similar_to }),
 });
 
 function showForm() {
   for (const name of ["q", "since", "until", "sort"]) byId(name).value = state[name];
+  byId("fold").checked = Boolean(state.fold);
   byId("compare").setAttribute("aria-checked", String(state.compare));
   byId("columns").classList.toggle("comparing", state.compare);
   document.title = state.q ? `${state.q} – Dateline` : "Dateline";
@@ -117,12 +126,13 @@ function moreButton(data) {
 }
 
 /** An answer without a hit: what to try. */
-function nothing() {
+function nothing(data) {
   const tries = config.examples.slice(0, 3).map((example) => el("button", { type: "button", class: "example", onclick: () => go(exampleState(example)) }, example.label));
   return el("div", { class: "nothing" },
     el("h2", {}, state.q ? `No story found for ${state.q.includes("\"") ? state.q : `“${state.q}”`}` : "No story found"),
     el("ul", {},
       hasFilters(state) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"), "."),
+      data.understood.dates.length > 0 && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go({ ...state, dates: "off" }) }, "Take the dates in it as words"), "."),
       /["]|\b(AND|NOT)\b/.test(state.q) && el("li", {}, "Quotes and AND ask for every word. Without them any word counts."),
       el("li", {}, "Say it in other words: the search knows meanings, too."),
       el("li", {}, "A story that was killed, withheld or is under embargo is never shown.")),
@@ -153,15 +163,29 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
     history.pushState(null, "", writeState(state));
   }
   const panel = byId("panel");
-  const { kill: kills } = actions();
+  const { kill: kills, shown } = actions();
+  const listed = shownHits.find((hit) => hit.item.uri === uri);
   try {
-    showStory(await story(uri), meta, { close: closeStory, open: openStory, kill: kills && ((item) => { closeStory(); kills(item); }) });
+    showStory(await story(uri), listed ? listed.meta : state.compare && meta, {
+      close: closeStory, open: openStory, shown, kill: kills && ((item) => { closeStory(); kills(item); }),
+      missing: listed || state.compare ? null : askWhyMissing,
+    });
   } catch (error) {
     showPanelProblem(error, closeStory);
   }
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
   if (part === "versions") byId("chain")?.scrollIntoView({ block: "start" });
+}
+
+/** Asks in the form below the stories, where the answer stands. */
+function askWhyMissing(uri) {
+  closeStory();
+  byId("missing").open = true;
+  byId("missing-uri").value = uri;
+  byId("missing-form").requestSubmit();
+  byId("missing").scrollIntoView({ block: "center" });
+  byId("missing-uri").focus({ preventScroll: true });
 }
 
 function closeStory() {
@@ -245,7 +269,9 @@ function listen() {
       go({ ...state, q, [name]: byId(name).value, similar_to: q ? "" : state.similar_to });
     });
   }
+  listenToMissing(() => state, { go, open: openStory });
   listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "" }));
+  byId("fold").addEventListener("change", () => go({ ...state, fold: byId("fold").checked ? "near_duplicates" : "" }));
   byId("compare").addEventListener("click", () => go({ ...state, compare: !state.compare }));
   byId("panel").addEventListener("close", storyClosed);
   byId("panel").addEventListener("click", (event) => { if (event.target === byId("panel")) closeStory(); });
@@ -269,6 +295,7 @@ async function restore() {
 async function start() {
   const today = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   byId("edition-date").textContent = today.format(new Date());
+  byId("zone").textContent = reader.tz ? `days in ${reader.tz.split("/").pop().replaceAll("_", " ")}` : "";
   if (matchMedia("(max-width: 900px)").matches) byId("facets-fold").open = false;
   if (matchMedia("(max-width: 640px)").matches) byId("fine").open = false;
   listen();

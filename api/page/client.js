@@ -1,14 +1,15 @@
 // Talks to the API, as any customer's program would.
 
+import { reader } from "./format.js";
 import { FILTERS } from "./state.js";
 
 const FACETS = "type,subject,place,person,organisation,versioncreated";
 const STORED = "dateline-key";
 
 export class ApiError extends Error {
-  constructor({ message, mend = "", code = "", status = 0, id = "" }) {
+  constructor({ message, mend = "", code = "", field = "", status = 0, id = "" }) {
     super(message);
-    Object.assign(this, { mend, code, status, id });
+    Object.assign(this, { mend, code, field, status, id });
   }
 }
 
@@ -52,18 +53,41 @@ async function call(path, { key = readKey, method = "GET", body, signal } = {}) 
 /** A list's value as the API reads it: quoted where a comma would split it. */
 const listed = (value) => (/[",]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
 
-export async function search(state, { profile = "", cursor = "", size = 20, facets = true, signal } = {}) {
+/** One search, in the reader's zone and locale; without one that the service doesn't know. */
+export async function search(state, options = {}) {
+  const sent = { ...reader }; // another search may have found out meanwhile
+  try {
+    return await searchOnce(state, options);
+  } catch (error) {
+    if (!sent[error.field]) throw error;
+    reader[error.field] = "";
+    return search(state, options);
+  }
+}
+
+/** The facets that have a filter: counted without it, so that another value can be added. */
+function openFacets(state) {
+  const dated = state.since || state.until ? ["versioncreated"] : [];
+  return [...FACETS.split(",").filter((name) => (state.filters[name] || []).length), ...dated];
+}
+
+async function searchOnce(state, { profile = "", cursor = "", size = 20, facets = true, whyMissing = "", signal } = {}) {
   const params = new URLSearchParams({ page_size: size, explain: "true" });
   if (facets) params.set("facets", FACETS);
   if (facets) params.set("facet_limit", "12");
+  const open = facets ? openFacets(state).join(",") : "";
+  if (open) params.set("open_facets", open);
+  if (state.fold) params.set("fold", state.fold);
   // What is like an item answers no words and has no other order.
-  const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort"];
+  const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
   for (const name of asked) if (state[name]) params.set(name, state[name]);
   for (const name of FILTERS) {
     for (const value of state.filters[name]) params.append(name, listed(value));
   }
   if (profile || state.profile) params.set("profile", profile || state.profile);
   if (cursor) params.set("cursor", cursor);
+  if (whyMissing) params.set("why_missing", whyMissing);
+  for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
   return (await call(`/content/search?${params}`, { signal })).data;
 }
 

@@ -25,7 +25,7 @@ function card(result, side, address, actions, note) {
       el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       note && el("p", { class: `move move-${note[0]}` }, note[1]),
-      side === "hybrid" && ranks(meta.explanation)));
+      side === "hybrid" && ranks(meta.explanation, meta.score)));
 }
 
 const spent = ({ timings_ms: timings }) => (timings.total === undefined ? "" : ` in ${milliseconds(timings.total)}`);

@@ -10,6 +10,7 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: 
 export const number = (value) => whole.format(value);
 export const decimal = (value, digits = 2) =>
   value === null || value === undefined ? "–" : Number(value).toFixed(digits);
+export const signed = (value) => `${Math.abs(value) < 0.0005 ? "" : value < 0 ? "−" : "+"}${decimal(Math.abs(value), 3)}`;
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 export const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
@@ -20,6 +21,27 @@ export function time(text) {
   const utc = moment.toISOString().replace("T", " ").replace(/(:\d\d)?(\.\d+)?Z$/, " UTC");
   return el("time", { datetime: text, title: utc }, when.format(moment));
 }
+
+// Where the reader is: days are theirs, and numbers in dates are read as they write them. A service
+// that doesn't know the zone or the locale is asked without it (client.js).
+export const reader = { tz: Intl.DateTimeFormat().resolvedOptions().timeZone || "", locale: navigator.language || "" };
+
+const inZone = (options) => new Intl.DateTimeFormat(undefined, { timeZone: reader.tz || "UTC", ...options });
+
+/** A span in UTC, [since, until) and "" for an open end, as days (or times) of the reader's zone. */
+export function daysIn(since, until) {
+  const [first, end] = [since, until].map((text) => text && new Date(text));
+  const clock = inZone({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const whole = [first, end].every((moment) => !moment || clock.format(moment) === "00:00");
+  const last = end && (whole ? new Date(end.getTime() - 1) : end);
+  const days = inZone(whole ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
+  if (first && last) return days.formatRange(first, last);
+  if (first) return `from ${days.format(first)}`;
+  return last ? `until ${days.format(last)}` : "any time";
+}
+
+/** Words with days such as 2024-03-05 in the reader's way. */
+export const inWords = (text) => text.replace(/\d{4}-\d{2}-\d{2}/g, (found) => day.format(new Date(`${found}T00:00:00Z`)));
 
 /** What a total is, honestly. */
 export function total(value, relation) {

@@ -4,21 +4,15 @@ import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
 import { number, plural, time, typeName } from "./format.js";
 import { placeholder } from "./pictures.js";
 import { similarLink } from "./similar.js";
+import { fusedParts, isScored, scoreBar, whyButton } from "./why.js";
 
 const NAMES = { person: 3, place: 2 }; // shown per hit
 
-/** The vector field that saw the item best, and what all of them added to the fused score. */
-function vectorView(explanation) {
+/** The vector field that saw the item best; undefined where vectors were not asked. */
+function bestVector(explanation) {
   const shares = explanation.vectors || [];
   const found = shares.filter((share) => share.rank > 0).sort((a, b) => a.rank - b.rank);
-  const best = found[0] || shares[0] || { rank: 0, normalized: 0, cosine: null };
-  return { best, added: shares.reduce((sum, share) => sum + share.weight * share.normalized, 0) };
-}
-
-/** What BM25 and the vectors each added to the fused score, 0 to 1 together. */
-function parts(explanation) {
-  const lexical = explanation.lexical.weight * explanation.lexical.normalized;
-  return [["lex", lexical], ["vec", vectorView(explanation).added]];
+  return found[0] || shares[0];
 }
 
 function rankCell(name, rank, drawn, title) {
@@ -28,22 +22,20 @@ function rankCell(name, rank, drawn, title) {
 }
 
 /** Ranks by BM25, vectors, fusion and reranker, each with its normalized score as a bar. */
-export function ranks(explanation) {
+export function ranks(explanation, score) {
   const { lexical, fused, reranked, recency } = explanation;
-  const { best } = vectorView(explanation);
+  const best = bestVector(explanation);
+  const added = fusedParts(explanation).map(({ kind, gives }) => [kind, gives]);
   return el("dl", { class: "ranks", "aria-label": "Ranks by stage" },
-    rankCell("BM25", lexical.rank, bar("lex", lexical.normalized),
+    lexical.weight > 0 && rankCell("BM25", lexical.rank, bar("lex", lexical.normalized),
       lexical.rank ? "Rank by the words of the query" : "No word of the query is in it"),
-    rankCell("Vectors", best.rank, bar("vec", best.normalized),
+    best && rankCell("Vectors", best.rank, bar("vec", best.normalized),
       best.rank ? "Rank by meaning" : "Not among the nearest by meaning"),
-    rankCell("Fused", fused.rank, stackedBar(parts(explanation)), "Both together: blue from words, amber from meaning"),
+    rankCell("Fused", fused.rank, stackedBar(added), "All together: blue from words, amber from meaning, green from names"),
     recency < 1 && el("div", { class: "rank", title: "What its age leaves of the fused score" },
       el("dt", {}, "Recency"), el("dd", {}, `×${recency.toFixed(2)}`, bar("age", recency))),
-    reranked && rankCell("Reranked", reranked.rank, bar("rer", sigmoid(reranked.score)), "After the reranker's look"));
+    reranked && rankCell("Reranked", reranked.rank, scoreBar(explanation, score), "After the reranker's look: its part is violet"));
 }
-
-/** Reranker scores have no bounds of their own; those between 0 and 1 are drawn as they are. */
-const sigmoid = (score) => (score >= 0 && score <= 1 ? score : 1 / (1 + Math.exp(-score)));
 
 export function badge(item) {
   return el("span", { class: `badge badge-${item.type}` }, typeName(item.type));
@@ -96,6 +88,9 @@ export function headlineLink(result, address, actions) {
 export function hitNode(result, address, actions) {
   const { meta, item } = result;
   const media = placeholder(item);
+  const told = meta.explanation;
+  const explained = isScored(told);
+  const fold = explained && el("div", { class: "why-fold", hidden: true });
   return el("article", { class: media ? "hit has-media" : "hit", "data-uri": item.uri },
     el("span", { class: "place-number", "aria-hidden": "true" }, number(meta.rank)),
     el("div", { class: "hit-body" },
@@ -104,14 +99,18 @@ export function hitNode(result, address, actions) {
       passage(result),
       el("p", { class: "foot" },
         nameChips(item, actions.filter),
+        (meta.near_duplicates || []).length > 0 && el("span", { class: "folded", title: meta.near_duplicates.join("\n") },
+          `and ${plural(meta.near_duplicates.length, "story", "stories")} with nearly the same text`),
         meta.versions > 1 && el("button", {
           type: "button", class: "versions", onclick: () => actions.open(item.uri, meta, "versions"),
         }, plural(meta.versions, "version", "versions")),
         similarLink(item, actions.go),
+        explained && whyButton(result, fold, actions),
         actions.kill && el("button", {
           type: "button", class: "kill", "aria-label": `Kill: ${item.headline || item.uri}`,
           onclick: () => actions.kill(item),
         }, "Kill"))),
     media && el("div", { class: "media" }, media),
-    meta.explanation && ranks(meta.explanation));
+    told && ranks(told, meta.score),
+    fold);
 }

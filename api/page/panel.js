@@ -1,9 +1,10 @@
 // One story whole: its text, what is known of it, its versions, and why it is where it is.
 
-import { bar, byId, el, marked, stackedBar, unmarked } from "./dom.js";
-import { decimal, number, plural, time, typeName } from "./format.js";
+import { byId, el, marked, unmarked } from "./dom.js";
+import { plural, time, typeName } from "./format.js";
 import { badge, placeAndTime } from "./hits.js";
 import { placeholder } from "./pictures.js";
+import { isScored, whyPicture } from "./why.js";
 
 const names = (concepts) => (concepts || []).map((concept) => concept.name).filter(Boolean).join(", ");
 
@@ -36,29 +37,6 @@ function facts(item, meta) {
     .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value instanceof Node ? value : String(value)))));
 }
 
-function stageRow(name, rank, raw, drawn, weight) {
-  return el("tr", { class: rank ? "" : "rank-none" }, el("th", { scope: "row" }, name),
-    el("td", {}, rank ? `#${number(rank)}` : "not found"), el("td", {}, raw), el("td", {}, drawn), el("td", {}, weight));
-}
-
-/** The explanation as a table: each stage's rank, its own score, that normalized, and its weight. */
-function explanation(told) {
-  const { lexical, vectors, fused, reranked } = told;
-  const added = [["lex", lexical.weight * lexical.normalized],
-    ["vec", vectors.reduce((sum, share) => sum + share.weight * share.normalized, 0)]];
-  return el("section", { class: "why", "aria-labelledby": "why-title" },
-    el("h3", { id: "why-title" }, "Why it is here"),
-    el("div", { class: "table-frame" }, el("table", {},
-      el("thead", {}, el("tr", {}, ["Stage", "Rank", "Score", "Normalized", "Weight"].map((title) => el("th", { scope: "col" }, title)))),
-      el("tbody", {},
-        stageRow("BM25", lexical.rank, decimal(lexical.bm25), bar("lex", lexical.normalized), decimal(lexical.weight)),
-        vectors.map((share) => stageRow(vectors.length > 1 ? `Vectors: ${share.field}` : "Vectors", share.rank,
-          share.cosine === null ? "–" : `cos ${decimal(share.cosine)}`, bar("vec", share.normalized), decimal(share.weight))),
-        stageRow("Fused", fused.rank, decimal(fused.score, 3), stackedBar(added), ""),
-        reranked && stageRow("Reranked", reranked.rank, decimal(reranked.score, 3), "", "")))),
-    !lexical.rank && el("p", { class: "remark" }, "No word of the query is in this story: its meaning alone led here."));
-}
-
 function versionNode(result, current, onOpen) {
   const { item } = result;
   const same = item.uri === current.uri && item.version === current.version;
@@ -82,7 +60,7 @@ function chain(versions, current, onOpen) {
 }
 
 /** Fills the panel with a story; `meta` is what the search said of it, where it was a hit. */
-export function showStory(data, meta, { close, open, kill }) {
+export function showStory(data, meta, { close, open, kill, shown, missing }) {
   const { item } = data;
   const media = placeholder(item);
   const caption = item.description_caption || item.description_summary;
@@ -97,7 +75,8 @@ export function showStory(data, meta, { close, open, kill }) {
       media && el("figure", {}, media, el("figcaption", {}, "A stand-in: the picture itself is not in this service.")),
       caption && el("p", { class: "standfirst", dir: "auto" }, caption),
       el("div", { class: "story-text" }, bodyText(item), read && el("p", {}, marked(meta.passage))),
-      meta && meta.explanation && explanation(meta.explanation),
+      meta && isScored(meta.explanation) && whyPicture({ meta, item }, shown()),
+      missing && el("p", { class: "panel-missing" }, el("button", { type: "button", class: "plain", onclick: () => missing(item.uri) }, "Why is it not among the stories shown?")),
       chain(data.versions, item, open),
       el("section", { "aria-labelledby": "facts-title" }, el("h3", { id: "facts-title" }, "About this item"), facts(item, data.meta)),
       kill && el("p", { class: "panel-actions" }, el("button", { type: "button", class: "kill", onclick: () => kill(item) }, "Kill this story"))));

@@ -1,11 +1,11 @@
 // What is asked for, as the page's address says it: links can be sent, the back button works.
 
 export const FILTERS = ["type", "subject", "place", "person", "organisation", "language"];
-const SINGLES = ["q", "since", "until", "sort", "profile", "similar_to"];
+const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to"];
 
 export function emptyState() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, []]));
-  return { q: "", since: "", until: "", sort: "", profile: "", similar_to: "", compare: false, open: "", filters };
+  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", compare: false, open: "", filters };
 }
 
 /** The state that an address's query string stands for; null where it says nothing. */
@@ -47,5 +47,5 @@ export const hasFilters = (state) =>
 
 /** The same question without any filter. */
 export function unfiltered(state) {
-  return { ...emptyState(), q: state.q, sort: state.sort, similar_to: state.similar_to, compare: state.compare };
+  return { ...emptyState(), q: state.q, sort: state.sort, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
 }

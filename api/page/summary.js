@@ -1,8 +1,9 @@
-// What was found, how long each stage took, what was understood, and the filters in force.
+// What was found, how long each stage took, and the filters in force.
 
 import { byId, el, show } from "./dom.js";
-import { facetName, facetValue, milliseconds, total, words } from "./format.js";
+import { facetName, facetValue, inWords, milliseconds, total, words } from "./format.js";
 import { FILTERS, toggled } from "./state.js";
+import { understood } from "./understood.js";
 
 const HUES = 5; // classes stage-0 to stage-4 in the style sheet
 const KINDS = [[/bm25|lexical/, "lex"], [/vector|hnsw|encod|embed/, "vec"], [/rerank/, "rer"]];
@@ -32,7 +33,9 @@ function timing(timings) {
   const sum = stages.reduce((all, [, spent]) => all + spent, 0);
   if (!sum) return [];
   const track = el("div", { class: "timing-bar", "aria-hidden": "true" });
-  const legend = el("ul", { class: "timing-legend", "aria-label": "Milliseconds per stage" });
+  // On a phone the legend is one line that scrolls: keys must reach it.
+  const narrow = matchMedia("(max-width: 640px)").matches;
+  const legend = el("ul", { class: "timing-legend", "aria-label": "Milliseconds per stage", tabindex: narrow && "0" });
   stages.forEach(([name, spent], number) => {
     const piece = el("span", { class: stageClass(name, number), title: `${words(name)} ${milliseconds(spent)}` });
     piece.style.flexGrow = String(spent / sum);
@@ -41,28 +44,6 @@ function timing(timings) {
       el("b", {}, milliseconds(spent))));
   });
   return [track, legend];
-}
-
-/** Names, dates and notes: everything of the query that was not taken literally. */
-function notes(data) {
-  const { entities = [], dates = [], notes: said = [] } = data.understood || {};
-  const labels = { PER: "person", ORG: "organisation", LOC: "place", MISC: "name" };
-  const lines = [
-    ...entities.map((entity) => el("li", {}, el("b", {}, entity.text),
-      ` read as ${entity.field || labels[entity.label] || "name"}${entity.canonical && entity.canonical !== entity.text ? ` ${entity.canonical}` : ""}`)),
-    ...dates.map((span) => el("li", {}, el("b", {}, span.text),
-      ` read as ${(span.since || "the beginning").slice(0, 10)} to before ${(span.until || "now").slice(0, 10)}`)),
-    ...said.map((note) => el("li", {}, note)),
-    ...(data.degraded || []).map((flag) => el("li", { class: "degraded" }, el("b", {}, "Cut short: "), words(flag))),
-  ];
-  return lines.length ? [el("ul", { "aria-label": "What was understood" }, lines)] : [];
-}
-
-/** Another spelling of the query, to be taken or left. */
-function suggestion(state, data, go) {
-  if (!data.suggestion) return [];
-  const take = el("button", { type: "button", class: "chip", onclick: () => go({ ...state, q: data.suggestion }) }, data.suggestion);
-  return [el("p", { class: "suggestion" }, "Did you mean ", take, "?")];
 }
 
 function chips(state, go) {
@@ -74,7 +55,7 @@ function chips(state, go) {
     for (const value of state.filters[name]) chip(facetName(name), facetValue(name, value), toggled(state, name, value));
   }
   if (state.since || state.until) {
-    const text = [state.since || "…", state.until || "…"].join(" – ");
+    const text = inWords([state.since || "…", state.until || "…"].join(" – "));
     chip("Date", text, { ...state, since: "", until: "" });
   }
   return made;
@@ -83,10 +64,10 @@ function chips(state, go) {
 export function showSummary(state, data, go) {
   const [before, count, after] = total(data.total_items, data.total_relation);
   const spent = data.timings_ms.total;
-  byId("total").replaceChildren(before, el("b", {}, count), after,
+  byId("total").replaceChildren(before, el("b", {}, count), after, data.counted === "groups" ? ", near-duplicates folded" : "",
     el("span", { class: "total-how" }, ` · ${words(data.profile)}`, spent === undefined ? "" : ` · ${milliseconds(spent)}`));
   byId("timing").replaceChildren(...timing(data.timings_ms));
-  byId("notes").replaceChildren(...suggestion(state, data, go), ...notes(data));
+  byId("notes").replaceChildren(...understood(state, data, go));
   byId("chips").replaceChildren(...chips(state, go));
   show(byId("summary"), true);
 }

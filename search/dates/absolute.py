@@ -188,7 +188,7 @@ def _numbers(match: re.Match[str], calendar: Calendar) -> Point | None:
     if not 1800 <= year < 2100:
         return None
     month_first = calendar.month_first and mark != "."
-    doubtful = mark != "." and first != second and max(first, second) <= 12
+    doubtful = _is_doubtful(first, second, mark)
     if not doubtful and mark != ".":
         month_first = second > 12
     month, day = (first, second) if month_first else (second, first)
@@ -205,6 +205,32 @@ def _numbers(match: re.Match[str], calendar: Calendar) -> Point | None:
     return Point(*span, match.end(), note=note)
 
 
+def _is_doubtful(first: int, second: int, mark: str) -> bool:
+    return mark != "." and first != second and max(first, second) <= 12
+
+
+def other_reading(words: str, calendar: Calendar) -> str:
+    """The words of a date with each number that could be read the other way round written as what
+    that would be: since 03/04/2024 as since 2024-03-04, where the locale puts the day first. ""
+    where nothing can.
+    """
+
+    def other(match: re.Match[str]) -> str:
+        first, second, written = int(match["first"]), int(match["second"]), match["written"]
+        if not _is_doubtful(first, second, match["mark"]):
+            return match[0]
+        year = int(written) if len(written) == 4 else full_year(int(written))
+        month, day = (second, first) if calendar.month_first else (first, second)
+        return date(year, month, day).isoformat()
+
+    said = _IN_NUMBERS.sub(other, words)
+    return said if said != words else ""
+
+
+_IN_NUMBERS = re.compile(
+    r"(?<![\w/.-])(?P<first>[0-9]{1,2})(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)"
+    r"(?P<written>[0-9]{4}|[0-9]{2})(?!\w)"
+)
 _DAY_TEXT = rf"(?:the\s+)?{DAY}(?:st|nd|rd|th|er|\.)?"
 PATTERNS: tuple[tuple[str, Reader], ...] = (
     (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from search.dates.absolute import other_reading
 from search.dates.calendar import Calendar
 from search.dates.names import KNOWN_DAYS, names_in
 from search.dates.phrases import read_phrase
@@ -26,7 +27,8 @@ _ENDS = re.compile(r"""(?=$|\s|[,;:.!?…)\]}»”"](?!\w))""")
 @dataclass(frozen=True, slots=True)
 class FoundDate:
     """A date in plain words: `text` is characters start to end, and means [since, until) in UTC;
-    None is an open end.
+    None is an open end. `other` is how the other reading would be written, where the order of its
+    numbers is in doubt.
     """
 
     text: str
@@ -34,6 +36,7 @@ class FoundDate:
     end: int
     since: datetime | None
     until: datetime | None
+    other: str = ""
 
 
 def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
@@ -51,7 +54,8 @@ def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tu
             continue
         if point.note:
             notes.append(point.note)
-        dates.append(FoundDate(words, start, point.end, point.since, point.until))
+        other = other_reading(words, calendar) if point.note else ""
+        dates.append(FoundDate(words, start, point.end, point.since, point.until, other))
     if len(dates) > _MOST:
         return (), (f"there are more than {_MOST} dates, so all are taken as words",)
     return tuple(dates), tuple(notes)

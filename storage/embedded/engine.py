@@ -16,10 +16,11 @@ from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.errors import CorruptError
 from core.exemplars import Exemplar
-from core.items import Item, Passage
+from core.items import Item, Passage, PassageVectors
+from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import EVERYTHING, Node, is_fact
-from core.retrieval import FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.writes import PutItem, SetStatus, Written
@@ -34,14 +35,17 @@ from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex, LexicalReader
 from storage.embedded.names import ColumnsNames
 from storage.embedded.ownership import Ownership
-from storage.embedded.projector import ProjectionSettings, Projector
+from storage.embedded.projector import Mask, ProjectionSettings, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
 from storage.embedded.segments import VectorField
+from storage.embedded.signatures import StoredSignatures, add_missing
 from storage.embedded.standing import standing_of
 from storage.embedded.stories import shown_story, story_of
 from storage.embedded.suggestions import ColumnsSuggestions
+from storage.embedded.topic_codes import TopicCodes
 from storage.graphs.settings import HnswSettings
+from storage.topics import Topics
 
 log = logging.getLogger(__name__)
 _SEARCH_THREADS = 4
@@ -50,7 +54,7 @@ _SEARCH_THREADS = 4
 @dataclass(frozen=True, slots=True)
 class EmbeddedSettings:
     """Where the engine lives and how its parts are tuned. `spaces` maps each vector field to the
-    digest of its encoder.
+    digest of its encoder; `topics` say which subjects lie below which.
     """
 
     folder: Path
@@ -58,6 +62,7 @@ class EmbeddedSettings:
     hnsw: HnswSettings = field(default_factory=HnswSettings)
     projections: ProjectionSettings = field(default_factory=ProjectionSettings)
     background: bool = True
+    topics: Topics = field(default_factory=Topics)
 
 
 class EmbeddedEngine:
@@ -76,10 +81,12 @@ class EmbeddedEngine:
         self.repairs: list[str] = []
         self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
         self._columns = Columns()
+        self._topics = TopicCodes(settings.topics, self._columns.values["subject_code"])
         self._names = ColumnsNames(self._columns)
         self._dictionary = vocabulary.Dictionary()
         self._suggestions = ColumnsSuggestions(self._columns, self._headlines)
         self._allowed = AllowedMasks()
+        self._signatures = StoredSignatures()
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
         try:
             self._open(owner=self.ownership.try_acquire())
@@ -114,12 +121,45 @@ class EmbeddedEngine:
         """See `core.ports.Writer`."""
         return self.record.unknown(items)
 
+    # VectorKeeper
+
+    def count_lacking(self, field: str) -> int:
+        """See `core.ports.VectorKeeper`."""
+        return reading.count_lacking(self.record.reader, field, self._settings.spaces[field])
+
+    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
+        """See `core.ports.VectorKeeper`."""
+        encoder = self._settings.spaces[field]
+        return reading.items_lacking(self.record.reader, field, encoder, after, limit)
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `core.ports.VectorKeeper`."""
+        added = self.record.add_vectors(vectors)
+        self._written()
+        return added
+
     # Retriever
 
     def retrieve(self, request: Retrieval) -> Retrieved:
         """See `core.ports.Retriever`."""
         self.projector.refresh()
-        return retrieve(self._moment(request), request, self._pool)
+        request = self._topics.retrieval(request)
+        moment = self._moment(request)
+        found = retrieve(moment, request, self._pool)
+        partly = [self._coverage(query.field, moment.allowed) for query in request.vectors]
+        flags = [flag for flag in partly if flag]
+        return replace(found, degraded=(*found.degraded, *flags)) if flags else found
+
+    def _coverage(self, field: str, allowed: Mask) -> str:
+        """What is to be said of a vector field that does not cover what a search is over (bool by
+        seq); "" where it does.
+        """
+        lacking = self.projector.lacking(field, allowed)
+        if not lacking:
+            return ""
+        every = int(np.count_nonzero(allowed))
+        what = f"vectors: field {field} lacks {lacking:,} of {every:,} items"
+        return f"{what}; `dateline embed` adds them"
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """See `core.ports.Retriever`; asks the record of truth first."""
@@ -137,10 +177,14 @@ class EmbeddedEngine:
         return tuple(found.get(seq) if seq in shown else None for seq in ids.tolist())
 
     def facets(
-        self, ids: Ids, fields: Sequence[str], limit: int
+        self,
+        ids: Ids,
+        fields: Sequence[str],
+        limit: int,
+        buckets: DateBuckets = DateBuckets(),  # noqa: B008 - a frozen value
     ) -> Mapping[str, tuple[FacetCount, ...]]:
         """See `core.ports.Catalogue`."""
-        return {name: count_facets(self._columns, ids, name, limit) for name in fields}
+        return {name: count_facets(self._columns, ids, name, limit, buckets) for name in fields}
 
     def created(self, ids: Ids) -> Ids:
         """See `core.ports.Catalogue`."""
@@ -168,6 +212,16 @@ class EmbeddedEngine:
             _at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True)
         )
 
+    # NearDuplicates
+
+    def signatures(self, ids: Ids) -> TextSignatures:
+        """See `core.ports.NearDuplicates`."""
+        return self._signatures.of(self.record.reader, ids)
+
+    def add_signatures(self) -> int:
+        """Records the text signatures that versions of before lack; how many those were."""
+        return add_missing(self.record)
+
     # Names
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
@@ -192,6 +246,7 @@ class EmbeddedEngine:
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
         view = self._columns.view()
         known = ids[(ids >= 0) & (ids < len(view.visible))]
+        filters = self._topics.expanded(filters)
         return known[self._allowed.of(view, caller.products, filters)[known]]
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
@@ -199,7 +254,7 @@ class EmbeddedEngine:
         lexical = self.lexical.reader(self._languages())
         return tuple(
             self._columns.satisfies(id_, node) if is_fact(node) else lexical.holds(id_, node)
-            for node in nodes
+            for node in map(self._topics.expanded, nodes)
         )
 
     # Vocabulary
@@ -340,7 +395,11 @@ class EmbeddedEngine:
             "applied_change": progress.applied,
             "lexical": {"pending": progress.lexical_pending, "documents": len(self.lexical.ids())},
             "vectors": {
-                name: {"segments": list(part.segment_sizes), "tail": part.tail_size}
+                name: {
+                    "segments": list(part.segment_sizes),
+                    "tail": part.tail_size,
+                    "lacking": self.projector.lacking(name, view.visible),
+                }
                 for name, part in self._fields.items()
             },
             "repairs": list(self.repairs),

@@ -4,7 +4,7 @@ k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. E
 document: `all` (headline, description, body and names together), each of them apart for
 `field:word`, their words unstemmed for `begin*`, keywords and dates for filters, and `seq`. Bare
 words are scored in `all` plus a small share of the headline's own score; that beat field-by-field
-sums on the judged sets (see docs/ranking.md).
+sums on the judged sets (see docs/ranking.md). Other weights are a profile's to choose.
 """
 
 from __future__ import annotations
@@ -15,28 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import tantivy
 
 from core.errors import CorruptError
 from core.items import Item
-from core.query_tree import DATE_FIELDS, TEXT_FIELDS, Node, all_of
-from core.retrieval import Floats, Ids
+from core.query_tree import TEXT_FIELDS, Node, all_of
+from core.retrieval import Floats, Ids, LexicalWeights
 from storage.analysis import analyzer
-from storage.embedded.documents import to_micros
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
-from storage.embedded.lexical_query import Compiler, keyword_field, unstemmed_field
+from storage.embedded.lexical_bound import Supremum
+from storage.embedded.lexical_fields import build_schema, document_of
+from storage.embedded.lexical_query import PLAIN, Compiler, unstemmed_field
 from storage.stop_words import is_stop_word, main_languages
 
-_UNSTEMMED = analyzer("und").pre_tokenize
-_TEXTS = ("all", "headline", "description", "body", "names")
 _HEAP_BYTES = 48_000_000
-_KEYWORDS = ("type", "subject", "person", "organisation", "place", "language", "product", "urgency")
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalHits:
     """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and what
-    an item with every word could score at most.
+    an item with every word, and all that the weights add, could score at most.
     """
 
     ids: Ids
@@ -45,35 +44,27 @@ class LexicalHits:
     bound: float = 0.0
 
 
-def build_schema() -> tantivy.Schema:
-    """The index's fields; a change here needs `dateline rebuild`, which happens by itself."""
-    builder = tantivy.SchemaBuilder()
-    # Signed: the binding deletes by signed numbers, which match nothing in an unsigned field.
-    builder.add_integer_field("seq", indexed=True, fast=True)
-    for name in _TEXTS:
-        builder.add_text_field(name)
-    for name in TEXT_FIELDS:
-        builder.add_text_field(unstemmed_field(name), index_option="basic")
-    for name in _KEYWORDS:
-        builder.add_text_field(keyword_field(name), tokenizer_name="raw", index_option="basic")
-    for name in DATE_FIELDS:
-        builder.add_integer_field(name, indexed=True, fast=True)
-    return builder.build()
-
-
 class LexicalReader:
     """One snapshot of the index for searching; cheap to make."""
 
     def __init__(self, index: tantivy.Index, languages: Mapping[str, int]) -> None:
         self._searcher = index.searcher()
         self._main = main_languages(dict(languages))
-        self._compiler = Compiler(index.schema, tuple(sorted(languages)), self._main)
+        self._languages = tuple(sorted(languages))
+        self._compiler = Compiler(index.schema, self._languages, self._main)
 
-    def search(self, query: Node, filters: Node, depth: int, order: str = "") -> LexicalHits:
-        """The `depth` best items by BM25, or the first by a date field (`order` "-versioncreated"
-        for newest first), within `filters`.
+    def search(
+        self,
+        query: Node,
+        filters: Node,
+        depth: int,
+        order: str = "",
+        weights: LexicalWeights = PLAIN,
+    ) -> LexicalHits:
+        """The `depth` best items by BM25 with `weights`, or the first by a date field (`order`
+        "-versioncreated" for newest first), within `filters`.
         """
-        compiled = self._compiler.scored(query, filters)
+        compiled = self._compiler.weighing(weights).scored(query, filters)
         field = order.lstrip("-")
         found = self._searcher.search(
             compiled,
@@ -84,10 +75,18 @@ class LexicalReader:
         )
         addresses = [address for _, address in found.hits]
         seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
-        scores = [0.0 if field else score for score, _ in found.hits]
+        values = np.array([value for value, _ in found.hits], np.float64)
+        ids = np.array(seqs, np.int64)
+        places = _in_order(values, ids, order)
+        scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
-        bound = self._compiler.bound(query, self._searcher)
-        return LexicalHits(np.array(seqs, np.int64), np.array(scores, np.float32), count, bound)
+        return LexicalHits(ids[places], scores, count, self._bound(query, weights))
+
+    def _bound(self, query: Node, weights: LexicalWeights) -> float:
+        languages = tuple(dict.fromkeys((*self._main, *self._languages))) or ("en",)
+        searcher = self._searcher
+        supremum = Supremum(searcher.num_docs, searcher.doc_freq, languages, self._main, weights)
+        return supremum.of(query)
 
     def rarities(self, words: Sequence[str], language: str) -> Floats:
         """See `core.ports.Exemplars`; a word is its first term in any field."""
@@ -207,7 +206,7 @@ class LexicalIndex:
         for seq in remove:
             self._writer.delete_documents_by_term("seq", int(seq))
         for seq, item in add:
-            self._writer.add_document(_document(seq, item))
+            self._writer.add_document(document_of(seq, item))
         self._writer.commit()
         self._index.reload()
         seal_lexical(self.folder)
@@ -218,6 +217,15 @@ class LexicalIndex:
             self._writer.wait_merging_threads()
             self._writer = None
             seal_lexical(self.folder)
+
+
+def _in_order(values: npt.NDArray[np.float64], ids: Ids, order: str) -> Ids:
+    """Places of the hits, best first. Equal ones go by id, the first recorded first (the last where
+    the newest are first): tantivy's own order changes when segments merge.
+    """
+    newest, oldest = order.startswith("-"), order and not order.startswith("-")
+    places: Ids = np.lexsort((-ids if newest else ids, values if oldest else -values))
+    return places
 
 
 def _open_verified(folder: Path) -> tantivy.Index:
@@ -251,45 +259,3 @@ def _check_schema(index: tantivy.Index, folder: Path) -> None:
             where=str(folder),
             mend="`dateline rebuild` makes it anew",
         )
-
-
-def _document(seq: int, item: Item) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_integer("seq", seq)
-    analyze = analyzer(item.language).pre_tokenize
-    texts = {
-        "headline": item.headline,
-        "description": item.description,
-        "body": item.body,
-        "names": _names(item),
-    }
-    for name, text in texts.items():
-        if text:
-            document.add_pre_tokenized_text(name, analyze(text))
-            document.add_pre_tokenized_text("all", analyze(text))
-            document.add_pre_tokenized_text(unstemmed_field(name), _UNSTEMMED(text))
-    for name, values in _keywords(item).items():
-        for value in values:
-            document.add_text(keyword_field(name), value.casefold())
-    document.add_integer("versioncreated", to_micros(item.versioncreated))
-    document.add_integer("firstcreated", to_micros(item.firstcreated))
-    return document
-
-
-def _names(item: Item) -> str:
-    concepts = (*item.person, *item.organisation, *item.place, *item.subject)
-    lines = [concept.name for concept in concepts] + [item.slugline, item.byline, item.located]
-    return "\n".join(line for line in lines if line)
-
-
-def _keywords(item: Item) -> dict[str, list[str]]:
-    return {
-        "type": [item.type],
-        "subject": [text for c in item.subject for text in (c.name, c.code) if text],
-        "person": [concept.name for concept in item.person],
-        "organisation": [concept.name for concept in item.organisation],
-        "place": [text for c in item.place for text in (c.name, c.code) if text],
-        "language": [item.language],
-        "product": list(item.products),
-        "urgency": [] if item.urgency is None else [str(item.urgency)],
-    }

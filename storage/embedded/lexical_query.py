@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from math import log1p
 
 import tantivy
 from tantivy import Occur, Query
@@ -21,13 +20,15 @@ from core.query_tree import (
     Prefix,
     Word,
 )
+from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
+from storage.embedded.word_pairs import WordPair, word_pairs
 from storage.stop_words import is_stop_word
 
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 K1 = 1.2  # tantivy's and Lucene's
-HEADLINE_SHARE = 0.3  # of the headline's own BM25, beside that of the whole item
+PLAIN = LexicalWeights()
 _SHORTEST_PREFIX = 2
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
 
@@ -47,39 +48,32 @@ def unstemmed_field(name: str) -> str:
 class Compiler:
     """Compiles trees for one schema. A word means what it means in any of `languages` (those that
     the archive holds); scores of its readings are not added up. The stop words of the `main` ones
-    are left out of lists of optional words.
+    are left out of lists of optional words. `weights` say what is added to a word's score.
     """
 
     def __init__(
-        self, schema: tantivy.Schema, languages: tuple[str, ...], main: tuple[str, ...]
+        self,
+        schema: tantivy.Schema,
+        languages: tuple[str, ...],
+        main: tuple[str, ...],
+        weights: LexicalWeights = PLAIN,
     ) -> None:
         self._schema = schema
         self._languages = languages or ("en",)
         self._main = main
+        self._weights = weights
+
+    def weighing(self, weights: LexicalWeights) -> Compiler:
+        """The same with other weights."""
+        return Compiler(self._schema, self._languages, self._main, weights)
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
         """The query, scored by BM25; filters and other facts add nothing to a score."""
-        compiled = self._node(_without_stop_words(query, self._main))
-        if filters is None or isinstance(filters, Everything):
-            return compiled
-        held = Query.const_score_query(self._node(filters), 0.0)
-        return Query.boolean_query([(Occur.Must, compiled), (Occur.Must, held)])
-
-    def bound(self, query: Node, searcher: tantivy.Searcher) -> float:
-        """BM25's supremum for the query: the sum over its distinct terms of idf times k1 + 1, with
-        the headline's share. What an item gets that has each of them without end; words that no
-        item has count in full.
-        """
-        terms: set[str] = set()
-        for text in _ranking_texts(_without_stop_words(query, self._main)):
-            terms.update(analyzer((*self._main, *self._languages)[0]).analyze(text))
-        count = searcher.num_docs
-
-        def most(field: str, term: str) -> float:
-            held = searcher.doc_freq(field, term)
-            return log1p((count - held + 0.5) / (held + 0.5)) * (K1 + 1)
-
-        return sum(most("all", term) + HEADLINE_SHARE * most("headline", term) for term in terms)
+        clauses = [(Occur.Must, self._node(without_stop_words(query, self._main)))]
+        if filters is not None and not isinstance(filters, Everything):
+            clauses.append((Occur.Must, Query.const_score_query(self._node(filters), 0.0)))
+        clauses += [(Occur.Should, beside) for beside in self._pairs(query)]
+        return clauses[0][1] if len(clauses) == 1 else Query.boolean_query(clauses)
 
     def required(self, node: Node) -> Query:
         """The query as a condition: a word that the analyzer takes apart must be there whole."""
@@ -142,9 +136,29 @@ class Compiler:
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Query:
         if field:
             return self._terms(terms, field, slop)
-        headline = Query.boost_query(self._terms(terms, "headline", slop), HEADLINE_SHARE)
-        whole = self._terms(terms, "all", slop)
-        return Query.boolean_query([(Occur.Should, whole), (Occur.Should, headline)])
+        clauses = [(Occur.Should, self._terms(terms, "all", slop))]
+        for name, weight in self._weights.fields.items():
+            if weight > 0:
+                part = Query.boost_query(self._terms(terms, name, slop), weight)
+                clauses.append((Occur.Should, part))
+        return Query.boolean_query(clauses)
+
+    def _pairs(self, query: Node) -> Iterator[Query]:
+        """What neighbouring words of the query add where they are near each other."""
+        weights = self._weights
+        kinds = [(weights.phrase, 0), (weights.proximity, weights.slop)]
+        used = [(weight, slop) for weight, slop in kinds if weight > 0]
+        if not used:
+            return
+        for pair in word_pairs(query, self._languages, self._main):
+            for weight, slop in used:
+                readings = [self._near(reading, slop) for reading in pair]
+                best = readings[0] if len(readings) == 1 else Query.disjunction_max_query(readings)
+                yield Query.boost_query(best, weight)
+
+    def _near(self, pair: WordPair, slop: int) -> Query:
+        words: list[str | tuple[int, str]] = [(0, pair.first), (pair.distance, pair.second)]
+        return Query.phrase_query(self._schema, "all", words, slop)
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
         """The terms within `slop` of each other in order; with slop _LOOSE any of them, as Lucene
@@ -191,21 +205,11 @@ class Compiler:
         return Query.const_score_query(dates, 0.0)
 
 
-def _ranking_texts(node: Node) -> Iterator[str]:
-    """The words and phrases that an item may score by."""
-    match node:
-        case Word(text) | Phrase(text):
-            yield text
-        case Bool(must, should, _):
-            for child in (*must, *should):
-                yield from _ranking_texts(child)
-
-
 def _boosted(query: Query, boost: float) -> Query:
     return query if boost == 1.0 else Query.boost_query(query, boost)
 
 
-def _without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
+def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
     """Leaves common words out of a list of optional words, unless it holds nothing else."""
     if not isinstance(node, Bool) or not node.should:
         return node

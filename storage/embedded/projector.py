@@ -12,13 +12,14 @@ import heapq
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from core.items import FloatMatrix
 from core.ports import Clock
 from core.retrieval import Ids
 from storage.embedded.columns import Columns, FactRow
@@ -92,6 +93,8 @@ class Projector:
         self._due: list[tuple[int, str]] = []
         self._in_lexical: Mask = np.zeros(0, np.bool_)
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
+        # Of what was looked for in the record: what was never embedded by the field's encoder.
+        self._lacking: dict[str, Mask] = dict(self._in_field)
         self.progress = Progress()
 
     @property
@@ -168,6 +171,12 @@ class Projector:
         same = np.array_equal(held[:shared], visible[:shared])
         return same and not held[shared:].any() and not visible[shared:].any()
 
+    def lacking(self, name: str, allowed: Mask) -> int:
+        """How many of the `allowed` items (bool by seq) the field's encoder never embedded."""
+        lacking = self._lacking[name]
+        shared = min(len(lacking), len(allowed))
+        return int(np.count_nonzero(lacking[:shared] & allowed[:shared]))
+
     def seal(self, name: str, least: int) -> bool:
         """Seals the tail of a field once it has `least` rows; says whether it did."""
         with self._build_lock:
@@ -219,12 +228,16 @@ class Projector:
         """Brings back what a build left out because it was hidden then and is visible now."""
         vectors = self._fields[name]
         held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
+        lacking = _padded(self._lacking[name], self._columns.size) & ~held
+        self._lacking[name] = lacking
+        held |= lacking  # the record was asked for these
         self._in_field[name] = held
         missing = np.flatnonzero(self._live() & ~held)
         self._fill_tails(self._record.reader, missing)
 
     def _apply(self, connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
         replaced = [change.seq for change in changes if change.kind == "replaced"]
+        self._look_again([change.seq for change in changes if change.kind == "vectors"])
         chains = dict.fromkeys(change.chain for change in changes)
         self._update(connection, chains, replaced, now)
         self.progress.applied = changes[-1].n
@@ -256,6 +269,16 @@ class Projector:
                 heapq.heappush(self._due, (view.changes_at, chain))
         return heads
 
+    def _look_again(self, seqs: Sequence[int]) -> None:
+        """Forgets that fields lack these: they may have vectors now."""
+        asked = np.array([seq for seq in seqs if seq < self._columns.size], np.int64)
+        for name in self._fields if len(asked) else ():
+            held = _padded(self._in_field[name], self._columns.size).copy()
+            lacking = _padded(self._lacking[name], self._columns.size).copy()
+            doubtful = asked[lacking[asked]]
+            held[doubtful] = lacking[doubtful] = False
+            self._in_field[name], self._lacking[name] = held, lacking
+
     def _fill_tails(self, connection: sqlite3.Connection, seqs: Ids) -> None:
         """Puts the passages of those `seqs` that a field lacks into its tail."""
         for name, vectors in self._fields.items():
@@ -264,10 +287,16 @@ class Projector:
             if not len(missing):
                 continue
             encoder = self._record.spaces[name]
-            vectors.append(vectors_by_seq(connection, name, encoder, missing.tolist()))
+            embedded: list[int] = []
+            rows = vectors_by_seq(connection, name, encoder, missing.tolist())
+            vectors.append(_noted(rows, embedded))
             held = held.copy()
             held[missing] = True
             self._in_field[name] = held
+            lacking = _padded(self._lacking[name], self._columns.size).copy()
+            lacking[missing] = True
+            lacking[np.array(embedded, np.int64)] = False
+            self._lacking[name] = lacking
 
     def _is_due(self, now: int) -> bool:
         return bool(self._due) and self._due[0][0] <= now
@@ -282,6 +311,15 @@ class Projector:
         mask = np.zeros(self._columns.size, np.bool_)
         mask[ids[ids < self._columns.size]] = True
         return mask
+
+
+def _noted(
+    rows: Iterable[tuple[int, FloatMatrix]], seen: list[int]
+) -> Iterator[tuple[int, FloatMatrix]]:
+    """The rows as they are; `seen` gets the seq of each."""
+    for seq, matrix in rows:
+        seen.append(seq)
+        yield seq, matrix
 
 
 def _padded(mask: Mask, size: int) -> Mask:

@@ -99,7 +99,9 @@ def as_matrix(data: bytes, rows: int) -> FloatMatrix:
 def vectors_by_seq(
     connection: sqlite3.Connection, field: str, encoder: str, seqs: Sequence[int]
 ) -> Iterator[tuple[int, FloatMatrix]]:
-    """(seq, float32 [n, d]) for those of `seqs` that have vectors of this field and encoder."""
+    """(seq, float32 [n, d]) for those of `seqs` that were embedded for this field by this encoder;
+    [0, 0] for an item without passages.
+    """
     rows = _select_in(
         connection,
         "SELECT seq, passages, matrix FROM vectors WHERE seq IN ({}) AND field = ? AND encoder = ?",
@@ -107,9 +109,32 @@ def vectors_by_seq(
         (field, encoder),
     )
     for seq, spans, matrix in rows:
-        count = len(orjson.loads(spans))
-        if count:
-            yield seq, as_matrix(matrix, count)
+        yield seq, as_matrix(matrix, len(orjson.loads(spans)))
+
+
+_LACKING = (
+    "items.seq > ? AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = items.seq"
+    " AND field = ? AND encoder = ?)"
+)
+
+
+def items_lacking(
+    connection: sqlite3.Connection, field: str, encoder: str, after: int, limit: int
+) -> dict[int, Item]:
+    """At most `limit` recorded versions by seq, above `after` and in order, that were not embedded
+    for this field by this encoder.
+    """
+    rows = connection.execute(
+        f"SELECT {documents.ITEM_COLUMNS} FROM items WHERE {_LACKING} ORDER BY seq LIMIT ?",  # noqa: S608
+        (after, field, encoder, limit),
+    )
+    return {row[0]: documents.decode(row) for row in rows}
+
+
+def count_lacking(connection: sqlite3.Connection, field: str, encoder: str) -> int:
+    """How many recorded versions were not embedded for this field by this encoder."""
+    statement = f"SELECT COUNT(*) FROM items WHERE {_LACKING}"  # noqa: S608 - constants only
+    return int(connection.execute(statement, (0, field, encoder)).fetchone()[0])
 
 
 def passages_by_seq(
@@ -123,6 +148,19 @@ def passages_by_seq(
         (field,),
     )
     return {seq: tuple(Passage(*span) for span in orjson.loads(spans)) for seq, spans in rows}
+
+
+def signatures_by_seq(
+    connection: sqlite3.Connection, scheme: int, seqs: Sequence[int]
+) -> dict[int, bytes]:
+    """The recorded text signatures of a scheme; empty bytes for an item that has none by nature."""
+    rows = _select_in(
+        connection,
+        "SELECT seq, signature FROM signatures WHERE seq IN ({}) AND scheme = ?",
+        seqs,
+        (scheme,),
+    )
+    return {seq: signature for seq, signature in rows}  # noqa: C416 - a dict of a known type
 
 
 def chains_with_several(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, str]:

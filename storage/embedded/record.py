@@ -23,6 +23,7 @@ from core.writes import Outcome, PutItem, SetStatus, Written
 from storage.embedded import documents, schema
 from storage.embedded.documents import to_micros
 from storage.embedded.reading import passage_vectors
+from storage.near_duplicates import SCHEME, signature_of
 
 FILE = "record.sqlite3"
 _FULL = ("database or disk is full", "disk I/O error")
@@ -88,15 +89,27 @@ class Record:
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
         """Writes versions, all or none; the answers are in order. Durable when it returns."""
         now = to_micros(self._clock())
-        prepared = [(write, _digest(write.item)) for write in writes]
+        prepared = [(write, _digest(write.item), signature_of(write.item)) for write in writes]
         with self._transaction() as cursor:
-            return tuple(self._put(cursor, write, digest, now) for write, digest in prepared)
+            return tuple(self._put(cursor, *write, now) for write in prepared)
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """Changes the state of items' newest versions, all or none."""
         now = to_micros(self._clock())
         with self._transaction() as cursor:
             return tuple(_set_status(cursor, change, now) for change in changes)
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `core.ports.VectorKeeper`, by seq; all or none."""
+        now = to_micros(self._clock())
+        with self._transaction() as cursor:
+            return sum(_add_vectors(cursor, seq, entry, now) for seq, entry in vectors.items())
+
+    def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
+        """Records text signatures of versions, by seq; what is gone by now is passed over."""
+        with self._transaction() as cursor:
+            for seq, signature in signatures.items():
+                _insert_signature(cursor, seq, signature)
 
     def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
         """Whether putting each item (with fresh vectors) would change the record."""
@@ -131,7 +144,9 @@ class Record:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _put(self, cursor: sqlite3.Cursor, write: PutItem, digest: bytes, now: int) -> Written:
+    def _put(
+        self, cursor: sqlite3.Cursor, write: PutItem, digest: bytes, signature: bytes, now: int
+    ) -> Written:
         item = write.item
         rows = cursor.execute(
             "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items"
@@ -141,12 +156,13 @@ class Record:
         if rows and rows[0][1] > item.version:
             return Written(item.uri, item.version, Outcome.STALE)
         if rows:
-            return self._put_again(cursor, write, digest, rows[0], now)
+            return self._put_again(cursor, write, digest, signature, rows[0], now)
         older = cursor.execute(
             "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (item.uri,)
         ).fetchone()
         state = (item.pubstatus, None if item.embargoed is None else to_micros(item.embargoed))
         seq = _insert(cursor, item, digest, *state)
+        _insert_signature(cursor, seq, signature)
         _insert_vectors(cursor, seq, write.vectors)
         if older and older[0] != item.chain:
             _log(cursor, older[0], 0, "left", now)
@@ -158,6 +174,7 @@ class Record:
         cursor: sqlite3.Cursor,
         write: PutItem,
         digest: bytes,
+        signature: bytes,
         row: tuple[int, int, bytes, str, int | None, str, bytes],
         now: int,
     ) -> Written:
@@ -174,6 +191,7 @@ class Record:
         kept = tuple(entry for entry in _vectors_of(cursor, old) if entry.field not in fresh)
         cursor.execute("DELETE FROM items WHERE seq = ?", (old,))
         seq = _insert(cursor, item, digest, pubstatus, embargoed)
+        _insert_signature(cursor, seq, signature)
         _insert_vectors(cursor, seq, (*kept, *write.vectors))
         _log(cursor, chain, old, "replaced", now)
         number = _log(cursor, item.chain, seq, "put", now)
@@ -229,6 +247,15 @@ def _insert(
     return int(cursor.lastrowid or 0)
 
 
+def _insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> None:
+    """Records a version's text signature, in the place of one of another scheme."""
+    cursor.execute(
+        "INSERT OR REPLACE INTO signatures (seq, scheme, signature)"
+        " SELECT seq, ?, ? FROM items WHERE seq = ?",
+        (SCHEME, signature, seq),
+    )
+
+
 def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageVectors]) -> None:
     for entry in vectors:
         if not np.isfinite(entry.vectors).all():
@@ -256,6 +283,16 @@ def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageV
                 entry.truncated,
             ),
         )
+
+
+def _add_vectors(cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
+    row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
+    if row is None or _encoders(cursor, seq).get(entry.field) == entry.encoder:
+        return False
+    cursor.execute("DELETE FROM vectors WHERE seq = ? AND field = ?", (seq, entry.field))
+    _insert_vectors(cursor, seq, (entry,))
+    _log(cursor, row[0], seq, "vectors", now)
+    return True
 
 
 def _set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:

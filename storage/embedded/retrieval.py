@@ -69,7 +69,9 @@ def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
     narrowed = all_of(request.filters, _held_products(request))
     filters: Node = Everything() if moment.filters_pass_all else narrowed
     order = _DATE_ORDERS.get(request.order, "")
-    hits = moment.lexical.search(request.query, filters, request.lexical_depth, order)
+    hits = moment.lexical.search(
+        request.query, filters, request.lexical_depth, order, request.lexical
+    )
     size = len(moment.allowed)
     kept = np.flatnonzero(hits.ids < size)
     kept = kept[moment.allowed[hits.ids[kept]]]
@@ -95,8 +97,9 @@ def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
             mask = moment.allowed & _constraint_mask(moment, request.query)
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
         hits = moment.fields[query.field].search(vector, wanted, mask)
-        _, firsts = np.unique(hits.ids, return_index=True)
-        ids = hits.ids[np.sort(firsts)][: request.vector_depth]
+        near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
+        _, firsts = np.unique(near, return_index=True)
+        ids = near[np.sort(firsts)][: request.vector_depth]
         found.append(_Nearest(query, vector, ids))
         ended = perf_counter()
         milliseconds["encode"] = milliseconds.get("encode", 0.0) + (encoded - started) * 1000

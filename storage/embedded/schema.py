@@ -43,6 +43,15 @@ CREATE TABLE changes (
     at    INTEGER NOT NULL
 ) STRICT;
 """
+# Added to a record that lacks it. A program that does not know the table leaves it alone, so the
+# record's schema keeps its number.
+_SIGNATURES = """
+CREATE TABLE IF NOT EXISTS signatures (
+    seq       INTEGER PRIMARY KEY REFERENCES items (seq) ON DELETE CASCADE,
+    scheme    INTEGER NOT NULL,
+    signature BLOB NOT NULL
+) STRICT
+"""
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -97,4 +106,5 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             if statement.strip():
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute(_SIGNATURES)
     connection.execute("COMMIT")

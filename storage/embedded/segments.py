@@ -130,10 +130,12 @@ class VectorField:
         return np.unique(self._tail_seqs.view())
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
-        """Adds items' passages (seq, float32 [n, d]) to the tail."""
+        """Adds items' passages (seq, float32 [n, d]) to the tail, if it has any."""
         with self._lock:
             self._view = None
             for seq, vectors in rows:
+                if not len(vectors):
+                    continue
                 if self._tail_vectors is None:
                     self._tail_vectors = GrowingArray(np.float32, vectors.shape[1])
                 self._tail_vectors.append(vectors)

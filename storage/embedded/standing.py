@@ -33,8 +33,7 @@ def standing_of(connection: sqlite3.Connection, uri: str, now: int) -> Standing:
     products = _products(connection, shown.seq)
     if shown.seq == view.head:
         return Standing(Hiding.NOTHING, shown.seq, products=products)
-    head = _uri_of(connection, view)
-    return Standing(Hiding.SUPERSEDED, head=head, products=_products(connection, view.head))
+    return Standing(Hiding.SUPERSEDED, head=_uri_of(connection, view), products=products)
 
 
 def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:

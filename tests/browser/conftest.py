@@ -32,13 +32,22 @@ def browser() -> Iterator[Browser]:
             yield running
 
 
-def opened(browser: Browser, url: str, width: int, height: int, scheme: str) -> Iterator[Page]:
+def opened(
+    browser: Browser,
+    url: str,
+    width: int,
+    height: int,
+    scheme: str,
+    *,
+    locale: str = "en-GB",
+    zone: str = "Europe/Berlin",
+) -> Iterator[Page]:
     """A page that must load nothing from elsewhere and log no error of its own."""
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
-        locale="en-GB",
-        timezone_id="Europe/Berlin",
+        locale=locale,
+        timezone_id=zone,
         base_url=url,
     )
     context.set_default_timeout(10_000)
@@ -74,3 +83,9 @@ def page(browser: Browser, service: str) -> Iterator[Page]:
 def phone(browser: Browser, service: str) -> Iterator[Page]:
     """A phone's window, in the dark."""
     yield from opened(browser, service, 390, 844, "dark")
+
+
+@pytest.fixture
+def overseas(browser: Browser, service: str) -> Iterator[Page]:
+    """A reader in New York, who writes the month first."""
+    yield from opened(browser, service, 1366, 900, "light", locale="en-US", zone="America/New_York")

@@ -144,7 +144,7 @@ def test_folded_story_shows_its_versions(page: Page) -> None:
 def test_deep_link_opens_the_story_with_its_explanation(page: Page) -> None:
     page.goto(f"/?q=solvane+wins+varland+election&open={quote(ELECTION, safe='')}")
     expect(page.locator("#panel-title")).to_contain_text("Solvane wins Varland election")
-    expect(page.locator("#panel .why tbody tr")).not_to_have_count(0)
+    expect(page.locator("#panel .why-row")).not_to_have_count(0)
     expect(page.locator("#panel .story-text p").first).to_be_visible()
     expect(page.locator("#panel .facts")).to_contain_text(ELECTION)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Event
 
 import numpy as np
 import pytest
@@ -91,11 +92,61 @@ def test_the_longest_batch_predicts_the_next(watch: Watch) -> None:
     assert (scored(found.scores), found.flag) == (10, "rerank: partial, 10 of 30 in time")
 
 
-def test_it_overruns_by_one_batch_at_most(watch: Watch) -> None:
+def test_a_batch_that_ended_counts_though_time_is_up(watch: Watch) -> None:
     scorer = LengthScorer(watch, 500)
     found = DeadlineReranker(scorer).rerank("q", passages(30), 50)
-    assert scored(found.scores) == 10
-    assert watch.seconds == pytest.approx(100.5)
+    assert (scored(found.scores), found.flag) == (10, "rerank: partial, 10 of 30 in time")
+
+
+class Hanging:
+    """Answers `healthy` batches; the next ones end when `freed` is set."""
+
+    def __init__(self, healthy: int) -> None:
+        self.healthy = healthy
+        self.freed = Event()
+        self.sizes: list[int] = []
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        self.sizes.append(len(passages))
+        self.healthy -= 1
+        if self.healthy < 0:
+            assert self.freed.wait(60)
+        return np.ones((len(passages), 1), np.float32)
+
+
+@pytest.mark.parametrize(("healthy", "kept", "done"), [(0, 0, "skipped"), (1, 10, "partial")])
+def test_an_answer_does_not_wait_for_a_scorer_that_hangs(
+    healthy: int, kept: int, done: str
+) -> None:
+    scorer = Hanging(healthy)
+    try:
+        found = DeadlineReranker(scorer).rerank("q", passages(30), 50)
+        assert not scorer.freed.is_set()  # it hangs still
+        assert scored(found.scores) == kept
+        assert found.flag == f"rerank: {done}, {kept} of 30 in time"
+    finally:
+        scorer.freed.set()
+
+
+def test_where_every_worker_hangs_the_next_is_skipped_and_not_begun() -> None:
+    scorer = Hanging(0)
+    reranker = DeadlineReranker(scorer, workers=1)
+    try:
+        reranker.rerank("q", passages(5), 20)
+        found = reranker.rerank("q", passages(5), 20)
+        assert (found.flag, len(scorer.sizes)) == ("rerank: skipped, 0 of 5 in time", 1)
+    finally:
+        scorer.freed.set()
+
+
+def test_the_last_query_s_pace_says_how_many_to_begin_with(watch: Watch) -> None:
+    scorer = LengthScorer(watch, 200, 30, 0)
+    reranker = DeadlineReranker(scorer)
+    reranker.rerank("q", passages(30), 100)  # 10 of them, 20 ms each
+    reranker.rerank("q", passages(1), 100)  # the one takes 30
+    assert len(scorer.read) == 11
+    reranker.rerank("q", passages(2), 100)  # half of the time is for one
+    assert len(scorer.read) == 12 + 1
 
 
 def test_after_the_first_few_a_batch_takes_half_of_the_time_left(watch: Watch) -> None:

@@ -20,6 +20,7 @@ from core.ports import Tagger, TextEncoder
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse
+from search.candidates import CandidateStore, KeptCandidates
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles
@@ -92,12 +93,18 @@ class Room:
         self.engine = EmbeddedEngine(settings, lambda: self.now)
         self.pipeline = self.build()
 
+    def reopen(self) -> None:
+        """Ends the process that holds the archive, as far as it can be told, and begins another."""
+        self.engine.close()
+        self.__post_init__()
+
     def build(
         self,
         *,
         encoders: Mapping[str, TextEncoder] | None = None,
         tagger: Tagger | None = None,
         reranker: DeadlineReranker | None = None,
+        candidates: KeptCandidates | None = None,
         **changes: Any,
     ) -> SearchPipeline:
         """A pipeline; `changes` are made to every profile."""
@@ -114,6 +121,7 @@ class Room:
                 profiles=profiles,
                 default_profile="hybrid",
                 reranker=reranker,
+                candidates=candidates or CandidateStore(),
             )
         )
 

@@ -12,6 +12,7 @@ from search.fusion import RRF_K, bounded_bm25, bounded_cosines, fuse, ranking
 from search.profiles import Fusion, Profile
 
 NAN, INF = float("nan"), float("inf")
+MOST = float(np.finfo(np.float32).max)
 HYBRID = Profile("hybrid", 0.5, {"text": 0.5})
 RRF = Profile("hybrid-rrf", 0.5, {"text": 0.5}, Fusion.RRF)
 
@@ -145,7 +146,7 @@ def test_an_outlier_takes_nothing_from_the_other_side() -> None:
 
 
 numbers = st.one_of(
-    st.floats(-1e6, 1e6, width=32), st.sampled_from([NAN, INF, -INF, 0.0, 1e30, 1e-30])
+    st.floats(-1e6, 1e6, width=32), st.sampled_from([NAN, INF, -INF, 0.0, 1e30, 1e-30, MOST, -MOST])
 )
 cosine_numbers = st.one_of(st.floats(-1, 1, width=32), st.just(NAN))
 rows = st.lists(st.tuples(numbers, cosine_numbers), max_size=30)

@@ -1,0 +1,81 @@
+// "Why is … not here?": which stage of this very search dropped a story, and what would keep it.
+
+import { search } from "./client.js";
+import { byId, el } from "./dom.js";
+import { decimal, number } from "./format.js";
+import { hasFilters, unfiltered } from "./state.js";
+
+// In the order in which a search looks; the last is being there.
+const PATH = [
+  ["archive", "in the archive"], ["status", "usable"], ["entitlement", "yours to see"], ["story", "stands for its story"],
+  ["filters", "fits the filters"], ["query", "has what is demanded"], ["retrieval", "near enough"], ["folded", "no copy of a better one"], ["none", "shown"],
+];
+const READABLE = ["none", "story", "filters", "query", "retrieval", "folded"]; // the reader may open it
+
+/** The uri that a reader means: itself, or what a link to this page or its API is about. */
+export function uriOf(text) {
+  const typed = text.trim();
+  let link;
+  try {
+    link = new URL(typed, typed.startsWith("?") || typed.startsWith("/") ? location.href : undefined);
+  } catch {
+    return typed;
+  }
+  if (link.origin !== location.origin) return typed;
+  const named = ["open", "similar_to", "why_missing"].map((name) => link.searchParams.get(name)).find(Boolean);
+  const [, item] = link.pathname.match(/^\/content\/([^/]+)$/) || [];
+  return named || (item && item !== "search" ? decodeURIComponent(item) : typed);
+}
+
+function path(stage) {
+  const at = PATH.findIndex(([name]) => name === stage);
+  return el("ol", { class: "path", "aria-label": "How far it came" }, PATH.map(([name, words], number_) => {
+    const kind = number_ < at || stage === "none" ? "passed" : number_ === at ? "stopped" : "";
+    const told = kind === "passed" ? "yes: " : kind === "stopped" ? "no: " : "not looked at: ";
+    return el("li", { class: kind }, el("span", { class: "unseen" }, told), words);
+  }));
+}
+
+function retrievers(missing) {
+  if (!missing.retrievers.length) return null;
+  const score = (value) => (value === null ? "–" : decimal(value, 3));
+  return el("table", {},
+    el("thead", {}, el("tr", {}, ["Retriever", "Its rank", "Its score", "List ends at"].map((title) => el("th", { scope: "col" }, title)))),
+    el("tbody", {}, missing.retrievers.map((one) => el("tr", {}, el("th", { scope: "row" }, one.retriever),
+      el("td", {}, one.rank ? `#${number(one.rank)}` : "–"), el("td", {}, score(one.score)),
+      el("td", {}, `#${number(one.depth)}, ${score(one.last_score)}`)))));
+}
+
+function answerNodes(missing, state, { go, open }) {
+  const { stage, reason, mend, uri } = missing;
+  const words = missing.words.missing.length > 0 && `Not in it: ${missing.words.missing.join(", ")}. `;
+  const actions = [
+    READABLE.includes(stage) && el("button", { type: "button", class: "plain", onclick: () => open(uri) }, "Open it"),
+    stage === "filters" && hasFilters(state) && el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"),
+  ].filter(Boolean);
+  return [
+    el("p", { class: "missing-said" }, `${reason[0].toUpperCase()}${reason.slice(1)}.`),
+    path(stage), retrievers(missing),
+    stage !== "none" && el("p", { class: "missing-mend" }, words, `What would show it: ${mend}. `, actions.flatMap((node) => [node, " "])),
+    stage === "none" && el("p", { class: "missing-mend" }, actions),
+  ].filter(Boolean);
+}
+
+/** Answers the form; `current` gives the state that is shown. */
+export function listenToMissing(current, actions) {
+  byId("missing-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const uri = uriOf(byId("missing-uri").value);
+    const box = byId("missing-answer");
+    if (!uri) { byId("missing-uri").focus(); return; }
+    try {
+      const data = await search(current(), { whyMissing: uri, size: 20, facets: false });
+      box.replaceChildren(...answerNodes(data.missing, current(), actions));
+    } catch (error) {
+      box.replaceChildren(el("p", { class: "missing-said" }, error.message), el("p", { class: "missing-mend" }, error.mend || ""));
+    }
+  });
+}
+
+/** The answer was about another search. */
+export const forgetMissing = () => byId("missing-answer").replaceChildren();

@@ -1,0 +1,80 @@
+// What was made of the query: dates and names as chips that can be taken out, and everything that
+// was not taken literally.
+
+import { el } from "./dom.js";
+import { daysIn, inWords, words } from "./format.js";
+
+const KINDS = { PER: "person", ORG: "organisation", LOC: "place", MISC: "name" };
+const USES = { boost: "ranks higher", filter: "asked for" };
+
+function chip(name, text, label, act) {
+  return el("button", { type: "button", class: "chip", "aria-label": label, onclick: act },
+    el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"));
+}
+
+/** The query with characters (not code units) `start` to `end` in other words. */
+function replaced(query, start, end, text) {
+  const characters = Array.from(query);
+  return [...characters.slice(0, start), text, ...characters.slice(end)].join("");
+}
+
+/** A date with its days in the reader's zone, and the other reading where there is one. */
+function dateChips(state, span, go) {
+  const days = daysIn(span.since, span.until);
+  const nodes = [chip(span.text, days, `Take “${span.text}” (${days}) as words, not as a date`, () => go({ ...state, dates: "off" }))];
+  if (span.other) {
+    nodes.push(el("button", { type: "button", class: "plain other-reading",
+      onclick: () => go({ ...state, q: replaced(state.q, span.start, span.end, span.other) }) }, `or ${inWords(span.other)}?`));
+  }
+  return nodes;
+}
+
+function nameChip(state, found, go) {
+  const { text, field, canonical, use } = found;
+  const told = `${field}${canonical === text ? "" : ` ${canonical}`}, ${USES[use] || "known"}`;
+  return chip(text, told, `Take “${text}” as words, not as the ${field} ${canonical}`, () => go({ ...state, entities: "off" }));
+}
+
+/** Chips for what the reader has switched: off, or to filtering. */
+function switches(state, go) {
+  const nodes = [];
+  if (state.dates === "off") nodes.push(chip("Dates", "taken as words", "Read dates as dates again", () => go({ ...state, dates: "" })));
+  if (state.entities === "off") nodes.push(chip("Names", "taken as words", "Look for names again", () => go({ ...state, entities: "" })));
+  if (state.entities === "filter") nodes.push(chip("Only stories with", "all of the names", "Let the names rank only", () => go({ ...state, entities: "" })));
+  return nodes;
+}
+
+function understoodLine(state, { entities = [], dates = [] }, go) {
+  const known = entities.filter((found) => found.canonical);
+  const boosting = known.some((found) => found.use === "boost");
+  const nodes = [...dates.flatMap((span) => dateChips(state, span, go)), ...known.map((found) => nameChip(state, found, go)),
+    boosting && el("button", { type: "button", class: "plain", onclick: () => go({ ...state, entities: "filter" }) },
+      known.length > 1 ? "Only stories with all of them" : "Only stories with it"),
+    ...switches(state, go)].filter(Boolean);
+  return nodes.length ? el("div", { class: "understood", role: "group", "aria-label": "What was understood" },
+    el("span", { class: "understood-label" }, "Understood"), nodes) : null;
+}
+
+/** Another spelling of the query, to be taken or left. */
+function suggestion(state, data, go) {
+  if (!data.suggestion) return null;
+  const take = el("button", { type: "button", class: "chip", onclick: () => go({ ...state, q: data.suggestion }) }, data.suggestion);
+  return el("p", { class: "suggestion" }, "Did you mean ", take, "?");
+}
+
+/** What is no chip: unknown names, notes, and stages that were cut short. */
+function notes({ entities = [], notes: said = [] }, degraded) {
+  const lines = [
+    ...entities.filter((found) => !found.canonical).map((found) => el("li", {}, el("b", {}, found.text),
+      ` read as a ${found.field || KINDS[found.label] || "name"} that no story here is filed under`)),
+    ...said.map((note) => el("li", {}, note)),
+    ...degraded.map((flag) => el("li", { class: "degraded" }, el("b", {}, "Cut short: "), words(flag))),
+  ];
+  return lines.length ? el("ul", { "aria-label": "Notes" }, lines) : null;
+}
+
+/** Everything that the answer says of the query. */
+export function understood(state, data, go) {
+  const made = data.understood || {};
+  return [suggestion(state, data, go), understoodLine(state, made, go), notes(made, data.degraded || [])].filter(Boolean);
+}

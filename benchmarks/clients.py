@@ -1,0 +1,108 @@
+"""Several clients at once: how many searches one process answers in a second.
+
+    python -m benchmarks.clients [FOLDER] [--data DIR] [--queries N] [--clients 1,2,4]
+
+The archive and the queries of `benchmarks.search`: Reuters and its headlines, profile hybrid, 10
+hits. The sides take turns, block by block of 20 queries; no text is asked twice, for its vector
+would be kept:
+
+- `N clients`: `SearchPipeline.search` from N threads that ask one after the other;
+- `encoder, N`: the same texts through the query encoder alone, without its cache, from N threads:
+  what no answer can do without, and so the machine's own bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from benchmarks.machine import arguments, percentile, show, this_machine
+from benchmarks.news import News, add_options, open_news
+from inference.encoder import SentenceEncoder
+from inference.store import ModelStore
+from search.answers import SearchRequest
+
+_BLOCK = 20
+
+Ask = Callable[[str], object]
+
+
+@dataclass(slots=True)
+class Side:
+    """One way to ask from `clients` threads, and what was measured of it."""
+
+    name: str
+    ask: Ask
+    clients: int
+    seconds: float = 0.0
+    times: list[float] = field(default_factory=list)
+
+    def block(self, texts: Sequence[str], *, counting: bool = True) -> None:
+        """Asks every text; all of them together are timed, and each."""
+        started = perf_counter()
+        with ThreadPoolExecutor(self.clients) as pool:
+            times = list(pool.map(self._timed, texts))
+        if counting:
+            self.seconds += perf_counter() - started
+            self.times += times
+
+    def _timed(self, text: str) -> float:
+        started = perf_counter()
+        self.ask(text)
+        return perf_counter() - started
+
+    def figures(self) -> dict[str, float]:
+        """Queries a second, and the times of one."""
+        return {
+            f"{self.name}, queries_per_s": len(self.times) / self.seconds,
+            f"{self.name}, p50_ms": percentile(self.times, 50),
+            f"{self.name}, p99_ms": percentile(self.times, 99),
+        }
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    add_options(parser)
+    parser.add_argument("--clients", default="1,2,4", help="how many at once, by commas")
+    chosen = parser.parse_args()
+    machine = this_machine()
+    counts = [int(count) for count in chosen.clients.split(",")]
+    with open_news(chosen.folder, chosen.data, chosen.queries) as news:
+        search, encode = _search(news), _encode(news)
+        sides = [
+            *(Side(f"{count} clients", search, count) for count in counts),
+            *(Side(f"encoder, {count}", encode, count) for count in counts),
+        ]
+        for side in sides:
+            side.block(news.warm_up, counting=False)
+        for number, start in enumerate(range(0, len(news.queries), _BLOCK)):
+            sides[number % len(sides)].block(news.queries[start : start + _BLOCK])
+    figures: dict[str, Any] = {"queries": len(news.queries)}
+    for side in sides:
+        figures |= side.figures()
+    show("search, several clients", figures, machine, as_json=chosen.json)
+
+
+def _search(news: News) -> Ask:
+    def ask(text: str) -> None:
+        request = SearchRequest(q=text, profile="hybrid", page_size=10)
+        found = news.service.pipeline.search(request, news.caller)
+        if found.degraded or not found.hits:
+            raise SystemExit(f"{text!r} was not answered in full: {found.degraded}")
+
+    return ask
+
+
+def _encode(news: News) -> Ask:
+    settings = news.service.settings
+    store = ModelStore(settings.models)
+    encoder = SentenceEncoder.open(store, settings.encoder, threads=settings.threads, cache_size=0)
+    return lambda text: encoder.encode_queries([text])
+
+
+if __name__ == "__main__":
+    main()

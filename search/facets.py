@@ -1,0 +1,113 @@
+"""Facets: counts over the candidates, and for open facets over those of a second retrieval.
+
+A facet counts what the whole answer holds, so that its counts and the total agree. Of a facet whose
+own filter is set, that leaves the chosen values only. An interface that lets people choose several
+asks for it as an open facet: it is counted without its own filter, every other one in force, over
+candidates that are frozen with the answer's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from core.callers import Caller
+from core.query_tree import Bool, DateRange, Keyword, Node, all_of
+from core.retrieval import DateBuckets, FacetCount, Ids
+from search.answers import Fold, SearchRequest
+from search.candidates import CandidateSet, OpenFacet
+from search.folding import faces_of, groups_of
+from search.fusion import first_of_each, fuse, ranking
+from search.gathering import Gathered, Gathering
+from search.stopwatch import Stopwatch
+
+
+def without_filter(filters: Node, name: str) -> Node:
+    """`filters` without those that only say which values of facet `name` are wanted; the same
+    object where there are none.
+    """
+    parts = tuple(_conjuncts(filters))
+    kept = tuple(part for part in parts if not _is_of(part, name))
+    return filters if len(kept) == len(parts) else all_of(*kept)
+
+
+def _conjuncts(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Bool) and node.must and not node.should and not node.must_not:
+        return tuple(part for child in node.must for part in _conjuncts(child))
+    return (node,)
+
+
+def _is_of(node: Node, name: str) -> bool:
+    return isinstance(node, Keyword | DateRange) and node.field == name
+
+
+def open_facets(
+    gathering: Gathering, request: SearchRequest, caller: Caller, got: Gathered, watch: Stopwatch
+) -> Mapping[str, OpenFacet]:
+    """The candidates of each open facet whose own filter is set: everything is asked again as it
+    was, without that filter. The query's vector is not computed again.
+    """
+    found: dict[str, OpenFacet] = {}
+    for name in request.open_facets:
+        filters = without_filter(request.filters, name)
+        if filters is not request.filters:
+            wider = replace(got.retrieval, filters=all_of(got.meaning.filters, filters))
+            retrieval, retrieved = gathering.retrieve(wider, got.profile, [])
+            fresh = replace(got, retrieval=retrieval, found=retrieved, names=None)
+            found[name] = _candidates(gathering, request, caller, fresh)
+    if found:
+        watch.lap("open facets")
+    return found
+
+
+def _candidates(
+    gathering: Gathering, request: SearchRequest, caller: Caller, got: Gathered
+) -> OpenFacet:
+    """One per story, without that of the item that they are like, and folded where asked for."""
+    engine = gathering.parts.engine
+    found = gathering.with_pins(request, caller, got)[0].found
+    ids = found.ids[ranking(fuse(found, got.profile).scores, found.ids)]
+    stories = engine.chains(ids)
+    places = first_of_each(stories)
+    if request.similar_to and (like := engine.exemplar(request.similar_to, caller)):
+        places = places[stories[places] != like.story]
+    ids = ids[places]
+    folds = request.fold is not Fold.NONE
+    return OpenFacet(ids, groups_of(engine.signatures(ids)) if folds else None)
+
+
+def count_facets(
+    gathering: Gathering, request: SearchRequest, candidates: CandidateSet, hits: Ids
+) -> Mapping[str, tuple[FacetCount, ...]]:
+    """The counts of every facet of `request`, over `hits` or, of an open one, over its own
+    candidates as far as the caller may see them now.
+    """
+    engine, caller = gathering.parts.engine, candidates.caller
+    buckets = DateBuckets()
+    names = tuple(dict.fromkeys((*request.facets, *request.open_facets)))
+    if "versioncreated" in names:
+        calendar = gathering.parts.understanding.calendar(request.tz)
+        buckets = DateBuckets(request.facet_interval, calendar.zone)
+    plain = [name for name in names if name not in candidates.open_facets]
+    counts = dict(engine.facets(hits, plain, request.facet_limit, buckets))
+    for name in names:
+        if own := candidates.open_facets.get(name):
+            shown = np.isin(own.ids, engine.visible(own.ids, caller))
+            ids = own.ids[faces_of(shown, own.groups).faces]
+            counts |= engine.facets(ids, [name], request.facet_limit, buckets)
+    return {name: counts[name] for name in names}
+
+
+def not_open(request: SearchRequest, candidates: CandidateSet) -> tuple[str, ...]:
+    """The flags of facets that a later page asks to be open where the first one did not."""
+    late = [
+        name
+        for name in request.open_facets
+        if request.cursor
+        and name not in candidates.open_facets
+        and without_filter(request.filters, name) is not request.filters
+    ]
+    said = "facets: {} is counted with its filter; it must be open from the first page on"
+    return tuple(said.format(name) for name in late)

@@ -1,0 +1,88 @@
+"""What BM25 could give a query at most: the scale on which fusion sees how little a best hit has.
+
+A term's BM25 grows with the number of times that an item has it towards idf times k1 + 1, and a
+phrase's towards the sum of its terms' (Lucene, Bm25Similarity). Everything that a query adds up is
+added up here at that limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log1p
+
+from core.query_tree import TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
+from core.retrieval import LexicalWeights
+from storage.analysis import analyzer
+from storage.embedded.lexical_query import K1, unstemmed_field, without_stop_words
+from storage.embedded.word_pairs import word_pairs
+
+_PREFIX = 1.0  # any word that begins so scores the same
+Held = Callable[[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Supremum:
+    """Of the scores that `lexical_query.Compiler` gives, with the same languages (the archive's
+    main one first) and weights. `held` says how many of `documents` items have a term in a field.
+    """
+
+    documents: int
+    held: Held
+    languages: tuple[str, ...]
+    main: tuple[str, ...]
+    weights: LexicalWeights
+
+    def of(self, query: Node) -> float:
+        """What an item gets that has each word of the query without end; words that no item has
+        count in full. A word that has several readings is its rarest one that is there.
+        """
+        return self._node(without_stop_words(query, self.main)) + self._pairs(query)
+
+    def _node(self, node: Node) -> float:
+        match node:
+            case Word(text, field, boost) | Phrase(text, field, _, boost):
+                readings = [tuple(analyzer(one).analyze(text)) for one in self.languages]
+                return boost * self._most(readings, self._fields(field))
+            case Prefix(text, field, boost):
+                words = tuple(analyzer("und").analyze(text)[:-1])
+                fields = (field,) if field else TEXT_FIELDS
+                whole = (self._sum(words, {unstemmed_field(name): 1.0}) for name in fields)
+                return boost * (_PREFIX + max(whole))
+            case Bool(must, should, _):
+                return sum(self._node(child) for child in (*must, *should))
+            case _:
+                return 0.0
+
+    def _pairs(self, query: Node) -> float:
+        weight = max(0.0, self.weights.phrase) + max(0.0, self.weights.proximity)
+        if not weight:
+            return 0.0
+        pairs = word_pairs(query, self.languages, self.main)
+        terms = ([(one.first, one.second) for one in pair] for pair in pairs)
+        return weight * sum(self._most(readings, {"all": 1.0}) for readings in terms)
+
+    def _fields(self, field: str) -> Mapping[str, float]:
+        return {field: 1.0} if field else {"all": 1.0, **self.weights.fields}
+
+    def _most(self, readings: Sequence[tuple[str, ...]], fields: Mapping[str, float]) -> float:
+        """The best of the readings that some item has, else the first."""
+        first, rest = readings[0], set(readings[1:]) - {readings[0]}
+        if not rest:
+            return self._sum(first, fields)
+        there = [terms for terms in {first, *rest} if self._is_there(terms, fields)]
+        return max(self._sum(terms, fields) for terms in there or [first])
+
+    def _is_there(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> bool:
+        return any(self.held(name, term) for name in fields for term in terms)
+
+    def _sum(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> float:
+        return sum(
+            weight * self._idf(self.held(name, term)) * (K1 + 1)
+            for name, weight in fields.items()
+            if weight > 0
+            for term in terms
+        )
+
+    def _idf(self, held: int) -> float:
+        return log1p((self.documents - held + 0.5) / (held + 0.5))

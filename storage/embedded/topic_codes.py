@@ -1,0 +1,76 @@
+"""Filters by subject, read with a vocabulary: a topic stands for every topic below it.
+
+A filter's value is replaced by the codes that the archive's items really have, before either
+retriever sees it. So a new vocabulary needs no rebuild, both retrievers read the same list, and a
+list is as long as the archive's own use of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Lock
+
+from core.query_tree import Bool, Keyword, Node
+from core.retrieval import Retrieval
+from storage.embedded.columns import ValueColumn
+from storage.topics import Topics
+
+_FIELD = "subject"
+
+
+class TopicCodes:
+    """The codes in `column` (as it grows) at or below each topic. Thread-safe."""
+
+    def __init__(self, topics: Topics, column: ValueColumn) -> None:
+        self._topics = topics
+        self._column = column
+        self._below: dict[str, tuple[str, ...]] = {}
+        self._seen = 0
+        self._lock = Lock()
+
+    def retrieval(self, request: Retrieval) -> Retrieval:
+        """The request with its query and its filters expanded."""
+        query, filters = self.expanded(request.query), self.expanded(request.filters)
+        if query is request.query and filters is request.filters:
+            return request
+        return replace(request, query=query, filters=filters)
+
+    def expanded(self, node: Node) -> Node:
+        """The tree with every subject's narrower topics beside it; the same where none are."""
+        match node:
+            case Keyword(field, values) if field == _FIELD:
+                narrower = self._narrower(values)
+                return replace(node, values=(*values, *narrower)) if narrower else node
+            case Bool(must, should, must_not):
+                parts = tuple(
+                    tuple(self.expanded(child) for child in children)
+                    for children in (must, should, must_not)
+                )
+                same = all(
+                    new is old
+                    for fresh, children in zip(parts, (must, should, must_not), strict=True)
+                    for new, old in zip(fresh, children, strict=True)
+                )
+                return node if same else Bool(*parts)
+            case _:
+                return node
+
+    def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """The codes that items have for what `values` mean, without `values` themselves."""
+        self._take_in()
+        found: dict[str, None] = {}
+        for value in values:
+            for topic in self._topics.meant(value):
+                found.update(dict.fromkeys(self._below.get(topic, ())))
+        return tuple(code for code in found if code not in values)
+
+    def _take_in(self) -> None:
+        """Sorts in the codes that items have brought since."""
+        if self._seen == len(self._column.labels):
+            return
+        with self._lock:
+            while self._seen < len(self._column.labels):
+                label = self._column.labels[self._seen]
+                for topic in self._topics.line(self._topics.code(label)):
+                    self._below[topic] = (*self._below.get(topic, ()), label)
+                self._seen += 1

@@ -1,0 +1,41 @@
+"""Two services over one archive, and one after the other: cursors go on, topics are in force."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dateline.demo import DEMO_READ_KEY
+from tests.dateline.test_serve import served
+
+
+def ask(client: httpx.Client, **params: Any) -> httpx.Response:
+    headers = {"x-api-key": DEMO_READ_KEY}
+    return client.get("/content/search", params={"page_size": 1, **params}, headers=headers)
+
+
+def uris(answer: httpx.Response) -> list[str]:
+    return [entry["item"]["uri"] for entry in answer.json()["data"]["items"]]
+
+
+def test_a_cursor_goes_on_in_another_service_and_after_a_restart(
+    filled: Path, folder: Path
+) -> None:
+    archive = folder / "archive"
+    shutil.copytree(filled, archive)
+    with served(archive) as (process, one):
+        whole = uris(ask(one, q="ferry", page_size=200))
+        first = ask(one, q="ferry")
+        with served(archive) as (_, other):
+            second = ask(other, q="ferry", cursor=first.json()["data"]["cursor"])
+            assert uris(first) + uris(second) == whole[:2]
+        assert "dateline_cursors_shared 1.0" in one.get("/metrics").text
+        process.kill()
+    with served(archive) as (_, later):
+        again = ask(later, q="ferry", cursor=first.json()["data"]["cursor"])
+        assert uris(again) == whole[1:2]
+        forged = ask(later, cursor=f"{'x' * 16}.1.2")
+        assert (forged.status_code, forged.json()["error"]["code"]) == (410, "cursor_expired")

@@ -1,0 +1,129 @@
+"""The setting second_encoder and the profile `best`, with the bundled models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.parameters import SearchParameters, search_request
+from api.problems import ParameterError
+from core.errors import SettingsError
+from dateline.build import profiles
+from dateline.build_models import load_models
+from dateline.evaluate import cached_index
+from dateline.settings import Settings
+from eval.datasets import read_judged_set
+from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
+
+BGE = "bge-small-en-v1.5"
+FLAG = "vectors: field second lacks"
+
+
+@pytest.fixture
+def turned_on(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("DATELINE_SECOND_ENCODER", BGE)
+    monkeypatch.setenv("DATELINE_RERANKER", "")
+    return monkeypatch
+
+
+def asked(cli: Cli, profile: str = "best") -> Any:
+    return cli.json("search", "ship stranded", "--profile", profile, "--explain")["data"]
+
+
+def shares(found: Any) -> list[list[str]]:
+    return [
+        [share["field"] for share in hit["meta"]["explanation"]["vectors"]]
+        for hit in found["items"]
+    ]
+
+
+def ranked(found: Any) -> list[tuple[str, float]]:
+    return [(hit["item"]["uri"], hit["meta"]["score"]) for hit in found["items"]]
+
+
+def test_best_without_the_setting_names_it(reading: Cli) -> None:
+    said = reading("search", "ferry", "--profile", "best", code=3).stderr
+    assert "there is no profile 'best' without a second vector field" in said
+    assert "second_encoder" in said
+    assert "best" not in profiles(Settings())
+    assert "best" in profiles(Settings(second_encoder=BGE))
+
+
+def test_a_service_without_it_says_what_it_needs() -> None:
+    with pytest.raises(ParameterError) as caught:
+        search_request(SearchParameters(profile="best"), tuple(profiles(Settings())))
+    assert "second_encoder" in str(caught.value)
+    served = tuple(profiles(Settings(second_encoder=BGE)))
+    assert search_request(SearchParameters(profile="best"), served).profile == "best"
+
+
+def test_an_archive_from_before_gets_its_second_field(
+    writing: Cli, turned_on: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = asked(writing, "hybrid")
+    half = asked(writing)
+    assert half["degraded"][0].startswith(f"{FLAG} 3 of 3 items")
+    assert ranked(half) != []  # words and the first field answer
+    assert "`dateline embed`" in writing("status").stdout
+    doctor = writing("doctor", code=1).stdout
+    assert "field second lacks 3 visible items" in doctor
+
+    assert writing.json("embed") == {"text": 0, "second": 3}
+    assert writing.json("embed") == {"text": 0, "second": 0}
+    whole = asked(writing)
+    assert whole["degraded"] == []
+    assert shares(whole) == [["text", "second"]] * 3
+    assert ranked(asked(writing, "hybrid")) == ranked(before)
+    assert writing.json("status")["passages"] == 3
+
+    turned_on.setenv("DATELINE_SECOND_ENCODER", "")  # off: nothing is lost, new items lack it
+    late = {**DOCUMENTS[2], "uri": "urn:late", "headline": "Bank lowers rates"}
+    writing("ingest", write_lines(tmp_path / "late.jsonl", late), "--products", "demo")
+    turned_on.setenv("DATELINE_SECOND_ENCODER", BGE)
+    assert asked(writing)["degraded"][0].startswith(f"{FLAG} 1 of 4 items")
+    assert writing.json("embed") == {"text": 0, "second": 1}
+
+
+def test_what_is_ingested_with_it_lacks_nothing(
+    cli: Cli, turned_on: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cli("ingest", write_lines(tmp_path / "wire.jsonl", *DOCUMENTS), "--products", "demo")
+    assert asked(cli)["degraded"] == []
+    assert "lacks nothing" in cli("embed").stdout
+
+
+def test_an_evaluation_keeps_an_index_of_its_own_for_two_fields(cli: Cli, tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny"
+    (tiny / "qrels").mkdir(parents=True)
+    write_lines(tiny / "corpus.jsonl", {"_id": "d1", "title": "Ferry", "text": "It sails."})
+    write_lines(tiny / "queries.jsonl", {"_id": "q1", "text": "ferry"})
+    (tiny / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    chosen = ("--set", f"second_encoder={BGE}", "--set", "profile.vector_weights.second=0.5")
+    (found,) = cli.json("eval", "run", tiny, "--profile", "best", *chosen)["sets"]
+    system = found["system"]
+    assert system["models"]["second encoder"].startswith(f"{BGE} ")
+    assert system["settings"]["profile.vector_weights.second"] == 0.5
+    assert system["settings"]["second_encoder"] == BGE
+    cli("eval", "run", tiny, "--profile", "best", code=3)
+    judged = read_judged_set(str(tiny))
+    keys = [
+        cached_index(settings, judged, load_models(settings)).key.as_dict()["settings"]
+        for settings in (Settings(reranker=""), Settings(reranker="", second_encoder=BGE))
+    ]
+    assert keys[0] == {"hnsw_m": 16, "hnsw_ef_construction": 200}  # as it was without the setting
+    assert keys[1].keys() - keys[0].keys() == {"second_encoder"}
+
+
+def test_what_can_not_be_a_second_encoder() -> None:
+    with pytest.raises(SettingsError, match="is the encoder already") as caught:
+        load_models(Settings(second_encoder="all-MiniLM-L6-v2", tagger="", reranker=""))
+    assert caught.value.where == "second_encoder"
+
+
+def test_a_reranker_and_a_second_encoder_of_one_name_share_a_graph() -> None:
+    models = load_models(Settings(second_encoder=BGE, tagger=""))
+    assert models.second is not None
+    assert models.scorer.runtime is models.second.runtime  # type: ignore[union-attr]
+    assert models.own_meters == (None, None)  # both read the same tokens
