@@ -92,7 +92,7 @@ class Settings(BaseModel):
         description="weight of BM25 in the hybrid profiles; the vectors have the rest of 1",
     )
     entity_boost: float = Field(
-        default=0.1,
+        default=0.05,
         ge=0,
         le=10,
         description="weight of known names beside the retrievers' 1; 0 only echoes them",

@@ -133,7 +133,7 @@ def test_the_worked_example_adds_up() -> None:
         assert share * weight == pytest.approx(given, abs=6e-4)
         gives.append(given)
     fused = stage("fused")[-1]
-    assert sum(gives) == pytest.approx(fused, abs=1e-3)
+    assert sum(gives) == pytest.approx(fused, abs=1.6e-3)  # three roundings and one
     assert fused * stage("recency")[-1] == pytest.approx(stage("score")[-1], abs=1e-3)
 
 
