@@ -86,7 +86,7 @@ class SearchPipeline:
         watch.lap("spelling")
         if following is not None:
             token = token or self._store.keep(candidates)
-        return SearchResponse(
+        answer = SearchResponse(
             hits=hits,
             total=_total(candidates, len(ids), int(np.count_nonzero(shown))),
             page=number,
@@ -102,6 +102,10 @@ class SearchPipeline:
             missing=missing,
             fold=Fold.NONE if candidates.groups is None else Fold.NEAR_DUPLICATES,
         )
+        after = watch.since_ms("rerank")
+        if after is not None and self._parts.profiles[candidates.profile].rerank_depth:
+            self._reranking.afterwards.took(after)
+        return answer
 
     def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
         """The query in another spelling; a later page of an answer suggests no other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,8 +16,23 @@ from search.gathering import Gathered
 from search.parts import Parts
 from search.stopwatch import Stopwatch
 
-_AFTERWARDS_MS = 5.0  # of the deadline, for what follows: groups, the page's contents, facets
 _NO_RERANKER = "rerank: skipped, no reranker is configured"
+
+
+class Afterwards:
+    """What is kept of a deadline for all that follows the reranker (groups, the page's contents,
+    facets): about the longest that it took lately, forgotten by a fiftieth with each answer.
+    """
+
+    _LEAST_MS, _MOST_MS, _KEPT = 5.0, 100.0, 0.98
+
+    def __init__(self) -> None:
+        self.milliseconds = self._LEAST_MS
+
+    def took(self, milliseconds: float) -> None:
+        """One more answer's."""
+        lately = max(milliseconds, self.milliseconds * self._KEPT)
+        self.milliseconds = min(self._MOST_MS, max(self._LEAST_MS, lately))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,7 @@ class Reranking:
     """The stage between fusion and grouping."""
 
     parts: Parts
+    afterwards: Afterwards = field(default_factory=Afterwards)
 
     def rerank(
         self,
@@ -70,7 +86,7 @@ class Reranking:
         return self.parts.reranker.rerank(
             got.meaning.said.vector_text,
             passages,
-            deadline - watch.elapsed_ms() - _AFTERWARDS_MS,
+            deadline - watch.elapsed_ms() - self.afterwards.milliseconds,
             tokens=profile.rerank_tokens or None,
         )
 

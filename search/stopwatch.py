@@ -12,12 +12,19 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = self._last = perf_counter()
         self._laps: dict[str, float] = {}
+        self._ends: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
         """Ends a stage."""
         now = perf_counter()
         self._laps[stage] = (now - self._last) * 1000
+        self._ends[stage] = now
         self._last = now
+
+    def since_ms(self, stage: str) -> float | None:
+        """Since that stage ended; None where there was none."""
+        ended = self._ends.get(stage)
+        return None if ended is None else (perf_counter() - ended) * 1000
 
     def elapsed_ms(self) -> float:
         """Since the start."""

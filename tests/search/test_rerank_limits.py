@@ -8,7 +8,8 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.pairs import PassageScores
-from rerank.deadline import DeadlineReranker
+from rerank.deadline import DeadlineReranker, Reranked
+from search.reranking import Afterwards
 from tests.search.room import Room, story
 
 
@@ -53,3 +54,40 @@ def test_without_a_limit_the_model_s_own_holds_and_nothing_is_noted(room: Room) 
     answer = room.ask("ferry", profile="hybrid-rerank", pipeline=pipeline)
     assert scorer.limits == [None]
     assert not any("rerank" in note for note in answer.understood.notes)
+
+
+def test_what_follows_reranking_is_kept_of_the_deadline() -> None:
+    afterwards = Afterwards()
+    assert afterwards.milliseconds == 5
+    afterwards.took(40)
+    assert afterwards.milliseconds == 40
+    afterwards.took(8)
+    assert 39 < afterwards.milliseconds < 40  # a slow one is remembered for a while
+    for _ in range(200):
+        afterwards.took(8)
+    assert afterwards.milliseconds == 8
+    afterwards.took(60_000)
+    assert afterwards.milliseconds == 100  # a stall of the machine leaves time to rerank
+
+
+def test_a_slow_page_leaves_the_next_query_s_reranker_less_time(room: Room) -> None:
+    room.put(story("s", "ferry quay"))
+    budgets: list[float] = []
+
+    class Timed(DeadlineReranker):
+        def rerank(
+            self,
+            query: str,
+            passages: Sequence[str],
+            budget_ms: float,
+            *,
+            tokens: int | None = None,
+        ) -> Reranked:
+            budgets.append(budget_ms)
+            return super().rerank(query, passages, budget_ms, tokens=tokens)
+
+    pipeline = room.build(reranker=Timed(Bounded()), rerank_weight=0.5)
+    room.ask("ferry", profile="hybrid-rerank", pipeline=pipeline, deadline_ms=1e6)
+    pipeline._reranking.afterwards.took(90)
+    room.ask("ferry", profile="hybrid-rerank", pipeline=pipeline, deadline_ms=1e6)
+    assert budgets[1] <= 1e6 - 80
