@@ -111,18 +111,17 @@ def _distinct_words(text: str) -> set[str]:
 
 
 def _spans(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
-    """Where `words` stand in `text`."""
-    return sorted(span for word in words for span in _places(text, word))
-
-
-def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
-    """Where `word` stands in `text` as a whole word."""
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        if not (_in_word(text, start - 1) or _in_word(text, end)):
-            yield start, end
-        start = text.find(word, end)
+    """Where `words` stand in `text` as whole words, in order."""
+    spans = []
+    for word in words:
+        start = text.find(word)
+        while start >= 0:
+            end = start + len(word)
+            if not (_in_word(text, start - 1) or _in_word(text, end)):
+                spans.append((start, end))
+            start = text.find(word, end)
+    spans.sort()
+    return spans
 
 
 def _in_word(text: str, place: int) -> bool:
