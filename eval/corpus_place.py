@@ -34,14 +34,15 @@ def corpus_folder(folder: Path, stated: str) -> Path:
     """The folder of the documents that the set in `folder` states as its `corpus`. Raises
     InputError where it is not there.
     """
+    for near in (folder, folder.resolve().parent):
+        if (near / stated).is_dir():
+            return near / stated
     shared = shared_sets()
-    places = [folder / stated, folder.resolve().parent / stated]
-    places += [shared / stated] if shared else []
-    for place in places:
-        if place.is_dir():
-            return place
+    if shared and (shared / stated).is_dir():
+        return shared / stated
     raise InputError(
         f"the documents of this set are those of {stated!r}, which is not there",
         where=str(folder / "dataset.json"),
-        mend=f"put {stated} beside the set, or its folder below {SHARED}/datasets",
+        mend=f"put the folder {stated} beside the set, or set the environment variable {SHARED} to "
+        "the folder whose datasets/ has it",
     )

@@ -50,7 +50,7 @@ def open_facets(
     was, without that filter. The query's vector is not computed again.
     """
     found: dict[str, OpenFacet] = {}
-    for name in request.open_facets:
+    for name in dict.fromkeys(request.open_facets):
         filters = without_filter(request.filters, name)
         if filters is not request.filters:
             wider = replace(got.retrieval, filters=all_of(got.meaning.filters, filters))

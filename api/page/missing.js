@@ -65,13 +65,15 @@ function answerNodes(missing, state, { go, open }) {
 export function listenToMissing(current, actions) {
   byId("missing-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const uri = uriOf(byId("missing-uri").value);
     const box = byId("missing-answer");
-    if (!uri) { byId("missing-uri").focus(); return; }
+    const asked = current();
     try {
-      const data = await search(current(), { whyMissing: uri, size: 20, facets: false });
-      box.replaceChildren(...answerNodes(data.missing, current(), actions));
+      const uri = uriOf(byId("missing-uri").value);
+      if (!uri) { byId("missing-uri").focus(); return; }
+      const data = await search(asked, { whyMissing: uri, size: 20, facets: false });
+      if (current() === asked) box.replaceChildren(...answerNodes(data.missing, asked, actions));
     } catch (error) {
+      if (current() !== asked) return; // it was about another search
       box.replaceChildren(el("p", { class: "missing-said" }, error.message), el("p", { class: "missing-mend" }, error.mend || ""));
     }
   });

@@ -47,5 +47,5 @@ export const hasFilters = (state) =>
 
 /** The same question without any filter. */
 export function unfiltered(state) {
-  return { ...emptyState(), q: state.q, sort: state.sort, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
+  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, profile: state.profile, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
 }

@@ -64,6 +64,7 @@ def test_dates_are_read_whatever_the_day_is() -> None:
             calendar = calendar_of(datetime(year, 5, 6, tzinfo=UTC), "UTC", "en-US")
             found = understanding.understand(row["text"], calendar=calendar)
             spans.append([(each.since, each.until) for each in found.said.dates])
+        assert spans[0], row["text"]
         assert spans[0] == spans[1], row["text"]
 
 

@@ -114,13 +114,15 @@ class Hanging:
         return np.ones((len(passages), 1), np.float32)
 
 
-@pytest.mark.parametrize(("healthy", "kept", "done"), [(0, 0, "skipped"), (1, 10, "partial")])
+@pytest.mark.parametrize(
+    ("healthy", "kept", "done", "budget"), [(0, 0, "skipped", 50), (1, 10, "partial", 1000)]
+)
 def test_an_answer_does_not_wait_for_a_scorer_that_hangs(
-    healthy: int, kept: int, done: str
+    healthy: int, kept: int, done: str, budget: float
 ) -> None:
     scorer = Hanging(healthy)
     try:
-        found = DeadlineReranker(scorer).rerank("q", passages(30), 50)
+        found = DeadlineReranker(scorer).rerank("q", passages(30), budget)
         assert not scorer.freed.is_set()  # it hangs still
         assert scored(found.scores) == kept
         assert found.flag == f"rerank: {done}, {kept} of 30 in time"

@@ -373,3 +373,19 @@ def test_days_and_months_are_those_of_a_dict(moments: list[datetime], zone: str)
     finally:
         room.engine.close()
         shutil.rmtree(folder)
+
+
+def test_a_facet_that_is_asked_for_many_times_is_retrieved_once_more(
+    wire: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    retrieve = wire.engine.retrieve
+
+    def counted(retrieval: Any) -> Any:
+        asked.append(retrieval)
+        return retrieve(retrieval)
+
+    monkeypatch.setattr(wire.engine, "retrieve", counted)
+    wire.ask("ferry", filters=OSLO, open_facets=("place",) * 100)
+    assert len(asked) == 2
