@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from time import perf_counter
 
 import numpy as np
@@ -65,6 +66,7 @@ class DeadlineReranker:
     def __init__(self, scorer: PairScorer, workers: int = _WORKERS) -> None:
         self._scorer = scorer
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rerank")
+        self._free = BoundedSemaphore(workers)  # nothing queues behind workers that hang
         self._pace = 0.0  # seconds a passage at the last query
 
     def rerank(
@@ -112,8 +114,11 @@ class DeadlineReranker:
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
     ) -> PassageScores:
         """One batch, by whatever the scorer can do. Raises _TimeIsUpError."""
+        if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
+            raise _TimeIsUpError
         traced = copy_context()  # so that a trace goes on in the other thread
         future = self._pool.submit(traced.run, self._score, query, batch, end, tokens)
+        future.add_done_callback(lambda _: self._free.release())
         if not wait((future,), max(0.0, end - perf_counter())).done:
             future.cancel()  # one that has begun runs on, unheard
             raise _TimeIsUpError

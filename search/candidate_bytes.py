@@ -60,8 +60,10 @@ def to_bytes(candidates: CandidateSet) -> bytes:
     FormatError for a value that has no place in the format.
     """
     writer = _Writer()
-    tree = writer.written(replace(candidates, retrieval=None))
-    text = orjson.dumps(tree)
+    try:
+        text = orjson.dumps(writer.written(replace(candidates, retrieval=None)))
+    except (TypeError, RecursionError) as error:  # a query of very many levels
+        raise FormatError(f"can't be written: {error}") from error
     body = b"".join((struct.pack("<I", len(text)), text, *writer.arrays))
     return _HEAD.pack(_MAGIC, FORMAT, zlib.crc32(body), len(body)) + body
 
@@ -79,7 +81,7 @@ def from_bytes(data: bytes) -> CandidateSet:
     start = 4 + struct.unpack_from("<I", body)[0]
     try:
         found = _Reader(body[start:]).read(orjson.loads(body[4:start]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FormatError(f"not of this program's types: {error}") from error
     if not isinstance(found, CandidateSet):
         raise FormatError("no candidate set")

@@ -18,6 +18,8 @@ _SPACED = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _KNOWN_WORDS = 200_000
+_MANY_WORDS = 50  # more are looked for in a text only where it has them
+_SHORTEST_PREFIX = 2  # as in the lexical index
 
 
 class Highlighter:
@@ -37,7 +39,8 @@ class Highlighter:
         found: set[str] = set()
         for node in telling or nodes:
             if isinstance(node, Prefix):
-                found.update(f"{term}*" for term in self._analysis.terms(node.text, "und"))
+                begun = self._analysis.terms(node.text, "und")
+                found.update(f"{term}*" for term in begun if len(term) >= _SHORTEST_PREFIX)
             else:
                 found.update(self._analysis.terms(node.text, language))
         return frozenset(found)
@@ -70,13 +73,13 @@ class Highlighter:
         return terms[0] if terms else ""
 
 
-def mark(text: str, words: Iterable[str]) -> str:
+def mark(text: str, words: frozenset[str]) -> str:
     """The text with START and END around each of `words` in it."""
     clean = _clean(text)
     return _marked(clean, _spans(clean, words), 0, len(clean))
 
 
-def snippet(text: str, words: Iterable[str]) -> str:
+def snippet(text: str, words: frozenset[str]) -> str:
     """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
     clean = _clean(text)
     spans = _spans(clean, words)
@@ -110,8 +113,10 @@ def _distinct_words(text: str) -> set[str]:
     return set(_WORD.findall(text))
 
 
-def _spans(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
+def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
     """Where `words` stand in `text` as whole words, in order."""
+    if len(words) > _MANY_WORDS:
+        words &= _distinct_words(text)
     spans = []
     for word in words:
         start = text.find(word)

@@ -37,6 +37,8 @@ _PUTS_PER_SWEEP = 32
 _CHANGE = "SELECT n, chain, seq, kind, at FROM changes WHERE n = ?"
 _NEWEST = "SELECT n, chain, seq, kind, at FROM changes ORDER BY n DESC LIMIT 1"
 _DELETE_OLDEST = "DELETE FROM lists WHERE n IN (SELECT n FROM lists ORDER BY n LIMIT 16)"
+# A few at a time: a long statement would lock out those who keep lists meanwhile.
+_DELETE_EXPIRED = "DELETE FROM lists WHERE n IN (SELECT n FROM lists WHERE until < ? LIMIT 16)"
 _TABLES = """
 CREATE TABLE lists (
     n      INTEGER PRIMARY KEY,
@@ -101,16 +103,17 @@ class CandidateLists:
                 if row is None or row[0] < self._now() or not self._goes_on_from(row[1]):
                     return None
                 return bytes(row[2])
-            except (sqlite3.Error, OSError, StorageError) as error:
+            except (sqlite3.Error, OSError, StorageError, ValueError) as error:
                 self._failed(error)
                 return None
 
     def close(self) -> None:
         """Ends the work in the background and closes the file."""
+        with self._lock:
+            self._resting_until = inf
         self._keeper.shutdown()
         with self._lock:
             self._drop_connection()
-            self._resting_until = inf
 
     def _write(self, key: str, value: bytes) -> None:
         connection = self._opened()
@@ -132,7 +135,8 @@ class CandidateLists:
         try:
             connection = _open(self.path)
             try:
-                connection.execute("DELETE FROM lists WHERE until < ?", (self._now(),))
+                while connection.execute(_DELETE_EXPIRED, (self._now(),)).rowcount > 0:
+                    pass
                 while self._used_bytes(connection) > self._most_bytes:
                     if connection.execute(_DELETE_OLDEST).rowcount <= 0:
                         break

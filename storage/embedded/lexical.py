@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import tantivy
 from core.errors import CorruptError
 from core.items import Item
 from core.query_tree import TEXT_FIELDS, Node, all_of
-from core.retrieval import Floats, Ids, LexicalWeights
+from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.analysis import analyzer
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
 from storage.embedded.lexical_bound import Supremum
@@ -30,6 +31,7 @@ from storage.embedded.lexical_query import PLAIN, Compiler, unstemmed_field
 from storage.stop_words import is_stop_word, main_languages
 
 _HEAP_BYTES = 48_000_000
+_RARE = 32  # items; so few are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class LexicalReader:
 
     def __init__(self, index: tantivy.Index, languages: Mapping[str, int]) -> None:
         self._searcher = index.searcher()
+        self._schema = index.schema
         self._main = main_languages(dict(languages))
         self._languages = tuple(sorted(languages))
         self._compiler = Compiler(index.schema, self._languages, self._main)
@@ -60,9 +63,11 @@ class LexicalReader:
         depth: int,
         order: str = "",
         weights: LexicalWeights = PLAIN,
+        allowed: Marks | None = None,
     ) -> LexicalHits:
         """The `depth` best items by BM25 with `weights`, or the first by a date field (`order`
-        "-versioncreated" for newest first), within `filters`.
+        "-versioncreated" for newest first), within `filters`. The bound does not tell of a rare
+        word that none of the `allowed` items (bool by seq) has.
         """
         compiled = self._compiler.weighing(weights).scored(query, filters)
         field = order.lstrip("-")
@@ -80,13 +85,24 @@ class LexicalReader:
         places = _in_order(values, ids, order)
         scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
-        return LexicalHits(ids[places], scores, count, self._bound(query, weights))
+        return LexicalHits(ids[places], scores, count, self._bound(query, weights, allowed))
 
-    def _bound(self, query: Node, weights: LexicalWeights) -> float:
+    def _bound(self, query: Node, weights: LexicalWeights, allowed: Marks | None) -> float:
         languages = tuple(dict.fromkeys((*self._main, *self._languages))) or ("en",)
-        searcher = self._searcher
-        supremum = Supremum(searcher.num_docs, searcher.doc_freq, languages, self._main, weights)
-        return supremum.of(query)
+        held = self._searcher.doc_freq if allowed is None else partial(self._held, allowed)
+        documents = self._searcher.num_docs
+        return Supremum(documents, held, languages, self._main, weights).of(query)
+
+    def _held(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term; 0 where they are few and none of them is allowed."""
+        count = int(self._searcher.doc_freq(field, term))
+        if not 0 < count <= _RARE:
+            return count
+        query = tantivy.Query.term_query(self._schema, field, term)
+        addresses = [at for _, at in self._searcher.search(query, count, count=False).hits]
+        ids = self._searcher.fast_field_values("seq", addresses) if addresses else []
+        seqs = np.array(ids, np.int64)
+        return count if allowed[seqs[seqs < len(allowed)]].any() else 0
 
     def rarities(self, words: Sequence[str], language: str) -> Floats:
         """See `core.ports.Exemplars`; a word is its first term in any field."""

@@ -70,7 +70,7 @@ def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
     filters: Node = Everything() if moment.filters_pass_all else narrowed
     order = _DATE_ORDERS.get(request.order, "")
     hits = moment.lexical.search(
-        request.query, filters, request.lexical_depth, order, request.lexical
+        request.query, filters, request.lexical_depth, order, request.lexical, moment.allowed
     )
     size = len(moment.allowed)
     kept = np.flatnonzero(hits.ids < size)

@@ -137,6 +137,7 @@ def test_where_every_worker_hangs_the_next_is_skipped_and_not_begun() -> None:
         reranker.rerank("q", passages(5), 20)
         found = reranker.rerank("q", passages(5), 20)
         assert (found.flag, len(scorer.sizes)) == ("rerank: skipped, 0 of 5 in time", 1)
+        assert reranker._pool._work_queue.empty()
     finally:
         scorer.freed.set()
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ExpiredError
-from core.query_tree import EVERYTHING
+from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Retrieval
 from search import candidates
 from search.candidate_bytes import FormatError, from_bytes, to_bytes
@@ -182,3 +182,22 @@ def test_a_later_page_says_the_same_wherever_it_is_asked(full: Room, profile: st
     assert here == there
     assert len(uris(here)) == 5
     assert here.hits[0].explanation is not None
+
+
+def test_a_query_of_very_many_levels_is_kept_in_memory_alone() -> None:
+    deep: Node = Word("ferry")
+    for _ in range(2000):
+        deep = Bool(must_not=(deep,))
+    candidates = replace(full_set(), query=deep)
+    with pytest.raises(FormatError, match="can't be written"):
+        to_bytes(candidates)
+
+    class Unused:
+        def put(self, key: str, value: bytes) -> bool:
+            raise AssertionError("there is nothing to keep")
+
+        def get(self, key: str) -> bytes | None:
+            return None
+
+    store = SharedCandidateStore(Unused())
+    assert store.find(store.keep(candidates), candidates.caller) is candidates

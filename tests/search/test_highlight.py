@@ -179,3 +179,15 @@ def test_a_page_s_words_are_marked_in_each_of_its_texts(highlighter: Highlighter
         ["ferry", "ferries"],
         [],
     ]
+
+
+def test_a_prefix_of_one_letter_marks_nothing_as_it_finds_nothing(highlighter: Highlighter) -> None:
+    assert marked(highlighter, "a* fe*", "a ferry at anchor") == ["ferry"]
+
+
+def test_many_words_are_looked_for_only_where_they_are(highlighter: Highlighter) -> None:
+    texts = [" ".join(f"ab{n}x{m}" for m in range(30)) for n in range(10)]
+    words = highlighter.words(tree("ab*"), texts, "en")
+    assert len(words) == 300
+    for text in texts:
+        assert MARKED.findall(mark(text, words)) == text.split()

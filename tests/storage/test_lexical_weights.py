@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.items import PubStatus
 from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Prefix, Word
 from core.retrieval import FIELD_WEIGHTS, LexicalWeights, Retrieved
+from core.writes import SetStatus
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.word_pairs import MOST_PAIRS, WordPair, word_pairs
 from tests.conftest import new_folder
@@ -258,3 +260,23 @@ def test_more_weight_is_never_a_lower_bound(folder: Path) -> None:
         weights = [LexicalWeights(NOWHERE), LexicalWeights(), PHRASE, replace(PHRASE, proximity=1)]
         bounds = [retrieved(engine, any_of("red", "cross"), one).lexical_bound for one in weights]
     assert all(less < more for less, more in pairwise(bounds))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_bound_does_not_tell_of_a_rare_word_in_hidden_items(
+    tmp_path: Path, killed: bool
+) -> None:
+    """The scores of what one may see are the same, whichever word is in what one may not."""
+    bounds = []
+    for word in ("codename", "another"):
+        with opened(tmp_path / word, SetClock()) as engine:
+            for number in range(40):
+                write(engine, make_item(f"m{number}", headline="", body=f"market {number}"))
+            products = ("wire",) if killed else ("secret",)
+            write(engine, make_item("hidden", headline="", body=word, products=products))
+            engine.catch_up()
+            if killed:
+                engine.set_status([SetStatus("hidden", PubStatus.CANCELED)])
+            found = retrieved(engine, any_of("market", "codename"), LexicalWeights())
+            bounds.append(found.lexical_bound)
+    assert bounds[0] == bounds[1]
