@@ -61,23 +61,28 @@ function answerNodes(missing, state, { go, open }) {
   ].filter(Boolean);
 }
 
+let question = 0; // counts what was asked, so that a late answer is known
+
 /** Answers the form; `current` gives the state that is shown. */
 export function listenToMissing(current, actions) {
   byId("missing-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const box = byId("missing-answer");
-    const asked = current();
+    const mine = (question += 1);
     try {
       const uri = uriOf(byId("missing-uri").value);
       if (!uri) { byId("missing-uri").focus(); return; }
-      const data = await search(asked, { whyMissing: uri, size: 20, facets: false });
-      if (current() === asked) box.replaceChildren(...answerNodes(data.missing, asked, actions));
+      const data = await search(current(), { whyMissing: uri, size: 20, facets: false });
+      if (mine === question) box.replaceChildren(...answerNodes(data.missing, current(), actions));
     } catch (error) {
-      if (current() !== asked) return; // it was about another search
+      if (mine !== question) return; // it was about another search
       box.replaceChildren(el("p", { class: "missing-said" }, error.message), el("p", { class: "missing-mend" }, error.mend || ""));
     }
   });
 }
 
 /** The answer was about another search. */
-export const forgetMissing = () => byId("missing-answer").replaceChildren();
+export function forgetMissing() {
+  question += 1;
+  byId("missing-answer").replaceChildren();
+}

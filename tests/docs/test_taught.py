@@ -143,7 +143,9 @@ def test_the_worked_example_is_what_the_demo_answers(service: str) -> None:
     rank, bm25, share, weight, _ = stage("BM25")
     lexical = told["lexical"]
     assert [lexical["rank"], lexical["weight"]] == [rank, pytest.approx(weight, abs=1e-3)]
-    assert [lexical["bm25"], lexical["normalized"]] == pytest.approx([bm25, share], abs=0.03)
+    # Other examples may have added stories to this service, which moves BM25 a little.
+    assert lexical["bm25"] == pytest.approx(bm25, rel=0.03)
+    assert lexical["normalized"] == pytest.approx(share, abs=0.03)
     assert share == pytest.approx(bm25 / best["lexical"]["bm25"], abs=0.01)
     rank, cosine, share, weight, _ = stage("vectors")
     (vector,) = told["vectors"]
