@@ -161,18 +161,18 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
     """`weight` of the rerank score and the rest of the fused one, both min-max over the candidates
     that were reranked; those that were not keep their place below them.
     """
-    known = np.isfinite(reranked)
-    if not known.any() or weight <= 0:
+    mixing = mixing_of(fused, reranked, weight)
+    if mixing is None:
         return fused
-    mixed = fused.copy()
-    share = (1 - weight) * _unit(fused[known]) + weight * _unit(reranked[known])
-    floor = float(fused[~known].max(initial=0.0))
-    mixed[known] = floor + share + np.float32(1e-6)
+    mixed, known = fused.copy(), np.isfinite(reranked)
+    fused_share = _unit(fused[known], mixing.fused_ends)
+    share = (1 - weight) * fused_share + weight * _unit(reranked[known], mixing.rerank_ends)
+    mixed[known] = mixing.floor + share + np.float32(1e-6)
     return mixed
 
 
 def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
-    """What `mix` does with these, for an explanation; None where it leaves them alone."""
+    """How `mix` mixes these; None where it leaves them alone."""
     known = np.isfinite(reranked)
     if not known.any() or weight <= 0:
         return None
@@ -189,9 +189,9 @@ def _place(score: float, ends: tuple[float, float]) -> float:
     return 1.0 if high <= low else (score - low) / (high - low)
 
 
-def _unit(scores: Floats) -> Floats:
-    """Min-max to 0..1; all 1 where they are equal."""
-    low, high = float(scores.min()), float(scores.max())
+def _unit(scores: Floats, ends: tuple[float, float]) -> Floats:
+    """Min-max to 0..1 between the scores' `ends`; all 1 where they are equal."""
+    low, high = ends
     if high <= low:
         return np.ones_like(scores)
     return ((scores - low) / (high - low)).astype(np.float32)

@@ -78,10 +78,8 @@ class LexicalReader:
             order_by_field=field or None,
             order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
         )
-        addresses = [address for _, address in found.hits]
-        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
         values = np.array([value for value, _ in found.hits], np.float64)
-        ids = np.array(seqs, np.int64)
+        ids = self._ids(found)
         places = _in_order(values, ids, order)
         scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
@@ -99,10 +97,14 @@ class LexicalReader:
         if not 0 < count <= _RARE:
             return count
         query = tantivy.Query.term_query(self._schema, field, term)
-        addresses = [at for _, at in self._searcher.search(query, count, count=False).hits]
-        ids = self._searcher.fast_field_values("seq", addresses) if addresses else []
-        seqs = np.array(ids, np.int64)
-        return count if allowed[seqs[seqs < len(allowed)]].any() else 0
+        ids = self._ids(self._searcher.search(query, count, count=False))
+        return count if allowed[ids[ids < len(allowed)]].any() else 0
+
+    def _ids(self, found: tantivy.SearchResult) -> Ids:
+        """Of what was found, in its order."""
+        addresses = [address for _, address in found.hits]
+        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
+        return np.array(seqs, np.int64)
 
     def rarities(self, words: Sequence[str], language: str) -> Floats:
         """See `core.ports.Exemplars`; a word is its first term in any field."""
@@ -125,9 +127,7 @@ class LexicalReader:
         """The ids of at most `limit` items that match within `filters`, in no order."""
         compiled = self._compiler.required(all_of(node, filters))
         found = self._searcher.search(compiled, limit, count=False)
-        addresses = [address for _, address in found.hits]
-        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
-        return np.array(seqs, np.int64)
+        return self._ids(found)
 
     def written(self, term: str, filters: Node, limit: int) -> Ids:
         """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
