@@ -3,6 +3,8 @@
     DatelineError
     ├── InputError            the caller's document, query or parameter is wrong (HTTP 4xx)
     │   ├── DocumentError     a document could not be read; has file, line and field
+    │   ├── MediaError        a media file could not be decoded
+    │   │   └── LimitError    it would take more memory, time or pixels than is allowed
     │   ├── QueryError        a query, filter or date could not be understood
     │   ├── NotFoundError     no such item, for this caller
     │   ├── ConflictError     a write that contradicts the record (stale, same version changed)
@@ -56,6 +58,18 @@ class DocumentError(InputError):
 
     def __str__(self) -> str:
         return f"{self.field}: {super().__str__()}" if self.field else super().__str__()
+
+
+class MediaError(InputError):
+    """A media file that can't be decoded; trying again gives the same."""
+
+    code = "bad_media"
+
+
+class LimitError(MediaError):
+    """A media file that would take more than the limits allow: pixels, memory, time or bytes."""
+
+    code = "media_too_large"
 
 
 class QueryError(InputError):

@@ -50,13 +50,57 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaFile:
+    """The file behind a picture, video or sound.
+
+    `location` is where the original lies, a path or a store's URL: told to nobody. `digest` is the
+    sha256 of its bytes in hex, `similarity` the perceptual hash of what it shows. `thumbnail` and
+    `preview` are names in the media store, "" where there are none.
+    """
+
+    location: str
+    digest: str
+    mimetype: str
+    size: int
+    width: int = 0
+    height: int = 0
+    duration_s: float = 0.0
+    thumbnail: str = ""
+    preview: str = ""
+    similarity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One shot of a video, from `start_s` up to `end_s`, in seconds of presentation.
+
+    `transition` is how it begins: `start`, `cut`, `gradual` or `gap`. `description` is one line,
+    in the agency's own words where `described_by` is empty, else a machine's: its model and prompt.
+    `thumbnail` names the still at `keyframe_s` in the media store.
+    """
+
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    transition: str = "cut"
+    description: str = ""
+    described_by: str = ""
+    keyframe_s: float = 0.0
+    thumbnail: str = ""
+    similarity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One version of one asset.
 
     `uri` is constant over versions and `version` increases. `chain` names the story that the item
     belongs to (its uri where nothing says otherwise). All times are aware and in UTC. `products`
     are the entitlement codes that may see it: empty means nobody. `source` is the document as it
-    arrived, members that ninjs doesn't know included.
+    arrived, members that ninjs doesn't know included. `caption` is what the machine `caption_by`
+    (model and prompt) says that the picture shows: never the agency's own words, which are in
+    `description`.
     """
 
     uri: str
@@ -85,12 +129,22 @@ class Item:
     place: tuple[Concept, ...] = ()
     products: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    media: MediaFile | None = None
+    caption: str = ""
+    caption_by: str = ""
+    shots: tuple[Shot, ...] = ()
+
+    @property
+    def shotlist(self) -> str:
+        """The descriptions of the shots, a line each, in order; "" where no shot has one."""
+        lines = "\n".join(shot.description for shot in self.shots)
+        return lines if lines.strip() else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A stretch of an item that one vector stands for: characters `start` to `end` of its member
-    `field` ("body", "description" or "headline").
+    `field` ("body", "description", "headline", "caption" or "shotlist", where it is one shot).
     """
 
     field: str

@@ -1,0 +1,144 @@
+"""Pictures and videos on their way in: facts, frames, shots and stills, before they are items.
+
+Times are seconds of presentation from the first frame of the source, never frame number / rate:
+rates vary. Frames are counted from 0 in the order of presentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Frames = npt.NDArray[np.uint8]
+Seconds = npt.NDArray[np.float64]
+FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # what TransNetV2 looks at (Soucek and Lokoc 2020, section 3)
+
+
+class MediaKind(StrEnum):
+    """What a media file shows."""
+
+    PICTURE = "picture"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What the header and the metadata of a media file say.
+
+    `width` and `height` are as shown, after `rotation` (degrees clockwise) and the pixels' aspect.
+    `duration_s` and `frame_rate` are 0 where unknown. `tags` holds the embedded metadata, limited
+    in size: `exif`, `iptc` and `container` are objects of texts by tag name, `xmp` the packet as
+    text. `notes` say what could not be read.
+    """
+
+    kind: MediaKind
+    mimetype: str
+    codec: str
+    width: int
+    height: int
+    rotation: int = 0
+    duration_s: float = 0.0
+    frame_rate: float = 0.0
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Successive frames: RGB uint8 [n, 27, 48, 3], the time of each, float64 [n], and the number
+    of the first.
+    """
+
+    pixels: Frames
+    seconds: Seconds
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of a source that gave no frames, and why; the shot before it ends at `start_s`."""
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
+class Transition(StrEnum):
+    """How a shot begins."""
+
+    START = "start"
+    CUT = "cut"
+    GRADUAL = "gradual"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class ShotBounds:
+    """One shot: its first and last frame, `start_s` of the first and `end_s` where the next shot's
+    first frame (or the end of the source) is. Successive shots overlap nowhere; the frames of a
+    gradual transition belong to neither neighbour's middle and are split halfway.
+    """
+
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture taken out of a file: JPEG bytes, upright, at most as large as was asked for.
+
+    `second` is 0 in a photo. `similarity` is the perceptual hash in hex (PDQ, 256 bits). `black`
+    and `blurred` say that it shows nothing worth describing.
+    """
+
+    second: float
+    jpeg: bytes
+    width: int
+    height: int
+    similarity: str
+    black: bool = False
+    blurred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a machine says that a picture shows. `made_by` names model and prompt, so that a text
+    can be told from the agency's own and made again when either changes.
+    """
+
+    text: str
+    made_by: str
+    persons: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToCaption:
+    """A still to be described, and what is known of it: text of the agency's own, as context.
+
+    `may_leave` is whether the asset's rights let an outside service see it: False where any rule
+    forbids it.
+    """
+
+    jpeg: bytes
+    context: str
+    may_leave: bool
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncaptioned:
+    """Why a still has no caption. `again` is whether a later try may give one."""
+
+    reason: str
+    again: bool
