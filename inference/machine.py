@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from inference.one_node import FLOAT, INT32, UINT8, product_graph
 from inference.runtime import Array
+from inference.signed_kernels import sums_signed_exactly
 
 ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: large enough that packing is nothing
 WORK = 2.0 * ROWS * INNER * COLUMNS  # its operations
@@ -75,9 +76,10 @@ def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
 
 
 def _int8_product(rows: int) -> tuple[bytes, Array]:
-    """The graph and its left factor, uint8 [rows, 1024]: both unsigned, as in layers."""
+    """The graph and its left factor, uint8 [rows, 1024]: the kernel is signed where layers' are."""
     random = np.random.default_rng(1)
-    kernel = random.integers(0, 256, (INNER, COLUMNS)).astype(np.uint8)
+    shift, kind = (128, np.int8) if sums_signed_exactly() else (0, np.uint8)
+    kernel = (random.integers(0, 256, (INNER, COLUMNS)) - shift).astype(kind)
     left = random.integers(0, 256, (rows, INNER)).astype(np.uint8)
     return product_graph("MatMulInteger", rows, kernel, UINT8, INT32), left
 

@@ -8,15 +8,15 @@ Source: onnx.proto3 of ONNX 1.17 (field numbers), the protocol buffers encoding 
 import numpy as np
 import numpy.typing as npt
 
-FLOAT, UINT8, INT32 = 1, 2, 6  # TensorProto.DataType
+FLOAT, UINT8, INT8, INT32 = 1, 2, 3, 6  # TensorProto.DataType
 _IR_VERSION, _OPSET = 8, 17
-_TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.uint8): UINT8}
+_TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
 
 
 def product_graph(
     operator: str, rows: int, kernel: npt.NDArray[np.generic], taken: int, given: int
 ) -> bytes:
-    """`y = operator(x, kernel)` for x [rows, k] and a constant `kernel` [k, n], float32 or uint8.
+    """`y = operator(x, kernel)` for x [rows, k] and a constant `kernel` [k, n], floats or bytes.
 
     `taken` and `given` are the element types of x and y. The kernel is a constant, so that the
     runtime packs it once, as it does with a layer's weights.

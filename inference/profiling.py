@@ -23,7 +23,7 @@ from inference.node_times import operator_times, read_trace
 from inference.operators import Group
 from inference.runtime import Array, Runtime
 from inference.runtimes.loading import loading
-from inference.runtimes.onnx import add_weights, session_options
+from inference.runtimes.onnx import add_weights, fastest, session_options
 
 LEAST_ROUNDS = 6
 _MOST_EVENTS = 300_000  # the profiler keeps a million and drops what comes after
@@ -214,7 +214,9 @@ def _profiled_session(subject: Subject, folder: Path) -> Any:
     options.profile_file_prefix = str(folder / "profile")
     with loading(subject.name):
         add_weights(options, subject.weights)
-        return ort.InferenceSession(subject.graph, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            fastest(subject.graph), options, providers=["CPUExecutionProvider"]
+        )
 
 
 def _replay(session: Any, calls: Sequence[Call]) -> None:
