@@ -10,7 +10,7 @@ DEMO := datasets/demo/stories.jsonl
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup run test lint types unit guard faults test-torch bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit guard faults test-torch bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ $(READY): requirements.lock pyproject.toml | $(VENV)/bin/python
 $(READY_DEV): requirements-dev.lock $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# Photos and videos, Postgres and S3, in the same environment.
+media: requirements-media.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-media.lock
 
 run: $(READY)
 	@test -e $(DATELINE_DATA)/.demo || { $(BIN)/dateline ingest $(DEMO) && touch $(DATELINE_DATA)/.demo; }
@@ -46,13 +50,16 @@ types: $(READY_DEV)
 unit: $(READY_DEV)
 	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch"
 
-# 2,000 random histories over every surface, shared by the processors; `make unit` runs 80 of them.
+# 2,000 random histories over every surface, shared by the processors, and 300 of the storage engine;
+# `make unit` runs 40 and 30 of them.
 guard: $(READY_DEV)
+	STORAGE_SEQUENCES=300 $(BIN)/python -P -m pytest -q --timeout 1800 tests/storage/test_state_machine.py
 	seq 0 7 | GUARD_SEQUENCES=2000 OMP_NUM_THREADS=1 xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} \
 	  $(BIN)/python -P -m pytest -q "tests/search/test_guard.py::test_no_surface_shows_what_the_dict_hides[{}]"
 
+# 56 kills; `make unit` has 16 of them.
 faults: $(READY_DEV)
-	$(BIN)/python -P -m pytest -m faults
+	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m faults
 
 test-torch: $(READY_DEV)
 	$(PYTHON) -m venv .venv-torch

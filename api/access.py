@@ -5,13 +5,14 @@ All are coroutines, as FastAPI would send a plain function through a thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.keys import HEADER
+from api.media_links import MediaLinks, MediaSigner
 from api.metrics import Metrics
 from api.pool import WorkPool
 from api.problems import UnknownKeyError
@@ -19,7 +20,7 @@ from api.services import Services
 from core.callers import Caller
 from core.errors import AccessError
 
-_header = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
+KEY_HEADER = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
 _MEND = f"Send your key in the header {HEADER}."
 
@@ -34,6 +35,8 @@ class Surface:
     writes: WorkPool
     models: WorkPool
     operations: WorkPool
+    media: WorkPool
+    signer: MediaSigner
 
 
 async def surface_of(request: Request) -> Surface:
@@ -46,7 +49,7 @@ SurfaceDep = Annotated[Surface, Depends(surface_of)]
 
 
 async def caller_of(
-    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(_header)]
+    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
     """The caller behind the request's key; raises UnknownKeyError (401)."""
     if not key:
@@ -64,7 +67,7 @@ CallerDep = Annotated[Caller, Depends(caller_of)]
 async def model_caller_of(
     request: Request,
     surface: SurfaceDep,
-    key: Annotated[str | None, Security(_header)],
+    key: Annotated[str | None, Security(KEY_HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
     """The caller who asks a model: any known key, also as a bearer token, which is how clients of
@@ -74,6 +77,19 @@ async def model_caller_of(
 
 
 ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]
+
+
+async def links_of(
+    surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
+) -> MediaLinks | None:
+    """Addresses of media for the request's key; None where this service serves no media."""
+    media = surface.services.media
+    if media is None or not key:
+        return None
+    return replace(surface.signer.links(key), originals=media.has_original)
+
+
+LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
 
 
 async def writer_of(caller: CallerDep) -> Caller:

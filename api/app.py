@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from api import (
     content_routes,
+    media_routes,
     model_routes,
     operations_routes,
     page_routes,
@@ -23,6 +24,7 @@ from api.access import Surface
 from api.checks import validation_problem
 from api.content_routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
+from api.media_links import MediaSigner
 from api.middleware import Observed
 from api.parameters import SearchParameters
 from api.pool import WorkPool
@@ -42,6 +44,7 @@ _MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_
 _EVERYTHING = (
     search_routes.router,
     suggest_routes.router,
+    media_routes.router,
     model_routes.router,
     operations_routes.router,
     page_routes.router,
@@ -83,7 +86,15 @@ def _surface(services: Services) -> Surface:
         models=WorkPool("model requests", settings.max_concurrent_models, settings.max_waiting),
         # Their own thread: a service that is busy with searches still says how it is.
         operations=WorkPool("status requests", 1, 8),
+        # Their own threads: a slow disk behind a film must not keep searches from being answered.
+        media=WorkPool("media requests", settings.max_concurrent_media, 8 * settings.max_waiting),
+        signer=_signer(services),
     )
+
+
+def _signer(services: Services) -> MediaSigner:
+    secret = services.settings.media_secret.encode()
+    return MediaSigner(services.keys, secret) if secret else MediaSigner(services.keys)
 
 
 @asynccontextmanager
@@ -92,7 +103,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for pool in (surface.writes, surface.reads, surface.models, surface.operations):
+        pools = (surface.writes, surface.reads, surface.models, surface.operations, surface.media)
+        for pool in pools:
             pool.close()
         surface.services.close()
 

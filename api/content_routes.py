@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import contract
-from api.access import CallerDep, SurfaceDep, WriterDep
+from api.access import CallerDep, LinksDep, SurfaceDep, WriterDep
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import full_item, selected
+from api.media_links import MediaLinks
 from api.parameters import Values
 from api.problems import BodyTooLargeError
 from api.search_json import products_json
@@ -61,6 +62,7 @@ async def read_content(
     item_id: str,
     surface: SurfaceDep,
     caller: CallerDep,
+    links: LinksDep,
     parameters: Annotated[ItemParameters, Query()],
 ) -> Json:
     """The newest usable version of the item, whole, with the agency's own members.
@@ -72,7 +74,7 @@ async def read_content(
     item = await surface.reads.run(partial(library.item, item_id, caller))
     if item is None:
         raise _missing(item_id)
-    data = _result(item, caller, parameters)
+    data = _result(item, caller, parameters, links)
     if parameters.versions == "all":
         chain = await surface.reads.run(partial(library.chain, item_id, caller))
         data["versions"] = [_result(version, caller, parameters) for version in chain]
@@ -86,8 +88,11 @@ def _missing(uri: str) -> NotFoundError:
     )
 
 
-def _result(item: Item, caller: Caller, parameters: ItemParameters) -> dict[str, Any]:
-    members = selected(full_item(item, caller), parameters.include, parameters.exclude)
+def _result(
+    item: Item, caller: Caller, parameters: ItemParameters, links: MediaLinks | None = None
+) -> dict[str, Any]:
+    """Without `links` for what is superseded: its media are not served."""
+    members = selected(full_item(item, caller, links), parameters.include, parameters.exclude)
     return {"meta": {"products": products_json(item, caller)}, "item": members}
 
 

@@ -48,6 +48,21 @@ class Product(BaseModel):
     name: str
 
 
+class ShotTold(BaseModel):
+    """A shot of a video. `made_by` is there where a machine describes it: its model and prompt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int = Field(description="From 1, in the video's order.")
+    start_s: float
+    end_s: float
+    timecode: str = Field(description="hh:mm:ss.mmm–hh:mm:ss.mmm of presentation.")
+    transition: str = Field(description="How it begins: start, cut, gradual or gap.")
+    description: str = ""
+    made_by: str = ""
+    thumbnail: str = Field(default="", description="The address of its still, signed.")
+
+
 class ResultMeta(BaseModel):
     """What the search says of a hit; ranks count from 1 over all pages."""
 
@@ -66,6 +81,10 @@ class ResultMeta(BaseModel):
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."
     )
+    shot: ShotTold | None = Field(
+        default=None, description="The video's shot that answers best: where to open it."
+    )
+    film_strip: list[ShotTold] = Field(default=[], description="The shots around that one.")
 
 
 class ContentItem(BaseModel):
@@ -207,6 +226,7 @@ _MEANINGS = {
     410: "The cursor's list is no longer kept",
     413: "The body is over the limit",
     415: "The body is of a kind that is not read here",
+    416: "The file has no such bytes, or several ranges were asked for at once",
     503: "Too much work at once; Retry-After says when to come back",
     507: "No space left for writes; reads go on",
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from api.envelope import rfc3339
+from api.media_json import media_members, shots_json
+from api.media_links import MediaLinks
 from core.callers import Caller
 from core.items import Concept, Item, ItemType
 
@@ -47,10 +49,11 @@ def text_names(item: Item) -> dict[str, str]:
         "headline": "headline",
         "description": "description_summary" if summary else "description_caption",
         "body": "body_text",
+        "caption": "machine_caption",
     }
 
 
-def full_item(item: Item, caller: Caller) -> dict[str, Any]:
+def full_item(item: Item, caller: Caller, links: MediaLinks | None = None) -> dict[str, Any]:
     """Every member of an item that `caller` may see, the agency's own extensions included."""
     hidden = _SAID if caller.may_write else _SAID | _PRIVATE
     members = _contract_members(item)
@@ -62,23 +65,41 @@ def full_item(item: Item, caller: Caller) -> dict[str, Any]:
     }
     _as_objects(extra, "renditions")
     _as_objects(extra, "associations")
-    return {**extra, **members}
+    if item.shots:
+        members["shots"] = shots_json(item, links)
+    return _with_media({**extra, **members}, item, links)
 
 
-def listed_item(item: Item) -> dict[str, Any]:
+def listed_item(item: Item, links: MediaLinks | None = None) -> dict[str, Any]:
     """The members of an item that a list of hits shows: everything but its long texts."""
     extra = {name: item.source[name] for name in _IN_LISTS if name in item.source}
     _as_objects(extra, "renditions")
     _as_objects(extra, "associations")
-    members = {**extra, **_contract_members(item)}
+    members = _with_media({**extra, **_contract_members(item)}, item, links)
     return {name: value for name, value in members.items() if name not in _LONG}
 
 
+def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
+    """The members with what this service has of the item's media: its own renditions go before
+    those of the same name that the document brought, and a machine's words before nothing.
+    """
+    own = media_members(item, links)
+    said = members.get("renditions")
+    if "renditions" in own and isinstance(said, dict):
+        own["renditions"] = {**said, **own["renditions"]}
+    members.pop("machine_caption", None)  # a document can't speak for a machine
+    return {**members, **own}
+
+
 def selected_item(
-    item: Item, caller: Caller, include: Collection[str], exclude: Collection[str]
+    item: Item,
+    caller: Caller,
+    include: Collection[str],
+    exclude: Collection[str],
+    links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """The members that were asked for; `uri` always comes along, as it says what this is."""
-    members = full_item(item, caller) if include else listed_item(item)
+    members = full_item(item, caller, links) if include else listed_item(item, links)
     return selected(members, include, exclude)
 
 
@@ -118,6 +139,7 @@ def _contract_members(item: Item) -> dict[str, Any]:
         "copyrightnotice": item.copyrightnotice,
         "bylines": [{"by": item.byline}] if item.byline else [],
         "usageterms": [item.usageterms] if item.usageterms else [],
+        "rights": list(item.rights),
     }
     members |= {name: value for name, value in optional.items() if value}
     for name, plural in _CONCEPTS.items():

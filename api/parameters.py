@@ -1,8 +1,8 @@
 """The query parameters of a search: read, checked and turned into a `SearchRequest`.
 
 Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
-`session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities`, `dates`, `tz`,
-`locale`, `fold` and `highlight` are ours.
+`session_label`); the filters, `cursor`, `facets`, `explain`, `profile`, `entities`, `dates`,
+`ignore`, `tz`, `locale`, `fold` and `highlight` are ours.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from search.answers import (
     MAX_QUERY_CHARACTERS,
     DateUse,
     EntityUse,
+    FacetSubjects,
     Fold,
     SearchRequest,
 )
@@ -34,7 +35,7 @@ from search.profiles import BEST
 
 MAX_PAGE = 1_000_000
 MAX_VALUES = 100
-_FILTERS = ("type", "subject", "place", "person", "organisation", "language")
+_FILTERS = ("type", "subject", "place", "person", "organisation", "language", "rights")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?([Zz]|[+-]\d{2}:\d{2})")
 HOW_TO_DATE = "write YYYY-MM-DD, or RFC 3339 with a zone such as 2024-03-05T07:30:00Z (a + is %2B)"
@@ -144,6 +145,11 @@ class SearchParameters(BaseModel):
     person: Values = Field(default_factory=list, description=f"People. {_OR}")
     organisation: Values = Field(default_factory=list, description=f"Organisations. {_OR}")
     language: Values = Field(default_factory=list, description=f"Languages, such as en. {_OR}")
+    rights: Values = Field(
+        default_factory=list,
+        description="What may be done with it: commercial, editorial, restricted, owned, or the "
+        f"agency's own words. {_OR}",
+    )
     similar_to: Text = Field(
         default="",
         description="The uri of an item: what is like it, instead of what matches q. Filters hold; "
@@ -185,6 +191,11 @@ class SearchParameters(BaseModel):
         description=f"Stretches of the facet versioncreated, by the calendar of tz: "
         f"{', '.join(DateInterval)}.",
     )
+    facet_subjects: FacetSubjects = Field(
+        default=FacetSubjects.OWN,
+        description="What the facet subject counts: own (subjects as items name them), broader "
+        "(the topics above them, too: football counts for sport).",
+    )
     facet_limit: int = Field(default=20, ge=1, le=200, description="Values per facet, 1 to 200.")
     explain: bool = Field(
         default=False, description="true: what each retriever, fusion and reranker gave each hit."
@@ -203,6 +214,11 @@ class SearchParameters(BaseModel):
     dates: DateUse = Field(
         default=DateUse.FILTER,
         description="What dates in plain words in q do: filter (stories from then), off (words).",
+    )
+    ignore: Values = Field(
+        default_factory=list,
+        description="Dates and names in q that are to be words, each as it is written there; the "
+        "others are read. Repeat it, or separate them by commas; quote one that has a comma.",
     )
     locale: Annotated[Text, AfterValidator(_known_locale)] = Field(
         default="",
@@ -267,10 +283,12 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
         facet_limit=parameters.facet_limit,
         open_facets=tuple(parameters.open_facets),
         facet_interval=parameters.facet_interval,
+        facet_subjects=parameters.facet_subjects,
         explain=parameters.explain,
         highlight=parameters.highlight,
         entities=parameters.entities,
         dates=parameters.dates,
+        ignore=tuple(parameters.ignore),
         tz=parameters.tz,
         locale=parameters.locale,
         why_missing=parameters.why_missing.strip(),

@@ -3,6 +3,7 @@
 UnknownKeyError      401   no key or one that is not known
 BodyTooLargeError    413   read no further than the limit
 MediaTypeError       415   a content type that is not read here
+RangeError           416   no byte of the file is asked for, or several stretches of it at once
 BodyTimeoutError     408   the body did not arrive in time
 ParameterError       400   a parameter is unknown, malformed or out of range
 MethodError          405   the path is there, the method is not
@@ -44,6 +45,12 @@ class MediaTypeError(InputError):
     """The request's body is of a kind that is not read here."""
 
     code = "unsupported_media_type"
+
+
+class RangeError(InputError):
+    """No byte of the file is asked for, or several stretches of it at once."""
+
+    code = "range_not_satisfiable"
 
 
 class BodyTimeoutError(InputError):
@@ -89,6 +96,7 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (ExpiredError, 410),
     (BodyTooLargeError, 413),
     (MediaTypeError, 415),
+    (RangeError, 416),
     (InputError, 400),
     (StorageFullError, 507),
     (BusyError, 503),

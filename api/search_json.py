@@ -2,7 +2,8 @@
 
 Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`, `cursor`,
 `profile`, `understood`, `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`,
-`versions`, `pinned`, `near_duplicates`, `highlights`, `passage`, `explanation`.
+`versions`, `pinned`, `near_duplicates`, `highlights`, `passage`, `shot`, `film_strip`,
+`explanation`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from urllib.parse import urlencode
 
 from api.envelope import rfc3339
 from api.item_json import selected_item, text_names
+from api.media_json import film_strip, shot_json
+from api.media_links import MediaLinks
 from core.callers import Caller
 from core.entities import NameMatch
 from core.items import Item
@@ -63,7 +66,11 @@ def search_data(
 
 
 def hit_json(
-    hit: Hit, caller: Caller, include: Collection[str], exclude: Collection[str]
+    hit: Hit,
+    caller: Caller,
+    include: Collection[str],
+    exclude: Collection[str],
+    links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """One `contentresult`."""
     names = text_names(hit.item)
@@ -79,7 +86,11 @@ def hit_json(
     }
     if hit.explanation:
         meta["explanation"] = explanation_json(hit.explanation)
-    return {"meta": meta, "item": selected_item(hit.item, caller, include, exclude)}
+    if hit.shot:
+        meta["shot"] = shot_json(hit.item, hit.shot, links)
+    if hit.item.shots:
+        meta["film_strip"] = film_strip(hit.item, hit.shot, links)
+    return {"meta": meta, "item": selected_item(hit.item, caller, include, exclude, links)}
 
 
 def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
@@ -150,6 +161,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
                 "since": span.since,
                 "until": span.until,
                 "other": span.other,
+                "ignored": span.ignored,
             }
             for span in understood.dates
         ],
@@ -183,7 +195,8 @@ def missing_json(missing: Missing) -> dict[str, Any]:
 
 def found_name_json(found: FoundName) -> dict[str, Any]:
     """A name in the query: `query[start:end]` in characters, `canonical` as the archive writes it
-    ("" where it knows none) in the item's member `field`, and what was done with it.
+    ("" where it knows none) in the item's member `field`, its `aliases` there, and what was done
+    with it.
     """
     known = found.known
     return {
@@ -193,9 +206,11 @@ def found_name_json(found: FoundName) -> dict[str, Any]:
         "end": found.end,
         "score": round(float(found.score), 4),
         "canonical": known.name if known else "",
+        "aliases": list(known.aliases) if known else [],
         "field": known.field if known else "",
         "match": known.match.value if known else NameMatch.NONE.value,
         "use": found.use.value,
+        "ignored": found.ignored,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from api import contract
-from api.access import CallerDep, SurfaceDep
+from api.access import CallerDep, LinksDep, SurfaceDep
 from api.checks import check_query_string
 from api.envelope import Json, base
 from api.parameters import SearchParameters, search_request
@@ -28,6 +28,7 @@ async def search_content(
     request: Request,
     surface: SurfaceDep,
     caller: CallerDep,
+    links: LinksDep,
     parameters: Annotated[SearchParameters, Query()],
 ) -> Json:
     """One page of hits, one hit per story: its newest usable version that this key may see.
@@ -41,7 +42,7 @@ async def search_content(
     found = await surface.reads.run(partial(surface.services.search.search, asked, caller))
     surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
-    items = [hit_json(hit, caller, include, exclude) for hit in found.hits]
+    items = [hit_json(hit, caller, include, exclude, links) for hit in found.hits]
     pages = page_links(request.url.path, request.query_params.multi_items(), found)
     envelope = base(request, org_name=caller.name)
     if parameters.session_label:

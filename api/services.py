@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from api.keys import KeyRing
 from api.metrics import Metrics
 from api.served_models import ServedModels
 from core.callers import Caller
+from core.items import MediaFile
 from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import SetStatus, Written
@@ -85,6 +86,22 @@ class StatusPort(Protocol):
         ...
 
 
+class MediaPort(Protocol):
+    """The files behind pictures and videos. A file can be read and sought."""
+
+    def still(self, name: str) -> BinaryIO:
+        """A thumbnail, a preview or a shot's still by its name; raises NotFoundError."""
+        ...
+
+    def has_original(self, location: str) -> bool:
+        """Whether originals at such a place are served; nothing is looked up."""
+        ...
+
+    def original(self, media: MediaFile) -> BinaryIO:
+        """The original; raises NotFoundError where it is not served, gone, or another file."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A query to click on the page: search parameters as in the API, and what there is to see."""
@@ -102,7 +119,8 @@ class ApiSettings:
     requests may read metrics without a key and, with `demo`, the page is handed the demo keys.
     `max_waiting` is how many requests may queue for a thread before others are refused.
     `max_model_tokens` is how much text one request may put to a model; `models_only` says that
-    there is no archive behind, so that only the models' endpoints are there.
+    there is no archive behind, so that only the models' endpoints are there. `media_secret`
+    signs addresses of media: the same in every process of a service; random where it is empty.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -118,6 +136,8 @@ class ApiSettings:
     default_products: tuple[str, ...] = ()
     loopback: bool = False
     open_metrics: bool = False
+    max_concurrent_media: int = 8
+    media_secret: str = field(default="", repr=False)
     models_only: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)
@@ -143,4 +163,5 @@ class Services:
     models: ServedModels = field(default_factory=ServedModels)
     metrics: Metrics = field(default_factory=Metrics)
     suggest: SuggestPort | None = None
+    media: MediaPort | None = None
     close: Callable[[], None] = nothing_to_close

@@ -61,7 +61,7 @@ def main() -> None:
     with open_news(chosen.folder, chosen.data, chosen.queries) as news:
         models = news.service.models
         scorer = Slower(cast("BoundedScorer", models.scorer))
-        settings = news.service.settings.model_copy(update={"data": news.folder})
+        settings = news.service.settings.with_archive_in(news.folder)
         service = build_service(settings, models=replace(models, scorer=scorer), background=False)
         for text in news.warm_up:
             service.pipeline.search(SearchRequest(q=text, profile="hybrid"), news.caller)

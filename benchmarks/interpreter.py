@@ -40,9 +40,8 @@ def other_interpreter(
     """Starts `command`, with `environment` added to ours, and ends it."""
     pipe = subprocess.PIPE
     variables = {**os.environ, **(environment or {})}
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables)
-    try:
-        yield OtherInterpreter(process)
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables) as process:
+        try:
+            yield OtherInterpreter(process)
+        finally:
+            process.terminate()

@@ -31,13 +31,17 @@ class NameMatch(StrEnum):
 class KnownName:
     """A name as the archive writes it, in the member `field` of its items ("person", "place" or
     "organisation"). `spellings` are all that count as this name, the commonest first; a filter
-    for the name takes any of them.
+    for the name takes any of them. `aliases` are other names of the same thing, one spelling of
+    each: its items give them one code. `read_as` is the name that a text was read as where that
+    is an alias, "" where it is `name`.
     """
 
     name: str
     field: str
     match: NameMatch
     spellings: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    read_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

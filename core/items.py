@@ -97,10 +97,11 @@ class Item:
 
     `uri` is constant over versions and `version` increases. `chain` names the story that the item
     belongs to (its uri where nothing says otherwise). All times are aware and in UTC. `products`
-    are the entitlement codes that may see it: empty means nobody. `source` is the document as it
-    arrived, members that ninjs doesn't know included. `caption` is what the machine `caption_by`
-    (model and prompt) says that the picture shows: never the agency's own words, which are in
-    `description`.
+    are the entitlement codes that may see it: empty means nobody. `rights` are words for what a
+    reader may do with it, as its document says: empty means that it says nothing. `source` is the
+    document as it arrived, members that ninjs doesn't know included. `caption` is what the machine
+    `caption_by` (model and prompt) says that the picture shows: never the agency's own words, which
+    are in `description`.
     """
 
     uri: str
@@ -133,12 +134,30 @@ class Item:
     caption: str = ""
     caption_by: str = ""
     shots: tuple[Shot, ...] = ()
+    rights: tuple[str, ...] = ()
 
     @property
     def shotlist(self) -> str:
         """The descriptions of the shots, a line each, in order; "" where no shot has one."""
         lines = "\n".join(shot.description for shot in self.shots)
         return lines if lines.strip() else ""
+
+    @property
+    def is_described(self) -> bool:
+        """Whether people or a machine say what it shows: what nobody does can't be found by it."""
+        told = (self.headline, self.description, self.body, self.caption, self.shotlist)
+        return any(text.strip() for text in told)
+
+    @property
+    def agency_shotlist(self) -> str:
+        """The agency's own descriptions of the shots, a line each."""
+        return "\n".join(s.description for s in self.shots if s.description and not s.described_by)
+
+    @property
+    def machine_text(self) -> str:
+        """All that machines say of it: the caption, and a line for each shot that they describe."""
+        said = (self.caption, *(s.description for s in self.shots if s.described_by))
+        return "\n".join(text for text in said if text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ class Captioner(Protocol):
     """Describes pictures in words."""
 
     @property
+    def leaves(self) -> bool:
+        """Whether the pictures go to a service outside, so that their rights must allow it."""
+        ...
+
+    @property
     def digest(self) -> str:
         """sha256 over model, prompt and schema: with another digest the texts are made again."""
         ...

@@ -20,6 +20,7 @@ from core.reading import Reading
 from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
+from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
 
 
@@ -154,7 +155,13 @@ class Catalogue(Protocol):
         fields: Sequence[str],
         limit: int,
         buckets: DateBuckets = DateBuckets(),  # noqa: B008 - a frozen value
-    ) -> Mapping[str, tuple[FacetCount, ...]]: ...
+        *,
+        broader: bool = False,
+    ) -> Mapping[str, tuple[FacetCount, ...]]:
+        """Counts by field, at most `limit` of each. With `broader` a subject counts for each topic
+        above it, too.
+        """
+        ...
 
     def created(self, ids: Ids) -> Ids:
         """When each candidate's version was created, in microseconds since 1970 UTC."""
@@ -203,9 +210,10 @@ class Exemplars(Protocol):
         """The item that `Library.item` gives; None where that is none."""
         ...
 
-    def rarities(self, words: Sequence[str], language: str) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
         """BM25's idf of each word, read as one of `language`: float32 [n]; 0 for a word that fewer
-        than two findable items have.
+        than two items have. Of a word that few have, only items that `caller` may see at this
+        moment count.
         """
         ...
 
@@ -277,6 +285,18 @@ class Library(Protocol):
         """Every recorded version of the item's story that the caller may see, newest first; empty
         where the story's head is hidden. Killed items are not in it.
         """
+        ...
+
+
+class MediaItems(Protocol):
+    """Pictures, videos and sounds, for those who look after the archive: no caller's view."""
+
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        """The newest recorded version of each item, whatever its state; None for an unknown one."""
+        ...
+
+    def undescribed(self, limit: int) -> Undescribed:
+        """The visible media that nobody describes, the first `limit` of them by their recording."""
         ...
 
 
@@ -378,6 +398,7 @@ class Engine(
     Exemplars,
     Suggestions,
     Library,
+    MediaItems,
     Protocol,
 ):
     """A storage engine: everything above behind one object, and an end."""

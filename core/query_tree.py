@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-TEXT_FIELDS = ("headline", "description", "body", "names")
+TEXT_FIELDS = ("headline", "description", "body", "names", "machine")
+MACHINE = "machine"  # what machines say that a picture or a shot shows: no part of an item's text
 KEYWORD_FIELDS = (
     "type",
     "subject",
@@ -24,6 +25,7 @@ KEYWORD_FIELDS = (
     "place",
     "language",
     "product",
+    "rights",
     "urgency",
 )
 DATE_FIELDS = ("versioncreated", "firstcreated")

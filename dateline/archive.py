@@ -13,13 +13,13 @@ import orjson
 from api.envelope import API_VERSION
 from api.search_json import hit_json, search_data
 from core.callers import NOBODY, Caller
-from dateline.build import build_engine, build_service, drop_projections, system_clock
+from core.undescribed import Undescribed
+from dateline.build import build_engine, build_service, system_clock
 from dateline.build_models import load_models
+from dateline.build_record import drop_projections
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understand import Understanding
-
-_RECORD = "record.sqlite3"
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
@@ -27,6 +27,15 @@ def archive_status(settings: Settings) -> Mapping[str, Any]:
     service = build_service(settings, background=False)
     try:
         return service.status()
+    finally:
+        service.close()
+
+
+def archive_undescribed(settings: Settings, limit: int) -> Undescribed:
+    """The pictures and videos that nobody describes, the first `limit` of them."""
+    service = build_service(settings, background=False)
+    try:
+        return service.engine.undescribed(limit)
     finally:
         service.close()
 
@@ -54,7 +63,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     there is one, else without.
     """
     models = load_models(settings.model_copy(update={"reranker": ""}))
-    if not (settings.data / _RECORD).exists():
+    if not settings.has_archive:
         yield Understanding(models.tagger, languages=models.languages), NOBODY
         return
     engine = build_engine(settings, models, system_clock, background=False)

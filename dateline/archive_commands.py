@@ -12,7 +12,8 @@ from core.errors import NotFoundError, QueryError
 from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
-from dateline.build import backup_archive, build_service, restore_archive
+from dateline.build import build_service
+from dateline.build_record import backup_archive, restore_archive
 from dateline.options import Data, Models, console, escape, reported, settings_for
 from search.dates import parse_span
 
@@ -64,7 +65,7 @@ def backup(
     """Write a consistent copy of the archive, while it is being served."""
     with reported():
         settings = settings_for(data=data)
-        size = backup_archive(settings.data, target)
+        size = backup_archive(settings, target)
         console.print(f"{escape(str(target))}: {size:,} bytes, checked")
 
 
@@ -78,5 +79,5 @@ def restore(
     """Bring a copy back; the search indexes are made anew at the next start."""
     with reported():
         settings = settings_for(data=data)
-        restore_archive(source, settings.data, force=force)
+        restore_archive(source, settings, force=force)
         console.print(f"{escape(str(settings.data))} holds what {escape(str(source))} held")

@@ -25,6 +25,8 @@ from dateline.build_models import (
     served_models,
     watched_by,
 )
+from dateline.build_record import open_record
+from dateline.build_stills import served_media
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.keys import key_ring
 from dateline.profile_changes import changed_profile
@@ -153,17 +155,19 @@ def _meters(models: Models) -> dict[str, TextMeter]:
 def build_engine(
     settings: Settings, models: Models, clock: Clock, *, background: bool
 ) -> EmbeddedEngine:
-    """The storage engine in `settings.data`."""
+    """The storage engine in `settings.data`, with its record there or where the settings say."""
+    spaces = {name: each.digest for name, each in vector_fields(models).items()}
     return EmbeddedEngine(
         EmbeddedSettings(
             folder=settings.data,
-            spaces={name: each.digest for name, each in vector_fields(models).items()},
+            spaces=spaces,
             hnsw=_hnsw(settings),
             projections=ProjectionSettings(build_threads=settings.threads),
             background=background,
             topics=_topics(settings),
         ),
         clock,
+        open_record(settings, spaces, clock),
     )
 
 
@@ -329,7 +333,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
     """The ASGI application over a service."""
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
-    keyless = not settings.keys
+    keyless, secret = not settings.keys, settings.media_secret
     demo = settings.demo and settings.on_loopback and keyless
     return create_app(
         Services(
@@ -351,27 +355,14 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 demo_ingest_key=DEMO_INGEST_KEY if demo else "",
                 default_products=DEMO_PRODUCTS if demo else (),
                 examples=tuple(examples),
+                media_secret="" if secret is None else secret.get_secret_value(),
             ),
             models=served_models(
                 settings, models.encoder, models.tagger, models.scorer, models.missing
             ),
             metrics=models.metrics,
             suggest=Suggester(service.engine),
+            media=served_media(settings),
             close=service.close,
         )
     )
-
-
-def drop_projections(folder: Path) -> None:
-    """See `storage.embedded.copies.drop_projections`."""
-    copies.drop_projections(folder)
-
-
-def backup_archive(folder: Path, target: Path) -> int:
-    """See `storage.embedded.copies.backup`."""
-    return copies.backup(folder, target)
-
-
-def restore_archive(source: Path, folder: Path, *, force: bool) -> None:
-    """See `storage.embedded.copies.restore`."""
-    copies.restore(source, folder, force=force)

@@ -40,6 +40,8 @@ from inference.runtimes.loading import beside
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.torch import TorchRuntime
+from inference.sample_windows import sample_windows
+from inference.shot_detector import TransitionDetector
 from inference.sized_texts import sized_pairs, sized_texts
 from inference.store import ModelFolder, ModelStore
 from inference.tagger import LONGEST_TEXT, NameTagger
@@ -337,10 +339,18 @@ def open_subject(
         what = f"{texts} texts of {tokens} tokens can't be put to {name}"
         raise InputError(what, mend=f"it reads 1 to {manifest.max_tokens} tokens of a text")
     runtime, clock = WatchedRuntime(OnnxRuntime.open(folder, threads=1)), TokeniseClock()
-    tokenizer = TextTokens.open(folder).tokenizer
+    tokenizer = TextTokens.open(folder).tokenizer if manifest.tokenizer else None
     limits = replace(_batch_limits(settings), lanes=1)
     call: Callable[[], object]
     match task or manifest.task:
+        case "shots":
+            if tokens != manifest.max_tokens:
+                mend = f"a window has {manifest.max_tokens} frames"
+                raise InputError(f"{name} can't read windows of {tokens} frames", mend=mend)
+            detector = TransitionDetector.over(folder, runtime, watching=clock)
+            call = partial(detector.transitions, sample_windows(texts))
+        case _ if tokenizer is None:
+            raise InputError(f"{name} reads no texts", where=name)
         case "tag":
             tagger = NameTagger.over(folder, runtime, cache_size=0, limits=limits, watching=clock)
             call = partial(tagger.tag, sized_texts(tokenizer, texts, tokens))

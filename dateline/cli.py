@@ -17,14 +17,18 @@ from dateline import (
     eval_run_command,  # noqa: F401
     eval_score_command,  # noqa: F401
     ingest_command,
+    jobs_commands,
+    migrate_command,
     models_commands,
     search_command,
     serve_command,
+    shots_command,
     suggest_command,
     tune_fusion_command,  # noqa: F401
     tune_growth_command,  # noqa: F401
     tune_hnsw_command,  # noqa: F401
     understand_command,
+    worker_command,
 )
 
 app = typer.Typer(
@@ -39,6 +43,7 @@ app = typer.Typer(
 app.command("ingest", no_args_is_help=True)(ingest_command.ingest)
 app.command("search")(search_command.search)
 app.command("suggest", no_args_is_help=True)(suggest_command.suggest)
+app.command("shots", no_args_is_help=True)(shots_command.shots)
 app.command("understand", no_args_is_help=True)(understand_command.understand)
 app.command("serve")(serve_command.serve)
 app.command("status")(diagnosis_commands.status)
@@ -47,11 +52,14 @@ app.command("settings")(diagnosis_commands.settings)
 app.command("set-status", no_args_is_help=True)(archive_commands.set_status)
 app.command("embed")(embed_command.embed)
 app.command("rebuild")(archive_commands.rebuild)
+app.command("migrate")(migrate_command.migrate)
 app.command("backup", no_args_is_help=True)(archive_commands.backup)
 app.command("restore", no_args_is_help=True)(archive_commands.restore)
 app.add_typer(eval_app.eval_app, name="eval")
 app.add_typer(eval_app.tune_app, name="tune")
 app.add_typer(models_commands.app, name="models")
+app.command("worker")(worker_command.worker)
+app.add_typer(jobs_commands.app, name="jobs")
 
 
 def main() -> None:

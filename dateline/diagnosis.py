@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from core.errors import DatelineError
 from dateline.archive import archive_status
@@ -25,7 +26,7 @@ _PACKAGES = (
     "tokenizers",
     "uvicorn",
 )
-_EXTRAS = {"torch": "torch", "hnswlib": "hnswlib", "gpu": "faiss-gpu-cu12"}
+_EXTRAS = {"torch": "torch", "postgres": "psycopg", "hnswlib": "hnswlib", "gpu": "faiss-gpu-cu12"}
 _LEAST_FREE = 500 * 2**20
 
 
@@ -114,8 +115,16 @@ def _lacks(field: str, count: int) -> str:
     return f"field {field} lacks {count:,} visible items: they are not found by it"
 
 
+def _record(facts: Mapping[str, Any]) -> list[Finding]:
+    """Where the record of truth is, and whether a crash there could lose what was acknowledged."""
+    more = ", ".join(f"{name} {facts[name]}" for name in ("server", "schema") if name in facts)
+    says = f"{facts['where']}, {more}" if more else str(facts["where"])
+    mend = "set fsync and full_page_writes to on in the server's configuration"
+    return [Finding("record", bool(facts["durable"]), says, mend)]
+
+
 def _archive(settings: Settings) -> list[Finding]:
-    if not (settings.data / "record.sqlite3").exists():
+    if not settings.has_archive:
         return [Finding("archive", True, "none yet; `dateline ingest` makes it")]
     try:
         found = archive_status(settings)
@@ -123,7 +132,7 @@ def _archive(settings: Settings) -> list[Finding]:
         return [Finding("archive", False, str(error), error.mend)]
     engine = found["engine"]
     says = f"{found['items']:,} versions, {found['visible']:,} visible"
-    findings = [Finding("archive", True, says)]
+    findings = [*_record(engine["record"]), Finding("archive", True, says)]
     findings += [
         Finding("index", True, f"was damaged and made anew: {line}") for line in engine["repairs"]
     ]

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.table import Table
 
-from dateline.archive import archive_status
+from dateline.archive import archive_status, archive_undescribed
 from dateline.diagnosis import Finding, diagnose
 from dateline.options import AsJson, Data, Models, console, escape, reported, settings_for
 from dateline.settings import Settings, configure
+from dateline.undescribed_list import show_undescribed
 
 
-def status(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
-    """Show what the archive holds and how far the indexes are."""
+def status(
+    as_json: AsJson = False,
+    data: Data = None,
+    models: Models = None,
+    undescribed: Annotated[
+        bool, typer.Option("--undescribed", help="List pictures and videos without description.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="Most of them to list.", min=1, max=10**6)] = 1000,
+) -> None:
+    """Show what the archive holds and how far the indexes are.
+
+    With --undescribed: which pictures, videos and sounds nobody describes, neither the agency nor
+    a machine. They can't be found by what they show.
+    """
     with reported():
-        found = archive_status(settings_for(data=data, models=models))
+        chosen = settings_for(data=data, models=models)
+        if undescribed:
+            show_undescribed(archive_undescribed(chosen, limit), as_json=as_json)
+            return
+        found = archive_status(chosen)
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-        return
+    else:
+        _show_status(found)
+
+
+def _show_status(found: Mapping[str, Any]) -> None:
     engine = found["engine"]
     owner = "this command" if engine["owner"] else "another process"
     console.print(f"archive {escape(engine['folder'])}, indexes owned by {owner}")
+    console.print(f"  record of truth: {escape(engine['record']['where'])}")
     console.print(
         f"  {found['items']:,} versions, {found['visible']:,} visible stories and pictures"
     )

@@ -160,7 +160,7 @@ def open_indexed(
     models = models or load_models(settings)
     cached = cached_index(settings, judged, models)
     cached.folder.mkdir(parents=True, exist_ok=True)
-    inner = settings.model_copy(update={"data": cached.folder})
+    inner = settings.with_archive_in(cached.folder)
     service = build_service(inner, models=models, background=False, changes=changes or {})
     try:
         if cached.report() is None:

@@ -1,9 +1,11 @@
-"""`dateline ingest`: documents into the archive."""
+"""`dateline ingest`: documents, photos and videos into the archive."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -16,7 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dateline.build import build_service
+from core.work import Priority
+from dateline import media_ingest
+from dateline.build import Service, build_service
 from dateline.options import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
@@ -31,10 +35,19 @@ from dateline.options import (
     settings_for,
     show_error,
 )
+from dateline.settings import Settings
 from indexing import ingest as ingesting
 from indexing.report import IngestReport
+from indexing.work.request import shard_of
 
 _SHOWN = 20
+
+
+class PriorityName(StrEnum):
+    """Priorities by their names."""
+
+    WIRE = "wire"
+    BACKFILL = "backfill"
 
 
 class Bar:
@@ -74,9 +87,13 @@ def progress_bar(*, hidden: bool = False) -> Progress:
 
 def ingest(
     paths: Annotated[
-        list[Path],
-        typer.Argument(help="ninjs files, JSONL of them (.gz too), folders, or BEIR folders."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="ninjs files, JSONL of them (.gz too), BEIR folders, photos, videos, folders of "
+            "all that, and stores' URLs such as s3://bucket/folder.",
+            show_default=False,
+        ),
+    ] = None,
     products: Annotated[
         str,
         typer.Option(
@@ -84,30 +101,134 @@ def ingest(
         ),
     ] = "",
     strict: Annotated[bool, typer.Option(help="Stop at the first bad document.")] = False,
+    manifest: Annotated[
+        list[str] | None,
+        typer.Option(help="List of photos and videos, CSV or JSONL with a column location."),
+    ] = None,
+    shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = "1/1",
+    priority: Annotated[
+        PriorityName, typer.Option(help="What goes first where photos and videos wait.")
+    ] = PriorityName.BACKFILL,
+    detach: Annotated[
+        bool, typer.Option(help="Leave photos and videos to `dateline worker`.")
+    ] = False,
+    watch: Annotated[
+        Path | None, typer.Option(help="Ingest what is put into this folder, until interrupted.")
+    ] = None,
     as_json: AsJson = False,
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Take documents into the archive; what is known already is passed over.
+    """Take documents, photos and videos into the archive; what is known already is passed over.
 
-    An item that belongs to no product is seen by nobody. Exit code 1: some documents were rejected
-    or refused; they are listed, and the rest went on.
+    An item that belongs to no product is seen by nobody. Exit code 1: something was rejected,
+    refused or failed; it is listed, and the rest went on. Photos and videos are done durably: after
+    an interruption the same command goes on (`dateline jobs` lists what is under way).
     """
     codes = tuple(code.strip() for code in products.split(",") if code.strip())
-    options = ingesting.IngestOptions(products=codes, strict=strict)
     with reported():
-        service = build_service(settings_for(data=data, models=models))
+        settings = settings_for(data=data, models=models)
+        if watch is not None:
+            raise typer.Exit(_watch(settings, watch, codes, priority))
+        parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
+        options = ingesting.IngestOptions(
+            products=codes,
+            strict=strict,
+            passed_over=media_ingest.left_to_media(shard_of(shard)),
+        )
+        run = _Run(settings, parts, options, Priority[priority.name], as_json=as_json)
+        raise typer.Exit(run.detached() if detach else run.attached())
+
+
+class _Run:
+    """One call of the command: its documents, then its photos and videos."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: media_ingest.Split,
+        options: ingesting.IngestOptions,
+        priority: Priority,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._options = options
+        self._priority = priority
+        self._as_json = as_json
+
+    def attached(self) -> int:
+        """Does everything here; the exit code."""
+        service = build_service(self._settings)
         try:
-            with progress_bar(hidden=as_json) as progress:
-                report = service.ingest.run(paths, options, Bar(progress))
+            report = self._documents(service)
+            media = None if self._ended(report) else self._media(service)
             service.engine.catch_up()
         finally:
             service.close()
-    if as_json:
-        console.print_json(orjson.dumps(report.as_dict()).decode())
-    else:
-        _show(report)
-    raise typer.Exit(_exit(report))
+        if media is None:
+            return self._told(report, None, 0)
+        return self._told(report, media.tree, media.code)
+
+    def detached(self) -> int:
+        """Does the documents here and orders the rest; the exit code."""
+        report = None
+        if self._parts.documents:
+            service = build_service(self._settings)
+            try:
+                report = self._documents(service)
+                service.engine.catch_up()
+            finally:
+                service.close()
+        if self._ended(report) or self._parts.request is None:
+            return self._told(report, None, 0)
+        job = media_ingest.order(self._settings, self._parts.request, self._priority)
+        if not self._as_json:
+            console.print(f"job {job.id} is ordered; `dateline worker` carries it out")
+        return self._told(report, {"job": job.id, "state": str(job.state)}, 0)
+
+    def _documents(self, service: Service) -> IngestReport | None:
+        if not self._parts.documents:
+            return None
+        with progress_bar(hidden=self._as_json) as progress:
+            report = service.ingest.run(self._parts.documents, self._options, Bar(progress))
+        if not self._as_json and (report.read or self._parts.request is None):
+            _show(report)
+        return report
+
+    def _media(self, service: Service) -> media_ingest.MediaResult | None:
+        if self._parts.request is None:
+            return None
+        return media_ingest.carry_out(
+            self._settings,
+            service,
+            self._parts.request,
+            self._priority,
+            as_json=self._as_json,
+        )
+
+    def _ended(self, report: IngestReport | None) -> bool:
+        return report is not None and (report.interrupted or report.stopped_by is not None)
+
+    def _told(self, report: IngestReport | None, media: Mapping[str, Any] | None, code: int) -> int:
+        if self._as_json:
+            tree = {} if report is None else report.as_dict()
+            if media is not None:
+                tree["media"] = media
+            console.print_json(orjson.dumps(tree).decode())
+        return max(0 if report is None else _exit(report), code)
+
+
+def _watch(
+    settings: Settings, folder: Path, products: tuple[str, ...], priority: PriorityName
+) -> int:
+    service = build_service(settings)
+    try:
+        media_ingest.watch(settings, service, folder, products, Priority[priority.name])
+    finally:
+        service.close()
+    return EXIT_INTERRUPTED
 
 
 def _exit(report: IngestReport) -> int:

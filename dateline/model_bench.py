@@ -12,6 +12,7 @@ from core.errors import InputError, ModelError
 from dateline.build_models import RUNTIMES, kept_choices, model_store, model_tokenizer
 from dateline.model_texts import read_texts
 from dateline.settings import Settings
+from inference.manifest import ModelManifest
 from inference.runtimes.bench import Contender, Row, Shape, fastest, measure
 from inference.runtimes.choice import (
     KeptChoice,
@@ -20,15 +21,19 @@ from inference.runtimes.choice import (
     open_choice,
     parse_choice,
 )
-from inference.runtimes.sample import full_batch, ordinary_batches
+from inference.runtimes.sample import Arrays, full_batch, ordinary_batches
+from inference.sample_windows import sample_windows
+from inference.shot_detector import FRAMES
 from inference.store import ModelFolder
 
 SHAPES = {
     "encode": (Shape(1, 16), Shape(64, 128)),
     "tag": (Shape(1, 16), Shape(64, 16)),
     "score": (Shape(20, 48),),
+    "shots": (Shape(1, 100),),
 }
 REAL_TEXTS = 32  # that answers are compared on
+REAL_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +59,48 @@ def bench(
         Shape(shape.texts, min(shape.tokens, manifest.max_tokens))
         for shape in SHAPES[manifest.task]
     )
+    _check_shapes(manifest, shapes)
+    put = _windows if manifest.task == "shots" else _texts
+    arrays, real = put(folder, tuple(dict.fromkeys(shapes)), plan)
+    found = contenders(settings, folder, plan)
+    return measure(found, arrays, real, seconds=plan.seconds, report=report)
+
+
+def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
+    """Raises InputError for a shape that the model can't read."""
+    longest = manifest.max_tokens
+    least = longest if manifest.task == "shots" else 1
     for shape in shapes:
-        if not (shape.texts >= 1 and 1 <= shape.tokens <= manifest.max_tokens):
-            mend = f"a text has 1 to {manifest.max_tokens} tokens"
-            raise InputError(f"{name} can't read {shape} tokens", where="--shape", mend=mend)
+        if not (shape.texts >= 1 and least <= shape.tokens <= longest):
+            mend = f"a text has 1 to {longest} tokens"
+            if manifest.task == "shots":
+                mend = f"a window has {longest} frames: 1x{longest}, 4x{longest}"
+            what = f"{manifest.name} can't read {shape} tokens"
+            raise InputError(what, where="--shape", mend=mend)
+
+
+Put = tuple[dict[Shape, Arrays], list[Arrays]]  # what is timed by shape, what answers compare on
+
+
+def _texts(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:
+    """Texts, or pairs of them, as the model reads them."""
+    manifest = folder.manifest
     tokenizer, texts = model_tokenizer(folder), read_texts(plan.texts)
     pairs = manifest.task == "score"
     arrays = {
         shape: full_batch(tokenizer, texts, pairs=pairs, rows=shape.texts, tokens=shape.tokens)
-        for shape in dict.fromkeys(shapes)
+        for shape in shapes
     }
     real = ordinary_batches(
         tokenizer, texts[:REAL_TEXTS], pairs=pairs, longest=min(128, manifest.max_tokens)
     )
-    found = contenders(settings, folder, plan)
-    return measure(found, arrays, real, seconds=plan.seconds, report=report)
+    return arrays, real
+
+
+def _windows(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:
+    """Windows of frames that move, are cut and dissolve."""
+    arrays: dict[Shape, Arrays] = {shape: {FRAMES: sample_windows(shape.texts)} for shape in shapes}
+    return arrays, [{FRAMES: sample_windows(1, seed=seed)} for seed in range(REAL_WINDOWS)]
 
 
 def contenders(settings: Settings, folder: ModelFolder, plan: BenchPlan) -> list[Contender]:

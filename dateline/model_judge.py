@@ -70,8 +70,11 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
     """Makes the model `name` smaller. Raises ModelError where it can't be, InputError for a name
     that is taken or a method that there is not.
     """
-    tools = library("training.compress")
     source = model_store(settings).open(name)
+    if source.manifest.task == "shots":
+        mend = "python -P -m training.transnetv2 makes the int8 form"
+        raise InputError(f"{name} reads no texts to be measured on", where=name, mend=mend)
+    tools = library("training.compress")
     output = plan.output
     if plan.method not in tools.METHODS:
         mend = f"one of {', '.join(tools.METHODS)}"

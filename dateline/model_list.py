@@ -12,7 +12,7 @@ from dateline.settings import Settings
 from inference.catalogue import Catalogue
 from inference.manifest import ModelManifest
 
-ROLES = ("encoder", "second_encoder", "tagger", "reranker")
+ROLES = ("encoder", "second_encoder", "tagger", "reranker", "shots")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import orjson
 import typer
 
 from core.errors import InputError
-from dateline.build_models import open_subject
+from dateline.build_models import model_store, open_subject
 from dateline.options import AsJson, Models, console, escape, reported, settings_for
 from dateline.profile_report import (
     GROUP_HEAD,
@@ -27,11 +27,13 @@ from dateline.profile_report import (
     place_rows,
     table_of,
 )
+from dateline.settings import Settings
 from inference.machine import measure_limits
 from inference.model_profile import ModelProfile
 from inference.profiling import profile_model
 
 SHAPES = ("1x16", "64x128")
+WINDOW_SHAPES = ("1x100",)  # of a model that reads frames
 _SHAPE = re.compile(r"(\d{1,4})x(\d{1,5})")
 LEAST_SHOWN = 0.005  # share of the time of an operator that has a line of its own
 _MOST_TEXTS = 1024
@@ -39,7 +41,9 @@ _MOST_TEXTS = 1024
 Shapes = Annotated[
     list[str] | None,
     typer.Option(
-        "--shape", help="Texts x tokens each; may be given again.", show_default="1x16 64x128"
+        "--shape",
+        help="Texts x tokens each; may be given again.",
+        show_default="1x16 64x128; 1x100 for shots",
     ),
 ]
 
@@ -61,7 +65,7 @@ def profile(
     """
     with reported():
         settings = settings_for(models=models)
-        sizes = [read_shape(text) for text in shape or SHAPES]
+        sizes = [read_shape(text) for text in shape or _usual(settings, model)]
         if html is not None or svg is not None:
             _need_plots()
         measure = partial(measure_limits, min(0.3, seconds))
@@ -88,6 +92,12 @@ def read_shape(text: str) -> tuple[int, int]:
             mend=f"texts x tokens, such as 64x128, with at most {_MOST_TEXTS} texts",
         )
     return int(found[1]), int(found[2])
+
+
+def _usual(settings: Settings, model: str) -> Sequence[str]:
+    """The shapes that are measured where none is asked for."""
+    task = model_store(settings).describe(model).manifest.task
+    return WINDOW_SHAPES if task == "shots" else SHAPES
 
 
 def _show(found: ModelProfile) -> None:

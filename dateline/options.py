@@ -27,6 +27,9 @@ Models = Annotated[Path | None, typer.Option(help="Folder of the models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Tz = Annotated[str, typer.Option(help="Time zone of dates in the query, such as Europe/Berlin.")]
 Locale = Annotated[str, typer.Option(help="How dates are written, such as en-US (month first).")]
+Ignore = Annotated[
+    list[str] | None, typer.Option(help="A date or name in the query that is words; repeatable.")
+]
 Profile = Annotated[str | None, typer.Option(help="Ranking profile, such as hybrid or lexical.")]
 
 console = Console(soft_wrap=True)

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dateline.build import backup_archive, build_service, restore_archive
+from dateline.build import build_service
 from dateline.build_models import Models
+from dateline.build_record import backup_archive, restore_archive
 from dateline.evaluate import RunPlan, cached_index, run_set
 from dateline.settings import Settings
 from eval.datasets import JudgedSet
@@ -78,10 +79,10 @@ def _copy_index(settings: Settings, changed: Settings, judged: JudgedSet, models
     target = cached_index(changed, judged, models)
     target.folder.mkdir(parents=True)
     backup = target.folder / "record.backup"
-    backup_archive(source.folder, backup)
-    restore_archive(backup, target.folder, force=True)
+    inner = changed.with_archive_in(target.folder)
+    backup_archive(settings.with_archive_in(source.folder), backup)
+    restore_archive(backup, inner, force=True)
     backup.unlink()
-    inner = changed.model_copy(update={"data": target.folder})
     service = build_service(inner, models=models, background=False)
     try:
         service.engine.catch_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
@@ -12,13 +13,14 @@ from api.parameters import MAX_PAGE
 from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import DateRange, Keyword, Node, all_of
-from core.retrieval import SortOrder
+from core.retrieval import DateInterval, SortOrder
 from dateline.archive import envelope_json
 from dateline.build import build_service
 from dateline.explained_table import days, explained, query_lines, ranked
 from dateline.options import (
     AsJson,
     Data,
+    Ignore,
     Locale,
     Models,
     Profile,
@@ -28,9 +30,11 @@ from dateline.options import (
     reported,
     settings_for,
 )
+from indexing.media.timecodes import timecode
 from search.answers import (
     DateUse,
     EntityUse,
+    FacetSubjects,
     Fold,
     FoundName,
     Hit,
@@ -48,9 +52,24 @@ def search(
     subject: Annotated[str, typer.Option(help="Subjects, by commas.")] = "",
     place: Annotated[str, typer.Option(help="Places, by commas.")] = "",
     person: Annotated[str, typer.Option(help="People, by commas.")] = "",
+    organisation: Annotated[str, typer.Option(help="Organisations, by commas.")] = "",
+    language: Annotated[str, typer.Option(help="Languages, by commas.")] = "",
+    rights: Annotated[
+        str, typer.Option(help="Rights, by commas: commercial, editorial, restricted, owned.")
+    ] = "",
     since: Annotated[str, typer.Option(help="From this date on (2024, 2024-03, 2024-03-05).")] = "",
     until: Annotated[str, typer.Option(help="Up to this date and with it.")] = "",
     facet: Annotated[str, typer.Option(help="Facets to count, by commas.")] = "",
+    open_facet: Annotated[
+        str, typer.Option(help="Facets to count without their own filter, by commas.")
+    ] = "",
+    facet_interval: Annotated[
+        DateInterval, typer.Option(help="Stretches of the facet versioncreated, in --tz.")
+    ] = DateInterval.MONTH,
+    facet_subjects: Annotated[
+        FacetSubjects, typer.Option(help="broader: subjects count for the topics above them, too.")
+    ] = FacetSubjects.OWN,
+    facet_limit: Annotated[int, typer.Option(help="Values per facet.", min=1, max=200)] = 20,
     sort: Annotated[SortOrder, typer.Option(help="Order of the hits.")] = SortOrder.SCORE,
     page: Annotated[int, typer.Option(help="Page number, from 1.", min=1, max=MAX_PAGE)] = 1,
     page_size: Annotated[int, typer.Option(help="Hits per page.")] = 10,
@@ -64,6 +83,7 @@ def search(
     dates: Annotated[
         DateUse, typer.Option(help="What dates in plain words in the query do.")
     ] = DateUse.FILTER,
+    ignore: Ignore = None,
     tz: Tz = "",
     locale: Locale = "",
     fold: Annotated[
@@ -93,14 +113,30 @@ def search(
             )
             request = SearchRequest(
                 q=query,
-                filters=_filters(type_, subject, place, person, *_span(since, until, zone)),
+                filters=_filters(
+                    {
+                        "type": type_,
+                        "subject": subject,
+                        "place": place,
+                        "person": person,
+                        "organisation": organisation,
+                        "language": language,
+                        "rights": rights,
+                    },
+                    *_span(since, until, zone),
+                ),
                 order=sort,
                 page=page,
                 page_size=page_size,
                 facets=tuple(_listed(facet)),
+                open_facets=tuple(_listed(open_facet)),
+                facet_interval=facet_interval,
+                facet_subjects=facet_subjects,
+                facet_limit=facet_limit,
                 explain=explain or as_json,
                 entities=entities,
                 dates=dates,
+                ignore=tuple(ignore or ()),
                 tz=tz,
                 locale=locale,
                 why_missing=missing,
@@ -139,15 +175,7 @@ def _span(since: str, until: str, zone: tzinfo) -> tuple[datetime | None, dateti
     return start, parse_span(until, zone)[1] if until else None
 
 
-def _filters(
-    type_: str,
-    subject: str,
-    place: str,
-    person: str,
-    since: datetime | None,
-    until: datetime | None,
-) -> Node:
-    named = {"type": type_, "subject": subject, "place": place, "person": person}
+def _filters(named: Mapping[str, str], since: datetime | None, until: datetime | None) -> Node:
     nodes: list[Node] = [
         Keyword(name, tuple(_listed(text))) for name, text in named.items() if _listed(text)
     ]
@@ -185,7 +213,8 @@ def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -
     for found in response.understood.entities:
         console.print(f"[dim]{escape(_named(found))}[/]")
     for span in response.understood.dates:
-        console.print(f"[dim]{escape(span.text)}: {days(span, zone)} ({zone})[/]")
+        read = "taken as words" if span.ignored else f"{days(span, zone)} ({zone})"
+        console.print(f"[dim]{escape(span.text)}: {read}[/]")
         if span.other:
             console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
     if explain:
@@ -213,10 +242,13 @@ _KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC":
 
 def _named(found: FoundName) -> str:
     """What was made of a name in the query."""
+    if found.ignored:
+        return f"{found.text}: taken as words"
     if found.known is None:
         return f"{found.text}: {_KINDS[found.label]}"
     does = {EntityUse.BOOST: ", boosts", EntityUse.FILTER: ", filters", EntityUse.OFF: ""}
-    return f"{found.text}: {found.known.field} {found.known.name}{does[found.use]}"
+    also = f", also {', '.join(found.known.aliases)}" if found.known.aliases else ""
+    return f"{found.text}: {found.known.field} {found.known.name}{also}{does[found.use]}"
 
 
 def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
@@ -234,6 +266,13 @@ def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
     text = hit.passage or hit.highlights.get("description", "")
     if text:
         console.print("    " + _marked(" ".join(text.split())))
+    if hit.shot:
+        shot = item.shots[hit.shot - 1]
+        console.print(
+            f"    [dim]shot {hit.shot}, {timecode(shot.start_s)}–{timecode(shot.end_s)}[/]"
+        )
+    if said := hit.highlights.get("caption", ""):
+        console.print(f"    [dim]machine-made ({escape(item.caption_by)}):[/] {_marked(said)}")
     if explain and hit.explanation:
         console.print(Padding(explained(hit), (0, 0, 0, 4)))
 

@@ -15,6 +15,7 @@ from dateline.build import system_clock
 from dateline.options import (
     AsJson,
     Data,
+    Ignore,
     Locale,
     Models,
     Tz,
@@ -33,6 +34,7 @@ def understand(
     now: Annotated[
         str, typer.Option(help="Ask as if at this time (RFC 3339; without a zone, in --tz).")
     ] = "",
+    ignore: Ignore = None,
     tz: Tz = "",
     locale: Locale = "",
     entities: Annotated[
@@ -53,7 +55,9 @@ def understand(
         calendar = calendar_of(system_clock(), tz, locale)
         calendar = calendar_of(_moment(now, calendar), tz, locale)
         with opened_understanding(settings_for(data=data, models=models)) as (parser, caller):
-            meaning = parser.understand(query, caller, entities, calendar=calendar, dates=dates)
+            meaning = parser.understand(
+                query, caller, entities, calendar=calendar, dates=dates, ignore=ignore or ()
+            )
             said = meaning.told()
         if as_json:
             told = _plain(query, meaning, said, calendar)
@@ -110,12 +114,16 @@ def _named(name: FoundName) -> str:
     place = f'"{name.text}" at {name.start} to {name.end}: {_KINDS[name.label]}'
     if name.known is None:
         return f"{place}, not known here"
-    return f"{place}, {name.known.field} {name.known.name} ({name.known.match}), {name.use}"
+    also = f", also {', '.join(name.known.aliases)}" if name.known.aliases else ""
+    used = "ignored" if name.ignored else name.use
+    return f"{place}, {name.known.field} {name.known.name}{also} ({name.known.match}), {used}"
 
 
 def _dated(span: DateSpan, calendar: Calendar) -> str:
     since, until = _local(span.since, calendar), _local(span.until, calendar)
-    return f'"{span.text}" at {span.start} to {span.end}: {since} to {until} {calendar.zone}'
+    ignored = ", ignored" if span.ignored else ""
+    times = f"{since} to {until} {calendar.zone}{ignored}"
+    return f'"{span.text}" at {span.start} to {span.end}: {times}'
 
 
 def _local(moment: str, calendar: Calendar) -> str:

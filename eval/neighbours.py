@@ -20,10 +20,9 @@ import numpy.typing as npt
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from core.retrieval import Floats
+from core.retrieval import Floats, Marks
 
 RowMatrix = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 EPSILON = 1e-5
 _BLOCK = 16_384  # vectors in one product: with 500 queries it takes 33 MB
@@ -40,7 +39,7 @@ class Neighbours:
 
 
 def exact_neighbours(
-    vectors: FloatMatrix, queries: FloatMatrix, k: int, allowed: Mask | None = None
+    vectors: FloatMatrix, queries: FloatMatrix, k: int, allowed: Marks | None = None
 ) -> Neighbours:
     """The `k` nearest of each query [q, d] by inner product among `vectors` float32 [n, d], or
     among the `allowed` rows (bool [n]). Raises InputError where the shapes do not fit.

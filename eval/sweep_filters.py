@@ -19,9 +19,9 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.ports import GraphBuilder, VectorGraph
-from core.retrieval import Floats, Ids
+from core.retrieval import Floats, Ids, Marks
 from eval.graph_timing import Ask, Timed, time_single
-from eval.neighbours import Mask, exact_neighbours, recall
+from eval.neighbours import exact_neighbours, recall
 from eval.vector_source import noisy
 from eval.vector_sweep import Subject
 
@@ -37,7 +37,7 @@ class Filter:
 
     kind: str
     share: float
-    allowed: Mask
+    allowed: Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def churned(
         yield _narrowed("churn", way, 1 - CHURN, count, found, timed)
 
 
-def _ways(graph: VectorGraph, k: int, ef: int, allowed: Mask | None) -> list[tuple[str, Ask]]:
+def _ways(graph: VectorGraph, k: int, ef: int, allowed: Marks | None) -> list[tuple[str, Ask]]:
     return [
         ("walked", partial(graph.walk, k=k, allowed=allowed, ef=ef)),
         ("served", partial(graph.search, k=k, allowed=allowed, ef=ef)),
@@ -125,7 +125,7 @@ def _merged(one: Ask, other: Ask, offset: int, k: int, query: FloatMatrix) -> tu
     return together[order], np.concatenate([rows, others + offset])[order]
 
 
-def _mask(rows: Ids, vectors: FloatMatrix) -> Mask:
+def _mask(rows: Ids, vectors: FloatMatrix) -> Marks:
     mask = np.zeros(len(vectors), np.bool_)
     mask[rows] = True
     return mask

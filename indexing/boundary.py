@@ -158,6 +158,8 @@ class Document(Strict):
     wordcount: float | None = None
     standard: Tree = {}
     rightsinfo: Tree = {}
+    rights: Any = None
+    signals: Any = None
     digitalsourcetype: Tree = {}
     eventdetails: Tree = {}
     plannedcoverage: list[Tree] = []
@@ -176,7 +178,7 @@ _SUFFIXED = ("body_", "description_", "headline_")
 _AP_ONLY = frozenset({
     "audiences", "datelinelocation", "editorialpriority", "editorialrole", "editorialtypes",
     "fixture", "foreignkeys", "keywords", "links", "outcue", "photographer", "producer",
-    "provider", "signals", "textformat",
+    "provider", "textformat",
 })  # fmt: skip
 
 

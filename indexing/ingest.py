@@ -26,7 +26,7 @@ from indexing import json_tree, ninjs
 from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 from indexing.report import IngestReport, Tally
-from indexing.sources import Accepted, Reading, Rejected, Sources, rejected
+from indexing.sources import Accepted, Reading, Rejected, Sources, nothing, rejected
 
 READ_AHEAD = 2
 WRITE_BEHIND = 1
@@ -37,13 +37,14 @@ MAX_BATCH_BYTES = 2_000_000
 class IngestOptions:
     """How to ingest: `products` that every item is for besides its own, whether the first rejected
     document ends it, how many documents a batch has at most (it also ends at 2 MB of them), and how
-    large a document may be, in bytes.
+    large a document may be, in bytes. Files in folders that are `passed_over` are left alone.
     """
 
     products: tuple[str, ...] = ()
     strict: bool = False
     batch_size: int = 64
     max_document_bytes: int = MAX_DOCUMENT_BYTES
+    passed_over: Callable[[Path], bool] = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,13 @@ class Ingest:
         strict, document (`stopped_by`). Raises InputError where a path is not there.
         """
         options = options or IngestOptions()
-        sources = Sources(paths, self._clock, options.products, options.max_document_bytes)
+        sources = Sources(
+            paths,
+            self._clock,
+            options.products,
+            options.max_document_bytes,
+            options.passed_over,
+        )
         return _Run(self, sources, options, observer or Silent()).run()
 
     def put_documents(

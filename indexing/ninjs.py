@@ -12,6 +12,8 @@ Only `uri` is required. What else decides where an item stands:
 - **products**, who may see it: our extension member `products`, an array of strings or of objects
   with `id` or `code` or `name`; AP's `meta.products[].id`; and those that the caller of ingest
   names. An item without any is for nobody, which is counted as a warning.
+- **rights**, what may be done with it: our extension member `rights`, else a rating of what
+  `usageterms`, `rightsinfo` and AP's `signals` say (`indexing/rights.py`).
 - **texts**: `headline`, else `title`; the best of its descriptions (caption, then text, then
   summary; credits and notes to editors are none) and of its bodies (plain text, else HTML, else
   XML, with the markup taken off).
@@ -29,7 +31,7 @@ from typing import Any
 from core.errors import DocumentError
 from core.items import Concept, Item
 from core.ports import Clock
-from indexing import boundary, fields, json_tree, texts
+from indexing import boundary, fields, json_tree, rights, texts
 from indexing.boundary import Document, NamedThing, Product
 from indexing.choice import body, description, headline
 
@@ -112,6 +114,7 @@ def _item(
     pubstatus = fields.status(
         members.pubstatus, embargoed is not None, spelling("pubstatus"), reading.warnings
     )
+    words = _texts(reading)
     return Item(
         uri=uri,
         version=_version(reading, versioncreated),
@@ -126,7 +129,8 @@ def _item(
         urgency=_urgency(reading),
         products=_products(reading, products),
         source=source,
-        **_texts(reading),
+        rights=_rights(reading, words["usageterms"]),
+        **words,
         subject=_concepts(reading, "subject", "subjects"),
         person=_concepts(reading, "person", "people"),
         organisation=_concepts(reading, "organisation", "organisations"),
@@ -218,6 +222,16 @@ def _products(reading: _Reading, added: Sequence[str]) -> tuple[str, ...]:
     own = _codes(members.products, reading.spelling("products"))
     matched = _codes(members.meta.products or (), f"{reading.spelling('meta')}.products")
     return tuple(dict.fromkeys((*own, *matched, *added)))
+
+
+def _rights(reading: _Reading, usageterms: str) -> tuple[str, ...]:
+    """Members of another shape say nothing here: their names are used for other things, too."""
+    members = reading.members
+    named, signals = rights.words_in(members.rights), rights.words_in(members.signals)
+    if named is None:
+        reading.warnings.append("rights is no text or list of texts, left out")
+    own = [reading.clean(word) for word in named or ()]
+    return rights.rights_of(usageterms, members.rightsinfo, signals or (), own)
 
 
 def _codes(products: Sequence[Product], field: str) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A passage is about 200 tokens on sentence borders, overlapping its neighbour by whole sentences of
 up to 40 tokens. What is encoded is the headline, a line break and the passage, so that each passage
-carries its story's title; both together fit the encoder's input.
+carries its story's title; both together fit the encoder's input. Of a picture or a video, what a
+machine says is passages of its own, and so is the line of each shot.
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ class _Span:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A text to be cut by itself, from character `start` of an item's member `name` on."""
+
+    name: str
+    start: int
+    text: str
+
+
 class PassageSplitter:
     """Cuts texts by the tokens of the encoder's own `tokenizer_file`.
 
@@ -71,27 +81,30 @@ class PassageSplitter:
         self._windows = TextSplitter(_WINDOW)
 
     def cut(self, items: Sequence[Item]) -> tuple[CutItem, ...]:
-        """The passages of each item: of its body, else its description, else its headline; none
-        for an item without a text.
+        """The passages of each item: of its body, else its description, else its headline, and of
+        its caption and its shots; none for an item without a text.
         """
-        members = [_text_member(item) for item in items]
-        spans = self._spans(
-            [getattr(item, name) if name else "" for item, name in zip(items, members, strict=True)]
-        )
+        stretches = [_stretches(item) for item in items]
+        spans = iter(self._spans([one.text for each in stretches for one in each]))
         headlines = self._short_headlines(items)
         return tuple(
-            self._cut_item(item, name, headline, cuts)
-            for item, name, headline, cuts in zip(items, members, headlines, spans, strict=True)
+            self._cut_item(headline, each, [next(spans) for _ in each])
+            for headline, each in zip(headlines, stretches, strict=True)
         )
 
-    def _cut_item(self, item: Item, name: str, headline: str, cuts: Sequence[_Span]) -> CutItem:
-        text = getattr(item, name) if name else ""
-        title = f"{headline}\n" if headline and name != "headline" else ""
-        return CutItem(
-            tuple(Passage(name, span.start, span.end) for span in cuts),
-            tuple(title + text[span.start : span.end] for span in cuts),
-            sum(span.tokens > self._room for span in cuts),
-        )
+    def _cut_item(
+        self, headline: str, stretches: Sequence[_Stretch], cuts: Sequence[Sequence[_Span]]
+    ) -> CutItem:
+        title = f"{headline}\n" if headline else ""
+        passages: list[Passage] = []
+        texts: list[str] = []
+        for one, spans in zip(stretches, cuts, strict=True):
+            before = "" if one.name == "headline" else title
+            for span in spans:
+                passages.append(Passage(one.name, one.start + span.start, one.start + span.end))
+                texts.append(before + one.text[span.start : span.end])
+        cut_off = sum(span.tokens > self._room for spans in cuts for span in spans)
+        return CutItem(tuple(passages), tuple(texts), cut_off)
 
     def _short_headlines(self, items: Sequence[Item]) -> list[str]:
         """Headlines, each without the tokens beyond what a headline may take."""
@@ -204,6 +217,12 @@ def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
     return encoder.encode_passages(texts)
 
 
-def _text_member(item: Item) -> str:
-    """The member that an item's passages come from, "" where it has no text at all."""
-    return next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), "")
+def _stretches(item: Item) -> list[_Stretch]:
+    """The texts of an item that passages come from; a passage is never of two shots."""
+    members = [next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), ""), "caption"]
+    found = [_Stretch(name, 0, getattr(item, name)) for name in members if name]
+    start = 0
+    for line in (shot.description for shot in item.shots):
+        found.append(_Stretch("shotlist", start, line))
+        start += len(line) + 1
+    return [one for one in found if one.text.strip()]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -72,11 +72,22 @@ def rejected(file: str, line: int, error: DocumentError) -> Rejected:
     return Rejected(file, line, error.field, error.what + mend)
 
 
+def nothing(_: Path) -> bool:
+    """Passes over no file."""
+    return False
+
+
+def is_document(path: Path) -> bool:
+    """Whether a file of this name is read as documents."""
+    return _kind(path) is not None
+
+
 class Sources:
     """The documents under `paths`, to be gone through once.
 
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
-    how many files were no JSON. Raises InputError at once where a path is not there or no JSON.
+    how many files were no JSON. Files in folders that are `passed_over` are somebody else's and not
+    counted. Raises InputError at once where a path is not there or no JSON.
     """
 
     def __init__(
@@ -85,8 +96,10 @@ class Sources:
         clock: Clock,
         products: Sequence[str] = (),
         max_document_bytes: int = MAX_DOCUMENT_BYTES,
+        passed_over: Callable[[Path], bool] = nothing,
     ) -> None:
         self._clock = clock
+        self._passed_over = passed_over
         self._products = tuple(products)
         self._limit = max_document_bytes
         self.ignored = 0
@@ -121,6 +134,8 @@ class Sources:
                 folders.clear()
             for file in corpus[:1] or sorted(files):
                 path = Path(name, file)
+                if self._passed_over(path):
+                    continue
                 kind = None if file.startswith(".") or not path.is_file() else _kind(path)
                 if kind is None:
                     self.ignored += 1

@@ -10,6 +10,8 @@ _TASKS = {
     "encode": "encode: a text to a vector",
     "tag": "tag: names in a text",
     "score": "score: how well a passage answers a query",
+    "caption": "caption: what a picture shows, in words",
+    "shots": "shots: where in a video one shot ends and the next begins",
 }
 _FORMATS = {
     "onnx": "ONNX",
@@ -57,13 +59,18 @@ def _facts(manifest: ModelManifest) -> str:
         ("languages", ", ".join(manifest.languages)),
         ("precision", manifest.precision),
         ("formats", ", ".join(_FORMATS[kind] for kind in manifest.graphs)),
-        ("longest text", f"{manifest.max_tokens} tokens, special ones counted"),
+        ("window", "" if manifest.tokenizer else f"{manifest.max_tokens} frames"),
+        ("longest text", _longest(manifest) if manifest.tokenizer else ""),
         ("vector", f"{manifest.dimension} numbers, length 1" if encodes else ""),
         ("pooling", manifest.pooling if encodes else ""),
         ("prefixes", (", ".join(prefixes) or "none") if encodes else ", ".join(prefixes)),
         ("labels", ", ".join(manifest.labels)),
     )
     return _table(("", ""), ((name, _cell(value)) for name, value in rows if value))
+
+
+def _longest(manifest: ModelManifest) -> str:
+    return f"{manifest.max_tokens} tokens, special ones counted"
 
 
 def _training(manifest: ModelManifest) -> str:

@@ -137,6 +137,8 @@ def _width(manifest: ModelManifest) -> int:
             return manifest.dimension
         case "tag":
             return len(manifest.labels)
+        case "shots":  # two numbers for each frame of a window
+            return 2 * manifest.max_tokens
         case _:
             return 1
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
-TASKS = ("encode", "tag", "score")
+TASKS = ("encode", "tag", "score", "caption", "shots")
 # In the order in which a model's reference graph is looked for.
 FORMATS = ("onnx", "safetensors", "openvino", "torchscript")
 RESEARCH_ONLY = "research only"
@@ -35,18 +35,19 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class ModelManifest:
-    """One model: where it comes from, which files it is, and how texts are put to it.
+    """One model: where it comes from, which files it is, and how texts or frames are put to it.
 
-    - `name`: also its folder's name; `task`: `encode`, `tag` or `score`
+    - `name`: also its folder's name; `task`: one of TASKS
     - `source`, `revision`, `licence`: whose weights, which version, under which terms
     - `files`: sha256 in hex by path relative to the folder, `/` between parts
     - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
       `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it)
-    - `tokenizer`: the path in `files` of `tokenizer.json`
+    - `tokenizer`: the path in `files` of `tokenizer.json`; "" for `shots`, which reads no text
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
     - `pooling`: `mean`, `cls` or "" where the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
-    - `max_tokens`: a text's greatest length, special tokens counted; `dimension`: of a vector
+    - `max_tokens`: a text's greatest length, special tokens counted, or for `shots` the frames of
+      a window; `dimension`: of a vector
     - `labels`: the tagger's, by class number
     - `precision`: of the weights; `quality`: measured figures, by what was measured
     - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes, `mul` for many
@@ -98,7 +99,7 @@ class ModelManifest:
         don't count: they agree with it to the parity that an export proves.
         """
         reference = self.reference
-        deciding = {*companions(reference, self.files), reference, self.tokenizer}
+        deciding = {*companions(reference, self.files), reference, self.tokenizer} - {""}
         meaning = [
             sorted((path, self.files[path]) for path in deciding),
             [reference, self.tokenizer, self.pooling],

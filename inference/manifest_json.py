@@ -36,7 +36,8 @@ def parse_manifest(text: str, *, where: str, pinned: bool = True) -> ModelManife
     _check_choices(fields, where)
     graphs = _texts_by_name(fields, "graphs", where)
     files = _checked_files(fields["files"], graphs, where, pinned=pinned)
-    _check_graphs(graphs, fields["tokenizer"], files, where)
+    _check_graphs(graphs, files, where)
+    _check_tokenizer(fields, files, where)
     lists = {name: _texts(fields, name, where) for name in ("labels", "languages", "limits")}
     quality = _figures(fields["quality"], where)
     commands = _texts_by_name(fields, "commands", where)
@@ -155,14 +156,10 @@ _SUFFIXES = {
 }
 
 
-def _check_graphs(
-    graphs: Mapping[str, str], tokenizer: str, files: Mapping[str, str], where: str
-) -> None:
+def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: str) -> None:
     """At least one graph, each of a known format, listed, and with what must lie beside it."""
     if not graphs:
         raise _bad("'graphs' is empty", where)
-    if tokenizer not in files:
-        raise _bad(f"'tokenizer' names {tokenizer!r}, which 'files' does not list", where)
     for kind, path in graphs.items():
         if kind not in FORMATS:
             raise _bad(f"'graphs' has {kind!r}, which is none of {', '.join(FORMATS)}", where)
@@ -173,6 +170,16 @@ def _check_graphs(
         if kind in ("openvino", "safetensors") and not companions(path, files):
             beside = "its .bin" if kind == "openvino" else "config.json"
             raise _bad(f"'files' lists {path!r} without {beside} beside it", where)
+
+
+def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
+    """Listed for what reads texts, and empty for what reads frames."""
+    tokenizer = fields["tokenizer"]
+    if fields["task"] == "shots":
+        if tokenizer:
+            raise _bad("'tokenizer' must be empty: a model for shots reads no text", where)
+    elif tokenizer not in files:
+        raise _bad(f"'tokenizer' names {tokenizer!r}, which 'files' does not list", where)
 
 
 def _texts(fields: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Work:
 _BYTES = {"double": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 
 _PRODUCTS = re.compile(r"MatMul|Gemm")
+_CONVOLUTION = re.compile(r"^(QLinear)?Conv$")  # a dense layer at each of its places
 _INT8 = re.compile(r"Integer|^QLinear|^QGemm|^QAttention|^DynamicQuantizeMatMul")
 _ATTENTION = re.compile(r"Attention$|^Softmax$")
 _ROUNDING = re.compile(r"QuantizeLinear$")  # and DynamicQuantizeLinear, DequantizeLinear
@@ -90,6 +91,8 @@ _PER_NUMBER = ((re.compile(r"Gelu|Erf|Tanh|Softmax"), 12.0), (re.compile(r"Norm"
 
 def group_of(kind: str, name: str, inputs: Sequence[Operand]) -> Group:
     """The group of an operator of type `kind` called `name`, given the arrays it takes."""
+    if _CONVOLUTION.search(kind):
+        return Group.DENSE
     if _PRODUCTS.search(kind):
         if not _of_two_activations(inputs):
             return Group.DENSE
@@ -117,6 +120,8 @@ def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[O
     taken = float(sum(operand.bytes for operand in inputs))
     if not inputs or not outputs:
         return Work(group, 0.0, 0.0, taken + given, precision)
+    if _CONVOLUTION.search(kind):
+        return _convolution(inputs, outputs, precision)
     if group is Group.DENSE:
         inner, columns = _last(inputs[0]), _last(outputs[0])
         operations = 2.0 * inner * prod(outputs[0].shape)
@@ -148,6 +153,18 @@ def _attention(
     operations += 2.0 * rows * length * inner * 3 * width
     weights = inner * 3.0 * width * (1 if precision == "int8" else 4)
     return Work(Group.ATTENTION, operations, weights, activations, precision)
+
+
+def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str) -> Work:
+    """Each number of the result is a product with a kernel [m, c, ...]. Nothing is known of the
+    arithmetic where the kernel is packed away, as a convolution of bytes has it.
+    """
+    activations = float(inputs[0].bytes + outputs[0].bytes)
+    kernel = next((operand for operand in inputs[1:] if len(operand.shape) > 2), None)
+    if kernel is None:
+        return Work(Group.DENSE, 0.0, 0.0, activations, precision)
+    operations = 2.0 * prod(kernel.shape[1:]) * prod(outputs[0].shape)
+    return Work(Group.DENSE, operations, float(kernel.bytes), activations, precision)
 
 
 def _of_two_activations(inputs: Sequence[Operand]) -> bool:

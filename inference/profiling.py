@@ -230,4 +230,4 @@ def _replay(session: Any, calls: Sequence[Call]) -> None:
         session.run(list(call.outputs), arrays)
 
 
-_DTYPES = {"tensor(int32)": "int32", "tensor(int64)": "int64"}
+_DTYPES = {"tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}

@@ -27,6 +27,7 @@ _KERNELS: Mapping[bytes, tuple[int, int]] = {
     b"MatMulInteger": (1, 3),
     b"MatMulIntegerToFloat": (1, 5),
     b"DynamicQuantizeMatMul": (1, 3),
+    b"QLinearConv": (3, 5),
 }
 _SHIFT = 0x80  # flips the highest bit: uint8 x becomes int8 x - 128
 

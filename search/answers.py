@@ -18,6 +18,7 @@ FACET_FIELDS = (
     "person",
     "organisation",
     "language",
+    "rights",
     "versioncreated",
 )
 MAX_PAGE_SIZE = 200
@@ -32,6 +33,13 @@ class EntityUse(StrEnum):
     BOOST = "boost"
     FILTER = "filter"
     OFF = "off"
+
+
+class FacetSubjects(StrEnum):
+    """What the facet of subjects counts: those that items name, or the topics above them, too."""
+
+    OWN = "own"
+    BROADER = "broader"
 
 
 class Fold(StrEnum):
@@ -56,6 +64,7 @@ class SearchRequest:
     the like of, instead of `q`. `tz` (an IANA name) and `locale` (a BCP 47 tag) say how dates in
     `q` are meant: "" is UTC, and the day before the month. `fold` is fixed by an answer's first
     page, and so are `open_facets`: facets that are counted without their own one of `filters`.
+    `ignore` are dates and names in `q` that are to be words, each as it is written there.
     """
 
     q: str = ""
@@ -69,11 +78,13 @@ class SearchRequest:
     facet_limit: int = 20
     open_facets: tuple[str, ...] = ()
     facet_interval: DateInterval = DateInterval.MONTH
+    facet_subjects: FacetSubjects = FacetSubjects.OWN
     explain: bool = False
     highlight: bool = True
     deadline_ms: float | None = None
     entities: EntityUse = EntityUse.BOOST
     dates: DateUse = DateUse.FILTER
+    ignore: tuple[str, ...] = ()
     tz: str = ""
     locale: str = ""
     why_missing: str = ""
@@ -85,7 +96,7 @@ class SearchRequest:
 class DateSpan:
     """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC; ""
     is an open end. `other` are words that mean the other reading, where its numbers have two (""
-    where not): 03/04/2024 and 2024-03-04.
+    where not): 03/04/2024 and 2024-03-04. Where it is `ignored` the words are words.
     """
 
     text: str
@@ -94,13 +105,15 @@ class DateSpan:
     since: str
     until: str
     other: str = ""
+    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FoundName:
     """A name in the query: characters `start` to `end` of it as it was typed, with the operators in
     between where there are some; `text` is without them. `score` is the tagger's confidence, 0 to
-    1, `known` the archive's own name where it has one, `use` what was done with that.
+    1, `known` the archive's own name where it has one, `use` what was done with that: nothing where
+    it is `ignored`.
     """
 
     text: str
@@ -110,6 +123,7 @@ class FoundName:
     score: float
     known: KnownName | None = None
     use: EntityUse = EntityUse.OFF
+    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +195,8 @@ class Hit:
 
     `highlights` maps a text member to its text with matched words between the marks
     U+E000 and U+E001 (private use, so that no text can fake them); `passage` is the best passage,
-    marked the same way. `versions` counts the versions and write-throughs in the chain view.
+    marked the same way. `shot` is the number, from 1, of the video's shot that answers best, 0
+    where none does. `versions` counts the versions and write-throughs in the chain view.
     `pinned`: editors put it there for this query. `near_duplicates` are the uris of the stories
     that are folded under it, best first.
     """
@@ -195,6 +210,7 @@ class Hit:
     explanation: Explanation | None = None
     pinned: bool = False
     near_duplicates: tuple[str, ...] = ()
+    shot: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.query_tree import Bool, DateRange, Node, all_of
@@ -21,21 +21,30 @@ _FIELD = "versioncreated"
 @dataclass(frozen=True, slots=True)
 class Dated:
     """`parsed` is the query without its dates, which are among its filters; `places` of it are
-    characters of the whole query. `dates` is what was found, as it is told.
+    characters of the whole query. `dates` is what was found, as it is told, and those that are
+    ignored, which are words.
     """
 
     parsed: language.Parsed
     dates: tuple[DateSpan, ...]
 
 
-def parse_dated(query: str, calendar: Calendar, use: DateUse = DateUse.FILTER) -> Dated:
+def parse_dated(
+    query: str,
+    calendar: Calendar,
+    use: DateUse = DateUse.FILTER,
+    ignore: Collection[str] = frozenset(),
+) -> Dated:
     """Reads a query and the dates in it that stand as words of their own. Where a date is part of
-    an operator's clause, in quotes or in pasted prose, it stays what was written: words.
+    an operator's clause, in quotes or in pasted prose, it stays what was written: words. So do
+    those that `ignore` has, as `as_ignored` writes them.
     """
-    dates, notes = _meant(query, calendar) if use is DateUse.FILTER else ((), ())
+    found, notes = _meant(query, calendar) if use is DateUse.FILTER else ((), ())
+    dates = tuple(date for date in found if as_ignored(date.text) not in ignore)
+    told = tuple(_told(date, ignored=date not in dates) for date in found)
     if not dates:
         parsed = language.parse(query, calendar.zone)
-        return Dated(replace(parsed, notes=(*notes, *parsed.notes)), ())
+        return Dated(replace(parsed, notes=(*notes, *parsed.notes)), told)
     rest, origins = _without(query, dates)
     parsed = language.parse(rest, calendar.zone)
     span, said = _filter(dates)
@@ -46,8 +55,13 @@ def parse_dated(query: str, calendar: Calendar, use: DateUse = DateUse.FILTER) -
             places=[origins[place] for place in parsed.places],
             notes=(*notes, *said, *parsed.notes),
         ),
-        tuple(_told(date) for date in dates),
+        told,
     )
+
+
+def as_ignored(text: str) -> str:
+    """What words have in common that are ignored together: case and white space aside."""
+    return " ".join(text.casefold().split())
 
 
 def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
@@ -118,7 +132,7 @@ def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
     return Bool(should=ranges), ("several dates: what lies in any of them",)
 
 
-def _told(date: FoundDate) -> DateSpan:
+def _told(date: FoundDate, *, ignored: bool) -> DateSpan:
     since = date.since.isoformat() if date.since else ""
     until = date.until.isoformat() if date.until else ""
-    return DateSpan(date.text, date.start, date.end, since, until, date.other)
+    return DateSpan(date.text, date.start, date.end, since, until, date.other, ignored)

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from core.callers import Caller
 from core.query_tree import Bool, DateRange, Keyword, Node, all_of
 from core.retrieval import DateBuckets, FacetCount, Ids
-from search.answers import Fold, SearchRequest
+from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
 from search.folding import faces_of, groups_of
 from search.fusion import first_of_each, fuse, ranking
 from search.gathering import Gathered, Gathering
+from search.shot_exemplar import exemplar_at
 from search.stopwatch import Stopwatch
 
 
@@ -71,7 +73,7 @@ def _candidates(
     ids = found.ids[ranking(fuse(found, got.profile).scores, found.ids)]
     stories = engine.chains(ids)
     places = first_of_each(stories)
-    if request.similar_to and (like := engine.exemplar(request.similar_to, caller)):
+    if request.similar_to and (like := exemplar_at(engine, request.similar_to, caller)):
         places = places[stories[places] != like.story]
     ids = ids[places]
     folds = request.fold is not Fold.NONE
@@ -91,12 +93,14 @@ def count_facets(
         calendar = gathering.parts.understanding.calendar(request.tz)
         buckets = DateBuckets(request.facet_interval, calendar.zone)
     plain = [name for name in names if name not in candidates.open_facets]
-    counts = dict(engine.facets(hits, plain, request.facet_limit, buckets))
+    broader = request.facet_subjects is FacetSubjects.BROADER
+    count = partial(engine.facets, limit=request.facet_limit, buckets=buckets, broader=broader)
+    counts = dict(count(hits, plain))
     for name in names:
         if own := candidates.open_facets.get(name):
             shown = np.isin(own.ids, engine.visible(own.ids, caller))
             ids = own.ids[faces_of(shown, own.groups).faces]
-            counts |= engine.facets(ids, [name], request.facet_limit, buckets)
+            counts |= count(ids, [name])
     return {name: counts[name] for name in names}
 
 

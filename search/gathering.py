@@ -80,6 +80,7 @@ class Gathering:
             calendar=understanding.calendar(request.tz, request.locale),
             filters=request.filters,
             dates=request.dates,
+            ignore=request.ignore,
         )
 
     def _widened(self, meaning: Meaning) -> Meaning:
@@ -135,36 +136,37 @@ class Gathering:
         """What to ask the engine. A date order asks BM25's matches only: the vectors' nearest are
         near by comparison, not by themselves, and would put strangers on top.
         """
-        filters = all_of(meaning.filters, request.filters)
-        degraded: list[str] = []
         vectors: list[VectorQuery] = []
-        text = meaning.said.vector_text
+        degraded: list[str] = []
         if like is not None:
             vectors, degraded = like.vectors(profile)
-        elif text and request.order is SortOrder.SCORE:
-            for field, weight in profile.vector_weights.items():
-                encoder = self.parts.encoders.get(field)
-                if encoder is None:
-                    degraded.append(f"vectors: no encoder for field {field}")
-                elif weight > 0:
-                    encode = cache(partial(_encode, encoder, field, text))
-                    vectors.append(VectorQuery(field, weight, encode))
+        elif request.order is SortOrder.SCORE:
+            vectors, degraded = self._vectors(meaning.said.vector_text, profile)
         lexical = profile.lexical_weight > 0 or not vectors
-        depth = profile.lexical_depth if lexical else 0
-        order = request.order
-        return (
-            Retrieval(
-                meaning.tree,
-                caller,
-                filters,
-                tuple(vectors),
-                depth,
-                profile.vector_depth,
-                order,
-                profile.lexical if like is None else profile.lexical.of_words(),
-            ),
-            degraded,
+        retrieval = Retrieval(
+            meaning.tree,
+            caller,
+            all_of(meaning.filters, request.filters),
+            tuple(vectors),
+            profile.lexical_depth if lexical else 0,
+            profile.vector_depth,
+            request.order,
+            profile.lexical if like is None else profile.lexical.of_words(),
         )
+        return retrieval, degraded
+
+    def _vectors(self, text: str, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
+        """What to ask each of the profile's vector fields, and the flags of those left out."""
+        queries: list[VectorQuery] = []
+        flags: list[str] = []
+        for field, weight in profile.vector_weights.items() if text else ():
+            encoder = self.parts.encoders.get(field)
+            if encoder is None:
+                flags.append(f"vectors: no encoder for field {field}")
+            elif weight > 0:
+                encode = cache(partial(_encode, encoder, field, text))
+                queries.append(VectorQuery(field, weight, encode))
+        return queries, flags
 
     def with_pins(
         self, request: SearchRequest, caller: Caller, got: Gathered

@@ -59,6 +59,12 @@ class Highlighter:
             matching.update(word for word in words if known[word].startswith(prefixes))
         return frozenset(matching)
 
+    def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
+        """How many different terms each of `texts` has of those that `words` are marked for."""
+        known = self._terms_of(set(words), language)
+        found = (_distinct_words(_clean(text)) & words for text in texts)
+        return [len({known[word] for word in each}) for each in found]
+
     def _terms_of(self, words: set[str], language: str) -> dict[str, str]:
         """At least the terms of `words`; a plain dict, for this is the hottest loop of a page."""
         known = self._known.get(language)

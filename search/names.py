@@ -1,15 +1,15 @@
 """Names in a query: found by the tagger, made the archive's own, and what becomes of them.
 
 A known name boosts: the share of the query's known names that an item has in its persons,
-organisations and places is part of its score (search/fusion.py). It is looked up in candidates, so
-that names may be found while retrieval runs, and costs no candidate its place where no item has
-such fields. On request it filters instead. What is typed otherwise than the archive writes it
-("merkle") is searched in the archive's spelling too.
+organisations and places, under any of their aliases, is part of its score (search/fusion.py). It is
+looked up in candidates, so that names may be found while retrieval runs, and costs no candidate its
+place where no item has such fields. On request it filters instead. What is typed otherwise than the
+archive writes it ("merkle", an alias) is searched as the archive has it, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +29,7 @@ from core.query_tree import (
 )
 from core.retrieval import Floats, Ids
 from search.answers import EntityUse, FoundName, Understood
+from search.dated import as_ignored
 
 Found = tuple[tuple[FoundName, ...], tuple[str, ...]]  # names, and notes
 
@@ -47,9 +48,17 @@ class NameFinder:
         """Whether there is a tagger."""
         return self._tagger is not None
 
-    def find(self, text: str, places: Sequence[int], caller: Caller, use: EntityUse) -> Found:
+    def find(
+        self,
+        text: str,
+        places: Sequence[int],
+        caller: Caller,
+        use: EntityUse,
+        ignore: Collection[str] = frozenset(),
+    ) -> Found:
         """The names in `text`, of which character i was typed at `places[i]`, and notes on what
         could not be done. A tagger that fails is an extra that is missing; the search goes on.
+        Nothing is done with those that `ignore` has, as `as_ignored` writes them.
         """
         if use is EntityUse.OFF or not text:
             return (), ()
@@ -64,7 +73,8 @@ class NameFinder:
         if self._archive is not None and entities:
             known = self._archive.known(entities, caller)
         found = tuple(
-            _found(entity, places, name, use) for entity, name in zip(entities, known, strict=True)
+            _found(entity, places, name, use, ignored=as_ignored(entity.text) in ignore)
+            for entity, name in zip(entities, known, strict=True)
         )
         return found, _unfiltered(found) if filtering else ()
 
@@ -73,10 +83,7 @@ class NameFinder:
         found = said.entities
         if self._archive is None or not any(entity.known for entity in found):
             return said
-        asked = [
-            Entity(entity.known.name if entity.known else "", entity.label, 0, 0, 1.0)
-            for entity in found
-        ]
+        asked = [Entity(_own_name(entity.known), entity.label, 0, 0, 1.0) for entity in found]
         now = self._archive.known(asked, caller)
         return replace(
             said,
@@ -151,18 +158,23 @@ def _differs(entity: FoundName, analysis: TextAnalysis) -> bool:
 
 
 def _found(
-    entity: Entity, places: Sequence[int], name: KnownName | None, use: EntityUse
+    entity: Entity, places: Sequence[int], name: KnownName | None, use: EntityUse, *, ignored: bool
 ) -> FoundName:
     start, end = places[entity.start], places[entity.end - 1] + 1
-    used = EntityUse.OFF if name is None else use
-    return FoundName(entity.text, entity.label, start, end, entity.score, name, used)
+    used = EntityUse.OFF if name is None or ignored else use
+    return FoundName(entity.text, entity.label, start, end, entity.score, name, used, ignored)
+
+
+def _own_name(known: KnownName | None) -> str:
+    """The name that the text was read as: its alias may be linked to it by hidden items only."""
+    return "" if known is None else known.read_as or known.name
 
 
 def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
     """The known name with what is left of it; one that is only similar is another one."""
     if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
         return None
-    return replace(before, name=now.name, spellings=now.spellings)
+    return replace(now, match=before.match)
 
 
 def _missing(reason: str, use: EntityUse) -> tuple[str, ...]:
@@ -177,5 +189,5 @@ def _unfiltered(found: Sequence[FoundName]) -> tuple[str, ...]:
     return tuple(
         f"{entity.text}: the archive knows no such name, so it ranks and does not filter"
         for entity in found
-        if entity.known is None
+        if entity.known is None and not entity.ignored
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from core.items import Item, Passage
 from core.ports import Catalogue
@@ -16,9 +15,9 @@ from search.answers import Explanation, Hit, RerankMix, SearchRequest, VectorSha
 from search.candidates import CandidateSet
 from search.folding import Faces, ranks_of
 from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
+from search.shots import best_shot
 
-Mask = npt.NDArray[np.bool_]
-_MARKED = ("headline", "description")
+_MARKED = ("headline", "description", "caption")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,9 @@ def hits_of_page(
             explanation=explain(candidates, int(place)) if request.explain else None,
             pinned=int(place) < candidates.pinned,
             near_duplicates=under,
+            shot=shot,
         )
-        for place, rank, item, size, (marks, passage), under in zip(
+        for place, rank, item, size, (marks, passage, shot), under in zip(
             places, ranks[on_page], items, sizes, shown_texts, folded, strict=True
         )
         if item is not None
@@ -146,25 +146,36 @@ def _marked(
     items: Sequence[Item | None],
     passages: Sequence[Passage | None],
     wanted: bool,
-) -> list[tuple[dict[str, str], str]]:
-    """For each item its marked texts by member, and the stretch of its body to show."""
-    if not wanted:
-        return [({}, "")] * len(items)
+) -> list[tuple[dict[str, str], str, int]]:
+    """For each item its marked texts by member, the stretch of it to show, and the number of the
+    shot that answers. Where no marks are `wanted` there are no texts.
+    """
     texts = [_texts(item, span) for item, span in zip(items, passages, strict=True)]
     by_language: dict[str, list[str]] = {}
     for item, (marked, body) in zip(items, texts, strict=True):
-        if item is not None:
-            by_language.setdefault(item.language, []).extend((*marked.values(), body))
+        if item is not None and (wanted or item.shots):
+            spoken = (*marked.values(), body, item.shotlist) if wanted else (item.shotlist,)
+            by_language.setdefault(item.language, []).extend(spoken)
     words = {
         language: highlighter.words(query, spoken, language)
         for language, spoken in by_language.items()
     }
     found = []
-    for item, (marked, body) in zip(items, texts, strict=True):
-        said = frozenset[str]() if item is None else words[item.language]
-        marks = {name: mark(text, said) for name, text in marked.items()}
-        found.append((marks, snippet(body, said)))
+    for item, span, (marked, body) in zip(items, passages, texts, strict=True):
+        said = frozenset[str]() if item is None else words.get(item.language, frozenset())
+        shot = 0 if item is None else _shot(highlighter, item, span, said)
+        if item is not None and shot:
+            body = item.shots[shot - 1].description
+        marks = {name: mark(text, said) for name, text in marked.items() if wanted}
+        found.append((marks, snippet(body, said) if wanted else "", shot))
     return found
+
+
+def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: frozenset[str]) -> int:
+    if not item.shots:
+        return 0
+    lines = (shot.description for shot in item.shots)
+    return best_shot(item, span, highlighter.matches(said, lines, item.language))
 
 
 def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:

@@ -14,7 +14,7 @@ import numpy as np
 from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import is_fact
-from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TotalRelation
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
@@ -32,11 +32,11 @@ from search.candidates import (
     write_cursor,
 )
 from search.facets import count_facets, not_open, open_facets
-from search.folding import faces_of, groups_of
+from search.folding import Faces, faces_of, groups_of
 from search.fusion import Fused, first_of_each, fuse
 from search.gathering import Gathering
 from search.highlight import Highlighter
-from search.page import Mask, Page, hits_of_page
+from search.page import Page, hits_of_page
 from search.parts import Parts
 from search.pins import pinned_first
 from search.profiles import Profile
@@ -63,17 +63,11 @@ class SearchPipeline:
         """One page of stories for `request`. Raises QueryError and ExpiredError."""
         watch = Stopwatch()
         _check(request)
-        token, start, number = "", (request.page - 1) * request.page_size, request.page
-        if request.cursor:
-            token, start, number = read_cursor(request.cursor)
-            candidates = self._store.find(token, caller)
-        else:
-            candidates = self._candidates(request, caller, watch)
+        candidates, page, token = self._frozen(request, caller, watch)
         check_still_there(self._parts.engine, candidates.similar_to, caller)
         shown = _among(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
         watch.lap("guard")
         faces = faces_of(shown, candidates.groups)
-        page = Page(start, number, request.page_size)
         hits, following = hits_of_page(
             self._parts.engine, self._highlighter, candidates, faces, page, request
         )
@@ -82,19 +76,18 @@ class SearchPipeline:
         facets = count_facets(self._gathering, request, candidates, ids)
         watch.lap("facets")
         suggestion = self._suggestion(request, candidates)
-        missing = self._missing(request, candidates, shown) if request.why_missing else None
+        missing = self._missing(request, candidates, shown, faces)
         watch.lap("spelling")
-        if following is not None:
-            token = token or self._store.keep(candidates)
+        cursor = self._cursor(candidates, token, following, page)
         answer = SearchResponse(
             hits=hits,
             total=_total(candidates, len(ids), int(np.count_nonzero(shown))),
-            page=number,
+            page=page.number,
             page_size=request.page_size,
             profile=candidates.profile,
             understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
-            cursor="" if following is None else write_cursor(token, following, number + 1),
+            cursor=cursor,
             degraded=(*candidates.degraded, *not_open(request, candidates)),
             milliseconds=watch.report(candidates.found.milliseconds),
             lexical_matches=candidates.found.lexical_matches,
@@ -102,10 +95,35 @@ class SearchPipeline:
             missing=missing,
             fold=Fold.NONE if candidates.groups is None else Fold.NEAR_DUPLICATES,
         )
+        self._time_afterwards(candidates, watch)
+        return answer
+
+    def _frozen(
+        self, request: SearchRequest, caller: Caller, watch: Stopwatch
+    ) -> tuple[CandidateSet, Page, str]:
+        """The candidates: made, or those that the cursor goes on with; which page of them is asked
+        for; and under which token they are kept, "" where they are not yet.
+        """
+        if request.cursor:
+            token, start, number = read_cursor(request.cursor)
+            return self._store.find(token, caller), Page(start, number, request.page_size), token
+        start = (request.page - 1) * request.page_size
+        candidates = self._candidates(request, caller, watch)
+        return candidates, Page(start, request.page, request.page_size), ""
+
+    def _cursor(
+        self, candidates: CandidateSet, token: str, following: int | None, page: Page
+    ) -> str:
+        """Where the answer goes on; "" at its end."""
+        if following is None:
+            return ""
+        return write_cursor(token or self._store.keep(candidates), following, page.number + 1)
+
+    def _time_afterwards(self, candidates: CandidateSet, watch: Stopwatch) -> None:
+        """Tells the reranker how long the rest of an answer takes after it."""
         after = watch.since_ms("rerank")
         if after is not None and self._parts.profiles[candidates.profile].rerank_depth:
             self._reranking.afterwards.took(after)
-        return answer
 
     def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
         """The query in another spelling; a later page of an answer suggests no other."""
@@ -113,7 +131,11 @@ class SearchPipeline:
             return ""
         return self._speller.suggestion(request.q, candidates.query, candidates.caller)
 
-    def _missing(self, request: SearchRequest, candidates: CandidateSet, shown: Mask) -> Missing:
+    def _missing(
+        self, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces
+    ) -> Missing | None:
+        if not request.why_missing:
+            return None
         profile = self._parts.profiles[candidates.profile]
 
         def retrieve(retrieval: Retrieval) -> Retrieved:
@@ -121,7 +143,7 @@ class SearchPipeline:
 
         told = folded_under(self._parts.engine, candidates, shown, request.why_missing)
         hits = np.zeros_like(shown)
-        hits[faces_of(shown, candidates.groups).faces] = True
+        hits[faces.faces] = True
         return told or why_missing(self._parts.engine, candidates, hits, request, retrieve)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
@@ -277,7 +299,7 @@ def _total(candidates: CandidateSet, hits: int, shown: int) -> Total:
     return Total(hits, candidates.relation)
 
 
-def _among(ids: Ids, shown: Ids) -> Mask:
+def _among(ids: Ids, shown: Ids) -> Marks:
     """Bool [n]: which of `ids` are in `shown`, a part of them in the same order."""
     if len(shown) == len(ids):
         return np.ones(len(ids), np.bool_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.errors import QueryError
-from core.retrieval import FIELD_WEIGHTS, LexicalWeights
+from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, LexicalWeights
 
 BEST = "best"
 _BEST_NEEDS = "set second_encoder (bge-small-en-v1.5, say), then run `dateline embed`"
@@ -36,7 +36,8 @@ class Profile:
 
     Within BM25, a text field's own score has a weight of `field_weights` beside the whole item's 1,
     neighbouring words of the query that stand side by side have `phrase_boost`, and such that are
-    at most `proximity_slop` positions from it `proximity_boost`.
+    at most `proximity_slop` positions from it `proximity_boost`. A word that a machine says of a
+    picture or a shot has `machine_weight`.
     """
 
     name: str
@@ -56,12 +57,17 @@ class Profile:
     phrase_boost: float = 0.0
     proximity_boost: float = 0.0
     proximity_slop: int = 8
+    machine_weight: float = MACHINE_WEIGHT
 
     @property
     def lexical(self) -> LexicalWeights:
         """What BM25 adds up."""
         return LexicalWeights(
-            self.field_weights, self.phrase_boost, self.proximity_boost, self.proximity_slop
+            self.field_weights,
+            self.phrase_boost,
+            self.proximity_boost,
+            self.proximity_slop,
+            self.machine_weight,
         )
 
     @property

@@ -103,7 +103,7 @@ class Reranking:
 def _reading(item: Item | None, span: Passage | None) -> str:
     if item is None:
         return ""
-    text = item.body or item.description
+    text = item.body or item.description or item.caption or item.shotlist
     if span is not None:
         text = getattr(item, span.field)[span.start : span.end]
     return f"{item.headline}\n{text}" if item.headline else text

@@ -26,6 +26,7 @@ from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest, Understood
 from search.profiles import Profile
+from search.shot_exemplar import exemplar_at
 from search.understand import Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
@@ -110,10 +111,10 @@ def likeness(
     """What the item at `uri` stands for. Raises NotFoundError, in the same words for an item that
     does not exist and for one that the caller may not see.
     """
-    exemplar = archive.exemplar(uri, caller)
+    exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
         raise _missing(uri)
-    words = tuple(Word(word) for word in telling_words(exemplar.item, archive, analysis))
+    words = tuple(Word(word) for word in telling_words(exemplar.item, archive, analysis, caller))
     # A word of nothing: BM25 finds none, and nothing is asked of what the vectors find.
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
@@ -126,7 +127,7 @@ def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
     """Raises NotFoundError where the item that an answer is like has vanished since: what is told
     of the answer are the item's words. No uri is always there.
     """
-    if uri and archive.exemplar(uri, caller) is None:
+    if uri and exemplar_at(archive, uri, caller) is None:
         raise _missing(uri)
 
 
@@ -146,10 +147,12 @@ def _given(vector: FloatMatrix) -> FloatMatrix:
     return vector
 
 
-def telling_words(item: Item, archive: Exemplars, analysis: TextAnalysis) -> tuple[str, ...]:
+def telling_words(
+    item: Item, archive: Exemplars, analysis: TextAnalysis, caller: Caller
+) -> tuple[str, ...]:
     """At most MOST_WORDS words of an item: up to MOST_HEADLINE_WORDS of the headline, in order,
-    then those with the highest tf-idf. Stop words and words that no other item has say nothing,
-    and neither do numbers outside of the headline.
+    then those with the highest tf-idf. Stop words and words of no other item that `caller` sees
+    say nothing, and neither do numbers outside of the headline.
     """
     counts: dict[str, int] = {}  # by index term
     written: dict[str, str] = {}
@@ -160,7 +163,7 @@ def telling_words(item: Item, archive: Exemplars, analysis: TextAnalysis) -> tup
             counts[term] = counts.get(term, 0) + count
             written.setdefault(term, word)
     terms = list(counts)
-    found = archive.rarities([written[term] for term in terms], item.language)
+    found = archive.rarities([written[term] for term in terms], item.language, caller)
     rarities = dict(zip(terms, found.tolist(), strict=True))
     chosen = _of_headline(item, analysis, rarities)
     rest = [term for term in terms if rarities[term] > 0 and term not in chosen]
@@ -180,7 +183,8 @@ def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, floa
 def _text(item: Item) -> str:
     concepts = (*item.person, *item.organisation, *item.place, *item.subject)
     names = "\n".join(concept.name for concept in concepts)
-    return "\n".join((item.headline, item.description, names, item.body[:_LONGEST_TEXT]))
+    own = (item.headline, item.description, names, item.body[:_LONGEST_TEXT])
+    return "\n".join((*own, item.caption, item.shotlist[:_LONGEST_TEXT]))
 
 
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:

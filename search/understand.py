@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
@@ -25,9 +26,10 @@ from core.query_tree import (
     all_of,
 )
 from search.answers import MAX_QUERY_CHARACTERS, DateUse, EntityUse, Understood
-from search.dated import parse_dated
+from search.dated import as_ignored, parse_dated
 from search.dates import Calendar, calendar_of
 from search.encoder_languages import unread_language
+from search.language import Parsed
 from search.names import Found, NameFinder, name_filters
 
 _TAGGER_THREADS = 2
@@ -42,20 +44,27 @@ def _now() -> datetime:
 class Meaning:
     """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
     the user: what was made of the words, and the text that is embedded. Names that don't filter are
-    being looked for meanwhile (`names`) and come with `told`.
+    being looked for meanwhile (`names`) and come with `told`, which also says what of `ignore` is
+    neither a date nor a name.
     """
 
     tree: Node
     filters: Node
     said: Understood
     names: Future[Found] | None = None
+    ignore: tuple[str, ...] = ()
 
     def told(self) -> Understood:
         """What goes back to the user, names included; waits for them."""
-        if self.names is None:
-            return self.said
-        entities, notes = self.names.result()
-        return replace(self.said, entities=entities, notes=(*self.said.notes, *notes))
+        said = self.said
+        if self.names is not None:
+            entities, notes = self.names.result()
+            said = replace(said, entities=entities, notes=(*said.notes, *notes))
+        texts = [one.text for one in said.dates] + [one.text for one in said.entities]
+        understood = set(map(as_ignored, texts))
+        strange = [text for text in self.ignore if as_ignored(text) not in understood]
+        notes = tuple(f"{text[:60]}: there is no such date or name to ignore" for text in strange)
+        return replace(said, notes=(*said.notes, *notes)) if notes else said
 
 
 class Understanding:
@@ -92,11 +101,34 @@ class Understanding:
         calendar: Calendar | None = None,
         filters: Node = EVERYTHING,
         dates: DateUse = DateUse.FILTER,
+        ignore: Sequence[str] = (),
     ) -> Meaning:
         """What `query` asks for, asked beside `filters` by one who goes by `calendar` (now and
-        UTC). Raises QueryError for what can't be read and must not be guessed: a malformed date, or
-        a query of more than 4,096 characters.
+        UTC). Dates and names that `ignore` has are words. Raises QueryError for what can't be read
+        and must not be guessed: a malformed date, or a query of more than 4,096 characters.
         """
+        ignored = frozenset(map(as_ignored, ignore))
+        # Where one of the two is off, nobody can say what would have been found.
+        asked = () if EntityUse.OFF is entities or dates is DateUse.OFF else tuple(ignore)
+        parsed, said = self._read(query, calendar or self.calendar(), filters, dates, ignored)
+        find = partial(self._names.find, parsed.text, parsed.places, caller, entities, ignored)
+        if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
+            names = self._pool.submit(find)
+            return Meaning(parsed.tree, parsed.filters, said, names, asked)
+        found, failed = find()
+        said = replace(said, entities=found, notes=(*said.notes, *failed))
+        filters = all_of(parsed.filters, name_filters(found))
+        return Meaning(parsed.tree, filters, said, ignore=asked)
+
+    def _read(
+        self,
+        query: str,
+        calendar: Calendar,
+        filters: Node,
+        dates: DateUse,
+        ignored: Collection[str],
+    ) -> tuple[Parsed, Understood]:
+        """The query without its names: parsed, and what is said of it."""
         if len(query) > MAX_QUERY_CHARACTERS:
             raise QueryError(
                 f"the query has {len(query)} characters",
@@ -104,7 +136,7 @@ class Understanding:
             )
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
-        dated = parse_dated(clean, calendar or self.calendar(), dates)
+        dated = parse_dated(clean, calendar, dates, ignored)
         parsed = dated.parsed
         unread = unread_language(parsed.text, all_of(parsed.filters, filters), self._languages)
         said = Understood(
@@ -113,14 +145,7 @@ class Understanding:
             dates=dated.dates,
             notes=(*notes, *parsed.notes, *unread),
         )
-        if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
-            names = self._pool.submit(
-                self._names.find, parsed.text, parsed.places, caller, entities
-            )
-            return Meaning(parsed.tree, parsed.filters, said, names)
-        found, failed = self._names.find(parsed.text, parsed.places, caller, entities)
-        said = replace(said, entities=found, notes=(*said.notes, *failed))
-        return Meaning(parsed.tree, all_of(parsed.filters, name_filters(found)), said)
+        return parsed, said
 
     def recheck(self, said: Understood, caller: Caller) -> Understood:
         """`said` with the known names that the caller may see at this moment."""

@@ -15,7 +15,8 @@ the one it is nearly like, if that can be only one:
 Names of fewer than five letters are never read as nearly another one.
 
 Nothing is ever taken out: whoever asks says which spellings count (`Allowed`), so that a hidden
-name plays no part. An alias would be one more key of a name's spellings.
+name plays no part, and which names are one and the same (`Identity`), so that a person with two
+names makes neither of them doubtful.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _POSSESSIVE = re.compile(r"['’]s?$")
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
 Allowed = Callable[[int], bool]  # whether the spelling of this number counts
+Identity = Callable[[str], str]  # what the key of a name shares with those of its aliases
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +105,11 @@ class NameBook:
         """The numbers of the spellings that fold like `text`."""
         return self._spellings.get(key_of(folded_words(text), text), [])
 
-    def similar(self, text: str, allowed: Allowed) -> list[int]:
+    def spellings(self, key: str) -> list[int]:
+        """The numbers of the spellings that fold to `key`."""
+        return self._spellings.get(key, [])
+
+    def similar(self, text: str, allowed: Allowed, identity: Identity = str) -> list[int]:
         """The numbers of the spellings of the one name that `text` is nearly; none where there is
         none or it could be another one too.
         """
@@ -115,16 +121,16 @@ class NameBook:
         def counts(other: str) -> bool:
             return any(allowed(number) for number in self._spellings[other])
 
-        found = self._by_surname(words, (words[-1],), allowed)
+        found = self._by_surname(words, (words[-1],), allowed, identity)
         if found is None:
-            found = self._nearest(key, counts)
+            found = self._nearest(key, counts, identity)
         if found is None and len(words[-1]) >= SHORTEST_FUZZY_SURNAME:
             near = [surname for surname, _ in self._near_surnames.near(words[-1])]
-            found = self._by_surname(words, near, allowed)
+            found = self._by_surname(words, near, allowed, identity)
         return self._spellings[found] if found else []
 
     def _by_surname(
-        self, words: Sequence[str], surnames: Iterable[str], allowed: Allowed
+        self, words: Sequence[str], surnames: Iterable[str], allowed: Allowed, identity: Identity
     ) -> str | None:
         """The key of the only person with one of `surnames` and the other words; "" where there are
         several, None where there is none.
@@ -136,21 +142,24 @@ class NameBook:
             for number in self._surnames.get(surname, ()):
                 key, first_names = self._people_by_number[number]
                 if key != only and _fits(words[:-1], first_names) and allowed(number):
-                    if only is not None:
+                    if only is not None and identity(key) != identity(only):
                         return ""
-                    only = key
+                    # Of aliases the first by the alphabet: in the order of writing, hidden items
+                    # would have a say.
+                    only = key if only is None else min(only, key)
         return only
 
-    def _nearest(self, key: str, counts: Callable[[str], bool]) -> str | None:
+    def _nearest(self, key: str, counts: Callable[[str], bool], identity: Identity) -> str | None:
         best: str | None = None
         edits = 0
         for other, distance in self._keys.near(key):
             if best is not None and distance > edits:
                 break
             if counts(other):
-                if best is not None:
+                if best is not None and identity(other) != identity(best):
                     return ""
-                best, edits = other, distance
+                if best is None:
+                    best, edits = other, distance
         return best
 
 

@@ -21,12 +21,15 @@ _SCHEME = re.compile(r"#\s*scheme:\s*(\S+)\s+(https?)://(\S+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Each topic's broader one ("" at the top), and the topics of each casefolded label."""
+    """Each topic's broader one ("" at the top), its label as the file writes it, and the topics of
+    each casefolded label.
+    """
 
     prefix: str = ""
     address: str = ""
     broader: Mapping[str, str] = field(default_factory=dict)
     by_label: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def code(self, text: str) -> str:
         """The topic that a code in any of its spellings means, "" where that is none."""
@@ -58,26 +61,30 @@ def read_topics(path: Path) -> Topics:
         raise InputError(f"topics can't be read: {error}", where=str(path)) from error
     prefix = address = ""
     broader: dict[str, str] = {}
-    labels: dict[str, list[str]] = {}
+    labels: dict[str, str] = {}
+    named: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
         if found := _SCHEME.fullmatch(line):
             prefix, address = found[1].casefold(), found[3].casefold()
         elif line.strip() and not line.startswith("#"):
-            _take(line, f"{path}:{number}", broader, labels)
+            code, names = _take(line, f"{path}:{number}", broader)
+            for name in names:
+                labels.setdefault(code, name)
+                named.setdefault(name.casefold(), []).append(code)
     _check(broader, path)
-    by_label = {label: tuple(codes) for label, codes in labels.items()}
-    return Topics(prefix, address, broader, by_label)
+    by_label = {label: tuple(codes) for label, codes in named.items()}
+    return Topics(prefix, address, broader, by_label, labels)
 
 
-def _take(line: str, where: str, broader: dict[str, str], labels: dict[str, list[str]]) -> None:
+def _take(line: str, where: str, broader: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Enters a topic; gives its code and its labels, each once but for case."""
     code, above, *names = (part.strip() for part in (*line.split("\t"), "", ""))
     code = code.casefold()
     if not code or code in broader:
         what = f"the code {code!r} stands here twice" if code else "a line has no code"
         raise InputError(what, where=where, mend="give each topic one line and a code of its own")
     broader[code] = above.casefold()
-    for name in dict.fromkeys(name.casefold() for name in names[:2] if name):
-        labels.setdefault(name, []).append(code)
+    return code, tuple({name.casefold(): name for name in names[:2] if name}.values())
 
 
 def _check(broader: Mapping[str, str], path: Path) -> None:

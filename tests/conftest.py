@@ -13,6 +13,7 @@ import pytest
 
 import dateline  # noqa: F401 - before numpy
 from tests.demo_service import service  # noqa: F401 - a fixture
+from tests.postgres_server import postgres  # noqa: F401 - a fixture
 
 MEMORY = Path("/dev/shm")
 

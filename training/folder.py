@@ -21,10 +21,18 @@ def write_folder(
     The tokenizer loses its padding and length limit, which are the manifest's to say.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    plain_tokenizer(tokenizer).save(str(folder / manifest.tokenizer), pretty=False)
+    return write_graph(folder, manifest, graph)
+
+
+def write_graph(folder: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelManifest:
+    """Write the graph, beside the tokenizer that is there where the model has one; returns the
+    manifest with the files' checksums in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     onnx.checker.check_model(graph)
     (folder / manifest.graph).write_bytes(graph.SerializeToString(deterministic=True))
-    plain_tokenizer(tokenizer).save(str(folder / manifest.tokenizer), pretty=False)
-    names = (manifest.graph, manifest.tokenizer)
+    names = [name for name in (manifest.graph, manifest.tokenizer) if name]
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     return write_manifest(folder, replace(manifest, files=sums))
 

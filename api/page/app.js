@@ -54,7 +54,7 @@ async function answerOnce(signal) {
   const data = await search(state, { signal });
   remember(data);
   showSummary(state, data, go);
-  byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to), go));
+  byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go));
   showFacets(state, data.facets, go);
   const list = data.items.map((result) => hitNode(result, address, actions()));
   byId("results").replaceChildren(...(list.length ? list : [nothing(data)]), ...moreButton(data));
@@ -132,7 +132,7 @@ function nothing(data) {
     el("h2", {}, state.q ? `No story found for ${state.q.includes("\"") ? state.q : `“${state.q}”`}` : "No story found"),
     el("ul", {},
       hasFilters(state) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"), "."),
-      data.understood.dates.length > 0 && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go({ ...state, dates: "off" }) }, "Take the dates in it as words"), "."),
+      data.understood.dates.some((span) => !span.ignored) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go({ ...state, dates: "off" }) }, "Take the dates in it as words"), "."),
       /["]|\b(AND|NOT)\b/.test(state.q) && el("li", {}, "Quotes and AND ask for every word. Without them any word counts."),
       el("li", {}, "Say it in other words: the search knows meanings, too."),
       el("li", {}, "A story that was killed, withheld or is under embargo is never shown.")),

@@ -1,9 +1,9 @@
 // Talks to the API, as any customer's program would.
 
 import { reader } from "./format.js";
-import { FILTERS } from "./state.js";
+import { FILTERS, ignored } from "./state.js";
 
-const FACETS = "type,subject,place,person,organisation,versioncreated";
+const FACETS = "type,subject,place,person,organisation,rights,versioncreated";
 const STORED = "dateline-key";
 
 export class ApiError extends Error {
@@ -84,6 +84,8 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   for (const name of FILTERS) {
     for (const value of state.filters[name]) params.append(name, listed(value));
   }
+  if (!state.similar_to) for (const text of ignored(state)) params.append("ignore", listed(text));
+  if (facets && state.facet_subjects) params.set("facet_subjects", state.facet_subjects);
   if (profile || state.profile) params.set("profile", profile || state.profile);
   if (cursor) params.set("cursor", cursor);
   if (whyMissing) params.set("why_missing", whyMissing);

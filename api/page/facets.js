@@ -4,7 +4,7 @@ import { byId, el } from "./dom.js";
 import { daysOf, facetName, facetValue, number } from "./format.js";
 import { toggled } from "./state.js";
 
-const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "language"];
+const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "rights", "language"];
 const SHOWN = 6;
 
 function isOn(state, name, value) {
@@ -28,6 +28,13 @@ function valueButton(state, name, { value, count }, largest, go) {
   return el("li", {}, button);
 }
 
+/** Whether a subject counts for the topics above it, too. */
+function broaderSwitch(state, go) {
+  const on = state.facet_subjects === "broader";
+  return el("button", { type: "button", class: "plain more-values", "aria-pressed": String(on),
+    onclick: () => go({ ...state, facet_subjects: on ? "" : "broader" }) }, on ? "Only as filed" : "With broader topics");
+}
+
 function facetNode(state, name, counts, go) {
   const largest = Math.max(...counts.map((one) => one.count), 1);
   // Dates read in order; everything else by count, as it came.
@@ -43,7 +50,7 @@ function facetNode(state, name, counts, go) {
       items[SHOWN].querySelector("button").focus();
     },
   }, `${items.length - SHOWN} more`);
-  return el("section", { class: "facet" }, el("h3", {}, facetName(name)), list, more);
+  return el("section", { class: "facet" }, el("h3", {}, facetName(name)), list, more, name === "subject" && broaderSwitch(state, go));
 }
 
 export function showFacets(state, facets, go) {

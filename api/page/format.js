@@ -73,13 +73,16 @@ export function daysOf(value) {
 const TYPES = { text: "Story", picture: "Picture", video: "Video", audio: "Audio", graphic: "Graphic" };
 export const typeName = (type) => TYPES[type] || type || "Item";
 
+const RIGHTS = { commercial: "Commercial use", editorial: "Editorial use", restricted: "Restricted", owned: "Wholly owned" };
+export const rightsName = (word) => RIGHTS[word] || word;
+
 const FACETS = {
   type: "Kind", subject: "Subject", place: "Place", person: "People",
-  organisation: "Organisations", language: "Language", versioncreated: "Date",
+  organisation: "Organisations", language: "Language", rights: "Rights", versioncreated: "Date",
 };
 export const facetName = (name) => FACETS[name] || name;
 export const facetValue = (name, value) =>
-  name === "type" ? typeName(value) : name === "versioncreated" ? period(value) : value;
+  name === "type" ? typeName(value) : name === "rights" ? rightsName(value) : name === "versioncreated" ? period(value) : value;
 
 /** A stage's or reason's internal name in words. */
 export const words = (name) => String(name).replaceAll("_", " ");

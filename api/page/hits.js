@@ -2,7 +2,7 @@
 
 import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
 import { number, plural, time, typeName } from "./format.js";
-import { placeholder } from "./pictures.js";
+import { filmStrip, machineCaption, machineMark, shotLine, thumbnail } from "./media.js";
 import { similarLink } from "./similar.js";
 import { fusedParts, isScored, scoreBar, whyButton } from "./why.js";
 
@@ -71,10 +71,18 @@ function nameChips(item, onFilter) {
   return chips.length ? el("span", { class: "names" }, chips) : null;
 }
 
+/** What stands for the headline of a video without any words but its shots'. */
+const shotTitle = (meta) => meta.shot && (meta.passage || meta.shot.description);
+
+/** Whether an item has a heading of its own, or of a machine's, so that its passage is another text. */
+const hasHeading = (item) => Boolean(item.headline || caption(item) || item.machine_caption);
+
 export function headlineLink(result, address, actions) {
   const { meta, item } = result;
-  const text = (meta.highlights || {}).headline || item.headline || caption(item) || item.uri;
-  return el("a", {
+  const own = (meta.highlights || {}).headline || item.headline || caption(item);
+  const said = own ? null : item.machine_caption;
+  const text = own || (said && ((meta.highlights || {}).machine_caption || said.text)) || shotTitle(meta) || item.uri;
+  const link = el("a", {
     class: "headline", href: address(item.uri), "data-uri": item.uri,
     onclick: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
@@ -82,12 +90,14 @@ export function headlineLink(result, address, actions) {
       actions.open(item.uri, meta);
     },
   }, marked(text));
+  const madeBy = said ? said.made_by : !own && meta.shot && meta.shot.made_by;
+  return madeBy ? el("span", {}, link, " ", machineMark(madeBy)) : link;
 }
 
 /** The whole hit as an article. */
 export function hitNode(result, address, actions) {
   const { meta, item } = result;
-  const media = placeholder(item);
+  const media = thumbnail(result);
   const told = meta.explanation;
   const explained = isScored(told);
   const fold = explained && el("div", { class: "why-fold", hidden: true });
@@ -96,7 +106,10 @@ export function hitNode(result, address, actions) {
     el("div", { class: "hit-body" },
       el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, "Pinned by editors")),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
-      passage(result),
+      (hasHeading(item) || !shotTitle(meta)) && passage(result),
+      shotLine(result, actions),
+      (item.headline || caption(item)) && machineCaption(item, (meta.highlights || {}).machine_caption),
+      filmStrip(result),
       el("p", { class: "foot" },
         nameChips(item, actions.filter),
         (meta.near_duplicates || []).length > 0 && el("span", { class: "folded", title: meta.near_duplicates.join("\n") },

@@ -1,9 +1,9 @@
 // One story whole: its text, what is known of it, its versions, and why it is where it is.
 
 import { byId, el, marked, unmarked } from "./dom.js";
-import { plural, time, typeName } from "./format.js";
+import { plural, rightsName, time, typeName } from "./format.js";
 import { badge, placeAndTime } from "./hits.js";
-import { placeholder } from "./pictures.js";
+import { figure, machineCredit, shotList } from "./media.js";
 import { isScored, whyPicture } from "./why.js";
 
 const names = (concepts) => (concepts || []).map((concept) => concept.name).filter(Boolean).join(", ");
@@ -29,6 +29,7 @@ function facts(item, meta) {
     ["Status", item.pubstatus],
     ["Language", item.language],
     ["Products", (meta.products || []).map((product) => product.name).join(", ")],
+    ["Rights", (item.rights || []).map(rightsName).join(", ")],
     ["Usage", (item.usageterms || []).join(" ")],
     ["Copyright", item.copyrightnotice],
     ["URI", el("code", {}, item.uri)],
@@ -62,7 +63,7 @@ function chain(versions, current, onOpen) {
 /** Fills the panel with a story; `meta` is what the search said of it, where it was a hit. */
 export function showStory(data, meta, { close, open, kill, shown, missing }) {
   const { item } = data;
-  const media = placeholder(item);
+  const media = figure(item, meta && meta.shot);
   const caption = item.description_caption || item.description_summary;
   const read = meta && unmarked(meta.passage) && !(item.body_text || caption);
   byId("panel").replaceChildren(
@@ -70,11 +71,13 @@ export function showStory(data, meta, { close, open, kill, shown, missing }) {
       el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
       el("button", { type: "button", class: "close", "aria-label": "Close the story", onclick: close }, "×")),
     el("div", { class: "panel-body" },
-      el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || item.uri),
+      el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || (item.machine_caption || {}).text || item.uri),
       (item.bylines || []).length > 0 && el("p", { class: "byline" }, `By ${item.bylines.map((by) => by.by).join(", ").replace(/^by\s+/i, "")}`),
-      media && el("figure", {}, media, el("figcaption", {}, "A stand-in: the picture itself is not in this service.")),
+      media,
       caption && el("p", { class: "standfirst", dir: "auto" }, caption),
+      machineCredit(item, Boolean(item.headline || caption)),
       el("div", { class: "story-text" }, bodyText(item), read && el("p", {}, marked(meta.passage))),
+      shotList(item),
       meta && isScored(meta.explanation) && whyPicture({ meta, item }, shown()),
       missing && el("p", { class: "panel-missing" }, el("button", { type: "button", class: "plain", onclick: () => missing(item.uri) }, "Why is it not among the stories shown?")),
       chain(data.versions, item, open),

@@ -7,8 +7,8 @@ import { emptyState, writeState } from "./state.js";
 const likeState = (uri) => ({ ...emptyState(), similar_to: uri });
 
 /** A link, so that it can be opened beside the answer. */
-export function similarLink(item, go) {
-  const next = likeState(item.uri);
+export function similarLink(item, go, shot = null) {
+  const next = likeState(shot ? `${item.uri}#t=${shot.start_s}` : item.uri);
   return el("a", {
     class: "similar", href: writeState(next), "aria-label": `More like this: ${item.headline || item.uri}`,
     onclick: (event) => {
@@ -16,7 +16,7 @@ export function similarLink(item, go) {
       event.preventDefault();
       go(next);
     },
-  }, "More like this");
+  }, shot ? "More like this shot" : "More like this");
 }
 
 /** A chip that says which item the answer is like, and ends that. `title` is its headline, if known. */

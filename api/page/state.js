@@ -1,11 +1,11 @@
 // What is asked for, as the page's address says it: links can be sent, the back button works.
 
-export const FILTERS = ["type", "subject", "place", "person", "organisation", "language"];
-const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to"];
+export const FILTERS = ["type", "subject", "place", "person", "organisation", "language", "rights"];
+const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to", "facet_subjects"];
 
 export function emptyState() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, []]));
-  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", compare: false, open: "", filters };
+  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", filters };
 }
 
 /** The state that an address's query string stands for; null where it says nothing. */
@@ -14,6 +14,7 @@ export function readState(query) {
   const state = emptyState();
   for (const name of SINGLES) state[name] = params.get(name) || "";
   for (const name of FILTERS) state.filters[name] = params.getAll(name).filter(Boolean);
+  state.ignore = params.getAll("ignore").filter(Boolean);
   state.compare = params.get("compare") === "1";
   state.open = params.get("open") || "";
   return [...params.keys()].length ? state : null;
@@ -25,6 +26,7 @@ export function writeState(state) {
   params.set("q", state.q);
   for (const name of SINGLES.slice(1)) if (state[name]) params.set(name, state[name]);
   for (const name of FILTERS) for (const value of state.filters[name]) params.append(name, value);
+  for (const text of ignored(state)) params.append("ignore", text);
   if (state.compare) params.set("compare", "1");
   if (state.open) params.set("open", state.open);
   return `?${params}`;
@@ -33,6 +35,17 @@ export function writeState(state) {
 /** The state of an example of the service's configuration. */
 export function exampleState(example) {
   return readState(new URLSearchParams(example.params).toString()) || emptyState();
+}
+
+const plain = (text) => text.toLowerCase().trim().split(/\s+/).join(" ");
+
+/** The dates and names that are to be words, as far as they stand in the query by now. */
+export const ignored = (state) => state.ignore.filter((text) => plain(state.q).includes(plain(text)));
+
+/** Takes one date or name as words, or reads it again where it was. */
+export function toggledIgnore(state, text) {
+  const others = ignored(state).filter((one) => plain(one) !== plain(text));
+  return { ...state, ignore: others.length < ignored(state).length ? others : [...others, text] };
 }
 
 /** Adds a filter's value, or takes it away where it is set. */
@@ -47,5 +60,5 @@ export const hasFilters = (state) =>
 
 /** The same question without any filter. */
 export function unfiltered(state) {
-  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, profile: state.profile, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
+  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, ignore: state.ignore, facet_subjects: state.facet_subjects, profile: state.profile, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
 }

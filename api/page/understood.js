@@ -1,15 +1,21 @@
-// What was made of the query: dates and names as chips that can be taken out, and everything that
-// was not taken literally.
+// What was made of the query: dates and names as chips that can be taken out one by one, and
+// everything that was not taken literally.
 
 import { el } from "./dom.js";
 import { daysIn, inWords, words } from "./format.js";
+import { toggledIgnore } from "./state.js";
 
 const KINDS = { PER: "person", ORG: "organisation", LOC: "place", MISC: "name" };
 const USES = { boost: "ranks higher", filter: "asked for" };
 
-function chip(name, text, label, act) {
-  return el("button", { type: "button", class: "chip", "aria-label": label, onclick: act },
-    el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"));
+function chip(name, text, label, act, off = false) {
+  return el("button", { type: "button", class: off ? "chip chip-off" : "chip", "aria-label": label, onclick: act },
+    el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, off ? "↺" : "×"));
+}
+
+/** What was understood and is taken as words, for the reader said so. */
+function wordsChip(state, text, what, go) {
+  return chip(text, "taken as words", `Read “${text}” as a ${what} again`, () => go(toggledIgnore(state, text)), true);
 }
 
 /** The query with characters (not code units) `start` to `end` in other words. */
@@ -20,8 +26,9 @@ function replaced(query, start, end, text) {
 
 /** A date with its days in the reader's zone, and the other reading where there is one. */
 function dateChips(state, span, go) {
+  if (span.ignored) return [wordsChip(state, span.text, "date", go)];
   const days = daysIn(span.since, span.until);
-  const nodes = [chip(span.text, days, `Take “${span.text}” (${days}) as words, not as a date`, () => go({ ...state, dates: "off" }))];
+  const nodes = [chip(span.text, days, `Take “${span.text}” (${days}) as words, not as a date`, () => go(toggledIgnore(state, span.text)))];
   if (span.other) {
     nodes.push(el("button", { type: "button", class: "plain other-reading",
       onclick: () => go({ ...state, q: replaced(state.q, span.start, span.end, span.other) }) }, `or ${inWords(span.other)}?`));
@@ -30,9 +37,11 @@ function dateChips(state, span, go) {
 }
 
 function nameChip(state, found, go) {
-  const { text, field, canonical, use } = found;
-  const told = `${field}${canonical === text ? "" : ` ${canonical}`}, ${USES[use] || "known"}`;
-  return chip(text, told, `Take “${text}” as words, not as the ${field} ${canonical}`, () => go({ ...state, entities: "off" }));
+  const { text, field, canonical, aliases = [], use } = found;
+  if (found.ignored) return wordsChip(state, text, field, go);
+  const also = aliases.length ? ` (also ${aliases.join(", ")})` : "";
+  const told = `${field}${canonical === text ? "" : ` ${canonical}`}${also}, ${USES[use] || "known"}`;
+  return chip(text, told, `Take “${text}” as words, not as the ${field} ${canonical}`, () => go(toggledIgnore(state, text)));
 }
 
 /** Chips for what the reader has switched: off, or to filtering. */
@@ -46,10 +55,11 @@ function switches(state, go) {
 
 function understoodLine(state, { entities = [], dates = [] }, go) {
   const known = entities.filter((found) => found.canonical);
-  const boosting = known.some((found) => found.use === "boost");
+  const read = known.filter((found) => !found.ignored);
+  const boosting = read.some((found) => found.use === "boost");
   const nodes = [...dates.flatMap((span) => dateChips(state, span, go)), ...known.map((found) => nameChip(state, found, go)),
     boosting && el("button", { type: "button", class: "plain", onclick: () => go({ ...state, entities: "filter" }) },
-      known.length > 1 ? "Only stories with all of them" : "Only stories with it"),
+      read.length > 1 ? "Only stories with all of them" : "Only stories with it"),
     ...switches(state, go)].filter(Boolean);
   return nodes.length ? el("div", { class: "understood", role: "group", "aria-label": "What was understood" },
     el("span", { class: "understood-label" }, "Understood"), nodes) : null;
@@ -65,7 +75,7 @@ function suggestion(state, data, go) {
 /** What is no chip: unknown names, notes, and stages that were cut short. */
 function notes({ entities = [], notes: said = [] }, degraded) {
   const lines = [
-    ...entities.filter((found) => !found.canonical).map((found) => el("li", {}, el("b", {}, found.text),
+    ...entities.filter((found) => !found.canonical && !found.ignored).map((found) => el("li", {}, el("b", {}, found.text),
       ` read as a ${found.field || KINDS[found.label] || "name"} that no story here is filed under`)),
     ...said.map((note) => el("li", {}, note)),
     ...degraded.map((flag) => el("li", { class: "degraded" }, el("b", {}, "Cut short: "), words(flag))),

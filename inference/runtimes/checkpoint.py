@@ -18,6 +18,7 @@ _TASKS = {
     "encode": ("AutoModel", "last_hidden_state"),
     "tag": ("AutoModelForTokenClassification", "logits"),
     "score": ("AutoModelForSequenceClassification", "logits"),
+    "caption": ("AutoModelForImageTextToText", "logits"),
 }
 _MEND = "check that the checkpoint is a BERT, DistilBERT, RoBERTa or XLM-RoBERTa for this task"
 
@@ -34,13 +35,15 @@ class Checkpoint:
 def read_checkpoint(
     config: bytes, weights: bytes, task: str, where: str, *, attention: str = "sdpa"
 ) -> Checkpoint:
-    """The model of `task` (encode, tag, score) from the bytes of its two files.
+    """The model of `task` (encode, tag, score, caption) from the bytes of its two files.
 
     `attention` is transformers' name of how attention is computed. Raises ModelError for an
     architecture that is not known and for weights that do not fill the model.
     """
     transformers = library("transformers")
     tensors = library("safetensors.torch")
+    if task not in _TASKS:
+        raise ModelError(f"no checkpoint is read for {task}", where=where, mend="give it as ONNX")
     class_name, output = _TASKS[task]
     with loading(where), _quiet(transformers):
         settings = transformers.AutoConfig.for_model(**_plain(config))

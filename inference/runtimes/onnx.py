@@ -30,6 +30,7 @@ _CUDA_SAYS = re.compile(r"CUDA failure \d+: [^;]+\w")  # among C++ names and pat
 _TYPES: Mapping[str, type[np.generic]] = {
     "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(bool)": np.bool_,

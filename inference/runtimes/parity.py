@@ -47,7 +47,7 @@ def answers(runtime: Runtime, batches: Sequence[Mapping[str, Array]]) -> list[Fl
     """For each batch what the task reads, float32 [rows, d], without padding."""
     name = answer_of(runtime)
     return [
-        unpadded(runtime.run(narrowed(batch, runtime), (name,))[0], batch["attention_mask"])
+        unpadded(runtime.run(narrowed(batch, runtime), (name,))[0], batch.get("attention_mask"))
         for batch in batches
     ]
 
@@ -69,9 +69,9 @@ def compare(
     return Parity(cosine, difference, cosine >= least and difference <= most)
 
 
-def unpadded(values: Array, mask: Array) -> FloatMatrix:
+def unpadded(values: Array, mask: Array | None) -> FloatMatrix:
     """`values` [n, d], or the rows of [n, t, d] that are no padding, as float32 [rows, d]."""
-    kept = values[mask.astype(bool)] if values.ndim == 3 else values
+    kept = values if mask is None or values.ndim != 3 else values[mask.astype(bool)]
     rows: FloatMatrix = kept.astype(np.float32, copy=False)
     return rows
 

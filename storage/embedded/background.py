@@ -7,6 +7,7 @@ import threading
 from time import monotonic
 from typing import Protocol
 
+from core.errors import BusyError
 from storage.embedded.lexical import LexicalIndex
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Projector
@@ -83,6 +84,10 @@ class Background:
             projector.merge(name, idle=idle)
 
     def _failed(self, error: Exception) -> None:
+        if isinstance(error, BusyError):  # the record can't be asked just now; no file is at fault
+            log.warning("the projections wait for the record: %s", error)
+            self._stopped.wait(1.0)
+            return
         log.exception("the projections could not be brought up to date")
         failures = self._engine.projector.progress.failures
         failures.append(f"{type(error).__name__}: {error}")

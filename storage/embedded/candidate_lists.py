@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic, time
 
 from core.errors import StorageError
-from storage.embedded.record import Record
+from storage.record_port import RecordOfTruth
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ MOST_BYTES = 256 * 2**20
 _WAIT_S = 0.1  # for another process's write
 _REST_S = 5.0  # after a failure, so that no search waits for a file that can't be written
 _PUTS_PER_SWEEP = 32
-_CHANGE = "SELECT n, chain, seq, kind, at FROM changes WHERE n = ?"
-_NEWEST = "SELECT n, chain, seq, kind, at FROM changes ORDER BY n DESC LIMIT 1"
 _DELETE_OLDEST = "DELETE FROM lists WHERE n IN (SELECT n FROM lists ORDER BY n LIMIT 16)"
 # A few at a time: a long statement would lock out those who keep lists meanwhile.
 _DELETE_EXPIRED = "DELETE FROM lists WHERE n IN (SELECT n FROM lists WHERE until < ? LIMIT 16)"
@@ -58,7 +56,7 @@ class CandidateLists:
     def __init__(
         self,
         folder: Path,
-        record: Record,
+        record: RecordOfTruth,
         *,
         lifetime_s: float = LIFETIME_S,
         most_bytes: int = MOST_BYTES,
@@ -117,7 +115,7 @@ class CandidateLists:
 
     def _write(self, key: str, value: bytes) -> None:
         connection = self._opened()
-        seen = repr(self._record.reader.execute(_NEWEST).fetchone())
+        seen = repr(self._record.reads.line(None))
         connection.execute(
             "INSERT INTO lists (key, until, seen, value) VALUES (?, ?, ?, ?)",
             (key, self._now() + self._lifetime_s, seen, value),
@@ -158,7 +156,7 @@ class CandidateLists:
         if seen == repr(None):
             return True
         number = int(seen[1:].partition(",")[0])
-        return repr(self._record.reader.execute(_CHANGE, (number,)).fetchone()) == seen
+        return repr(self._record.reads.line(number)) == seen
 
     def _opened(self) -> sqlite3.Connection:
         """The connection to the file that is there now: another process may have made it anew."""

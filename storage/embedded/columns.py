@@ -24,9 +24,21 @@ from storage.embedded.growing import GrowingArray
 
 Mask = npt.NDArray[np.bool_]
 Evaluate = Callable[[Node, int, int], Mask]
-VALUE_FIELDS = ("type", "subject", "person", "organisation", "place", "language", "product")
+VALUE_FIELDS = (
+    "type",
+    "subject",
+    "person",
+    "organisation",
+    "place",
+    "language",
+    "product",
+    "rights",
+)
 _CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
 _CODED = ("subject", "person", "organisation", "place")
+# Which code goes with which name, where a code may have several names (storage/names.py).
+LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
+LINK = "\x1f"  # between the two, which the reading of documents leaves in neither
 _CACHED_BYTES = 64 * 2**20
 
 
@@ -124,6 +136,13 @@ class ValueColumn:
         codes: npt.NDArray[np.int32] = self._codes.view()[np.arange(len(shift)) + shift]
         return codes
 
+    def numbers_of(self, rows: Ids) -> list[list[int]]:
+        """The codes of each of `rows`."""
+        offsets = self._offsets.view()
+        ends = np.cumsum(offsets[rows + 1] - offsets[rows]).tolist()
+        codes = self.codes_of(rows).tolist()
+        return [codes[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
     def totals(self) -> dict[str, int]:
         """Each value with its number of rows."""
         counts = np.bincount(self._codes.view(), minlength=len(self.labels))
@@ -146,7 +165,8 @@ class Columns:
     """
 
     def __init__(self) -> None:
-        fields = (*VALUE_FIELDS, *_CODE_FIELDS.values(), "urgency")
+        # Links after names, so that whoever reads one of them finds its name.
+        fields = (*VALUE_FIELDS, *_CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
         self.values = {name: ValueColumn() for name in fields}
         self.dates = {
             "versioncreated": GrowingArray[np.int64](np.int64),
@@ -308,6 +328,7 @@ def _values_of(row: FactRow) -> dict[str, list[str]]:
         "type": [str(facts["type"])],
         "language": [row.language],
         "product": [str(code) for code in _listed(facts["products"])],
+        "rights": [str(word) for word in _listed(facts.get("rights"))],
         "urgency": [] if urgency is None else [str(urgency)],
     }
     for name in _CODED:
@@ -315,6 +336,10 @@ def _values_of(row: FactRow) -> dict[str, list[str]]:
         values[name] = [pair[0] for pair in pairs]
         if name in _CODE_FIELDS:
             values[_CODE_FIELDS[name]] = [pair[1] for pair in pairs]
+        if name in LINK_FIELDS:
+            values[LINK_FIELDS[name]] = [
+                f"{pair[1]}{LINK}{pair[0]}" for pair in pairs if pair[0] and pair[1]
+            ]
     return values
 
 

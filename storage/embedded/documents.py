@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from core.items import Concept, Item, ItemType, PubStatus
+from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 
 FORMAT = 1
 ITEM_COLUMNS = (
@@ -51,24 +52,45 @@ def encode_facts(item: Item) -> bytes:
     }
     for name in _CONCEPTS:
         facts[name] = [[concept.name, concept.code] for concept in getattr(item, name)]
+    if item.rights:
+        facts["rights"] = item.rights
     return orjson.dumps(facts)
 
 
 def encode_document(item: Item) -> bytes:
     """The item's texts and the document as it arrived, as JSON."""
     texts = {name: getattr(item, name) for name in _TEXTS}
-    return orjson.dumps({"format": FORMAT, **texts, "source": item.source})
+    return orjson.dumps({"format": FORMAT, **texts, **_media(item), "source": item.source})
+
+
+def _media(item: Item) -> dict[str, Any]:
+    """The members of a picture or a video, and of nothing else: an item without them is written,
+    and its digest is, as before there were any.
+    """
+    members: dict[str, Any] = {}
+    if item.media is not None:
+        members["media"] = asdict(item.media)
+    if item.caption:
+        members |= {"caption": item.caption, "caption_by": item.caption_by}
+    if item.shots:
+        members["shots"] = [astuple(shot) for shot in item.shots]
+    return members
 
 
 def content_digest(item: Item) -> bytes:
     """What makes two puts of one version the same: sha256 over content, state and times.
 
-    Products are left out: they are entitlements, which may change without a new version. Times of
-    creation count only as the source gives them: an undated document's is the time of its ingest.
+    Products are left out: they are entitlements, which may change without a new version. So are
+    rights, which are read from the document: a version that was recorded before they were read is
+    the same version still. Times of creation count only as the source gives them: an undated
+    document's is the time of its ingest.
     """
     facts = orjson.loads(encode_facts(item))
     del facts["products"], facts["firstcreated"]
+    facts.pop("rights", None)
     document = orjson.loads(encode_document(item))
+    if "media" in document:
+        del document["media"]["location"]  # the same file in another place is the same file
     state = [
         item.uri,
         item.version,
@@ -104,6 +126,11 @@ def decode(row: Sequence[Any]) -> Item:
         expires=None if expires is None else from_micros(expires),
         urgency=facts["urgency"],
         products=tuple(facts["products"]),
+        rights=tuple(facts.get("rights", ())),
         source=document["source"],
+        media=MediaFile(**document["media"]) if "media" in document else None,
+        caption=document.get("caption", ""),
+        caption_by=document.get("caption_by", ""),
+        shots=tuple(Shot(*values) for values in document.get("shots", ())),
         **members,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,7 +13,6 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.errors import CorruptError
 from core.exemplars import Exemplar
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
@@ -23,9 +21,10 @@ from core.query_tree import EVERYTHING, Node, is_fact
 from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
+from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
 from storage.analysis import primary_subtag
-from storage.embedded import reading, vocabulary
+from storage.embedded import vocabulary
 from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
 from storage.embedded.columns import Columns
@@ -33,21 +32,23 @@ from storage.embedded.documents import to_micros
 from storage.embedded.exemplars import exemplar_of
 from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex, LexicalReader
+from storage.embedded.media_items import newest_versions, undescribed_items
 from storage.embedded.names import ColumnsNames
+from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Mask, ProjectionSettings, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
-from storage.embedded.segments import VectorField
 from storage.embedded.signatures import StoredSignatures, add_missing
 from storage.embedded.standing import standing_of
-from storage.embedded.stories import shown_story, story_of
+from storage.embedded.stories import shown_stories, story_of
 from storage.embedded.suggestions import ColumnsSuggestions
 from storage.embedded.topic_codes import TopicCodes
+from storage.embedded.topic_facet import TopicFacet
 from storage.graphs.settings import HnswSettings
+from storage.record_port import RecordOfTruth
 from storage.topics import Topics
 
-log = logging.getLogger(__name__)
 _SEARCH_THREADS = 4
 
 
@@ -66,42 +67,64 @@ class EmbeddedSettings:
 
 
 class EmbeddedEngine:
-    """`core.ports.Engine` on SQLite, tantivy and faiss in `settings.folder`.
+    """`core.ports.Engine` on a record of truth (SQLite's in `settings.folder`, unless `record` is
+    given), tantivy and faiss in that folder.
 
     The first process there owns the projections and writes them in the background; others search
     too, and any may write to the record. Damaged projections are made anew by the owner.
     """
 
-    def __init__(self, settings: EmbeddedSettings, clock: Clock) -> None:
+    def __init__(
+        self, settings: EmbeddedSettings, clock: Clock, record: RecordOfTruth | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._projections = settings.folder / "projections"
         self.ownership = Ownership(self._projections / "owner.lock")
-        self.record = Record(settings.folder, settings.spaces, clock)
+        self.record = record or Record(settings.folder, settings.spaces, clock)
         self.repairs: list[str] = []
         self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
         self._columns = Columns()
-        self._topics = TopicCodes(settings.topics, self._columns.values["subject_code"])
+        subjects, codes = (self._columns.values[name] for name in ("subject", "subject_code"))
+        self._topics = TopicCodes(settings.topics, codes)
+        self._topic_facet = TopicFacet(settings.topics, subjects, codes)
         self._names = ColumnsNames(self._columns)
         self._dictionary = vocabulary.Dictionary()
         self._suggestions = ColumnsSuggestions(self._columns, self._headlines)
         self._allowed = AllowedMasks()
         self._signatures = StoredSignatures()
+        self._noted = -1
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
         try:
-            self._open(owner=self.ownership.try_acquire())
+            self.ownership.try_acquire()
+            self._open()
         except BaseException:
             self._release()
             raise
         self._background = Background(self) if settings.background else None
+        if self._background is not None:
+            self.record.follow(self._background.wake)
 
-    def _open(self, *, owner: bool) -> None:
-        self._fields = {name: self._open_field(name, owner=owner) for name in self._settings.spaces}
+    def _open(self) -> None:
+        opening = self._opening()
+        opening.check_source(self.record)
+        self._fields = {
+            name: opening.field(name, encoder, self._settings.hnsw)
+            for name, encoder in self._settings.spaces.items()
+        }
         self.projector = Projector(
             self.record, self._columns, self._fields, self._clock, self._settings.projections
         )
         self.projector.load()
-        self.lexical = self._open_lexical(owner=owner)
+        self.lexical = self._open_lexical()
+
+    def _opening(self) -> Opening:
+        return Opening(self._projections, self.ownership.held, self.repairs)
+
+    def _open_lexical(self) -> LexicalIndex:
+        index = self._opening().lexical()
+        self.projector.note_lexical(index.ids())
+        return index
 
     # Writer
 
@@ -125,12 +148,12 @@ class EmbeddedEngine:
 
     def count_lacking(self, field: str) -> int:
         """See `core.ports.VectorKeeper`."""
-        return reading.count_lacking(self.record.reader, field, self._settings.spaces[field])
+        return self.record.reads.count_lacking(field, self._settings.spaces[field])
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
         """See `core.ports.VectorKeeper`."""
         encoder = self._settings.spaces[field]
-        return reading.items_lacking(self.record.reader, field, encoder, after, limit)
+        return self.record.reads.items_lacking(field, encoder, after, limit)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `core.ports.VectorKeeper`."""
@@ -173,7 +196,7 @@ class EmbeddedEngine:
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
         """See `core.ports.Catalogue`."""
         shown = set(self.visible(ids, caller).tolist())
-        found = reading.items_by_seq(self.record.reader, sorted(shown))
+        found = self.record.reads.items_by_seq(sorted(shown))
         return tuple(found.get(seq) if seq in shown else None for seq in ids.tolist())
 
     def facets(
@@ -182,9 +205,16 @@ class EmbeddedEngine:
         fields: Sequence[str],
         limit: int,
         buckets: DateBuckets = DateBuckets(),  # noqa: B008 - a frozen value
+        *,
+        broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
         """See `core.ports.Catalogue`."""
-        return {name: count_facets(self._columns, ids, name, limit, buckets) for name in fields}
+        return {
+            name: self._topic_facet.counts(ids, limit)
+            if broader and name == "subject"
+            else count_facets(self._columns, ids, name, limit, buckets)
+            for name in fields
+        }
 
     def created(self, ids: Ids) -> Ids:
         """See `core.ports.Catalogue`."""
@@ -197,17 +227,15 @@ class EmbeddedEngine:
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
         """See `core.ports.Catalogue`."""
-        several = reading.chains_with_several(self.record.reader, ids.tolist())
+        several = self.record.reads.chains_with_several(ids.tolist())
         now = to_micros(self._clock())
-        return [
-            len(shown_story(self.record.reader, several[seq], caller, now)) if seq in several else 1
-            for seq in ids.tolist()
-        ]
+        stories = shown_stories(self.record.reads, [*{*several.values()}], caller, now)
+        return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
         """See `core.ports.Catalogue`."""
         seqs = ids.tolist()
-        spans = reading.passages_by_seq(self.record.reader, field, seqs)
+        spans = self.record.reads.passages_by_seq(field, seqs)
         return tuple(
             _at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True)
         )
@@ -216,7 +244,7 @@ class EmbeddedEngine:
 
     def signatures(self, ids: Ids) -> TextSignatures:
         """See `core.ports.NearDuplicates`."""
-        return self._signatures.of(self.record.reader, ids)
+        return self._signatures.of(self.record.reads, ids)
 
     def add_signatures(self) -> int:
         """Records the text signatures that versions of before lack; how many those were."""
@@ -239,7 +267,7 @@ class EmbeddedEngine:
     def standing(self, uri: str) -> Standing:
         """See `core.ports.Standings`."""
         self.projector.refresh()
-        return standing_of(self.record.reader, uri, to_micros(self._clock()))
+        return standing_of(self.record.reads, uri, to_micros(self._clock()))
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """See `core.ports.Standings`."""
@@ -284,9 +312,10 @@ class EmbeddedEngine:
             return None
         return exemplar_of(self.record, self._columns, shown[0])
 
-    def rarities(self, words: Sequence[str], language: str) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
         """See `core.ports.Exemplars`."""
-        return self.lexical.reader(self._languages()).rarities(words, language)
+        lexical, seen = self._words_seen(caller)
+        return lexical.rarities(words, language, seen.allowed)
 
     # Suggestions
 
@@ -297,7 +326,7 @@ class EmbeddedEngine:
         return self._suggestions.suggest(text, limit, caller.products, allowed)
 
     def _headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
-        return reading.headlines(self.record.reader, since, until)
+        return self.record.reads.headlines(since, until)
 
     def _words_seen(self, caller: Caller) -> tuple[LexicalReader, vocabulary.Seen]:
         """The words at this moment, and what of them the caller sees. The index's own frequencies
@@ -325,13 +354,24 @@ class EmbeddedEngine:
 
     def _chain_of(self, uri: str, caller: Caller) -> list[Item]:
         self.projector.refresh()
-        return story_of(self.record.reader, uri, caller, to_micros(self._clock()))
+        return story_of(self.record.reads, uri, caller, to_micros(self._clock()))
+
+    # MediaItems
+
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        """See `core.ports.MediaItems`."""
+        return newest_versions(self.record.reads, uris)
+
+    def undescribed(self, limit: int) -> Undescribed:
+        """See `core.ports.MediaItems`."""
+        self.projector.refresh()
+        return undescribed_items(self.record.reads, self._columns, limit)
 
     # Exporter
 
     def all_items(self) -> Iterator[Item]:
         """See `core.ports.Exporter`."""
-        return reading.all_items(self.record.reader)
+        return self.record.reads.all_items()
 
     # Life
 
@@ -339,10 +379,18 @@ class EmbeddedEngine:
         """Brings every projection up to date now; only the owner writes files."""
         self.projector.refresh()
         if self.ownership.held:
+            self._note_source()
             self.projector.index_lexical(self.lexical)
         else:
             self._follow_lexical()
             self.projector.follow_segments()
+
+    def _note_source(self) -> None:
+        """Before the indexes take in what the record has become since."""
+        applied = self.projector.progress.applied
+        if applied != self._noted:
+            note_source(self._projections, self.record, applied)
+            self._noted = applied
 
     def compact(self) -> None:
         """Seals tails and merges segments as far as an idle process would."""
@@ -358,10 +406,11 @@ class EmbeddedEngine:
             return True
         if not self.ownership.try_acquire():
             return False
+        self._opening().check_source(self.record)
         self.projector.follow_segments()
         for field_ in self._fields.values():
             field_.sweep()
-        self.lexical = self._open_lexical(owner=True)
+        self.lexical = self._open_lexical()
         return True
 
     def _follow_lexical(self) -> None:
@@ -369,13 +418,13 @@ class EmbeddedEngine:
         if self.lexical.on_disk:
             self.lexical.reload()
         else:
-            self.lexical = self._open_lexical(owner=False)
+            self.lexical = self._open_lexical()
 
     def reopen_lexical(self) -> None:
         """Opens the lexical index anew, after a failed write."""
         with suppress(Exception):
             self.lexical.close()
-        self.lexical = self._open_lexical(owner=self.ownership.held)
+        self.lexical = self._open_lexical()
 
     def products(self) -> frozenset[str]:
         """Every product code that an item belongs to."""
@@ -388,8 +437,9 @@ class EmbeddedEngine:
         return {
             "engine": "embedded",
             "folder": str(self._settings.folder),
+            "record": {"where": self.record.where, **self.record.facts()},
             "owner": self.ownership.held,
-            "versions": reading.count_items(self.record.reader),
+            "versions": self.record.reads.count_items(),
             "visible": int(np.count_nonzero(view.visible)),
             "last_change": self.record.last_change(),
             "applied_change": progress.applied,
@@ -442,37 +492,6 @@ class EmbeddedEngine:
                 languages[subtag] = languages.get(subtag, 0) + count
             self._known_languages = (self._columns.size, languages)
         return languages
-
-    def _open_field(self, name: str, *, owner: bool) -> VectorField:
-        folder = self._projections / "vectors" / name
-        encoder = self._settings.spaces[name]
-        try:
-            opened = VectorField(folder, encoder, self._settings.hnsw)
-        except CorruptError as error:
-            self._note_repair(error, owner=owner)
-            VectorField.destroy(folder)
-            opened = VectorField(folder, encoder, self._settings.hnsw)
-        if owner:
-            opened.sweep()
-        return opened
-
-    def _open_lexical(self, *, owner: bool) -> LexicalIndex:
-        folder = self._projections / "lexical"
-        try:
-            index = LexicalIndex(folder, writable=owner)
-        except CorruptError as error:
-            self._note_repair(error, owner=owner)
-            LexicalIndex.destroy(folder)
-            index = LexicalIndex(folder, writable=True)
-        self.projector.note_lexical(index.ids())
-        return index
-
-    def _note_repair(self, error: CorruptError, *, owner: bool) -> None:
-        """Only the owner may throw a projection away; what it held comes from the record."""
-        if not owner:
-            raise error
-        log.warning("a projection is damaged and made anew: %s", error)
-        self.repairs.append(str(error))
 
 
 def _at(spans: Sequence[Passage], number: int) -> Passage | None:

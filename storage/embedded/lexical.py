@@ -4,7 +4,8 @@ k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. E
 document: `all` (headline, description, body and names together), each of them apart for
 `field:word`, their words unstemmed for `begin*`, keywords and dates for filters, and `seq`. Bare
 words are scored in `all` plus a small share of the headline's own score; that beat field-by-field
-sums on the judged sets (see docs/ranking.md). Other weights are a profile's to choose.
+sums on the judged sets (see docs/ranking.md). Other weights are a profile's to choose. Machines'
+words for pictures and shots are in `machine`, apart from `all` (`machine_words.py`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import tantivy
 
 from core.errors import CorruptError
 from core.items import Item
-from core.query_tree import TEXT_FIELDS, Node, all_of
+from core.query_tree import MACHINE, TEXT_FIELDS, Node, all_of
 from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.analysis import analyzer
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
 from storage.embedded.lexical_bound import Supremum
 from storage.embedded.lexical_fields import build_schema, document_of
 from storage.embedded.lexical_query import PLAIN, Compiler, unstemmed_field
+from storage.embedded.machine_words import MachineWords
 from storage.stop_words import is_stop_word, main_languages
 
 _HEAP_BYTES = 48_000_000
@@ -54,7 +56,8 @@ class LexicalReader:
         self._schema = index.schema
         self._main = main_languages(dict(languages))
         self._languages = tuple(sorted(languages))
-        self._compiler = Compiler(index.schema, self._languages, self._main)
+        machine = MachineWords(self._searcher.num_docs, self._searcher.doc_freq)
+        self._compiler = Compiler(index.schema, self._languages, self._main, PLAIN, machine)
 
     def search(
         self,
@@ -94,11 +97,16 @@ class LexicalReader:
     def _held(self, allowed: Marks, field: str, term: str) -> int:
         """How many items have the term; 0 where they are few and none of them is allowed."""
         count = int(self._searcher.doc_freq(field, term))
+        return count if count > _RARE or self._allowed(allowed, field, term) else 0
+
+    def _allowed(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term, where they are few how many of those that are allowed."""
+        count = int(self._searcher.doc_freq(field, term))
         if not 0 < count <= _RARE:
             return count
         query = tantivy.Query.term_query(self._schema, field, term)
         ids = self._ids(self._searcher.search(query, count, count=False))
-        return count if allowed[ids[ids < len(allowed)]].any() else 0
+        return int(np.count_nonzero(allowed[ids[ids < len(allowed)]]))
 
     def _ids(self, found: tantivy.SearchResult) -> Ids:
         """Of what was found, in its order."""
@@ -106,11 +114,16 @@ class LexicalReader:
         seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
         return np.array(seqs, np.int64)
 
-    def rarities(self, words: Sequence[str], language: str) -> Floats:
-        """See `core.ports.Exemplars`; a word is its first term in any field."""
+    def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
+        """See `core.ports.Exemplars`; a word is its first term in any field, a machine's too. The
+        caller may see the items that are `allowed` (bool by seq).
+        """
         analyze = analyzer(language).analyze
         terms = [analyze(word) for word in words]
-        held = [self._searcher.doc_freq("all", found[0]) if found else 0 for found in terms]
+        held = [
+            max(self._allowed(allowed, name, found[0]) for name in ("all", MACHINE)) if found else 0
+            for found in terms
+        ]
         counts = np.array(held, np.float32)
         found = np.log1p((self._searcher.num_docs - counts + 0.5) / (counts + 0.5))
         rare: Floats = np.where(counts > 1, np.maximum(found, 0), 0).astype(np.float32)
@@ -143,11 +156,14 @@ class LexicalReader:
         return bool(self._searcher.search(compiled, 1, count=False).hits)
 
     def frequency(self, word: str) -> int:
-        """In how many items of the whole index a word is found, in its commonest reading."""
-        return max(
-            (self._searcher.doc_freq("all", term) for term in self._compiler.readings(word)),
-            default=0,
-        )
+        """In at least how many items of the whole index a word is found, in its commonest reading;
+        exactly so many where no machine says it.
+        """
+        return max(map(self._held_in_any, self._compiler.readings(word)), default=0)
+
+    def _held_in_any(self, term: str) -> int:
+        """In how many items a term is, of the agency's text or of machines', whichever are more."""
+        return max(int(self._searcher.doc_freq(name, term)) for name in ("all", MACHINE))
 
     @property
     def documents(self) -> int:

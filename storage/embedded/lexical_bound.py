@@ -7,18 +7,18 @@ added up here at that limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log1p
 
-from core.query_tree import TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
+from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
 from storage.embedded.lexical_query import K1, unstemmed_field, without_stop_words
+from storage.embedded.machine_words import Held, MachineWords
 from storage.embedded.word_pairs import word_pairs
 
 _PREFIX = 1.0  # any word that begins so scores the same
-Held = Callable[[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,11 @@ class Supremum:
         match node:
             case Word(text, field, boost) | Phrase(text, field, _, boost):
                 readings = [tuple(analyzer(one).analyze(text)) for one in self.languages]
-                return boost * self._most(readings, self._fields(field))
+                return boost * self._most(readings, field)
             case Prefix(text, field, boost):
                 words = tuple(analyzer("und").analyze(text)[:-1])
-                fields = (field,) if field else TEXT_FIELDS
-                whole = (self._sum(words, {unstemmed_field(name): 1.0}) for name in fields)
-                return boost * (_PREFIX + max(whole))
+                begun = self._begun(field, words)
+                return boost * max(self._prefix(words, name, weight) for name, weight in begun)
             case Bool(must, should, _):
                 return sum(self._node(child) for child in (*must, *should))
             case _:
@@ -60,20 +59,43 @@ class Supremum:
             return 0.0
         pairs = word_pairs(query, self.languages, self.main)
         terms = ([(one.first, one.second) for one in pair] for pair in pairs)
-        return weight * sum(self._most(readings, {"all": 1.0}) for readings in terms)
+        return weight * sum(self._most(readings, "all") for readings in terms)
 
     def _fields(self, field: str) -> Mapping[str, float]:
         return {field: 1.0} if field else {"all": 1.0, **self.weights.fields}
 
-    def _most(self, readings: Sequence[tuple[str, ...]], fields: Mapping[str, float]) -> float:
+    def _begun(self, field: str, words: tuple[str, ...]) -> Sequence[tuple[str, float]]:
+        """The fields that a beginning is looked for in, and what each counts; a machine's only
+        where it is found.
+        """
+        if field:
+            return ((field, 1.0),)
+        own = [(name, 1.0) for name in TEXT_FIELDS if name != MACHINE]
+        said = all(self.held(unstemmed_field(MACHINE), word) for word in words)
+        return [*own, (MACHINE, max(0.0, self.weights.machine))] if said else own
+
+    def _prefix(self, words: tuple[str, ...], name: str, weight: float) -> float:
+        return weight * (_PREFIX + self._sum(words, {unstemmed_field(name): 1.0}))
+
+    def _most(self, readings: Sequence[tuple[str, ...]], field: str) -> float:
         """The best of the readings that some item has, else the first."""
         first, rest = readings[0], set(readings[1:]) - {readings[0]}
         if not rest:
-            return self._sum(first, fields)
-        there = [terms for terms in {first, *rest} if self._is_there(terms, fields)]
-        return max(self._sum(terms, fields) for terms in there or [first])
+            return self._reading(first, field)
+        there = [terms for terms in {first, *rest} if self._is_there(terms, field)]
+        return max(self._reading(terms, field) for terms in there or [first])
 
-    def _is_there(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> bool:
+    def _reading(self, terms: tuple[str, ...], field: str) -> float:
+        """In an item that says it in both kinds of text."""
+        said = MachineWords(self.documents, self.held)
+        words = sum(said.score((term,)) for term in terms)
+        if field == MACHINE:
+            return words
+        weight = 0.0 if field else max(0.0, self.weights.machine)
+        return self._sum(terms, self._fields(field)) + weight * words
+
+    def _is_there(self, terms: tuple[str, ...], field: str) -> bool:
+        fields = (*self._fields(field), *(() if field else (MACHINE,)))
         return any(self.held(name, term) for name in fields for term in terms)
 
     def _sum(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> float:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import tantivy
 
 from core.items import Item
-from core.query_tree import DATE_FIELDS, TEXT_FIELDS
+from core.query_tree import DATE_FIELDS, MACHINE, TEXT_FIELDS
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
 from storage.embedded.lexical_query import keyword_field, unstemmed_field
 
 _UNSTEMMED = analyzer("und").pre_tokenize
-_KEYWORDS = ("type", "subject", "person", "organisation", "place", "language", "product", "urgency")
+_KEYWORDS = (
+    "type",
+    "subject",
+    "person",
+    "organisation",
+    "place",
+    "language",
+    "product",
+    "rights",
+    "urgency",
+)
 
 
 def build_schema() -> tantivy.Schema:
@@ -37,7 +47,7 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
     analyze = analyzer(item.language).pre_tokenize
     texts = {
         "headline": item.headline,
-        "description": item.description,
+        "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
         "body": item.body,
         "names": _names(item),
     }
@@ -46,6 +56,9 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
             document.add_pre_tokenized_text(name, analyze(text))
             document.add_pre_tokenized_text("all", analyze(text))
             document.add_pre_tokenized_text(unstemmed_field(name), _UNSTEMMED(text))
+    if said := item.machine_text:
+        document.add_pre_tokenized_text(MACHINE, analyze(said))
+        document.add_pre_tokenized_text(unstemmed_field(MACHINE), _UNSTEMMED(said))
     for name, values in _keywords(item).items():
         for value in values:
             document.add_text(keyword_field(name), value.casefold())
@@ -69,5 +82,6 @@ def _keywords(item: Item) -> dict[str, list[str]]:
         "place": [text for c in item.place for text in (c.name, c.code) if text],
         "language": [item.language],
         "product": list(item.products),
+        "rights": list(item.rights),
         "urgency": [] if item.urgency is None else [str(item.urgency)],
     }

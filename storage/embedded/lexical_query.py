@@ -9,6 +9,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from core.query_tree import (
+    MACHINE,
     TEXT_FIELDS,
     Bool,
     DateRange,
@@ -23,12 +24,14 @@ from core.query_tree import (
 from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
 from storage.embedded.documents import to_micros
+from storage.embedded.machine_words import MachineWords
 from storage.embedded.word_pairs import WordPair, word_pairs
 from storage.stop_words import is_stop_word
 
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 K1 = 1.2  # tantivy's and Lucene's
 PLAIN = LexicalWeights()
+_SILENT = MachineWords(0, lambda _field, _term: 0)
 _SHORTEST_PREFIX = 2
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
 
@@ -48,7 +51,8 @@ def unstemmed_field(name: str) -> str:
 class Compiler:
     """Compiles trees for one schema. A word means what it means in any of `languages` (those that
     the archive holds); scores of its readings are not added up. The stop words of the `main` ones
-    are left out of lists of optional words. `weights` say what is added to a word's score.
+    are left out of lists of optional words. `weights` say what is added to a word's score, and
+    `machine` what a machine's words count.
     """
 
     def __init__(
@@ -57,15 +61,17 @@ class Compiler:
         languages: tuple[str, ...],
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
+        machine: MachineWords = _SILENT,
     ) -> None:
         self._schema = schema
         self._languages = languages or ("en",)
         self._main = main
         self._weights = weights
+        self._machine = machine
 
     def weighing(self, weights: LexicalWeights) -> Compiler:
         """The same with other weights."""
-        return Compiler(self._schema, self._languages, self._main, weights)
+        return Compiler(self._schema, self._languages, self._main, weights, self._machine)
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
         """The query, scored by BM25; filters and other facts add nothing to a score."""
@@ -134,6 +140,8 @@ class Compiler:
         return queries[0] if len(queries) == 1 else Query.disjunction_max_query(queries)
 
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        if field == MACHINE:
+            return Query.boolean_query(self._said(terms, slop, 1.0))
         if field:
             return self._terms(terms, field, slop)
         clauses = [(Occur.Should, self._terms(terms, "all", slop))]
@@ -141,7 +149,25 @@ class Compiler:
             if weight > 0:
                 part = Query.boost_query(self._terms(terms, name, slop), weight)
                 clauses.append((Occur.Should, part))
+        clauses += self._said(terms, slop, max(0.0, self._weights.machine))
         return Query.boolean_query(clauses)
+
+    def _said(
+        self, terms: Sequence[str], slop: int, weight: float
+    ) -> list[tuple[tantivy.Occur, Query]]:
+        """The terms as machines say them. At a weight of 0 they still match: what an item says
+        does not depend on the profile.
+        """
+        wholes = [[term] for term in self._telling(terms)] if slop == _LOOSE else [terms]
+        scores = [self._machine.score(whole) for whole in wholes]
+        return [
+            (
+                Occur.Should,
+                Query.const_score_query(self._terms(whole, MACHINE, slop), weight * score),
+            )
+            for whole, score in zip(wholes, scores, strict=True)
+            if score > 0
+        ]
 
     def _pairs(self, query: Node) -> Iterator[Query]:
         """What neighbouring words of the query add where they are near each other."""
@@ -165,20 +191,26 @@ class Compiler:
         reads "time-sharing" in a list of words.
         """
         if slop == _LOOSE and len(terms) > 1:
-            telling = [term for term in terms if not is_stop_word(term, self._main)] or terms
-            each = [Query.term_query(self._schema, field, term) for term in telling]
+            each = [Query.term_query(self._schema, field, t) for t in self._telling(terms)]
             return Query.boolean_query([(Occur.Should, query) for query in each])
         if len(terms) == 1:
             return Query.term_query(self._schema, field, terms[0])
         words: list[str | tuple[int, str]] = list(terms)
         return Query.phrase_query(self._schema, field, words, slop)
 
+    def _telling(self, terms: Sequence[str]) -> Sequence[str]:
+        """Without stop words, unless there is nothing else."""
+        return [term for term in terms if not is_stop_word(term, self._main)] or terms
+
     def _prefix(self, text: str, field: str) -> Query:
         words = analyzer("und").analyze(text)
         if len("".join(words)) < _SHORTEST_PREFIX:
             return Query.empty_query()
-        fields = [field] if field else TEXT_FIELDS
-        return Query.disjunction_max_query([self._beginning(words, name) for name in fields])
+        if field:
+            return self._beginning(words, field)
+        found = {name: self._beginning(words, name) for name in TEXT_FIELDS}
+        found[MACHINE] = _boosted(found[MACHINE], max(0.0, self._weights.machine))
+        return Query.disjunction_max_query(list(found.values()))
 
     def _beginning(self, words: Sequence[str], field: str) -> Query:
         """The whole words before the last one, and any that begins as the last."""

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.retrieval import Ids, Marks
-from storage.embedded.columns import Columns, ValueColumn
+from storage.embedded.coded_names import CodedNames
+from storage.embedded.columns import LINK_FIELDS, Columns, ValueColumn
 from storage.embedded.label_rows import LabelRows
-from storage.names import NameBook
+from storage.names import NameBook, folded_words, key_of
 
 Mask = npt.NDArray[np.bool_]
 _KINDS = ("person", "organisation", "place")
@@ -30,18 +31,25 @@ _KIND_OF = {
 
 
 class ColumnNames:
-    """The names of one column: the book of its spellings and the rows of each."""
+    """The names of one column: the book of its spellings, the rows of each, and which of them one
+    code makes the same.
+    """
 
-    def __init__(self, field: str, column: ValueColumn) -> None:
+    def __init__(self, field: str, column: ValueColumn, links: ValueColumn) -> None:
         self.field = field
         self._column = column
         self._book = NameBook(people=field == "person")
         self._rows = LabelRows(column)
+        self._coded = CodedNames(column, links)
+        self._keys: list[str] = []  # by number
 
     def catch_up(self) -> None:
-        """Takes in what the column got since."""
+        """Takes in what the column got since: links first, so that their names are there too."""
+        self._coded.catch_up()
         for number in self._rows.catch_up():
-            self._book.add(number, self._column.labels[number])
+            label = self._column.labels[number]
+            self._book.add(number, label)
+            self._keys.append(key_of(folded_words(label), label))
 
     def same(self, text: str, allowed: Mask) -> KnownName | None:
         """The name that `text` is, as it is written or but for what folding takes away; of several
@@ -54,15 +62,49 @@ class ColumnNames:
         folded = text.casefold()
         name = next((one for one in spellings if one.casefold() == folded), spellings[0])
         match = NameMatch.EXACT if name == text else NameMatch.FOLDED
-        return KnownName(name, self.field, match, spellings)
+        return self._known(name, match, spellings, allowed)
 
     def similar(self, text: str, allowed: Mask) -> KnownName | None:
         """The one name that `text` is nearly."""
-        numbers = self._book.similar(text, lambda number: self._rows.has_any(number, allowed))
+        numbers = self._book.similar(
+            text,
+            lambda number: self._rows.has_any(number, allowed),
+            lambda key: self._coded.only_code(self._book.spellings(key), allowed) or key,
+        )
         spellings = self._counted(numbers, allowed)
         if not spellings:
             return None
-        return KnownName(spellings[0], self.field, NameMatch.FUZZY, spellings)
+        return self._known(spellings[0], NameMatch.FUZZY, spellings, allowed)
+
+    def _known(
+        self, name: str, match: NameMatch, spellings: tuple[str, ...], allowed: Mask
+    ) -> KnownName:
+        """The name with its aliases: the commonest of all is what the archive calls it."""
+        own = self._column.numbers[name.casefold()]
+        keys = self._aliases(self._keys[own], allowed)
+        if not keys:
+            return KnownName(name, self.field, match, spellings)
+        numbers = [number for key in keys for number in self._book.spellings(key)]
+        everything = self._counted([*self._book.spellings(self._keys[own]), *numbers], allowed)
+        firsts: dict[str, str] = {}
+        for spelling in everything:
+            firsts.setdefault(self._keys[self._column.numbers[spelling.casefold()]], spelling)
+        canonical, *others = firsts.values()
+        if canonical in spellings:
+            return KnownName(name, self.field, match, everything, tuple(others))
+        return KnownName(canonical, self.field, match, everything, tuple(others), read_as=name)
+
+    def _aliases(self, key: str, allowed: Mask) -> tuple[str, ...]:
+        """The keys of the names that have the same code and no other one."""
+        code = self._coded.only_code(self._book.spellings(key), allowed)
+        if not code:
+            return ()
+        keys = dict.fromkeys(self._keys[number] for number in self._coded.names(code, allowed))
+        return tuple(
+            other
+            for other in keys
+            if other != key and self._coded.only_code(self._book.spellings(other), allowed) == code
+        )
 
     def _counted(self, numbers: Sequence[int], allowed: Mask) -> tuple[str, ...]:
         """The spellings that have an allowed row, the commonest first. Equally common ones go by
@@ -80,7 +122,10 @@ class ColumnsNames:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._kinds = {field: ColumnNames(field, columns.values[field]) for field in _KINDS}
+        self._kinds = {
+            field: ColumnNames(field, columns.values[field], columns.values[LINK_FIELDS[field]])
+            for field in _KINDS
+        }
         self._lock = threading.Lock()
 
     def known(self, entities: Sequence[Entity], allowed: Mask) -> tuple[KnownName | None, ...]:

@@ -10,37 +10,26 @@ from __future__ import annotations
 
 import heapq
 import logging
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
-from core.items import FloatMatrix
+from core.errors import StorageError
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.embedded.columns import Columns, FactRow
+from storage.embedded.columns import Columns
 from storage.embedded.documents import to_micros
 from storage.embedded.lexical import LexicalIndex
-from storage.embedded.reading import (
-    Change,
-    all_views,
-    changes_after,
-    items_by_seq,
-    vectors_by_seq,
-    view_of,
-)
-from storage.embedded.record import Record, storage_errors
 from storage.embedded.segments import VectorField
 from storage.embedded.visibility import StoryView
+from storage.record_port import Change, RecordOfTruth, RecordReads
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
 _PAGE = 1000
-_FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ class Projector:
 
     def __init__(
         self,
-        record: Record,
+        record: RecordOfTruth,
         columns: Columns,
         fields: Mapping[str, VectorField],
         clock: Clock,
@@ -104,39 +93,47 @@ class Projector:
 
     def load(self) -> None:
         """Reads the record from the start; afterwards `refresh` follows it."""
-        with self._lock, storage_errors(self._record.path):
-            connection = self._record.reader
-            connection.execute("BEGIN")
-            try:
-                self.progress.applied = self._record.last_change()
-                rows = connection.execute(f"{_FACTS} ORDER BY seq")
-                while page := rows.fetchmany(5000):
-                    self._columns.append([_fact_row(row) for row in page])
-                now = to_micros(self._clock())
-                heads = self._views(all_views(connection, now))
-                for name, vectors in self._fields.items():
-                    self._in_field[name] = self._mask_of(vectors.segment_ids())
-                self._fill_tails(connection, np.array(heads, np.int64))
-                self._columns.set_visible(heads, [])
-            finally:
-                connection.execute("COMMIT")
+        with self._lock, self._record.moment() as reads:
+            newest = reads.line(None)
+            self.progress.applied = 0 if newest is None else newest[0]
+            for page in reads.facts_from(0):
+                self._columns.append(page)
+            now = to_micros(self._clock())
+            heads = self._views(reads.all_views(now))
+            for name, vectors in self._fields.items():
+                self._in_field[name] = self._mask_of(vectors.segment_ids())
+            self._fill_tails(reads, np.array(heads, np.int64))
+            self._columns.set_visible(heads, [])
 
     def refresh(self) -> None:
         """Applies every acknowledged change and every embargo or expiry that is due by now."""
         now = to_micros(self._clock())
-        if self._record.last_change() == self.progress.applied and not self._is_due(now):
+        newest = self._record.last_change()
+        if newest == self.progress.applied and not self._is_due(now):
             return
-        with self._lock, storage_errors(self._record.path):
-            connection = self._record.reader
-            connection.execute("BEGIN")  # one moment of the record for all that follows
-            try:
-                self._columns.append(_facts_from(connection, self._columns.size))
-                while changes := changes_after(connection, self.progress.applied, _PAGE):
-                    self._apply(connection, changes, now)
-                if self._is_due(now):
-                    self._update(connection, self._due_chains(now), [], now)
-            finally:
-                connection.execute("COMMIT")
+        with self._lock, self._record.moment() as reads:  # one state of it for all that follows
+            if newest < self.progress.applied:
+                self._check_going_on(reads)
+            for page in reads.facts_from(self._columns.size):
+                self._columns.append(page)
+            while changes := reads.changes_after(self.progress.applied, _PAGE):
+                self._apply(reads, changes, now)
+            if self._is_due(now):
+                self._update(reads, self._due_chains(now), [], now)
+                while self._is_due(now):  # only now: what failed is tried again
+                    heapq.heappop(self._due)
+
+    def _check_going_on(self, reads: RecordReads) -> None:
+        """Raises StorageError where the record has less than was read of it: a backup was restored,
+        or a standby that lagged took over.
+        """
+        newest = reads.line(None)
+        if (newest[0] if newest else 0) < self.progress.applied:
+            raise StorageError(
+                "the record of truth has gone back to an earlier state",
+                where=self._record.where,
+                mend="start this process again: its indexes are made anew",
+            )
 
     def index_lexical(self, index: LexicalIndex) -> int:
         """Makes `index` hold exactly the visible versions; returns how many documents changed."""
@@ -152,7 +149,7 @@ class Projector:
         step = self.settings.lexical_batch
         for start in range(0, max(len(add), len(remove)), step):
             gone, fresh = remove[start : start + step], add[start : start + step]
-            items = items_by_seq(self._record.reader, [int(seq) for seq in fresh])
+            items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
             index.update([int(seq) for seq in gone], items.items())
             held = held.copy()
             held[gone], held[fresh] = False, True
@@ -233,29 +230,28 @@ class Projector:
         held |= lacking  # the record was asked for these
         self._in_field[name] = held
         missing = np.flatnonzero(self._live() & ~held)
-        self._fill_tails(self._record.reader, missing)
+        self._fill_tails(self._record.reads, missing)
 
-    def _apply(self, connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+    def _apply(self, reads: RecordReads, changes: Sequence[Change], now: int) -> None:
         replaced = [change.seq for change in changes if change.kind == "replaced"]
         self._look_again([change.seq for change in changes if change.kind == "vectors"])
         chains = dict.fromkeys(change.chain for change in changes)
-        self._update(connection, chains, replaced, now)
+        self._update(reads, chains, replaced, now)
         self.progress.applied = changes[-1].n
 
     def _update(
         self,
-        connection: sqlite3.Connection,
+        reads: RecordReads,
         chains: Iterable[str],
         replaced: Sequence[int],
         now: int,
     ) -> None:
         heads: list[int] = []
         hidden = [seq for seq in replaced if seq < self._columns.size]
-        for chain in chains:
-            view, seqs = view_of(connection, chain, now)
+        for chain, (view, seqs) in reads.views_of(list(chains), now).items():
             heads.extend(self._views([(chain, view)]))
             hidden.extend(seqs)
-        self._fill_tails(connection, np.array(heads, np.int64))
+        self._fill_tails(reads, np.array(heads, np.int64))
         self._columns.set_visible(heads, hidden)
 
     def _views(self, views: Iterable[tuple[str, StoryView]]) -> list[int]:
@@ -279,47 +275,37 @@ class Projector:
             held[doubtful] = lacking[doubtful] = False
             self._in_field[name], self._lacking[name] = held, lacking
 
-    def _fill_tails(self, connection: sqlite3.Connection, seqs: Ids) -> None:
+    def _fill_tails(self, reads: RecordReads, seqs: Ids) -> None:
         """Puts the passages of those `seqs` that a field lacks into its tail."""
-        for name, vectors in self._fields.items():
+        for name in self._fields:
             held = _padded(self._in_field[name], self._columns.size)
             missing = seqs[~held[seqs]]
-            if not len(missing):
-                continue
-            encoder = self._record.spaces[name]
-            embedded: list[int] = []
-            rows = vectors_by_seq(connection, name, encoder, missing.tolist())
-            vectors.append(_noted(rows, embedded))
-            held = held.copy()
-            held[missing] = True
-            self._in_field[name] = held
-            lacking = _padded(self._lacking[name], self._columns.size).copy()
-            lacking[missing] = True
-            lacking[np.array(embedded, np.int64)] = False
-            self._lacking[name] = lacking
+            for start in range(0, len(missing), _PAGE):
+                self._fill_tail(reads, name, missing[start : start + _PAGE])
+
+    def _fill_tail(self, reads: RecordReads, name: str, missing: Ids) -> None:
+        """All of a page or nothing of it: it is asked for again where the record fails."""
+        encoder = self._record.spaces[name]
+        rows = list(reads.vectors_by_seq(name, encoder, missing.tolist()))
+        self._fields[name].append(rows)
+        held = _padded(self._in_field[name], self._columns.size).copy()
+        held[missing] = True
+        self._in_field[name] = held
+        lacking = _padded(self._lacking[name], self._columns.size).copy()
+        lacking[missing] = True
+        lacking[np.array([seq for seq, _ in rows], np.int64)] = False
+        self._lacking[name] = lacking
 
     def _is_due(self, now: int) -> bool:
         return bool(self._due) and self._due[0][0] <= now
 
     def _due_chains(self, now: int) -> list[str]:
-        chains: dict[str, None] = {}
-        while self._is_due(now):
-            chains[heapq.heappop(self._due)[1]] = None
-        return list(chains)
+        return list(dict.fromkeys(chain for moment, chain in self._due if moment <= now))
 
     def _mask_of(self, ids: Ids) -> Mask:
         mask = np.zeros(self._columns.size, np.bool_)
         mask[ids[ids < self._columns.size]] = True
         return mask
-
-
-def _noted(
-    rows: Iterable[tuple[int, FloatMatrix]], seen: list[int]
-) -> Iterator[tuple[int, FloatMatrix]]:
-    """The rows as they are; `seen` gets the seq of each."""
-    for seq, matrix in rows:
-        seen.append(seq)
-        yield seq, matrix
 
 
 def _padded(mask: Mask, size: int) -> Mask:
@@ -355,13 +341,3 @@ def merge_plan(
     if 4 * sum(sizes[place] for place in rest) >= sizes[by_size[-1]]:
         return by_size
     return rest if len(rest) > 1 else []
-
-
-def _facts_from(connection: sqlite3.Connection, seq: int) -> list[FactRow]:
-    rows = connection.execute(f"{_FACTS} WHERE seq >= ? ORDER BY seq", (seq,))
-    return [_fact_row(row) for row in rows]
-
-
-def _fact_row(row: tuple[int, str, str, int, bytes]) -> FactRow:
-    seq, chain, language, versioncreated, facts = row
-    return FactRow(seq, chain, language, versioncreated, orjson.loads(facts))

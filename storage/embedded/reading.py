@@ -1,223 +1,203 @@
-"""Reads of the record of truth: items, vectors, stories and the log of changes."""
+"""Reads of SQLite's record of truth: see `storage.record_port.RecordReads`."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import chain as joined
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import orjson
 
-from core.items import FloatMatrix, Item, Passage, PassageVectors
+from core.items import FloatMatrix, Item, Passage
 from storage.embedded import documents
-from storage.embedded.visibility import StoryView, VersionRow, story_view
+from storage.embedded.columns import FactRow
+from storage.embedded.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.record_port import Change, LogLine
+from storage.vector_rows import as_matrix, passages_of
 
 _ROW_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
-_ITEMS = f"SELECT {documents.ITEM_COLUMNS} FROM items WHERE seq IN ({{}})"  # noqa: S608
+_ITEMS = f"SELECT {documents.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
+_FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
+_LINE = "SELECT n, chain, seq, kind, at FROM changes"
 _PAGE = 400  # SQLite allows 32,766 variables; short statements stay in its cache
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of the log: the story it touched and the version (0 where none)."""
-
-    n: int
-    chain: str
-    seq: int
-    kind: str
-
-
-def changes_after(connection: sqlite3.Connection, n: int, limit: int) -> list[Change]:
-    """At most `limit` changes after number `n`, in order."""
-    rows = connection.execute(
-        "SELECT n, chain, seq, kind FROM changes WHERE n > ? ORDER BY n LIMIT ?", (n, limit)
-    )
-    return [Change(*row) for row in rows]
-
-
-def items_by_seq(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Item]:
-    """The recorded versions among `seqs`."""
-    rows = _select_in(connection, _ITEMS, [int(seq) for seq in seqs])
-    return {row[0]: documents.decode(row) for row in rows}
-
-
-def view_of(connection: sqlite3.Connection, chain: str, now: int) -> tuple[StoryView, list[int]]:
-    """The story's view at `now`, and the seqs of all versions of its items. An item that has left
-    for another chain is that chain's affair.
-    """
-    rows = [
-        VersionRow(*row)
-        for row in connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN"  # noqa: S608 - constants only
-            " (SELECT DISTINCT uri FROM items WHERE chain = ?)",
-            (chain,),
-        )
-    ]
-    newest: dict[str, VersionRow] = {}
-    for row in rows:
-        if row.uri not in newest or row.version > newest[row.uri].version:
-            newest[row.uri] = row
-    own = [row.seq for row in rows if newest[row.uri].chain == chain]
-    return story_view(chain, rows, now), own
-
-
-def all_views(connection: sqlite3.Connection, now: int) -> Iterator[tuple[str, StoryView]]:
-    """The view of every story, in one pass; items that changed their chain are looked up apart."""
-    rows = connection.execute(
-        f"SELECT {_ROW_COLUMNS} FROM items ORDER BY chain"  # noqa: S608 - constants only
-    )
-    moved = {
-        chain
-        for (chain,) in connection.execute(
-            "SELECT DISTINCT chain FROM items WHERE uri IN"
-            " (SELECT uri FROM items GROUP BY uri HAVING COUNT(DISTINCT chain) > 1)"
-        )
-    }
-    for chain, group in _grouped(VersionRow(*row) for row in rows):
-        if chain in moved:
-            yield chain, view_of(connection, chain, now)[0]
-        else:
-            yield chain, story_view(chain, group, now)
-
-
-def passage_vectors(
-    field: str, encoder: str, spans: bytes, matrix: bytes, truncated: int
-) -> PassageVectors:
-    """A row of the `vectors` table; the matrix is kept as float16, read as float32 [n, d]."""
-    passages = tuple(Passage(*span) for span in orjson.loads(spans))
-    return PassageVectors(field, encoder, passages, as_matrix(matrix, len(passages)), truncated)
-
-
-def as_matrix(data: bytes, rows: int) -> FloatMatrix:
-    """float32 [rows, d] from float16 bytes."""
-    flat = np.frombuffer(data, dtype="<f2").astype(np.float32)
-    return flat.reshape(rows, -1) if rows else np.empty((0, 0), np.float32)
-
-
-def vectors_by_seq(
-    connection: sqlite3.Connection, field: str, encoder: str, seqs: Sequence[int]
-) -> Iterator[tuple[int, FloatMatrix]]:
-    """(seq, float32 [n, d]) for those of `seqs` that were embedded for this field by this encoder;
-    [0, 0] for an item without passages.
-    """
-    rows = _select_in(
-        connection,
-        "SELECT seq, passages, matrix FROM vectors WHERE seq IN ({}) AND field = ? AND encoder = ?",
-        [int(s) for s in seqs],
-        (field, encoder),
-    )
-    for seq, spans, matrix in rows:
-        yield seq, as_matrix(matrix, len(orjson.loads(spans)))
-
-
+_FACTS_PAGE = 5000
+_SEVERAL = (
+    "SELECT seq, (SELECT chain FROM items WHERE uri = head.uri ORDER BY version DESC LIMIT 1)"
+    " AS story FROM items AS head WHERE seq IN ({}) AND (EXISTS"
+    " (SELECT 1 FROM items WHERE chain = story AND seq != head.seq) OR EXISTS"
+    " (SELECT 1 FROM items WHERE uri = head.uri AND seq != head.seq))"
+)
 _LACKING = (
     "items.seq > ? AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = items.seq"
     " AND field = ? AND encoder = ?)"
 )
+_UNSIGNED = (
+    "SELECT seq FROM items WHERE seq > ? AND NOT EXISTS (SELECT 1 FROM signatures"
+    " WHERE signatures.seq = items.seq AND scheme = ?) ORDER BY seq LIMIT ?"
+)
 
 
-def items_lacking(
-    connection: sqlite3.Connection, field: str, encoder: str, after: int, limit: int
-) -> dict[int, Item]:
-    """At most `limit` recorded versions by seq, above `after` and in order, that were not embedded
-    for this field by this encoder.
-    """
-    rows = connection.execute(
-        f"SELECT {documents.ITEM_COLUMNS} FROM items WHERE {_LACKING} ORDER BY seq LIMIT ?",  # noqa: S608
-        (after, field, encoder, limit),
-    )
-    return {row[0]: documents.decode(row) for row in rows}
+class SqliteReads:
+    """The reads over one connection; inside a transaction they all see one state."""
 
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
 
-def count_lacking(connection: sqlite3.Connection, field: str, encoder: str) -> int:
-    """How many recorded versions were not embedded for this field by this encoder."""
-    statement = f"SELECT COUNT(*) FROM items WHERE {_LACKING}"  # noqa: S608 - constants only
-    return int(connection.execute(statement, (0, field, encoder)).fetchone()[0])
+    def changes_after(self, n: int, limit: int) -> list[Change]:
+        """See `storage.record_port.ChangeLog`."""
+        rows = self.connection.execute(
+            "SELECT n, chain, seq, kind FROM changes WHERE n > ? ORDER BY n LIMIT ?", (n, limit)
+        )
+        return [Change(*row) for row in rows]
 
+    def line(self, n: int | None) -> LogLine | None:
+        """See `storage.record_port.ChangeLog`."""
+        if n is None:
+            found = self.connection.execute(f"{_LINE} ORDER BY n DESC LIMIT 1")
+        else:
+            found = self.connection.execute(f"{_LINE} WHERE n = ?", (n,))
+        row: LogLine | None = found.fetchone()
+        return row
 
-def passages_by_seq(
-    connection: sqlite3.Connection, field: str, seqs: Sequence[int]
-) -> dict[int, tuple[Passage, ...]]:
-    """The passages of each of `seqs` under a vector field."""
-    rows = _select_in(
-        connection,
-        "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ?",
-        [int(s) for s in seqs],
-        (field,),
-    )
-    return {seq: tuple(Passage(*span) for span in orjson.loads(spans)) for seq, spans in rows}
+    def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
+        """See `storage.record_port.VersionReads`."""
+        rows = self.connection.execute(_FACTS, (seq,))
+        while page := rows.fetchmany(_FACTS_PAGE):
+            yield [
+                FactRow(number, chain, language, created, orjson.loads(facts))
+                for number, chain, language, created, facts in page
+            ]
 
+    def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
+        """See `storage.record_port.VersionReads`."""
+        rows = self._select_in(f"{_ITEMS} WHERE seq IN ({{}})", [int(seq) for seq in seqs])
+        return {row[0]: documents.decode(row) for row in rows}
 
-def signatures_by_seq(
-    connection: sqlite3.Connection, scheme: int, seqs: Sequence[int]
-) -> dict[int, bytes]:
-    """The recorded text signatures of a scheme; empty bytes for an item that has none by nature."""
-    rows = _select_in(
-        connection,
-        "SELECT seq, signature FROM signatures WHERE seq IN ({}) AND scheme = ?",
-        seqs,
-        (scheme,),
-    )
-    return {seq: signature for seq, signature in rows}  # noqa: C416 - a dict of a known type
+    def versions_of(self, uri: str) -> list[VersionRow]:
+        """See `storage.record_port.VersionReads`."""
+        rows = self.connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri = ? ORDER BY version DESC",  # noqa: S608
+            (uri,),
+        )
+        return [VersionRow(*row) for row in rows]
 
+    def seq_of(self, uri: str, version: int) -> int | None:
+        """See `storage.record_port.VersionReads`."""
+        row = self.connection.execute(
+            "SELECT seq FROM items WHERE uri = ? AND version = ?", (uri, version)
+        ).fetchone()
+        return None if row is None else int(row[0])
 
-def chains_with_several(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Seq to chain (the one that the item's newest version names), for those of `seqs` whose story
-    may have more than one recorded version.
-    """
-    rows = _select_in(
-        connection,
-        "SELECT seq, (SELECT chain FROM items WHERE uri = head.uri ORDER BY version DESC LIMIT 1)"
-        " AS story FROM items AS head WHERE seq IN ({}) AND (EXISTS"
-        " (SELECT 1 FROM items WHERE chain = story AND seq != head.seq) OR EXISTS"
-        " (SELECT 1 FROM items WHERE uri = head.uri AND seq != head.seq))",
-        seqs,
-    )
-    return {seq: chain for seq, chain in rows}  # noqa: C416 - a dict of a known type
+    def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
+        """See `storage.record_port.VersionReads`."""
+        rows = self.connection.execute(
+            "SELECT seq, document FROM items WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (since, until),
+        )
+        for seq, document in rows:
+            yield seq, orjson.loads(document)["headline"]
 
+    def all_items(self) -> Iterator[Item]:
+        """See `storage.record_port.VersionReads`."""
+        for row in self.connection.execute(f"{_ITEMS} ORDER BY seq"):
+            yield documents.decode(row)
 
-def headlines(connection: sqlite3.Connection, since: int, until: int) -> Iterator[tuple[int, str]]:
-    """(seq, headline) of every recorded version from seq `since` up to `until`, in order."""
-    rows = connection.execute(
-        "SELECT seq, document FROM items WHERE seq >= ? AND seq < ? ORDER BY seq", (since, until)
-    )
-    for seq, document in rows:
-        yield seq, orjson.loads(document)["headline"]
+    def count_items(self) -> int:
+        """See `storage.record_port.VersionReads`."""
+        return int(self.connection.execute("SELECT COUNT(*) FROM items").fetchone()[0])
 
+    def chain_of(self, uri: str) -> str | None:
+        """See `storage.record_port.StoryReads`."""
+        row = self.connection.execute(
+            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
+        ).fetchone()
+        return None if row is None else str(row[0])
 
-def all_items(connection: sqlite3.Connection) -> Iterator[Item]:
-    """Every recorded version, in the order of writing."""
-    cursor = connection.execute(f"SELECT {documents.ITEM_COLUMNS} FROM items ORDER BY seq")  # noqa: S608
-    for row in cursor:
-        yield documents.decode(row)
+    def views_of(
+        self, chains: Sequence[str], now: int
+    ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
+        """See `storage.record_port.StoryReads`."""
+        return {chain: members_and_view(chain, self._rows_of(chain), now) for chain in chains}
 
+    def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
+        """In one pass; items that changed their chain are looked up apart."""
+        moved = {
+            chain
+            for (chain,) in self.connection.execute(
+                "SELECT DISTINCT chain FROM items WHERE uri IN"
+                " (SELECT uri FROM items GROUP BY uri HAVING COUNT(DISTINCT chain) > 1)"
+            )
+        }
+        rows = self.connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM items ORDER BY chain"  # noqa: S608
+        )
+        for chain, group in groupby((VersionRow(*row) for row in rows), attrgetter("chain")):
+            yield chain, story_view(chain, self._rows_of(chain) if chain in moved else group, now)
 
-def count_items(connection: sqlite3.Connection) -> int:
-    """How many versions are recorded."""
-    return int(connection.execute("SELECT COUNT(*) FROM items").fetchone()[0])
+    def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record_port.StoryReads`."""
+        return dict(self._select_in(_SEVERAL, seqs))
 
+    def vectors_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> Iterator[tuple[int, FloatMatrix]]:
+        """See `storage.record_port.VectorReads`."""
+        rows = self._select_in(
+            "SELECT seq, passages, matrix FROM vectors"
+            " WHERE seq IN ({}) AND field = ? AND encoder = ?",
+            [int(seq) for seq in seqs],
+            (field, encoder),
+        )
+        for seq, spans, matrix in rows:
+            yield seq, as_matrix(matrix, len(orjson.loads(spans)))
 
-def _grouped(rows: Iterable[VersionRow]) -> Iterator[tuple[str, list[VersionRow]]]:
-    group: list[VersionRow] = []
-    for row in rows:
-        if group and group[0].chain != row.chain:
-            yield group[0].chain, group
-            group = []
-        group.append(row)
-    if group:
-        yield group[0].chain, group
+    def passages_by_seq(self, field: str, seqs: Sequence[int]) -> dict[int, tuple[Passage, ...]]:
+        """See `storage.record_port.VectorReads`."""
+        rows = self._select_in(
+            "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ?",
+            [int(seq) for seq in seqs],
+            (field,),
+        )
+        return {seq: passages_of(spans) for seq, spans in rows}
 
+    def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
+        """See `storage.record_port.VectorReads`."""
+        rows = self.connection.execute(
+            f"{_ITEMS} WHERE {_LACKING} ORDER BY seq LIMIT ?", (after, field, encoder, limit)
+        )
+        return {row[0]: documents.decode(row) for row in rows}
 
-def _select_in(
-    connection: sqlite3.Connection,
-    statement: str,
-    values: Sequence[object],
-    rest: tuple[object, ...] = (),
-) -> Iterator[tuple[Any, ...]]:
-    """Runs `statement` with `{}` replaced by placeholders for `values`, a page at a time."""
-    for start in range(0, len(values), _PAGE):
-        page = values[start : start + _PAGE]
-        marks = ",".join("?" * len(page))
-        yield from connection.execute(statement.format(marks), (*page, *rest))
+    def count_lacking(self, field: str, encoder: str) -> int:
+        """See `storage.record_port.VectorReads`."""
+        statement = f"SELECT COUNT(*) FROM items WHERE {_LACKING}"  # noqa: S608
+        return int(self.connection.execute(statement, (0, field, encoder)).fetchone()[0])
+
+    def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
+        """See `storage.record_port.SignatureReads`."""
+        statement = "SELECT seq, signature FROM signatures WHERE seq IN ({}) AND scheme = ?"
+        return dict(self._select_in(statement, seqs, (scheme,)))
+
+    def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
+        """See `storage.record_port.SignatureReads`."""
+        return [*joined(*self.connection.execute(_UNSIGNED, (after, scheme, limit)))]
+
+    def _rows_of(self, chain: str) -> list[VersionRow]:
+        """All versions of every item that has a version in the chain."""
+        rows = self.connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN"  # noqa: S608
+            " (SELECT DISTINCT uri FROM items WHERE chain = ?)",
+            (chain,),
+        )
+        return [VersionRow(*row) for row in rows]
+
+    def _select_in(
+        self, statement: str, values: Sequence[object], rest: tuple[object, ...] = ()
+    ) -> Iterator[Any]:
+        """Runs `statement` with `{}` replaced by placeholders for `values`, a page at a time."""
+        for start in range(0, len(values), _PAGE):
+            page = values[start : start + _PAGE]
+            marks = ",".join("?" * len(page))
+            yield from self.connection.execute(statement.format(marks), (*page, *rest))

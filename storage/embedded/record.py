@@ -8,27 +8,39 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import orjson
 
-from core.errors import BusyError, CorruptError, DocumentError, StorageError, StorageFullError
+from core.errors import BusyError, CorruptError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import Outcome, PutItem, SetStatus, Written
 from storage.embedded import documents, schema
 from storage.embedded.documents import to_micros
-from storage.embedded.reading import passage_vectors
+from storage.embedded.reading import SqliteReads
 from storage.near_duplicates import SCHEME, signature_of
+from storage.vector_rows import passage_vectors, vector_row
+from storage.write_rules import (
+    Newest,
+    digest_of,
+    is_recorded,
+    outcome_of,
+    state_after,
+    state_of,
+)
 
 FILE = "record.sqlite3"
 _FULL = ("database or disk is full", "disk I/O error")
 _DAMAGED = ("malformed", "not a database")
 _RESTORE = "restore it with `dateline restore`"
+_NEWEST = (
+    "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items WHERE uri = ?"
+    " ORDER BY version DESC LIMIT 1"
+)
 
 
 @contextmanager
@@ -58,12 +70,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 class Record:
-    """SQLite's record of truth in `folder`. `spaces` maps each vector field in use to its encoder's
-    digest: vectors of another encoder count as missing.
+    """`storage.record_port.RecordOfTruth` on SQLite in `folder`, beside its projections. `spaces`
+    maps each vector field in use to its encoder's digest: vectors of another count as missing.
 
     Reads take a connection per thread; writes share one, behind a lock, and other processes'
     writes are kept apart by SQLite's own lock.
     """
+
+    identity = ""
 
     def __init__(self, folder: Path, spaces: Mapping[str, str], clock: Clock) -> None:
         self.path = folder / FILE
@@ -75,6 +89,30 @@ class Record:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+
+    @property
+    def where(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    @property
+    def reads(self) -> SqliteReads:
+        """See `storage.record_port.RecordOfTruth`."""
+        reads: SqliteReads | None = getattr(self._local, "reads", None)
+        if reads is None:
+            reads = self._local.reads = SqliteReads(self.reader)
+        return reads
+
+    @contextmanager
+    def moment(self) -> Iterator[SqliteReads]:
+        """See `storage.record_port.RecordOfTruth`."""
+        with storage_errors(self.path):
+            connection = self.reader
+            connection.execute("BEGIN")
+            try:
+                yield self.reads
+            finally:
+                connection.execute("COMMIT")
 
     @property
     def reader(self) -> sqlite3.Connection:
@@ -89,9 +127,9 @@ class Record:
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
         """Writes versions, all or none; the answers are in order. Durable when it returns."""
         now = to_micros(self._clock())
-        prepared = [(write, _digest(write.item), signature_of(write.item)) for write in writes]
+        prepared = [(write, digest_of(write.item), signature_of(write.item)) for write in writes]
         with self._transaction() as cursor:
-            return tuple(self._put(cursor, *write, now) for write in prepared)
+            return tuple(_put(cursor, *write, now) for write in prepared)
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """Changes the state of items' newest versions, all or none."""
@@ -123,8 +161,15 @@ class Record:
         found = row.fetchone()
         return 0 if found is None else int(found[0])
 
+    def facts(self) -> Mapping[str, Any]:
+        """See `storage.record_port.RecordOfTruth`."""
+        return {"durable": True, "schema": str(schema.SCHEMA_VERSION)}
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """SQLite tells nobody; looking costs little."""
+
     def close(self) -> None:
-        """Closes every connection; the record can be opened again."""
+        """See `storage.record_port.RecordOfTruth`."""
         with self._lock:
             self._writer.close()
             for connection in self._readers:
@@ -144,84 +189,55 @@ class Record:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _put(
-        self, cursor: sqlite3.Cursor, write: PutItem, digest: bytes, signature: bytes, now: int
-    ) -> Written:
-        item = write.item
-        rows = cursor.execute(
-            "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items"
-            " WHERE uri = ? AND version >= ? ORDER BY version DESC",
-            (item.uri, item.version),
-        ).fetchall()
-        if rows and rows[0][1] > item.version:
-            return Written(item.uri, item.version, Outcome.STALE)
-        if rows:
-            return self._put_again(cursor, write, digest, signature, rows[0], now)
-        older = cursor.execute(
-            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (item.uri,)
-        ).fetchone()
-        state = (item.pubstatus, None if item.embargoed is None else to_micros(item.embargoed))
-        seq = _insert(cursor, item, digest, *state)
-        _insert_signature(cursor, seq, signature)
-        _insert_vectors(cursor, seq, write.vectors)
-        if older and older[0] != item.chain:
-            _log(cursor, older[0], 0, "left", now)
-        outcome = Outcome.SUPERSEDED if older else Outcome.CREATED
-        return Written(item.uri, item.version, outcome, _log(cursor, item.chain, seq, "put", now))
-
-    def _put_again(
-        self,
-        cursor: sqlite3.Cursor,
-        write: PutItem,
-        digest: bytes,
-        signature: bytes,
-        row: tuple[int, int, bytes, str, int | None, str, bytes],
-        now: int,
-    ) -> Written:
-        """The same version once more: only its products and its vectors may differ."""
-        old, _, recorded, pubstatus, embargoed, chain, facts = row
-        item = write.item
-        if recorded != digest:
-            return Written(item.uri, item.version, Outcome.CONFLICT)
-        same_products = tuple(orjson.loads(facts)["products"]) == item.products
-        have = _encoders(cursor, old)
-        fresh = {entry.field: entry.encoder for entry in write.vectors}
-        if same_products and all(have.get(name) == made_by for name, made_by in fresh.items()):
-            return Written(item.uri, item.version, Outcome.UNCHANGED)
-        kept = tuple(entry for entry in _vectors_of(cursor, old) if entry.field not in fresh)
-        cursor.execute("DELETE FROM items WHERE seq = ?", (old,))
-        seq = _insert(cursor, item, digest, pubstatus, embargoed)
-        _insert_signature(cursor, seq, signature)
-        _insert_vectors(cursor, seq, (*kept, *write.vectors))
-        _log(cursor, chain, old, "replaced", now)
-        number = _log(cursor, item.chain, seq, "put", now)
-        return Written(item.uri, item.version, Outcome.UPDATED, number)
-
     def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
-        row = cursor.execute(
-            "SELECT seq, version, digest, facts FROM items WHERE uri = ? AND version >= ?"
-            " ORDER BY version DESC LIMIT 1",
-            (item.uri, item.version),
-        ).fetchone()
-        if row is None:
+        newest = _newest(cursor, item.uri)
+        if newest is None or newest.version < item.version:
             return True
-        seq, version, digest, facts = row
-        if version > item.version or digest != documents.content_digest(item):
+        if outcome_of(item, documents.content_digest(item), newest) is not None:
             return False
-        if tuple(orjson.loads(facts)["products"]) != item.products:
-            return True
-        have = _encoders(cursor, seq)
-        return any(have.get(name) != wanted for name, wanted in self.spaces.items())
+        return not is_recorded(item, newest, _encoders(cursor, newest.seq), self.spaces)
 
 
-def _digest(item: Item) -> bytes:
-    try:
-        return documents.content_digest(item)
-    except (orjson.JSONEncodeError, ValueError) as error:
-        raise DocumentError(
-            f"{item.uri!a} can't be recorded as JSON: {error}",
-            mend="send whole characters; numbers of at most 64 bits",
-        ) from error
+def _newest(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
+    row = cursor.execute(_NEWEST, (uri,)).fetchone()
+    return None if row is None else Newest(*row)
+
+
+def _put(
+    cursor: sqlite3.Cursor, write: PutItem, digest: bytes, signature: bytes, now: int
+) -> Written:
+    item = write.item
+    newest = _newest(cursor, item.uri)
+    outcome = outcome_of(item, digest, newest)
+    if outcome in (Outcome.STALE, Outcome.CONFLICT):
+        return Written(item.uri, item.version, outcome)
+    if outcome is None and newest is not None:
+        return _put_again(cursor, write, signature, newest, now)
+    seq = _insert(cursor, item, digest, *state_of(item))
+    _insert_signature(cursor, seq, signature)
+    _insert_vectors(cursor, seq, write.vectors)
+    if newest and newest.chain != item.chain:
+        _log(cursor, newest.chain, 0, "left", now)
+    number = _log(cursor, item.chain, seq, "put", now)
+    return Written(item.uri, item.version, outcome or Outcome.CREATED, number)
+
+
+def _put_again(
+    cursor: sqlite3.Cursor, write: PutItem, signature: bytes, old: Newest, now: int
+) -> Written:
+    """The same version once more: only its products and its vectors may differ."""
+    item = write.item
+    fresh = {entry.field: entry.encoder for entry in write.vectors}
+    if is_recorded(item, old, _encoders(cursor, old.seq), fresh):
+        return Written(item.uri, item.version, Outcome.UNCHANGED)
+    kept = tuple(entry for entry in _vectors_of(cursor, old.seq) if entry.field not in fresh)
+    cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
+    seq = _insert(cursor, item, old.digest, old.pubstatus, old.embargoed)
+    _insert_signature(cursor, seq, signature)
+    _insert_vectors(cursor, seq, (*kept, *write.vectors))
+    _log(cursor, old.chain, old.seq, "replaced", now)
+    number = _log(cursor, item.chain, seq, "put", now)
+    return Written(item.uri, item.version, Outcome.UPDATED, number)
 
 
 def _insert(
@@ -258,30 +274,10 @@ def _insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> Non
 
 def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageVectors]) -> None:
     for entry in vectors:
-        if not np.isfinite(entry.vectors).all():
-            raise StorageError(
-                "a passage vector is not finite",
-                where=f"vector field {entry.field}",
-                mend="check the encoder with `dateline doctor`",
-            )
-        if len(entry.vectors) != len(entry.passages):
-            raise StorageError(
-                f"{len(entry.passages)} passages have {len(entry.vectors)} vectors",
-                where=f"vector field {entry.field}",
-                mend="send one row of `vectors` per passage",
-            )
-        spans = [[passage.field, passage.start, passage.end] for passage in entry.passages]
         cursor.execute(
             "INSERT INTO vectors (seq, field, encoder, passages, matrix, truncated)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                seq,
-                entry.field,
-                entry.encoder,
-                orjson.dumps(spans),
-                entry.vectors.astype("<f2").tobytes(),
-                entry.truncated,
-            ),
+            (seq, *vector_row(entry)),
         )
 
 
@@ -296,28 +292,18 @@ def _add_vectors(cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: i
 
 
 def _set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:
-    row = cursor.execute(
-        "SELECT seq, version, chain, pubstatus, embargoed FROM items WHERE uri = ?"
-        " ORDER BY version DESC LIMIT 1",
-        (change.uri,),
-    ).fetchone()
-    if row is None:
+    newest = _newest(cursor, change.uri)
+    if newest is None:
         return Written(change.uri, 0, Outcome.MISSING)
-    seq, version, chain, pubstatus, embargoed = row
-    wanted = (
-        str(change.pubstatus or pubstatus),
-        _embargo(change.embargoed, change.lift_embargo, embargoed),
+    state = (newest.pubstatus, newest.embargoed)
+    wanted = state_after(change, *state)
+    if wanted == state:
+        return Written(change.uri, newest.version, Outcome.UNCHANGED)
+    cursor.execute(
+        "UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, newest.seq)
     )
-    if wanted == (pubstatus, embargoed):
-        return Written(change.uri, version, Outcome.UNCHANGED)
-    cursor.execute("UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, seq))
-    return Written(change.uri, version, Outcome.UPDATED, _log(cursor, chain, seq, "status", now))
-
-
-def _embargo(wanted: datetime | None, lift: bool, recorded: int | None) -> int | None:
-    if lift:
-        return None
-    return recorded if wanted is None else to_micros(wanted)
+    number = _log(cursor, newest.chain, newest.seq, "status", now)
+    return Written(change.uri, newest.version, Outcome.UPDATED, number)
 
 
 def _log(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> int:

@@ -4,36 +4,34 @@ visibility.py.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from core.items import PubStatus
 from core.standing import Hiding, Standing
-from storage.embedded import reading
-from storage.embedded.visibility import StoryView, VersionRow
+from storage.embedded.visibility import VersionRow
+from storage.record_port import RecordReads
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSIONS = (
-    "SELECT seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires FROM items"
-    " WHERE uri = ? ORDER BY version DESC"
-)
 _BY_STATUS = {PubStatus.CANCELED: Hiding.CANCELED, PubStatus.WITHHELD: Hiding.WITHHELD}
 
 
-def standing_of(connection: sqlite3.Connection, uri: str, now: int) -> Standing:
+def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
     """How `uri` stands at `now` (microseconds), whoever asks."""
-    versions = [VersionRow(*row) for row in connection.execute(_VERSIONS, (uri,))]
+    versions = reads.versions_of(uri)
     if not versions:
         return Standing(Hiding.UNKNOWN)
-    view, _ = reading.view_of(connection, versions[0].chain, now)
+    chain = versions[0].chain
+    view, _ = reads.views_of([chain], now)[chain]
     shown = next((row for row in versions if row.seq in view.members), None)
     if shown is None:
         return _hidden(versions, now)
-    products = _products(connection, shown.seq)
+    items = reads.items_by_seq([shown.seq, view.head])
+    products = items[shown.seq].products if shown.seq in items else ()
     if shown.seq == view.head:
         return Standing(Hiding.NOTHING, shown.seq, products=products)
-    return Standing(Hiding.SUPERSEDED, head=_uri_of(connection, view), products=products)
+    head = items[view.head].uri if view.head in items else ""
+    return Standing(Hiding.SUPERSEDED, head=head, products=products)
 
 
 def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:
@@ -47,16 +45,6 @@ def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:
         if row.embargoed is not None and row.embargoed > now:
             embargoes.append(row.embargoed)
     return Standing(Hiding.EMBARGOED, moment=_moment(min(embargoes, default=now)))
-
-
-def _uri_of(connection: sqlite3.Connection, view: StoryView) -> str:
-    row = connection.execute("SELECT uri FROM items WHERE seq = ?", (view.head,)).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _products(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
-    item = reading.items_by_seq(connection, [seq]).get(seq)
-    return item.products if item else ()
 
 
 def _moment(micros: int) -> datetime:

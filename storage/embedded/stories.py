@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from core.callers import Caller
 from core.items import Item
-from storage.embedded import reading
+from storage.embedded.visibility import StoryView
+from storage.record_port import RecordReads
 
 
-def story_of(connection: sqlite3.Connection, uri: str, caller: Caller, now: int) -> list[Item]:
+def story_of(reads: RecordReads, uri: str, caller: Caller, now: int) -> list[Item]:
     """The versions of the story that `uri` belongs to, newest first; `now` in microseconds."""
-    row = connection.execute(
-        "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
-    ).fetchone()
-    return shown_story(connection, row[0], caller, now) if row else []
+    chain = reads.chain_of(uri)
+    return [] if chain is None else shown_stories(reads, [chain], caller, now)[chain]
 
 
-def shown_story(connection: sqlite3.Connection, chain: str, caller: Caller, now: int) -> list[Item]:
-    """The shown versions that the caller may see; none where the story's head is hidden."""
-    view, _ = reading.view_of(connection, chain, now)
-    items = reading.items_by_seq(connection, list(view.members))
-    members = [items[seq] for seq in view.members if seq in items]
+def shown_stories(
+    reads: RecordReads, chains: Sequence[str], caller: Caller, now: int
+) -> dict[str, list[Item]]:
+    """Of each story the shown versions that the caller may see; none where its head is hidden."""
+    views = {chain: view for chain, (view, _) in reads.views_of(chains, now).items()}
+    items = reads.items_by_seq([seq for view in views.values() for seq in view.members])
     held = _codes(caller.products)
+    return {chain: _allowed(view, items, held) for chain, view in views.items()}
+
+
+def _allowed(view: StoryView, items: Mapping[int, Item], held: frozenset[str]) -> list[Item]:
+    members = [items[seq] for seq in view.members if seq in items]
     allowed = [item for item in members if held & _codes(item.products)]
-    if not members or view.head not in items or items[view.head] not in allowed:
-        return []
-    return allowed
+    return allowed if view.head in items and items[view.head] in allowed else []
 
 
 def _codes(products: Iterable[str]) -> frozenset[str]:

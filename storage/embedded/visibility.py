@@ -72,6 +72,20 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
     )
 
 
+def members_and_view(
+    chain: str, rows: Sequence[VersionRow], now: int
+) -> tuple[StoryView, tuple[int, ...]]:
+    """The chain's view, and the seqs of all versions of its items: those whose newest version names
+    it. `rows` as in `story_view`.
+    """
+    newest: dict[str, VersionRow] = {}
+    for row in rows:
+        if row.uri not in newest or row.version > newest[row.uri].version:
+            newest[row.uri] = row
+    own = tuple(row.seq for row in rows if newest[row.uri].chain == chain)
+    return story_view(chain, rows, now), own
+
+
 def _shown(versions: Sequence[VersionRow], now: int) -> list[VersionRow]:
     """The item's visible version and its predecessors, newest first; empty where it is hidden."""
     for place, row in enumerate(versions):

@@ -128,7 +128,8 @@ def similar(
 def as_written(term: str, item: Item) -> str:
     """The folded `term` as the item writes it."""
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
-    for text in (item.headline, item.description, item.body, *names):
+    own = (item.headline, item.description, item.body)
+    for text in (*own, *names, item.agency_shotlist, item.machine_text):
         for found in _WORD.finditer(text):
             if "".join(analyzer("und").analyze(found[0])) == term:
                 return found[0]

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from api.parameters import SearchParameters, search_request
 from core.items import ItemType
 from core.retrieval import DateInterval
+from search.answers import FacetSubjects
 from tests.api.archive import answering
 from tests.api.conftest import READ
 from tests.search.room import Room, story
@@ -18,12 +19,18 @@ from tests.search.room import Room, story
 
 def test_they_reach_the_core() -> None:
     parameters = SearchParameters.model_validate(
-        {"open_facets": ["type,place"], "facet_interval": "day", "facets": "subject"}
+        {
+            "open_facets": ["type,place"],
+            "facet_interval": "day",
+            "facets": "subject",
+            "facet_subjects": "broader",
+        }
     )
     request = search_request(parameters, ("hybrid",))
     assert request.open_facets == ("type", "place")
     assert request.facets == ("subject",)
     assert request.facet_interval is DateInterval.DAY
+    assert request.facet_subjects is FacetSubjects.BROADER
 
 
 @pytest.fixture
@@ -58,7 +65,8 @@ def test_dates_by_hour_of_the_caller(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("open_facets", "mood"), ("facet_interval", "century")]
+    ("name", "value"),
+    [("open_facets", "mood"), ("facet_interval", "century"), ("facet_subjects", "all")],
 )
 def test_mistakes(client: TestClient, name: str, value: str) -> None:
     answer = client.get("/content/search", headers={"x-api-key": READ}, params={name: value})

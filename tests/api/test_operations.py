@@ -134,6 +134,7 @@ def test_openapi_document_is_whole(served: Served) -> None:
         "/metrics",
         "/v1/models",
         "/v1/embeddings",
+        "/v1/media/{rendition}/{item_id}",
         "/v1/rerank",
         "/v1/tag",
     }

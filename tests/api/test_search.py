@@ -123,7 +123,8 @@ def test_every_parameter_reaches_the_core(served: Served) -> None:
 
 
 def test_names_are_given_as_typed_and_as_the_archive_has_them() -> None:
-    known = KnownName("Angela Merkel", "person", NameMatch.FUZZY, ("Angela Merkel",))
+    names = ("Angela Merkel", "Frau Merkel")
+    known = KnownName(names[0], "person", NameMatch.FUZZY, names, aliases=names[1:])
     found = FoundName("merkle", EntityLabel.PER, 6, 12, 0.98765, known, EntityUse.BOOST)
     assert found_name_json(found) == {
         "text": "merkle",
@@ -132,12 +133,14 @@ def test_names_are_given_as_typed_and_as_the_archive_has_them() -> None:
         "end": 12,
         "score": 0.9877,
         "canonical": "Angela Merkel",
+        "aliases": ["Frau Merkel"],
         "field": "person",
         "match": "fuzzy",
         "use": "boost",
+        "ignored": False,
     }
     unknown = found_name_json(FoundName("nobody", EntityLabel.PER, 0, 6, 0.5))
-    assert (unknown["canonical"], unknown["field"]) == ("", "")
+    assert (unknown["canonical"], unknown["aliases"], unknown["field"]) == ("", [], "")
     assert (unknown["match"], unknown["use"]) == ("none", "off")
 
 

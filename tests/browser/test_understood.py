@@ -49,12 +49,33 @@ def test_days_of_the_date_fields_are_the_readers(overseas: Page) -> None:
     expect(overseas.locator("#chips .chip")).to_contain_text("Mar 15, 2026")
 
 
-def test_a_date_can_be_taken_as_words_and_back(page: Page) -> None:
-    page.goto("/?q=ferry+accident+march+2026")
+def test_one_date_can_be_taken_as_words_and_back(page: Page) -> None:
+    page.goto("/?q=ferry+accident+march+2026+since+2020")
     hits(page)
     page.get_by_role("button", name=re.compile("^Take “march 2026”")).click()
+    chips = page.locator(".understood .chip")
+    expect(chips.nth(0)).to_have_text("march 2026taken as words↺")
+    expect(chips.nth(1)).to_contain_text("since 2020from")
+    assert "ignore=march+2026" in page.url
+    page.reload()
+    page.get_by_role("button", name="Read “march 2026” as a date again").click()
+    expect(chips.nth(0)).to_contain_text("31 Mar 2026")
+    assert "ignore" not in page.url
+
+
+def test_what_is_ignored_is_forgotten_with_its_words(page: Page) -> None:
+    page.goto("/?q=ferry+accident+march+2026&ignore=march+2026")
+    hits(page)
+    page.locator("#q").fill("ferry accident")
+    page.locator("#q").press("Enter")
+    expect(page.locator(".understood")).to_have_count(0)
+    assert "ignore" not in page.url
+    expect(page.locator(".notes")).to_have_text("")
+
+
+def test_dates_as_a_whole_can_be_words(page: Page) -> None:
+    page.goto("/?q=ferry+accident+march+2026&dates=off")
     expect(page.locator(".understood")).to_contain_text("Datestaken as words")
-    assert "dates=off" in page.url
     page.get_by_role("button", name="Read dates as dates again").click()
     expect(page.locator(".understood")).to_contain_text("31 Mar 2026")
 
@@ -82,8 +103,10 @@ def test_names_can_filter_or_be_words(page: Page) -> None:
     expect(chip).to_contain_text("asked for")
     assert "entities=filter" in page.url
     chip.click()
-    expect(page.locator(".understood")).to_contain_text("Namestaken as words")
-    assert "entities=off" in page.url
+    expect(page.locator(".understood")).to_contain_text("ingrid solvanetaken as words")
+    assert "ignore=ingrid+solvane" in page.url
+    page.get_by_role("button", name="Read “ingrid solvane” as a person again").click()
+    expect(chip).to_contain_text("asked for")
 
 
 def test_a_locale_that_the_service_does_not_know_is_left_out(page: Page) -> None:
@@ -115,3 +138,16 @@ def test_a_facet_keeps_its_other_values(page: Page) -> None:
     page.get_by_role("button", name=re.compile(r"^Story \d+$")).click()
     expect(page.locator("#chips .chip")).to_have_count(2)
     assert set(page.locator("#results .badge").all_inner_texts()) == {"Picture", "Story"}
+
+
+def test_subjects_with_broader_topics(page: Page) -> None:
+    page.goto("/?q=subject:cycling")
+    hits(page)
+    subjects = page.locator("#facets .facet", has=page.get_by_role("heading", name="Subject"))
+    expect(subjects.get_by_role("button", name="competition discipline")).to_have_count(0)
+    subjects.get_by_role("button", name="With broader topics").click()
+    expect(subjects.get_by_role("button", name=re.compile("^sport 2$"))).to_be_visible()
+    expect(subjects.get_by_role("button", name="competition discipline 2")).to_be_visible()
+    assert "facet_subjects=broader" in page.url
+    subjects.get_by_role("button", name="Only as filed").click()
+    expect(subjects.get_by_role("button", name="competition discipline")).to_have_count(0)

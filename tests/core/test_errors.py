@@ -60,6 +60,8 @@ def test_codes_are_stable_and_tell_kinds_apart() -> None:
         "DocumentError": "bad_document",
         "ExpiredError": "cursor_expired",
         "InputError": "bad_request",
+        "LimitError": "media_too_large",
+        "MediaError": "bad_media",
         "ModelError": "bad_model",
         "NotFoundError": "not_found",
         "QueryError": "bad_query",

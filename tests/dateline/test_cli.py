@@ -176,6 +176,23 @@ def test_status(reading: Cli) -> None:
     assert "3 versions, 3 visible" in reading("status").stdout
 
 
+def test_what_nobody_describes_is_listed_until_somebody_does(cli: Cli, tmp_path: Path) -> None:
+    bare = [{"uri": f"urn:bare-{n}", "type": "video", "byline": "B."} for n in range(3)]
+    cli("ingest", write_lines(tmp_path / "a.jsonl", *DOCUMENTS, *bare), "--products", "demo")
+    found = cli.json("status", "--undescribed")
+    assert (found["media"], found["described"], found["undescribed"]) == (4, 1, 3)
+    assert [item["uri"] for item in found["items"]] == ["urn:bare-0", "urn:bare-1", "urn:bare-2"]
+    some = cli.json("status", "--undescribed", "--limit", "2")
+    assert (some["undescribed"], len(some["items"])) == (3, 2)
+    shown = cli("status", "--undescribed", "--limit", "2").stdout
+    assert "3 of 4 pictures, videos and sounds are undescribed" in shown
+    assert "urn:bare-1" in shown
+    assert "1 more" in shown
+    described = {**bare[0], "version": 2, "description_caption": "A boat."}
+    cli("ingest", write_lines(tmp_path / "b.jsonl", described), "--products", "demo")
+    assert cli.json("status", "--undescribed")["undescribed"] == 2
+
+
 def test_a_kill_an_embargo_and_back(writing: Cli) -> None:
     assert "updated" in writing("set-status", "urn:ferry", "canceled").stdout
     assert writing.found("") == ["urn:photo", "urn:bank"]

@@ -41,6 +41,7 @@ def test_what_is_understood_for_machines(cli: Cli) -> None:
                 "since": "2024-03-04T05:00:00+00:00",
                 "until": "2024-03-05T05:00:00+00:00",
                 "other": "2024-04-03",
+                "ignored": False,
             }
         ],
     }

@@ -82,9 +82,9 @@ class Filler:
         self._path.unlink()
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Polls until it holds; fails after PATIENCE_S."""
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
+    """Polls until it holds; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.05)

@@ -28,6 +28,7 @@ CONCRETE = {
     "EmbeddedEngine": "storage",
     "LexicalIndex": "storage",
     "Record": "storage",
+    "PostgresRecord": "storage",
     "VectorField": "storage",
     "Projector": "storage",
     "HnswGraph": "storage",
@@ -45,8 +46,14 @@ CONCRETE = {
     "TokenMeter": "inference",
     "CrossEncoder": "inference",
     "PassageEmbedder": "indexing",
+    "CagedReader": "indexing",
+    "ProviderCaptioner": "indexing",
+    "BatchCaptioner": "indexing",
+    "PictureCaptioner": "inference",
+    "TransitionDetector": "inference",
+    "StoredSpend": "storage",
 }
-COMPOSITION = tuple(ROOT / "dateline" / name for name in ("build.py", "build_models.py"))
+COMPOSITION = tuple(sorted((ROOT / "dateline").glob("build*.py")))
 
 
 def sources(*rooms: str) -> list[Path]:

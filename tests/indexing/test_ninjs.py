@@ -167,6 +167,7 @@ def test_every_shape_of_a_story_is_the_same_item(shape: str) -> None:
         ednote="Corrects date",
         copyrightnotice="(c) us",
         usageterms="No archive",
+        rights=("restricted",),
         subject=(Concept("trade", "medtop:1"),),
         person=(Concept("Ann Lee", "p1"),),
         organisation=(Concept("Port Co", "o1"),),

@@ -32,6 +32,7 @@ def test_what_a_user_would_choose_is_there() -> None:
         "BAAI/bge-small-en-v1.5",
         "BAAI/bge-base-en-v1.5",
         "intfloat/multilingual-e5-small",
+        "Salesforce/blip-image-captioning-large",
     }
 
 
@@ -39,7 +40,7 @@ def test_what_a_user_would_choose_is_there() -> None:
 def test_every_manifest_is_pinned_and_says_its_terms(name: str) -> None:
     manifest = Catalogue().find(name)
     assert re.fullmatch("[0-9a-f]{40}", manifest.revision)
-    assert manifest.licence in ("Apache-2.0", "MIT")
+    assert manifest.licence in ("Apache-2.0", "MIT", "BSD-3-Clause")
     assert manifest.training_data
     assert manifest.limits
     assert manifest.about

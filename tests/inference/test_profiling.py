@@ -114,6 +114,19 @@ def test_attention_is_two_products_for_each_text() -> None:
     assert foreign.operations == 2 * 4 * 12 * 32 * 32 * 64
 
 
+def test_a_convolution_is_a_product_at_each_place() -> None:
+    taken, given = floats(1, 64, 28, 48), floats(1, 32, 28, 48)
+    work = work_of("Conv", "stack0/block1", (taken, floats(32, 64, 3, 3)), (given,))
+    assert work.group is Group.DENSE
+    assert work.operations == 2 * 9 * 64 * 32 * 28 * 48
+    assert (work.precision, work.weights) == ("float32", 4 * 9 * 64 * 32)
+    # Of one of bytes ONNX Runtime reports no kernel, so that nothing is said of its arithmetic.
+    taken, given = Operand("uint8", (1, 28, 48, 64)), Operand("uint8", (1, 28, 48, 32))
+    packed = work_of("QLinearConv", "stack0/block1", (taken, floats(), floats(32)), (given,))
+    assert (packed.operations, packed.precision) == (0.0, "int8")
+    assert packed.bytes == 28 * 48 * 96
+
+
 def test_a_look_up_reads_its_rows_and_not_the_table() -> None:
     table, ids = Operand("int8", (30522, 384)), Operand("int32", (1, 16))
     work = work_of("Gather", "words/rows", (table, ids), (Operand("int8", (1, 16, 384)),))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.callers import Caller
-from core.items import Concept, Item, ItemType, PubStatus
+from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.standing import Hiding
 from core.writes import Outcome, SetStatus
 from tests.search.room import story
@@ -47,7 +47,9 @@ def words_of(items: Iterable[Item]) -> set[str]:
 
 
 def version_of(uri: str, version: int, shared: str = "Coast", **members: object) -> Item:
-    """A version with its word everywhere."""
+    """A version with its word everywhere. Who has a name of `shared` has one code: such names are
+    aliases of each other, as far as they are seen.
+    """
     mark = MARKS[uri, version]
     return story(
         uri,
@@ -55,12 +57,23 @@ def version_of(uri: str, version: int, shared: str = "Coast", **members: object)
         version=version,
         description=f"about {mark}",
         body=f"common body of {mark} {_TEXTS[shared]}",
-        person=(Concept(f"Ana {mark}"),),
+        person=(Concept(f"Ana {mark}", f"id:{shared}"),),
         organisation=(Concept(f"{mark} lines"), Concept(shared)),
         place=(Concept(f"port {mark}", mark), Concept(shared)),
         subject=(Concept(f"{mark} trade", f"medtop:{mark}"), Concept(shared)),
-        **members,
+        rights=(f"for {mark}", shared),
+        **{**_media(mark), **members},
     )
+
+
+def _media(mark: str) -> dict[str, object]:
+    """What is seen of a version: a file, what a machine says of it, and two shots."""
+    media = MediaFile(f"/{mark}.mp4", mark, "video/mp4", len(mark), thumbnail=mark, preview=mark)
+    shots = (
+        Shot(0, 4, 0, 99, "start", f"shot of {mark}", thumbnail=mark),
+        Shot(4, 8, 100, 199, "cut", f"frame of {mark}", f"machine {mark}", thumbnail=mark),
+    )
+    return {"media": media, "caption": f"seen {mark}", "caption_by": mark, "shots": shots}
 
 
 @dataclass
@@ -193,6 +206,8 @@ def values(item: Item, name: str) -> Sequence[str]:
         return (item.versioncreated.strftime("%Y-%m"),)
     if name in ("type", "language"):
         return (str(getattr(item, name)).casefold(),)
+    if name == "rights":
+        return [word.casefold() for word in item.rights]
     return [concept.name.casefold() for concept in getattr(item, name)]
 
 

@@ -15,6 +15,7 @@ from core.retrieval import TotalRelation
 from core.standing import Hiding
 from search.answers import EntityUse, Fold, Missing, MissingStage, SearchResponse
 from search.suggest import MAX_SUGGESTIONS, Suggester
+from tests.search.guard_media import filming
 from tests.search.guard_model import (
     MARKS,
     SHARED,
@@ -192,18 +193,23 @@ def _uris_of(view: Iterable[Recorded]) -> set[str]:
 
 
 def naming(world: World, caller: Caller, uri: str, version: int) -> None:
-    """A name in the query is known where a visible item has it, as typed or nearly so."""
+    """A name in the query is known where a visible item has it, as typed or nearly so, and by all
+    names that visible items give its code.
+    """
     mark = MARKS[uri, version]
-    held = [i for i in world.heads(caller).values() if f"ana {mark}" in values(i, "person")]
+    heads = world.heads(caller).values()
+    codes = {i.person[0].code for i in heads if f"ana {mark}" in values(i, "person")}
+    held = [item for item in heads if item.person[0].code in codes]
+    names = sorted(name for item in held for name in values(item, "person"))
     for typed in (f"Ana {mark}", f"ana {mark[:6]}{mark[7:]}"):
         use = (EntityUse.BOOST, EntityUse.FILTER)[version % 2]
         answer = world.ask(typed, caller, entities=use)
         check(world, answer, caller, typed)
         assert_facets(answer, [hit.item for hit in answer.hits])
         (entity,) = answer.understood.entities
-        assert (entity.known.name.casefold() if entity.known else "") == (
-            f"ana {mark}" if held else ""
-        )
+        known = entity.known
+        told = [known.name, *known.aliases] if known else []
+        assert [name.casefold() for name in told] == names  # each once, so by the alphabet
         if use is EntityUse.FILTER and held:
             assert found(answer) <= keys(held)
 
@@ -271,4 +277,5 @@ SURFACES: tuple[Surface, ...] = (
     pinned,
     folding,
     choosing,
+    filming,
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import example, given
@@ -326,18 +326,18 @@ def test_what_must_not_be_guessed_is_an_error(query: str, says: str) -> None:
 )
 def test_long_queries_take_no_long_time(query: str) -> None:
     """Nothing here grows faster than its input: a second is a hundred times what it takes."""
-    started = perf_counter()
+    started = thread_time()
     found = read(query)
-    assert perf_counter() - started < 1.0
+    assert thread_time() - started < 1.0
     assert found is None or describe(found.tree)
 
 
 @pytest.mark.parametrize("size", [4097, 10_000_000])
 def test_over_long_queries_are_refused_before_they_are_read(size: int) -> None:
-    started = perf_counter()
+    started = thread_time()
     with pytest.raises(QueryError, match="4096"):
         Understanding(None).understand("(" * size)
-    assert perf_counter() - started < 0.1
+    assert thread_time() - started < 0.1
 
 
 _ALPHABET = st.sampled_from([*" ab\"()[]{}:^~*?/\\+-!&|<>=.,'’", " AND ", " OR ", " NOT ", " TO "])

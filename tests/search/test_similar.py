@@ -172,17 +172,37 @@ def test_the_words_that_tell(room: Room) -> None:
     item = story("a", "The ferry and the storm", body="Tunnel tunnel tunnel bridge 1987. Unheard.")
     room.put(item, *(story(f"n{n}", "Ferry storm", body="bridge 1987") for n in range(9)))
     room.put(story("t", "The tunnel"))
-    found = telling_words(item, room.engine, Analysis())
+    found = telling_words(item, room.engine, Analysis(), READER)
     assert found == ("ferry", "storm", "Tunnel", "bridge")
     # the headline in its order, then by tf-idf; no stop word, no number, no word of its own
+
+
+@pytest.mark.parametrize("hidden", ["photos", "killed", "embargoed"])
+def test_hidden_items_have_no_say_in_which_words_tell(room: Room, hidden: str) -> None:
+    item = story("a", "Ferry", body="Tunnel bridge tunnel lamp.")
+    room.put(item, story("b", "Ferry bridge"), story("c", "A bridge, a lamp"))
+    before = room.ask("", similar_to="a", profile="lexical")
+    members = {
+        "photos": {"products": ("photos",)},
+        "embargoed": {"embargoed": room.now + timedelta(hours=1)},
+        "killed": {},
+    }[hidden]
+    room.put(*(story(f"h{n}", "Tunnel lamp", **members) for n in range(5)))
+    if hidden == "killed":
+        for number in range(5):
+            room.kill(f"h{number}")
+    assert "unnel" not in before.understood.lexical
+    assert room.ask("", similar_to="a", profile="lexical").understood == before.understood
+    room.put(story("t", "A tunnel"))
+    assert "Tunnel" in room.ask("", similar_to="a", profile="lexical").understood.lexical
 
 
 def test_there_is_an_end_to_words(room: Room) -> None:
     many = " ".join(f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60))
     items = [story(uri, many, body=many[::-1]) for uri in "ab"]
     room.put(*items)
-    assert len(telling_words(items[0], room.engine, Analysis())) == MOST_WORDS
-    head = telling_words(story("c", many), room.engine, Analysis())
+    assert len(telling_words(items[0], room.engine, Analysis(), READER)) == MOST_WORDS
+    head = telling_words(story("c", many), room.engine, Analysis(), READER)
     assert head[:MOST_HEADLINE_WORDS] == tuple(many.split()[:MOST_HEADLINE_WORDS])
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from core.callers import NOBODY, Caller
 from core.errors import DatelineError, QueryError, StorageError
-from core.items import Concept, Item, ItemType, Passage, PubStatus
+from core.items import Concept, Item, ItemType, MediaFile, Passage, PubStatus, Shot
 from core.ports import Clock, Engine
 from core.query_tree import (
     EVERYTHING,
@@ -66,7 +66,7 @@ from tests.storage.world import (
 )
 
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
@@ -97,6 +97,26 @@ FULL_ITEM = Item(
     place=(Concept("Porto", "wd:1"),),
     products=("wire", "photos"),
     source={"deep": [1, 2.5, None, True, {"x": "🌍"}], "uri": "as it came"},
+    media=MediaFile(
+        "s3://bucket/a ü.mp4",
+        "ab" * 32,
+        "video/mp4",
+        2**40,
+        1920,
+        1080,
+        12.5,
+        "t.jpg",
+        "p.jpg",
+        "f0",
+    ),
+    caption="Ein Hund läuft",
+    caption_by="model 1, prompt ab12",
+    shots=(
+        Shot(0.0, 4.04, 0, 100, "start", "A dog runs", "", 2.0, "k1.jpg", "0f"),
+        Shot(4.04, 12.5, 101, 312, "gradual", "Людина", "model 1, prompt ab12", 8.0, "k2.jpg"),
+        Shot(12.5, 12.54, 313, 313),
+    ),
+    rights=("editorial", "Level 1"),
 )
 
 

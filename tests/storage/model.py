@@ -15,8 +15,9 @@ from tests.storage.world import NOW, make_item
 NAMES = ("Ana", "Büro", "ÉLAN", "straße", "long name", "x" * 60, "Ω", "a/b:c", "🌍")
 CODES = ("", "medtop:1", "Medtop:2", "Ana")
 PRODUCTS = ("wire", "photos", "sport")
+RIGHTS = ("editorial", "restricted", "Level 1")
 LANGUAGES = ("en", "de", "pt-BR", "nb-NO")
-FACETS = ("type", "subject", "person", "organisation", "place", "language", "product")
+FACETS = ("type", "subject", "person", "organisation", "place", "language", "product", "rights")
 _CODED = ("subject", "place")
 
 
@@ -29,6 +30,8 @@ def values_of(item: Item, field: str) -> list[str]:
             return [item.language]
         case "product":
             return list(item.products)
+        case "rights":
+            return list(item.rights)
         case "urgency":
             return [] if item.urgency is None else [str(item.urgency)]
     concepts: tuple[Concept, ...] = getattr(item, field)
@@ -99,6 +102,7 @@ def items_with_facts(draw: st.DrawFn) -> list[Item]:
             organisation=draw(concepts()),
             place=draw(concepts()),
             products=draw(st.lists(st.sampled_from(PRODUCTS), max_size=2, unique=True).map(tuple)),
+            rights=draw(st.lists(st.sampled_from(RIGHTS), max_size=2, unique=True).map(tuple)),
             headline="zebra",
         )
         for number in range(draw(st.integers(1, 12)))
@@ -118,6 +122,7 @@ _LEAVES: st.SearchStrategy[Node] = st.one_of(
     _keywords("type", st.sampled_from(ItemType).map(str)),
     _keywords("language", st.sampled_from((*LANGUAGES, "PT-br"))),
     _keywords("product", st.sampled_from(PRODUCTS)),
+    _keywords("rights", st.sampled_from((*RIGHTS, "EDITORIAL", "level 1"))),
     _keywords("urgency", st.integers(1, 9).map(str)),
     st.builds(
         DateRange,

@@ -1,9 +1,12 @@
 """Random histories against a model in a few dicts: writes, kills, embargoes, time, restarts, merges
 and rebuilds, from two engines on one archive; what each caller sees is compared after each step.
+
+`make guard` plays 300 histories; STORAGE_SEQUENCES says how many.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -36,6 +39,7 @@ from tests.storage.world import (
     versions,
 )
 
+HISTORIES = int(os.environ.get("STORAGE_SEQUENCES", "30"))
 CALLERS = (
     NOBODY,
     Caller("a", frozenset({"a"})),
@@ -366,7 +370,7 @@ class Archive(RuleBasedStateMachine):
 
 
 Archive.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=HISTORIES,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from core.writes import PutItem
 from storage.embedded.columns import ValueColumn
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.topic_codes import TopicCodes
+from storage.embedded.topic_facet import TopicFacet
 from storage.topics import MEDIA_TOPICS, Topics, read_topics
 from tests.storage.world import (
     ENCODER,
@@ -28,6 +30,7 @@ from tests.storage.world import (
     unit,
     vector_of,
     vectors,
+    write,
 )
 
 SPORT, DISCIPLINE, FOOTBALL = "15000000", "20000822", "20001065"
@@ -247,3 +250,50 @@ def test_a_topic_finds_what_is_below_it_by_words_and_by_vectors(
                 (held,) = engine.satisfies(engine.standing(item.uri).id, [node])
                 assert held == (item.uri in wanted)
         engine.close()
+
+
+# --- facets
+
+
+@given(st.lists(CONCEPTS, max_size=8))
+def test_a_topic_counts_what_its_filter_finds(
+    small: Topics, subjects: list[tuple[Concept, ...]]
+) -> None:
+    items = [make_item(f"urn:{n}", subject=found) for n, found in enumerate(subjects)]
+    names, codes = ValueColumn(), ValueColumn()
+    names.extend(range(len(items)), [[one.name for one in item.subject] for item in items])
+    codes.extend(range(len(items)), [[one.code for one in item.subject] for item in items])
+    facet = TopicFacet(small, names, codes)
+    for rows in (range(len(items)), range(0, len(items), 2)):
+        counts = facet.counts(np.array(rows, np.int64), 100)
+        counted = {one.value.casefold(): one.count for one in counts}
+        assert len(counted) == len(counts)
+        assert [one.count for one in counts] == sorted(counted.values(), reverse=True)
+        kept = [items[row] for row in rows]
+        for label in small.labels.values():
+            found = sum(matches(Keyword("subject", (label,)), item) for item in kept)
+            assert counted.get(label.casefold(), 0) == found
+        bare = {one.name.casefold() for item in kept for one in item.subject} - LABELS.keys()
+        assert counted.keys() - LABELS.keys() == bare
+
+
+def test_broader_topics_are_counted_where_asked_for(media_topics: Topics, tmp_path: Path) -> None:
+    settings = EmbeddedSettings(tmp_path, {FIELD: ENCODER}, background=False, topics=media_topics)
+    engine = EmbeddedEngine(settings, SetClock())
+    football = Concept("Fußball", f"medtop:{FOOTBALL}")
+    for number, subject in enumerate(((football,), (Concept("sport", SPORT),), (Concept("x"),))):
+        write(engine, make_item(f"urn:{number}", subject=subject))
+    ids = engine.retrieve(lexical(EVERYTHING)).ids
+
+    def counts(**asked: bool) -> dict[str, int]:
+        facets = engine.facets(ids, ["subject", "type"], 10, **asked)
+        assert [(one.value, one.count) for one in facets["type"]] == [("text", 3)]
+        return {one.value: one.count for one in facets["subject"]}
+
+    assert counts() == counts(broader=False) == {"Fußball": 1, "sport": 1, "x": 1}
+    told = {"sport": 2, "Fußball": 1, "competition discipline": 1, "football": 1, "x": 1}
+    assert counts(broader=True) == told
+    assert [one.value for one in engine.facets(ids, ["subject"], 1, broader=True)["subject"]] == [
+        "sport"
+    ]
+    engine.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.projector import ProjectionSettings
 from storage.graphs.settings import HnswSettings
+from storage.record_port import RecordOfTruth
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -147,6 +148,20 @@ WALKED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0)  # g
 SCANNED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=1_000_000)
 
 
+MakeRecord = Callable[[Path, Mapping[str, str], Clock], RecordOfTruth | None]
+_records: list[MakeRecord] = [lambda *_: None]
+
+
+@contextmanager
+def records_by(make: MakeRecord) -> Iterator[None]:
+    """Engines that are opened inside have their record from `make`, by folder; None is SQLite's."""
+    _records.append(make)
+    try:
+        yield
+    finally:
+        _records.pop()
+
+
 def open_embedded(
     folder: Path,
     clock: Clock,
@@ -164,7 +179,7 @@ def open_embedded(
         projections,
         background=background,
     )
-    return EmbeddedEngine(settings, clock)
+    return EmbeddedEngine(settings, clock, _records[-1](folder, settings.spaces, clock))
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+// Pictures, shots and films: thumbnails, the film strip, and a player that opens at a shot.
+
+import { byId, el, marked, unmarked } from "./dom.js";
+import { placeholder } from "./pictures.js";
+import { similarLink } from "./similar.js";
+
+const renditions = (item) => item.renditions || {};
+const ours = (item, name) => {
+  const { href } = renditions(item)[name] || {};
+  return href && href.startsWith("/v1/media/") ? href : ""; // what a document names elsewhere is not loaded
+};
+const saying = (item) => item.description_caption || (item.machine_caption || {}).text || item.headline || "";
+const clock = (seconds) => {
+  const whole = Math.floor(seconds);
+  const rest = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0")).join(":");
+  return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
+};
+
+/** An image that leaves its place to a drawing where it can't be loaded any more. */
+function still(href, text, item, size) {
+  const image = el("img", { class: "still", src: href, alt: text, loading: "lazy", decoding: "async", ...size });
+  image.addEventListener("error", () => {
+    const drawn = placeholder(item);
+    if (drawn) image.replaceWith(drawn);
+  }, { once: true });
+  return image;
+}
+
+/** What is seen of a hit: its shot's still or its thumbnail, a button where it can be played. */
+export function thumbnail(result) {
+  const { meta, item } = result;
+  const href = (meta.shot && meta.shot.thumbnail) || ours(item, "thumbnail");
+  const image = href ? still(href, saying(item), item) : placeholder(item);
+  if (!isPlayable(item) || !image) return image;
+  return el("button", { type: "button", class: "play", "aria-label": playLabel(item, meta.shot), onclick: () => play(item, meta.shot) },
+    image, el("span", { class: "play-mark", "aria-hidden": "true" }, "▶"),
+    meta.shot && el("span", { class: "play-time", "aria-hidden": "true" }, clock(meta.shot.start_s)));
+}
+
+export const isPlayable = (item) => ["video", "audio"].includes(item.type) && Boolean(ours(item, "main"));
+const playLabel = (item, shot) => `Play ${item.headline || "the video"}${shot ? ` from ${clock(shot.start_s)}` : ""}`;
+
+function strippedShot(item, shot, current) {
+  const picture = shot.thumbnail ? still(shot.thumbnail, shot.description, item) : el("span", { class: "still" });
+  const inner = [picture, el("span", { class: "shot-time" }, clock(shot.start_s))];
+  const about = { class: current ? "shot current" : "shot", title: shotTitle(shot), "aria-current": current ? "true" : null };
+  if (!isPlayable(item)) return el("span", about, inner);
+  return el("button", { type: "button", ...about, "aria-label": `Play shot ${shot.number}, ${clock(shot.start_s)}: ${shot.description || "not described"}`, onclick: () => play(item, shot) }, inner);
+}
+
+const shotTitle = (shot) => [shot.timecode, shot.description, shot.made_by && `machine-made by ${shot.made_by}`].filter(Boolean).join("\n");
+
+/** The shots around the one that answers, as a strip of film. */
+export function filmStrip({ meta, item }) {
+  const shots = meta.film_strip || [];
+  if (!isPlayable(item) && !shots.some((shot) => shot.thumbnail)) return null;
+  const number = meta.shot ? meta.shot.number : 0;
+  return el("ol", { class: "strip", "aria-label": "Shots around it" },
+    shots.map((shot) => el("li", {}, strippedShot(item, shot, shot.number === number))));
+}
+
+/** The mark that a text is a machine's, and which one's. */
+export function machineMark(madeBy) {
+  return el("span", { class: "machine-mark", title: `Written by a machine, not by the agency: ${madeBy}` }, "machine-made");
+}
+
+/** A machine's caption, marked as one. */
+export function machineCaption(item, highlighted) {
+  const told = item.machine_caption;
+  if (!told || !told.text) return null;
+  return el("p", { class: "machine" }, machineMark(told.made_by), " ", marked(highlighted || told.text));
+}
+
+/** In the panel: the caption, where it is not the title already, and which machine wrote what. */
+export function machineCredit(item, isBeside) {
+  const makers = [...new Set([(item.machine_caption || {}).made_by, ...(item.shots || []).map((shot) => shot.made_by)].filter(Boolean))];
+  if (!makers.length) return null;
+  const what = item.shots ? "Descriptions of shots so marked are" : isBeside ? "This caption is" : "The caption above is";
+  return el("div", {}, isBeside && machineCaption(item),
+    el("p", { class: "machine-credit" }, `${what} machine-made, not the agency's: ${makers.join("; ")}`));
+}
+
+/** Where in a video the hit is, with a mark where a machine said so. */
+export function shotLine({ meta, item }, actions) {
+  if (!meta.shot) return null;
+  return el("p", { class: "shot-line" }, `Shot ${meta.shot.number}, `, el("time", {}, meta.shot.timecode),
+    meta.shot.made_by && [" ", machineMark(meta.shot.made_by)],
+    meta.shot.description && [" ", similarLink(item, actions.go, meta.shot)]);
+}
+
+/** The picture or the film in the panel. */
+export function figure(item, shot) {
+  const drawn = placeholder(item);
+  if (isPlayable(item)) return el("figure", {}, film(item, shot, false));
+  const href = ours(item, "preview") || ours(item, "thumbnail");
+  if (href) return el("figure", {}, still(href, saying(item), item));
+  return drawn && el("figure", {}, drawn, el("figcaption", {}, "A stand-in: the picture itself is not in this service."));
+}
+
+/** Every shot of a video with its words. */
+export function shotList(item) {
+  const shots = item.shots || [];
+  if (!shots.length) return null;
+  return el("section", { class: "shots", "aria-labelledby": "shots-title" },
+    el("h3", { id: "shots-title" }, shots.length === 1 ? "The shot" : `The ${shots.length} shots`),
+    el("ol", {}, shots.map((shot) => el("li", {}, strippedShot(item, shot, false),
+      el("div", {}, el("time", {}, shot.timecode),
+        el("p", { dir: "auto" }, shot.description || "not described", shot.made_by && [" ", machineMark(shot.made_by)]))))));
+}
+
+/** A video that begins, and pauses, where the shot does: Media Fragments URI 1.0, section 4.2.1. */
+function film(item, shot, now) {
+  const source = ours(item, "main") + (shot ? `#t=${shot.start_s},${shot.end_s}` : "");
+  const tag = item.type === "audio" ? "audio" : "video";
+  const node = el(tag, { src: source, controls: true, playsinline: true, preload: "metadata", poster: ours(item, "preview") || null });
+  node.addEventListener("error", () => node.after(el("p", { class: "remark" },
+    "This browser can't play the file, or its address has ended. ",
+    el("a", { href: ours(item, "main") }, "Open the file itself"), ", or search again.")), { once: true });
+  if (now) node.autoplay = true;
+  return node;
+}
+
+/** Opens the player at a shot, at the beginning without one. */
+export function play(item, shot) {
+  const dialog = byId("player");
+  const close = () => dialog.close();
+  const node = film(item, shot, true);
+  dialog.replaceChildren(
+    el("header", { class: "panel-head" },
+      el("h2", { id: "player-title", dir: "auto" }, unmarked(item.headline) || saying(item) || "Video"),
+      el("button", { type: "button", class: "close", "aria-label": "Close the player", onclick: close }, "×")),
+    node,
+    shot && el("p", { class: "player-shot" }, el("b", {}, `Shot ${shot.number}`), " ", el("time", {}, shot.timecode), " ",
+      el("span", { dir: "auto" }, shot.description), shot.made_by && [" ", machineMark(shot.made_by)]));
+  dialog.addEventListener("close", () => { node.pause(); node.removeAttribute("src"); node.load(); dialog.replaceChildren(); }, { once: true });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });
+  dialog.showModal();
+}

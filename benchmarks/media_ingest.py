@@ -1,0 +1,352 @@
+"""Durable ingest of photos and 720p video against its parts, and what durability costs.
+
+    python -m benchmarks.media_ingest [--photos N] [--clips N] [--json]
+
+Everything is made here, and no two files are the same. Sides alternate, turn by turn, so that a
+noisy machine is noisy for all of them; each turn has files that none had before.
+
+- Video: clips of 720p in H.264 with a cut every 3 seconds. `decode` is `CagedReader.frames` alone
+  and `model` the shot detector alone over the same frames' windows, each with the whole machine to
+  itself. `ingest` is the job from its order to its end: digests, facts, frames, shots, stills,
+  hashes, items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
+- Photos: distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest asks for
+  it, on as many threads.
+- Durability: chunks of 32 small photos through the same stages, with the orders, the jobs' table
+  and the ledger on disk, and by plain calls over a ledger in memory. Both put the same items into
+  a record of truth on disk.
+
+`computing` compares what the sides compute instead of how long they take, children included; it
+tells more where the machine has other work.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+from benchmarks.decode import Side, textured, write_photo
+from benchmarks.machine import arguments, show, this_machine
+from core.media import FrameBatch
+from core.work import AssetState, FoundAsset, JobState, Priority, Stage, Tracked
+from dateline.build import Service, build_service
+from dateline.build_detector import shot_detector_of
+from dateline.build_media import Worker, build_worker
+from dateline.build_stages import Parts, build_parts
+from dateline.settings import Settings, configure
+from indexing.media.reading import CagedReader
+from indexing.media.windows import FrameWindows, WindowLayout
+from indexing.work.request import Request
+from indexing.work.sources import look_at
+from indexing.work.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
+
+PRODUCTS = ("bench",)
+RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
+_LOOK_S = 0.02
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("--photos", type=int, default=1000, help="photos of 8 megapixels")
+    parser.add_argument("--clips", type=int, default=8, help="clips of 720p")
+    parser.add_argument("--seconds", type=int, default=30, help="length of a clip")
+    parser.add_argument("--small", type=int, default=512, help="small photos for durability")
+    parser.add_argument("--turns", type=int, default=4)
+    chosen = parser.parse_args()
+    machine = this_machine()
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        if chosen.clips:
+            figures |= videos(place / "video", chosen.clips, chosen.seconds, chosen.turns)
+        if chosen.photos:
+            figures |= photos(place / "photos", chosen.photos, chosen.turns)
+        if chosen.small:
+            figures |= durability(place / "small", chosen.small, chosen.turns)
+    show("durable ingest of media", figures, machine, as_json=chosen.json)
+
+
+def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float]:
+    """720p archive ingest against decoding alone and the model alone."""
+    sides = {name: Side() for name in ("decode", "model", "ingest")}
+    with opened(place / "archive") as bench, CagedReader() as reader:
+        detector = shot_detector_of(bench.settings)
+        for turn, part in enumerate(shares(clips, turns)):
+            folder = place / f"turn-{turn}"
+            paths = [write_cuts(folder / f"{n}.mp4", n, seconds) for n in part]
+            windows = list(windows_of(reader, paths[:1], bench.settings.shot_stride))
+            count = len(paths)
+            files, frames = bench.settings.decode_files, count * seconds * RATE
+            works: list[tuple[str, Callable[[], int]]] = [
+                ("decode", partial(decoded_frames, reader, paths, files)),
+                ("model", partial(scored_frames, detector.transitions, windows, count)),
+                ("ingest", partial(bench.ingest_frames, folder, frames)),
+            ]
+            for name, work in works[turn % 3 :] + works[: turn % 3]:
+                sides[name].run(work)
+            shutil.rmtree(folder)
+        detector.close()
+    rates = {name: side.made / side.seconds for name, side in sides.items()}
+    bound = 1 / (1 / rates["decode"] + 1 / rates["model"])
+    return {
+        **{f"video_{name}_frames_per_s": rate for name, rate in rates.items()},
+        "video_bound_frames_per_s": bound,
+        "video_ingest_to_bound": rates["ingest"] / bound,
+        "video_computing_to_parts": _computing(sides["ingest"], sides["decode"], sides["model"]),
+    }
+
+
+def photos(place: Path, count: int, turns: int) -> dict[str, float]:
+    """8-megapixel photos: ingest against decoding alone."""
+    decode, ingest = Side(), Side()
+    with opened(place / "archive") as bench, CagedReader() as reader:
+        for turn, part in enumerate(shares(count, turns)):
+            folder = place / f"turn-{turn}"
+            folder.mkdir(parents=True)
+            paths = [write_photo(folder / f"{n}.jpg", n) for n in part]
+            works: list[tuple[Side, Callable[[], int]]] = [
+                (decode, partial(decoded_photos, reader, paths, bench.settings.decode_files)),
+                (ingest, partial(bench.ingest, folder)),
+            ]
+            for side, work in works if turn % 2 else works[::-1]:
+                side.run(work)
+            shutil.rmtree(folder)
+    return {
+        "photo_decode_per_s": decode.made / decode.seconds,
+        "photo_ingest_per_s": ingest.made / ingest.seconds,
+        "photo_ingest_to_decode": decode.seconds / ingest.seconds,
+        "photo_computing_to_decode": _computing(ingest, decode),
+    }
+
+
+def durability(place: Path, count: int, turns: int) -> dict[str, float]:
+    """The same work with and without orders, jobs and a ledger on disk."""
+    durable, plain = Side(), Side()
+    with opened(place / "durable") as bench, plainly(place / "plain") as parts:
+        for turn, part in enumerate(shares(count, turns)):
+            folder = place / f"turn-{turn}"
+            folder.mkdir(parents=True)
+            paths = [small_photo(folder / f"{n}.jpg", n) for n in part]
+            works: list[tuple[Side, Callable[[], int]]] = [
+                (durable, partial(bench.ingest, folder)),
+                (plain, partial(plain_ingest, parts, paths)),
+            ]
+            for side, work in works if turn % 2 else works[::-1]:
+                side.run(work)
+    return {
+        "durable_per_s": durable.made / durable.seconds,
+        "plain_per_s": plain.made / plain.seconds,
+        "durability_overhead": durable.seconds / plain.seconds - 1,
+        "durability_overhead_computing": _computing(durable, plain) - 1,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A worker in this process."""
+
+    settings: Settings
+    service: Service
+    worker: Worker
+
+    def ingest(self, folder: Path) -> int:
+        """Ingests a folder to the end; how many files it had."""
+        request = Request((str(folder),), (), PRODUCTS)
+        job = self.worker.desk.desk.start(request, Priority.BACKFILL)
+        jobs = self.worker.desk.jobs
+        while jobs.job(job.id).state is JobState.RUNNING:
+            sleep(_LOOK_S)
+        counts = jobs.counts(job.id)
+        if counts.past(Stage.APPLY) != counts.found or not counts.made["written"]:
+            raise SystemExit(f"not all was ingested: {counts}")
+        return counts.found
+
+    def ingest_frames(self, folder: Path, frames: int) -> int:
+        """Ingests a folder of videos; how many frames they have."""
+        self.ingest(folder)
+        return frames
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Bench]:
+    """A worker over a new archive, warm."""
+    settings = _settings(folder)
+    service = build_service(settings)
+    worker = build_worker(settings, service)
+    try:
+        bench = Bench(settings, service, worker)
+        warm = folder / "warm"
+        warm.mkdir()
+        small_photo(warm / "warm.jpg", 10**6)
+        bench.ingest(warm)
+        yield bench
+    finally:
+        worker.close()
+        service.close()
+
+
+@contextmanager
+def plainly(folder: Path) -> Iterator[Parts]:
+    """The same stages over a new archive and a ledger in memory."""
+    settings = _settings(folder)
+    service = build_service(settings)
+    parts = build_parts(settings, service, DictLedger())
+    try:
+        plain_ingest(parts, [small_photo(folder / "warm.jpg", 10**6)])
+        yield parts
+    finally:
+        parts.close()
+        service.close()
+
+
+def plain_ingest(parts: Parts, paths: Sequence[Path], chunk: int = 32) -> int:
+    """Chunk by chunk through the stages; the next one is decoded while one is applied."""
+    chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
+    with ThreadPoolExecutor(1) as later:
+        waiting = None
+        for some in chunks:
+            assets = [tracked(n, look_at(path, PRODUCTS)) for n, path in enumerate(some)]
+            decoded = [w.asset for w in parts.stages[Stage.DECODE].work(assets, lambda: False)]
+            if waiting is not None:
+                waiting.result()
+            waiting = later.submit(_rest, parts.stages, decoded)
+        if waiting is not None:
+            waiting.result()
+    return len(paths)
+
+
+def _rest(stages: Mapping[Stage, Any], assets: Sequence[Tracked]) -> None:
+    for stage in (Stage.DESCRIBE, Stage.APPLY):
+        worked = list(stages[stage].work(assets, lambda: False))
+        failed = [each for each in worked if each.failure is not None]
+        if failed or len(worked) != len(assets):
+            raise SystemExit(f"not all was ingested: {failed}")
+        assets = [each.asset for each in worked]
+
+
+def tracked(number: int, found: object) -> Tracked:
+    """An asset that no job knows."""
+    if not isinstance(found, FoundAsset):
+        raise SystemExit(f"not read: {found}")
+    return Tracked("bench", number, 0, found, state=AssetState.WAITING)
+
+
+@dataclass(slots=True)
+class DictLedger:
+    """`core.media_ports.Ledger` in memory."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
+        return tuple(self.kept.get(key) for key in keys)
+
+    def put(self, results: Mapping[str, bytes]) -> None:
+        for key, value in results.items():
+            self.kept.setdefault(key, value)
+
+
+def decoded_frames(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
+    """Every frame of every clip, `files` at a time."""
+
+    def count(path: Path) -> int:
+        return sum(len(e.seconds) for e in reader.frames(path) if isinstance(e, FrameBatch))
+
+    with ThreadPoolExecutor(files) as pool:
+        return sum(pool.map(count, paths))
+
+
+def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
+    """Every photo in both sizes, `files` at a time."""
+    with ThreadPoolExecutor(files) as pool:
+        for _ in pool.map(lambda p: reader.picture(p, (THUMBNAIL_EDGE, PREVIEW_EDGE)), paths):
+            pass
+    return len(paths)
+
+
+def windows_of(reader: CagedReader, paths: Sequence[Path], stride: int) -> Iterator[Any]:
+    """The windows of a clip, uint8 [100, 27, 48, 3], and how many frames count in each."""
+    for path in paths:
+        cut = FrameWindows(WindowLayout.of_stride(stride))
+        for each in reader.frames(path):
+            if isinstance(each, FrameBatch):
+                yield from cut.push(each.pixels)
+        yield from cut.close()
+
+
+def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: int) -> int:
+    """As many windows as `clips` such clips have, two at a time as the queue takes them."""
+    frames = 0
+    for _ in range(clips):
+        for at in range(0, len(windows), 2):
+            some = windows[at : at + 2]
+            score(np.stack([pixels for pixels, _ in some]))
+            frames += sum(counted for _, counted in some)
+    return frames
+
+
+def shares(count: int, turns: int) -> Iterator[range]:
+    """`turns` ranges that make up range(count)."""
+    step = max(1, -(-count // turns))
+    return (range(at, min(at + step, count)) for at in range(0, count, step))
+
+
+def write_cuts(path: Path, seed: int, seconds: int) -> Path:
+    """A clip of 720p with a cut every SHOT_S seconds: pictures that move, with grain."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    width, height = SIZE
+    grain = random.integers(-8, 9, (8, height, width, 1), np.int16)
+    scene = textured((width + RATE * SHOT_S, height), random)
+    with av.open(str(path), "w") as container:
+        options = {"preset": "veryfast", "crf": "23", "bf": "2"}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(seconds * RATE):
+            shift = number % (RATE * SHOT_S)
+            if number and not shift:
+                scene = textured((width + RATE * SHOT_S, height), random)
+            pixels = np.clip(scene[:, shift : shift + width] + grain[number % 8], 0, 255)
+            frame = VideoFrame.from_ndarray(pixels.astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def small_photo(path: Path, seed: int) -> Path:
+    """A photo of half a megapixel that no other seed gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(textured((880, 600), np.random.default_rng(seed)), 0, 255)
+    Image.fromarray(pixels.astype(np.uint8)).save(path, quality=88)
+    return path
+
+
+def _computing(whole: Side, *parts: Side) -> float:
+    """Seconds of computing of a side against those of others, which other work does not touch."""
+    return whole.computing / sum(part.computing for part in parts)
+
+
+def _settings(folder: Path) -> Settings:
+    folder.mkdir(parents=True)
+    flags = {"data": str(folder), "tagger": "", "reranker": ""}
+    return configure(flags).settings
+
+
+if __name__ == "__main__":
+    main()

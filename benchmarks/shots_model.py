@@ -1,0 +1,202 @@
+"""The model that finds shots: what serving it adds to the bare runtime, and how fast its forms are.
+
+    python -m benchmarks.shots_model [--model NAME ...] [--runtime KIND[:OPTION] ...]
+                                     [--windows N] [--threads N] [--seconds S] [--clips FOLDER]
+
+For each model in each runtime two sides take turns on the same windows of real clips, or of made
+frames where there are none: the detector as it serves, windows in and probabilities out, and the
+bare runtime, arrays in and arrays out. `ours / bare` is the ratio of their medians. A second is
+told in frames of the model's windows and in frames of video, of which each is in two windows at the
+stride of 50.
+
+`--only agree` tells instead whether each finds the shots of the first one over all the clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import arguments, percentile, show, show_table, this_machine
+from benchmarks.media_segments import SOURCES
+from core.errors import ModelError
+from core.media import FrameBatch, Frames
+from dateline.build_models import RUNTIMES, model_store
+from dateline.settings import configure
+from indexing.media.shots import ShotFinder
+from indexing.media.windows import FrameWindows, WindowLayout
+from inference.runtimes.choice import on_device, open_choice, parse_choice
+from inference.sample_windows import sample_windows
+from inference.shot_detector import FRAMES, LOGITS, TransitionDetector
+
+MODELS = ("transnetv2-int8", "transnetv2")
+KINDS = ("onnxruntime", "openvino:f32", "openvino:bf16")
+HEAD = ("model and runtime", "ours ms", "bare ms", "ours / bare", "windowed fps", "video fps")
+_LEAST_TURNS = 5
+_SUFFIXES = (".mp4", ".webm")
+
+
+@dataclass(slots=True)
+class Side:
+    """One model in one runtime, and the seconds of its calls: as it serves, and bare."""
+
+    name: str
+    detector: TransitionDetector
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+
+    def turn(self, windows: Frames, *, first: str) -> None:
+        """Both once, `first` before the other."""
+        runtime = self.detector.runtime
+        calls: dict[str, Callable[[], object]] = {
+            "ours": partial(self.detector.transitions, windows),
+            "bare": partial(runtime.run, {FRAMES: windows}, (LOGITS,)),
+        }
+        for each in (first, *(name for name in calls if name != first)):
+            began = perf_counter()
+            calls[each]()
+            getattr(self, each).append(perf_counter() - began)
+
+    def figures(self, frames: int) -> dict[str, float]:
+        """Milliseconds, their ratio, and frames a second."""
+        ours, bare = percentile(self.ours, 50), percentile(self.bare, 50)
+        speed = frames / ours * 1000
+        return {
+            "ours_ms": ours,
+            "bare_ms": bare,
+            "ours / bare": ours / bare,
+            "windowed_frames_per_s": speed,
+            "video_frames_per_s": speed / WindowLayout().cost,
+        }
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    chosen = _chosen()
+    machine = this_machine()
+    sides = list(_sides(chosen))
+    title = f"shots: the model, {chosen.threads} threads a call, {chosen.windows} windows a call"
+    if chosen.only == "agree":
+        show(title, agreement(sides, read_clips(chosen.clips)), machine, as_json=chosen.json)
+        return
+    windows = real_windows(chosen.clips, chosen.windows)
+    found = measure(sides, windows, chosen.seconds)
+    if chosen.json:
+        show(title, found, machine, as_json=True)
+        return
+    print(title)
+    show_table(HEAD, [(name, *_cells(each)) for name, each in found.items()])
+    print(machine)
+
+
+def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str, dict[str, float]]:
+    """The figures of each side: all in turn, in rounds, after one that is not counted."""
+    for side in sides:
+        side.turn(windows, first="ours")
+        side.ours.clear()
+        side.bare.clear()
+    until, turns = perf_counter() + seconds, 0
+    while turns < _LEAST_TURNS or perf_counter() < until:
+        for side in sides:
+            side.turn(windows, first="bare" if turns % 2 else "ours")
+        turns += 1
+    frames = len(windows) * windows.shape[1]
+    return {side.name: side.figures(frames) for side in sides}
+
+
+def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, Any]:
+    """Boundaries that each side finds, and of how many the first one has the very frame."""
+    found = {side.name: boundaries(side.detector, clips) for side in sides}
+    expected = next(iter(found.values()))
+    tree: dict[str, Any] = {}
+    for name, frames in found.items():
+        same = len(frames & expected)
+        tree[f"{name}: boundaries"] = len(frames)
+        several = len(frames) + len(expected)
+        tree[f"{name}: F1 against the first, same frame"] = 2 * same / several if several else 1.0
+    return tree
+
+
+def boundaries(detector: TransitionDetector, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
+    """The first frame of every shot but a clip's first."""
+    finder = ShotFinder(detector)
+    return {
+        (name, shot.start_frame)
+        for name, frames in clips.items()
+        for shot in finder.shots([FrameBatch(frames, np.arange(len(frames)) / 25.0, 0)])
+        if shot.start_frame
+    }
+
+
+def read_clips(folder: Path) -> dict[str, Frames]:
+    """Every clip in `folder`, small."""
+    import av  # of the extra [media]
+
+    clips: dict[str, Frames] = {}
+    for path in sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES):
+        with av.open(str(path)) as container:
+            small = [
+                frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()
+                for frame in container.decode(video=0)
+            ]
+        clips[path.name] = np.stack(small).astype(np.uint8)
+    return clips
+
+
+def real_windows(folder: Path, count: int) -> Frames:
+    """The first windows of the clips in `folder`, as they follow; made ones where there are few."""
+    found: list[Frames] = []
+    if folder.is_dir():
+        for frames in read_clips(folder).values():
+            found += [window for window, _ in FrameWindows(WindowLayout()).push(frames)]
+            if len(found) >= count:
+                return np.stack(found[:count])
+    return sample_windows(count)
+
+
+def _sides(chosen: argparse.Namespace) -> list[Side]:
+    """Those that can be opened here; for the others a line says why not."""
+    settings = configure({"models": chosen.models}).settings
+    sides = []
+    for name in chosen.model or MODELS:
+        folder = model_store(settings).open(name)
+        for text in chosen.runtime or KINDS:
+            choice = on_device(
+                parse_choice(text, RUNTIMES, where="--runtime"), RUNTIMES, settings.device
+            )
+            try:
+                runtime = open_choice(choice, RUNTIMES, folder, threads=chosen.threads)
+            except ModelError as error:
+                print(f"{name} in {choice}: {error.what}")
+                continue
+            sides.append(Side(f"{name} {choice}", TransitionDetector.over(folder, runtime)))
+    return sides
+
+
+def _cells(figures: Mapping[str, float]) -> list[str]:
+    ours, bare, ratio, windowed, video = figures.values()
+    return [f"{ours:,.1f}", f"{bare:,.1f}", f"{ratio:.3f}", f"{windowed:,.0f}", f"{video:,.0f}"]
+
+
+def _chosen() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--model", action="append", help=f"in place of {', '.join(MODELS)}")
+    parser.add_argument("--runtime", action="append", help=f"in place of {', '.join(KINDS)}")
+    parser.add_argument("--models", help="folder of the models")
+    parser.add_argument("--windows", type=int, default=1, help="windows a call")
+    parser.add_argument("--threads", type=int, default=1, help="threads that work on a call")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure")
+    parser.add_argument("--clips", type=Path, default=SOURCES, help="folder of real clips")
+    parser.add_argument("--only", choices=("speed", "agree"), default="speed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Words of durable ingest: jobs, chunks, assets on their way, and what became of them.
+
+A job is one ingest. Its assets are cut into chunks, and each chunk goes through the stages in
+order. An asset fails alone: it is tried again, and after its last try it is a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """What is done with an asset, in this order."""
+
+    DECODE = "decode"
+    DESCRIBE = "describe"
+    APPLY = "apply"
+    DONE = "done"
+
+
+STAGES = (Stage.DECODE, Stage.DESCRIBE, Stage.APPLY)
+
+
+def first_trail(epoch: int, stage: Stage) -> str:
+    """The trail of a job's first order for a chunk at a stage. What follows an order adds a sign
+    to its trail, so that each trail is the name of one order.
+    """
+    return f"{epoch}.{STAGES.index(stage)}"
+
+
+class AssetState(StrEnum):
+    """How an asset stands at its stage."""
+
+    WAITING = "waiting"
+    DEAD = "dead"  # its last try failed: a dead letter
+    DROPPED = "dropped"  # a dead letter that a person gave up
+    DONE = "done"
+
+
+class JobState(StrEnum):
+    """How a job stands. `FINISHED` says that nothing of it waits; dead letters may be left."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    FINISHED = "finished"
+
+
+class Priority(IntEnum):
+    """Which chunk a queue hands out first: the lower number."""
+
+    WIRE = 1
+    BACKFILL = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One ingest. `request` is what was asked for, ready for JSON; `read` says that every asset of
+    its sources is known. `trouble` is what holds it up just now, "" for nothing. Times are seconds
+    since 1970, 0 for not yet. `epoch` counts how often its orders were given out anew.
+    """
+
+    id: str
+    request: Mapping[str, Any]
+    priority: int
+    state: JobState
+    created: float
+    ended: float = 0.0
+    read: bool = False
+    trouble: str = ""
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAsset:
+    """A media file that a source gave: where it lies, what tells that it is unchanged (`stamp`),
+    what is said of it outside of it (members of ninjs), and the products it is for.
+    """
+
+    location: str
+    stamp: str
+    size: int
+    sidecar: Mapping[str, Any] | None = None
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """An asset of a job on its way. `attempts` are the failed tries at its stage, `cause` why the
+    last one failed or what is left undone, `crashes` how often a worker ended in the middle of it.
+    `made` counts what was computed, by kind: what the ledger knew is not counted. `trail` names the
+    order that it waits for.
+    """
+
+    job: str
+    number: int
+    chunk: int
+    found: FoundAsset
+    digest: str = ""
+    stage: Stage = Stage.DECODE
+    state: AssetState = AssetState.WAITING
+    attempts: int = 0
+    crashes: int = 0
+    cause: str = ""
+    updated: float = 0.0
+    made: Mapping[str, int] = field(default_factory=dict)
+    trail: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name on the command line."""
+        return f"{self.job}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """How far a job is: `standing` counts assets by (stage, state), `made` sums what was computed
+    by kind, such as decoded, captioned, embedded.
+    """
+
+    standing: Mapping[tuple[Stage, AssetState], int]
+    made: Mapping[str, int]
+
+    @property
+    def found(self) -> int:
+        """Assets that are known by now."""
+        return sum(self.standing.values())
+
+    def waiting(self) -> int:
+        """Assets that some stage still has to do."""
+        return sum(n for (_, state), n in self.standing.items() if state is AssetState.WAITING)
+
+    def dead(self) -> int:
+        """Dead letters."""
+        return sum(n for (_, state), n in self.standing.items() if state is AssetState.DEAD)
+
+    def past(self, stage: Stage) -> int:
+        """Assets that have left `stage` behind."""
+        order = (*STAGES, Stage.DONE)
+        later = order[order.index(stage) + 1 :]
+        return sum(n for (at, _), n in self.standing.items() if at in later)

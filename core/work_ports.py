@@ -1,0 +1,133 @@
+"""The ports of durable ingest: who keeps jobs, who hands out work, who knows what looks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from core.work import AssetState, FoundAsset, Job, JobCounts, JobState, Stage, Tracked
+
+
+class Jobs(Protocol):
+    """What was ordered and how it stands; every method is one durable transaction."""
+
+    def create(self, job: Job) -> None:
+        """Records a new job."""
+        ...
+
+    def job(self, job_id: str) -> Job:
+        """Raises NotFoundError."""
+        ...
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job, the newest first."""
+        ...
+
+    def change(
+        self,
+        job_id: str,
+        *,
+        state: JobState | None = None,
+        read: bool | None = None,
+        trouble: str | None = None,
+        ended: float | None = None,
+        next_epoch: bool = False,
+    ) -> Job:
+        """Changes what is named and gives the job as it stands then."""
+        ...
+
+    def add(self, job_id: str, found: Sequence[FoundAsset], trail: str) -> int | None:
+        """Makes a new chunk of those that the job doesn't know yet (the same place, stamp and
+        sidecar), to wait for the order `trail`; its number, or None where it knows them all.
+        """
+        ...
+
+    def retrail(self, job_id: str) -> Mapping[tuple[int, Stage], str]:
+        """Makes everything that waits wait for the first order of its stage in the job's epoch;
+        the trails by chunk and stage.
+        """
+        ...
+
+    def update(self, assets: Sequence[Tracked], waiting_for: str = "") -> None:
+        """Records how the assets stand: of those that still wait for the order `waiting_for`, where
+        one is named, so that whoever carried it out too late changes nothing.
+        """
+        ...
+
+    def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
+        """The chunk's assets in order."""
+        ...
+
+    def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:
+        """The orders that assets wait for: chunk, stage and trail of each."""
+        ...
+
+    def open_chunks(self, job_id: str) -> int:
+        """How many chunks have assets that wait."""
+        ...
+
+    def finish(self, job_id: str) -> bool:
+        """Marks a running job as finished where it is read and nothing of it waits; whether it is
+        finished now.
+        """
+        ...
+
+    def find(
+        self, job_id: str, states: Collection[AssetState], after: int = -1, limit: int = 100
+    ) -> tuple[Tracked, ...]:
+        """Assets in one of `states`, by number, of those after number `after`."""
+        ...
+
+    def asset(self, job_id: str, number: int) -> Tracked:
+        """Raises NotFoundError."""
+        ...
+
+    def counts(self, job_id: str) -> JobCounts:
+        """How many assets stand where, and what was computed."""
+        ...
+
+
+class Likenesses(Protocol):
+    """Which pictures look nearly the same, by their perceptual hashes (PDQ, 256 bits in hex)."""
+
+    def nearest(self, space: str, hashes: Sequence[str], within: int) -> tuple[str | None, ...]:
+        """What is kept of the most similar picture of `space` at a Hamming distance of at most
+        `within` bits, one entry per hash; None where there is none.
+        """
+        ...
+
+    def add(self, space: str, kept: Mapping[str, str]) -> None:
+        """Keeps something of pictures, by hash; a hash that is there keeps its first."""
+        ...
+
+
+class WorkOrders(Protocol):
+    """Hands out work that outlives every process."""
+
+    def give(self, job: Job, chunk: int, stage: Stage, trail: str, *, delay_s: float = 0.0) -> None:
+        """Orders a stage for a chunk, once per `trail` however often it is called."""
+        ...
+
+    def give_reading(self, job: Job, trail: str) -> None:
+        """Orders that a job's sources be gone through, once per `trail`."""
+        ...
+
+    def take_back(self, job_id: str) -> None:
+        """Drops every order of a job that nobody works on yet."""
+        ...
+
+
+class Beats(Protocol):
+    """Which processes that work on orders are alive."""
+
+    def beat(self, name: str) -> None:
+        """Says that a process is alive now."""
+        ...
+
+    def silent(self, seconds: float) -> tuple[str, ...]:
+        """Those that said nothing for so long."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Drops a process that has ended, or whose orders others have."""
+        ...

@@ -1,0 +1,113 @@
+"""Composition of durable ingest: orders, and the processes that carry them out.
+
+Needs the extra [media]; everything else runs without this module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dateline.build import Service
+from dateline.build_stages import Parts, build_parts, work_database
+from dateline.settings import Settings
+from indexing.work.chunks import ChunkRunner
+from indexing.work.desk import JobDesk
+from indexing.work.queues import QUEUES, OrderBook, QueueSettings, QueueWorker
+from indexing.work.reading_stage import Reading
+from indexing.work.workers import ProcessName, Sweeper
+from storage.beats import StoredBeats
+from storage.databases import Database
+from storage.jobs import StoredJobs
+from storage.ledger import StoredLedger
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Orders and what became of them, without any work: for commands."""
+
+    database: Database
+    jobs: StoredJobs
+    orders: OrderBook
+    desk: JobDesk
+
+    def close(self) -> None:
+        """Closes the database."""
+        self.orders.close()
+        self.database.close()
+
+
+def open_desk(settings: Settings) -> Desk:
+    """The orders of the settings' archive. Raises StorageError."""
+    database = work_database(settings, "work.sqlite")
+    jobs = StoredJobs(database)
+    orders = OrderBook(database.engine)
+    return Desk(database, jobs, orders, JobDesk(jobs, orders))
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that carries out orders; `close` ends it."""
+
+    desk: Desk
+    queues: QueueWorker
+    reading: Reading
+    parts: Parts
+    sweeper: Sweeper
+    name: ProcessName
+    ledger: StoredLedger
+
+    def stop(self) -> None:
+        """Tells what is under way to end soon."""
+        self.queues.stop()
+
+    def close(self) -> None:
+        """Ends what is under way, then everything else."""
+        self.queues.close()
+        self.sweeper.close()
+        self.parts.close()
+        self.ledger.close()
+        self.name.release()
+        self.desk.close()
+
+
+def build_worker(settings: Settings, service: Service, queues: Sequence[str] = QUEUES) -> Worker:
+    """A worker for some of the queues, over a service's record of truth. Raises DatelineError where
+    a part of it can't be had.
+    """
+    desk = open_desk(settings)
+    ledger = StoredLedger(work_database(settings, "ledger.sqlite"))
+    parts = build_parts(settings, service, ledger)
+    name = ProcessName(settings.data / "workers")
+    halt = _Halt()
+    runner = ChunkRunner(desk.jobs, desk.orders, parts.stages, halt.wait, tries=settings.work_tries)
+    reading = Reading(
+        desk.jobs,
+        desk.orders,
+        parts.stores,
+        halt.wait,
+        chunk=settings.work_chunk,
+        ahead=settings.work_ahead,
+    )
+    desk.desk.heal_all()
+    worker = QueueWorker(
+        desk.database.engine,
+        name.name,
+        runner.run,
+        reading.run,
+        lambda job, trail: desk.orders.give_reading(desk.jobs.job(job), trail),
+        QueueSettings(settings.work_chunks, settings.work_poll_s),
+        queues,
+    )
+    halt.worker = worker
+    sweeper = Sweeper(name, desk.orders, StoredBeats(desk.database), lambda: worker.working)
+    return Worker(desk, worker, reading, parts, sweeper, name, ledger)
+
+
+class _Halt:
+    """Waits for the worker that is made later, since its parts ask it whether to stop."""
+
+    def __init__(self) -> None:
+        self.worker: QueueWorker | None = None
+
+    def wait(self, seconds: float) -> bool:
+        worker = self.worker
+        return worker is not None and worker.wait(seconds)

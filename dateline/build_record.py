@@ -1,0 +1,88 @@
+"""Composition of the record of truth: a file in the archive's folder, or a database on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from core.errors import InputError, SettingsError
+from core.ports import Clock
+from dateline.settings import Settings
+from storage.embedded import copies
+from storage.record_port import RecordOfTruth
+
+_PACKAGES = ("alembic", "psycopg", "sqlalchemy")
+
+
+def open_record(
+    settings: Settings, spaces: Mapping[str, str], clock: Clock
+) -> RecordOfTruth | None:
+    """The record of truth that the settings name; None for the one in the archive's folder. Raises
+    StorageError where it can't be had, SettingsError where the extra is missing.
+    """
+    address = settings.record.get_secret_value()
+    if not address:
+        return None
+    _need_postgres()
+    from storage.postgres.record import PostgresRecord
+
+    return PostgresRecord(address, spaces, clock)
+
+
+def migrate_record(settings: Settings) -> tuple[str, str, str]:
+    """Brings the tables on Postgres up to this program; where they are, their schema before ("" for
+    none) and after. Raises InputError where the record is a file.
+    """
+    address = _address_on_postgres(settings)
+    _need_postgres()
+    from storage.postgres.schema import migrate_at
+
+    return migrate_at(address)
+
+
+def _address_on_postgres(settings: Settings) -> str:
+    address = settings.record.get_secret_value()
+    if not address:
+        raise InputError(
+            "the record of truth is a file, which the program brings up to date by itself",
+            where=str(settings.data),
+            mend="name a database in the setting `record` to have it on Postgres",
+        )
+    return address
+
+
+def _need_postgres() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"the record of truth can't be opened: {', '.join(missing)} not installed",
+            where="record",
+            mend="pip install 'dateline-search[postgres]', or unset it",
+        )
+
+
+def drop_projections(folder: Path) -> None:
+    """See `storage.embedded.copies.drop_projections`."""
+    copies.drop_projections(folder)
+
+
+def backup_archive(settings: Settings, target: Path) -> int:
+    """See `storage.embedded.copies.backup`. Raises InputError for a record on Postgres."""
+    _need_a_file(settings, "pg_dump writes a copy of it")
+    return copies.backup(settings.data, target)
+
+
+def restore_archive(source: Path, settings: Settings, *, force: bool) -> None:
+    """See `storage.embedded.copies.restore`. Raises InputError for a record on Postgres."""
+    _need_a_file(settings, "pg_restore brings a copy back")
+    copies.restore(source, settings.data, force=force)
+
+
+def _need_a_file(settings: Settings, mend: str) -> None:
+    if settings.record.get_secret_value():
+        raise InputError(
+            "the record of truth is on Postgres",
+            where="record",
+            mend=f"{mend}: docs/postgres.md says how",
+        )

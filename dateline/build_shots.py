@@ -1,0 +1,70 @@
+"""Composition of shots: what decodes videos and what finds their shots, as the settings say.
+
+The only place that names these classes. What the extra `media` brings is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+from core.media import FrameBatch, Gap, ShotBounds
+from dateline.build_detector import shot_detector_of
+from dateline.settings import Settings
+from indexing.media.cage_limits import CageLimits
+from indexing.media.cage_sources import LiveSource
+from indexing.media.live import LiveFrames, LiveSettings
+from indexing.media.reading import CagedReader
+from indexing.media.shots import ShotFinder, ShotSettings
+from indexing.media.windows import WindowLayout
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFinding:
+    """A reader of media, and what finds shots in its frames."""
+
+    reader: CagedReader
+    finder: ShotFinder
+
+    @property
+    def model(self) -> str:
+        """What finds the shots, for a person."""
+        return self.finder.detector.name
+
+    def found(self, frames: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds | Gap]:
+        """Shots and gaps of a file's or a live source's frames, each as soon as it is known."""
+        stream = self.finder.stream()
+        for arrived in frames:
+            yield from self.finder.push([stream], [arrived])[0]
+            if isinstance(arrived, Gap):
+                yield arrived
+        yield from self.finder.push([stream], [None])[0]
+
+    def followed(
+        self, source: LiveSource, settings: LiveSettings, notes: list[str]
+    ) -> Iterator[ShotBounds | Gap]:
+        """Shots and gaps of a live source over all its connections; what else is to be said of
+        them goes to `notes`.
+        """
+
+        def connect() -> Iterator[FrameBatch | Gap]:
+            frames = self.reader.live(source)
+            yield from frames
+            notes.extend(note for note in frames.notes if note not in notes)
+
+        with closing(LiveFrames(connect, settings)) as live:
+            yield from self.found(live)
+
+
+@contextmanager
+def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
+    """Everything that finds shots, ready.
+
+    Raises InputError where the packages for media are missing, SettingsError where the settings
+    name no model for shots, ModelError where it can't be loaded.
+    """
+    with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
+        detector = shot_detector_of(settings)
+        layout = WindowLayout.of_stride(settings.shot_stride)
+        yield ShotFinding(reader, ShotFinder(detector, ShotSettings(layout)))

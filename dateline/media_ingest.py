@@ -1,0 +1,182 @@
+"""Photos and videos of an ingest: ordered, and carried out here or left to workers.
+
+What needs the extra [media] is imported where it is used: documents are ingested without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InputError
+from core.work import AssetState, Job, JobState, Priority
+from dateline.build_stills import remember_roots
+from dateline.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors, escape
+from dateline.settings import Settings
+from indexing.ingest import IngestOptions
+from indexing.sources import is_document
+from indexing.work.media_names import is_media
+from indexing.work.packages import need_packages
+from indexing.work.request import Request, Shard
+from indexing.work.sources import absolute, is_url, look_at, speaks_of_media
+from indexing.work.watching import WatchedFolder, media_meant
+
+if TYPE_CHECKING:
+    from dateline.build import Service
+    from dateline.build_media import Worker
+    from indexing.work.progress import JobProgress
+
+_LISTED = 1_000  # dead letters in JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What of an ingest is documents and what is media; a folder may hold both."""
+
+    documents: tuple[Path, ...]
+    request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaResult:
+    """How the media part ended: ready for JSON, and an exit code."""
+
+    tree: Mapping[str, Any]
+    code: int
+
+
+def split(
+    paths: Sequence[str], manifests: Sequence[str], products: tuple[str, ...], shard: Shard
+) -> Split:
+    """Parts the paths. Raises InputError where one is not there, or nothing is named."""
+    if not paths and not manifests:
+        raise InputError("nothing to ingest", mend="name files, folders or a manifest")
+    local = [Path(path) for path in paths if not is_url(path)]
+    for path in local:
+        if not path.exists():
+            raise InputError("no such file or folder", where=str(path))
+    documents = tuple(path for path in local if path.is_dir() or not is_media(path.name))
+    media = tuple(absolute(path) for path in paths if is_url(path) or _has_media(Path(path)))
+    request = Request(media, tuple(absolute(path) for path in manifests), products, shard)
+    return Split(documents, request if media or manifests else None)
+
+
+def left_to_media(shard: Shard) -> Any:
+    """Which files in folders are no documents of this ingest."""
+
+    def passed_over(path: Path) -> bool:
+        is_ours = shard.has(absolute(str(path)))
+        return is_media(path.name) or speaks_of_media(path) or not is_ours
+
+    return passed_over
+
+
+def order(settings: Settings, request: Request, priority: Priority) -> Job:
+    """Orders the media of an ingest and leaves them to workers."""
+    need_packages()
+    from dateline.build_media import open_desk
+
+    remember_roots(settings, request.paths, request.manifests)
+    desk = open_desk(settings)
+    try:
+        return desk.desk.start(request, priority)
+    finally:
+        desk.close()
+
+
+def carry_out(
+    settings: Settings, service: Service, request: Request, priority: Priority, *, as_json: bool
+) -> MediaResult:
+    """Orders the media of an ingest and works until they are done, or a signal ends it."""
+    need_packages()
+    from dateline.build_media import build_worker
+    from dateline.work_progress import (
+        StageBars,
+        follow,
+        show_result,
+        stage_progress,
+        stopping_on_signals,
+    )
+
+    remember_roots(settings, request.paths, request.manifests)
+    worker = build_worker(settings, service)
+    try:
+        with stopping_on_signals(worker):
+            job = worker.desk.desk.start(request, priority)
+            with stage_progress(hidden=as_json) as progress:
+                at = follow(worker, job, StageBars(progress))
+            if worker.queues.stopping:
+                errors.print(f"job {job.id} goes on with the same command, or `dateline worker`")
+        jobs = worker.desk.jobs
+        if not as_json:
+            show_result(at, jobs, console)
+        dead = jobs.find(job.id, [AssetState.DEAD], limit=_LISTED)
+        failures = [
+            {"asset": a.id, "file": a.found.location, "stage": str(a.stage), "cause": a.cause}
+            for a in dead
+        ]
+        return MediaResult({**at.as_dict(), "failures": failures}, _code(at))
+    finally:
+        worker.close()
+
+
+def watch(
+    settings: Settings,
+    service: Service,
+    folder: Path,
+    products: tuple[str, ...],
+    priority: Priority,
+) -> None:
+    """Ingests what is put into a folder, until a signal ends it. Documents are taken in at once,
+    photos and videos are ordered and carried out here; what can't be read is said and passed over.
+    """
+    need_packages()
+    from dateline.build_media import build_worker
+    from dateline.work_progress import stopping_on_signals
+
+    watched = WatchedFolder(Path(absolute(str(folder))))
+    options = IngestOptions(products=products, passed_over=left_to_media(Shard()))
+    worker = build_worker(settings, service)
+    try:
+        request = Request((absolute(str(folder)),), (), products)
+        remember_roots(settings, request.paths, ())
+        job = worker.desk.desk.start(request, priority, reads=False)
+        with stopping_on_signals(worker):
+            errors.print(f"watching {folder} as job {job.id}")
+            for paths in watched.settled(worker.queues.stopped):
+                _take(worker, service, job, paths, options)
+        worker.desk.jobs.change(job.id, read=True)
+        worker.desk.jobs.finish(job.id)
+    finally:
+        worker.close()
+
+
+def _take(
+    worker: Worker, service: Service, job: Job, paths: Sequence[Path], options: IngestOptions
+) -> None:
+    media = dict.fromkeys(meant for path in paths for meant in media_meant(path))
+    found = [look_at(path, options.products) for path in media if path.is_file()]
+    worker.reading.feed(job, found, worker.queues.stopped.is_set)
+    documents = [path for path in paths if is_document(path) and not speaks_of_media(path)]
+    if documents:
+        report = service.ingest.run(documents, options)
+        for entry in report.rejections:
+            errors.print(
+                f"  refused: {escape(f'{entry.file}:{entry.line}')} {escape(entry.reason)}"
+            )
+
+
+def _code(at: JobProgress) -> int:
+    if at.job.state is JobState.RUNNING:
+        return EXIT_INTERRUPTED
+    is_whole = at.job.state is JobState.FINISHED and not at.job.trouble
+    return 0 if is_whole and not at.counts.dead() else EXIT_REFUSED
+
+
+def _has_media(path: Path) -> bool:
+    """Whether there is a photo, a video or a sound at or below a path."""
+    if not path.is_dir():
+        return is_media(path.name)
+    return any(is_media(found.name) and found.is_file() for found in path.rglob("*"))

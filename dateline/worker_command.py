@@ -1,0 +1,64 @@
+"""`dateline worker`: carries out what was ordered, beside a service or on a host of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from core.errors import InputError
+from core.work import JobState
+from dateline.build import build_service
+from dateline.options import EXIT_INTERRUPTED, Data, Models, errors, reported, settings_for
+from indexing.work.packages import need_packages
+
+_LOOK_S = 0.5
+_IDLE_S = 1.0  # without a running job
+
+
+def worker(
+    queues: Annotated[
+        str,
+        typer.Option(help="Queues to work on, by commas: read, decode, describe, apply."),
+    ] = "read,decode,describe,apply",
+    until_done: Annotated[bool, typer.Option(help="End when no job runs any more.")] = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Carry out ordered ingests of photos and videos until interrupted.
+
+    Any number of workers may run: on one machine by default, on many hosts with the settings
+    work_url and media_store. What a killed one was at goes to the next.
+    """
+    with reported():
+        need_packages()
+        from dateline.build_media import build_worker
+        from dateline.work_progress import stopping_on_signals
+        from indexing.work.queues import QUEUES
+
+        names = tuple(name.strip() for name in queues.split(",") if name.strip())
+        for name in names:
+            if name not in QUEUES:
+                raise InputError(f"there is no queue {name!r}", mend=f"one of {', '.join(QUEUES)}")
+        settings = settings_for(data=data, models=models)
+        service = build_service(settings)
+        try:
+            running = build_worker(settings, service, names)
+            errors.print(f"working on {', '.join(names)}; Ctrl-C ends it")
+            try:
+                with stopping_on_signals(running):
+                    idle_since = time.monotonic()
+                    while not running.queues.wait(_LOOK_S):
+                        jobs = running.desk.jobs.jobs()
+                        if any(job.state is JobState.RUNNING for job in jobs):
+                            idle_since = time.monotonic()
+                        elif until_done and time.monotonic() - idle_since > _IDLE_S:
+                            break
+                interrupted = running.queues.stopping
+            finally:
+                running.close()
+            service.engine.catch_up()
+        finally:
+            service.close()
+    raise typer.Exit(EXIT_INTERRUPTED if interrupted else 0)

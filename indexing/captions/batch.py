@@ -1,0 +1,237 @@
+"""Captions by the thousand at a batch's price: handed in as a file, fetched within a day.
+
+What has to be kept between the two is the batch's id and each still's context. A batch is named by
+a digest of what was to go into it, which goes along as its metadata: handing in the same again,
+after a kill or an answer that got lost, finds the batch that is there and pays for no second one.
+https://platform.openai.com/docs/guides/batch
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from core.errors import ModelError, UnavailableError
+from core.media import Caption, ToCaption, Uncaptioned
+from indexing.captions.batch_answers import answers_in
+from indexing.captions.calls import CAP, Calls
+from indexing.captions.failures import Unanswered
+from indexing.captions.gate import refusal
+from indexing.captions.prompt import made_by, prompt_digest, question
+
+ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+MOST_REQUESTS = 50_000
+MOST_BYTES = 190 * 2**20
+SECONDS = 600.0  # for moving a file
+FULL = "the batch is full"
+_NAME = "dateline"  # of our metadata
+_LOOKED_THROUGH = 100  # batches, newest first
+_DONE = frozenset({"completed", "failed", "expired", "cancelled"})
+_FAILED = _DONE - {"completed"}
+Result = TypeVar("Result")
+Answered = TypeVar("Answered", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch's id, "" where nothing was sent, and by custom id what was not put into it."""
+
+    batch: str
+    refused: Mapping[str, Uncaptioned] = field(default_factory=dict)
+
+
+class BatchState(BaseModel):
+    """What the provider says of a batch."""
+
+    id: str
+    status: str
+    metadata: dict[str, Any] | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more comes."""
+        return self.status in _DONE
+
+
+class _Listed(BaseModel):
+    data: list[BatchState]
+
+
+class _Named(BaseModel):
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCaptioner:
+    """Batches over the same provider, rights, size and spend as single calls.
+
+    Every method raises UnavailableError where trying again may help, ModelError where it won't,
+    and StorageError where what is spent can't be written down.
+    """
+
+    calls: Calls
+    edge: int
+
+    @property
+    def digest(self) -> str:
+        """sha256 over model, prompt and schema."""
+        return prompt_digest(self.calls.provider.model)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.calls.close()
+
+    def submit(self, stills: Mapping[str, ToCaption], turn: int = 1) -> Submission:
+        """Hands in stills by custom id, at most 64 characters each.
+
+        The same stills in the same `turn` are one batch, however often they are handed in; another
+        turn asks again for what a batch that has ended gave no caption of.
+        """
+        left = {name: why for name, one in stills.items() if (why := refusal(one, self.edge))}
+        wanted = {name: one for name, one in stills.items() if name not in left}
+        key = self._key(wanted, turn)
+        if not wanted:
+            return Submission("", left)
+        if there := self._existing(key):
+            return Submission(there, left)
+        book = self.calls.spending.book
+        book.settle(key, 0.0)  # of an attempt that never became a batch
+        chosen, price = self._affordable(wanted)
+        with tempfile.TemporaryFile() as file:
+            written = self._written(chosen, file)
+            for name in wanted:
+                if name not in written:
+                    reason = FULL if name in chosen else CAP
+                    left[name] = Uncaptioned(reason, again=True)
+            if not written or self.calls.spending.reserve(price, key) is None:
+                return Submission("", left | {n: Uncaptioned(CAP, again=True) for n in written})
+            return Submission(self._created(key, file), left)
+
+    def poll(self, batch: str) -> BatchState:
+        """How far a batch is."""
+        client = self.calls.provider.client
+        data = self._asked(lambda: client.batches.with_raw_response.retrieve(batch).content)
+        return _read(BatchState, data)
+
+    def results(
+        self, batch: str, contexts: Mapping[str, str]
+    ) -> dict[str, Caption | Uncaptioned] | None:
+        """The outcomes of a batch by custom id, or None while it goes on.
+
+        `contexts` has the agency's text for every still that was handed in. What the batch really
+        cost takes the place of what was set aside, once, however often this is called.
+        """
+        state = self.poll(batch)
+        if not state.done:
+            return None
+        files = [name for name in (state.output_file_id, state.error_file_id) if name]
+        answers = answers_in(
+            (line for name in files for line in self._download(name).splitlines()),
+            contexts,
+            made_by(self.calls.provider.model),
+        )
+        prices, before = self.calls.spending.prices, self.calls.estimate.before
+        used = [counted or before(contexts[name]) for name, counted in answers.used.items()]
+        cost = sum(prices.of(one.tokens_in, one.tokens_out) for one in used)
+        if isinstance(key := (state.metadata or {}).get(_NAME), str):
+            self.calls.spending.book.settle(key, cost * prices.batch)
+        missing = Uncaptioned(f"the batch {state.status} without an answer", again=True)
+        return {name: answers.outcomes.get(name, missing) for name in contexts}
+
+    def _key(self, stills: Mapping[str, ToCaption], turn: int) -> str:
+        """What names a batch: sha256 in hex over everything that its answers depend on."""
+        told = [
+            [name, hashlib.sha256(one.jpeg).hexdigest(), question(one)]
+            for name, one in sorted(stills.items())
+        ]
+        return hashlib.sha256(orjson.dumps([self.digest, turn, told])).hexdigest()
+
+    def _existing(self, key: str) -> str:
+        """The batch that was made of the same already and did not fail; "" where there is none."""
+        client = self.calls.provider.client
+        data = self._asked(
+            lambda: client.batches.with_raw_response.list(limit=_LOOKED_THROUGH).content
+        )
+        own = [one for one in _read(_Listed, data).data if (one.metadata or {}).get(_NAME) == key]
+        return next((one.id for one in own if one.status not in _FAILED), "")
+
+    def _affordable(self, wanted: Mapping[str, ToCaption]) -> tuple[dict[str, ToCaption], float]:
+        """The stills, in order, that the day's cap has room for, and their price together."""
+        prices, room = self.calls.spending.prices, self.calls.spending.room()
+        chosen: dict[str, ToCaption] = {}
+        total = 0.0
+        for name, one in wanted.items():
+            expected = self.calls.estimate.before(question(one))
+            price = prices.of(expected.tokens_in, expected.tokens_out) * prices.batch
+            if total + price > room:
+                break
+            chosen[name] = one
+            total += price
+        return chosen, total
+
+    def _written(self, chosen: Mapping[str, ToCaption], file: IO[bytes]) -> set[str]:
+        """Writes a line for each still while there is room; the names of those."""
+        provider = self.calls.provider
+        written: set[str] = set()
+        for name, one in chosen.items():
+            body = provider.dialect.body(provider.model, one)
+            line = orjson.dumps(
+                {"custom_id": name, "method": "POST", "url": ENDPOINT, "body": body}
+            )
+            if len(written) == MOST_REQUESTS or file.tell() + len(line) > MOST_BYTES:
+                break
+            file.write(line + b"\n")
+            written.add(name)
+        file.seek(0)
+        return written
+
+    def _created(self, key: str, file: IO[bytes]) -> str:
+        """Uploads the file and makes the batch, once: what got lost is found by the next try."""
+        client = self.calls.provider.client
+        uploaded = self._asked(
+            lambda: (
+                client.files.with_raw_response.create(
+                    file=("captions.jsonl", file), purpose="batch"
+                ).content
+            )
+        )
+        name = _read(_Named, uploaded).id
+        made = self._asked(
+            lambda: (
+                client.batches.with_raw_response.create(
+                    input_file_id=name,
+                    endpoint=ENDPOINT,
+                    completion_window="24h",
+                    metadata={_NAME: key},
+                ).content
+            )
+        )
+        return _read(BatchState, made).id
+
+    def _download(self, name: str) -> bytes:
+        client = self.calls.provider.client
+        return self._asked(lambda: client.files.content(name).content, MOST_BYTES)
+
+    def _asked(self, call: Callable[[], Result], most_bytes: int = 2**20) -> Result:
+        try:
+            return self.calls.provider.sent(call, most_bytes, SECONDS)
+        except Unanswered as failure:
+            kind = UnavailableError if failure.again else ModelError
+            raise kind(failure.reason, where="caption_url", mend="try again later") from failure
+
+
+def _read(kind: type[Answered], data: bytes) -> Answered:
+    """A provider's answer, checked. Raises UnavailableError."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        what = "the provider's answer about a batch can't be read"
+        raise UnavailableError(what, where="caption_url", mend="try again later") from error

@@ -1,0 +1,76 @@
+"""Whether an outside service may see an asset, as its rights say.
+
+Two statements are read, both made by people for machines:
+
+- the PLUS property Data Mining in XMP, which is also IPTC Photo Metadata's (2023.1), and the
+  W3C's TDM reservation in XMP;
+- `external_processing` in the asset's document: our extension of ninjs, true or false.
+
+Nothing is guessed from usage terms in prose. Every prohibition of Data Mining forbids, those that
+are only about training too: what a provider does with what it is sent can't be checked here. What
+can't be read forbids as well, for sending can't be undone.
+https://ns.useplus.org/LDF/ldf-XMPSpecification, https://www.w3.org/community/reports/tdmrep/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+from xml.etree.ElementTree import Element, ParseError
+
+Rule = Literal["unless_forbidden", "only_allowed"]
+
+LONGEST_PACKET = 2**20  # characters
+_PLUS = "{http://ns.useplus.org/ldf/xmp/1.0/}DataMining"
+_RESERVATION = "{http://www.w3.org/ns/tdmrep/}reservation"
+_RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
+_SAYS_NOTHING = frozenset({"", "DMI-UNSPECIFIED"})
+_ALLOWED = "DMI-ALLOWED"
+_MEMBER = "external_processing"
+
+
+def may_leave(
+    packets: Sequence[str], documents: Sequence[Mapping[str, Any]], rule: Rule = "unless_forbidden"
+) -> bool:
+    """Whether an asset with these XMP `packets` (embedded, sidecar) and `documents` may be sent.
+
+    One prohibition outweighs every permission. Where nothing is said, `unless_forbidden` lets it
+    leave and `only_allowed` does not.
+    """
+    said = [allowed for packet in packets if packet.strip() for allowed in _of_packet(packet)]
+    said += [document[_MEMBER] is True for document in documents if _MEMBER in document]
+    if not all(said):
+        return False
+    return bool(said) or rule == "unless_forbidden"
+
+
+def _of_packet(packet: str) -> Iterator[bool]:
+    """What one packet says: True allows, False forbids; nothing where it says nothing."""
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    if len(packet) > LONGEST_PACKET:
+        yield False
+        return
+    try:
+        root = fromstring(packet.strip().strip("\0\ufeff"), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError):
+        yield False
+        return
+    for name, value in _properties(root):
+        if name == _RESERVATION:
+            yield value == "0"
+        elif (word := value.rstrip("/").rpartition("/")[2].upper()) not in _SAYS_NOTHING:
+            yield word == _ALLOWED
+
+
+def _properties(root: Element) -> Iterator[tuple[str, str]]:
+    """Our properties with their values, which RDF writes in three ways: as an attribute, as an
+    element's text, as an address in `rdf:resource`.
+    """
+    for element in root.iter():
+        for name in (_PLUS, _RESERVATION):
+            if (value := element.get(name)) is not None:
+                yield name, value.strip()
+            if element.tag == name:
+                yield name, element.get(_RESOURCE, "".join(element.itertext())).strip()

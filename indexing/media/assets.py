@@ -1,0 +1,188 @@
+"""One media file becomes one `Item`: what people say of it, and what machines saw in it.
+
+The agency's own words come first: a document beside the file or one that names it, an XMP sidecar,
+then what is embedded in the file. They become one ninjs document and are read as every other one is
+(`indexing.ninjs`), with all its checks. What a machine says of a picture or a shot stands beside it
+and never in its place: a shot that people described has no machine's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import DocumentError
+from core.items import Item, MediaFile, Shot
+from core.media import Caption, MediaKind
+from core.ports import Clock
+from indexing import ninjs, texts
+from indexing.fields import item_type
+from indexing.media.aligning import aligned
+from indexing.media.asset import Asset, Enrichment
+from indexing.media.metadata import embedded_tree
+from indexing.media.shot_lists import in_seconds, lines_of_tree
+from indexing.media.sidecars import SHOTLIST, XMP_PACKET, overlaid
+from indexing.ninjs import Checked
+
+MAX_SHOTS = 50_000  # of one video: a day of television has some ten thousand
+MAX_CAPTION = 4_000  # characters
+_STATE = ("pubstatus", "embargoed", "embargoeduntil")
+_SEEN = ("picture", "video", "audio", "graphic")
+
+StillThere = Callable[[str], bool]
+
+
+def is_there(location: str) -> bool:
+    """Whether a local file still lies where it was; a store is not asked."""
+    return "://" in location or Path(location).exists()
+
+
+def build_item(
+    asset: Asset,
+    enrichment: Enrichment,
+    clock: Clock,
+    recorded: Item | None = None,
+    still_there: StillThere = is_there,
+) -> Checked:
+    """The item of an asset; raises DocumentError where what is said of it can't be read.
+
+    Its uri is the document's, else `urn:sha256:` and the digest of the file. Its version is the
+    document's. Without one it is that of `recorded`, the newest recorded version of the uri, where
+    nothing changed, and the next one where something did: then what was there stays in the chain,
+    and a kill, a hold or an embargo that was set since stays in force.
+    """
+    tree, lines, notes = _document(asset, enrichment)
+    checked = ninjs.read_tree(tree, clock, asset.products)
+    shots, rest = _shots(enrichment, lines)
+    caption, caption_by = _caption(enrichment) if not enrichment.shots else ("", "")
+    body = "\n".join(text for text in (checked.item.body, rest) if text)
+    item = replace(
+        checked.item,
+        body=texts.check_size(body, "body"),
+        media=_media(asset, enrichment),
+        caption=caption,
+        caption_by=caption_by,
+        shots=shots,
+    )
+    if tree.get("version") is None:
+        item = _versioned(item, recorded, still_there)
+    warnings = (*checked.warnings, *notes, *enrichment.notes)
+    return Checked(item, tuple(dict.fromkeys(warnings)), checked.unknown)
+
+
+def _document(
+    asset: Asset, enrichment: Enrichment
+) -> tuple[dict[str, Any], object, tuple[str, ...]]:
+    """The ninjs document of an asset, its shot list, and what could not be read."""
+    embedded, notes = embedded_tree(enrichment.facts)
+    sidecar = {k: v for k, v in (asset.sidecar or {}).items() if k != XMP_PACKET}
+    tree = overlaid(sidecar, embedded)
+    lines = tree.pop(SHOTLIST, None)
+    tree["uri"] = tree.get("uri") or f"urn:sha256:{asset.digest}"
+    tree["type"] = _type(tree.get("type"), enrichment.facts.kind)
+    return tree, lines, notes
+
+
+def _type(named: object, kind: MediaKind) -> str:
+    """The document's type where it is one of a media file, else what the file is."""
+    if isinstance(named, str) and named.strip():
+        found = item_type(named, "type")
+        if found in _SEEN:
+            return str(found)
+    return str(kind)
+
+
+def _media(asset: Asset, enrichment: Enrichment) -> MediaFile:
+    facts = enrichment.facts
+    return MediaFile(
+        location=asset.location,
+        digest=asset.digest,
+        mimetype=facts.mimetype,
+        size=asset.size,
+        width=facts.width,
+        height=facts.height,
+        duration_s=facts.duration_s,
+        thumbnail=enrichment.thumbnail,
+        preview=enrichment.preview,
+        similarity=enrichment.similarity,
+    )
+
+
+def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str]:
+    """The shots with what is said of each, and the lines that belong to none."""
+    if len(enrichment.shots) > MAX_SHOTS:
+        raise DocumentError(f"a video of over {MAX_SHOTS} shots", mend="cut it into parts")
+    facts = enrichment.facts
+    listed = lines_of_tree(lines) if lines is not None else []
+    timed = in_seconds(listed, facts.frame_rate, facts.duration_s)
+    shots, rest = enrichment.shots, ""
+    if facts.kind is MediaKind.VIDEO or shots:
+        shots, rest = aligned(shots, timed, facts.frame_rate or 25.0)
+    elif timed:
+        rest = "\n".join(line.description for line in timed)
+    if len(enrichment.captions) == len(shots):
+        pairs = zip(shots, enrichment.captions, strict=True)
+        shots = tuple(_captioned(shot, caption) for shot, caption in pairs)
+    return shots, rest
+
+
+def _captioned(shot: Shot, caption: Caption | None) -> Shot:
+    """A shot that nobody described, with what a machine says of it."""
+    if shot.description or caption is None or not (text := _told(caption)):
+        return shot
+    return replace(shot, description=" ".join(text.split()), described_by=_by(caption))
+
+
+def _caption(enrichment: Enrichment) -> tuple[str, str]:
+    caption = next((one for one in enrichment.captions if one is not None), None)
+    text = _told(caption) if caption is not None else ""
+    return (text, _by(caption)) if caption is not None and text else ("", "")
+
+
+def _told(caption: Caption) -> str:
+    """A machine's caption, and what it names beside it. Its names are part of its text only: no
+    person of the item's, who could be filtered by, for a machine's guess is none of the agency's.
+    """
+    text, _ = texts.clean(caption.text)
+    named = [*caption.persons, *caption.places, *caption.keywords]
+    new = [word for word in dict.fromkeys(named) if word.casefold() not in text.casefold()]
+    more, _ = texts.clean(", ".join(new))
+    return "\n".join(part for part in (text.strip(), more.strip()) if part)[:MAX_CAPTION].strip()
+
+
+def _by(caption: Caption) -> str:
+    return " ".join(caption.made_by.split())[:500]
+
+
+def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> Item:
+    """The item under the version that it has or gets."""
+    if recorded is None or recorded.uri != item.uri:
+        return item
+    same = replace(item, version=recorded.version)
+    if _content(same) == _content(recorded) and _stays(same, recorded, still_there):
+        return same
+    version = max(item.version, recorded.version + 1)
+    if any(item.source.get(name) != recorded.source.get(name) for name in _STATE):
+        return replace(item, version=version)
+    return replace(
+        item, version=version, pubstatus=recorded.pubstatus, embargoed=recorded.embargoed
+    )
+
+
+def _content(item: Item) -> Mapping[str, Any]:
+    """What a new version is made for: everything but times of ingest, states, and the place."""
+    kept = {name: getattr(item, name) for name in item.__slots__}
+    for name in ("versioncreated", "firstcreated", "pubstatus", "embargoed", "products", "rights"):
+        del kept[name]
+    kept["media"] = item.media and replace(item.media, location="")
+    return kept
+
+
+def _stays(item: Item, recorded: Item, still_there: StillThere) -> bool:
+    """Whether the recorded place is as good: the same file may lie in two."""
+    if item.media is None or recorded.media is None:
+        return True
+    here, there = item.media.location, recorded.media.location
+    return here == there or still_there(there)

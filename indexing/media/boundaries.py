@@ -1,0 +1,139 @@
+"""From two numbers a frame to the bounds of shots, as soon as they are known.
+
+The first number says that a frame is the one of a transition: the last before a cut, the middle of
+a dissolve. The second says that it is any frame of one. Frames in a row for which either is high
+are one transition: of a single frame it is a cut, of more it is gradual and split halfway. It has
+ended when both are low again, well below where it began: a dissolve that wavers is not two.
+
+A fade through black often has no middle frame that the first number is sure of. So a transition
+counts too where the second is sure over several frames and the first leans towards one.
+
+Source: Soucek and Lokoc 2020, section 3 (the heads; .5 on the first). Measured on composed cuts of
+the shared clips: every hard cut is one frame of the second number and every dissolve as long as it
+was made; of 24 fades through black the first number reaches .5 in 20 and .43 in the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.items import FloatMatrix
+from core.media import Seconds, ShotBounds, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryRule:
+    """What counts as a transition.
+
+    - `cut`: a transition has a frame whose first number is at least this
+    - `inside`: a frame belongs to a transition from this second number on
+    - `outside`: it has ended where both numbers are below this
+    - `sure`, `leaning`, `several`: it counts too where it is at least `several` frames long, its
+      greatest second number is `sure` and its greatest first one `leaning`
+    - `longest`: frames; what goes on for longer is cut off there, so that memory is bounded
+    """
+
+    cut: float = 0.5
+    inside: float = 0.5
+    outside: float = 0.25
+    sure: float = 0.75
+    leaning: float = 0.25
+    several: int = 4
+    longest: int = 250
+
+
+@dataclass(slots=True)
+class _Run:
+    """A transition that has begun. Frames first to last are inside; `seconds` has the time of each
+    frame from the first on, those after the last included.
+    """
+
+    first: int
+    last: int
+    one: float = 0.0
+    any: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        return self.last - self.first + 1
+
+
+class Boundaries:
+    """The shots of one source, frame by frame. What it holds does not grow with the source.
+
+    Where a stretch begins or ends inside of a transition there is no shot on the other side, so
+    that is none.
+    """
+
+    def __init__(self, rule: BoundaryRule) -> None:
+        self.rule = rule
+        self._opened: tuple[int, float, Transition] | None = None  # the shot that goes on
+        self._next = Transition.START
+        self._run: _Run | None = None
+        self._cut_off = False  # a transition that was too long has not ended yet
+        self._last = (0, 0.0, 0.0)  # the last frame: number, time, and seconds since the one before
+
+    def push(self, scores: FloatMatrix, seconds: Seconds, first: int) -> list[ShotBounds]:
+        """The shots that end in these frames: `scores` [n, 2], `seconds` [n], `first` the number
+        of the first.
+        """
+        found: list[ShotBounds] = []
+        for offset, ((one, any_), second) in enumerate(
+            zip(scores.tolist(), seconds.tolist(), strict=True)
+        ):
+            found += self._frame(first + offset, float(second), float(one), float(any_))
+        return found
+
+    def end(
+        self, end_s: float | None = None, then: Transition = Transition.GAP
+    ) -> list[ShotBounds]:
+        """The shot that goes on ends, at `end_s`, or when its last frame has been shown as long as
+        the one before; the next begins as `then` says. Nothing where no frame came.
+        """
+        self._run, self._cut_off = None, False
+        opened, self._opened, self._next = self._opened, None, then
+        if opened is None:
+            return []
+        first, start_s, transition = opened
+        number, second, shown = self._last
+        end_s = second + shown if end_s is None else max(end_s, second)
+        return [ShotBounds(start_s, end_s, first, number, transition)]
+
+    def _frame(self, number: int, second: float, one: float, any_: float) -> list[ShotBounds]:
+        if self._opened is None:
+            self._opened = (number, second, self._next)
+            self._last = (number, second, 0.0)
+        self._last = (number, second, second - self._last[1])
+        rule, run = self.rule, self._run
+        inside = any_ >= rule.inside or one >= rule.cut
+        quiet = any_ < rule.outside and one < rule.outside
+        if self._cut_off:
+            self._cut_off = not quiet
+            return []
+        if run is None:
+            if not inside:
+                return []
+            run = self._run = _Run(number, number)
+        run.seconds.append(second)
+        if inside:
+            run.last, run.one, run.any = number, max(run.one, one), max(run.any, any_)
+        too_long = len(run.seconds) > rule.longest
+        if not quiet and not too_long:
+            return []
+        self._run, self._cut_off = None, not quiet
+        return self._judged(run)
+
+    def _judged(self, run: _Run) -> list[ShotBounds]:
+        """The shot before a transition that has ended, if it is one."""
+        rule = self.rule
+        faded = run.frames >= rule.several and run.any >= rule.sure and run.one >= rule.leaning
+        assert self._opened is not None
+        first, start_s, transition = self._opened
+        if not (run.one >= rule.cut or faded) or run.first == first:
+            return []
+        middle = (run.first + run.last) // 2
+        end_s = run.seconds[middle + 1 - run.first]
+        kind = Transition.CUT if run.frames == 1 else Transition.GRADUAL
+        self._opened = (middle + 1, end_s, kind)
+        return [ShotBounds(start_s, end_s, first, middle, transition)]

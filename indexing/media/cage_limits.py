@@ -1,0 +1,72 @@
+"""How much a file may take of this machine while it is decoded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+def _threads() -> int:
+    return min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class CageLimits:
+    """What a child process may use, and what it refuses from a file's header.
+
+    `memory_bytes` is its whole address space. It may compute `cpu_s` and be silent for `stall_s`
+    between two answers (a batch of frames is one), and compute `file_cpu_s` in all for one file.
+    `picture_pixels` and `video_edge` are looked at before anything is decoded. Of a file's
+    metadata `tag_bytes` are kept, and a still may have `still_bytes`. A child reads
+    `files_per_child` files and is then replaced, because what one file does to it the next must
+    not feel; `idle_children` are kept waiting. `threads` decode one video.
+    """
+
+    memory_bytes: int = 1536 * 2**20
+    cpu_s: int = 60
+    stall_s: float = 120.0
+    file_cpu_s: int = 4 * 3600
+    picture_pixels: int = 250_000_000
+    video_edge: int = 8192
+    tag_bytes: int = 256 * 2**10
+    still_bytes: int = 16 * 2**20
+    files_per_child: int = 500
+    idle_children: int = 4
+    threads: int = _threads()
+
+
+@dataclass(frozen=True, slots=True)
+class CageProtection:
+    """What holds a child on this machine, as the child itself found it when it started.
+
+    `no_open`: the kernel refuses to open files by name and to start programs (seccomp).
+    `no_network`: it refuses sockets too, or the child stands in a network of its own with nobody in
+    it (`own_network`). `no_new_privileges`, `memory`: as they say. `notes` name what could not be
+    had, and why.
+    """
+
+    no_open: bool
+    no_network: bool
+    own_network: bool
+    no_new_privileges: bool
+    memory: bool
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = (
+            (self.no_open, "opens no file"),
+            (self.no_network, "no network"),
+            (self.own_network, "network of its own"),
+            (self.no_new_privileges, "no new privileges"),
+            (self.memory, "memory limited"),
+        )
+        return "; ".join([words for holds, words in parts if holds] + list(self.notes)) or "nothing"
+
+
+class Refusal(Exception):  # noqa: N818 - it is no error of ours
+    """What a child says of a file that it can't read, or not within the `limit`s."""
+
+    def __init__(self, what: str, *, limit: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.limit = limit

@@ -1,0 +1,165 @@
+"""Live sources: what they are, and their frames as they come out of a caged child."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from core.errors import InputError, MediaError
+from core.media import FrameBatch, Gap
+from indexing.media.cage import Cage, CagedChild, UnreadError
+from indexing.media.cage_answers import Done, FetchAnswer
+from indexing.media.cage_door import Door
+from indexing.media.cage_fetching import Fetches, RefusedFetchError
+from indexing.media.cage_hearing import FrameEar
+from indexing.media.cage_limits import CageLimits
+
+_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+SCHEMES = ("http", "https", *_PORTS)
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """Where frames come from while they are made: exactly one of `url`, `path` and `handle`.
+
+    `url` is of one of SCHEMES; an address that ends in .m3u8 is HLS. `path` is a named pipe, or a
+    file that grows and is over when it has not for `grown_s`. `handle` is an open file descriptor,
+    such as that of standard input; it stays the caller's. A source that gives no frame for
+    `silent_s` is broken (0: it is waited for without end). `hosts` are those that a playlist may
+    name besides its own.
+    """
+
+    url: str = ""
+    path: Path | None = None
+    handle: int | None = None
+    silent_s: float = 20.0
+    grown_s: float = 10.0
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it where others read: an address without its user and password."""
+        if self.url:
+            parts = urlsplit(self.url)
+            return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        return str(self.path) if self.path is not None else f"file descriptor {self.handle}"
+
+
+def live_frames(
+    cage: Cage, limits: CageLimits, source: LiveSource, notes: list[str]
+) -> Iterator[FrameBatch | Gap]:
+    """Frames of one connection, counted from 0 and timed from its first, a batch within a tenth of
+    a second of its frames. Ends where the source does.
+
+    Raises MediaError where it can't be had, breaks off or falls silent; InputError where it is no
+    source.
+    """
+    with ExitStack() as held:
+        try:
+            if source.url:
+                yield from _of_address(held, cage, limits, source, notes)
+            else:
+                yield from _of_handle(held, cage, source, notes)
+        except UnreadError as error:
+            raise error.error(source.name) from None
+
+
+def _of_handle(
+    held: ExitStack, cage: Cage, source: LiveSource, notes: list[str]
+) -> Iterator[FrameBatch | Gap]:
+    handle = source.handle
+    if handle is None:
+        handle = _opened(held, source.path)
+    growing = stat.S_ISREG(os.fstat(handle).st_mode)
+    child = held.enter_context(cage.child())
+    way = "growing" if growing else "pipe"
+    child.ask({"do": "live", "way": way, "grown_s": source.grown_s}, handle)
+    yield from _heard(child, source, notes, None)
+
+
+def _opened(held: ExitStack, path: Path | None) -> int:
+    if path is None:
+        raise InputError("a live source has an address, a path or a handle")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a pipe opens when somebody writes
+    except OSError as error:
+        raise MediaError(f"can't be opened: {error.strerror}", where=str(path)) from error
+    held.callback(os.close, handle)
+    return handle
+
+
+def _of_address(
+    held: ExitStack, cage: Cage, limits: CageLimits, source: LiveSource, notes: list[str]
+) -> Iterator[FrameBatch | Gap]:
+    parts = urlsplit(source.url)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise InputError(f"no live source: {source.name}", mend=f"use {', '.join(SCHEMES)}")
+    if parts.scheme in ("http", "https"):
+        fetches = held.enter_context(closing(Fetches(source.url, source.hosts)))
+        child = held.enter_context(cage.child())
+        is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
+        child.ask({"do": "live", "way": "fetch", "url": source.url, "hls": is_list})
+        yield from _heard(child, source, notes, fetches)
+        return
+    child = CagedChild(limits, "network")
+    held.callback(child.kill)
+    child.ask(_through_the_door(held, child, source))
+    yield from _heard(child, source, notes, None)
+
+
+def _through_the_door(held: ExitStack, child: CagedChild, source: LiveSource) -> dict[str, Any]:
+    """The request to read an address by the child's own door."""
+    parts = urlsplit(source.url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    door = Door(child.hand_over(), host, port, secure=parts.scheme in ("rtsps", "rtmps"))
+    held.callback(door.close)
+    way = parts.scheme.removesuffix("s")
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    inside = parts._replace(scheme=way, netloc=f"{user}127.0.0.1:{door.port}")
+    options = {}
+    if way == "rtmp":  # the server must see its own name, not the door's
+        application = parts.path.strip("/").partition("/")[0]
+        options["rtmp_tcurl"] = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{application}"
+    return {"do": "live", "way": way, "url": urlunsplit(inside), "options": options}
+
+
+def _heard(
+    child: CagedChild, source: LiveSource, notes: list[str], fetches: Fetches | None
+) -> Iterator[FrameBatch | Gap]:
+    ear, last = FrameEar(child), monotonic()
+    while True:
+        while not child.is_heard(_LOOK_S):
+            if source.silent_s and monotonic() - last > source.silent_s:
+                raise MediaError(
+                    f"no frames for {source.silent_s:g} s", where=source.name, mend="is it running?"
+                )
+        answer, body = child.hear()
+        if isinstance(answer, FetchAnswer) and fetches is not None:
+            _fetch(child, fetches, answer)
+        elif isinstance(answer, Done):
+            notes.extend(ear.notes(answer))
+            return
+        else:
+            yield ear.frames(answer, body)
+            last = monotonic()
+
+
+def _fetch(child: CagedChild, fetches: Fetches, answer: FetchAnswer) -> None:
+    """Gives the child what it asks for, or the reason why not."""
+    try:
+        handle = fetches.open(answer.url, answer.start, answer.end)
+    except RefusedFetchError as error:
+        child.tell({"what": str(error)})
+        return
+    try:
+        child.tell({}, handle)
+    finally:
+        os.close(handle)

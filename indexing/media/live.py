@@ -1,0 +1,236 @@
+"""Frames of a source that may stall, break off and come back: one stream with marked gaps.
+
+A live source gives what a file gives (`core.media.FrameBatch`, `Gap`), so that the same code finds
+shots in both. Here its connections are joined into one stream: frame numbers go on, times never go
+back, and what is missing is a gap.
+
+    source -> connection, connection, ...   a thread of its own, which connects again
+                   |  at most `ahead` batches wait; a slower reader slows the source down
+                   v
+              numbers, times, gaps          in the caller's thread
+
+- A source silent for `stall_s` gets a gap at once, so that the shot before it is known; it is not
+  given up. Whoever reads it (`Connect`) ends a connection that stays silent for too long.
+- A connection that breaks is made again, with growing pauses, for `away_s` at most. The time that
+  it took is added, so that times stay near to the clock on the wall.
+- A clock that jumps inside one connection was made even by whoever decodes (`reading_times.py`).
+
+Nothing else is kept, so that memory stays what it is for days.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from core.errors import DatelineError, MediaError
+from core.media import FrameBatch, Gap
+
+Connect = Callable[[], Iterator[FrameBatch | Gap]]
+"""Opens the source anew: its frames counted from 0, timed from the first. Raises MediaError where
+it can't be had or breaks off; ends where the source does.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """`stall_s` of silence are marked as a gap. After a connection ended (where `again_after_end`:
+    an end is no end for a camera) or broke, it is made again after `first_wait_s`, then ever more
+    up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at most.
+    """
+
+    stall_s: float = 5.0
+    again_after_end: bool = False
+    again_after_break: bool = True
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 30.0
+    away_s: float = 600.0
+    ahead: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """What came, and when by the clock of this machine."""
+
+    item: FrameBatch | Gap | _Broken
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """The connection is gone."""
+
+    reason: str
+
+
+class LiveFrames:
+    """The frames of a source over all its connections; to be iterated once, in one thread."""
+
+    def __init__(self, connect: Connect, settings: LiveSettings) -> None:
+        self._connect = connect
+        self._settings = settings
+        self._waiting: queue.Queue[_Arrived | BaseException | None] = queue.Queue(settings.ahead)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._receive, name="live source", daemon=True)
+
+    def __iter__(self) -> Iterator[FrameBatch | Gap]:
+        self._thread.start()
+        timeline = _Timeline()
+        try:
+            while (arrived := self._next(timeline)) is not None:
+                if isinstance(arrived, BaseException):
+                    raise arrived
+                yield from timeline.placed(arrived)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Takes no more of it. The connection ends when it next gives something or falls silent."""
+        self._stopped.set()
+        while not self._waiting.empty():  # whoever waits for room sees that it is over
+            self._waiting.get_nowait()
+
+    def _next(self, timeline: _Timeline) -> _Arrived | BaseException | None:
+        """What comes next; silence counts as something that came, once."""
+        wait = self._settings.stall_s if timeline.is_flowing else None
+        try:
+            return self._waiting.get(timeout=wait)
+        except queue.Empty:
+            silent = Gap(0.0, 0.0, f"no frames for {self._settings.stall_s:g} s")
+            return _Arrived(silent, time.monotonic())
+
+    def _receive(self) -> None:
+        """The thread: everything that comes over all connections, then None or the error."""
+        try:
+            self._receive_all()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _receive_all(self) -> None:
+        items = self._begun()
+        while not self._stopped.is_set():
+            reason, again = "the source ended", self._settings.again_after_end
+            try:
+                for item in items:
+                    if not self._put(_Arrived(item, time.monotonic())):
+                        return
+            except MediaError as error:
+                reason, again = error.what, self._settings.again_after_break
+                if not again:
+                    raise
+            if not again or not self._put(_Arrived(_Broken(reason), time.monotonic())):
+                return
+            items = self._connected_again()
+
+    def _begun(self) -> Iterator[FrameBatch | Gap]:
+        """A connection that gave something."""
+        items = iter(self._connect())
+        first = next(items, None)
+        if first is None:
+            raise MediaError("it gave no frame of video", mend="is it a video, and is it running?")
+        return chain([first], items)
+
+    def _connected_again(self) -> Iterator[FrameBatch | Gap]:
+        """The next connection; raises MediaError when it was away for too long."""
+        from tenacity import (  # of the extra `media`
+            Retrying,
+            retry_if_exception_type,
+            stop_after_delay,
+            wait_random_exponential,
+        )
+
+        chosen = self._settings
+        self._pause(chosen.first_wait_s)
+        retrying = Retrying(
+            retry=retry_if_exception_type(MediaError),
+            wait=wait_random_exponential(chosen.first_wait_s, chosen.longest_wait_s),
+            stop=stop_after_delay(chosen.away_s),
+            sleep=self._pause,
+            reraise=True,
+        )
+        return retrying(self._begun)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise _StoppedError("nobody reads the source any more")
+
+    def _put(self, arrived: _Arrived | BaseException | None) -> bool:
+        """Hands over, as soon as there is room; False where nobody takes any more."""
+        while not self._stopped.is_set():
+            try:
+                self._waiting.put(arrived, timeout=0.5)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+
+class _StoppedError(DatelineError):
+    """The reader is gone; ends the thread."""
+
+
+class _Timeline:
+    """Frame numbers and times over all connections."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._floor_s = 0.0  # the earliest time that the next frame may have
+        self._end_s = 0.0  # one frame behind the last, or the end of the gap there
+        self._step_s = 0.04
+        self._base_s = 0.0  # of the present connection
+        self._base_frame = 0
+        self._broken: _Broken | None = None
+        self._broken_at = 0.0
+        self.is_flowing = False
+
+    def placed(self, arrived: _Arrived) -> Iterator[FrameBatch | Gap]:
+        """What the stream has of it."""
+        match arrived.item:
+            case FrameBatch() as batch:
+                if self._broken is not None:
+                    yield self._back(arrived.at)
+                yield from self._batch(batch)
+                self.is_flowing = True
+            case Gap() as gap if self._broken is not None:
+                return  # no frame yet: still away
+            case Gap() as gap:
+                start = max(self._end_s, self._base_s + gap.start_s)
+                self._end_s = self._floor_s = max(start, self._base_s + gap.end_s)
+                yield Gap(start, self._end_s, gap.reason)
+                self.is_flowing = False
+            case _Broken() as broken:
+                yield Gap(self._end_s, self._end_s, broken.reason)
+                self._broken, self._broken_at = broken, arrived.at
+                self.is_flowing = False
+
+    def _back(self, now: float) -> Gap:
+        """The gap until the source is back; sets where its next connection begins."""
+        away_s = max(0.0, now - self._broken_at)
+        start = self._end_s
+        self._base_s = self._end_s = self._floor_s = start + away_s
+        self._base_frame = self._frames
+        self._broken = None
+        return Gap(start, self._base_s, f"the source is back after {away_s:.1f} s")
+
+    def _batch(self, batch: FrameBatch) -> Iterator[FrameBatch | Gap]:
+        seconds = batch.seconds + self._base_s
+        if seconds[0] < self._floor_s:  # times never go back
+            late = self._end_s - float(seconds[0])
+            self._base_s += late
+            seconds = seconds + late
+        jumped = float(seconds[0]) - self._end_s
+        if not self.is_flowing and self._frames and jumped > 1.0:
+            yield Gap(self._end_s, float(seconds[0]), f"frames again, {jumped:.1f} s later")
+        if len(seconds) > 1:
+            self._step_s = max(1e-3, float(seconds[-1] - seconds[0]) / (len(seconds) - 1))
+        self._floor_s = math.nextafter(float(seconds[-1]), math.inf)
+        self._end_s = float(seconds[-1]) + self._step_s
+        self._frames = self._base_frame + batch.first + len(seconds)
+        yield FrameBatch(batch.pixels, seconds, self._base_frame + batch.first)

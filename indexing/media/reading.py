@@ -1,0 +1,225 @@
+"""The media reader that the rest of the program knows: it asks children and believes little."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from core.errors import InputError, MediaError
+from core.media import FrameBatch, Gap, MediaFacts, Still
+from indexing.media.cage import Cage, CagedChild, UnreadError
+from indexing.media.cage_answers import Done
+from indexing.media.cage_hearing import FrameEar, hear_done, hear_facts, hear_still
+from indexing.media.cage_limits import CageLimits, CageProtection
+from indexing.media.cage_sources import LiveSource, live_frames
+
+Answer = TypeVar("Answer")
+_PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}
+_MOST_MOMENTS = 20_000
+
+
+class CagedReader:
+    """core.media_ports.MediaReader over limited child processes; for many threads.
+
+    Raises InputError where the packages for media are not installed. `close` it, or use `with`.
+    """
+
+    def __init__(self, limits: CageLimits | None = None) -> None:
+        need_packages()
+        self.limits = limits or CageLimits()
+        self._cage = Cage(self.limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the children."""
+        self._cage.close()
+
+    def protection(self) -> CageProtection:
+        """What holds a child on this machine; starts one if none waits."""
+        with self._cage.child() as child:
+            return child.protection
+
+    def probe(self, path: Path) -> MediaFacts:
+        """The facts of a file."""
+
+        def work(child: CagedChild, handle: int) -> MediaFacts:
+            child.ask({"do": "probe"}, handle)
+            return hear_facts(child, self.limits)
+
+        return self._whole(path, work)
+
+    def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
+        """A photo's facts and the photo in each size; what could not be done is in the facts'
+        notes.
+        """
+        wanted = [_edge(edge) for edge in edges]
+
+        def work(child: CagedChild, handle: int) -> tuple[MediaFacts, tuple[Still, ...]]:
+            child.ask({"do": "picture", "edges": wanted}, handle)
+            facts = hear_facts(child, self.limits)
+            found = tuple(hear_still(child, edge, self.limits) for edge in wanted)
+            return replace(facts, notes=facts.notes + hear_done(child)), found
+
+        return self._whole(path, work)
+
+    def stills(
+        self, path: Path, moments: Sequence[Sequence[float]], edge: int
+    ) -> tuple[Still, ...]:
+        """A still for each group, in the groups' order."""
+        if not moments:
+            return ()
+        groups = [sorted(_moment(second) for second in group) for group in moments]
+        if any(not group for group in groups) or sum(map(len, groups)) > _MOST_MOMENTS:
+            raise InputError(f"from 1 to {_MOST_MOMENTS} moments are looked at", where=str(path))
+        order = sorted(range(len(groups)), key=groups.__getitem__)
+
+        def work(child: CagedChild, handle: int) -> tuple[Still, ...]:
+            asked = [groups[number] for number in order]
+            child.ask({"do": "stills", "moments": asked, "edge": _edge(edge)}, handle)
+            found = {number: hear_still(child, edge, self.limits) for number in order}
+            hear_done(child)
+            return tuple(found[number] for number in range(len(groups)))
+
+        return self._whole(path, work)
+
+    def frames(self, path: Path) -> FrameStream:
+        """Every frame, small, as an iterator; its `notes` are there when it has ended."""
+        return FrameStream(lambda notes: self._frames(path, notes))
+
+    def live(self, source: LiveSource) -> FrameStream:
+        """The frames of one connection to a live source, as they come: see
+        `cage_sources.live_frames`.
+        """
+        return FrameStream(lambda notes: live_frames(self._cage, self.limits, source, notes))
+
+    def _frames(self, path: Path, notes: list[str]) -> Iterator[FrameBatch | Gap]:
+        with _opened(path) as handle, _named(path), self._cage.child() as child:
+            child.ask({"do": "frames"}, handle)
+            yield from _heard(child, notes)
+
+    def _whole(self, path: Path, work: Callable[[CagedChild, int], Answer]) -> Answer:
+        """One question with one answer. A child that other files have used may fail for what they
+        left behind: then a fresh one is asked.
+        """
+        with _opened(path) as handle, _named(path):
+            try:
+                with self._cage.child() as child:
+                    used = child.files > 0
+                    return work(child, handle)
+            except UnreadError as error:
+                if not (used and error.again):
+                    raise
+            with self._cage.child(fresh=True) as child:
+                return work(child, handle)
+
+
+def cage_protection(limits: CageLimits | None = None) -> CageProtection:
+    """What would hold a child on this machine; raises InputError where packages are missing."""
+    with CagedReader(limits) as reader:
+        return reader.protection()
+
+
+class FrameStream:
+    """Frames and gaps of one source, once. `close` ends its child before the end.
+
+    `notes` say what could not be read; they are complete when the iterator has ended.
+    """
+
+    def __init__(self, start: Callable[[list[str]], Iterator[FrameBatch | Gap]]) -> None:
+        self._notes: list[str] = []
+        self._flow = start(self._notes)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> FrameBatch | Gap:
+        return next(self._flow)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is known so far."""
+        return tuple(self._notes)
+
+    def close(self) -> None:
+        """Stops reading; a child at work is ended."""
+        close = getattr(self._flow, "close", None)
+        if close is not None:
+            close()
+
+
+def need_packages() -> None:
+    """Raises InputError where media can't be decoded for want of packages."""
+    missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"photos and videos need {', '.join(missing)}, which this installation lacks",
+            mend="pip install 'dateline-search[media]'",
+        )
+
+
+def _heard(child: CagedChild, notes: list[str]) -> Iterator[FrameBatch | Gap]:
+    """Frames and gaps until the child is done."""
+    ear = FrameEar(child)
+    while True:
+        answer, body = child.hear()
+        if isinstance(answer, Done):
+            notes.extend(ear.notes(answer))
+            return
+        yield ear.frames(answer, body)
+
+
+def _edge(edge: int) -> int:
+    if not 16 <= edge <= 8192:
+        raise InputError(f"stills have from 16 to 8192 pixels a side, not {edge}")
+    return edge
+
+
+def _moment(second: float) -> float:
+    if not 0 <= second <= 1e9:
+        raise InputError(f"{second} is no second of a video")
+    return float(second)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A file to be read, opened here: the child opens nothing. Raises MediaError."""
+    try:
+        # Opening a pipe that nobody writes to would wait; it is no file in any case.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise MediaError(f"can't be opened: {error.strerror}", where=str(path)) from error
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise MediaError("is no file", where=str(path))
+        if not about.st_size:
+            raise MediaError("is empty", where=str(path))
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Tells of which file something could not be read."""
+    try:
+        yield
+    except UnreadError as error:
+        raise error.error(str(path)) from None

@@ -1,0 +1,88 @@
+"""When is a frame shown? Timestamps of a source to seconds from its first frame, ever growing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.media import Gap
+
+_LEAST_STEP_S = 1e-4
+_SMALL_STEP_BACK_S = 1.0
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Gives each frame its second.
+
+    `step_s` is how long a frame is shown where nothing says. A frame without a timestamp follows
+    its predecessor after one step; one whose timestamp does not grow, at once. A timestamp that
+    goes back further than a second, or on by more than `jump_s`, is that of a stray frame, which is
+    left out; unless the next frame goes on from there: then the source's clock was set anew, time
+    goes on by one step, and a gap of no length marks the place.
+    """
+
+    step_s: float
+    jump_s: float
+    guessed: int = 0
+    mended: int = 0
+    jumps: int = 0
+    strays: int = 0
+    _origin: float | None = None
+    _last: float = 0.0
+    _stray: float | None = None
+
+    @property
+    def next_s(self) -> float:
+        """Where the next frame would be shown if it followed after one step."""
+        return 0.0 if self._origin is None else self._last + self.step_s
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there was a frame."""
+        return self._origin is not None
+
+    def second(self, stamp: float | None) -> tuple[float | None, Gap | None]:
+        """The second of the frame that is stamped so, None for a stray; and the jump before it."""
+        if self._origin is None:
+            self._origin = stamp or 0.0
+            self.guessed += stamp is None
+            return self._last, None
+        if stamp is None:
+            self.guessed += 1
+            self._last = self.next_s
+            return self._last, None
+        moved = stamp - self._origin - self._last
+        if self._goes_on(moved):
+            self.mended += moved < _LEAST_STEP_S
+            self._last += max(moved, _LEAST_STEP_S)
+            self._stray = None
+            return self._last, None
+        if self._stray is None or not self._goes_on(stamp - self._stray):
+            self._stray = stamp
+            self.strays += 1
+            return None, None
+        return self._begin_anew(stamp, moved)
+
+    def _goes_on(self, moved: float) -> bool:
+        return -_SMALL_STEP_BACK_S <= moved <= self.jump_s
+
+    def _begin_anew(self, stamp: float, moved: float) -> tuple[float, Gap]:
+        self.jumps += 1
+        self.strays -= 1
+        at = self._last = self.next_s
+        self._origin, self._stray = stamp - at, None
+        return at, Gap(at, at, f"the source's clock jumps by {moved:+.1f} s")
+
+    def notes(self) -> list[str]:
+        """What was done to the timestamps, for a person."""
+        said = []
+        if self.guessed:
+            step = f"{self.step_s:.4f}"
+            said.append(f"{self.guessed} frames without a timestamp, counted on by {step} s")
+        if self.mended:
+            said.append(f"{self.mended} timestamps that did not grow")
+        if self.jumps:
+            said.append(f"the source's clock jumps {self.jumps} times, losing a frame each time")
+        if self.strays:
+            said.append(f"{self.strays} frames out of their time, left out")
+        return said

@@ -1,0 +1,150 @@
+"""Frames in, shots out as soon as they are known: one way for a file and for a live source.
+
+Windows of many sources go through the model together: a `ShotStream` says which windows it wants
+scored and takes the scores, and a `ShotFinder` puts those of several streams into one call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from core.items import FloatMatrix
+from core.media import FRAME_HEIGHT, FRAME_WIDTH, FrameBatch, Frames, Gap, Seconds, ShotBounds
+from core.media_ports import ShotDetector
+from indexing.media.boundaries import Boundaries, BoundaryRule
+from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
+
+Arrived = FrameBatch | Gap | None  # None: the source has ended
+
+
+@dataclass(frozen=True, slots=True)
+class ShotSettings:
+    """How frames are put to the model and what counts as a transition."""
+
+    layout: WindowLayout = field(default_factory=WindowLayout)
+    rule: BoundaryRule = field(default_factory=BoundaryRule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A window that is to be scored, and the frames of it that count."""
+
+    pixels: Frames
+    seconds: Seconds
+    first: int
+
+
+class ShotStream:
+    """The shots of one source. `offer` what arrives, score what is `wanted`, and `settle` it.
+
+    Memory does not grow with the source: about a window of frames is held, beside what arrived
+    and is not scored yet.
+    """
+
+    def __init__(self, settings: ShotSettings) -> None:
+        self.settings = settings
+        self._windows = FrameWindows(settings.layout)
+        self._boundaries = Boundaries(settings.rule)
+        self._frames: deque[tuple[float, int]] = deque()  # those in no window yet: time and number
+        self._waiting: deque[_Scored | Gap | None] = deque()
+
+    def offer(self, arrived: Arrived) -> None:
+        """Takes frames, a gap, or the end of the source."""
+        if isinstance(arrived, FrameBatch):
+            self._frames += [
+                (second, arrived.first + offset)
+                for offset, second in enumerate(arrived.seconds.tolist())
+            ]
+            self._cut(self._windows.push(arrived.pixels))
+            return
+        self._cut(self._windows.close())
+        self._waiting.append(arrived)
+
+    def wanted(self) -> Frames:
+        """The windows to be scored before `settle`, uint8 [n, 100, 27, 48, 3]."""
+        pixels = [each.pixels for each in self._waiting if isinstance(each, _Scored)]
+        return np.stack(pixels) if pixels else _NO_WINDOWS
+
+    def settle(self, scores: FloatMatrix) -> tuple[ShotBounds, ...]:
+        """The shots that are known by the scores of what was wanted, float32 [n, 200]."""
+        found: list[ShotBounds] = []
+        rows = iter(scores.reshape(-1, 2, WINDOW))
+        before = self.settings.layout.before
+        while self._waiting:
+            each = self._waiting.popleft()
+            if isinstance(each, _Scored):
+                counted = next(rows)[:, before : before + len(each.seconds)].T
+                found += self._boundaries.push(counted, each.seconds, each.first)
+            else:
+                found += self._boundaries.end(None if each is None else each.start_s)
+        return tuple(found)
+
+    def _cut(self, windows: Iterable[tuple[Frames, int]]) -> None:
+        for pixels, counted in windows:
+            frames = [self._frames.popleft() for _ in range(counted)]
+            seconds = np.array([second for second, _ in frames], np.float64)
+            self._waiting.append(_Scored(pixels, seconds, frames[0][1]))
+
+
+_NO_WINDOWS: Frames = np.zeros((0, WINDOW, FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFinder:
+    """Finds the shots of sources by a model."""
+
+    detector: ShotDetector
+    settings: ShotSettings = field(default_factory=ShotSettings)
+
+    @property
+    def digest(self) -> str:
+        """sha256 in hex over the model and all that decides which shots it finds."""
+        meaning = [self.detector.digest, asdict(self.settings)]
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+    def stream(self) -> ShotStream:
+        """A stream for a new source."""
+        return ShotStream(self.settings)
+
+    def push(
+        self, streams: Sequence[ShotStream], arrived: Sequence[Arrived]
+    ) -> list[tuple[ShotBounds, ...]]:
+        """What arrived at each of the streams, and the shots that are known by it: one call of the
+        model for the windows of all.
+
+        Raises ModelError where the model fails, BusyError where too much waits for it.
+        """
+        for stream, each in zip(streams, arrived, strict=True):
+            stream.offer(each)
+        windows = [stream.wanted() for stream in streams]
+        scores = self.detector.transitions(np.concatenate([_NO_WINDOWS, *windows]))
+        ends = np.cumsum([len(each) for each in windows])[:-1]
+        parts = np.split(scores, ends)
+        return [stream.settle(part) for stream, part in zip(streams, parts, strict=True)]
+
+    def shots(self, source: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds]:
+        """The shots of one source, each as soon as it is known. Raises as `push` does."""
+        stream = self.stream()
+        for arrived in source:
+            yield from self.push([stream], [arrived])[0]
+        yield from self.push([stream], [None])[0]
+
+    def find(
+        self, frames: Iterable[FrameBatch | Gap]
+    ) -> tuple[tuple[ShotBounds, ...], tuple[Gap, ...]]:
+        """The shots and the gaps of all the frames, in order. Raises as `push` does."""
+        gaps: list[Gap] = []
+
+        def noted() -> Iterator[FrameBatch | Gap]:
+            for each in frames:
+                if isinstance(each, Gap):
+                    gaps.append(each)
+                yield each
+
+        return tuple(self.shots(noted())), tuple(gaps)

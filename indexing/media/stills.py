@@ -1,0 +1,79 @@
+"""Which frame stands for a shot? The sharpest near its middle that is neither black nor a blend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.media import ShotBounds
+
+Gray = npt.NDArray[np.float32]
+MOMENTS = 5
+_REACH = 0.2  # of the shot's length, to both sides of its middle
+_REACH_S = 0.6  # and no further, so that few frames are decoded
+_CHANGED = 10.0  # grey levels: less than that between two frames is no transition
+_MIXED = (0.15, 0.85)
+_LEFT_OVER = 0.3
+_SHARP = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A frame that may stand for its shot."""
+
+    sharpness: float
+    black: bool
+    blend: bool
+
+    @property
+    def blurred(self) -> bool:
+        """Whether it shows nothing worth describing for want of sharpness, or two pictures."""
+        return self.blend or self.sharpness < _SHARP
+
+
+def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
+    """`count` seconds around the middle of a shot, in order, away from its borders."""
+    length = max(0.0, shot.end_s - shot.start_s)
+    reach = min(_REACH * length, _REACH_S)
+    middle = shot.start_s + length / 2
+    return tuple(float(second) for second in np.linspace(middle - reach, middle + reach, count))
+
+
+def best(candidates: Sequence[Candidate]) -> int:
+    """The number of the one to take: the sharpest of those without a fault, else of all."""
+    order = sorted(
+        range(len(candidates)),
+        key=lambda n: (
+            candidates[n].black,
+            candidates[n].blend,
+            -candidates[n].sharpness,
+        ),
+    )
+    return order[0]
+
+
+def sharpness(gray: Gray) -> float:
+    """Variance of the Laplacian of grey levels [h, w] (Pech-Pacheco et al. 2000, section 2)."""
+    if min(gray.shape) < 3:
+        return 0.0
+    around = gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:]
+    return float((around - 4 * gray[1:-1, 1:-1]).var())
+
+
+def is_blend(before: Gray, at: Gray, after: Gray) -> bool:
+    """Whether `at` is a mixture of the frames a little before and after it, as in a dissolve.
+
+    Grey levels [h, w]. The share of `before` that explains `at` best is found by least squares: in
+    a blend it is well inside of 0 and 1 and leaves little unexplained; movement leaves a lot, and a
+    cut gives 0 or 1.
+    """
+    change, moved = after - before, at - before
+    size = float((change * change).mean())
+    if size < _CHANGED**2:
+        return False
+    share = float((moved * change).mean()) / size
+    left = moved - share * change
+    return _MIXED[0] < share < _MIXED[1] and float((left * left).mean()) < _LEFT_OVER**2 * size

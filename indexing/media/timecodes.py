@@ -1,0 +1,14 @@
+"""Times as people write them."""
+
+from __future__ import annotations
+
+
+def timecode(seconds: float) -> str:
+    """`00:01:02.345`: hours, minutes, seconds and thousandths from the first frame.
+
+    No frame number stands in it, as in SMPTE 12M's: rates vary, and times are of presentation.
+    """
+    thousandths = round(max(0.0, seconds) * 1000)
+    minutes, thousandths = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{thousandths // 1000:02}.{thousandths % 1000:03}"

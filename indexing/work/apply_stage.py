@@ -1,0 +1,132 @@
+"""The apply stage: items, their vectors, and the record of truth.
+
+What is recorded already stays as it is; what differs from it becomes the next version of the item
+(`indexing.media.assets`), with the state (killed, withheld, embargoed) that an editor gave the
+recorded one. Putting the same thing again changes nothing, so a chunk may be applied any number of
+times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from core.errors import ConflictError, DatelineError, StorageError
+from core.items import Item, PubStatus
+from core.work import Stage, Tracked
+from core.writes import REFUSED, Outcome, Written
+from indexing.ingest import Ingest
+from indexing.work.preparing import Prepared, Preparing
+from indexing.work.stage import Stop, Worked, with_made
+
+_ROUNDS = 4  # where another process took the version meanwhile, the newest one is looked up again
+
+Newest = Callable[[Sequence[str]], Mapping[str, Item]]  # by uri, whoever may see it
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """What became of an item, and whether it was embedded for that."""
+
+    written: Written
+    embedded: bool
+
+
+class ApplyStage:
+    """`indexing.work.stage.StageWork`. `newest` gives the newest recorded version of items."""
+
+    def __init__(self, preparing: Preparing, ingest: Ingest, newest: Newest) -> None:
+        self._preparing = preparing
+        self._ingest = ingest
+        self._newest = newest
+
+    def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
+        """See `indexing.work.stage.StageWork`: the chunk in one transaction, and where that fails,
+        each asset in its own.
+        """
+        ready: dict[str, Prepared] = {}
+        again: list[Prepared] = []
+        for asset in assets:
+            prepared = self._prepared(asset)
+            if isinstance(prepared, Worked):
+                yield prepared
+            elif prepared.item.uri in ready:
+                again.append(prepared)  # the same item twice in a chunk: one after the other
+            else:
+                ready[prepared.item.uri] = prepared
+        yield from self._apply(list(ready.values()))
+        for prepared in again:
+            yield from self._apply([prepared])
+
+    def _prepared(self, asset: Tracked) -> Prepared | Worked:
+        try:
+            return self._preparing.prepare(asset) or Worked(replace(asset, stage=Stage.DECODE))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an asset fails alone
+            return Worked(asset, error)
+
+    def _apply(self, ready: Sequence[Prepared]) -> Iterator[Worked]:
+        try:
+            done = self._settle(ready)
+        except StorageError:
+            raise
+        except DatelineError as error:
+            if len(ready) == 1:
+                yield Worked(ready[0].asset, error)
+                return
+            for prepared in ready:
+                yield from self._apply([prepared])
+            return
+        yield from (_worked(prepared.asset, done[prepared.item.uri]) for prepared in ready)
+
+    def _settle(self, ready: Sequence[Prepared]) -> dict[str, _Put]:
+        """Puts every item; what was refused since another process was quicker is built anew."""
+        done: dict[str, _Put] = {}
+        left = list(ready)
+        for _ in range(_ROUNDS):
+            recorded = self._newest([prepared.item.uri for prepared in left])
+            items = [self._item(prepared, recorded.get(prepared.item.uri)) for prepared in left]
+            writes = self._ingest.embed(items)
+            answers = self._ingest.put(writes)
+            for write, answer in zip(writes, answers, strict=True):
+                done[answer.uri] = _Put(answer, bool(write.vectors))
+            refused = {uri for uri, put in done.items() if put.written.outcome in REFUSED}
+            left = [p for p in left if p.item.uri in refused and not _dated(p)]
+            if not left:
+                break
+        return done
+
+    def _item(self, prepared: Prepared, recorded: Item | None) -> Item:
+        item = self._preparing.captioned(prepared, recorded)
+        if recorded is None or recorded.version >= item.version or _dated(prepared):
+            return item
+        usable = recorded.pubstatus is PubStatus.USABLE
+        return replace(
+            item,
+            pubstatus=item.pubstatus if usable else recorded.pubstatus,
+            embargoed=item.embargoed or recorded.embargoed,
+        )
+
+
+def _dated(prepared: Prepared) -> bool:
+    """Whether the asset's own document says which version it is."""
+    return (prepared.source.sidecar or {}).get("version") is not None
+
+
+def _worked(asset: Tracked, put: _Put) -> Worked:
+    written = put.written
+    if written.outcome is Outcome.STALE:
+        cause = f"version {written.version} is older than the recorded one, which stays"
+        return Worked(replace(asset, cause=cause))
+    if written.outcome in REFUSED:
+        return Worked(
+            asset,
+            ConflictError(
+                f"version {written.version} is recorded with other content",
+                where=written.uri,
+                mend="give the changed document a higher version",
+            ),
+        )
+    is_new = written.outcome is not Outcome.UNCHANGED
+    return Worked(with_made(asset, embedded=int(put.embedded), written=int(is_new)))

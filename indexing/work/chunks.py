@@ -1,0 +1,235 @@
+"""Carries out one order: a stage for a chunk, each asset on its own.
+
+What succeeds goes on to the next stage at once. What fails is tried again later, up to `tries`
+times, and is then a dead letter with its cause. When the record or the ledger can't be written (a
+full disk, a database that is restarted), nothing counts as a failure: the order waits and goes on.
+
+Assets are marked while they are worked on. Where a mark is found several times, the chunk may have
+a file in it that ends the whole process: from then on it is done one asset at a time, and one that
+was under way alone each time that the process ended is a dead letter while the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+
+from core.errors import DatelineError, StorageError
+from core.work import STAGES, AssetState, JobState, Stage, Tracked
+from core.work_ports import Jobs, WorkOrders
+from indexing.work.stage import StageWork, Stop, Worked
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+CAREFUL_AFTER = 3  # times that an asset was begun and not ended
+CRASHES_ALONE = 10  # more of them, until it is a dead letter: a host may fail often, too
+FIRST_RETRY_S = 2.0
+_PATIENCE_S = (0.5, 1, 2, 5, 10, 30)
+_NEXT = dict(zip(STAGES, (*STAGES[1:], Stage.DONE), strict=True))
+_RETRY = "r"
+_SIGNS = {stage: str(number) for number, stage in enumerate((*STAGES, Stage.DONE))}
+
+Wait = Callable[[float], bool]  # waits, and says whether it was told to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A stage for a chunk. `trail` tells it from every other order for the same chunk."""
+
+    job: str
+    chunk: int
+    stage: Stage
+    trail: str
+
+
+class ChunkRunner:
+    """Carries out orders, several at a time. `wait` ends early when the process is to stop."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        orders: WorkOrders,
+        stages: Mapping[Stage, StageWork],
+        wait: Wait,
+        *,
+        tries: int = TRIES,
+        first_retry_s: float = FIRST_RETRY_S,
+    ) -> None:
+        self._jobs = jobs
+        self._orders = orders
+        self._stages = stages
+        self._wait = wait
+        self._tries = tries
+        self._first_retry_s = first_retry_s
+
+    def run(self, order: Order, stop: Stop) -> None:
+        """Does what is left to do of an order."""
+        trouble = ""
+        for pause in _pauses():
+            try:
+                self._run(order, stop)
+            except StorageError as error:
+                trouble = str(error)
+                self._tell(order.job, trouble)
+                if self._wait(pause) or stop():
+                    break
+            else:
+                if trouble:
+                    self._tell(order.job, "")
+                return
+        self._follow(order)
+
+    def _run(self, order: Order, stop: Stop) -> None:
+        job = self._jobs.job(order.job)
+
+        def halted() -> bool:
+            return stop() or self._jobs.job(order.job).state is not JobState.RUNNING
+
+        if job.state is JobState.RUNNING:
+            mine = self._mine(order)
+            if any(asset.crashes >= CAREFUL_AFTER for asset in mine):
+                self._carefully(order, mine, halted)
+            elif mine:
+                self._work(order, mine, halted)
+        self._follow(order)
+
+    def _mine(self, order: Order) -> list[Tracked]:
+        return [
+            asset
+            for asset in self._jobs.of_chunk(order.job, order.chunk)
+            if asset.trail == order.trail and asset.state is AssetState.WAITING
+        ]
+
+    def _work(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> None:
+        marked = [replace(asset, crashes=asset.crashes + 1) for asset in assets]
+        self._jobs.update(marked, order.trail)
+        try:
+            work = self._stages[order.stage].work(marked, _seldom(stop))
+            settled = [self._settled(worked, order) for worked in work]
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whose fault it is shows where each is alone
+            if len(marked) > 1:
+                for asset in marked:
+                    self._work(order, [asset], stop)
+                return
+            settled = [self._settled(Worked(marked[0], error), order)]
+        self._jobs.update(settled, order.trail)
+
+    def _carefully(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> None:
+        for asset in sorted(assets, key=lambda asset: asset.crashes):  # the suspected one last
+            if stop():
+                return
+            if asset.crashes >= CAREFUL_AFTER + CRASHES_ALONE:
+                cause = f"the process ended {CRASHES_ALONE} times while it worked on this alone"
+                dead = replace(asset, state=AssetState.DEAD, cause=cause)
+                self._jobs.update([dead], order.trail)
+            else:
+                self._work(order, [asset], stop)
+
+    def _settled(self, worked: Worked, order: Order) -> Tracked:
+        """How an asset stands after an order, and which one it waits for then."""
+        asset, failure = replace(worked.asset, crashes=0), worked.failure
+        if failure is None:
+            moved = asset.stage is not order.stage  # sent back, since what it needs is not known
+            after = asset.stage if moved else _NEXT[order.stage]
+            done = AssetState.DONE if after is Stage.DONE else AssetState.WAITING
+            trail = order.trail + _SIGNS[after]
+            return replace(asset, stage=after, state=done, attempts=0, trail=trail)
+        attempts = asset.attempts + 1
+        dead = attempts >= self._tries
+        if not isinstance(failure, DatelineError):
+            log.error("%s failed at %s", asset.id, order.stage, exc_info=failure)
+        return replace(
+            asset,
+            state=AssetState.DEAD if dead else AssetState.WAITING,
+            attempts=attempts,
+            cause=cause_of(failure),
+            trail=order.trail + _RETRY,
+        )
+
+    def _follow(self, order: Order) -> None:
+        """Gives out what follows: an order for each trail that continues this one. What it did not
+        get to do is to be done again. It may run twice: orders with one trail are one order.
+        """
+        job = self._jobs.job(order.job)
+        if job.state is not JobState.RUNNING:
+            return
+        trail = order.trail + _RETRY
+        left = [replace(asset, trail=trail, crashes=0) for asset in self._mine(order)]
+        self._jobs.update(left, order.trail)
+        assets = [a for a in self._jobs.of_chunk(order.job, order.chunk) if _waits(a)]
+        if not assets:
+            self._jobs.finish(order.job)
+        for sign, stage in ((_RETRY, order.stage), *((s, n) for n, s in _SIGNS.items())):
+            trail = order.trail + sign
+            tried = [asset.attempts for asset in assets if asset.trail == trail]
+            if tried:
+                again = sign == _RETRY and min(tried) > 0
+                delay = self._first_retry_s * 2 ** (max(tried) - 1) if again else 0.0
+                self._orders.give(job, order.chunk, stage, trail, delay_s=delay)
+
+    def _tell(self, job_id: str, trouble: str) -> None:
+        """Notes what holds a job up, for whoever looks; as far as anything can be noted now."""
+        if trouble:
+            log.warning("job %s waits: %s", job_id, trouble)
+        try:
+            if self._jobs.job(job_id).trouble != trouble:
+                self._jobs.change(job_id, trouble=trouble)
+        except StorageError as error:
+            log.warning("job %s: %s", job_id, error)
+
+
+def ready_orders(
+    awaited: Iterable[tuple[int, Stage, str]],
+) -> list[tuple[int, Stage, str]]:
+    """Those of the awaited orders (chunk, stage, trail) that may be given out. Where an order of a
+    chunk is not done yet, more assets will come to wait for what follows it, and an order that was
+    carried out is never carried out again: what follows is given out by its end.
+    """
+    found = list(awaited)
+    trails: dict[int, set[str]] = {}
+    for chunk, _, trail in found:
+        trails.setdefault(chunk, set()).add(trail)
+    return [
+        (chunk, stage, trail)
+        for chunk, stage, trail in found
+        if not any(trail.startswith(t) and trail != t for t in trails[chunk])
+    ]
+
+
+def cause_of(failure: BaseException) -> str:
+    """What a person needs to know of a failure; of an unforeseen one also where it happened."""
+    if isinstance(failure, DatelineError):
+        return str(failure)
+    last = traceback.extract_tb(failure.__traceback__)[-1:]
+    place = "".join(f" ({frame.name}, line {frame.lineno})" for frame in last)
+    return f"{type(failure).__name__}: {failure}{place}"
+
+
+def _waits(asset: Tracked) -> bool:
+    return asset.state is AssetState.WAITING
+
+
+def _pauses() -> Iterator[float]:
+    yield from _PATIENCE_S
+    yield from repeat(_PATIENCE_S[-1])
+
+
+def _seldom(stop: Stop) -> Stop:
+    """Asks at most twice a second, since an answer takes a look into the database."""
+    asked, said = 0.0, False
+
+    def cached() -> bool:
+        nonlocal asked, said
+        now = time.monotonic()
+        if now - asked > 0.5:
+            asked, said = now, stop()
+        return said
+
+    return cached

@@ -1,0 +1,224 @@
+"""What is in a media file? Facts, shots and stills, each step remembered by the file's digest.
+
+A picture is one step. Of a video, the facts, the shots and the stills are three: another detector
+finds the shots anew, and only where they differ from before are there new stills. Stills go into
+the media store before the ledger names them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.errors import LimitError, MediaError
+from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still
+from core.media_ports import MediaReader, MediaStore
+from core.work import FoundAsset
+from indexing.media.asset import Enrichment
+from indexing.media.stills import moments_of
+from indexing.work import remembered, steps
+from indexing.work.flights import Flights
+from indexing.work.media_names import is_picture
+from indexing.work.remembered import Remembered
+from indexing.work.sources import is_url
+from indexing.work.stores import Fetched, Spool
+
+_SHOTS_AT_ONCE = 2_000  # in one question for stills
+_JPEG = ".jpg"
+
+
+class ShotFinder(Protocol):
+    """Finds the shots of a video among its frames."""
+
+    @property
+    def digest(self) -> str:
+        """Of the model and of what else decides the result."""
+        ...
+
+    def find(
+        self, frames: Iterator[FrameBatch | Gap]
+    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
+        """The shots and the gaps of all the frames, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What is known of a file: the digest of its bytes and what was made of it. `decoded` and
+    `shots` say what was computed just now: files that were opened by a decoder, shots found.
+    """
+
+    digest: str
+    size: int
+    enrichment: Enrichment
+    decoded: int = 0
+    shots: int = 0
+
+
+class Decoder:
+    """Decodes files, for any number of threads, `at_once` of them at the same time: the others
+    read, hash, and wait for disks meanwhile.
+    """
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        finder: ShotFinder | None,
+        store: MediaStore,
+        known: Remembered,
+        spool: Spool,
+        at_once: int = 2,
+    ) -> None:
+        self._reader = reader
+        self._finder = finder
+        self._store = store
+        self._known = known
+        self._spool = spool
+        self._decoding = threading.Semaphore(at_once)
+        self._flights = Flights()
+
+    def decode(self, found: FoundAsset) -> Decoded:
+        """Everything about the file; nothing is computed that is remembered. Raises MediaError."""
+        digest = self.digest(found)
+        if digest is not None:
+            recalled = self.recall(digest[0])
+            if recalled is not None:
+                return Decoded(*digest, recalled)
+        with self._spool.fetched(found.location) as file, self._flights.alone(file.digest):
+            recalled = self.recall(file.digest)  # the same bytes may lie in another place
+            results: dict[str, Any] = {}
+            if recalled is None:
+                made = self._fresh(found, file, results)
+            else:
+                made = Decoded(file.digest, file.size, recalled)
+            if self._spool.stamp(found.location) != file.stamp:
+                raise MediaError(
+                    "changed while it was read", where=found.location, mend="it is tried again"
+                )
+            if file.stamp:
+                results[steps.digest_key(found.location, file.stamp)] = [file.digest, file.size]
+            self._known.put(results)
+            return made
+
+    def digest(self, found: FoundAsset) -> tuple[str, int] | None:
+        """sha256 and size of a file whose bytes were seen before and that has not changed: of a
+        local file since then, of a store's since it was listed.
+        """
+        listed = found.stamp if is_url(found.location) else ""
+        stamp = listed or self._spool.stamp(found.location)
+        key = steps.digest_key(found.location, stamp)
+        (known,) = self._known.get([key]) if stamp else (None,)
+        return None if known is None else (str(known[0]), int(known[1]))
+
+    def recall(self, digest: str) -> Enrichment | None:
+        """What all steps remember of a file; None where one of them has to be done."""
+        picture, facts = self._known.get([steps.picture_key(digest), steps.facts_key(digest)])
+        if picture is not None:
+            return steps.of_picture(picture)
+        if facts is None:
+            return None
+        read = remembered.facts_of(facts)
+        if read.kind is not MediaKind.VIDEO or self._finder is None:
+            return Enrichment(read)
+        (shots,) = self._known.get([steps.shots_key(digest, self._finder.digest)])
+        if shots is None:
+            return None
+        (stills,) = self._known.get([steps.stills_key(digest, shots["shots"])])
+        return None if stills is None else steps.of_video(read, shots, stills)
+
+    def _fresh(self, found: FoundAsset, file: Fetched, results: dict[str, Any]) -> Decoded:
+        """Decodes; what is still to be remembered goes to `results`."""
+        if is_picture(found.location):
+            try:
+                return self._picture(file, results)
+            except LimitError:
+                raise
+            except MediaError as refused:
+                facts = self._facts_of_other(file, refused)
+        else:
+            facts = self._facts(file)
+        if facts.kind is MediaKind.PICTURE:
+            return self._picture(file, results)
+        if facts.kind is not MediaKind.VIDEO or self._finder is None:
+            return Decoded(file.digest, file.size, Enrichment(facts), decoded=1)
+        shots, fresh = self._shots(file, self._finder)
+        video = steps.of_video(facts, shots, self._stills(file, shots["shots"]))
+        return Decoded(file.digest, file.size, video, decoded=1, shots=fresh)
+
+    def _picture(self, file: Fetched, results: dict[str, Any]) -> Decoded:
+        with self._decoding:
+            edges = (steps.THUMBNAIL_EDGE, steps.PREVIEW_EDGE)
+            facts, (thumbnail, preview) = self._reader.picture(file.path, edges)
+        tree = {
+            "facts": remembered.facts_tree(facts),
+            "thumbnail": self._store.put(thumbnail.jpeg, _JPEG),
+            "preview": self._store.put(preview.jpeg, _JPEG),
+            "similarity": "" if preview.black else preview.similarity,
+        }
+        results[steps.picture_key(file.digest)] = tree
+        return Decoded(file.digest, file.size, steps.of_picture(tree), decoded=1)
+
+    def _facts(self, file: Fetched) -> MediaFacts:
+        key = steps.facts_key(file.digest)
+        (known,) = self._known.get([key])
+        if known is not None:
+            return remembered.facts_of(known)
+        with self._decoding:
+            facts = self._reader.probe(file.path)
+        if facts.kind is not MediaKind.PICTURE:
+            self._known.put({key: remembered.facts_tree(facts)})
+        return facts
+
+    def _facts_of_other(self, file: Fetched, refused: MediaError) -> MediaFacts:
+        """The facts of what has a picture's name and is none; raises what refused the picture."""
+        try:
+            facts = self._facts(file)
+        except MediaError:
+            raise refused from None
+        if facts.kind is MediaKind.PICTURE:
+            raise refused
+        return facts
+
+    def _shots(self, file: Fetched, finder: ShotFinder) -> tuple[dict[str, Any], int]:
+        key = steps.shots_key(file.digest, finder.digest)
+        (known,) = self._known.get([key])
+        if known is not None:
+            return known, 0
+        with self._decoding:
+            frames = self._reader.frames(file.path)
+            try:
+                shots, gaps = finder.find(frames)
+            finally:
+                getattr(frames, "close", _nothing)()
+        tree = {
+            "shots": [remembered.bounds_tree(shot) for shot in shots],
+            "gaps": [[gap.start_s, gap.end_s, gap.reason] for gap in gaps],
+            "notes": list(getattr(frames, "notes", ())),
+        }
+        self._known.put({key: tree})
+        return tree, len(shots)
+
+    def _stills(self, file: Fetched, shots: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        key = steps.stills_key(file.digest, shots)
+        (known,) = self._known.get([key])
+        if known is None:
+            moments = [moments_of(remembered.bounds_of(shot)) for shot in shots]
+            known = []
+            for start in range(0, len(moments), _SHOTS_AT_ONCE):
+                some = moments[start : start + _SHOTS_AT_ONCE]
+                with self._decoding:
+                    stills = self._reader.stills(file.path, some, steps.SHOT_EDGE)
+                known += [self._kept(still) for still in stills]
+            self._known.put({key: known})
+        return list(known)
+
+    def _kept(self, still: Still) -> list[Any]:
+        """A black still has no hash: all of them would look alike."""
+        similarity = "" if still.black else still.similarity
+        return [still.second, self._store.put(still.jpeg, _JPEG), similarity]
+
+
+def _nothing() -> None:
+    """What closes an iterator that needs no closing."""

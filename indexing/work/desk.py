@@ -1,0 +1,179 @@
+"""Where a person orders ingests, halts them, and deals with what failed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import InputError
+from core.work import AssetState, FoundAsset, Job, JobState, Priority, Tracked, first_trail
+from core.work_ports import Jobs, WorkOrders
+from indexing.sources import Rejected
+from indexing.work.chunks import ready_orders
+from indexing.work.media_names import is_media
+from indexing.work.request import Request
+from indexing.work.sources import absolute, is_url, look_at
+
+_PAGE = 500  # dead letters that are dealt with at a time
+_HALTED = (JobState.PAUSED, JobState.CANCELED)
+
+
+class JobDesk:
+    """Jobs and what may be done with them; no work is done here."""
+
+    def __init__(self, jobs: Jobs, orders: WorkOrders) -> None:
+        self.jobs = jobs
+        self._orders = orders
+
+    def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
+        """Orders an ingest; one of the same request that is under way goes on instead. Where
+        `reads` is false, the caller gives it its assets.
+        """
+        if reads:
+            for job in self.jobs.jobs():
+                same = job.request == request.as_dict() and job.priority == priority
+                if job.state is JobState.RUNNING and same:
+                    self.heal(job)
+                    return job
+        job = Job(_new_id(), request.as_dict(), priority, JobState.RUNNING, time.time())
+        self.jobs.create(job)
+        if reads:
+            self._orders.give_reading(job, "0")
+        return job
+
+    def heal(self, job: Job) -> None:
+        """Gives out orders that assets wait for: those that are there already stay one order."""
+        for chunk, stage, trail in ready_orders(self.jobs.awaited(job.id)):
+            self._orders.give(job, chunk, stage, trail)
+        if not job.read:
+            self._orders.give_reading(job, str(job.epoch))
+
+    def heal_all(self) -> None:
+        """Heals every running job."""
+        for job in self.jobs.jobs():
+            if job.state is JobState.RUNNING:
+                self.heal(job)
+
+    def pause(self, job_id: str) -> Job:
+        """Halts a job: what is under way ends with the asset that it is at."""
+        return self._halt(job_id, JobState.PAUSED)
+
+    def cancel(self, job_id: str) -> Job:
+        """Ends a job; what was applied stays, and `resume` would go on with the rest."""
+        return self._halt(job_id, JobState.CANCELED)
+
+    def resume(self, job_id: str) -> Job:
+        """Goes on with a job that was halted. Raises InputError for another."""
+        job = self.jobs.job(job_id)
+        if job.state not in _HALTED:
+            raise InputError(
+                f"the job is {job.state}", where=job_id, mend="only halted ones resume"
+            )
+        self._orders.take_back(job_id)
+        job = self.jobs.change(
+            job_id, state=JobState.RUNNING, trouble="", ended=0.0, next_epoch=True
+        )
+        for (chunk, stage), trail in self.jobs.retrail(job_id).items():
+            self._orders.give(job, chunk, stage, trail)
+        if not job.read:
+            self._orders.give_reading(job, str(job.epoch))
+        self.jobs.finish(job_id)
+        return self.jobs.job(job_id)
+
+    def replay(self, job_id: str, numbers: Sequence[int] = ()) -> int:
+        """Tries dead letters again, those of `numbers` or all; how many. What lies beside a local
+        file is read anew.
+        """
+        job = self.jobs.change(job_id, next_epoch=True)
+        again = [self._revived(asset, job) for asset in self._dead(job_id, numbers)]
+        if not again:
+            return 0
+        if job.state is JobState.FINISHED:
+            job = self.jobs.change(job_id, state=JobState.RUNNING, ended=0.0)
+        self.jobs.update(again)
+        revived = [asset for asset in again if asset.state is AssetState.WAITING]
+        orders = {(asset.chunk, asset.stage): asset.trail for asset in revived}
+        if job.state is JobState.RUNNING:
+            for (chunk, stage), trail in orders.items():
+                self._orders.give(job, chunk, stage, trail)
+        self.jobs.finish(job_id)
+        return len(revived)
+
+    def move(self, job_id: str, number: int, location: str) -> None:
+        """Says where a dead letter's file lies now. Raises InputError."""
+        (asset,) = self._dead(job_id, [number])
+        place = absolute(location)
+        if not is_media(place) or not (is_url(place) or Path(place).is_file()):
+            raise InputError("no media file", where=location)
+        found = replace(asset.found, location=place, stamp="", size=0)
+        self.jobs.update([replace(asset, found=found, digest="")])
+
+    def drop(self, job_id: str, numbers: Sequence[int]) -> int:
+        """Gives dead letters up; how many."""
+        given_up = [
+            replace(asset, state=AssetState.DROPPED) for asset in self._dead(job_id, numbers)
+        ]
+        self.jobs.update(given_up)
+        return len(given_up)
+
+    def _halt(self, job_id: str, state: JobState) -> Job:
+        job = self.jobs.job(job_id)
+        if job.state is JobState.FINISHED:
+            raise InputError("the job is finished", where=job_id)
+        ended = time.time() if state is JobState.CANCELED else 0.0
+        job = self.jobs.change(job_id, state=state, ended=ended)
+        self._orders.take_back(job_id)
+        return job
+
+    def _dead(self, job_id: str, numbers: Sequence[int]) -> Iterable[Tracked]:
+        """The dead letters among `numbers`, or all. Raises InputError for what is none."""
+        if not numbers:
+            return self._all_dead(job_id)
+        found = [self.jobs.asset(job_id, number) for number in numbers]
+        for asset in found:
+            if asset.state is not AssetState.DEAD:
+                raise InputError(f"is {asset.state}, and no dead letter", where=asset.id)
+        return found
+
+    def _all_dead(self, job_id: str) -> Iterable[Tracked]:
+        after = -1
+        while page := self.jobs.find(job_id, [AssetState.DEAD], after, _PAGE):
+            yield from page
+            after = page[-1].number
+
+    def _revived(self, asset: Tracked, job: Job) -> Tracked:
+        """A dead letter that waits for another try; one that has no file stays what it is."""
+        found = _looked_at(asset.found)
+        if isinstance(found, str):
+            return replace(asset, cause=found)
+        return replace(
+            asset,
+            found=found,
+            state=AssetState.WAITING,
+            attempts=0,
+            crashes=0,
+            trail=first_trail(job.epoch, asset.stage),
+        )
+
+
+def _looked_at(found: FoundAsset) -> FoundAsset | str:
+    """A file as it is now, or what keeps it from being read."""
+    if is_url(found.location):
+        return found
+    if not is_media(found.location):
+        return "it has no file of its own; mend its manifest and ingest that again"
+    try:
+        seen = look_at(Path(found.location), found.products)
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    if isinstance(seen, Rejected):
+        return seen.reason
+    return replace(seen, sidecar=found.sidecar) if seen.sidecar is None else seen
+
+
+def _new_id() -> str:
+    """Sorts by time and is short enough to be typed."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()

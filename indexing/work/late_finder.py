@@ -1,0 +1,37 @@
+"""A shot finder that is loaded when the first video comes: photos need none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from core.media import FrameBatch, Gap, ShotBounds
+from indexing.work.decoding import ShotFinder
+
+
+class LateFinder:
+    """`indexing.work.decoding.ShotFinder` over one that `load` makes, once. Thread-safe. Where it
+    can't be loaded, each video fails with the reason, and the next one tries again.
+    """
+
+    def __init__(self, load: Callable[[], ShotFinder]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: ShotFinder | None = None
+
+    @property
+    def digest(self) -> str:
+        """See `indexing.work.decoding.ShotFinder`."""
+        return self._finder().digest
+
+    def find(
+        self, frames: Iterator[FrameBatch | Gap]
+    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
+        """See `indexing.work.decoding.ShotFinder`."""
+        return self._finder().find(frames)
+
+    def _finder(self) -> ShotFinder:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded

@@ -1,0 +1,142 @@
+"""An asset between decoding and the record: its item without captions, and what may get one.
+
+A still gets a caption where the agency says nothing of it itself, or, where that is wanted, always;
+never where it is black. A caption is remembered by the still's own bytes, by the captioner's digest
+and by whom it may be shown to: its context is the agency's text for certain products, and its
+rights say whether it may be sent at all. So nothing is shared across rights. The context is no part
+of the key: a changed text of the agency's is not paid for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from core.items import Item
+from core.media import Caption
+from core.work import Tracked
+from indexing.captions.rights import Rule, may_leave
+from indexing.media.asset import Asset, Enrichment
+from indexing.media.sidecars import XMP_PACKET
+from indexing.work.decoding import Decoder
+from indexing.work.remembered import Remembered, caption_of, result_key
+
+MAX_CONTEXT = 2_000  # characters
+
+BuildItem = Callable[[Asset, Enrichment, Item | None], Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A still that a caption is wanted for: its name in the media store, its perceptual hash, and
+    under which key the caption is remembered.
+    """
+
+    still: str
+    similarity: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An asset, its item as it is without captions, and a wish (or None) for each of the captions
+    that it could have. `space` names those with whom its captions may be shared.
+    """
+
+    asset: Tracked
+    source: Asset
+    enrichment: Enrichment
+    item: Item
+    leaves: bool
+    space: str
+    wishes: tuple[Wish | None, ...]
+
+    @property
+    def context(self) -> str:
+        """What the agency says of it, for who describes it."""
+        item = self.item
+        parts = (item.headline, item.description, item.located)
+        return "\n".join(part for part in parts if part)[:MAX_CONTEXT]
+
+
+class Preparing:
+    """Makes `Prepared` of assets that were decoded."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        build: BuildItem,
+        known: Remembered,
+        captioner: str,
+        *,
+        every: bool = False,
+        rule: Rule = "unless_forbidden",
+    ) -> None:
+        """`captioner` is its digest, "" for none. `every` wants captions for what the agency
+        describes, too; `rule` says what leaves where rights say nothing.
+        """
+        self._decoder = decoder
+        self._build = build
+        self._known = known
+        self._captioner = captioner
+        self._every = every
+        self._rule: Rule = rule
+
+    def prepare(self, asset: Tracked) -> Prepared | None:
+        """None where the ledger does not know the file (any more). Raises DocumentError."""
+        enrichment = self._decoder.recall(asset.digest)
+        if enrichment is None:
+            return None
+        found = asset.found
+        source = Asset(found.location, asset.digest, found.size, found.sidecar, found.products)
+        item = self._build(source, enrichment, None)
+        leaves = self._leaves(source, enrichment)
+        space = _space(self._captioner, item, leaves)
+        wishes = self._wishes(enrichment, item, space)
+        return Prepared(asset, source, enrichment, item, leaves, space, wishes)
+
+    def captioned(self, prepared: Prepared, recorded: Item | None) -> Item:
+        """The item with every caption that is remembered by now, as the version of it that follows
+        `recorded`, or that is recorded already. Raises DocumentError.
+        """
+        captions = self.captions(prepared.wishes)
+        enrichment = replace(prepared.enrichment, captions=captions)
+        return self._build(prepared.source, enrichment, recorded)
+
+    def captions(self, wishes: Sequence[Wish | None]) -> tuple[Caption | None, ...]:
+        """What is remembered for each wish."""
+        found = self._known.get([wish.key if wish else "" for wish in wishes])
+        return tuple(None if not tree or "text" not in tree else caption_of(tree) for tree in found)
+
+    def _leaves(self, source: Asset, enrichment: Enrichment) -> bool:
+        said: Mapping[str, Any] = source.sidecar or {}
+        packets = (enrichment.facts.tags.get("xmp", ""), said.get(XMP_PACKET, ""))
+        return may_leave([str(packet) for packet in packets], [said], self._rule)
+
+    def _wishes(self, enrichment: Enrichment, item: Item, space: str) -> tuple[Wish | None, ...]:
+        if not self._captioner:
+            return (None,) * len(enrichment.captions)
+        if not enrichment.shots:
+            own = bool(item.description) and not self._every
+            still = "" if own or not enrichment.captions else enrichment.preview
+            return (_wish(still, enrichment.similarity, space),) * len(enrichment.captions)
+        described = [bool(shot.description and not shot.described_by) for shot in item.shots]
+        return tuple(
+            _wish("" if own and not self._every else shot.thumbnail, shot.similarity, space)
+            for shot, own in zip(enrichment.shots, described, strict=True)
+        )
+
+
+def _wish(still: str, similarity: str, space: str) -> Wish | None:
+    if not still or not similarity:
+        return None
+    return Wish(still, similarity, result_key(still, "caption", space, {}))
+
+
+def _space(captioner: str, item: Item, leaves: bool) -> str:
+    parts = [captioner, sorted(item.products), item.language, leaves]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()

@@ -1,0 +1,84 @@
+"""What the ledger remembers, as JSON, and the keys of it.
+
+A key is sha256 over the digest of the content, the step, the digest of the model and the step's
+parameters. So other bytes, another model or another size are another key, and everything else may
+change without a thing being computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from core.media import Caption, MediaFacts, MediaKind, ShotBounds, Transition
+from core.media_ports import Ledger
+
+_CANONICAL = orjson.OPT_SORT_KEYS
+
+
+def result_key(content: str, step: str, model: str, parameters: Mapping[str, Any]) -> str:
+    """The key of what `step` computes of the content with this sha256."""
+    parts = [content, step, model, parameters]
+    return hashlib.sha256(orjson.dumps(parts, option=_CANONICAL)).hexdigest()
+
+
+class Remembered:
+    """A ledger that is spoken to in JSON."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def get(self, keys: Sequence[str]) -> tuple[Any, ...]:
+        """What is known under each key; None where nothing is."""
+        found = self._ledger.get(keys)
+        return tuple(None if value is None else orjson.loads(value) for value in found)
+
+    def put(self, results: Mapping[str, Any]) -> None:
+        """Durable when it returns; a result is never null."""
+        self._ledger.put(
+            {key: orjson.dumps(value, option=_CANONICAL) for key, value in results.items()}
+        )
+
+
+def facts_tree(facts: MediaFacts) -> dict[str, Any]:
+    """Ready for JSON."""
+    return asdict(facts) | {"tags": dict(facts.tags)}
+
+
+def facts_of(tree: Mapping[str, Any]) -> MediaFacts:
+    """The facts that `facts_tree` wrote."""
+    return MediaFacts(
+        **{**tree, "kind": MediaKind(tree["kind"]), "notes": tuple(tree["notes"])},
+    )
+
+
+def bounds_tree(bounds: ShotBounds) -> list[Any]:
+    """Ready for JSON."""
+    return [
+        bounds.start_s,
+        bounds.end_s,
+        bounds.start_frame,
+        bounds.end_frame,
+        str(bounds.transition),
+    ]
+
+
+def bounds_of(tree: Sequence[Any]) -> ShotBounds:
+    """The shot that `bounds_tree` wrote."""
+    start_s, end_s, start_frame, end_frame, transition = tree
+    return ShotBounds(start_s, end_s, start_frame, end_frame, Transition(transition))
+
+
+def caption_tree(caption: Caption) -> dict[str, Any]:
+    """Ready for JSON."""
+    return asdict(caption)
+
+
+def caption_of(tree: Mapping[str, Any]) -> Caption:
+    """The caption that `caption_tree` wrote."""
+    lists = {name: tuple(tree[name]) for name in ("persons", "places", "keywords")}
+    return Caption(tree["text"], tree["made_by"], **lists)

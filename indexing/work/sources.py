@@ -1,0 +1,154 @@
+"""Which media files are there? In folders and stores, with what lies beside each and speaks of it.
+
+Documents, XMP packets and shot lists beside a media file speak of it (`indexing.media.sidecars`).
+Where one can't be read, its file is not taken in without it: it may say who must not see it. Paths
+are made absolute, since a worker may run elsewhere; URLs (s3://bucket/folder) stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import InputError
+from core.work import FoundAsset
+from indexing.media.sidecars import MAX_SIDECAR_BYTES, sidecar_names, sidecar_of
+from indexing.sources import Rejected
+from indexing.work.media_names import is_media
+from indexing.work.request import Request
+
+_DOCUMENT = ".json"
+_SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")
+
+Found = FoundAsset | Rejected
+
+
+class Store(Protocol):
+    """A place where files lie, by URL."""
+
+    def walk(self, url: str) -> Iterator[tuple[str, str, int]]:
+        """Address, stamp and size of every file at or below `url`, in the order of addresses.
+        Raises InputError where nothing is there.
+        """
+        ...
+
+    def read(self, url: str, most: int) -> bytes:
+        """The first `most` bytes of a file. Raises OSError."""
+        ...
+
+
+def is_url(location: str) -> bool:
+    """Whether it is a store's URL and no path."""
+    return "://" in location
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in every working directory."""
+    return path if is_url(path) else os.path.abspath(path)  # noqa: PTH100 - links stay as they are
+
+
+def stamp_of(path: Path) -> str:
+    """What changes when a local file does: its size, time of change and number."""
+    stat = path.stat()
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+
+
+def find(request: Request, store: Store) -> Iterator[Found]:
+    """The media under the request's paths and in its manifests, that are of its share.
+
+    Rejected is a manifest's row or a sidecar that can't be read; the rest goes on.
+    """
+    from indexing.work.manifests import rows
+
+    for path in request.paths:
+        found = _remote(path, request, store) if is_url(path) else _local(Path(path), request)
+        yield from (entry for entry in found if _is_ours(entry, request))
+    for path in request.manifests:
+        entries = rows(path, request.products, store)
+        yield from (entry for entry in entries if _is_ours(entry, request))
+
+
+def look_at(path: Path, products: Sequence[str] = ()) -> Found:
+    """One local file, with what lies beside it. Raises OSError where it is gone."""
+    stat = path.stat()
+    tree, notes = sidecar_of(path.name, lambda name: _bytes_of(path.with_name(name)))
+    if notes:  # what it says of rights could be in what can't be read
+        return Rejected(str(path), 0, "", "; ".join(notes))
+    return FoundAsset(str(path), stamp_of(path), stat.st_size, tree, tuple(products))
+
+
+def speaks_of_media(path: Path) -> bool:
+    """Whether a document is a sidecar of a media file beside it."""
+    if path.suffix != _DOCUMENT:
+        return False
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names only, of one folder
+    except OSError:
+        return False
+    return any(path.name in sidecar_names(name) for name in names if is_media(name))
+
+
+def _is_ours(entry: Found, request: Request) -> bool:
+    place = entry.location if isinstance(entry, FoundAsset) else f"{entry.file}:{entry.line}"
+    return request.shard.has(place)
+
+
+def _local(top: Path, request: Request) -> Iterator[Found]:
+    if not top.exists():
+        raise InputError("no such file or folder", where=str(top))
+    if not top.is_dir():
+        if is_media(top.name):
+            yield look_at(top, request.products)
+        return
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if is_media(name) and path.is_file():
+                yield look_at(path, request.products)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_SIDECAR_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
+def _remote(top: str, request: Request, store: Store) -> Iterator[Found]:
+    """Files of one folder are seen together, since a sidecar may come before or after."""
+    folder: dict[str, tuple[str, int]] = {}
+    at = None
+    for address, stamp, size in store.walk(top):
+        parent = address.rpartition("/")[0]
+        if parent != at:
+            yield from _of_folder(folder, request, store)
+            folder, at = {}, parent
+        if is_media(address) or address.endswith(_SIDECARS):
+            folder[address] = (stamp, size)
+    yield from _of_folder(folder, request, store)
+
+
+def _of_folder(
+    files: Mapping[str, tuple[str, int]], request: Request, store: Store
+) -> Iterator[Found]:
+    for address, (stamp, size) in files.items():
+        if not is_media(address):
+            continue
+        parent, _, name = address.rpartition("/")
+
+        def read(beside: str, parent: str = parent) -> bytes | None:
+            place = f"{parent}/{beside}"
+            return store.read(place, MAX_SIDECAR_BYTES + 1) if place in files else None
+
+        try:
+            tree, notes = sidecar_of(name, read)
+        except OSError as error:
+            tree, notes = None, (str(error),)
+        if notes:
+            yield Rejected(address, 0, "", "; ".join(notes))
+        else:
+            yield FoundAsset(address, stamp, size, tree, request.products)

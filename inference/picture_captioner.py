@@ -1,0 +1,160 @@
+"""Pictures to captions by an open model on this machine (BLIP): nothing leaves it.
+
+The model is loaded from safetensors of the checksum in its manifest, by transformers' own class.
+Stills are JPEGs that our own encoder wrote, so they are decoded here; their size is looked at first
+all the same. BLIP describes in English, in the words of the captions it learned from, and knows no
+names: the agency's text is not put to it.
+Li et al. 2022, BLIP: Bootstrapping Language-Image Pre-training, https://arxiv.org/abs/2201.12086
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from core.errors import ModelError
+from core.items import FloatMatrix
+from core.media import Caption, ToCaption, Uncaptioned
+from inference.runtimes.checkpoint import read_checkpoint
+from inference.runtimes.loading import beside, first_line, graph_path, library, loading, running
+from inference.store import ModelFolder
+
+PREPARATION = "preprocessor_config.json"
+AT_ONCE = 8  # stills in one call
+BEAMS = 3
+MOST_NEW_TOKENS = 40
+LARGEST_EDGE = 8192  # pixels of a still
+_BLACK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How a picture becomes the model's input: its edge in pixels, and each channel's mean and
+    standard deviation on 0 to 1.
+    """
+
+    edge: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    @classmethod
+    def read(cls, content: bytes, where: str) -> Preparation:
+        """From a `preprocessor_config.json`. Raises ModelError."""
+        with loading(where):
+            found = json.loads(content)
+            size = found["size"]
+            edge = size["height"] if isinstance(size, dict) else size
+            mean = tuple(float(value) for value in found["image_mean"])
+            deviation = tuple(float(value) for value in found["image_std"])
+            if not (16 <= edge <= 1024 and len(mean) == len(deviation) == 3):
+                raise ValueError("its size, image_mean or image_std can't be right")
+            if min(deviation) <= _BLACK:
+                raise ValueError("its image_std has no spread")
+            return cls(int(edge), (mean[0], mean[1], mean[2]), deviation[:3])
+
+    def pixels(self, jpeg: bytes) -> FloatMatrix:
+        """float32 [3, edge, edge]. Raises ValueError for what is no JPEG of a sane size."""
+        image_of = library("PIL.Image")
+        with image_of.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
+            if max(image.size) > LARGEST_EDGE:
+                raise ValueError(f"it is {image.size[0]}x{image.size[1]}")
+            rgb = image.convert("RGB").resize((self.edge, self.edge), image_of.Resampling.BICUBIC)
+        scaled = np.asarray(rgb, np.float32) / 255
+        mean, deviation = (np.array(part, np.float32) for part in (self.mean, self.deviation))
+        normal = (scaled - mean) / deviation
+        return np.ascontiguousarray(normal.transpose(2, 0, 1), dtype=np.float32)
+
+
+@dataclass(slots=True)
+class PictureCaptioner:
+    """The Captioner port over one loaded model. Calls from several threads take turns."""
+
+    folder: ModelFolder
+    device: str
+    preparation: Preparation
+    tokenizer: Tokenizer
+    _model: Any
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    leaves = False
+
+    @classmethod
+    def open(
+        cls, folder: ModelFolder, *, threads: int = 1, device: str = "cpu"
+    ) -> PictureCaptioner:
+        """Loads the model; `threads` work on a call. Raises ModelError for a model of another
+        task, weights that don't fit, and where the extra [torch] is not installed.
+        """
+        manifest = folder.manifest
+        if manifest.task != "caption":
+            what = f"{manifest.name} is a model to {manifest.task}, not to caption"
+            mend = "name a captioning model in the setting captioner"
+            raise ModelError(what, where=str(folder.path), mend=mend)
+        torch = library("torch")
+        if device == "cuda" and not torch.cuda.is_available():
+            what = "PyTorch can't use an NVIDIA card here"
+            raise ModelError(what, where=str(folder.path), mend="use device cpu")
+        _, path = graph_path(folder, "safetensors")
+        where = str(folder.path / path)
+        preparation = Preparation.read(folder.read(PREPARATION), where)
+        config = next(iter(beside(folder, path).values()))
+        read = read_checkpoint(config, folder.read(path), "caption", where, attention="eager")
+        with loading(where):
+            tokenizer = Tokenizer.from_str(folder.read(manifest.tokenizer).decode("utf-8"))
+        torch.set_num_threads(threads)
+        return cls(folder, device, preparation, tokenizer, read.model.to(device))
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the model's files and how it is asked."""
+        manifest = self.folder.manifest
+        told = [manifest.digest, manifest.files[PREPARATION], BEAMS, MOST_NEW_TOKENS]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
+        """A caption of each still, or why there is none; never raises for a single still."""
+        outcomes: list[Caption | Uncaptioned | None] = [None] * len(stills)
+        places: list[int] = []
+        arrays: list[FloatMatrix] = []
+        for place, still in enumerate(stills):
+            try:
+                arrays.append(self.preparation.pixels(still.jpeg))
+                places.append(place)
+            except (OSError, ValueError) as error:
+                reason = f"the still can't be read: {first_line(error)}"
+                outcomes[place] = Uncaptioned(reason, again=False)
+        for first in range(0, len(places), AT_ONCE):
+            batch = np.stack(arrays[first : first + AT_ONCE])
+            for place, text in zip(places[first:], self._described(batch), strict=False):
+                outcomes[place] = self._caption(text)
+        return tuple(one for one in outcomes if one is not None)
+
+    def close(self) -> None:
+        """Frees the model; captioning fails afterwards."""
+        self._model = None
+
+    def _described(self, pixels: FloatMatrix) -> list[str]:
+        """What the model says of float32 [n, 3, edge, edge]. Raises ModelError."""
+        torch = library("torch")
+        with self._lock, running(str(self.folder.path)), torch.inference_mode():
+            rows = self._model.generate(
+                pixel_values=torch.from_numpy(pixels).to(self.device),
+                num_beams=BEAMS,
+                max_new_tokens=MOST_NEW_TOKENS,
+            )
+            return self.tokenizer.decode_batch(rows.cpu().tolist(), skip_special_tokens=True)
+
+    def _caption(self, text: str) -> Caption | Uncaptioned:
+        manifest = self.folder.manifest
+        line = " ".join(text.split())
+        if not line:
+            return Uncaptioned("the model said nothing", again=False)
+        return Caption(line[0].upper() + line[1:], f"{manifest.name}@{self.digest[:12]}")

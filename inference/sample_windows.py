@@ -1,0 +1,44 @@
+"""Windows of frames to measure a shot model with: made, since real video is heavy to ship."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
+
+FRAMES_EACH = 100
+_COARSE = (4, 6)  # points of the noise that a picture is a smooth enlargement of
+
+
+def sample_windows(count: int, *, seed: int = 1) -> Frames:
+    """uint8 [count, 100, 27, 48, 3]: in each window a picture that moves, cut to another and that
+    one dissolved into a third.
+    """
+    random = np.random.default_rng(seed)
+    return np.stack([_window(random) for _ in range(count)])
+
+
+def _window(random: np.random.Generator) -> Frames:
+    cut, mixed = int(random.integers(15, 45)), int(random.integers(55, 75))
+    parts = [_moving(random, FRAMES_EACH) for _ in range(3)]
+    time = np.arange(FRAMES_EACH)[:, None, None, None]
+    weight = np.clip((time - mixed + 6) / 12, 0.0, 1.0)
+    shown = np.where(time < cut, parts[0], parts[1] * (1 - weight) + parts[2] * weight)
+    frames: Frames = np.rint(shown).astype(np.uint8)
+    return frames
+
+
+def _moving(random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
+    """A smooth coloured picture that moves sideways, a point in a few frames."""
+    coarse = random.uniform(0, 255, (*_COARSE, 3))
+    rows = np.linspace(0, _COARSE[0] - 1.001, FRAME_HEIGHT)
+    columns = np.linspace(0, _COARSE[1] - 1.001, 2 * FRAME_WIDTH)
+    top, left = rows.astype(int), columns.astype(int)
+    down, right = (rows - top)[:, None, None], (columns - left)[None, :, None]
+    above = coarse[top][:, left] * (1 - right) + coarse[top][:, left + 1] * right
+    below = coarse[top + 1][:, left] * (1 - right) + coarse[top + 1][:, left + 1] * right
+    wide = above * (1 - down) + below * down
+    speed = random.uniform(0.1, 0.4)
+    starts = (np.arange(count) * speed).astype(int)
+    return np.stack([wide[:, start : start + FRAME_WIDTH] for start in starts])

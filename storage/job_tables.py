@@ -1,0 +1,155 @@
+"""How jobs and their assets lie in a database, and how their rows become values."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from core.work import AssetState, FoundAsset, Job, JobState, Stage, Tracked
+
+MAX_LOCATION = 4_000  # characters
+
+TABLES = sa.MetaData()
+JOBS = sa.Table(
+    "dateline_jobs",
+    TABLES,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float, nullable=False),
+    sa.Column("read", sa.Boolean, nullable=False),
+    sa.Column("trouble", sa.Text, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+)
+ASSETS = sa.Table(
+    "dateline_assets",
+    TABLES,
+    sa.Column("job", sa.String(40), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("chunk", sa.Integer, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("stamp", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sidecar", sa.Text, nullable=False),
+    sa.Column("products", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("stage", sa.String(12), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("crashes", sa.Integer, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("trail", sa.Text, nullable=False),
+    sa.Column("decoded", sa.Integer, nullable=False),
+    sa.Column("shots", sa.Integer, nullable=False),
+    sa.Column("captioned", sa.Integer, nullable=False),
+    sa.Column("shared", sa.Integer, nullable=False),
+    sa.Column("embedded", sa.Integer, nullable=False),
+    sa.Column("written", sa.Integer, nullable=False),
+    sa.Column("mark", sa.String(64), nullable=False),
+    sa.UniqueConstraint("job", "mark"),
+    sa.Index("dateline_assets_by_chunk", "job", "chunk"),
+    sa.Index("dateline_assets_by_standing", "job", "state", "stage", "chunk"),
+)
+MADE = ("decoded", "shots", "captioned", "shared", "embedded", "written")
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    """The row of a new job."""
+    return {
+        "id": job.id,
+        "request": orjson.dumps(job.request).decode(),
+        "priority": int(job.priority),
+        "state": str(job.state),
+        "created": job.created,
+        "ended": job.ended,
+        "read": job.read,
+        "trouble": job.trouble,
+        "epoch": job.epoch,
+    }
+
+
+def job_of(row: Any) -> Job:
+    """The job that a row tells of."""
+    return Job(
+        row.id,
+        orjson.loads(row.request),
+        row.priority,
+        JobState(row.state),
+        row.created,
+        row.ended,
+        bool(row.read),
+        row.trouble,
+        row.epoch,
+    )
+
+
+def new_row(job: str, number: int, chunk: int, trail: str, found: FoundAsset) -> dict[str, Any]:
+    """The row of an asset that nothing was done with."""
+    return {
+        "job": job,
+        "number": number,
+        "chunk": chunk,
+        "trail": trail,
+        "digest": "",
+        "stage": str(Stage.DECODE),
+        "state": str(AssetState.WAITING),
+        "attempts": 0,
+        "crashes": 0,
+        "cause": "",
+        "updated": time.time(),
+        "mark": mark_of(found),
+        **found_columns(found),
+        **dict.fromkeys(MADE, 0),
+    }
+
+
+def mark_of(found: FoundAsset) -> str:
+    """What tells that a job knows an asset: the place, the bytes as far as their stamp tells, and
+    what is said of it. The same file with another text beside it is to be looked at again.
+    """
+    parts = [found.location, found.stamp, found.sidecar, found.products]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def found_columns(found: FoundAsset) -> dict[str, Any]:
+    """What an asset was found as."""
+    return {
+        "location": found.location,
+        "stamp": found.stamp,
+        "size": found.size,
+        "sidecar": "" if found.sidecar is None else orjson.dumps(found.sidecar).decode(),
+        "products": orjson.dumps(found.products).decode(),
+    }
+
+
+def asset_of(row: Any) -> Tracked:
+    """The asset that a row tells of."""
+    found = FoundAsset(
+        row.location,
+        row.stamp,
+        row.size,
+        orjson.loads(row.sidecar) if row.sidecar else None,
+        tuple(orjson.loads(row.products)),
+    )
+    return Tracked(
+        job=row.job,
+        number=row.number,
+        chunk=row.chunk,
+        found=found,
+        digest=row.digest,
+        stage=Stage(row.stage),
+        state=AssetState(row.state),
+        attempts=row.attempts,
+        crashes=row.crashes,
+        cause=row.cause,
+        updated=row.updated,
+        made={name: getattr(row, name) for name in MADE},
+        trail=row.trail,
+    )

@@ -1,0 +1,74 @@
+"""What was computed already: one row per result, in SQLite or Postgres.
+
+A key says which bytes, which step, which model and which parameters; a result is never changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from core.errors import StorageError
+from storage.databases import Database
+
+MAX_VALUE_BYTES = 16 * 2**20
+_AT_ONCE = 500  # keys in one statement
+
+_TABLES = sa.MetaData()
+_RESULTS = sa.Table(
+    "results",
+    _TABLES,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("made", sa.Float, nullable=False),
+)
+
+
+class StoredLedger:
+    """`core.media_ports.Ledger` in a database. Thread-safe; any number of processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.prepare(_TABLES)
+
+    def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
+        """See `core.media_ports.Ledger`."""
+        if not keys:
+            return ()
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            found |= self._database.run(lambda c, s=start: _read(c, wanted[s : s + _AT_ONCE]))  # type: ignore[misc]
+        return tuple(found.get(key) for key in keys)
+
+    def put(self, results: Mapping[str, bytes]) -> None:
+        """See `core.media_ports.Ledger`. Raises StorageError for a value of more than 16 MiB."""
+        for key, value in results.items():
+            if len(value) > MAX_VALUE_BYTES:
+                raise StorageError(
+                    f"a result of {len(value):,} bytes is too large for the ledger",
+                    where=key,
+                    mend=f"a result has at most {MAX_VALUE_BYTES:,} bytes",
+                )
+        if not results:
+            return
+        now = time.time()
+        rows = [{"key": key, "value": value, "made": now} for key, value in results.items()]
+        statement = self._database.insert(_RESULTS).on_conflict_do_nothing(index_elements=["key"])
+        self._database.run(lambda connection: connection.execute(statement, rows))
+
+    def count(self) -> int:
+        """How many results are kept."""
+        query = sa.select(sa.func.count()).select_from(_RESULTS)
+        return self._database.run(lambda connection: connection.execute(query).scalar_one())
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+
+def _read(connection: sa.Connection, keys: Sequence[str]) -> dict[str, bytes]:
+    query = sa.select(_RESULTS.c.key, _RESULTS.c.value).where(_RESULTS.c.key.in_(keys))
+    return {row.key: bytes(row.value) for row in connection.execute(query)}

@@ -1,0 +1,137 @@
+"""Thumbnails, stills and originals by their sha256: a folder, or a store behind an fsspec URL.
+
+`ab/abcdef….jpg`: two characters make 256 folders, so that none grows too large. A file is written
+beside its place, synchronised, and renamed, so that a name stands for whole and durable bytes or
+for nothing, whenever the process or the power ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from core.errors import InputError, NotFoundError, StorageError, StorageFullError
+
+MAX_BYTES = 64 * 2**20
+_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+_FULL = {28, 122}  # ENOSPC, EDQUOT
+
+
+class FolderMediaStore:
+    """`core.media_ports.MediaStore` in a folder. Thread-safe; any number of processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """See `core.media_ports.MediaStore`. Raises StorageError."""
+        name = _name_of(data, suffix)
+        path = self._folder / name[:2] / name
+        if path.exists():
+            return name
+        part = path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(part, data)
+            part.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise _ours(error, self._folder) from error
+        return name
+
+    def open(self, name: str) -> BinaryIO:
+        """See `core.media_ports.MediaStore`."""
+        _check(name)
+        try:
+            return (self._folder / name[:2] / name).open("rb")
+        except FileNotFoundError as error:
+            raise _missing(name) from error
+
+
+class RemoteMediaStore:
+    """`core.media_ports.MediaStore` behind an fsspec URL such as s3://bucket/stills: for workers
+    and services on several hosts. The store's own writes are whole or nothing.
+    """
+
+    def __init__(self, url: str) -> None:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+        self._url = url
+        self._system: Any
+        self._system, self._root = url_to_fs(url)
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """See `core.media_ports.MediaStore`. Raises StorageError."""
+        name = _name_of(data, suffix)
+        path = self._path(name)
+        try:
+            if not self._system.exists(path):
+                self._system.pipe_file(path, data)
+        except OSError as error:
+            raise StorageError(
+                f"could not be written: {error}", where=self._url, mend="is it there, and writable?"
+            ) from error
+        return name
+
+    def open(self, name: str) -> BinaryIO:
+        """See `core.media_ports.MediaStore`."""
+        _check(name)
+        try:
+            return cast("BinaryIO", self._system.open(self._path(name), "rb"))
+        except FileNotFoundError as error:
+            raise _missing(name) from error
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name[:2]}/{name}"
+
+
+def _name_of(data: bytes, suffix: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            f"{len(data):,} bytes are too many for the media store",
+            mend=f"it keeps at most {MAX_BYTES:,} in one file",
+        )
+    name = hashlib.sha256(data).hexdigest() + suffix
+    _check(name)
+    return name
+
+
+def _check(name: str) -> None:
+    """A name is a digest and a suffix: nothing in it can lead to another folder."""
+    if _NAME.fullmatch(name) is None:
+        raise _missing(name)
+
+
+def _missing(name: str) -> NotFoundError:
+    return NotFoundError("there is no such file in the media store", where=name[:80])
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name durable, too."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _ours(error: OSError, folder: Path) -> StorageError:
+    if error.errno in _FULL:
+        return StorageFullError(
+            "no space left for stills", where=str(folder), mend="free space; the work goes on then"
+        )
+    what = error.strerror or str(error)
+    return StorageError(f"a still can't be kept: {what}", where=str(folder))

@@ -1,0 +1,106 @@
+"""The media that an archive serves: stills out of the media store, originals where they lie.
+
+An original is read from where its item says that it lies, and nowhere else than below the folders
+and stores that were named for it: a path that leads out of them, by dots or a link, is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import unquote
+
+from core.errors import NotFoundError, StorageError
+from core.items import MediaFile
+from core.media_ports import MediaStore
+
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMedia:
+    """What a service hands out. `named` gives the files, folders and stores' URLs at or below which
+    originals lie, as they are now; without any, no original is served.
+    """
+
+    stills: MediaStore
+    named: Callable[[], Sequence[str]] = lambda: ()
+
+    def still(self, name: str) -> BinaryIO:
+        """A thumbnail, a preview or a shot's still, by its name. Raises NotFoundError."""
+        return self.stills.open(name)
+
+    def has_original(self, location: str) -> bool:
+        """Whether a file at `location` would be served; nothing is looked up."""
+        return self._root_of(location) is not None
+
+    def original(self, media: MediaFile) -> BinaryIO:
+        """The original, to be read and sought. Raises NotFoundError where it is outside of every
+        root, gone, or not of the size that was ingested: then it is another file.
+        """
+        root = self._root_of(media.location)
+        if root is None:
+            raise _missing(media.location)
+        stream = _remote(media.location) if _is_url(root) else _local(media.location, root)
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        if size != media.size:
+            stream.close()
+            raise _missing(media.location)
+        return stream
+
+    def _root_of(self, location: str) -> str | None:
+        parts = unquote(location).replace("\\", "/").split("/")
+        if ".." in parts or "\0" in location or not location:
+            return None
+        below = (
+            root
+            for root in self.named()
+            if location == root or location.startswith(root.rstrip("/") + "/")
+        )
+        return next((root for root in below if _is_url(root) == _is_url(location)), None)
+
+
+def _is_url(place: str) -> bool:
+    return "://" in place
+
+
+def _local(location: str, root: str) -> BinaryIO:
+    """A regular file whose real place is below the root's."""
+    try:
+        path, top = Path(location).resolve(strict=True), Path(root).resolve(strict=True)
+        if not path.is_relative_to(top):
+            raise _missing(location)
+        # What became a link or a pipe since it was looked at is refused by the system itself.
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _missing(location) from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise _missing(location)
+    return os.fdopen(number, "rb")
+
+
+def _remote(location: str) -> BinaryIO:
+    try:
+        import fsspec  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise StorageError(
+            "originals in stores need the package fsspec",
+            where=location.partition("://")[0],
+            mend="pip install 'dateline[media,s3]'",
+        ) from error
+    try:
+        system, path = fsspec.core.url_to_fs(location)
+        return cast("BinaryIO", system.open(path, "rb", block_size=_BLOCK_BYTES))
+    except (OSError, ImportError, ValueError) as error:
+        raise _missing(location) from error
+
+
+def _missing(location: str) -> NotFoundError:
+    del location  # where originals lie is told to nobody
+    return NotFoundError("there is no such original")

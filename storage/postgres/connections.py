@@ -1,0 +1,98 @@
+"""How a process is connected to Postgres: one pool, limits on every wait, no password in a message.
+
+Single reads run in autocommit, which is one round trip each; the pool needs no ping, because a read
+whose connection turns out to be dead is asked once more on a fresh one (reads.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from core.errors import SettingsError
+
+SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+POOLED = 8  # connections that are kept
+MORE = 24  # that may be opened above, for a while
+WAIT_S = 5  # for a connection of the pool, and for the server to take one
+# Milliseconds, set on the server for each connection. A host that stops in the middle of a write
+# (suspended, cut off) must not keep the others waiting; `lock_timeout` is how long a write waits
+# for those of other hosts before it answers "busy".
+LIMITS = {
+    "statement_timeout": 60_000,
+    "lock_timeout": 30_000,
+    "idle_in_transaction_session_timeout": 60_000,
+}
+# libpq: how soon a server that vanished without a word is noticed, in seconds and (last) ms.
+_KEEPALIVE = {
+    "connect_timeout": WAIT_S,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def pool_of(address: str) -> sa.Engine:
+    """A pool of connections to `postgresql://…`, in autocommit unless a connection is told
+    otherwise. Nothing is connected yet. Raises SettingsError for another kind of address.
+    """
+    url = url_of(address)
+    pool = sa.create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=POOLED,
+        max_overflow=MORE,
+        pool_timeout=WAIT_S,
+        pool_use_lifo=True,  # so that what a peak opened is idle, and closed, after it
+        hide_parameters=True,
+        connect_args=_options(url),
+    )
+    event.listen(pool, "connect", _limit)
+    return pool
+
+
+def connection_of(address: str) -> psycopg.Connection:
+    """A connection in autocommit that belongs to no pool, for one who listens."""
+    url = url_of(address)
+    named = url.translate_connect_args(username="user", database="dbname")
+    return psycopg.connect(**{**named, **url.query, **_options(url)}, autocommit=True)
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    """What libpq is told, unless the address says otherwise."""
+    ours = {**_KEEPALIVE, "application_name": "dateline"}
+    return {name: value for name, value in ours.items() if name not in url.query}
+
+
+def url_of(address: str) -> sa.URL:
+    """The address as SQLAlchemy has it, for psycopg 3. Raises SettingsError, which never quotes
+    the address: there may be a password in it.
+    """
+    try:
+        url = sa.make_url(address)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise SettingsError("not a URL", where="record", mend=_MEND) from error
+    if url.drivername not in SCHEMES:
+        raise SettingsError("not the URL of a Postgres database", where="record", mend=_MEND)
+    return url.set(drivername="postgresql+psycopg")
+
+
+def place_of(url: sa.URL) -> str:
+    """Host, port and database for people, without user, password and options."""
+    host = url.host or url.query.get("host", "") or "local socket"
+    port = f":{url.port}" if url.port else ""
+    return f"postgresql at {host if isinstance(host, str) else host[0]}{port}/{url.database or ''}"
+
+
+_MEND = "write postgresql://user@host/database; the password may come from ~/.pgpass"
+
+
+def _limit(connection: Any, _: object) -> None:
+    asked = ", ".join(["set_config(%s, %s, false)"] * len(LIMITS))
+    values = [each for name, limit in LIMITS.items() for each in (name, str(limit))]
+    connection.execute(f"SELECT {asked}", values)
+    connection.commit()

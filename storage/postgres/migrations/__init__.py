@@ -1,0 +1,1 @@
+"""Alembic's environment of the record; `storage.postgres.schema` runs it."""

@@ -1,0 +1,234 @@
+"""Reads of the record on Postgres: see `storage.record_port.RecordReads`.
+
+Each is one statement with its whole batch in it, or several pages of a long list. Statements are
+constants; what is asked for goes along as parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Protocol
+
+import orjson
+import sqlalchemy as sa
+
+from core.items import FloatMatrix, Item, Passage
+from storage.embedded import documents
+from storage.embedded.columns import FactRow
+from storage.embedded.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.postgres.tables import key_of
+from storage.record_port import Change, LogLine
+from storage.vector_rows import as_matrix, passages_of
+
+_PAGE = 2000  # rows of a long list at once
+_FEW = 500  # rows that carry documents or vectors
+_ROW = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
+_ITEM = documents.ITEM_COLUMNS
+_LINE = "SELECT n, chain, seq, kind, at FROM changes"
+_WITHOUT = (
+    "NOT EXISTS (SELECT FROM vectors WHERE vectors.seq = items.seq"
+    " AND field = :field AND encoder = :encoder)"
+)
+
+
+LAST_CHANGE = sa.text("SELECT max(n) FROM changes")
+_CHANGES = sa.text("SELECT n, chain, seq, kind FROM changes WHERE n > :n ORDER BY n LIMIT :limit")
+_NEWEST_LINE = sa.text(f"{_LINE} ORDER BY n DESC LIMIT 1")
+_ONE_LINE = sa.text(f"{_LINE} WHERE n = :n")
+_FACTS = sa.text(
+    "SELECT seq, chain, language, versioncreated, facts FROM items"
+    " WHERE seq >= :seq ORDER BY seq LIMIT :limit"
+)
+_BY_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")  # noqa: S608
+_FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LIMIT :limit")  # noqa: S608
+_VERSIONS = sa.text(f"SELECT {_ROW} FROM items WHERE uri_key = :uri ORDER BY version DESC")  # noqa: S608
+_SEQ_OF = sa.text("SELECT seq FROM items WHERE uri_key = :uri AND version = :version")
+_HEADLINES = sa.text(
+    "SELECT seq, document FROM items WHERE seq >= :since AND seq < :until ORDER BY seq LIMIT :limit"
+)
+_COUNT = sa.text("SELECT count(*) FROM items")
+_CHAIN_OF = sa.text("SELECT chain FROM items WHERE uri_key = :uri ORDER BY version DESC LIMIT 1")
+# Every version of each item that has a version in one of the chains, beside that chain. OFFSET 0
+# keeps the inner question by itself: few items by index, never the whole table.
+_STORIES = sa.text(
+    f"SELECT touched.chain_key, version_of.* FROM (SELECT DISTINCT chain_key, uri_key FROM items"  # noqa: S608
+    " WHERE chain_key = ANY(CAST(:chains AS bytea[]))) AS touched CROSS JOIN LATERAL"
+    f" (SELECT {_ROW} FROM items WHERE uri_key = touched.uri_key OFFSET 0) AS version_of"
+)
+_MOVED = sa.text(
+    "SELECT DISTINCT chain_key FROM items WHERE uri_key IN (SELECT uri_key FROM items"
+    " GROUP BY uri_key HAVING count(DISTINCT chain_key) > 1)"
+)
+_BY_CHAIN = sa.text(
+    f"SELECT chain_key, {_ROW} FROM items WHERE (chain_key, seq) > (:chain, :seq)"  # noqa: S608
+    " ORDER BY chain_key, seq LIMIT :limit"
+)
+_SEVERAL = sa.text(
+    "SELECT head.seq, story.chain FROM items AS head CROSS JOIN LATERAL (SELECT chain, chain_key"
+    " FROM items WHERE uri_key = head.uri_key ORDER BY version DESC LIMIT 1) AS story"
+    " WHERE head.seq = ANY(CAST(:seqs AS bigint[])) AND (EXISTS (SELECT FROM items"
+    " WHERE chain_key = story.chain_key AND seq <> head.seq) OR EXISTS (SELECT FROM items"
+    " WHERE uri_key = head.uri_key AND seq <> head.seq))"
+)
+_VECTORS = sa.text(
+    "SELECT seq, passages, matrix FROM vectors"
+    " WHERE seq = ANY(CAST(:seqs AS bigint[])) AND field = :field AND encoder = :encoder"
+)
+_PASSAGES = sa.text(
+    "SELECT seq, passages FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[])) AND field = :field"
+)
+_LACKING = sa.text(
+    f"SELECT {_ITEM} FROM items WHERE seq > :after AND {_WITHOUT} ORDER BY seq LIMIT :limit"  # noqa: S608
+)
+_COUNT_LACKING = sa.text(f"SELECT count(*) FROM items WHERE {_WITHOUT}")  # noqa: S608
+_SIGNATURES = sa.text(
+    "SELECT seq, signature FROM signatures"
+    " WHERE seq = ANY(CAST(:seqs AS bigint[])) AND scheme = :scheme"
+)
+_UNSIGNED = sa.text(
+    "SELECT seq FROM items WHERE seq > :after AND NOT EXISTS (SELECT FROM signatures"
+    " WHERE signatures.seq = items.seq AND scheme = :scheme) ORDER BY seq LIMIT :limit"
+)
+
+
+class Ask(Protocol):
+    """Runs one statement."""
+
+    def __call__(self, statement: sa.TextClause, **parameters: object) -> Sequence[Any]:
+        """Its rows."""
+        ...
+
+
+class PostgresReads:
+    """The reads by way of `ask`; where that is bound to a transaction they all see one state."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def changes_after(self, n: int, limit: int) -> list[Change]:
+        """See `storage.record_port.ChangeLog`."""
+        return [Change(*row) for row in self._ask(_CHANGES, n=n, limit=limit)]
+
+    def line(self, n: int | None) -> LogLine | None:
+        """See `storage.record_port.ChangeLog`."""
+        rows = self._ask(_NEWEST_LINE) if n is None else self._ask(_ONE_LINE, n=n)
+        return tuple(rows[0]) if rows else None
+
+    def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
+        """See `storage.record_port.VersionReads`."""
+        while rows := self._ask(_FACTS, seq=seq, limit=_PAGE):
+            yield [
+                FactRow(number, chain, language, created, orjson.loads(facts))
+                for number, chain, language, created, facts in rows
+            ]
+            if len(rows) < _PAGE:
+                return
+            seq = rows[-1][0] + 1
+
+    def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
+        """See `storage.record_port.VersionReads`."""
+        rows = self._by_seq(_BY_SEQ, seqs)
+        return {row[0]: documents.decode(row) for row in rows}
+
+    def versions_of(self, uri: str) -> list[VersionRow]:
+        """See `storage.record_port.VersionReads`."""
+        return [VersionRow(*row) for row in self._ask(_VERSIONS, uri=key_of(uri))]
+
+    def seq_of(self, uri: str, version: int) -> int | None:
+        """See `storage.record_port.VersionReads`."""
+        rows = self._ask(_SEQ_OF, uri=key_of(uri), version=version)
+        return rows[0][0] if rows else None
+
+    def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
+        """See `storage.record_port.VersionReads`."""
+        while rows := self._ask(_HEADLINES, since=since, until=until, limit=_FEW):
+            for seq, document in rows:
+                yield seq, orjson.loads(document)["headline"]
+            since = rows[-1][0] + 1
+
+    def all_items(self) -> Iterator[Item]:
+        """See `storage.record_port.VersionReads`."""
+        seq = 0
+        while rows := self._ask(_FROM_SEQ, seq=seq, limit=_FEW):
+            yield from map(documents.decode, rows)
+            seq = rows[-1][0]
+
+    def count_items(self) -> int:
+        """See `storage.record_port.VersionReads`."""
+        return int(self._ask(_COUNT)[0][0])
+
+    def chain_of(self, uri: str) -> str | None:
+        """See `storage.record_port.StoryReads`."""
+        rows = self._ask(_CHAIN_OF, uri=key_of(uri))
+        return rows[0][0] if rows else None
+
+    def views_of(
+        self, chains: Sequence[str], now: int
+    ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
+        """See `storage.record_port.StoryReads`."""
+        keys = {chain: key_of(chain) for chain in chains}
+        rows: dict[bytes, list[VersionRow]] = {key: [] for key in keys.values()}
+        for key, *row in self._ask(_STORIES, chains=list(rows)) if rows else ():
+            rows[key].append(VersionRow(*row))
+        return {chain: members_and_view(chain, rows[key], now) for chain, key in keys.items()}
+
+    def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
+        """In one pass by pages; items that changed their chain are looked up apart."""
+        moved = {key for (key,) in self._ask(_MOVED)}
+        for key, group in groupby(self._by_chain(), lambda pair: pair[0]):
+            versions = [row for _, row in group]
+            chain = versions[0].chain
+            if key in moved:
+                yield chain, self.views_of([chain], now)[chain][0]
+            else:
+                yield chain, story_view(chain, versions, now)
+
+    def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record_port.StoryReads`."""
+        return {seq: chain for seq, chain in self._by_seq(_SEVERAL, seqs)}  # noqa: C416 - of a type
+
+    def vectors_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> Iterator[tuple[int, FloatMatrix]]:
+        """See `storage.record_port.VectorReads`."""
+        for seq, spans, matrix in self._by_seq(_VECTORS, seqs, field=field, encoder=encoder):
+            yield seq, as_matrix(matrix, len(orjson.loads(spans)))
+
+    def passages_by_seq(self, field: str, seqs: Sequence[int]) -> dict[int, tuple[Passage, ...]]:
+        """See `storage.record_port.VectorReads`."""
+        rows = self._by_seq(_PASSAGES, seqs, field=field)
+        return {seq: passages_of(spans) for seq, spans in rows}
+
+    def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
+        """See `storage.record_port.VectorReads`."""
+        rows = self._ask(_LACKING, field=field, encoder=encoder, after=after, limit=limit)
+        return {row[0]: documents.decode(row) for row in rows}
+
+    def count_lacking(self, field: str, encoder: str) -> int:
+        """See `storage.record_port.VectorReads`."""
+        return int(self._ask(_COUNT_LACKING, field=field, encoder=encoder)[0][0])
+
+    def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
+        """See `storage.record_port.SignatureReads`."""
+        rows = self._by_seq(_SIGNATURES, seqs, scheme=scheme)
+        return {seq: signature for seq, signature in rows}  # noqa: C416 - of a type
+
+    def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
+        """See `storage.record_port.SignatureReads`."""
+        rows = self._ask(_UNSIGNED, scheme=scheme, after=after, limit=limit)
+        return [seq for (seq,) in rows]
+
+    def _by_seq(
+        self, statement: sa.TextClause, seqs: Sequence[int], **more: object
+    ) -> Iterator[Any]:
+        for start in range(0, len(seqs), _PAGE):
+            page = [int(seq) for seq in seqs[start : start + _PAGE]]
+            yield from self._ask(statement, seqs=page, **more)
+
+    def _by_chain(self) -> Iterator[tuple[bytes, VersionRow]]:
+        chain, seq = b"", 0
+        while rows := self._ask(_BY_CHAIN, chain=chain, seq=seq, limit=_PAGE):
+            for key, *row in rows:
+                yield key, VersionRow(*row)
+            chain, seq = rows[-1][0], rows[-1][1]

@@ -1,0 +1,185 @@
+"""The record of truth on Postgres: every host of an archive writes to it and reads from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from core.errors import StorageError
+from core.items import Item, PassageVectors
+from core.ports import Clock
+from core.writes import PutItem, SetStatus, Written
+from storage.embedded.documents import to_micros
+from storage.near_duplicates import signature_of
+from storage.postgres import puts, schema, writes
+from storage.postgres.connections import place_of, pool_of, url_of
+from storage.postgres.failures import (
+    NOT_COMMITTED,
+    UNKNOWN,
+    is_lost,
+    state_of,
+    storage_errors,
+)
+from storage.postgres.followers import Follower
+from storage.postgres.reads import LAST_CHANGE, PostgresReads
+from storage.write_rules import digest_of, is_recorded, outcome_of
+
+_ARCHIVE = sa.text("SELECT id FROM archive")
+_NOTIFY = sa.text("SELECT pg_notify(:channel, '')")
+_SETTINGS = sa.text(
+    "SELECT current_setting('server_version'), current_setting('fsync'),"
+    " current_setting('full_page_writes'), pg_database_size(current_database())"
+)
+
+
+class PostgresRecord:
+    """`storage.record_port.RecordOfTruth` behind `postgresql://…`. The tables are made or migrated
+    where this role may. Raises StorageError.
+
+    A read is asked again on a fresh connection where the old one turns out to be lost. A write is
+    not: what became of it is said in the error, and sending it again does no harm.
+    """
+
+    def __init__(self, address: str, spaces: Mapping[str, str], clock: Clock) -> None:
+        self.spaces = dict(spaces)
+        self.where = place_of(url_of(address))
+        self._address = address
+        self._clock = clock
+        self._pool = pool_of(address)
+        self._lock = threading.Lock()  # one connection of this process waits for its turn
+        self._follower: Follower | None = None
+        try:
+            schema.prepare(self._pool, self.where)
+            self.identity = str(self._ask(_ARCHIVE)[0][0])
+        except BaseException:
+            self._pool.dispose()
+            raise
+        self.reads = PostgresReads(self._ask)
+        self._channel = f"dateline_{self.identity}"
+
+    def put(self, batch: Sequence[PutItem]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`."""
+        prepared = [
+            puts.Prepared(each, digest_of(each.item), signature_of(each.item)) for each in batch
+        ]
+        with self._writing() as (connection, log):
+            return tuple(puts.put_all(connection, prepared, log))
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`."""
+        with self._writing() as (connection, log):
+            return tuple(writes.set_all(connection, changes, log))
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `storage.record_port.RecordOfTruth`."""
+        with self._writing() as (connection, log):
+            return writes.add_vectors(connection, vectors, log)
+
+    def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
+        """See `storage.record_port.RecordOfTruth`."""
+        with self._writing() as (connection, _):
+            writes.add_signatures(connection, signatures)
+
+    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+        """See `core.ports.Writer`."""
+        newest = writes.newest_of(self._ask, {item.uri for item in items})
+        have = writes.encoders_of(self._ask, [found.seq for found in newest.values()])
+        answers: list[bool] = []
+        for item in items:
+            found = newest.get(item.uri)
+            outcome = outcome_of(item, digest_of(item), found)
+            if outcome is not None or found is None:
+                answers.append(found is None or found.version < item.version)
+            else:
+                same = is_recorded(item, found, have.get(found.seq, {}), self.spaces)
+                answers.append(not same)
+        return tuple(answers)
+
+    def last_change(self) -> int:
+        """See `storage.record_port.RecordOfTruth`. Each request asks this several times, so it goes
+        past SQLAlchemy to the driver, which takes half the time (benchmarks/record.py).
+        """
+        with storage_errors(self.where):
+            held = self._pool.raw_connection()
+            try:
+                row = held.cursor().execute(LAST_CHANGE.text).fetchone()
+            except psycopg.Error:
+                held.invalidate()
+                row = self._ask(LAST_CHANGE)[0]
+            else:
+                held.close()
+        return (row[0] if row else None) or 0
+
+    @contextmanager
+    def moment(self) -> Iterator[PostgresReads]:
+        """See `storage.record_port.RecordOfTruth`: one snapshot of the server."""
+        with storage_errors(self.where), self._pool.connect() as plain:
+            connection = plain.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with connection.begin():
+                yield PostgresReads(writes.asking(connection))
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """See `storage.record_port.RecordOfTruth`; for one listener."""
+        if self._follower is None:
+            self._follower = Follower(self._address, self._channel, changed)
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the server says of itself, for `dateline doctor`."""
+        version, fsync, full_pages, size = self._ask(_SETTINGS)[0]
+        durable = fsync == "on" and full_pages == "on"
+        return {"server": version, "durable": durable, "bytes": size, "schema": schema.newest()}
+
+    def close(self) -> None:
+        """See `storage.record_port.RecordOfTruth`."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+        self._pool.dispose()
+
+    def _ask(self, statement: sa.TextClause, **parameters: object) -> Sequence[Any]:
+        with storage_errors(self.where):
+            try:
+                return self._ask_once(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise  # there was none to be had, or the statement is at fault
+            return self._ask_once(statement, parameters)
+
+    def _ask_once(self, statement: sa.TextClause, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        with self._pool.connect() as connection:
+            return connection.execute(statement, parameters).all()
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sa.Connection, writes.Log]]:
+        """One transaction, alone among all hosts; it is committed at the end. Connections that died
+        since they were last used are found before, so that no write fails for those.
+        """
+        now = to_micros(self._clock())
+        self.last_change()
+        with self._lock, storage_errors(self.where), self._pool.connect() as plain:
+            connection = plain.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin() as transaction:
+                log = writes.take_turn(connection, now)
+                yield connection, log
+                log.write(connection)
+                if log.lines:
+                    connection.execute(_NOTIFY, {"channel": self._channel})
+                self._commit(transaction)
+
+    def _commit(self, transaction: sa.Transaction) -> None:
+        try:
+            transaction.commit()
+        except SQLAlchemyError as error:
+            if not is_lost(error) or state_of(error) in NOT_COMMITTED:
+                raise
+            raise StorageError(
+                UNKNOWN, where=self.where, mend="send it again: what is recorded stays as it is"
+            ) from error

@@ -1,0 +1,87 @@
+"""The tables of the record, as the newest migration leaves them.
+
+Names stand without a schema: they are looked for along the connection's search_path. Items are
+found by the sha256 of uri and chain, for a B-tree's entry has at most 2,704 bytes and a uri may
+have more. Facts, documents and passages are JSON as bytes: what was recorded is read back byte for
+byte, NUL characters included, which Postgres's own texts and jsonb can't hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import UUID
+
+METADATA = sa.MetaData()
+
+# One row. Its lock is what a writer holds (writes.py); `id` tells this record from any other.
+ARCHIVE = sa.Table(
+    "archive",
+    METADATA,
+    sa.Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", UUID(as_uuid=False), nullable=False),
+)
+SEQS = sa.Sequence("items_seq", metadata=METADATA)
+ITEMS = sa.Table(
+    "items",
+    METADATA,
+    sa.Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("uri", Text, nullable=False),
+    sa.Column("uri_key", LargeBinary, nullable=False),
+    sa.Column("version", BigInteger, nullable=False),
+    sa.Column("chain", Text, nullable=False),
+    sa.Column("chain_key", LargeBinary, nullable=False),
+    sa.Column("language", Text, nullable=False),
+    sa.Column("pubstatus", Text, nullable=False),
+    sa.Column("versioncreated", BigInteger, nullable=False),
+    sa.Column("embargoed", BigInteger),
+    sa.Column("expires", BigInteger),
+    sa.Column("digest", LargeBinary, nullable=False),
+    sa.Column("facts", LargeBinary, nullable=False),
+    sa.Column("document", LargeBinary, nullable=False),
+    sa.UniqueConstraint("uri_key", "version", name="items_of_uri"),
+    sa.Index("items_of_chain", "chain_key", "seq"),
+)
+
+
+def _of_item(name: str) -> sa.Column[int]:
+    """A version that is written again gets another seq, and what hangs on it goes along."""
+    to = sa.ForeignKey("items.seq", ondelete="CASCADE", onupdate="CASCADE")
+    return sa.Column(name, BigInteger, to, primary_key=True, autoincrement=False)
+
+
+VECTORS = sa.Table(
+    "vectors",
+    METADATA,
+    _of_item("seq"),
+    sa.Column("field", Text, primary_key=True),
+    sa.Column("encoder", Text, nullable=False),
+    sa.Column("passages", LargeBinary, nullable=False),
+    sa.Column("matrix", LargeBinary, nullable=False),
+    sa.Column("truncated", Integer, nullable=False),
+)
+SIGNATURES = sa.Table(
+    "signatures",
+    METADATA,
+    _of_item("seq"),
+    sa.Column("scheme", Integer, nullable=False),
+    sa.Column("signature", LargeBinary, nullable=False),
+)
+CHANGES = sa.Table(
+    "changes",
+    METADATA,
+    sa.Column("n", BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("chain", Text, nullable=False),
+    sa.Column("seq", BigInteger, nullable=False),
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("at", BigInteger, nullable=False),
+)
+
+
+def key_of(name: str) -> bytes:
+    """What a uri or a chain is found by. Texts that can't be recorded have a key, too: nothing is
+    found by it.
+    """
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,188 @@
+"""What a write does to the tables, inside the one transaction that writes at a time.
+
+A sequence alone would not do for the log: numbers are given when they are asked for and seen when
+their transaction commits, so a reader could meet number 8 before number 7 and never look back.
+Writers of one record therefore take turns. Each locks the one row of `archive` first and holds it
+until its commit is visible; the next statement has a new snapshot (READ COMMITTED), in which the
+largest number is that of the writer before. So numbers rise in the order of commits and have no
+gaps, there is nothing to deadlock over, and two hosts that write one item get the outcomes that
+they would get one after the other. The row is locked, never changed, so that it leaves no dead
+rows behind; unlike an advisory lock it belongs to this archive alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from core.items import PassageVectors
+from core.writes import Outcome, SetStatus, Written
+from storage.near_duplicates import SCHEME
+from storage.postgres.reads import Ask
+from storage.postgres.tables import CHANGES, ITEMS, SIGNATURES, VECTORS, key_of
+from storage.vector_rows import vector_row
+from storage.write_rules import Newest, state_after
+
+# `synchronous_commit` may be off for the whole server, for others' sake: never for this.
+_LOCK = sa.text(
+    "SELECT id, CASE current_setting('synchronous_commit') WHEN 'off' THEN"
+    " set_config('synchronous_commit', 'on', true) END FROM archive FOR NO KEY UPDATE"
+)
+_LAST = sa.text("SELECT coalesce(max(n), 0) FROM changes")
+_NEWEST = sa.text(
+    "SELECT DISTINCT ON (uri_key) uri_key, seq, version, digest, pubstatus, embargoed, chain, facts"
+    " FROM items WHERE uri_key = ANY(CAST(:keys AS bytea[])) ORDER BY uri_key, version DESC"
+)
+_ENCODERS = sa.text(
+    "SELECT seq, field, encoder FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+)
+_CHAINS = sa.text("SELECT seq, chain FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")
+_STATE = (
+    sa.update(ITEMS)
+    .where(ITEMS.c.seq == sa.bindparam("old"))
+    .values(pubstatus=sa.bindparam("state"), embargoed=sa.bindparam("until"))
+)
+FORGET = sa.delete(VECTORS).where(
+    VECTORS.c.seq == sa.bindparam("of"), VECTORS.c.field == sa.bindparam("name")
+)
+SIGN = insert(SIGNATURES)
+SIGN = SIGN.on_conflict_do_update(
+    index_elements=["seq"],
+    set_={"scheme": SIGN.excluded.scheme, "signature": SIGN.excluded.signature},
+)
+
+
+@dataclass(slots=True)
+class Log:
+    """The lines that this transaction adds; the writer's turn makes their numbers sure."""
+
+    last: int
+    now: int
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, chain: str, seq: int, kind: str) -> int:
+        """Notes a change and gives its number."""
+        self.last += 1
+        line = {"n": self.last, "chain": chain, "seq": seq, "kind": kind, "at": self.now}
+        self.lines.append(line)
+        return self.last
+
+    def write(self, connection: sa.Connection) -> None:
+        """Adds the lines to the table."""
+        execute(connection, sa.insert(CHANGES), self.lines)
+
+
+def take_turn(connection: sa.Connection, now: int) -> Log:
+    """Waits until no other process writes, and reads how far the log is."""
+    connection.execute(_LOCK)
+    return Log(int(connection.execute(_LAST).scalar_one()), now)
+
+
+def waves_of(writes: Sequence[Any]) -> Iterator[list[Any]]:
+    """Runs of `writes` (each has a uri) in which no uri is twice."""
+    wave: list[Any] = []
+    seen: set[str] = set()
+    for write in writes:
+        if write.uri in seen:
+            yield wave
+            wave, seen = [], set()
+        wave.append(write)
+        seen.add(write.uri)
+    if wave:
+        yield wave
+
+
+def set_all(connection: sa.Connection, changes: Sequence[SetStatus], log: Log) -> list[Written]:
+    """Changes states in order."""
+    return [done for wave in waves_of(changes) for done in _set_wave(connection, wave, log)]
+
+
+def _set_wave(connection: sa.Connection, wave: Sequence[SetStatus], log: Log) -> list[Written]:
+    newest = newest_of(asking(connection), [change.uri for change in wave])
+    states: list[dict[str, Any]] = []
+    done: list[Written] = []
+    for change in wave:
+        old = newest.get(change.uri)
+        if old is None:
+            done.append(Written(change.uri, 0, Outcome.MISSING))
+            continue
+        pubstatus, embargoed = wanted = state_after(change, old.pubstatus, old.embargoed)
+        if wanted == (old.pubstatus, old.embargoed):
+            done.append(Written(change.uri, old.version, Outcome.UNCHANGED))
+            continue
+        states.append({"old": old.seq, "state": pubstatus, "until": embargoed})
+        number = log.add(old.chain, old.seq, "status")
+        done.append(Written(change.uri, old.version, Outcome.UPDATED, number))
+    execute(connection, _STATE, states)
+    return done
+
+
+def add_vectors(connection: sa.Connection, vectors: Mapping[int, PassageVectors], log: Log) -> int:
+    """Adds vectors to what is still there and lacks them; to how many versions."""
+    chains = _chains_of(connection, vectors)
+    have = encoders_of(asking(connection), list(chains))
+    wanted = {
+        seq: entry
+        for seq, entry in vectors.items()
+        if seq in chains and have.get(seq, {}).get(entry.field) != entry.encoder
+    }
+    execute(connection, FORGET, [{"of": s, "name": e.field} for s, e in wanted.items()])
+    rows = [row for seq, entry in wanted.items() for row in vector_rows(seq, [entry])]
+    execute(connection, sa.insert(VECTORS), rows)
+    for seq in wanted:
+        log.add(chains[seq], seq, "vectors")
+    return len(wanted)
+
+
+def add_signatures(connection: sa.Connection, signatures: Mapping[int, bytes]) -> None:
+    """Adds signatures to what is still there."""
+    there = _chains_of(connection, signatures)
+    rows = [
+        {"seq": seq, "scheme": SCHEME, "signature": signature}
+        for seq, signature in signatures.items()
+        if seq in there
+    ]
+    execute(connection, SIGN, rows)
+
+
+def _chains_of(connection: sa.Connection, seqs: Iterable[int]) -> dict[int, str]:
+    """The chain of each version that is still there."""
+    rows = connection.execute(_CHAINS, {"seqs": list(seqs)})
+    return {int(seq): str(chain) for seq, chain in rows}
+
+
+def asking(connection: sa.Connection) -> Ask:
+    """Questions in the connection's transaction."""
+    return lambda statement, **parameters: connection.execute(statement, parameters).all()
+
+
+def newest_of(ask: Ask, uris: Iterable[str]) -> dict[str, Newest]:
+    """The newest recorded version of each item."""
+    keys = {key_of(uri): uri for uri in uris}
+    rows = ask(_NEWEST, keys=list(keys)) if keys else ()
+    return {keys[key]: Newest(*row) for key, *row in rows}
+
+
+def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, dict[str, str]]:
+    """By seq, which encoder embedded each field."""
+    found: dict[int, dict[str, str]] = {}
+    if seqs:
+        for seq, name, encoder in ask(_ENCODERS, seqs=list(seqs)):
+            found.setdefault(seq, {})[name] = encoder
+    return found
+
+
+def vector_rows(seq: int, entries: Iterable[PassageVectors]) -> list[dict[str, Any]]:
+    """The rows of a version's vectors."""
+    names = ("field", "encoder", "passages", "matrix", "truncated")
+    return [{"seq": seq, **dict(zip(names, vector_row(e), strict=True))} for e in entries]
+
+
+def execute(connection: sa.Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    """Runs a statement for all `rows` at once, and for none not at all."""
+    if rows:
+        connection.execute(statement, rows)

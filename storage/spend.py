@@ -1,0 +1,103 @@
+"""What was spent, by day, in a database that every process of an archive shares.
+
+Sums are whole millionths of the currency, so nothing is lost to rounding; amounts are rounded up.
+A day's sum holds what was settled and what is set aside. `set_aside` holds what is not settled yet,
+among it what killed processes left, which stays spent.
+"""
+
+from __future__ import annotations
+
+import math
+
+import sqlalchemy as sa
+
+from storage.databases import Database
+
+_MILLIONTHS = 1_000_000
+_MOST = 2**62  # millionths; what no cap is written as
+_TABLES = sa.MetaData()
+_DAYS = sa.Table(
+    "spend_days",
+    _TABLES,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("spent", sa.BigInteger, nullable=False),
+)
+_SET_ASIDE = sa.Table(
+    "spend_set_aside",
+    _TABLES,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("day", sa.String(10), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+)
+
+
+class StoredSpend:
+    """A book of spends in a database. Thread-safe; any number of processes. Every method raises
+    StorageError where the database does not do its work.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.prepare(_TABLES)
+
+    def reserve(self, key: str, day: str, amount: float, most: float) -> bool:
+        """Sets `amount` aside for `key` unless the day's sum would pass `most`, in one step.
+
+        A `key` that is set aside already counts once. Raises ValueError for what is no amount.
+        """
+        wanted = _millionths(amount)
+        cap = _MOST if math.isinf(most) else math.floor(round(most * _MILLIONTHS, 3))
+        new_day = self._database.insert(_DAYS).values(day=day, spent=0).on_conflict_do_nothing()
+        # Whoever comes second waits here for the first one's transaction.
+        locked = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day).with_for_update()
+        there = sa.select(_SET_ASIDE.c.key).where(_SET_ASIDE.c.key == key)
+        aside = sa.insert(_SET_ASIDE).values(key=key, day=day, amount=wanted)
+
+        def work(connection: sa.Connection) -> bool:
+            connection.execute(new_day)
+            spent = int(connection.execute(locked).scalar_one())
+            if connection.execute(there).first() is not None:
+                return True
+            if spent + wanted > cap:
+                return False
+            connection.execute(aside)
+            connection.execute(_added(day, wanted))
+            return True
+
+        return self._database.run(work)
+
+    def settle(self, key: str, amount: float) -> None:
+        """Puts `amount` in place of what was set aside for `key`, on the day of that; a `key` that
+        is not set aside (any more) changes nothing. Raises ValueError for what is no amount.
+        """
+        used = _millionths(amount)
+        aside = sa.delete(_SET_ASIDE).where(_SET_ASIDE.c.key == key)
+        taken = aside.returning(_SET_ASIDE.c.day, _SET_ASIDE.c.amount)
+
+        def work(connection: sa.Connection) -> None:
+            row = connection.execute(taken).first()
+            if row is not None:
+                connection.execute(_added(str(row.day), used - int(row.amount)))
+
+        self._database.run(work)
+
+    def spent(self, day: str) -> float:
+        """The day's sum: what was settled and what is set aside."""
+        query = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day)
+        found = self._database.run(lambda connection: connection.execute(query).scalar())
+        return int(found or 0) / _MILLIONTHS
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+
+def _added(day: str, amount: int) -> sa.Update:
+    return sa.update(_DAYS).where(_DAYS.c.day == day).values(spent=_DAYS.c.spent + amount)
+
+
+def _millionths(amount: float) -> int:
+    """Whole millionths, rounded up. Raises ValueError for what is no amount."""
+    if not 0 <= amount < _MOST / _MILLIONTHS:
+        raise ValueError(f"{amount} can't be spent")
+    return math.ceil(round(amount * _MILLIONTHS, 3))

@@ -1,0 +1,50 @@
+"""How passage vectors are written into a record of truth: spans as JSON, the matrix as float16."""
+
+from __future__ import annotations
+
+import numpy as np
+import orjson
+
+from core.errors import StorageError
+from core.items import FloatMatrix, Passage, PassageVectors
+
+VectorRow = tuple[str, str, bytes, bytes, int]  # field, encoder, passages, matrix, truncated
+
+
+def vector_row(entry: PassageVectors) -> VectorRow:
+    """The entry as it is recorded. Raises StorageError for one that makes no sense."""
+    where = f"vector field {entry.field}"
+    if not np.isfinite(entry.vectors).all():
+        raise StorageError(
+            "a passage vector is not finite",
+            where=where,
+            mend="check the encoder with `dateline doctor`",
+        )
+    if len(entry.vectors) != len(entry.passages):
+        raise StorageError(
+            f"{len(entry.passages)} passages have {len(entry.vectors)} vectors",
+            where=where,
+            mend="send one row of `vectors` per passage",
+        )
+    spans = [[passage.field, passage.start, passage.end] for passage in entry.passages]
+    matrix = entry.vectors.astype("<f2").tobytes()
+    return entry.field, entry.encoder, orjson.dumps(spans), matrix, entry.truncated
+
+
+def passage_vectors(
+    field: str, encoder: str, spans: bytes, matrix: bytes, truncated: int
+) -> PassageVectors:
+    """The inverse of `vector_row`; the matrix is read as float32 [n, d]."""
+    passages = passages_of(spans)
+    return PassageVectors(field, encoder, passages, as_matrix(matrix, len(passages)), truncated)
+
+
+def passages_of(spans: bytes) -> tuple[Passage, ...]:
+    """The passages of a row."""
+    return tuple(Passage(*span) for span in orjson.loads(spans))
+
+
+def as_matrix(data: bytes, rows: int) -> FloatMatrix:
+    """float32 [rows, d] from float16 bytes."""
+    flat = np.frombuffer(data, dtype="<f2").astype(np.float32)
+    return flat.reshape(rows, -1) if rows else np.empty((0, 0), np.float32)

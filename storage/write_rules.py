@@ -1,0 +1,76 @@
+"""What a write does to what is recorded, as pure functions: every record of truth keeps to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from core.errors import DocumentError
+from core.items import Item
+from core.writes import Outcome, SetStatus
+from storage.embedded import documents
+from storage.embedded.documents import to_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest recorded version of an item; times in microseconds, `facts` as they are kept."""
+
+    seq: int
+    version: int
+    digest: bytes
+    pubstatus: str
+    embargoed: int | None
+    chain: str
+    facts: bytes
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The product codes that it was recorded with."""
+        return tuple(orjson.loads(self.facts)["products"])
+
+
+def outcome_of(item: Item, digest: bytes, newest: Newest | None) -> Outcome | None:
+    """What a put of `item` does where `newest` is recorded; None for the same version and content
+    once more, of which only the products and the vectors may differ.
+    """
+    if newest is None:
+        return Outcome.CREATED
+    if newest.version != item.version:
+        return Outcome.SUPERSEDED if newest.version < item.version else Outcome.STALE
+    return None if newest.digest == digest else Outcome.CONFLICT
+
+
+def is_recorded(
+    item: Item, newest: Newest, have: Mapping[str, str], wanted: Mapping[str, str]
+) -> bool:
+    """Whether products and vectors are as `item` has them. `have` is which encoder embedded each
+    field of the recorded version, `wanted` which ones should have.
+    """
+    return newest.products == item.products and all(
+        have.get(field) == encoder for field, encoder in wanted.items()
+    )
+
+
+def state_after(change: SetStatus, pubstatus: str, embargoed: int | None) -> tuple[str, int | None]:
+    """The state and the embargo that a version in this state and embargo gets."""
+    wanted = embargoed if change.embargoed is None else to_micros(change.embargoed)
+    return str(change.pubstatus or pubstatus), None if change.lift_embargo else wanted
+
+
+def state_of(item: Item) -> tuple[str, int | None]:
+    """The state and the embargo that a new version comes with."""
+    return str(item.pubstatus), None if item.embargoed is None else to_micros(item.embargoed)
+
+
+def digest_of(item: Item) -> bytes:
+    """See `documents.content_digest`. Raises DocumentError for what no JSON can hold."""
+    try:
+        return documents.content_digest(item)
+    except (orjson.JSONEncodeError, ValueError) as error:
+        raise DocumentError(
+            f"{item.uri!a} can't be recorded as JSON: {error}",
+            mend="send whole characters; numbers of at most 64 bits",
+        ) from error

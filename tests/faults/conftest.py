@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.indexing.conftest import tokenizer_file  # noqa: F401 - a fixture

@@ -1,0 +1,148 @@
+"""Workers on a backfill that are killed.
+
+`python ingest_worker.py FOLDER` forks one for each line on its standard input, so that imports are
+paid once. It reads photos in real caged children, its orders lie in a real DBOS and its items in a
+real record of truth. It says on the standard output, in JSON lines, who it is (["pid", ...]), what
+is being computed (["begin", ...]) and what the ledger has (["kept", ...]); ["idle"] when nothing is
+left to do, and when it has ended, ["ended", SIGNAL]. What stands there as kept was durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import orjson
+
+from core.items import Item
+from core.media import MediaFacts, Still
+from core.work import STAGES, JobState
+from indexing.ingest import Ingest
+from indexing.media.asset import Asset, Enrichment
+from indexing.media.assets import build_item
+from indexing.media.reading import CagedReader
+from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.work.apply_stage import ApplyStage
+from indexing.work.chunks import ChunkRunner
+from indexing.work.decode_stage import DecodeStage
+from indexing.work.decoding import Decoder
+from indexing.work.describe_stage import DescribeStage
+from indexing.work.desk import JobDesk
+from indexing.work.preparing import Preparing
+from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
+from indexing.work.reading_stage import Reading
+from indexing.work.remembered import Remembered
+from indexing.work.stores import FileStores, Spool
+from indexing.work.workers import ProcessName, Sweeper
+from storage.beats import StoredBeats
+from storage.databases import open_database
+from storage.embedded.engine import EmbeddedEngine
+from storage.jobs import StoredJobs
+from storage.ledger import StoredLedger
+from storage.likenesses import StoredLikenesses
+from storage.media_files import FolderMediaStore
+from tests.faults.world import now, open_archive
+from tests.indexing.conftest import HashingEncoder
+
+CHUNK = 16
+
+
+def say(*message: object) -> None:
+    """One line, in one system call."""
+    os.write(1, orjson.dumps(message) + b"\n")
+
+
+class TellingReader(CagedReader):
+    """Says which photo it begins with."""
+
+    def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
+        say("begin", hashlib.sha256(path.read_bytes()).hexdigest())
+        return super().picture(path, edges)
+
+
+class TellingLedger(StoredLedger):
+    """Says which results it keeps."""
+
+    def put(self, results: Mapping[str, bytes]) -> None:
+        super().put(results)
+        say("kept", list(results))
+
+
+def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
+    """An item of the wire."""
+    return build_item(asset, enrichment, now, recorded).item
+
+
+def newest_in(engine: EmbeddedEngine, uris: Sequence[str]) -> Mapping[str, Item]:
+    """The newest recorded versions."""
+    reads = engine.record.reads
+    rows = {uri: found[0].seq for uri in uris if (found := reads.versions_of(uri))}
+    items = reads.items_by_seq(list(rows.values()))
+    return {uri: items[seq] for uri, seq in rows.items()}
+
+
+def keep_working(folder: Path, tokenizer: Path) -> None:
+    """Works until the job is finished, then says so, and waits to be killed."""
+    say("pid", os.getpid())
+    engine = open_archive(folder / "archive", background=True)
+    database = open_database(folder / "work.sqlite")
+    ledger = open_database(folder / "ledger.sqlite")
+    jobs, orders = StoredJobs(database), OrderBook(database.engine)
+    desk = JobDesk(jobs, orders)
+    known, files = Remembered(TellingLedger(ledger)), FileStores()
+    store = FolderMediaStore(folder / "media")
+    spool = Spool(folder / "spool", files, room=10**9, largest=10**9)
+    decoder = Decoder(TellingReader(), None, store, known, spool)
+    preparing = Preparing(decoder, build, known, "")
+    embedder = PassageEmbedder(PassageSplitter(tokenizer), [("text", HashingEncoder())])
+    ingest = Ingest(engine, embedder, now)
+    likes = StoredLikenesses(ledger)
+    stages = dict(
+        zip(
+            STAGES,
+            (
+                DecodeStage(decoder, 6),
+                DescribeStage(preparing, None, store, known, likes, lambda jpeg: jpeg),
+                ApplyStage(preparing, ingest, lambda uris: newest_in(engine, uris)),
+            ),
+            strict=True,
+        )
+    )
+    never = threading.Event()
+    runner = ChunkRunner(jobs, orders, stages, never.wait)
+    reading = Reading(jobs, orders, files, never.wait, chunk=CHUNK, ahead=4)
+    desk.heal_all()
+    name = ProcessName(folder / "workers")
+    worker = QueueWorker(
+        database.engine,
+        name.name,
+        runner.run,
+        reading.run,
+        lambda job, trail: orders.give_reading(jobs.job(job), trail),
+        QueueSettings({"decode": 2, "describe": 1, "apply": 1, "read": 1}, poll_s=0.03),
+    )
+    Sweeper(name, orders, StoredBeats(database), lambda: worker.working)
+    say("ready")
+    while any(job.state is JobState.RUNNING for job in jobs.jobs()):
+        never.wait(0.05)
+    say("idle")
+    never.wait(600)
+
+
+def main(folder: Path, tokenizer: Path) -> None:
+    """One worker after another."""
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            keep_working(folder, tokenizer)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        say("ended", os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

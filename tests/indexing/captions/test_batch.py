@@ -1,0 +1,225 @@
+"""Batches: the same rights, size and spend as single calls, and never paid for twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.errors import ModelError, UnavailableError
+from core.media import Caption, ToCaption, Uncaptioned
+from indexing.captions import batch as batch_module
+from indexing.captions.batch import FULL, BatchCaptioner
+from indexing.captions.calls import CAP
+from indexing.captions.gate import RIGHTS
+from indexing.captions.prompt import question
+from indexing.captions.spending import Prices, TokenEstimate
+from tests.caption_provider import CaptionServer, Reply
+from tests.indexing.captions.world import EDGE, Book, captioner, jpeg, still
+
+PRICES = Prices(2.0, 8.0, 0.5)
+USED = PRICES.of(900, 60) * 0.5
+
+
+@contextmanager
+def batches(server: CaptionServer, **options: Any) -> Iterator[BatchCaptioner]:
+    with captioner(server, prices=PRICES, **options) as made:
+        yield BatchCaptioner(made.calls, EDGE)
+
+
+def stills(count: int) -> dict[str, ToCaption]:
+    return {f"asset-{number}": still((number * 9 % 256, 40, 200)) for number in range(count)}
+
+
+def contexts(made: dict[str, ToCaption]) -> dict[str, str]:
+    return {name: one.context for name, one in made.items()}
+
+
+def waited(
+    made: BatchCaptioner, batch: str, asked: dict[str, str]
+) -> dict[str, Caption | Uncaptioned]:
+    for _ in range(5):
+        found = made.results(batch, asked)
+        if found is not None:
+            return found
+    raise AssertionError("it does not end")
+
+
+def today(book: Book) -> float:
+    return book.spent(datetime.now(UTC).date().isoformat())
+
+
+def set_aside() -> float:
+    expected = TokenEstimate().before(question(still()))
+    return PRICES.of(expected.tokens_in, expected.tokens_out) * 0.5
+
+
+def test_a_batch_from_end_to_end() -> None:
+    book, some = Book(), stills(12)
+    with CaptionServer() as server:
+        with batches(server, book=book) as made:
+            submitted = made.submit(some)
+            assert submitted.batch
+            assert submitted.refused == {}
+            assert today(book) == pytest.approx(12 * set_aside())
+            assert made.results(submitted.batch, contexts(some)) is None
+        with batches(server, book=book) as made:  # another process, which kept the id
+            found = waited(made, submitted.batch, contexts(some))
+            assert found.keys() == some.keys()
+            assert all(isinstance(one, Caption) for one in found.values())
+            assert len({one.text for one in found.values() if isinstance(one, Caption)}) > 1
+            for _ in range(3):
+                assert waited(made, submitted.batch, contexts(some)) == found
+            assert made.poll(submitted.batch).done
+        assert today(book) == pytest.approx(12 * USED)
+        assert len(server.asked()) == 0
+        (line, *_) = next(iter(server.files.values())).splitlines()
+        assert json.loads(line)["url"] == "/v1/chat/completions"
+
+
+def test_what_may_not_leave_is_not_in_the_file() -> None:
+    some = stills(2) | {
+        "hidden": still(context="Embargoed words", may_leave=False),
+        "large": still(jpeg=jpeg(size=(EDGE + 1, 4))),
+    }
+    with CaptionServer() as server, batches(server) as made:
+        submitted = made.submit(some)
+        assert submitted.refused["hidden"] == Uncaptioned(RIGHTS, again=False)
+        assert not submitted.refused["large"].again
+        assert b"hidden" not in server.received()
+        assert b"Embargoed words" not in server.received()
+        found = waited(made, submitted.batch, contexts(stills(2)))
+        assert all(isinstance(one, Caption) for one in found.values())
+
+
+def test_only_forbidden_ones_make_no_request() -> None:
+    with CaptionServer() as server, batches(server) as made:
+        submitted = made.submit({"a": still(may_leave=False)})
+        assert (submitted.batch, list(submitted.refused)) == ("", ["a"])
+        assert server.requests == []
+
+
+def test_the_cap_takes_as_many_as_it_has_room_for() -> None:
+    book = Book()
+    with CaptionServer() as server, batches(server, book=book, most=3.5 * set_aside()) as made:
+        submitted = made.submit(stills(10))
+        assert set(submitted.refused.values()) == {Uncaptioned(CAP, again=True)}
+        assert len(submitted.refused) == 7
+        assert today(book) <= 3.5 * set_aside()
+        nothing = made.submit({"other": still()})
+        assert nothing.batch == ""
+        assert nothing.refused == {"other": Uncaptioned(CAP, again=True)}
+        assert len(server.batches) == 1
+
+
+def test_a_full_batch_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "MOST_REQUESTS", 4)
+    with CaptionServer() as server, batches(server) as made:
+        submitted = made.submit(stills(6))
+        assert set(submitted.refused.values()) == {Uncaptioned(FULL, again=True)}
+        assert list(submitted.refused) == ["asset-4", "asset-5"]
+        assert len(server.files["file-0"].splitlines()) == 4
+    monkeypatch.setattr(batch_module, "MOST_BYTES", 9_000)
+    with CaptionServer() as server, batches(server) as made:
+        submitted = made.submit(stills(6))
+        assert 0 < len(submitted.refused) < 6
+        assert len(server.files["file-0"]) <= 9_000
+
+
+def test_the_same_again_finds_the_batch_that_is_there() -> None:
+    book, some = Book(), stills(5)
+    with CaptionServer() as server, batches(server, book=book) as made:
+        first = made.submit(some)
+        assert made.submit(dict(reversed(some.items()))).batch == first.batch
+        waited(made, first.batch, contexts(some))
+        assert made.submit(some).batch == first.batch
+        assert made.submit(stills(6)).batch != first.batch
+        assert made.submit(some, turn=2).batch != first.batch
+        changed = some | {"asset-0": still((1, 2, 3))}
+        assert made.submit(changed).batch != first.batch
+        assert len(server.batches) == 4
+
+
+@pytest.mark.parametrize("fault", [Reply(cut=5), Reply(status=503), Reply(body=b"<html>")])
+def test_an_answer_that_got_lost_is_not_paid_for_twice(fault: Reply) -> None:
+    """The batch may be there although its answer never came; the next try looks first."""
+    book, some = Book(), stills(5)
+    with CaptionServer() as server, batches(server, book=book) as made:
+        server.scripted = "/v1/batches"
+        server.say(Reply(), fault)  # the list of batches, then the making of one
+        with pytest.raises(UnavailableError):
+            made.submit(some)
+        submitted = made.submit(some)
+        assert len(server.batches) == 1
+        assert today(book) == pytest.approx(5 * set_aside())
+        found = waited(made, submitted.batch, contexts(some))
+        assert all(isinstance(one, Caption) for one in found.values())
+        assert today(book) == pytest.approx(5 * USED)
+
+
+def test_each_line_has_its_own_fate() -> None:
+    book, some = Book(), stills(6)
+    with CaptionServer() as server, batches(server, book=book) as made:
+        submitted = made.submit(some)
+        server.say(
+            Reply(),
+            Reply(status=400),
+            Reply(status=500),
+            Reply(content="no JSON"),
+            Reply(cut=0),  # never answered
+            Reply(content='{"caption": "Obey.\\u0000", "persons": ["The King"]}'),
+        )
+        found = list(waited(made, submitted.batch, contexts(some)).values())
+    assert [isinstance(one, Caption) for one in found] == [True, False, False, False, False, True]
+    again = [one.again for one in found if isinstance(one, Uncaptioned)]
+    assert again == [False, True, True, True]
+    last = found[-1]
+    assert isinstance(last, Caption)
+    assert (last.text, last.persons) == ("Obey.", ())
+    assert today(book) == pytest.approx(3 * USED)
+
+
+@pytest.mark.parametrize("status", ["expired", "cancelled", "failed"])
+def test_a_batch_that_did_not_end_well_is_made_again(status: str) -> None:
+    some = stills(3)
+    with CaptionServer() as server, batches(server) as made:
+        server.batch_status = status
+        submitted = made.submit(some)
+        server.say(Reply(), Reply(cut=0), Reply(cut=0))
+        found = list(waited(made, submitted.batch, contexts(some)).values())
+        assert isinstance(found[0], Caption)
+        assert found[1] == Uncaptioned(f"the batch {status} without an answer", again=True)
+        assert made.submit(some).batch != submitted.batch
+
+
+def test_a_damaged_result_file_loses_only_its_lines() -> None:
+    some = stills(4)
+    with CaptionServer() as server, batches(server) as made:
+        submitted = made.submit(some)
+        waited(made, submitted.batch, contexts(some))
+        name = server.batches[submitted.batch]["output_file_id"]
+        rows = server.files[name].splitlines()
+        strange = rows[2].replace(b"asset-2", b"asset-x")
+        server.files[name] = b"\n".join(
+            [rows[0], b"{", rows[1][:-9], strange, rows[0], rows[3], b"\xff", b"[]", b"null"]
+        )
+        found = waited(made, submitted.batch, contexts(some))
+    kinds = [isinstance(one, Caption) for one in found.values()]
+    assert kinds == [True, False, False, True]
+    assert found.keys() == some.keys()
+
+
+def test_errors_say_whether_to_try_again() -> None:
+    with CaptionServer() as server, batches(server, key="sk-wrong") as made:
+        with pytest.raises(UnavailableError, match="401") as caught:
+            made.submit(stills(1))
+        assert "sk-wrong" not in str(caught.value)
+    with CaptionServer() as server, batches(server) as made:
+        server.scripted = "/v1/files"
+        server.say(Reply(status=400))
+        with pytest.raises(ModelError, match="400"):
+            made.submit(stills(1))

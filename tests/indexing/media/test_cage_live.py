@@ -1,0 +1,154 @@
+"""Live sources in a cage: pipes, growing files, HLS, RTSP, RTMP."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError, MediaError
+from core.media import FrameBatch, Gap
+from indexing.media.cage_sources import LiveSource
+from indexing.media.reading import CagedReader
+from tests.indexing.media.clips import Clip, write_clip
+from tests.indexing.media.live_servers import FileServer, RtmpServer, RtspServer
+
+CLIP = Clip(count=100, options={"g": "25", "bf": "2"})
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "stream.ts", CLIP)
+
+
+def seconds(reader: CagedReader, source: LiveSource) -> list[float]:
+    items = reader.live(source)
+    return [float(at) for item in items if isinstance(item, FrameBatch) for at in item.seconds]
+
+
+def collect(items: Iterable[FrameBatch | Gap], into: list[float]) -> None:
+    for item in items:
+        assert isinstance(item, FrameBatch)
+        into.extend(item.seconds)
+
+
+def in_thread(work: object, *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments)  # type: ignore[arg-type]
+    thread.start()
+    return thread
+
+
+def pour(data: bytes, into: int, step: int, pause_s: float) -> None:
+    with os.fdopen(into, "wb", 0) as pipe:
+        for at in range(0, len(data), step):
+            pipe.write(data[at : at + step])
+            time.sleep(pause_s)
+
+
+def test_every_frame_of_a_pipe_comes_and_then_it_ends(reader: CagedReader, stream: Path) -> None:
+    ours, theirs = os.pipe()
+    thread = in_thread(pour, stream.read_bytes(), theirs, 8192, 0.0)
+    try:
+        assert seconds(reader, LiveSource(handle=ours)) == pytest.approx(CLIP.times(), abs=1e-3)
+    finally:
+        os.close(ours)
+        thread.join()
+
+
+def test_frames_come_while_the_source_goes_on(reader: CagedReader, stream: Path) -> None:
+    """The first is there before the last was written, in small batches."""
+    ours, theirs = os.pipe()
+    data = stream.read_bytes()
+    thread = in_thread(pour, data, theirs, len(data) // 60, 0.05)
+    items = reader.live(LiveSource(handle=ours))
+    try:
+        first = next(items)
+        assert thread.is_alive()
+        assert isinstance(first, FrameBatch)
+        sizes = [len(first.seconds), *(len(i.seconds) for i in items if isinstance(i, FrameBatch))]
+        assert sum(sizes) == CLIP.count
+        assert max(sizes) <= 16
+    finally:
+        os.close(ours)
+        thread.join()
+
+
+def test_a_named_pipe_and_a_growing_file_are_followed(
+    reader: CagedReader, stream: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    data = stream.read_bytes()
+    thread = in_thread(pipe.write_bytes, data)
+    assert len(seconds(reader, LiveSource(path=pipe))) == CLIP.count
+    thread.join()
+    growing = tmp_path / "growing.ts"
+    growing.write_bytes(data[: len(data) // 2])
+    handle = os.open(growing, os.O_WRONLY | os.O_APPEND)
+    thread = in_thread(pour, data[len(data) // 2 :], handle, 4096, 0.02)
+    assert len(seconds(reader, LiveSource(path=growing, grown_s=1.0))) == CLIP.count
+    thread.join()
+
+
+def test_http_and_hls_are_read(reader: CagedReader, stream: Path, tmp_path: Path) -> None:
+    place = tmp_path / "hls"
+    place.mkdir()
+    muxer = {"hls_time": "1", "hls_list_size": "0"}
+    write_clip(place / "list.m3u8", Clip(count=100, options={"g": "25"}, format="hls", muxer=muxer))
+    files = {f"/{path.name}": path.read_bytes() for path in place.iterdir()}
+    with FileServer({**files, "/stream.ts": stream.read_bytes()}) as server:
+        for name in ("list.m3u8", "stream.ts"):
+            found = seconds(reader, LiveSource(url=f"{server.url}/{name}"))
+            assert found == pytest.approx(CLIP.times(), abs=1e-3)
+        assert set(server.hits) == {*files, "/stream.ts"}
+        with pytest.raises(MediaError):
+            seconds(reader, LiveSource(url=f"{server.url}/gone.m3u8"))
+
+
+def test_rtsp_is_read(reader: CagedReader, stream: Path) -> None:
+    with RtspServer(stream) as server:
+        found = seconds(reader, LiveSource(url=server.url))
+    assert len(found) >= CLIP.count - 2  # the server hangs up over the last packet
+    assert found == pytest.approx(CLIP.times()[: len(found)], abs=1e-3)
+
+
+def test_rtmp_is_read_until_it_breaks_off(reader: CagedReader, tmp_path: Path) -> None:
+    found: list[float] = []
+    with RtmpServer(write_clip(tmp_path / "clip.flv", CLIP)) as server:
+        items = reader.live(LiveSource(url=server.url))
+        with pytest.raises(MediaError, match="broke off"):
+            collect(items, found)
+        assert f"rtmp://127.0.0.1:{server.port}/live".encode() in server.said
+    assert found == pytest.approx(CLIP.times(), abs=2e-3)
+
+
+def test_a_silent_source_is_given_up(reader: CagedReader, stream: Path) -> None:
+    ours, theirs = os.pipe()
+    thread = in_thread(os.write, theirs, stream.read_bytes()[:60_000])
+    items = reader.live(LiveSource(handle=ours, silent_s=1.0))
+    found: list[float] = []
+    try:
+        with pytest.raises(MediaError, match="no frames for 1 s"):
+            collect(items, found)
+        assert len(found) > 10
+    finally:
+        os.close(theirs)
+        os.close(ours)
+        thread.join()
+
+
+def test_nobody_there_is_said(reader: CagedReader) -> None:
+    for url in ("rtsp://127.0.0.1:9/x", "rtmp://127.0.0.1:9/a/b", "http://127.0.0.1:9/x.ts"):
+        with pytest.raises(MediaError):
+            seconds(reader, LiveSource(url=url, silent_s=10.0))
+    with pytest.raises(InputError):
+        seconds(reader, LiveSource())
+
+
+def test_a_source_s_name_keeps_its_password() -> None:
+    source = LiveSource(url="rtsp://user:secret@host:554/path?token=secret")
+    assert source.name == "rtsp://host:554/path"

@@ -1,0 +1,88 @@
+"""A picture's words, a machine's words and each described shot are passages of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.items import Item, ItemType, Passage, Shot
+from indexing.passages import PassageEmbedder, PassageSplitter
+from search.shots import shot_of
+from tests.indexing.test_passages import LONG, NOW
+
+
+def shot(text: str, by: str = "") -> Shot:
+    return Shot(0, 1, 0, 24, "cut", text, by)
+
+
+def media(**members: Any) -> Item:
+    return Item("u", 1, ItemType.VIDEO, NOW, NOW, "u", **members)
+
+
+def read(item: Item, passage: Passage) -> str:
+    text: str = getattr(item, passage.field)[passage.start : passage.end]
+    return text
+
+
+def test_description_caption_and_each_described_shot(splitter: PassageSplitter) -> None:
+    shots = (shot("A harbour"), shot(""), shot("A gull", "m"), shot(" "))
+    item = media(headline="H", description="D", caption="A boat", caption_by="m", shots=shots)
+    (cut,) = splitter.cut([item])
+    assert [(one.field, read(item, one)) for one in cut.passages] == [
+        ("description", "D"),
+        ("caption", "A boat"),
+        ("shotlist", "A harbour"),
+        ("shotlist", "A gull"),
+    ]
+    assert cut.texts == ("H\nD", "H\nA boat", "H\nA harbour", "H\nA gull")
+
+
+def test_without_a_headline_the_words_stand_alone(splitter: PassageSplitter) -> None:
+    (cut,) = splitter.cut([media(caption="A boat", caption_by="m")])
+    assert cut.texts == ("A boat",)
+
+
+def test_an_undescribed_picture_has_no_passage(splitter: PassageSplitter, encoder: Any) -> None:
+    ((entry,),) = PassageEmbedder(splitter, [("text", encoder)]).embed([media(shots=(shot(""),))])
+    assert entry.passages == ()
+
+
+def test_a_long_line_is_cut_and_stays_its_shots(splitter: PassageSplitter) -> None:
+    item = media(shots=(shot("A harbour"), shot(" ".join(LONG.split())), shot("A gull")))
+    (cut,) = splitter.cut([item])
+    places = [shot_of(item, passage) for passage in cut.passages]
+    assert places[0] == 0
+    assert places[-1] == 2
+    assert len(places) > 4
+    assert set(places[1:-1]) == {1}
+    assert cut.truncated == 0
+
+
+@given(st.lists(st.sampled_from(["", "one", "two words", "é 🌍", " x"]), max_size=8))
+def test_every_described_shot_is_one_passage_that_leads_back_to_it(lines: list[str]) -> None:
+    item = media(shots=tuple(map(shot, lines)))
+    described = [n for n, line in enumerate(lines) if line.strip()]
+    start, passages = 0, []
+    for line in lines:
+        passages.append(Passage("shotlist", start, start + len(line)))
+        start += len(line) + 1
+    if described:
+        assert [shot_of(item, passages[n]) for n in described] == described
+        assert [read(item, passages[n]) for n in described] == [lines[n] for n in described]
+
+
+def test_texts_and_media_in_one_batch_do_not_mix(splitter: PassageSplitter) -> None:
+    items = [
+        media(headline="A", body="a"),
+        media(shots=(shot("s1"), shot("s2"))),
+        media(),
+        media(headline="B", body=LONG),
+        media(caption="c", caption_by="m"),
+    ]
+    together = splitter.cut(items)
+    assert together == tuple(splitter.cut([item])[0] for item in items)
+    for item, cut in zip(items, together, strict=True):
+        for passage, text in zip(cut.passages, cut.texts, strict=True):
+            assert text.endswith(read(item, passage))

@@ -1,0 +1,136 @@
+"""Captions: what is asked about, and who shares an answer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from core.errors import ConflictError
+from core.items import PubStatus
+from core.work import AssetState, Stage
+from core.writes import SetStatus
+from tests.indexing.work.world import Describer, World, look_of
+
+
+@pytest.fixture
+def asking(world: World) -> Describer:
+    world.captioner = Describer()
+    return world.captioner
+
+
+def test_near_duplicates_are_asked_about_once(world: World, asking: Describer) -> None:
+    assert look_of("look.1") != look_of("look.22")
+    for name in ("look.1", "look.22", "look.333", "other"):
+        world.write(f"{name}.jpg", f"picture {name}")
+    job = world.ingest()
+    assert sorted(still.jpeg for still in asking.asked) == [b"jpeg of look.1", b"jpeg of other"]
+    assert world.made(job)["captioned"] == 2
+    assert world.made(job)["shared"] == 2
+    world.write("later.jpg", "picture look.4444")
+    later = world.ingest()
+    assert len(asking.asked) == 2
+    assert world.made(later)["shared"] == 1
+    captions = {world.writer.newest(uri).item.caption for uri in world.writer.versions}
+    assert captions == {"jpeg of look.1", "jpeg of other"}
+
+
+def test_shots_share_with_pictures(world: World, asking: Describer) -> None:
+    world.write("a.jpg", "picture harbour.1")
+    world.ingest()
+    world.write("clip.mp4", "video harbour.22 street harbour.333")
+    job = world.ingest()
+    assert world.made(job) == {
+        "decoded": 1,
+        "shots": 3,
+        "captioned": 1,
+        "shared": 2,
+        "embedded": 1,
+        "written": 1,
+    }
+
+
+def test_nothing_is_shared_across_products(world: World, asking: Describer) -> None:
+    """A caption is made with the agency's text beside it, which only its own products may see."""
+    world.write("a/look.jpg", "picture look.1")
+    world.ingest("sports")
+    world.write("b/like.jpg", "picture look.22")
+    (world.folder / "in" / "a" / "look.jpg").unlink()
+    world.ingest("politics")
+    assert len(asking.asked) == 2
+
+
+def test_nothing_is_shared_across_rights(world: World, asking: Describer) -> None:
+    world.write("a.jpg", "picture look.1")
+    world.write("b.jpg", "picture look.22")
+    world.write("b.json", json.dumps({"external_processing": False}))
+    world.ingest()
+    assert sorted(still.may_leave for still in asking.asked) == [False, True]
+
+
+def test_what_the_agency_describes_is_not_asked_about(world: World, asking: Describer) -> None:
+    world.write("a.jpg", "picture a")
+    world.write("a.json", json.dumps({"description_caption": "The ferry leaves."}))
+    world.write("clip.mp4", "video one two")
+    lines = [{"start": "0", "end": "4", "description": "A quay"}]
+    world.write("clip.shots.json", json.dumps(lines))
+    world.ingest()
+    assert [still.jpeg for still in asking.asked] == [b"jpeg of two"]
+
+
+def test_the_agency_s_words_go_along_as_context(world: World, asking: Describer) -> None:
+    world.write("a.jpg", "picture a")
+    world.write("a.json", json.dumps({"headline": "Ferry aground", "language": "de"}))
+    world.ingest()
+    (still,) = asking.asked
+    assert "Ferry aground" in still.context
+    assert still.language == "de"
+
+
+def test_black_stills_are_not_asked_about(world: World, asking: Describer) -> None:
+    world.write("clip.mp4", "video black one black")
+    world.ingest()
+    assert [still.jpeg for still in asking.asked] == [b"jpeg of one"]
+
+
+def test_a_killed_picture_stays_killed_when_it_is_described_anew(
+    world: World, asking: Describer
+) -> None:
+    world.write("a.jpg", "picture a")
+    world.ingest()
+    (uri,) = world.writer.versions
+    world.writer.set_status([SetStatus(uri, PubStatus.CANCELED)])
+    world.captioner = Describer("captioner-2")
+    world.ingest()
+    newest = world.writer.newest(uri).item
+    assert newest.caption_by == "captioner-2"
+    assert newest.pubstatus is PubStatus.CANCELED
+    assert world.made(world.ingest()) == {}
+
+
+def test_a_dated_document_with_other_content_is_a_conflict(world: World) -> None:
+    world.write("a.jpg", "picture a")
+    world.write("a.json", json.dumps({"version": 3, "headline": "One"}))
+    world.ingest()
+    world.write("a.json", json.dumps({"version": 3, "headline": "Another"}))
+    job = world.ingest()
+    asset = world.assets(job)["a.jpg"]
+    assert (asset.state, asset.stage) == (AssetState.DEAD, Stage.APPLY)
+    assert "higher version" in asset.cause
+    assert ConflictError.code == "conflict"
+    world.write("a.json", json.dumps({"version": 2, "headline": "Older"}))
+    older = world.ingest()
+    assert world.assets(older)["a.jpg"].state is AssetState.DONE
+    assert "older than the recorded" in world.assets(older)["a.jpg"].cause
+    (versions,) = world.writer.versions.values()
+    assert versions[max(versions)].item.headline == "One"
+
+
+def test_hashes_of_one_name_differ_by_a_few_bits_only() -> None:
+    """The tests above mean near-duplicates, not the same hash."""
+    first, second = (
+        np.frombuffer(bytes.fromhex(look_of(name)), np.uint8) for name in ("look.1", "look.333")
+    )
+    apart = int(np.bitwise_count(first ^ second).sum())
+    assert 0 < apart <= 31

@@ -1,0 +1,163 @@
+"""What is computed again, and what is not, when bytes, models, texts and places change."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import MediaError
+from core.media import Uncaptioned
+from core.work import JobState
+from tests.indexing.work.world import Describer, EachFrameAShot, World
+
+
+def opened(world: World) -> list[str]:
+    """What decoders were asked for since the last look."""
+    kinds = [what for what, _ in world.reader.opened]
+    world.reader.opened.clear()
+    return kinds
+
+
+def test_another_detector_finds_the_shots_anew_and_nothing_else(world: World) -> None:
+    world.write("clip.mp4", "video one two three four")
+    world.write("a.jpg", "picture a")
+    world.ingest()
+    assert sorted(opened(world)) == ["frames", "picture", "probe", "stills"]
+    world.finder = EachFrameAShot("shots-2")
+    again = world.ingest()
+    assert opened(world) == ["frames"]  # the same shots: their stills are known
+    assert world.made(again) == {"decoded": 1, "shots": 4}
+    world.finder = EachFrameAShot("shots-3", joined=2)
+    fewer = world.ingest()
+    assert opened(world) == ["frames", "stills"]
+    assert world.made(fewer) == {"decoded": 1, "shots": 2, "embedded": 0, "written": 1} | {
+        "embedded": world.made(fewer).get("embedded", 0)
+    }
+
+
+def test_another_captioner_only_describes_anew(world: World) -> None:
+    world.captioner = Describer()
+    for name in "ab":
+        world.write(f"{name}.jpg", f"picture {name}")
+    first = world.ingest()
+    assert world.made(first) == {"decoded": 2, "captioned": 2, "embedded": 2, "written": 2}
+    opened(world)
+    world.captioner = Describer("captioner-2")
+    second = world.ingest()
+    assert opened(world) == []
+    assert world.made(second) == {"captioned": 2, "embedded": 2, "written": 2}
+    for versions in world.writer.versions.values():
+        newest = versions[max(versions)].item
+        assert newest.caption_by == "captioner-2"
+        assert len(versions) == 2
+    assert world.made(world.ingest()) == {}
+
+
+def test_a_changed_text_of_the_agency_s_only_embeds_anew(world: World) -> None:
+    world.captioner = Describer()
+    world.write("a.jpg", "picture a")
+    world.write("a.json", json.dumps({"headline": "Ferry at the quay"}))
+    world.ingest()
+    opened(world)
+    asked, embedded = len(world.captioner.asked), len(world.encoder.texts)
+    world.write("a.json", json.dumps({"headline": "Ferry leaves the quay"}))
+    again = world.ingest()
+    assert opened(world) == []
+    assert len(world.captioner.asked) == asked
+    assert len(world.encoder.texts) > embedded
+    assert world.made(again) == {"embedded": 1, "written": 1}
+    (versions,) = world.writer.versions.values()
+    assert [versions[n].item.headline for n in sorted(versions)] == [
+        "Ferry at the quay",
+        "Ferry leaves the quay",
+    ]
+    assert world.made(world.ingest()) == {}
+
+
+def test_the_same_bytes_in_two_places_are_decoded_once(world: World) -> None:
+    for number in range(8):
+        world.write(f"{number}/same.jpg", "picture same")
+    job = world.ingest()
+    assert opened(world) == ["picture"]
+    assert len(world.writer.versions) == 1
+    assert world.jobs.counts(job.id).found == 8
+
+
+def test_a_moved_file_is_known(world: World) -> None:
+    path = world.write("a.jpg", "picture a")
+    world.ingest()
+    opened(world)
+    path.rename(path.with_name("b.jpg"))
+    job = world.ingest()
+    assert opened(world) == []
+    (versions,) = world.writer.versions.values()
+    assert Path(versions[max(versions)].item.media.location).name == "b.jpg"  # type: ignore[union-attr]
+    assert job.state is JobState.FINISHED
+
+
+def test_other_bytes_under_the_same_name_are_another_picture(world: World) -> None:
+    path = world.write("a.jpg", "picture a")
+    world.ingest()
+    opened(world)
+    path.write_text("picture b", "utf-8")
+    world.ingest()
+    assert opened(world) == ["picture"]
+    assert len(world.writer.versions) == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was(world: World) -> None:
+    path = world.write("a.jpg", "picture a")
+
+    class Meddling(type(world.reader)):  # type: ignore[misc]
+        def picture(self, path: Path, edges: object) -> object:
+            found = super().picture(path, edges)
+            path.write_text("picture changed", "utf-8")
+            os.utime(path, ns=(1, len(self.opened)))
+            return found
+
+    world.reader = Meddling()
+    found = world.start()
+    with pytest.raises(MediaError, match="changed while"):
+        world.decoder().decode(_found(path))
+    del found
+
+
+def test_a_video_with_a_picture_s_name_is_a_video(world: World) -> None:
+    world.write("clip.jpg", "video one two")
+    world.ingest()
+    (versions,) = world.writer.versions.values()
+    item = versions[max(versions)].item
+    assert item.type == "video"
+    assert len(item.shots) == 2
+
+
+def test_what_can_t_be_described_now_is_applied_and_asked_about_next_time(world: World) -> None:
+    world.captioner = Describer()
+    world.captioner.refusing = Uncaptioned("the day's spend is reached", again=True)
+    world.write("a.jpg", "picture a")
+    first = world.ingest()
+    asset = world.assets(first)["a.jpg"]
+    assert "spend is reached" in asset.cause
+    assert world.made(first) == {"decoded": 1, "embedded": 1, "written": 1}
+    world.captioner.refusing = None
+    second = world.ingest()
+    assert world.made(second) == {"captioned": 1, "embedded": 1, "written": 1}
+    assert world.assets(second)["a.jpg"].cause == ""
+
+
+def test_what_can_never_be_described_is_asked_about_once(world: World) -> None:
+    world.captioner = Describer()
+    world.captioner.refusing = Uncaptioned("the provider's policy", again=False)
+    world.write("a.jpg", "picture a")
+    world.ingest()
+    world.ingest()
+    assert len(world.captioner.asked) == 1
+
+
+def _found(path: Path) -> object:
+    from indexing.work.sources import look_at
+
+    return look_at(path)

@@ -1,0 +1,293 @@
+"""Durable ingest without decoders, models and queues: each is a few lines that follow the port.
+
+A media file is a text here. `picture NAME` is a photo that looks like NAME, `video A B C` a clip of
+shots that look so, and what begins with `poison` can't be decoded. Orders are carried out one by
+one, in the order of their priority, by the test itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from core.errors import MediaError, NotFoundError
+from core.items import Item
+from core.media import (
+    Caption,
+    FrameBatch,
+    Gap,
+    MediaFacts,
+    MediaKind,
+    ShotBounds,
+    Still,
+    ToCaption,
+    Transition,
+    Uncaptioned,
+)
+from core.work import STAGES, AssetState, Job, Priority, Stage, Tracked
+from indexing.ingest import Ingest
+from indexing.media.asset import Asset, Enrichment
+from indexing.media.assets import build_item
+from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.work.apply_stage import ApplyStage
+from indexing.work.chunks import ChunkRunner, Order
+from indexing.work.decode_stage import DecodeStage
+from indexing.work.decoding import Decoder
+from indexing.work.describe_stage import DescribeStage
+from indexing.work.desk import JobDesk
+from indexing.work.preparing import Preparing
+from indexing.work.reading_stage import Reading
+from indexing.work.remembered import Remembered
+from indexing.work.request import Request
+from indexing.work.stores import FileStores, Spool
+from storage.databases import Database, open_database
+from storage.jobs import StoredJobs
+from storage.ledger import StoredLedger
+from storage.likenesses import StoredLikenesses
+from tests.indexing.conftest import DictWriter, HashingEncoder, clock
+
+SHOT_S = 4.0
+
+
+def look_of(name: str) -> str:
+    """A perceptual hash that the name decides: names that begin alike up to a dot look the same."""
+    bits = bytearray(hashlib.sha256(name.partition(".")[0].encode()).digest())
+    bits[0] ^= len(name.partition(".")[2])  # a few bits of difference
+    return bits.hex()
+
+
+def still_of(name: str, second: float = 0.0) -> Still:
+    black = name == "black"
+    return Still(second, f"jpeg of {name}".encode(), 64, 48, look_of(name), black=black)
+
+
+class TextReader:
+    """`core.media_ports.MediaReader` of texts; `opened` says what it was asked, in order."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, str]] = []
+
+    def probe(self, path: Path) -> MediaFacts:
+        kind, names = self._read("probe", path)
+        if kind == "picture":
+            return MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48)
+        length = len(names) * SHOT_S
+        return MediaFacts(
+            MediaKind.VIDEO, "video/mp4", "h264", 64, 48, duration_s=length, frame_rate=25.0
+        )
+
+    def frames(self, path: Path) -> Iterator[FrameBatch | Gap]:
+        _, names = self._read("frames", path)
+        for number, _ in enumerate(names):
+            pixels = np.zeros((1, 27, 48, 3), np.uint8)
+            yield FrameBatch(pixels, np.array([number * SHOT_S]), number)
+
+    def stills(
+        self, path: Path, moments: Sequence[Sequence[float]], edge: int
+    ) -> tuple[Still, ...]:
+        _, names = self._read("stills", path)
+        return tuple(
+            still_of(names[min(len(names) - 1, int(group[0] // SHOT_S))], group[0])
+            for group in moments
+        )
+
+    def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
+        kind, names = self._read("picture", path)
+        if kind != "picture":
+            raise MediaError("no picture", where=str(path))
+        facts = MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48)
+        return facts, tuple(still_of(names[0]) for _ in edges)
+
+    def _read(self, what: str, path: Path) -> tuple[str, list[str]]:
+        kind, *names = path.read_text("utf-8").split()
+        self.opened.append((what, path.name))
+        if kind == "poison":
+            raise MediaError("can't be decoded", where=str(path))
+        return kind, names
+
+
+class EachFrameAShot:
+    """`indexing.work.decoding.ShotFinder` for `TextReader`: one shot a frame."""
+
+    def __init__(self, digest: str = "shots-1", joined: int = 1) -> None:
+        self.digest = digest
+        self._joined = joined
+
+    def find(
+        self, frames: Iterator[FrameBatch | Gap]
+    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
+        count = sum(len(batch.seconds) for batch in frames if isinstance(batch, FrameBatch))
+        starts = range(0, count, self._joined)
+        return [
+            ShotBounds(s * SHOT_S, (s + self._joined) * SHOT_S, s, s, Transition.CUT)
+            for s in starts
+        ], []
+
+
+class Describer:
+    """`core.media_ports.Captioner` that says what a still's bytes are; `asked` is what it was."""
+
+    def __init__(self, digest: str = "captioner-1") -> None:
+        self.digest = digest
+        self.asked: list[ToCaption] = []
+        self.refusing: Uncaptioned | None = None
+
+    def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
+        self.asked += stills
+        return tuple(self.refusing or Caption(still.jpeg.decode(), self.digest) for still in stills)
+
+
+class DictStore:
+    """`core.media_ports.MediaStore` in a dict."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, data: bytes, suffix: str) -> str:
+        name = hashlib.sha256(data).hexdigest() + suffix
+        self.kept[name] = data
+        return name
+
+    def open(self, name: str) -> BinaryIO:
+        if name not in self.kept:
+            raise NotFoundError("not there", where=name)
+        return io.BytesIO(self.kept[name])
+
+
+class HandOrders:
+    """`core.work_ports.WorkOrders` that a test carries out itself: `waiting` by name."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, tuple[int, Order | str, float]] = {}
+        self._given: set[str] = set()
+
+    def give(self, job: Job, chunk: int, stage: Stage, trail: str, *, delay_s: float = 0.0) -> None:
+        order = Order(job.id, chunk, stage, trail)
+        self._give(f"{job.id}/{chunk}/{trail}", (job.priority, order, delay_s))
+
+    def give_reading(self, job: Job, trail: str) -> None:
+        self._give(f"{job.id}/read/{trail}", (job.priority, job.id, 0.0))
+
+    def take_back(self, job_id: str) -> None:
+        self.waiting = {n: w for n, w in self.waiting.items() if not n.startswith(f"{job_id}/")}
+
+    def next(self) -> Order | str | None:
+        """Takes the next one: of the lowest priority number, the first."""
+        if not self.waiting:
+            return None
+        name = min(self.waiting, key=lambda n: self.waiting[n][0])
+        return self.waiting.pop(name)[1]
+
+    def _give(self, name: str, what: tuple[int, Order | str, float]) -> None:
+        if name not in self._given:
+            self._given.add(name)
+            self.waiting[name] = what
+
+
+@dataclass
+class World:
+    """All parts of a durable ingest over one folder."""
+
+    folder: Path
+    splitter: PassageSplitter
+    chunk: int = 4
+    database: Database = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.database = open_database(self.folder / "work.sqlite")
+        self.jobs = StoredJobs(self.database)
+        self.orders = HandOrders()
+        self.desk = JobDesk(self.jobs, self.orders)
+        self.known = Remembered(StoredLedger(self.database))
+        self.likenesses = StoredLikenesses(self.database)
+        self.store = DictStore()
+        self.reader = TextReader()
+        self.finder = EachFrameAShot()
+        self.captioner: Describer | None = None
+        self.writer = DictWriter()
+        self.encoder = HashingEncoder()
+        self.stop = False
+        self.files = FileStores()
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+
+    def write(self, name: str, text: str) -> Path:
+        """A media file, or what lies beside one."""
+        path = self.folder / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return path
+
+    def decoder(self) -> Decoder:
+        spool = Spool(self.folder / "spool", self.files, room=10_000, largest=5_000)
+        return Decoder(self.reader, self.finder, self.store, self.known, spool)
+
+    def stages(self) -> tuple[DecodeStage, DescribeStage, ApplyStage]:
+        decoder = self.decoder()
+        digest = "" if self.captioner is None else self.captioner.digest
+        preparing = Preparing(decoder, _built, self.known, digest)
+        embedder = PassageEmbedder(self.splitter, [("text", self.encoder)])
+        ingest = Ingest(self.writer, embedder, clock)
+        describe = DescribeStage(
+            preparing, self.captioner, self.store, self.known, self.likenesses, lambda jpeg: jpeg
+        )
+        return DecodeStage(decoder, 2), describe, ApplyStage(preparing, ingest, self.newest)
+
+    def newest(self, uris: Sequence[str]) -> Mapping[str, Item]:
+        return {u: self.writer.newest(u).item for u in uris if u in self.writer.versions}
+
+    def runner(self) -> ChunkRunner:
+        stages = dict(zip(STAGES, self.stages(), strict=True))
+        return ChunkRunner(self.jobs, self.orders, stages, lambda _: self.stop)
+
+    def reading(self) -> Reading:
+        return Reading(
+            self.jobs, self.orders, self.files, lambda _: self.stop, chunk=self.chunk, ahead=10_000
+        )
+
+    def start(self, *products: str, **options: object) -> Job:
+        """Orders an ingest of everything that was written."""
+        request = Request((str(self.folder / "in"),), (), products or ("wire",), **options)  # type: ignore[arg-type]
+        return self.desk.start(request, Priority.BACKFILL)
+
+    def work(self, most: int = 10_000) -> int:
+        """Carries out orders until there are none, or `most`; how many."""
+        runner, reading = self.runner(), self.reading()
+        for done in range(most):
+            order = self.orders.next()
+            if order is None:
+                return done
+            if isinstance(order, str):
+                reading.run(order, lambda: self.stop)
+            else:
+                runner.run(order, lambda: self.stop)
+        return most
+
+    def ingest(self, *products: str) -> Job:
+        """Orders an ingest and carries it out."""
+        job = self.start(*products)
+        self.work()
+        return self.jobs.job(job.id)
+
+    def assets(self, job: Job) -> dict[str, Tracked]:
+        """The job's assets by file name."""
+        found = self.jobs.find(job.id, list(AssetState), limit=100_000)
+        return {Path(asset.found.location).name: asset for asset in found}
+
+    def made(self, job: Job) -> dict[str, int]:
+        """What was computed, without what is 0."""
+        return {name: n for name, n in self.jobs.counts(job.id).made.items() if n}
+
+
+def _built(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
+    return build_item(asset, enrichment, clock, recorded).item

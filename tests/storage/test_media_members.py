@@ -1,0 +1,143 @@
+"""What pictures and videos have beside a text: recorded whole, and no change to what has none."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.writes import Outcome
+from storage.embedded.documents import content_digest, encode_document
+from storage.embedded.record import FILE
+from tests.storage.world import NOW, WIRE, SetClock, change, make_item, opened, write
+
+THEN = datetime(2024, 3, 5, tzinfo=UTC)
+TEXT = Item(
+    "urn:x:1",
+    3,
+    ItemType.TEXT,
+    THEN,
+    THEN,
+    "urn:x:1",
+    headline="Ferry leaves",
+    body="At dawn.",
+    products=("wire",),
+    source={"uri": "urn:x:1"},
+)
+PICTURE = Item(
+    "urn:x:2",
+    1,
+    ItemType.PICTURE,
+    THEN,
+    THEN,
+    "urn:x:1",
+    description="A ferry.",
+    person=(Concept("Ana", "p:1"),),
+    urgency=4,
+    embargoed=datetime(2026, 1, 1, tzinfo=UTC),
+)
+MEDIA = MediaFile("/media/a.jpg", "ab" * 32, "image/jpeg", 1000, 800, 600, thumbnail="t.jpg")
+SHOTS = (Shot(0, 4, 0, 99, "start", "A ferry", "", 2, "k.jpg", "0f"), Shot(4, 8, 100, 199))
+
+
+def test_an_item_without_media_has_the_digest_it_always_had() -> None:
+    """As versions of this program without media computed it: archives of theirs are not written
+    anew, and no second put of the same version is a conflict.
+    """
+    assert (content_digest(TEXT).hex(), content_digest(PICTURE).hex()) == (
+        "8026ce572a6f61d98c7b9d088949b709cccfad6fa5237f4ca1a5b5618c44ecb8",
+        "05502ddd3f73b14bad9f10866b853d313e7bac2a503bba54a7f21c05ee10d6cd",
+    )
+
+
+def test_every_member_of_media_makes_another_digest_but_the_place() -> None:
+    plain = content_digest(PICTURE)
+    with_media = replace(PICTURE, media=MEDIA)
+    others = {
+        content_digest(item)
+        for item in (
+            with_media,
+            replace(PICTURE, caption="A boat", caption_by="m"),
+            replace(PICTURE, caption="A boat", caption_by="n"),
+            replace(PICTURE, shots=SHOTS),
+            replace(PICTURE, shots=SHOTS[:1]),
+        )
+    }
+    assert len(others | {plain}) == 6
+    moved = replace(with_media, media=replace(MEDIA, location="s3://bucket/a.jpg"))
+    assert content_digest(moved) == content_digest(with_media)
+
+
+def test_a_record_of_before_is_read(folder: Path) -> None:
+    """Its documents have no member that this program added."""
+    with opened(folder, SetClock()) as engine:
+        write(engine, make_item("a", headline="Ferry"))
+    document = orjson.loads(encode_document(TEXT))
+    assert set(document) == {
+        *("format", "headline", "description", "body", "byline", "slugline", "located", "ednote"),
+        *("copyrightnotice", "usageterms", "source"),
+    }
+    with sqlite3.connect(folder / FILE) as connection:
+        connection.execute("UPDATE items SET document = ?", (orjson.dumps(document),))
+    connection.close()
+    with opened(folder, SetClock()) as engine:
+        item = engine.item("a", WIRE)
+        assert item is not None
+        assert (item.headline, item.media, item.caption, item.shots) == (
+            "Ferry leaves",
+            None,
+            "",
+            (),
+        )
+
+
+def test_the_newest_version_whatever_its_state(folder: Path) -> None:
+    with opened(folder, SetClock()) as engine:
+        write(engine, make_item("a", 1))
+        write(engine, make_item("a", 4, headline="newest"))
+        write(engine, make_item("b"))
+        change(engine, "a", pubstatus=PubStatus.CANCELED)
+        a, unknown, b = engine.newest(["a", "unknown", "b"])
+        assert engine.newest([]) == ()
+    assert a is not None
+    assert b is not None
+    assert (a.version, a.headline, a.pubstatus) == (4, "newest", PubStatus.CANCELED)
+    assert (unknown, b.uri) == (None, "b")
+
+
+def test_undescribed_are_visible_media_that_nobody_describes(folder: Path) -> None:
+    bare = {"type": ItemType.PICTURE, "headline": "", "media": MEDIA}
+    with opened(folder, SetClock()) as engine:
+        for uri, members in {
+            "bare": {},
+            "byline": {"byline": "B. Foto", "person": (Concept("Ana"),)},
+            "blank": {"description": " \n"},
+            "video": {"type": ItemType.VIDEO, "shots": SHOTS[1:]},
+            "headline": {"headline": "Ferry"},
+            "described": {"description": "Ferry"},
+            "captioned": {"caption": "A boat", "caption_by": "m"},
+            "shots": {"type": ItemType.VIDEO, "shots": SHOTS},
+            "story": {"type": ItemType.TEXT, "media": None},
+            "embargoed": {"embargoed": NOW.replace(year=2030)},
+            "killed": {},
+        }.items():
+            assert write(engine, make_item(uri, **{**bare, **members})) is Outcome.CREATED
+        change(engine, "killed", pubstatus=PubStatus.CANCELED)
+        every = engine.undescribed(100)
+        some = engine.undescribed(2)
+        # A description that comes later takes it off the list.
+        write(engine, make_item("bare", 2, **{**bare, "caption": "A boat", "caption_by": "m"}))
+        later = engine.undescribed(100)
+    assert [item.uri for item in every.items] == ["bare", "byline", "blank", "video"]
+    assert (every.media, every.count) == (8, 4)
+    assert ([item.uri for item in some.items], some.count) == (["bare", "byline"], 4)
+    assert [item.uri for item in later.items] == ["byline", "blank", "video"]
+
+
+def test_an_empty_archive_has_none(folder: Path) -> None:
+    with opened(folder, SetClock()) as engine:
+        assert engine.undescribed(10).count == 0

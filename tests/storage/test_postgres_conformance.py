@@ -1,0 +1,65 @@
+"""What every engine promises, with the record of truth on a real Postgres server: the suites that
+the record on SQLite passes, not one test left out. Random histories are fewer and races shorter,
+for every look at the record goes to another process; POSTGRES_HISTORIES=60 makes them as many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from core.ports import Clock, Engine
+from storage.embedded.engine import EmbeddedEngine
+from storage.postgres.record import PostgresRecord
+from tests.postgres_server import Server
+from tests.storage import test_concurrency
+from tests.storage.postgres_world import on
+from tests.storage.standing_conformance import StandingConformance
+from tests.storage.test_concurrency import *  # noqa: F403
+from tests.storage.test_embedded_conformance import TestEmbedded as OnSqlite
+from tests.storage.test_lacking_vectors import *  # noqa: F403
+from tests.storage.test_state_machine import Archive
+from tests.storage.world import open_embedded
+
+
+@pytest.fixture(autouse=True)
+def _on_postgres(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(test_concurrency, "TURNS", 30)
+    with on(postgres):
+        yield
+
+
+class FewHistories(Archive):
+    """Fewer of them."""
+
+
+FewHistories.TestCase.settings = settings(
+    max_examples=int(os.environ.get("POSTGRES_HISTORIES", "8")),
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestHistories = FewHistories.TestCase
+
+
+class TestPostgres(OnSqlite):
+    def open(self, folder: Path, clock: Clock) -> Engine:
+        engine = open_embedded(folder, clock)
+        assert isinstance(engine.record, PostgresRecord)
+        return engine
+
+
+class TestPostgresStanding(StandingConformance):
+    def open(self, folder: Path, clock: Clock) -> Engine:
+        return open_embedded(folder, clock)
+
+    def settle(self, engine: Engine) -> None:
+        assert isinstance(engine, EmbeddedEngine)
+        engine.catch_up()
+
+
+del OnSqlite

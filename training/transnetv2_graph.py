@@ -1,0 +1,166 @@
+"""TransNetV2 as an ONNX graph, written node by node from the published weights.
+
+The network is six blocks of four separable convolutions each: 3x3 in a frame, then 3 along time,
+dilated by 1, 2, 4 and 8 frames. Runtimes have fast kernels for pictures and slow ones for volumes,
+so a window's frames stand below each other in one picture, with an empty row after each: the
+convolution along time is then one along the picture's height, dilated by whole frames, and nothing
+is ever rearranged. The empty rows, which keep neighbours from seeing each other, are emptied again
+where the next convolution looks. Normalization is folded into the convolution along time.
+
+Measured in ONNX Runtime 1.32 on one core, frames of windows a second: volumes (Conv of rank 5) 95,
+transposed to (time, pixels) for each convolution along time 101, shifted products added up 112,
+this 113. In OpenVINO with bfloat16 volumes have 255 to 272, this 232 to 236.
+
+Sources: Soucek and Lokoc 2020, TransNet V2 (architecture, section 3); the names of the weights are
+those of the authors' PyTorch version.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from training.bert_graph import GraphDraft
+from training.transnetv2_parts import (
+    COLOURS,
+    DILATIONS,
+    HEIGHT,
+    INPUT,
+    STACKS,
+    WIDTH,
+    WINDOW,
+    Weights,
+    add_colours,
+    add_heads,
+    add_similarity,
+    closed,
+    filters_of,
+    norm,
+    own_channels,
+    separable,
+    sizes,
+)
+
+
+def transition_graph(weights: Weights) -> onnx.ModelProto:
+    """Input `frames`, uint8 [n, 100, 27, 48, 3] RGB; output `logits`, float32 [n, 200]: of the 100
+    frames, that it is the one of a transition, and then that it is any of a transition's.
+    """
+    draft = GraphDraft()
+    hidden = _add_picture(draft)
+    height, means = HEIGHT + 1, []
+    for stack in range(STACKS):
+        hidden = _add_stack(draft, weights, stack, hidden, height)
+        pool = _add_last_pool if stack == STACKS - 1 else _add_pool
+        hidden, height = pool(draft, stack, hidden, height), height // 2
+        means.append(_add_means(draft, stack, hidden, height))
+    rows = _add_rows(draft, means)
+    parts = [add_colours(draft, weights), add_similarity(draft, weights, rows)]
+    add_heads(draft, weights, [*parts, _add_flat(draft, hidden)])
+    return closed(draft)
+
+
+def _add_picture(draft: GraphDraft) -> str:
+    """Frames below each other with an empty row after each: [n, 3, 100 * 28, 48]."""
+    floats = draft.node("Cast", [INPUT], ["picture/floats"], to=TensorProto.FLOAT)
+    planes = draft.node("Transpose", [floats], ["picture/planes"], perm=[0, 4, 1, 2, 3])
+    row = sizes(draft, "picture/row", 0, 0, 0, 0, 0, 0, 0, 0, 1, 0)
+    apart = draft.node("Pad", [planes, row], ["picture/apart"])
+    shape = sizes(draft, "picture/shape", 0, COLOURS, WINDOW * (HEIGHT + 1), WIDTH)
+    return draft.node("Reshape", [apart, shape], ["picture"])
+
+
+def _add_stack(draft: GraphDraft, weights: Weights, stack: int, hidden: str, height: int) -> str:
+    """Two blocks, the first one's result added to the second's; the empty rows are not empty."""
+    name = f"stack{stack}"
+    first = _add_block(draft, weights, (stack, 0), hidden, height)
+    first = draft.node("Mul", [first, _full_rows(draft, name, height)], [f"{name}/first"])
+    second = _add_block(draft, weights, (stack, 1), first, height)
+    return draft.node("Add", [second, first], [f"{name}/sum"])
+
+
+def _add_block(
+    draft: GraphDraft, weights: Weights, place: tuple[int, int], hidden: str, height: int
+) -> str:
+    """Four separable convolutions side by side, normalized, and the ramp."""
+    stack, block = place
+    name = f"stack{stack}/block{block}"
+    _, offset = norm(weights, f"SDDCNN.{stack}.DDCNN.{block}.bn.")
+    parts = []
+    for number, dilation in enumerate(DILATIONS):
+        across, along = separable(weights, stack, block, number)
+        if place == (0, 0):
+            across = across / np.float32(255.0)
+        part, reach = f"{name}/dilated{dilation}", dilation * height
+        inputs = [hidden, draft.constant(part + "/across", across)]
+        seen = draft.node("Conv", inputs, [part + "/seen"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        own = draft.constant(part + "/offset", offset[own_channels(stack, number)])
+        inputs = [seen, draft.constant(part + "/along", along), own]
+        pads = [reach, 0, reach, 0]
+        parts.append(
+            draft.node("Conv", inputs, [part], kernel_shape=[3, 1], dilations=[reach, 1], pads=pads)
+        )
+    joint = draft.node("Concat", parts, [name + "/joint"], axis=1)
+    return draft.node("Relu", [joint], [name])
+
+
+def _add_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
+    """Means of 2x2 points; a frame's odd last row and its empty one make the new empty row."""
+    name, two = f"stack{stack}/pool", [2, 2]
+    pooled = draft.node("AveragePool", [hidden], [name + "/means"], kernel_shape=two, strides=two)
+    return draft.node("Mul", [pooled, _full_rows(draft, name, height // 2)], [name])
+
+
+def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
+    """Means of 2x2 points of each frame by itself, without its empty row: [n, c * 100, 3, 6]."""
+    name, two = f"stack{stack}/pool", [2, 2]
+    shape = sizes(draft, name + "/shape", 0, _channels(stack) * WINDOW, height, _width(stack))
+    apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
+    bounds = [sizes(draft, f"{name}/bound{n}", n) for n in (0, height - 1, 2)]
+    full = draft.node("Slice", [apart, *bounds], [name + "/full"])
+    return draft.node("AveragePool", [full], [name], kernel_shape=two, strides=two)
+
+
+def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
+    """The mean of each frame and channel, [n, c, 100]: over its rows, but for an empty one."""
+    name = f"stack{stack}/mean"
+    shape = sizes(draft, name + "/shape", 0, _channels(stack), WINDOW, height * _width(stack + 1))
+    apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
+    mean = draft.node("ReduceMean", [apart], [name + "/all"], axes=[3], keepdims=0)
+    if stack == STACKS - 1:
+        return mean
+    full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
+    return draft.node("Mul", [mean, full], [name])
+
+
+def _add_rows(draft: GraphDraft, means: Sequence[str]) -> str:
+    """What all stacks see in each frame, [n, 100, 448]."""
+    joint = draft.node("Concat", list(means), ["seen/joint"], axis=1)
+    return draft.node("Transpose", [joint], ["seen"], perm=[0, 2, 1])
+
+
+def _add_flat(draft: GraphDraft, hidden: str) -> str:
+    """What the last stack sees in each frame, [n, 100, 18 * 256], channels innermost."""
+    channels, points = _channels(STACKS - 1), 18
+    shape = sizes(draft, "flat/shape", 0, channels, WINDOW, points)
+    apart = draft.node("Reshape", [hidden, shape], ["flat/apart"])
+    turned = draft.node("Transpose", [apart], ["flat/turned"], perm=[0, 2, 3, 1])
+    line = sizes(draft, "flat/line", 0, WINDOW, points * channels)
+    return draft.node("Reshape", [turned, line], ["flat"])
+
+
+def _full_rows(draft: GraphDraft, name: str, height: int) -> str:
+    """1 for a frame's rows and 0 for the empty one after them, [1, 1, 100 * height, 1]."""
+    rows = np.ones((WINDOW, height), np.float32)
+    rows[:, -1] = 0.0
+    return draft.constant(name + "/rows", rows.reshape(1, 1, -1, 1))
+
+
+def _channels(stack: int) -> int:
+    return len(DILATIONS) * filters_of(stack)
+
+
+def _width(stack: int) -> int:
+    """Points of a row that a stack takes in."""
+    return int(WIDTH // 2**stack)

@@ -1,0 +1,149 @@
+"""What TransNetV2's graphs in float32 and in int8 share: sizes, names, and all that follows the
+convolutions. Where each step of the paper is: see `transnetv2_graph`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from training.bert_graph import FUSED, OPSET, GraphDraft
+from training.quantize import Floats, InputRange
+
+WINDOW, HEIGHT, WIDTH, COLOURS = 100, 27, 48, 3
+STACKS, BLOCKS, FILTERS, DILATIONS = 3, 2, 16, (1, 2, 4, 8)
+LOOKUP = 101  # frames that each is compared with: 50 before, itself, 50 after
+BINS = 512  # of a colour histogram: 8 for each of red, green and blue
+NORM_EPSILON = 1e-3
+INPUT, OUTPUT = "frames", "logits"
+HEADS_INPUT, HEADS_DENSE = "heads/joint", "heads/dense"
+
+Weights = Mapping[str, Floats]
+
+
+def filters_of(stack: int) -> int:
+    """Channels that each of a block's four convolutions gives."""
+    return int(FILTERS * 2**stack)
+
+
+def norm(weights: Weights, base: str) -> tuple[Floats, Floats]:
+    """Batch normalization as a factor and an offset for each channel."""
+    scale = weights[base + "weight"] / np.sqrt(weights[base + "running_var"] + NORM_EPSILON)
+    return scale, weights[base + "bias"] - weights[base + "running_mean"] * scale
+
+
+def separable(weights: Weights, stack: int, block: int, number: int) -> tuple[Floats, Floats]:
+    """One of a block's convolutions: across a frame [2f, c, 3, 3], and along time [f, 2f, 3, 1]
+    with the normalization's factors in it.
+    """
+    base = f"SDDCNN.{stack}.DDCNN.{block}."
+    layers = f"{base}Conv3D_{DILATIONS[number]}.layers."
+    scale, _ = norm(weights, base + "bn.")
+    own = own_channels(stack, number)
+    across = weights[layers + "0.weight"][:, :, 0]
+    return across, weights[layers + "1.weight"][..., 0] * scale[own, None, None, None]
+
+
+def own_channels(stack: int, number: int) -> slice:
+    """Where the channels of a block's convolution are among the block's."""
+    return slice(number * filters_of(stack), (number + 1) * filters_of(stack))
+
+
+def sizes(draft: GraphDraft, name: str, *values: int) -> str:
+    """A constant of whole numbers, [n]."""
+    return draft.constant(name, np.array(values, np.int64))
+
+
+def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
+    """How alike frames are by what the stacks see in them, [n, 100, 448]: [n, 100, 128]."""
+    base = "frame_sim_layer."
+    kernel, bias = weights[base + "projection.weight"].T, weights[base + "projection.bias"]
+    seen = draft.dense(rows, kernel, bias, "similar/seen")
+    return _add_lookup(draft, weights, base, seen, "similar")
+
+
+def add_colours(draft: GraphDraft, weights: Weights) -> str:
+    """How alike frames are by their colour histograms: [n, 100, 128]."""
+    name = "histogram"
+    whole = draft.node("Cast", [INPUT], [name + "/whole"], to=TensorProto.INT32)
+    width = draft.constant(name + "/width", np.array(32, np.int32))
+    eighths = draft.node("Div", [whole, width], [name + "/eighths"])
+    places = draft.constant(name + "/places", np.array([64, 8, 1], np.int32))
+    placed = draft.node("Mul", [eighths, places], [name + "/placed"])
+    colour = sizes(draft, name + "/colour", 4)
+    bins = draft.node("ReduceSum", [placed, colour], [name + "/bins"], keepdims=0)
+    line = sizes(draft, name + "/line", 0, WINDOW, HEIGHT * WIDTH)
+    points = draft.node("Reshape", [bins, line], [name + "/points"])
+    # Counting: for each point a one is added where its bin is, onto zeros [n, 100, 512].
+    windows = draft.node("Shape", [INPUT], [name + "/windows"], end=1)
+    rest = sizes(draft, name + "/rest", WINDOW, BINS)
+    shape = draft.node("Concat", [windows, rest], [name + "/sizes"], axis=0)
+    empty = _filled(draft, shape, 0, name + "/empty")
+    ones = _filled(draft, draft.node("Shape", [points], [name + "/each"]), 1, name + "/ones")
+    counts = draft.node(
+        "ScatterElements", [empty, points, ones], [name + "/counts"], axis=2, reduction="add"
+    )
+    floats = draft.node("Cast", [counts], [name + "/floats"], to=TensorProto.FLOAT)
+    return _add_lookup(draft, weights, "color_hist_layer.", floats, "colours")
+
+
+def add_heads(
+    draft: GraphDraft, weights: Weights, parts: Sequence[str], seen: InputRange | None = None
+) -> None:
+    """One hidden layer over the `parts` [n, 100, ...] and two numbers a frame: [n, 200]. The
+    hidden layer is int8 where the range of its input is known.
+    """
+    joint = draft.node("Concat", list(parts), [HEADS_INPUT], axis=2)
+    wide = draft if seen is None else replace(draft, ranges={HEADS_DENSE: seen})
+    dense = wide.dense(joint, weights["fc1.weight"].T, weights["fc1.bias"], HEADS_DENSE)
+    hidden = draft.node("Relu", [dense], ["heads/hidden"])
+    heads = ("cls_layer1.", "cls_layer2.")
+    kernel = np.concatenate([weights[head + "weight"] for head in heads]).T
+    bias = np.concatenate([weights[head + "bias"] for head in heads])
+    both = draft.dense(hidden, kernel, bias, "heads/both")
+    turned = draft.node("Transpose", [both], ["heads/turned"], perm=[0, 2, 1])
+    draft.node("Reshape", [turned, sizes(draft, "heads/line", 0, 2 * WINDOW)], [OUTPUT])
+
+
+def closed(draft: GraphDraft) -> onnx.ModelProto:
+    """The graph over its input and output."""
+    frames = ["n", WINDOW, HEIGHT, WIDTH, COLOURS]
+    given = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, frames)]
+    results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 2 * WINDOW])]
+    graph = helper.make_graph(draft.nodes, "transnetv2", given, results, draft.constants)
+    opsets = [helper.make_opsetid("", OPSET)]
+    if any(node.domain == FUSED for node in draft.nodes):
+        opsets.append(helper.make_opsetid(FUSED, 1))
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="dateline")
+
+
+def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name: str) -> str:
+    """Cosines of each frame with the 50 before and after it, and a dense layer over them.
+
+    Cosines of all pairs are [100, 100], each row shifted by one to stand under the other: rows of
+    200 numbers read on as rows of 201. What lies beyond the 101 is met by zeros.
+    """
+    unit = draft.node("LpNormalization", [rows], [name + "/unit"], axis=-1, p=2)
+    turned = draft.node("Transpose", [unit], [name + "/turned"], perm=[0, 2, 1])
+    pairs = draft.node("MatMul", [unit, turned], [name + "/pairs"])
+    half, wide = LOOKUP // 2, WINDOW + LOOKUP - 1
+    sides = sizes(draft, name + "/sides", 0, 0, half, 0, 0, half)
+    padded = draft.node("Pad", [pairs, sides], [name + "/padded"])
+    line = draft.node("Reshape", [padded, sizes(draft, name + "/line", 0, -1)], [name + "/flat"])
+    longer = draft.node(
+        "Pad", [line, sizes(draft, name + "/tail", 0, 0, 0, WINDOW)], [name + "/on"]
+    )
+    skew = sizes(draft, name + "/skew", 0, WINDOW, wide + 1)
+    shifted = draft.node("Reshape", [longer, skew], [name + "/shifted"])
+    kernel = np.zeros((wide + 1, len(weights[base + "fc.bias"])), np.float32)
+    kernel[:LOOKUP] = weights[base + "fc.weight"].T
+    dense = draft.dense(shifted, kernel, weights[base + "fc.bias"], name + "/dense")
+    return draft.node("Relu", [dense], [name])
+
+
+def _filled(draft: GraphDraft, shape: str, value: int, name: str) -> str:
+    """int32 of the shape that `shape` holds, all `value`."""
+    filling = numpy_helper.from_array(np.array([value], np.int32))
+    return draft.node("ConstantOfShape", [shape], [name], value=filling)
