@@ -24,7 +24,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -46,7 +46,7 @@ from core.work import AssetState, FoundAsset, JobState, Priority, Stage, Tracked
 from dateline.build import Service, build_service
 from dateline.build_detector import shot_detector_of
 from dateline.build_media import Worker, build_worker
-from dateline.build_stages import Parts, build_parts
+from dateline.build_stages import Stages, build_stages
 from dateline.settings import Settings, configure
 from indexing.media.reading import CagedReader
 from indexing.media.windows import FrameWindows, WindowLayout
@@ -56,7 +56,8 @@ from indexing.work.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
 
 PRODUCTS = ("bench",)
 RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
-_LOOK_S = 0.02
+CHUNKS = 3  # that a worker decodes at the same time
+_LOOK_S = 0.1
 
 
 def main() -> None:
@@ -201,11 +202,11 @@ def opened(folder: Path) -> Iterator[Bench]:
 
 
 @contextmanager
-def plainly(folder: Path) -> Iterator[Parts]:
+def plainly(folder: Path) -> Iterator[Stages]:
     """The same stages over a new archive and a ledger in memory."""
     settings = _settings(folder)
     service = build_service(settings)
-    parts = build_parts(settings, service, DictLedger())
+    parts = build_stages(settings, service, DictLedger())
     try:
         plain_ingest(parts, [small_photo(folder / "warm.jpg", 10**6)])
         yield parts
@@ -214,23 +215,25 @@ def plainly(folder: Path) -> Iterator[Parts]:
         service.close()
 
 
-def plain_ingest(parts: Parts, paths: Sequence[Path], chunk: int = 32) -> int:
-    """Chunk by chunk through the stages; the next one is decoded while one is applied."""
+def plain_ingest(parts: Stages, paths: Sequence[Path], chunk: int = 32) -> int:
+    """Chunk by chunk through the stages: as many are decoded at the same time as a worker does, and
+    each is applied as soon as it is decoded.
+    """
     chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
-    with ThreadPoolExecutor(1) as later:
-        waiting = None
-        for some in chunks:
-            assets = [tracked(n, look_at(path, PRODUCTS)) for n, path in enumerate(some)]
-            decoded = [w.asset for w in parts.stages[Stage.DECODE].work(assets, lambda: False)]
-            if waiting is not None:
-                waiting.result()
-            waiting = later.submit(_rest, parts.stages, decoded)
-        if waiting is not None:
-            waiting.result()
+    with ThreadPoolExecutor(CHUNKS) as decoding, ThreadPoolExecutor(1) as rest:
+        decoded = [decoding.submit(_decode, parts.stages, some) for some in chunks]
+        for done in [rest.submit(_rest, parts.stages, each) for each in decoded]:
+            done.result()
     return len(paths)
 
 
-def _rest(stages: Mapping[Stage, Any], assets: Sequence[Tracked]) -> None:
+def _decode(stages: Mapping[Stage, Any], paths: Sequence[Path]) -> list[Tracked]:
+    assets = [tracked(n, look_at(path, PRODUCTS)) for n, path in enumerate(paths)]
+    return [worked.asset for worked in stages[Stage.DECODE].work(assets, lambda: False)]
+
+
+def _rest(stages: Mapping[Stage, Any], decoded: Future[list[Tracked]]) -> None:
+    assets: Sequence[Tracked] = decoded.result()
     for stage in (Stage.DESCRIBE, Stage.APPLY):
         worked = list(stages[stage].work(assets, lambda: False))
         failed = [each for each in worked if each.failure is not None]

@@ -82,6 +82,10 @@ class Jobs(Protocol):
         """Raises NotFoundError."""
         ...
 
+    def remarks(self, job_id: str) -> Mapping[str, int]:
+        """What is left undone of assets that are done, and of how many: at most 20 reasons."""
+        ...
+
     def counts(self, job_id: str) -> JobCounts:
         """How many assets stand where, and what was computed."""
         ...

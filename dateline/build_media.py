@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dateline.build import Service
-from dateline.build_stages import Parts, build_parts, work_database
+from dateline.build_stages import Stages, build_stages, work_database
 from dateline.settings import Settings
 from indexing.work.chunks import ChunkRunner
 from indexing.work.desk import JobDesk
@@ -50,7 +50,7 @@ class Worker:
     desk: Desk
     queues: QueueWorker
     reading: Reading
-    parts: Parts
+    parts: Stages
     sweeper: Sweeper
     name: ProcessName
     ledger: StoredLedger
@@ -75,10 +75,17 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     """
     desk = open_desk(settings)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite"))
-    parts = build_parts(settings, service, ledger)
+    parts = build_stages(settings, service, ledger)
     name = ProcessName(settings.data / "workers")
     halt = _Halt()
-    runner = ChunkRunner(desk.jobs, desk.orders, parts.stages, halt.wait, tries=settings.work_tries)
+    runner = ChunkRunner(
+        desk.jobs,
+        desk.orders,
+        parts.stages,
+        halt.wait,
+        tries=settings.work_tries,
+        first_retry_s=settings.work_retry_s,
+    )
     reading = Reading(
         desk.jobs,
         desk.orders,

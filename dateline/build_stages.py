@@ -36,7 +36,7 @@ from storage.likenesses import StoredLikenesses
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Stages:
     """The stages, and the stores that files come from; `close` ends what they run."""
 
     stages: Mapping[Stage, StageWork]
@@ -49,7 +49,7 @@ class Parts:
             end()
 
 
-def build_parts(settings: Settings, service: Service, ledger: Ledger) -> Parts:
+def build_stages(settings: Settings, service: Service, ledger: Ledger) -> Stages:
     """The stages of an ingest over a service's record of truth. Raises DatelineError where one of
     them can't be had.
     """
@@ -87,7 +87,7 @@ def build_parts(settings: Settings, service: Service, ledger: Ledger) -> Parts:
         Stage.DESCRIBE: describe,
         Stage.APPLY: apply,
     }
-    return Parts(stages, stores, ends)
+    return Stages(stages, stores, ends)
 
 
 def newest_in(service: Service) -> Callable[[Sequence[str]], Mapping[str, Item]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.errors import InputError
 from core.work import AssetState, Job, Tracked
@@ -42,7 +42,9 @@ def list_(as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         console.print_json(orjson.dumps([at.as_dict() for at in found]).decode())
         return
-    table = Table("job", "state", "created", "found", "done", "failed", "left")
+    table = Table(
+        Column("job", no_wrap=True), "state", "created", "found", "done", "failed", "left"
+    )
     for at in found:
         tree = at.as_dict()
         left = "" if tree["seconds_left"] in (None, 0) else f"{tree['seconds_left']:,.0f} s"
@@ -68,7 +70,11 @@ def show(
         else:
             found = desk.jobs.job(job)
             at = progress_since_start(found, desk.jobs.counts(job), time.time())
-            tree = {**at.as_dict(), "created": _when(found.created)}
+            tree = {
+                **at.as_dict(),
+                "created": _when(found.created),
+                "remarks": dict(desk.jobs.remarks(job)),
+            }
     if as_json:
         console.print_json(orjson.dumps(tree).decode())
         return

@@ -117,7 +117,8 @@ def carry_out(
             {"asset": a.id, "file": a.found.location, "stage": str(a.stage), "cause": a.cause}
             for a in dead
         ]
-        return MediaResult({**at.as_dict(), "failures": failures}, _code(at))
+        remarks = dict(jobs.remarks(job.id))
+        return MediaResult({**at.as_dict(), "remarks": remarks, "failures": failures}, _code(at))
     finally:
         worker.close()
 

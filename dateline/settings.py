@@ -154,7 +154,8 @@ class Settings(BaseModel):
         default=2**18, ge=1024, description="tokens that may wait for a model; more are refused"
     )
     shots: str = Field(
-        default="transnetv2", description="model that finds the shots of a video; empty for none"
+        default="transnetv2-int8",
+        description="model that finds the shots of a video; empty for none",
     )
     shot_stride: int = Field(
         default=50,
@@ -260,6 +261,12 @@ class Settings(BaseModel):
     )
     work_tries: int = Field(
         default=3, ge=1, le=100, description="tries of a photo or video before it is a dead letter"
+    )
+    work_retry_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=86400,
+        description="pause before a second try, in s; each further one is twice as long",
     )
     work_poll_s: float = Field(
         default=0.2, ge=0.01, le=60, description="how often a worker looks for orders, in s"

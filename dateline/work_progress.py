@@ -108,6 +108,8 @@ def show_result(at: JobProgress, jobs: Jobs, console: Console) -> None:
     counts = at.counts
     made = ", ".join(f"{counts.made.get(name, 0):,} {name}" for name in _COUNTED)
     console.print(f"job {at.job.id} {at.job.state}: {counts.found:,} found, {made}")
+    for what, count in jobs.remarks(at.job.id).items():
+        console.print(f"  [yellow]note:[/] {count:,} x {escape(what)}")
     dead = jobs.find(at.job.id, [AssetState.DEAD], limit=_SHOWN)
     for asset in dead:
         where, why = escape(asset.found.location), escape(asset.cause)

@@ -36,6 +36,7 @@ from storage.job_tables import (
 )
 
 _AT_ONCE = 200  # marks in one statement
+_REMARKS = 20
 _MAX_CAUSE = 4_000  # characters
 
 
@@ -173,6 +174,20 @@ class StoredJobs:
         if not found:
             raise NotFoundError("there is no such asset", where=f"{job_id}:{number}")
         return found[0]
+
+    def remarks(self, job_id: str) -> Mapping[str, int]:
+        """See `core.work_ports.Jobs`."""
+        count = sa.func.count()
+        query = (
+            sa.select(ASSETS.c.cause, count)
+            .where(ASSETS.c.job == job_id, ASSETS.c.state == str(AssetState.DONE))
+            .where(ASSETS.c.cause != "")
+            .group_by(ASSETS.c.cause)
+            .order_by(count.desc(), ASSETS.c.cause)
+            .limit(_REMARKS)
+        )
+        rows = self._database.run(lambda connection: connection.execute(query).all())
+        return {cause: int(number) for cause, number in rows}
 
     def counts(self, job_id: str) -> JobCounts:
         """See `core.work_ports.Jobs`."""

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 CAREFUL_AFTER = 3  # times that an asset was begun and not ended
-CRASHES_ALONE = 10  # more of them, until it is a dead letter: a host may fail often, too
+CRASHES_ALONE = 30  # more of them, until it is a dead letter: hosts fail often, files seldom
 FIRST_RETRY_S = 2.0
 _PATIENCE_S = (0.5, 1, 2, 5, 10, 30)
 _NEXT = dict(zip(STAGES, (*STAGES[1:], Stage.DONE), strict=True))

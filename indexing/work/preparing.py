@@ -109,7 +109,9 @@ class Preparing:
 
     def captions(self, wishes: Sequence[Wish | None]) -> tuple[Caption | None, ...]:
         """What is remembered for each wish."""
-        found = self._known.get([wish.key if wish else "" for wish in wishes])
+        keys = [wish.key for wish in wishes if wish is not None]
+        known = dict(zip(keys, self._known.get(keys), strict=True)) if keys else {}
+        found = (known.get(wish.key) if wish is not None else None for wish in wishes)
         return tuple(None if not tree or "text" not in tree else caption_of(tree) for tree in found)
 
     def _leaves(self, source: Asset, enrichment: Enrichment) -> bool:

@@ -8,6 +8,8 @@ change without a thing being computed again.
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +20,8 @@ from core.media import Caption, MediaFacts, MediaKind, ShotBounds, Transition
 from core.media_ports import Ledger
 
 _CANONICAL = orjson.OPT_SORT_KEYS
+_MOST = 4_096  # results that are held, of at most so many bytes each
+_MOST_BYTES = 8_192
 
 
 def result_key(content: str, step: str, model: str, parameters: Mapping[str, Any]) -> str:
@@ -27,21 +31,39 @@ def result_key(content: str, step: str, model: str, parameters: Mapping[str, Any
 
 
 class Remembered:
-    """A ledger that is spoken to in JSON."""
+    """A ledger that is spoken to in JSON. Results never change, so those that were lately put or
+    read are given without asking it. Thread-safe.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._lock = threading.Lock()
+        self._late: OrderedDict[str, bytes] = OrderedDict()
 
     def get(self, keys: Sequence[str]) -> tuple[Any, ...]:
         """What is known under each key; None where nothing is."""
-        found = self._ledger.get(keys)
+        with self._lock:
+            known = {key: self._late[key] for key in keys if key in self._late}
+        missing = [key for key in keys if key not in known]
+        asked = zip(missing, self._ledger.get(missing), strict=True) if missing else ()
+        fresh = {key: value for key, value in asked if value is not None}
+        self._keep(fresh)
+        found = (known.get(key) or fresh.get(key) for key in keys)
         return tuple(None if value is None else orjson.loads(value) for value in found)
 
     def put(self, results: Mapping[str, Any]) -> None:
         """Durable when it returns; a result is never null."""
-        self._ledger.put(
-            {key: orjson.dumps(value, option=_CANONICAL) for key, value in results.items()}
-        )
+        if results:
+            made = {key: orjson.dumps(value, option=_CANONICAL) for key, value in results.items()}
+            self._ledger.put(made)
+
+    def _keep(self, results: Mapping[str, bytes]) -> None:
+        with self._lock:
+            for key, value in results.items():
+                if len(value) <= _MOST_BYTES:
+                    self._late[key] = value
+            while len(self._late) > _MOST:
+                self._late.popitem(last=False)
 
 
 def facts_tree(facts: MediaFacts) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the reranker, and with quick tries."""
     monkeypatch.setenv("DATELINE_RERANKER", "")
     monkeypatch.setenv("DATELINE_WORK_POLL_S", "0.03")
-    monkeypatch.setattr("indexing.work.chunks.FIRST_RETRY_S", 0.05)
+    monkeypatch.setenv("DATELINE_WORK_RETRY_S", "0.05")
 
 
 def photo(path: Path, seed: int, size: tuple[int, int] = (400, 300)) -> Path:

@@ -3,8 +3,9 @@
 `python ingest_worker.py FOLDER` forks one for each line on its standard input, so that imports are
 paid once. It reads photos in real caged children, its orders lie in a real DBOS and its items in a
 real record of truth. It says on the standard output, in JSON lines, who it is (["pid", ...]), what
-is being computed (["begin", ...]) and what the ledger has (["kept", ...]); ["idle"] when nothing is
-left to do, and when it has ended, ["ended", SIGNAL]. What stands there as kept was durable.
+is being computed (["begin", ...]), what the ledger has (["kept", ...]) and what the record has
+(["applied", ...]); ["idle"] when nothing is left to do, and when it has ended, ["ended", SIGNAL].
+What stands there as kept or applied was durable.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import orjson
 from core.items import Item
 from core.media import MediaFacts, Still
 from core.work import STAGES, JobState
+from core.writes import PutItem, Written
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
@@ -72,6 +74,15 @@ class TellingLedger(StoredLedger):
         say("kept", list(results))
 
 
+class TellingIngest(Ingest):
+    """Says which items it has put."""
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        written = super().put(writes)
+        say("applied", [entry.uri for entry in written])
+        return written
+
+
 def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
     """An item of the wire."""
     return build_item(asset, enrichment, now, recorded).item
@@ -99,7 +110,7 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
     decoder = Decoder(TellingReader(), None, store, known, spool)
     preparing = Preparing(decoder, build, known, "")
     embedder = PassageEmbedder(PassageSplitter(tokenizer), [("text", HashingEncoder())])
-    ingest = Ingest(engine, embedder, now)
+    ingest = TellingIngest(engine, embedder, now)
     likes = StoredLikenesses(ledger)
     stages = dict(
         zip(

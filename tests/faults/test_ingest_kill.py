@@ -38,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ASSETS = 200
 KILLS = 100
 THREADS = 6  # of a worker's that decode
-PATIENCE_S = 60.0
+STEPS = ("begin", "kept", "applied")
+PATIENCE_S = 300.0
 
 
 class Workers:
@@ -58,32 +59,42 @@ class Workers:
         self.said: list[list[object]] = []
         self._rest = b""
 
-    def run(self, until: str, seconds: float) -> bool:
-        """Lets one work for `seconds` after it said `until`, and kills it; whether it was idle."""
+    def run(self, steps: int, seconds: float) -> bool:
+        """Lets one work until it has said `steps` times that it got on, and for `seconds` more, and
+        kills it; whether it had nothing left to do.
+        """
         self._input.write(b"\n")
         self._input.flush()
         start = len(self.said)
-        self._hear(time.monotonic() + 5 * PATIENCE_S, until, start)
-        self._hear(time.monotonic() + seconds, None, start)
+        self._hear(start, time.monotonic() + PATIENCE_S, "pid")
+        if steps:
+            self._hear(start, time.monotonic() + PATIENCE_S, *STEPS, "idle", times=steps)
+        self._hear(start, time.monotonic() + seconds)
         pid = next(said[1] for said in self.said[start:] if said[0] == "pid")
         assert isinstance(pid, int)
         os.kill(pid, signal.SIGKILL)
-        self._hear(time.monotonic() + PATIENCE_S, "ended", start)
+        self._hear(start, time.monotonic() + PATIENCE_S, "ended")
         assert self.said[-1] == ["ended", -signal.SIGKILL]
         return ["idle"] in self.said[start:]
 
-    def _hear(self, deadline: float, until: str | None, start: int) -> None:
+    def _hear(self, start: int, deadline: float, *until: str, times: int = 1) -> None:
+        """Reads what is said until something of the kinds `until` was said so often, or "idle", or
+        until the deadline where there are none.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
-                if until and any(said[0] == until for said in self.said[start:]):
+                fresh = [said[0] for said in self.said[start:]]
+                if until and sum(kind in until for kind in fresh) >= times:
+                    return
+                if "idle" in until and "idle" in fresh:
                     return
                 if selector.select(left):
                     data = os.read(self._output.fileno(), 65536)
                     assert data, "the workers ended by themselves"
                     *lines, self._rest = (self._rest + data).split(b"\n")
                     self.said += [orjson.loads(line) for line in lines]
-        assert until is None, f"{until!r} was not said in time: {self.said[-3:]}"
+        assert not until, f"{until} was not said in time: {self.said[-3:]}"
 
     def close(self) -> None:
         """Ends the program."""
@@ -132,13 +143,9 @@ def test_each_asset_is_done_once_and_none_is_lost(
 ) -> None:
     job = ordered(folder)
     rng = random.Random(20261126)
-    idle = 0
-    for _ in range(KILLS):
-        until = rng.choice(["pid", "ready", "ready", "ready"])
-        idle += workers.run(until, rng.uniform(0, 2.2))
-    assert idle < KILLS / 2, "most kills met a worker that had nothing to do"
-    print(f"{idle} of {KILLS} kills met an idle worker")
-    workers.run("idle", 0.0)
+    idle = sum(workers.run(rng.randrange(6), rng.uniform(0, 0.05)) for _ in range(KILLS))
+    assert idle < KILLS / 4, "too many kills met a worker that had nothing to do"
+    workers.run(10**9, 0.0)
     check_job(folder, job)
     check_computed(workers.said, photos)
     check_record(folder, photos)

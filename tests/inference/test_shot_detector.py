@@ -158,7 +158,7 @@ def test_a_changed_byte_of_the_model_is_refused(
 
 
 def test_the_bundled_models_agree_and_see_what_was_made(models: ModelStore) -> None:
-    """The made windows have a cut, which both models find in the same frame."""
+    """The made windows have a cut each, which both models find in the same frame."""
     windows = sample_windows(2)
     found = []
     for name in ("transnetv2", "transnetv2-int8"):
@@ -171,5 +171,6 @@ def test_the_bundled_models_agree_and_see_what_was_made(models: ModelStore) -> N
     assert np.abs(exact - whole).max() < 0.15
     jumps = np.abs(np.diff(windows.astype(int), axis=1)).mean(axis=(2, 3, 4)).argmax(axis=1)
     for scores in found:
-        assert scores[:, :100].argmax(axis=1).tolist() == jumps.tolist()
+        before = scores[:, :50]  # the second transition of each window is a dissolve, later on
+        assert before.argmax(axis=1).tolist() == jumps.tolist()
         assert (scores[np.arange(2), jumps] > 0.5).all()

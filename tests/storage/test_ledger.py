@@ -174,4 +174,7 @@ def test_what_waits_and_what_is_finished(database: Database) -> None:
     counts = jobs.counts("job")
     assert (counts.dead(), counts.waiting(), counts.past(Stage.APPLY)) == (1, 0, 2)
     assert counts.made["decoded"] == 1
+    assert jobs.remarks("job") == {}  # a dead letter is none
+    jobs.update([replace(done, cause="not described: spend")])
+    assert jobs.remarks("job") == {"not described: spend": 1}
     assert len(jobs.asset("job", 1).cause) == 4_000

@@ -251,14 +251,14 @@ def bounds(scores: Sequence[tuple[float, float]], rule: BoundaryRule) -> list[tu
     [
         ([*QUIET, (0.9, 0.9), *QUIET], [(6, "cut")]),
         ([*QUIET, (0.9, 0.1), *QUIET], [(6, "cut")]),
-        ([*QUIET, (0.4, 0.9), *QUIET], []),  # one frame that the first number is not sure of
-        ([*QUIET, *[(0.0, 0.9)] * 3, (0.6, 0.9), *[(0.0, 0.9)] * 4, *QUIET], [(9, "gradual")]),
-        ([*QUIET, (0.6, 0.9), (0.0, 0.3), (0.0, 0.6), *QUIET], [(7, "gradual")]),  # wavers
-        ([*QUIET, (0.6, 0.9), (0.0, 0.2), (0.6, 0.9), *QUIET], [(6, "cut"), (8, "cut")]),
+        ([*QUIET, (0.6, 0.9), *QUIET], []),  # one frame that the first number is not sure of
+        ([*QUIET, *[(0.0, 0.9)] * 3, (0.8, 0.9), *[(0.0, 0.9)] * 4, *QUIET], [(9, "gradual")]),
+        ([*QUIET, (0.8, 0.9), (0.0, 0.3), (0.0, 0.6), *QUIET], [(7, "gradual")]),  # wavers
+        ([*QUIET, (0.8, 0.9), (0.0, 0.05), (0.8, 0.9), *QUIET], [(6, "cut"), (8, "cut")]),
         ([*QUIET, *[(0.3, 0.8)] * 4, *QUIET], [(7, "gradual")]),  # a fade through black
         ([*QUIET, *[(0.3, 0.8)] * 3, *QUIET], []),
         ([*QUIET, *[(0.2, 0.8)] * 9, *QUIET], []),
-        ([*QUIET, *[(0.3, 0.7)] * 9, *QUIET], []),
+        ([*QUIET, *[(0.3, 0.39)] * 9, *QUIET], []),
         ([(0.9, 0.9), *QUIET], []),  # there is no shot before it
         ([*QUIET, *[(0.9, 0.9)] * 3], []),  # nor after it
     ],
