@@ -48,7 +48,7 @@ types: $(READY_DEV)
 	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks
 
 unit: $(READY_DEV)
-	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch"
+	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch and not faults"
 
 # 2,000 random histories over every surface, shared by the processors, and 300 of the storage engine;
 # `make unit` runs 40 and 30 of them.
@@ -57,7 +57,7 @@ guard: $(READY_DEV)
 	seq 0 7 | GUARD_SEQUENCES=2000 OMP_NUM_THREADS=1 xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} \
 	  $(BIN)/python -P -m pytest -q "tests/search/test_guard.py::test_no_surface_shows_what_the_dict_hides[{}]"
 
-# 56 kills; `make unit` has 16 of them.
+# Processes killed, disks filled, servers cut off, 1,000 damaged files.
 faults: $(READY_DEV)
 	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m faults
 

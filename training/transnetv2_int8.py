@@ -1,4 +1,4 @@
-"""TransNetV2 in whole numbers: the same network as `transnetv2_graph`, three times as fast.
+"""TransNetV2 in whole numbers: the same network as `transnetv2_graph`, several times as fast.
 
 The layout is the same but for the channels, which are innermost, as frames come and as products of
 bytes want them. Weights have a scale for each channel; what passes between layers has fixed scales,

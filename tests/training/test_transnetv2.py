@@ -102,7 +102,7 @@ def test_the_recipe_on_a_slice(tmp_path: Path) -> None:
         (source / name).symlink_to((CLIPS / name).resolve())
     figures = transnetv2.make(tmp_path / "models", source, limit=60)
     assert figures["transnetv2"]["windows compared with PyTorch"] == 4
-    assert figures["transnetv2"]["greatest difference from PyTorch"] < 1e-4
+    assert figures["transnetv2"]["greatest difference from PyTorch, millionths"] < 100
     store = ModelStore(tmp_path / "models")
     assert all(row.ok for row in store.verify())
     made = store.open("transnetv2-int8").manifest
