@@ -164,6 +164,13 @@ class Settings(BaseModel):
         description="frames between the model's windows of 100: fewer tell a live source's shots "
         "sooner and put more frames to the model (100 / stride for each)",
     )
+    shot_ahead: int = Field(
+        default=25,
+        ge=0,
+        le=25,
+        description="frames that the model sees after those that it tells of; fewer tell a live "
+        "source's shots sooner, and long transitions less surely",
+    )
     captioner: str = Field(
         default="",
         description="what describes pictures: openai for a provider that speaks its protocol, the "

@@ -42,11 +42,11 @@ class WindowLayout:
             raise SettingsError(what, where="shot_stride", mend=mend)
 
     @classmethod
-    def of_stride(cls, stride: int) -> WindowLayout:
-        """The usual layout: 25 frames after those that count, and fewer where the stride is long,
-        so that as many stand before as after.
+    def of_stride(cls, stride: int, ahead: int = AHEAD) -> WindowLayout:
+        """The usual layout: `ahead` frames after those that count, and fewer where the stride is
+        long, so that as many stand before as after.
         """
-        return cls(stride, max(0, min(AHEAD, (WINDOW - stride) // 2)))
+        return cls(stride, min(ahead, (WINDOW - stride) // 2))
 
     @property
     def before(self) -> int:
