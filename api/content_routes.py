@@ -74,7 +74,7 @@ async def read_content(
     item = await surface.reads.run(partial(library.item, item_id, caller))
     if item is None:
         raise _missing(item_id)
-    data = _result(item, caller, parameters, links)
+    data = await surface.reads.run(partial(_result, item, caller, parameters, links))
     if parameters.versions == "all":
         chain = await surface.reads.run(partial(library.chain, item_id, caller))
         data["versions"] = [_result(version, caller, parameters) for version in chain]

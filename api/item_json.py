@@ -53,8 +53,12 @@ def text_names(item: Item) -> dict[str, str]:
     }
 
 
-def full_item(item: Item, caller: Caller, links: MediaLinks | None = None) -> dict[str, Any]:
-    """Every member of an item that `caller` may see, the agency's own extensions included."""
+def full_item(
+    item: Item, caller: Caller, links: MediaLinks | None = None, *, shots: bool = True
+) -> dict[str, Any]:
+    """Every member of an item that `caller` may see, the agency's own extensions included; without
+    `shots` where nobody asked for those, of which there may be thousands.
+    """
     hidden = _SAID if caller.may_write else _SAID | _PRIVATE
     members = _contract_members(item)
     # ninjs spells `versioncreated` and `versionCreated`; what is said already is said once.
@@ -65,7 +69,8 @@ def full_item(item: Item, caller: Caller, links: MediaLinks | None = None) -> di
     }
     _as_objects(extra, "renditions")
     _as_objects(extra, "associations")
-    if item.shots:
+    extra.pop("shots", None)  # a document can't speak for a machine
+    if shots and item.shots:
         members["shots"] = shots_json(item, links)
     return _with_media({**extra, **members}, item, links)
 
@@ -99,7 +104,11 @@ def selected_item(
     links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """The members that were asked for; `uri` always comes along, as it says what this is."""
-    members = full_item(item, caller, links) if include else listed_item(item, links)
+    members = (
+        full_item(item, caller, links, shots="shots" in include)
+        if include
+        else listed_item(item, links)
+    )
     return selected(members, include, exclude)
 
 

@@ -64,7 +64,7 @@ class MediaSigner:
         given = query.get("signature", "")
         if not hmac.compare_digest(right.encode(), given.encode("utf-8", "surrogateescape")):
             return None
-        if int(expires) < self.clock():
+        if not expires.isdecimal() or int(expires) < self.clock():
             return None
         found: Caller | None = None
         for known, caller in self.keys.entries:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, BinaryIO
@@ -91,7 +91,7 @@ async def read_media(
     The key comes in the header, or the address is one that an answer gave: signed for its key, and
     good for an hour. One range of bytes is served at once.
     """
-    file = await surface.reads.run(partial(_open, surface, caller, item_id, rendition))
+    file = await surface.media.run(partial(_open, surface, caller, item_id, rendition))
     headers = _headers(file)
     if unchanged(request.headers.get("if-none-match", ""), file.etag):
         file.stream.close()
@@ -112,7 +112,7 @@ async def read_media(
     if request.method == "HEAD":
         file.stream.close()
         return Response(status_code=status, headers=headers)
-    body = _sent(surface, file, part, caller, item_id)
+    body = _sent(surface, file, part, partial(_still_shown, surface, caller, item_id, file))
     return StreamingResponse(body, status_code=status, headers=headers)
 
 
@@ -171,19 +171,28 @@ def _size(stream: BinaryIO) -> int:
     return size
 
 
+def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> bool:
+    """Whether the caller may still see the item, and the file is still the item's own."""
+    item = surface.services.library.item(uri, caller)
+    if item is None or item.media is None:
+        return False
+    names = {item.media.digest, item.media.thumbnail, item.media.preview}
+    names.update(shot.thumbnail for shot in item.shots)
+    return file.etag.strip('"') in names
+
+
 async def _sent(
-    surface: Surface, file: _File, part: ByteRange, caller: Caller, uri: str
+    surface: Surface, file: _File, part: ByteRange, shown: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """The part in chunks. Ends early where the item is hidden meanwhile or the file is shorter: the
-    client sees a broken transfer, never the rest.
+    """The part in chunks. Ends early where the item is hidden meanwhile, or has another file, or
+    the file is shorter: the client sees a broken transfer, never the rest.
     """
     left, looked = part.length, time.monotonic()
     try:
         await surface.media.run(partial(file.stream.seek, part.start))
         while left:
             if time.monotonic() - looked > LOOK_AGAIN_SECONDS:
-                look = partial(surface.services.library.item, uri, caller)
-                if await surface.media.run(look) is None:
+                if not await surface.media.run(shown):
                     return
                 looked = time.monotonic()
             chunk = await surface.media.run(partial(file.stream.read, min(CHUNK_BYTES, left)))
@@ -192,7 +201,8 @@ async def _sent(
             left -= len(chunk)
             yield chunk
     finally:
-        file.stream.close()
+        # Closing waits for a read that is under way, which the event loop must not do.
+        surface.media.leave(file.stream.close)
 
 
 def _missing(uri: str) -> NotFoundError:

@@ -41,6 +41,15 @@ class WorkPool:
         future.add_done_callback(lambda _: self._permits.release())
         return await asyncio.wrap_future(future)
 
+    def leave(self, work: Callable[[], object]) -> None:
+        """Has `work()` done by and by; nobody waits for it, and nothing is refused."""
+        try:
+            future = self._executor.submit(work)
+        except RuntimeError:  # the executor is shut down, and the process ends
+            work()
+            return
+        future.add_done_callback(lambda done: work() if done.cancelled() else None)
+
     def close(self) -> None:
         """Waits for what runs and drops what waits."""
         self._executor.shutdown(wait=True, cancel_futures=True)

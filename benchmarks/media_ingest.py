@@ -205,7 +205,7 @@ def plainly(folder: Path) -> Iterator[Stages]:
     """The same stages over a new archive and a ledger in memory."""
     settings = _settings(folder)
     service = build_service(settings)
-    parts = build_stages(settings, service, DictLedger())
+    parts = build_stages(settings, service, DictLedger(), "plain")
     try:
         plain_ingest(parts, [small_photo(folder / "warm.jpg", 10**6)])
         yield parts

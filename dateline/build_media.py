@@ -75,8 +75,8 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     """
     desk = open_desk(settings)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite"))
-    parts = build_stages(settings, service, ledger)
     name = ProcessName(settings.data / "workers")
+    parts = build_stages(settings, service, ledger, name.name)
     halt = _Halt()
     runner = ChunkRunner(
         desk.jobs,

@@ -3,10 +3,8 @@
 Needs the extra [media]; everything else runs without this module.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from core.items import Item
 from core.media_ports import Ledger
@@ -49,17 +47,18 @@ class Stages:
             end()
 
 
-def build_stages(settings: Settings, service: Service, ledger: Ledger) -> Stages:
+def build_stages(settings: Settings, service: Service, ledger: Ledger, process: str) -> Stages:
     """The stages of an ingest over a service's record of truth. Raises DatelineError where one of
     them can't be had.
     """
     ends: list[Callable[[], None]] = []
-    spare = _spare_folder(settings)
+    spare = settings.data / "spool" / process  # nobody else's while this process bears the name
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
     spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
+    spool.clear()  # what a killed process of this name left behind
     store, files = media_store(settings), settings.decode_files
     decoder = Decoder(reader, finder, store, known, spool, files)
     decode = DecodeStage(decoder, files * THREADS_A_FILE)
@@ -116,8 +115,3 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
 
 def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
     return build_item(asset, enrichment, system_clock, recorded).item
-
-
-def _spare_folder(settings: Settings) -> Path:
-    """Where this process copies what decoders need as a file."""
-    return settings.data / "spool" / str(os.getpid())

@@ -20,7 +20,7 @@ from indexing.sources import is_document
 from indexing.work.media_names import is_media
 from indexing.work.packages import need_packages
 from indexing.work.request import Request, Shard
-from indexing.work.sources import absolute, is_url, look_at, speaks_of_media
+from indexing.work.sources import absolute, is_url, seen_at, speaks_of_media
 from indexing.work.watching import WatchedFolder, media_meant
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _take(
     worker: Worker, service: Service, job: Job, paths: Sequence[Path], options: IngestOptions
 ) -> None:
     media = dict.fromkeys(meant for path in paths for meant in media_meant(path))
-    found = [look_at(path, options.products) for path in media if path.is_file()]
+    found = [seen_at(path, options.products) for path in media if path.is_file()]
     worker.reading.feed(job, found, worker.queues.stopped.is_set)
     documents = [path for path in paths if is_document(path) and not speaks_of_media(path)]
     if documents:

@@ -136,8 +136,9 @@ def _follow(
 
 def _file(source: str) -> Path:
     if source == "-" or "://" in source:
+        shown = source.rpartition("@")[2]  # without a password before the host
         raise InputError(
-            "only a file is read to its end", where=source, mend="add --live for a live source"
+            "only a file is read to its end", where=shown, mend="add --live for a live source"
         )
     return Path(source)
 

@@ -50,7 +50,8 @@ _COMMERCIAL = re.compile(
 )
 _SAYS_NOTHING = re.compile(
     r"for other uses, additional clearances may be required|all rights reserved|world(?:wide)?"
-    r" rights|none|n/?a|(?:copyright|©|\(c\))\W.*"
+    r" rights|none|n/?a|(?:copyright|©|\(c\))\W(?!.*\b(?:no|not|non|only|never|without|must|may"
+    r"|except|prohibited|restrict\w*|editorial|permission)\b).*"
 )
 _LICENCE = re.compile(r"creativecommons\.org/(licenses|publicdomain)/([a-z0-9+-]+)", re.IGNORECASE)
 _LETTERS = re.compile(r"[^a-z]+")
@@ -138,8 +139,9 @@ def _of_address(address: str) -> str:
 def _of_info(info: Mapping[str, Any]) -> Iterator[str]:
     members = {name.casefold(): value for name, value in info.items()}
     linked, encoded = members.get("linkedrights"), members.get("encodedrights")
-    if isinstance(linked, str) and linked.strip():
-        yield _of_address(linked.strip())
+    for one in linked if isinstance(linked, list) else [linked]:
+        if isinstance(one, str) and one.strip():
+            yield _of_address(one.strip())
     if isinstance(encoded, str) and encoded.strip():
         yield from _of_policy(encoded)
 
@@ -153,6 +155,8 @@ def _of_policy(encoded: str) -> Iterator[str]:
     if not isinstance(policy, dict):
         yield RESTRICTED
         return
+    if not policy.keys() & {*_FORBIDS, *_ALLOWS, *_DEMANDS}:
+        yield RESTRICTED
     for rule in _rules(policy, _FORBIDS):
         yield EDITORIAL if _action(rule) == "commercialize" else RESTRICTED
     for rule in _rules(policy, _ALLOWS):
@@ -171,8 +175,8 @@ def _rules(policy: Mapping[str, Any], names: Sequence[str]) -> Iterator[Mapping[
     for name in names:
         rules = policy.get(name)
         for rule in rules if isinstance(rules, list) else [rules]:
-            if isinstance(rule, dict):
-                yield rule
+            if rule:
+                yield rule if isinstance(rule, dict) else {"action": rule}
 
 
 def _action(rule: Mapping[str, Any]) -> str:

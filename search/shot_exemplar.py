@@ -15,6 +15,7 @@ from core.exemplars import Exemplar
 from core.ports import Exemplars
 from search.shots import shot_of
 
+_ROUNDED_S = 1e-6  # answers give moments to microseconds
 _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
 
 
@@ -32,7 +33,8 @@ def exemplar_at(archive: Exemplars, uri: str, caller: Caller) -> Exemplar | None
 
 def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
     item = whole.item
-    shown = (n for n, shot in enumerate(item.shots) if shot.start_s <= seconds < shot.end_s)
+    moment = seconds + _ROUNDED_S
+    shown = (n for n, shot in enumerate(item.shots) if shot.start_s <= moment < shot.end_s)
     place = next(shown, -1)
     if place < 0 or not item.shots[place].description:
         raise QueryError(

@@ -222,6 +222,8 @@ def _add(
     connection: sa.Connection, job_id: str, found: Sequence[FoundAsset], trail: str
 ) -> int | None:
     marked = {mark_of(entry): entry for entry in found}
+    # A write first: one adder of a job at a time, in SQLite as in Postgres.
+    connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(id=JOBS.c.id))
     marks, known = list(marked), set[str]()
     for start in range(0, len(marks), _AT_ONCE):
         some = marks[start : start + _AT_ONCE]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from core.errors import StorageError
+from core.errors import LimitError
 from storage.databases import Database
 
 MAX_VALUE_BYTES = 16 * 2**20
@@ -44,10 +44,12 @@ class StoredLedger:
         return tuple(found.get(key) for key in keys)
 
     def put(self, results: Mapping[str, bytes]) -> None:
-        """See `core.media_ports.Ledger`. Raises StorageError for a value of more than 16 MiB."""
+        """See `core.media_ports.Ledger`. Raises LimitError for a value of more than 16 MiB: trying
+        again would give the same.
+        """
         for key, value in results.items():
             if len(value) > MAX_VALUE_BYTES:
-                raise StorageError(
+                raise LimitError(
                     f"a result of {len(value):,} bytes is too large for the ledger",
                     where=key,
                     mend=f"a result has at most {MAX_VALUE_BYTES:,} bytes",

@@ -52,6 +52,8 @@ class FolderMediaStore:
             return (self._folder / name[:2] / name).open("rb")
         except FileNotFoundError as error:
             raise _missing(name) from error
+        except OSError as error:
+            raise _ours(error, self._folder) from error
 
 
 class RemoteMediaStore:
@@ -86,6 +88,8 @@ class RemoteMediaStore:
             return cast("BinaryIO", self._system.open(self._path(name), "rb"))
         except FileNotFoundError as error:
             raise _missing(name) from error
+        except Exception as error:  # stores' own errors, such as botocore's, are no OSErrors
+            raise StorageError("a still can't be read", where=self._root) from error
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name[:2]}/{name}"
@@ -134,4 +138,4 @@ def _ours(error: OSError, folder: Path) -> StorageError:
             "no space left for stills", where=str(folder), mend="free space; the work goes on then"
         )
     what = error.strerror or str(error)
-    return StorageError(f"a still can't be kept: {what}", where=str(folder))
+    return StorageError(f"a still can't be kept or read: {what}", where=str(folder))

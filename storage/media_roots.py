@@ -45,16 +45,29 @@ class MediaRoots:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.with_suffix(".lock").open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                known = self.read()
-                every = tuple(dict.fromkeys((*known, *roots)))[:_MOST]
+                known = self._recorded()
+                every = tuple(dict.fromkeys((*known, *roots)))
+                if len(every) > _MOST:
+                    raise StorageError(
+                        f"originals lie in more than {_MOST:,} places",
+                        where=str(self._path),
+                        mend="name folders to ingest in place of single files",
+                    )
                 if every != known:
                     self._write(orjson.dumps(every))
-        except OSError as error:
+        except (OSError, orjson.JSONDecodeError) as error:
             raise StorageError(
-                f"the places of originals can't be kept: {error.strerror}",
+                f"the places of originals can't be kept: {error}",
                 where=str(self._path),
                 mend="is the archive's folder writable?",
             ) from error
+
+    def _recorded(self) -> tuple[str, ...]:
+        """As `read`, but what can't be read is an error: it would be written over."""
+        if not self._path.exists():
+            return ()
+        orjson.loads(self._path.read_bytes())
+        return self.read()
 
     def _write(self, data: bytes) -> None:
         part = self._path.with_suffix(".part")

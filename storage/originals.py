@@ -57,6 +57,8 @@ class ServedMedia:
         parts = unquote(location).replace("\\", "/").split("/")
         if ".." in parts or "\0" in location or not location:
             return None
+        if location.startswith(("file:", "local:")):  # would follow links out of the root
+            return None
         below = (
             root
             for root in self.named()
@@ -97,7 +99,7 @@ def _remote(location: str) -> BinaryIO:
     try:
         system, path = fsspec.core.url_to_fs(location)
         return cast("BinaryIO", system.open(path, "rb", block_size=_BLOCK_BYTES))
-    except (OSError, ImportError, ValueError) as error:
+    except Exception as error:  # stores' own errors, such as botocore's, are no OSErrors
         raise _missing(location) from error
 
 

@@ -7,7 +7,7 @@ import { similarLink } from "./similar.js";
 const renditions = (item) => item.renditions || {};
 const ours = (item, name) => {
   const { href } = renditions(item)[name] || {};
-  return href && href.startsWith("/v1/media/") ? href : ""; // what a document names elsewhere is not loaded
+  return typeof href === "string" && href.startsWith("/v1/media/") ? href : ""; // what a document names elsewhere is not loaded
 };
 const saying = (item) => item.description_caption || (item.machine_caption || {}).text || item.headline || "";
 const clock = (seconds) => {

@@ -160,10 +160,15 @@ def gap(answer: GapAnswer) -> Gap:
     return Gap(answer.start_s, answer.end_s, answer.reason)
 
 
+def _most_bytes(edge: int, limits: CageLimits) -> int:
+    """What a JPEG of that size takes at most: no more than its pixels as they are."""
+    return min(limits.still_bytes, 3 * edge * edge + 2**16)
+
+
 def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> Still:
     """The still, at most `edge` pixels wide and high; raises WireError."""
     sizes = (answer.width, answer.height)
-    if not body.startswith(b"\xff\xd8\xff") or len(body) > limits.still_bytes:
+    if not body.startswith(b"\xff\xd8\xff") or len(body) > _most_bytes(edge, limits):
         raise WireError("a still that is no JPEG, or too long")
     if min(sizes) < 1 or max(sizes) > edge:
         raise WireError("a still of another size than was asked for")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import platform
 import struct
 
@@ -42,7 +43,6 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "gettid": (186, 178),
     "getpid": (39, 172),
     "getcpu": (309, 168),
-    "tgkill": (234, 131),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139),
@@ -73,6 +73,7 @@ _NETWORK: dict[str, tuple[int, int]] = {
     "getpeername": (52, 205),
 }
 _MMAP, _MPROTECT, _CLONE, _CLONE3, _SOCKET = (9, 222), (10, 226), (56, 220), (435, 435), (41, 198)
+_TGKILL = (234, 131)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -93,8 +94,10 @@ def is_known(machine: str = "") -> bool:
     return (machine or platform.machine()) in _MACHINES
 
 
-def program(machine: str, *, network: bool) -> bytes:
-    """The filter in BPF, 8 bytes an instruction; `network` lets TCP and UDP sockets through."""
+def program(machine: str, *, network: bool, own: int) -> bytes:
+    """The filter in BPF, 8 bytes an instruction; `network` lets TCP and UDP sockets through, and
+    only the process `own` can be sent a signal.
+    """
     column, tag = _MACHINES[machine]
     calls = [numbers[column] for numbers in _CALLS.values()]
     if network:
@@ -109,6 +112,7 @@ def program(machine: str, *, network: bool) -> bytes:
     # The C library falls back to clone, whose flags can be looked at.
     code += [_do(_EQUAL, _CLONE3[column], 0, 1), _say(_REFUSE | errno.ENOSYS)]
     code += _where(_CLONE[column], 0, [_do(_ANY_BIT, _THREAD, 0, 1), allow, refuse])
+    code += _where(_TGKILL[column], 0, [_do(_EQUAL, own, 0, 1), allow, refuse])
     for number in (_MMAP[column], _MPROTECT[column]):
         code += _where(number, 2, [_do(_ANY_BIT, _EXECUTE, 1, 0), allow, refuse])
     if network:
@@ -122,7 +126,7 @@ def install(*, network: bool) -> str:
     machine = platform.machine()
     if not is_known(machine):
         return f"no seccomp filter for {machine}"
-    code = program(machine, network=network)
+    code = program(machine, network=network, own=os.getpid())
     libc = ctypes.CDLL(None, use_errno=True)
     filled = _Program(len(code) // 8, code)
     if libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(filled), 0, 0):

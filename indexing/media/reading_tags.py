@@ -151,6 +151,8 @@ def _parts(value: bytes | list[bytes]) -> list[bytes]:
 
 
 def _xmp(image: Image.Image) -> str:
+    if image.format == "PNG":
+        image.load()  # some programs write the packet behind the pixels
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     return packet if isinstance(packet, str) else _text(packet, sure=True)
 

@@ -15,6 +15,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
 
@@ -112,6 +113,8 @@ class ChunkRunner:
             work = self._stages[order.stage].work(marked, _seldom(stop))
             settled = [self._settled(worked, order) for worked in work]
         except StorageError:
+            with suppress(StorageError):  # nothing crashed: the marks go back
+                self._jobs.update(assets, order.trail)
             raise
         except Exception as error:  # noqa: BLE001 - whose fault it is shows where each is alone
             if len(marked) > 1:

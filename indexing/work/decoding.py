@@ -25,7 +25,7 @@ from indexing.work.remembered import Remembered
 from indexing.work.sources import is_url
 from indexing.work.stores import Fetched, Spool
 
-_SHOTS_AT_ONCE = 2_000  # in one question for stills
+_SHOTS_AT_ONCE = 200  # in one question for stills
 _JPEG = ".jpg"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import StorageError
+from core.errors import ModelError, StorageError
 from core.media import Caption, ToCaption, Uncaptioned
 from core.media_ports import Captioner, MediaStore
 from core.work import Stage, Tracked
@@ -87,7 +87,12 @@ class DescribeStage:
         tally = _Tally()
         for start in range(0, len(questions), AT_ONCE):
             if stop():
-                tally.left |= {question.of.asset.id for question in questions[start:]}
+                open_ = {question.wish.key for question in questions[start:]}
+                tally.left |= {
+                    each.asset.id
+                    for each in ready
+                    if any(wish is not None and wish.key in open_ for wish in each.wishes)
+                }
                 break
             self._ask(questions[start : start + AT_ONCE], captioner, tally)
         for prepared in ready:
@@ -108,10 +113,19 @@ class DescribeStage:
         known = self._known.get(list(questions))
         return [q for q, tree in zip(questions.values(), known, strict=True) if tree is None]
 
+    def _answers(
+        self, asked: Sequence[_Question], captioner: Captioner
+    ) -> Sequence[Caption | Uncaptioned]:
+        """A caption, or why there is none, for each; a model that fails holds no asset up."""
+        try:
+            return captioner.caption([self._to_caption(q) for q in asked]) if asked else ()
+        except ModelError as error:
+            return (Uncaptioned(error.what, again=True),) * len(asked)
+
     def _ask(self, questions: Sequence[_Question], captioner: Captioner, tally: _Tally) -> None:
         likes = self._alike(questions)
         asked = [q for q in questions if q.wish.key not in likes]
-        answers = captioner.caption([self._to_caption(q) for q in asked]) if asked else ()
+        answers = self._answers(asked, captioner)
         results: dict[str, dict[str, object]] = {}
         fresh: dict[str, dict[str, str]] = {}
         for question, answer in zip(asked, answers, strict=True):

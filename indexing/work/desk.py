@@ -50,6 +50,8 @@ class JobDesk:
             self._orders.give(job, chunk, stage, trail)
         if not job.read:
             self._orders.give_reading(job, str(job.epoch))
+        else:
+            self.jobs.finish(job.id)  # a process may have been killed just before it said so
 
     def heal_all(self) -> None:
         """Heals every running job."""

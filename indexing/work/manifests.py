@@ -43,8 +43,8 @@ def rows(path: str, products: Sequence[str], store: Store) -> Iterator[Found]:
             continue
         try:
             yield _asset(row, path, products)
-        except (InputError, OSError) as error:
-            what = error.what if isinstance(error, InputError) else error.strerror or str(error)
+        except (InputError, OSError, ValueError) as error:
+            what = error.what if isinstance(error, InputError) else str(error)
             yield Rejected(path, number, "location", what)
 
 

@@ -115,6 +115,8 @@ class Preparing:
         return tuple(None if not tree or "text" not in tree else caption_of(tree) for tree in found)
 
     def _leaves(self, source: Asset, enrichment: Enrichment) -> bool:
+        if any(note.startswith("xmp ") for note in enrichment.facts.notes):
+            return False  # its packet was too long or damaged: what can't be read forbids
         said: Mapping[str, Any] = source.sidecar or {}
         packets = (enrichment.facts.tags.get("xmp", ""), said.get(XMP_PACKET, ""))
         return may_leave([str(packet) for packet in packets], [said], self._rule)

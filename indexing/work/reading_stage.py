@@ -90,6 +90,8 @@ class Reading:
             if asset.found.location in reasons
         ]
         self._jobs.update(dead)
+        if self._jobs.job(job.id).state is JobState.FINISHED:  # while its folder is still watched
+            self._jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
         self._orders.give(job, chunk, Stage.DECODE, trail)
 
     def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> None:

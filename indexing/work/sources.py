@@ -8,6 +8,7 @@ are made absolute, since a worker may run elsewhere; URLs (s3://bucket/folder) s
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +80,18 @@ def look_at(path: Path, products: Sequence[str] = ()) -> Found:
     return FoundAsset(str(path), stamp_of(path), stat.st_size, tree, tuple(products))
 
 
+def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
+    """`look_at`; a file that can't be looked at is rejected, and the others go on."""
+    try:
+        str(path).encode()
+        return look_at(path, products)
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "replace")
+        return Rejected(shown, 0, "", "its name is not in UTF-8; rename it")
+    except OSError as error:
+        return Rejected(str(path), 0, "", f"can't be read: {error.strerror or error}")
+
+
 def speaks_of_media(path: Path) -> bool:
     """Whether a document is a sidecar of a media file beside it."""
     if path.suffix != _DOCUMENT:
@@ -100,14 +113,24 @@ def _local(top: Path, request: Request) -> Iterator[Found]:
         raise InputError("no such file or folder", where=str(top))
     if not top.is_dir():
         if is_media(top.name):
-            yield look_at(top, request.products)
+            yield seen_at(top, request.products)
         return
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(folder, name)
-            if is_media(name) and path.is_file():
-                yield look_at(path, request.products)
+            if is_media(name) and _is_a_file(path):
+                yield seen_at(path, request.products)
+
+
+def _is_a_file(path: Path) -> bool:
+    """Whether it is one, or can't be told: then looking at it says why."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -14,7 +14,7 @@ from indexing.work.remembered import result_key
 THUMBNAIL_EDGE = 320  # pixels
 PREVIEW_EDGE = 1024
 SHOT_EDGE = 640
-_STEP = 2  # rises when a step's result changes its meaning
+_STEP = 3  # rises when a step's result changes its meaning
 
 
 def digest_key(location: str, stamp: str) -> str:

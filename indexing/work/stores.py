@@ -53,7 +53,8 @@ class FileStores:
             raise InputError(f"can't be read: {error}", where=url) from error
         if not found:
             raise InputError("there is nothing", where=url)
-        for name in sorted(found):
+        # Folder by folder: what lies beside a file comes with it.
+        for name in sorted(found, key=lambda name: (name.rpartition("/")[0], name)):
             info = found[name]
             yield f"{scheme}://{name.lstrip('/')}", _stamp(info), int(info.get("size") or 0)
 

@@ -148,3 +148,13 @@ def test_more_terms_never_make_a_rating_laxer(terms: list[str], more: str) -> No
     strict = {word for part in [*terms, more] for word in rights_of(part)} - {"commercial"}
     assert strict <= whole
     assert "commercial" not in whole or whole == {"commercial"}
+
+
+def test_what_can_t_be_made_out_narrows() -> None:
+    assert rated(usageterms="No restrictions. © The Agency, no sales, no archive") == "restricted"
+    assert rated(usageterms="© The Agency - editorial use only, no sales") != ""
+    ways = [{"permission": [{"action": "use"}], "prohibition": "commercialize"}, {"@graph": []}]
+    for rules in ways:
+        assert rated(usageterms="No restrictions", **policy(**rules)) != "commercial"
+    linked = {"linkedrights": ["https://creativecommons.org/licenses/by-nc-nd/4.0/"]}
+    assert rated(rightsinfo=linked) == "restricted"

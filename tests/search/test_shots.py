@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,16 @@ def test_pages_of_what_is_like_a_shot_go_on_until_it_is_hidden(room: Room) -> No
     room.kill("v")
     with pytest.raises(NotFoundError):
         room.ask("", similar_to="v#t=13", page_size=2, cursor=second.cursor)
+
+
+def test_a_moment_as_an_answer_gives_it_is_of_its_own_shot(room: Room) -> None:
+    """Answers round to microseconds, which may be a little before the shot begins."""
+    third = 10 / 3
+    shots = (Shot(0.0, third, 0, 99, "start", "Zebra"), Shot(third, 9.0, 100, 269, "cut", "Violin"))
+    put(
+        room,
+        replace(video("v", "Zebra", "Violin", headline="Two"), shots=shots),
+        story("violin", "Violin", body="A violin."),
+        story("zebra", "Zebra", body="A zebra."),
+    )
+    assert uris(room.ask("", similar_to="v#t=3.333333", profile="lexical")) == ["violin"]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.errors import NotFoundError, SettingsError, StorageError
+from core.errors import LimitError, NotFoundError, SettingsError, StorageError
 from core.work import AssetState, FoundAsset, Job, JobState, Stage
 from storage.databases import Database, open_database
 from storage.jobs import StoredJobs
@@ -73,7 +73,7 @@ def test_many_keys_at_once(database: Database) -> None:
 
 def test_a_result_that_is_too_large_is_refused_whole(database: Database) -> None:
     ledger = StoredLedger(database)
-    with pytest.raises(StorageError, match="too large"):
+    with pytest.raises(LimitError, match="too large"):
         ledger.put({"a" * 64: b"small", "b" * 64: bytes(MAX_VALUE_BYTES + 1)})
     assert ledger.get(["a" * 64]) == (None,)
 

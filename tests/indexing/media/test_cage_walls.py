@@ -18,7 +18,7 @@ from indexing.media.reading import CagedReader, cage_protection
 ROOT = Path(dateline.__file__).parent.parent
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
 WALLED = """
-import os, socket, sys, json
+import ctypes, os, platform, socket, sys, json
 sys.path.insert(0, sys.argv[1])
 from indexing.media.cage_walls import build_walls, leave_the_network
 left = leave_the_network() if {own} else "none were asked for"
@@ -29,6 +29,12 @@ def does(work):
     except OSError as error:
         return type(error).__name__
     return "done"
+libc = ctypes.CDLL(None, use_errno=True)
+def signal_parent():
+    number = {{"x86_64": 234, "aarch64": 131}}[platform.machine()]
+    if libc.syscall(number, os.getppid(), os.getppid(), 0):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 def fork():
     if os.fork() == 0:
         os._exit(0)
@@ -41,6 +47,7 @@ told = {{
     "fork": does(fork),
     "exec": does(lambda: os.execv("/bin/true", ["true"])),
     "kill": does(lambda: os.kill(os.getppid(), 0)),
+    "signal a thread": does(signal_parent),
     "network": does(reach),
     "unix": does(lambda: socket.socket(socket.AF_UNIX)),
     "walls": str(walls),
@@ -96,7 +103,7 @@ def test_a_reader_says_what_protects_it(reader: CagedReader) -> None:
 @pytest.mark.parametrize("network", [False, True])
 def test_the_filter_is_a_program_that_ends_everywhere(machine: str, network: bool) -> None:
     """Jumps go forward and stay inside, and the last word is a refusal (seccomp(2))."""
-    code = cage_seccomp.program(machine, network=network)
+    code = cage_seccomp.program(machine, network=network, own=1234)
     steps = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
     assert len(steps) < 4096
     for number, (what, if_true, if_false, _) in enumerate(steps):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +245,16 @@ def test_bombs_are_refused_from_their_header(reader: CagedReader, tmp_path: Path
 def test_a_video_is_no_photo(reader: CagedReader, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no picture"):
         reader.picture(write_clip(tmp_path / "a.mp4", Clip(count=5)), [320])
+
+
+def test_a_packet_behind_the_pixels_of_a_png_is_read(reader: CagedReader, tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(whole, "PNG")
+    head, end = whole.getvalue()[:-12], whole.getvalue()[-12:]
+    body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.encode()
+    crc = zlib.crc32(body).to_bytes(4, "big")
+    path = tmp_path / "late.png"
+    path.write_bytes(head + (len(body) - 4).to_bytes(4, "big") + body + crc + end)
+    facts, _ = reader.picture(path, [32])
+    assert "Überflutung" in facts.tags["xmp"]
+    assert "Überflutung" in reader.probe(path).tags["xmp"]

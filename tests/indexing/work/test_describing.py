@@ -69,6 +69,12 @@ def test_nothing_is_shared_across_rights(world: World, asking: Describer) -> Non
     assert sorted(still.may_leave for still in asking.asked) == [False, True]
 
 
+def test_a_packet_that_can_t_be_read_forbids(world: World, asking: Describer) -> None:
+    world.write("a.jpg", "picture look.1 damaged-packet")
+    world.ingest()
+    assert [still.may_leave for still in asking.asked] == [False]
+
+
 def test_what_the_agency_describes_is_not_asked_about(world: World, asking: Describer) -> None:
     world.write("a.jpg", "picture a")
     world.write("a.json", json.dumps({"description_caption": "The ferry leaves."}))

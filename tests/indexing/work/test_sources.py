@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,22 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 def test_a_request_survives_json() -> None:
     request = Request(("a", "s3://b/c"), ("m.csv",), ("wire",), Shard(2, 5))
     assert request_of(json.loads(json.dumps(request.as_dict()))) == request
+
+
+def test_a_file_that_can_t_be_looked_at_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg")
+    write(tmp_path / "z.jpg")
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))).write_bytes(b"x")
+    entries = found(tmp_path)
+    assert names(entries) == ["a.jpg", "z.jpg"]
+    (odd,) = [entry for entry in entries if isinstance(entry, Rejected)]
+    assert "UTF-8" in odd.reason
+    odd.file.encode()
+
+
+def test_a_line_with_an_odd_location_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg")
+    lines = [{"location": "a\0.jpg"}, {"location": "a.jpg"}]
+    path = write(tmp_path / "list.jsonl", "\n".join(json.dumps(line) for line in lines))
+    entries = found(manifests=(str(path),))
+    assert [type(entry).__name__ for entry in entries] == ["Rejected", "FoundAsset"]

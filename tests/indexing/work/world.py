@@ -101,7 +101,8 @@ class TextReader:
         kind, names = self._read("picture", path)
         if kind != "picture":
             raise MediaError("no picture", where=str(path))
-        facts = MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48)
+        notes = ("xmp left out: too long",) if "damaged-packet" in names else ()
+        facts = MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48, notes=notes)
         return facts, tuple(still_of(names[0]) for _ in edges)
 
     def _read(self, what: str, path: Path) -> tuple[str, list[str]]:
