@@ -66,5 +66,5 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
         detector = shot_detector_of(settings)
-        layout = WindowLayout.of_stride(settings.shot_stride)
+        layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
         yield ShotFinding(reader, ShotFinder(detector, ShotSettings(layout)))

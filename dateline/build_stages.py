@@ -110,7 +110,9 @@ def work_database(settings: Settings, file: str) -> Database:
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     detector = shot_detector_of(settings)
     ends.append(detector.close)
-    return ShotFinder(detector, ShotSettings(WindowLayout.of_stride(settings.shot_stride)))
+    return ShotFinder(
+        detector, ShotSettings(WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead))
+    )
 
 
 def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:

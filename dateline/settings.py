@@ -165,7 +165,7 @@ class Settings(BaseModel):
         "sooner and put more frames to the model (100 / stride for each)",
     )
     shot_ahead: int = Field(
-        default=25,
+        default=20,
         ge=0,
         le=25,
         description="frames that the model sees after those that it tells of; fewer tell a live "
