@@ -41,5 +41,9 @@ def shot_finder_of(settings: Settings, watching: Watching = UNWATCHED) -> ShotFi
     """What finds shots in frames; None where the setting `shots` is empty. Raises as above."""
     if not settings.shots:
         return None
-    layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
-    return ShotFinder(shot_detector_of(settings, watching), ShotSettings(layout))
+    return ShotFinder(shot_detector_of(settings, watching), shot_settings(settings))
+
+
+def shot_settings(settings: Settings) -> ShotSettings:
+    """How frames are put to the detector."""
+    return ShotSettings(WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead))

@@ -10,14 +10,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from core.media import FrameBatch, Gap, ShotBounds
-from dateline.build_detector import shot_detector_of
+from dateline.build_detector import shot_detector_of, shot_settings
 from dateline.settings import Settings
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_sources import LiveSource
 from indexing.media.live import LiveFrames, LiveSettings
 from indexing.media.reading import CagedReader
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WindowLayout
+from indexing.media.shots import ShotFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +65,4 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
         detector = shot_detector_of(settings)
-        layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
-        yield ShotFinding(reader, ShotFinder(detector, ShotSettings(layout)))
+        yield ShotFinding(reader, ShotFinder(detector, shot_settings(settings)))

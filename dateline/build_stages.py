@@ -3,7 +3,7 @@
 Needs the extra [media]; everything else runs without this module.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.items import Item
@@ -11,14 +11,13 @@ from core.media_ports import Ledger
 from core.work import Stage
 from dateline.build import Service, system_clock
 from dateline.build_captions import captioner_of
-from dateline.build_detector import shot_detector_of
+from dateline.build_detector import shot_detector_of, shot_settings
 from dateline.build_stills import media_store
 from dateline.settings import Settings
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.media.reading import CagedReader
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WindowLayout
+from indexing.media.shots import ShotFinder
 from indexing.work.apply_stage import ApplyStage
 from indexing.work.decode_stage import THREADS_A_FILE, DecodeStage
 from indexing.work.decoding import Decoder
@@ -78,7 +77,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         StoredLikenesses(database),
         Scaler(reader, spare, settings.caption_edge).scaled,
     )
-    apply = ApplyStage(preparing, service.ingest, newest_in(service))
+    apply = ApplyStage(preparing, service.ingest, service.engine.newest)
     ends += [decode.close, reader.close, spool.clear, database.close]
     ends += [] if captioner is None else [captioner.close]
     stages: Mapping[Stage, StageWork] = {
@@ -87,18 +86,6 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         Stage.APPLY: apply,
     }
     return Stages(stages, stores, ends)
-
-
-def newest_in(service: Service) -> Callable[[Sequence[str]], Mapping[str, Item]]:
-    """Looks up the newest recorded versions by uri, whatever their state."""
-
-    def newest(uris: Sequence[str]) -> Mapping[str, Item]:
-        reads = service.engine.record.reads
-        rows = {uri: versions[0].seq for uri in uris if (versions := reads.versions_of(uri))}
-        items = reads.items_by_seq(list(rows.values()))
-        return {uri: items[seq] for uri, seq in rows.items() if seq in items}
-
-    return newest
 
 
 def work_database(settings: Settings, file: str) -> Database:
@@ -110,9 +97,7 @@ def work_database(settings: Settings, file: str) -> Database:
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     detector = shot_detector_of(settings)
     ends.append(detector.close)
-    return ShotFinder(
-        detector, ShotSettings(WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead))
-    )
+    return ShotFinder(detector, shot_settings(settings))
 
 
 def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:

@@ -8,7 +8,7 @@ times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import ConflictError, DatelineError, StorageError
@@ -21,7 +21,7 @@ from indexing.work.stage import Stop, Worked, with_made
 
 _ROUNDS = 4  # where another process took the version meanwhile, the newest one is looked up again
 
-Newest = Callable[[Sequence[str]], Mapping[str, Item]]  # by uri, whoever may see it
+Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoever may see it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ApplyStage:
         left = list(ready)
         for _ in range(_ROUNDS):
             recorded = self._newest([prepared.item.uri for prepared in left])
-            items = [self._item(prepared, recorded.get(prepared.item.uri)) for prepared in left]
+            items = [self._item(*pair) for pair in zip(left, recorded, strict=True)]
             writes = self._ingest.embed(items)
             answers = self._ingest.put(writes)
             for write, answer in zip(writes, answers, strict=True):

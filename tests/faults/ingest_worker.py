@@ -42,7 +42,6 @@ from indexing.work.stores import FileStores, Spool
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
 from storage.databases import open_database
-from storage.embedded.engine import EmbeddedEngine
 from storage.jobs import StoredJobs
 from storage.ledger import StoredLedger
 from storage.likenesses import StoredLikenesses
@@ -88,14 +87,6 @@ def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
     return build_item(asset, enrichment, now, recorded).item
 
 
-def newest_in(engine: EmbeddedEngine, uris: Sequence[str]) -> Mapping[str, Item]:
-    """The newest recorded versions."""
-    reads = engine.record.reads
-    rows = {uri: found[0].seq for uri in uris if (found := reads.versions_of(uri))}
-    items = reads.items_by_seq(list(rows.values()))
-    return {uri: items[seq] for uri, seq in rows.items()}
-
-
 def keep_working(folder: Path, tokenizer: Path) -> None:
     """Works until the job is finished, then says so, and waits to be killed."""
     say("pid", os.getpid())
@@ -118,7 +109,7 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
             (
                 DecodeStage(decoder, 6),
                 DescribeStage(preparing, None, store, known, likes, lambda jpeg: jpeg),
-                ApplyStage(preparing, ingest, lambda uris: newest_in(engine, uris)),
+                ApplyStage(preparing, ingest, engine.newest),
             ),
             strict=True,
         )

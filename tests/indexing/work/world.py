@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -244,8 +244,9 @@ class World:
         )
         return DecodeStage(decoder, 2), describe, ApplyStage(preparing, ingest, self.newest)
 
-    def newest(self, uris: Sequence[str]) -> Mapping[str, Item]:
-        return {u: self.writer.newest(u).item for u in uris if u in self.writer.versions}
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        known = self.writer.versions
+        return tuple(self.writer.newest(u).item if u in known else None for u in uris)
 
     def runner(self) -> ChunkRunner:
         stages = dict(zip(STAGES, self.stages(), strict=True))
