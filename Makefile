@@ -7,10 +7,12 @@ export DATELINE_DATA
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl
+# Files of tests side by side, each whole in one process, as what they share is made once for a file.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit guard faults test-torch bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit guard faults test-cluster test-torch bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -48,7 +50,7 @@ types: $(READY_DEV)
 	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks
 
 unit: $(READY_DEV)
-	$(BIN)/python -P -m pytest --cov --cov-report=term --cov-report=xml -m "not torch and not faults"
+	$(BIN)/python -P -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "not torch and not faults and not cluster"
 
 # 2,000 random histories over every surface, shared by the processors, and 300 of the storage engine;
 # `make unit` runs 40 and 30 of them.
@@ -59,7 +61,12 @@ guard: $(READY_DEV)
 
 # Processes killed, disks filled, servers cut off, 1,000 damaged files.
 faults: $(READY_DEV)
-	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m faults
+	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m "faults and not cluster"
+
+# Real nodes of OpenSearch, which Maven fetches the first time.
+test-cluster: $(READY_DEV)
+	@bash scripts/test-packages
+	$(BIN)/python -P -m pytest -m cluster
 
 test-torch: $(READY_DEV)
 	$(PYTHON) -m venv .venv-torch

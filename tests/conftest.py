@@ -13,9 +13,19 @@ import pytest
 
 import dateline  # noqa: F401 - before numpy
 from tests.demo_service import service  # noqa: F401 - a fixture
+from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 - hooks
+from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
 
 MEMORY = Path("/dev/shm")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs a node of OpenSearch is the cluster's suite."""
+    for item in items:
+        if "opensearch" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
 
 
 def new_folder() -> Path:
