@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tokenizers import Encoding, Tokenizer
 
@@ -80,9 +81,11 @@ def _encodings(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> list[Enc
     return tokenizer.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
 
 
+@lru_cache(maxsize=8)
 def _edges(tokenizer: Tokenizer) -> tuple[int, int]:
     """The numbers of the tokens that open and close a text, whatever a tokenizer calls them;
-    raises ModelError if it does not put a text between two.
+    raises ModelError if it does not put a text between two. Kept, since finding them takes as long
+    as a query's own tokens do.
     """
     ids = tokenizer.encode("").ids
     if len(ids) != 2:
