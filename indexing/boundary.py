@@ -163,6 +163,7 @@ class Document(Strict):
     digitalsourcetype: Tree = {}
     eventdetails: Tree = {}
     plannedcoverage: list[Tree] = []
+    shotlist: Any = None
 
 
 _ARRAY_OR_OBJECT = {

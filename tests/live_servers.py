@@ -1,18 +1,30 @@
-"""Servers on loopback that send real video at its own pace, for tests of live sources."""
+"""Servers on loopback that play live sources: files over HTTP, MPEG-TS over RTSP.
+
+Each takes a context of TLS (`tests/certificates.py`) where it should be reached over it. Closing
+one waits for its thread and ends the writer that feeds it.
+"""
 
 from __future__ import annotations
 
 import socket
-import subprocess
+import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
 
-_TS_PACKET = 188
+from tests.live_viewers import Feed, Viewers, fed
+
+_TS_PACKETS = 7 * 188
+_SDP = (
+    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\n"
+    "m=video 0 RTP/AVP 33\r\na=control:track\r\n"
+)
 
 
 @contextmanager
@@ -24,58 +36,105 @@ def served_folder(folder: Path) -> Iterator[str]:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with _serving(server):
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@contextmanager
+def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield
     finally:
         server.shutdown()
+        thread.join()
         server.server_close()
 
 
-class RtspServer:
-    """An RTSP 1.0 server (RFC 2326) with one MPEG-TS stream (RFC 2250), interleaved in the
-    connection, for one viewer after the other. `break_off` cuts the present one's connection.
+class FileServer:
+    """Serves bytes by path and keeps every path that was asked for in `hits`.
+
+    A value that is a str is the address of a redirection; one that is a float is the seconds after
+    which the answer's head has not come yet.
     """
 
-    def __init__(self, make: partial[subprocess.Popen[bytes]]) -> None:
-        self._make = make
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/camera"
-        self.viewers = 0
-        self._viewer: socket.socket | None = None
-        self._closed = False
-        threading.Thread(target=self._serve, daemon=True).start()
+    def __init__(
+        self, files: Mapping[str, bytes | str | float], context: ssl.SSLContext | None = None
+    ) -> None:
+        self.files = dict(files)
+        self.hits: list[str] = []
+        self._closing = threading.Event()
+        server = self
 
-    def break_off(self) -> None:
-        """The viewer's connection is reset."""
-        if self._viewer is not None:
-            with suppress(OSError):
-                self._viewer.shutdown(socket.SHUT_RDWR)
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.hits.append(self.path)
+                found = server.files.get(self.path)
+                if found is None:
+                    self.send_error(404)
+                elif isinstance(found, float):
+                    server._closing.wait(found)
+                elif isinstance(found, str):
+                    self.send_response(302)
+                    self.send_header("Location", found)
+                    self.end_headers()
+                else:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(found)))
+                    self.end_headers()
+                    self.wfile.write(found)
 
-    def close(self) -> None:
-        """No more viewers."""
-        self._closed = True
-        self.break_off()
-        self._listener.close()
+            def log_message(self, *_: object) -> None:
+                pass
 
-    def _serve(self) -> None:
-        while not self._closed:
-            try:
-                self._viewer, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._viewer, suppress(OSError):
-                self._speak(self._viewer)
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
+        self._serving = _serving(self._server)
+
+    def __enter__(self) -> Self:
+        self._serving.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._serving.__exit__(None, None, None)
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up, or trusts nobody, is no trouble of the server's."""
+
+
+class RtspServer(Viewers):
+    """An RTSP 1.0 server (RFC 2326) with one MPEG-TS stream (RFC 2250), interleaved in the
+    connection, for one viewer after the other. `redirect` sends a viewer elsewhere instead.
+    """
+
+    def __init__(
+        self, feed: Feed, redirect: str = "", context: ssl.SSLContext | None = None
+    ) -> None:
+        self._feed, self._redirect = feed, redirect
+        super().__init__("rtsps" if context else "rtsp", "camera", self._speak, context)
 
     def _speak(self, viewer: socket.socket) -> None:
-        sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\n"
-        sdp += "m=video 0 RTP/AVP 33\r\na=control:track\r\n"
         for head in _requests(viewer):
             method, sequence = head.split()[0], head.lower().split("cseq:")[1].split()[0]
             extra, body = "", ""
+            if self._redirect and method != "OPTIONS":
+                away = f"RTSP/1.0 302 Found\r\nCSeq: {sequence}\r\nLocation: {self._redirect}\r\n"
+                viewer.sendall(f"{away}\r\n".encode())
+                return
             if method == "DESCRIBE":
-                extra, body = "Content-Type: application/sdp\r\n", sdp
+                extra, body = "Content-Type: application/sdp\r\n", _SDP
             elif method == "SETUP":
                 extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
             elif method == "OPTIONS":
@@ -84,23 +143,18 @@ class RtspServer:
             viewer.sendall(f"{answer}Content-Length: {len(body)}\r\n\r\n{body}".encode())
             if method == "PLAY":
                 self.viewers += 1
-                self._send(viewer)
+                with fed(self._feed) as stream:
+                    _send(viewer, stream)
                 return
 
-    def _send(self, viewer: socket.socket) -> None:
-        """Everything that the writer writes, seven packets of MPEG-TS in one of RTP."""
-        process = self._make()
-        assert process.stdout is not None
-        try:
-            for number, data in enumerate(iter(partial(process.stdout.read, 7 * _TS_PACKET), b"")):
-                clock = int(time.monotonic() * 90_000) & 0xFFFFFFFF
-                head = b"\x80\x21" + (number & 0xFFFF).to_bytes(2, "big")
-                packet = head + clock.to_bytes(4, "big") + b"\0\0\0\1" + data
-                viewer.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+
+def _send(viewer: socket.socket, stream: IO[bytes]) -> None:
+    """Everything that is written, seven packets of MPEG-TS in one of RTP."""
+    for number, data in enumerate(iter(partial(stream.read, _TS_PACKETS), b"")):
+        clock = int(time.monotonic() * 90_000) & 0xFFFFFFFF
+        head = b"\x80\x21" + (number & 0xFFFF).to_bytes(2, "big")
+        packet = head + clock.to_bytes(4, "big") + b"\0\0\0\1" + data
+        viewer.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
 
 
 def _requests(viewer: socket.socket) -> Iterator[str]:

@@ -3,88 +3,71 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import IO
+
+from tests.live_viewers import Feed, Viewers, fed
 
 _CHUNK = 60_000  # bytes of a message that we send in one piece
 _HANDSHAKE = 1536
 _VIDEO, _DATA, _COMMAND = 9, 18, 20
 
 
-class RtmpServer:
-    """Sends what a writer of FLV writes. `break_off` cuts the present viewer's connection."""
+class RtmpServer(Viewers):
+    """Sends what is in FLV; `said` has the commands of all viewers."""
 
-    def __init__(self, make: partial[subprocess.Popen[bytes]]) -> None:
-        self._make = make
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"rtmp://127.0.0.1:{self._listener.getsockname()[1]}/live/camera"
-        self.viewers = 0
-        self._viewer: socket.socket | None = None
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def break_off(self) -> None:
-        """The viewer's connection is cut."""
-        if self._viewer is not None:
-            with suppress(OSError):
-                self._viewer.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """No more viewers."""
-        self._listener.close()
-        self.break_off()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                self._viewer, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._viewer, suppress(OSError, EOFError):
-                self._speak(self._viewer)
+    def __init__(self, feed: Feed, context: ssl.SSLContext | None = None) -> None:
+        self._feed = feed
+        self.said = b""
+        super().__init__("rtmps" if context else "rtmp", "live/camera", self._speak, context)
 
     def _speak(self, viewer: socket.socket) -> None:
-        stream = viewer.makefile("rb")
-        hello = _exactly(stream, 1 + _HANDSHAKE)
-        viewer.sendall(b"\x03" + bytes(_HANDSHAKE) + hello[1:])
-        _exactly(stream, _HANDSHAKE)
-        for name, number in _commands(stream):
-            if name == "connect":
-                _send(viewer, 2, 5, struct.pack(">I", 5_000_000))
-                _send(viewer, 2, 6, struct.pack(">IB", 5_000_000, 2))
-                _send(viewer, 2, 1, struct.pack(">I", _CHUNK))
-                said = {"level": "status", "code": "NetConnection.Connect.Success"}
-                _send(viewer, 3, _COMMAND, _amf("_result", number, {}, said))
-            elif name == "createStream":
-                _send(viewer, 3, _COMMAND, _amf("_result", number, None, 1.0))
-            elif name == "play":
-                _send(viewer, 2, 4, struct.pack(">HI", 0, 1))
-                said = {"level": "status", "code": "NetStream.Play.Start"}
-                _send(viewer, 5, _COMMAND, _amf("onStatus", 0.0, None, said), stream=1)
-                self.viewers += 1
-                self._play(viewer)
-                return
+        with viewer.makefile("rb") as stream:
+            hello = _exactly(stream, 1 + _HANDSHAKE)
+            viewer.sendall(b"\x03" + bytes(_HANDSHAKE) + hello[1:])
+            _exactly(stream, _HANDSHAKE)
+            for body in _commands(stream):
+                self.said += body
+                if self._answer(viewer, *_named(body)):
+                    break
+        viewer.shutdown(socket.SHUT_WR)
+        while viewer.recv(65536):  # what is not read would take back what was sent
+            pass
 
-    def _play(self, viewer: socket.socket) -> None:
-        process = self._make()
-        assert process.stdout is not None
-        try:
-            _exactly(process.stdout, 13)
-            while True:
-                head = _exactly(process.stdout, 11)
-                body = _exactly(process.stdout, int.from_bytes(head[1:4], "big"))
-                _exactly(process.stdout, 4)
-                stamp = int.from_bytes(head[7:8] + head[4:7], "big")
-                if head[0] in (_VIDEO, _DATA):
-                    _send(viewer, 6, head[0], body, stream=1, stamp=stamp)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+    def _answer(self, viewer: socket.socket, name: str, number: float) -> bool:
+        """Answers a command; whether it was the last that is needed."""
+        if name == "connect":
+            _send(viewer, 2, 5, struct.pack(">I", 5_000_000))
+            _send(viewer, 2, 6, struct.pack(">IB", 5_000_000, 2))
+            _send(viewer, 2, 1, struct.pack(">I", _CHUNK))
+            said = {"level": "status", "code": "NetConnection.Connect.Success"}
+            _send(viewer, 3, _COMMAND, _amf("_result", number, {}, said))
+        elif name == "createStream":
+            _send(viewer, 3, _COMMAND, _amf("_result", number, None, 1.0))
+        elif name == "play":
+            _send(viewer, 2, 4, struct.pack(">HI", 0, 1))
+            said = {"level": "status", "code": "NetStream.Play.Start"}
+            _send(viewer, 5, _COMMAND, _amf("onStatus", 0.0, None, said), stream=1)
+            self.viewers += 1
+            with fed(self._feed) as stream, suppress(EOFError):
+                _play(viewer, stream)
+            return True
+        return False
+
+
+def _play(viewer: socket.socket, stream: IO[bytes]) -> None:
+    """The tags of an FLV (its specification, annex E), until there is no whole one any more."""
+    _exactly(stream, 13)
+    while True:
+        head = _exactly(stream, 11)
+        body = _exactly(stream, int.from_bytes(head[1:4], "big"))
+        _exactly(stream, 4)
+        stamp = int.from_bytes(head[7:8] + head[4:7], "big")
+        if head[0] in (_VIDEO, _DATA):
+            _send(viewer, 6, head[0], body, stream=1, stamp=stamp)
 
 
 def _exactly(stream: IO[bytes], count: int) -> bytes:
@@ -94,8 +77,14 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     return data
 
 
-def _commands(stream: IO[bytes]) -> Iterator[tuple[str, float]]:
-    """The name and number of each command (section 5.3.1: chunks; AMF 0 for what is in them)."""
+def _named(body: bytes) -> tuple[str, float]:
+    """The name and the number of a command (AMF 0)."""
+    end = 3 + int.from_bytes(body[1:3], "big")
+    return body[3:end].decode(), struct.unpack(">d", body[end + 1 : end + 9])[0]
+
+
+def _commands(stream: IO[bytes]) -> Iterator[bytes]:
+    """The body of each command (section 5.3.1: chunks)."""
     size = 128
     heads: dict[int, tuple[int, int]] = {}  # length and type of the last message of a chunk stream
     bodies: dict[int, bytes] = {}
@@ -113,8 +102,7 @@ def _commands(stream: IO[bytes]) -> Iterator[tuple[str, float]]:
         elif kind == 1:
             size = int.from_bytes(body, "big")
         elif kind == _COMMAND:
-            end = 3 + int.from_bytes(body[1:3], "big")
-            yield body[3:end].decode(), struct.unpack(">d", body[end + 1 : end + 9])[0]
+            yield body
 
 
 def _send(

@@ -31,7 +31,8 @@ def aligned(
     timed = sorted((line for line in lines if line.start_s >= 0), key=lambda line: line.start_s)
     rest = [line for line in lines if line.start_s < 0]
     if not shots:
-        return _as_shots(timed, rate), _told(rest)
+        made, loose = _as_shots(timed, rate)
+        return made, _told([*rest, *loose])
     said, loose = _said(shots, timed)
     described = tuple(
         replace(shot, description=" / ".join(dict.fromkeys(words))[:_LONGEST], described_by="")
@@ -84,11 +85,16 @@ def _shared(shot: Shot, line: ListedShot) -> float:
     return min(shot.end_s, line.end_s) - max(shot.start_s, line.start_s)
 
 
-def _as_shots(lines: Sequence[ListedShot], rate: float) -> tuple[Shot, ...]:
+def _as_shots(
+    lines: Sequence[ListedShot], rate: float
+) -> tuple[tuple[Shot, ...], list[ListedShot]]:
+    """Lines with times as shots that overlap nowhere, and those for which there is no time left."""
     found: list[Shot] = []
+    loose: list[ListedShot] = []
     for line in lines:
         start = max(line.start_s, found[-1].end_s if found else 0.0)
         if line.end_s <= start:
+            loose.append(line)
             continue
         first, last = round(start * rate), max(round(start * rate), round(line.end_s * rate) - 1)
         kind = "cut" if found else "start"
@@ -96,7 +102,7 @@ def _as_shots(lines: Sequence[ListedShot], rate: float) -> tuple[Shot, ...]:
         found.append(
             Shot(start, line.end_s, first, last, kind, line.description, keyframe_s=middle)
         )
-    return tuple(found)
+    return tuple(found), loose
 
 
 def _told(lines: Sequence[ListedShot]) -> str:

@@ -21,12 +21,12 @@ from indexing import ninjs, texts
 from indexing.fields import item_type
 from indexing.media.aligning import aligned
 from indexing.media.asset import Asset, Enrichment
+from indexing.media.listed import MAX_SHOTS
 from indexing.media.metadata import embedded_tree
 from indexing.media.shot_lists import in_seconds, lines_of_tree
 from indexing.media.sidecars import SHOTLIST, XMP_PACKET, overlaid
 from indexing.ninjs import Checked
 
-MAX_SHOTS = 50_000  # of one video: a day of television has some ten thousand
 MAX_CAPTION = 4_000  # characters
 _STATE = ("pubstatus", "embargoed", "embargoeduntil")
 _SEEN = ("picture", "video", "audio", "graphic")

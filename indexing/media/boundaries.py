@@ -4,6 +4,8 @@ The first number says that a frame is the one of a transition: the last before a
 a dissolve. The second says that it is any frame of one. Frames in a row for which either is high
 are one transition: of a single frame it is a cut, of more it is gradual and split halfway. It has
 ended when both are low again, well below where it began: a dissolve that wavers is not two.
+What the same look at the frames says of those that come next (`foresee`) is enough to end one:
+waiting for the next look would tell a dissolve up to a stride later.
 
 A fade through black often has no middle frame that the first number is sure of. So a transition
 counts too where the second is sure over several frames and the first leans towards one.
@@ -15,7 +17,7 @@ was made; of 24 fades through black the first number reaches .5 in 20 and .43 in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.items import FloatMatrix
 from core.media import Seconds, ShotBounds, Transition
@@ -33,6 +35,9 @@ class BoundaryRule:
     - `sure`, `leaning`, `several`: it counts too where it is at least `several` frames long, its
       greatest second number is `sure` and its greatest first one `leaning`
     - `longest`: frames; what goes on for longer is cut off there, so that memory is bounded
+    - `foreseen`, `calm`: how many frames after those that a window counts are believed to end a
+      transition, and how many of them in a row must be below `outside`. More of them, or fewer
+      calm ones, moved some boundaries by a frame.
     """
 
     cut: float = 0.7
@@ -42,6 +47,8 @@ class BoundaryRule:
     leaning: float = 0.25
     several: int = 4
     longest: int = 250
+    foreseen: int = 12
+    calm: int = 4
 
 
 @dataclass(slots=True)
@@ -87,6 +94,26 @@ class Boundaries:
             found += self._frame(first + offset, float(second), float(one), float(any_))
         return found
 
+    def foresee(self, scores: FloatMatrix, seconds: Seconds, first: int) -> list[ShotBounds]:
+        """The shot before a transition that goes on, where it ends in the frames after those that
+        were pushed: as `push`, by scores that are not the last word on them. The frames are still
+        to be pushed.
+        """
+        if self._run is None:
+            return []
+        run = replace(self._run, seconds=list(self._run.seconds))
+        calm = 0
+        for offset, (one, any_) in enumerate(scores.tolist()):
+            run.seconds.append(float(seconds[offset]))
+            self._see(run, first + offset, one, any_)
+            calm = calm + 1 if self._is_quiet(one, any_) else 0
+            if calm == self.rule.calm:
+                break
+        if calm < self.rule.calm or not (found := self._judged(run)):
+            return []
+        self._run, self._cut_off = None, True
+        return found
+
     def end(
         self, end_s: float | None = None, then: Transition = Transition.GAP
     ) -> list[ShotBounds]:
@@ -107,24 +134,32 @@ class Boundaries:
             self._opened = (number, second, self._next)
             self._last = (number, second, 0.0)
         self._last = (number, second, second - self._last[1])
-        rule, run = self.rule, self._run
-        inside = any_ >= rule.inside or one >= rule.cut
-        quiet = any_ < rule.outside and one < rule.outside
+        run, quiet = self._run, self._is_quiet(one, any_)
         if self._cut_off:
             self._cut_off = not quiet
             return []
         if run is None:
-            if not inside:
+            if not self._is_inside(one, any_):
                 return []
             run = self._run = _Run(number, number)
         run.seconds.append(second)
-        if inside:
-            run.last, run.one, run.any = number, max(run.one, one), max(run.any, any_)
-        too_long = len(run.seconds) > rule.longest
+        self._see(run, number, one, any_)
+        too_long = len(run.seconds) > self.rule.longest
         if not quiet and not too_long:
             return []
         self._run, self._cut_off = None, not quiet
         return self._judged(run)
+
+    def _is_inside(self, one: float, any_: float) -> bool:
+        return any_ >= self.rule.inside or one >= self.rule.cut
+
+    def _is_quiet(self, one: float, any_: float) -> bool:
+        return any_ < self.rule.outside and one < self.rule.outside
+
+    def _see(self, run: _Run, number: int, one: float, any_: float) -> None:
+        """A run goes on up to a frame that is inside."""
+        if self._is_inside(one, any_):
+            run.last, run.one, run.any = number, max(run.one, one), max(run.any, any_)
 
     def _judged(self, run: _Run) -> list[ShotBounds]:
         """The shot before a transition that has ended, if it is one."""

@@ -4,18 +4,23 @@ A child that speaks RTSP or RTMP lives in a network namespace with nothing in it
 127.0.0.1. It listens there and hands the listener to its parent, who answers each connection and
 carries the bytes to the host that the user named, over TLS where the address says so. Wherever a
 server sends the child (redirections, other addresses), there is nobody.
+
+Certificates are checked against the machine's authorities, or those of the file that the
+environment names in SSL_CERT_FILE (OpenSSL, X509_get_default_cert_file_env).
 """
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 _AT_ONCE = 4
 _CONNECT_S = 10.0
 _CHUNK = 64 * 2**10
+_JOIN_S = 1.0  # whoever is still connecting then ends by itself within _CONNECT_S
 
 
 class Door:
@@ -26,18 +31,26 @@ class Door:
         self._target = (host, port)
         self._context = ssl.create_default_context() if secure else None
         self._open: set[socket.socket] = set()
+        self._closed = False
         self._lock = threading.Lock()
         self._room = threading.Semaphore(_AT_ONCE)
+        self._threads: set[threading.Thread] = set()
+        self.trouble = ""
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._answer, name="door of a child", daemon=True).start()
+        self._answering = threading.Thread(target=self._answer, name="door of a child", daemon=True)
+        self._answering.start()
 
     def close(self) -> None:
-        """Closes it and everything that goes through it."""
+        """Closes it and everything that goes through it, and waits for its threads."""
         with self._lock:
+            self._closed = True
             lines, self._open = [self._listener, *self._open], set()
+            threads = [self._answering, *self._threads]
         for line in lines:
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+            _hang_up(line)
+        for thread in threads:
+            thread.join(_JOIN_S)
+        for line in lines:
             line.close()
 
     def _answer(self) -> None:
@@ -49,43 +62,85 @@ class Door:
             if not self._room.acquire(blocking=False):
                 theirs.close()
                 continue
-            threading.Thread(target=self._carry, args=(theirs,), daemon=True).start()
+            thread = threading.Thread(target=self._carry, args=(theirs,), daemon=True)
+            with self._lock:
+                self._threads.add(thread)
+            thread.start()
 
     def _carry(self, theirs: socket.socket) -> None:
         """Both ways, until either ends."""
         try:
-            with theirs, self._reach() as outside:
-                with self._lock:
-                    self._open |= {theirs, outside}
-                back = threading.Thread(target=_pump, args=(outside, theirs), daemon=True)
-                back.start()
-                _pump(theirs, outside)
-                back.join()
-                with self._lock:
-                    self._open -= {theirs, outside}
-        except OSError:
-            pass  # the child sees that the line is dead
+            with suppress(OSError), ExitStack() as held:  # the child sees that the line is dead
+                self._hold(held, theirs)
+                outside = self._reach()
+                self._hold(held, outside)
+                _carry_both_ways(theirs, outside)
         finally:
             self._room.release()
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _hold(self, held: ExitStack, line: socket.socket) -> None:
+        """Keeps a line open until `held` ends or the door is closed; raises OSError after that."""
+        held.enter_context(line)
+        with self._lock:
+            if self._closed:
+                raise OSError("the door is closed")
+            self._open.add(line)
+        held.callback(self._let_go, line)
+
+    def _let_go(self, line: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(line)
 
     def _reach(self) -> socket.socket:
-        line = socket.create_connection(self._target, timeout=_CONNECT_S)
-        if self._context is None:
-            line.settimeout(None)
-            return line
+        """The host, or why not in `trouble`; raises OSError."""
         try:
-            secured = self._context.wrap_socket(line, server_hostname=self._target[0])
-        except OSError:
-            line.close()
+            line = socket.create_connection(self._target, timeout=_CONNECT_S)
+            return line if self._context is None else _secured(line, self._context, self._target[0])
+        except OSError as error:
+            self.trouble = str(error)
             raise
-        secured.settimeout(None)
-        return secured
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _secured(line: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    try:
+        return context.wrap_socket(line, server_hostname=host)
+    except OSError:
+        line.close()
+        raise
+
+
+def _carry_both_ways(one: socket.socket, other: socket.socket) -> None:
+    """Until either ends, in one thread: OpenSSL wants one for reading and writing a connection."""
+    across = {one: other, other: one}
+    with selectors.DefaultSelector() as selector:
+        for line in across:
+            selector.register(line, selectors.EVENT_READ, line)
+        while True:
+            ready: list[socket.socket] = [key.data for key, _ in selector.select()]
+            for line in ready:
+                if not _pass_on(line, across[line]):
+                    return
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> bool:
+    """All that has come; False at the end. Raises OSError where a line is dead."""
+    while True:
+        source.settimeout(0.0)  # what has come may be no data: a ticket of TLS, half a record
+        try:
+            data = source.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        if not data:
+            return False
+        target.settimeout(None)
+        target.sendall(data)
+        if not (isinstance(source, ssl.SSLSocket) and source.pending()):
+            return True
+
+
+def _hang_up(line: socket.socket) -> None:
+    """Wakes whoever waits for it."""
     with suppress(OSError):
-        while data := source.recv(_CHUNK):
-            target.sendall(data)
-    for line in (source, target):
-        with suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(line, socket.SHUT_RDWR)  # that of SSLSocket would go on unencrypted

@@ -1,14 +1,20 @@
 """Fetches over HTTP what a child asks for, of the host that was named and of no other.
 
 A playlist is hostile: it may name any address. Scheme, host and port of each are looked at here, of
-each redirection too, and the child gets the bytes through a pipe.
+each redirection too, and the child gets the bytes through a pipe. Nothing of it takes longer than
+the caller has time for, however slowly a server speaks.
+
+Certificates are checked against the bundled authorities, or those of the file that the environment
+names in SSL_CERT_FILE (httpx, SSL configuration).
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 
 import httpx
@@ -16,6 +22,8 @@ import httpx
 _REDIRECTIONS = 5
 _TIMEOUT_S = 15.0
 _CHUNK = 64 * 2**10
+_LOOK_S = 0.25
+_JOIN_S = 1.0  # whoever is still connecting then ends by itself within _TIMEOUT_S
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
@@ -26,26 +34,90 @@ class RefusedFetchError(Exception):
 
 
 class Fetches:
-    """One source's host and what may be fetched of it; `also` are further hosts, by name."""
+    """One source's host and what may be fetched of it; `also` are further hosts, by name.
+
+    `trouble` says why the last address was refused.
+    """
 
     def __init__(self, url: str, also: Iterable[str] = ()) -> None:
         self._origin = origin_of(url)
         self._also = frozenset(host.lower() for host in also)
         self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False)
+        self._lock = threading.Lock()
+        self._open: set[httpx.Response] = set()
+        self._threads: set[threading.Thread] = set()
+        self._closed = False
+        self.trouble = ""
 
-    def open(self, url: str, start: int = 0, end: int = 0) -> int:
-        """A handle to read the bytes from; raises RefusedFetchError."""
+    def open(
+        self, url: str, start: int = 0, end: int = 0, wait: Callable[[], object] = lambda: None
+    ) -> int:
+        """A handle to read the bytes from; raises RefusedFetchError. As long as none is there,
+        `wait` is called again and again, and may raise.
+        """
+        handle: Future[int] = Future()
+        thread = threading.Thread(target=self._bring, args=(handle, url, start, end), daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
         try:
-            response = self._ask(url, start, end)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise RefusedFetchError(f"it could not be fetched: {type(error).__name__}") from error
-        ours, theirs = os.pipe()
-        threading.Thread(target=_pour, args=(response, theirs), daemon=True).start()
-        return ours
+            return _awaited(handle, wait)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            return self._refuse(f"it could not be fetched: {type(error).__name__}: {error}")
+        except RefusedFetchError as error:
+            return self._refuse(str(error))
 
     def close(self) -> None:
-        """Hangs up."""
+        """Hangs up, and waits for the threads."""
+        with self._lock:
+            self._closed = True
+            responses, threads = list(self._open), list(self._threads)
+        for response in responses:
+            _hang_up(response)
+        for thread in threads:
+            thread.join(_JOIN_S)
         self._client.close()
+
+    def _refuse(self, why: str) -> int:
+        self.trouble = why[:300]
+        raise RefusedFetchError(self.trouble)
+
+    def _bring(self, handle: Future[int], url: str, start: int, end: int) -> None:
+        """The thread: the answer's head decides what `handle` is, then its body is poured."""
+        try:
+            self._answer(handle, url, start, end)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _answer(self, handle: Future[int], url: str, start: int, end: int) -> None:
+        try:
+            response = self._ask(url, start, end)
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            if handle.set_running_or_notify_cancel():
+                handle.set_exception(error)
+            return
+        try:
+            if not self._is_wanted(response) or not handle.set_running_or_notify_cancel():
+                return
+            try:
+                ours, theirs = os.pipe()
+            except OSError as error:
+                handle.set_exception(error)
+                return
+            handle.set_result(ours)
+            _pour(response, theirs)
+        finally:
+            with self._lock:
+                self._open.discard(response)
+            with suppress(httpx.HTTPError, RuntimeError, OSError):
+                response.close()
+
+    def _is_wanted(self, response: httpx.Response) -> bool:
+        """Whether these fetches still go on; if so `close` ends this one too."""
+        with self._lock:
+            self._open.add(response)
+            return not self._closed
 
     def _ask(self, url: str, start: int, end: int) -> httpx.Response:
         headers = {"Range": f"bytes={start}-{end - 1 if end else ''}"} if start or end else {}
@@ -83,6 +155,19 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, parts.host.lower(), parts.port or _PORTS[parts.scheme]
 
 
+def _awaited(handle: Future[int], wait: Callable[[], object]) -> int:
+    while True:
+        try:
+            return handle.result(_LOOK_S)
+        except TimeoutError:
+            try:
+                wait()
+            except BaseException:
+                if not handle.cancel():
+                    os.close(handle.result())
+                raise
+
+
 def _pour(response: httpx.Response, into: int) -> None:
     """Writes the body into a pipe until either side has enough."""
     with suppress(OSError, httpx.HTTPError, httpx.StreamError), os.fdopen(into, "wb", 0) as pipe:
@@ -90,5 +175,12 @@ def _pour(response: httpx.Response, into: int) -> None:
             view = memoryview(chunk)
             while view:
                 view = view[pipe.write(view) or 0 :]
-    with suppress(httpx.HTTPError, RuntimeError):
-        response.close()
+
+
+def _hang_up(response: httpx.Response) -> None:
+    """Wakes whoever waits for more of it."""
+    line = response.extensions.get("network_stream")
+    outside = line.get_extra_info("socket") if line is not None else None
+    if outside is not None:
+        with suppress(OSError):
+            outside.shutdown(socket.SHUT_RDWR)

@@ -8,6 +8,7 @@ RTSP and RTMP it speaks itself, to the one door that its parent has opened for i
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ _FRAMES = 16
 _WAIT_S = 0.04  # frames that came within so long go together
 _JUMP_S = 10.0
 _LOOK_S = 0.05
+_STEADY = {"mpegts", "hls"}  # broadcasts: their frames come at a rate, and what is away was lost
 _ENDLESS = {"probesize": "1000000", "analyzeduration": "1000000"}
 # Persistent connections would be made by the library itself, past the callback.
 _HLS = {
@@ -67,27 +69,39 @@ def over(line: socket.socket) -> Work:
 class Pipe:
     """Bytes of a handle from here on; it can't be sought."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, line: socket.socket) -> None:
         self._handle = handle
+        self._waiting = select.poll()
+        self._waiting.register(handle, select.POLLIN)
+        self._waiting.register(line, getattr(select, "POLLRDHUP", 0))  # hanging up always counts
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes, as soon as there are any; none at the end."""
-        return os.read(self._handle, count)
+        """At most `count` bytes, as soon as there are any; none at the end, or where the parent,
+        who has the other end of `line`, is gone.
+        """
+        ready = [handle for handle, _ in self._waiting.poll()]
+        return os.read(self._handle, count) if self._handle in ready else b""
 
 
 class GrowingFile(Pipe):
-    """A file that somebody still writes: it ends when it has not grown for `grown_s`."""
+    """A file that somebody still writes: it ends when it has not grown for `grown_s`, and once
+    ended it stays so, however often a demuxer asks.
+    """
 
-    def __init__(self, handle: int, grown_s: float) -> None:
-        super().__init__(handle)
+    def __init__(self, handle: int, line: socket.socket, grown_s: float) -> None:
+        super().__init__(handle, line)
         self._grown_s = grown_s
+        self._over = False
 
     def read(self, count: int) -> bytes:
         """At most `count` bytes, waiting for them at the end of the file."""
         until = time.monotonic() + self._grown_s
-        while not (data := super().read(count)) and time.monotonic() < until:
+        while not self._over:
+            if data := super().read(count):
+                return data
+            self._over = time.monotonic() >= until
             time.sleep(_LOOK_S)
-        return data
+        return b""
 
 
 class Fetched(Pipe):
@@ -116,7 +130,7 @@ class Fetcher:
         answer = receive(self._line, handles=1)
         if answer.handle is None:
             raise OSError(str(answer.head.get("what", "")))
-        return Fetched(answer.handle)
+        return Fetched(answer.handle, self._line)
 
 
 def _open(
@@ -124,9 +138,9 @@ def _open(
 ) -> InputContainer:
     way = asked["way"]
     if way == "pipe":
-        return open_source(Pipe(handle), limits, _ENDLESS)
+        return open_source(Pipe(handle, line), limits, _ENDLESS)
     if way == "growing":
-        return open_source(GrowingFile(handle, asked["grown_s"]), limits, _ENDLESS)
+        return open_source(GrowingFile(handle, line, asked["grown_s"]), limits, _ENDLESS)
     options = {**options_of(limits), **_ENDLESS}
     if way == "fetch":
         options |= {"protocol_whitelist": "http,https"} | (_HLS if asked["hls"] else {})
@@ -157,10 +171,11 @@ def _flow(container: InputContainer, limits: CageLimits) -> Iterator[Message]:
         raise Refusal("there is no video in the source")
     prepare(stream, limits, threads="SLICE")  # threads by frames would hold frames back
     timeline = Timeline(step_of(stream), _JUMP_S)
+    steady = bool(_STEADY & set(container.format.name.split(",")))
     damage, shrinker, batch = Damage(), Shrinker(), Batch()
     sent = 0.0
     for frame in decoded(container, stream, damage, limits):
-        second, gap = time_of(frame, timeline, damage)
+        second, gap = time_of(frame, timeline, damage, steady=steady)
         if second is None:
             continue
         if gap is not None:

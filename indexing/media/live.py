@@ -31,9 +31,12 @@ from itertools import chain
 from core.errors import DatelineError, MediaError
 from core.media import FrameBatch, Gap
 
+_END_S = 10.0  # a connection that can be stopped needs a second
+
 Connect = Callable[[], Iterator[FrameBatch | Gap]]
 """Opens the source anew: its frames counted from 0, timed from the first. Raises MediaError where
-it can't be had or breaks off; ends where the source does.
+it can't be had or breaks off; ends where the source does. Where the iterator has a method `stop`,
+that makes it raise soon, whatever it waits for.
 """
 
 
@@ -76,6 +79,7 @@ class LiveFrames:
         self._settings = settings
         self._waiting: queue.Queue[_Arrived | BaseException | None] = queue.Queue(settings.ahead)
         self._stopped = threading.Event()
+        self._connection: object = None
         self._thread = threading.Thread(target=self._receive, name="live source", daemon=True)
 
     def __iter__(self) -> Iterator[FrameBatch | Gap]:
@@ -90,10 +94,13 @@ class LiveFrames:
             self.close()
 
     def close(self) -> None:
-        """Takes no more of it. The connection ends when it next gives something or falls silent."""
+        """Takes no more of it, ends its connection and waits until that is so."""
         self._stopped.set()
         while not self._waiting.empty():  # whoever waits for room sees that it is over
             self._waiting.get_nowait()
+        getattr(self._connection, "stop", _nothing)()
+        if self._thread.is_alive():
+            self._thread.join(_END_S)
 
     def _next(self, timeline: _Timeline) -> _Arrived | BaseException | None:
         """What comes next; silence counts as something that came, once."""
@@ -131,7 +138,9 @@ class LiveFrames:
 
     def _begun(self) -> Iterator[FrameBatch | Gap]:
         """A connection that gave something."""
-        items = iter(self._connect())
+        self._connection = items = iter(self._connect())
+        if self._stopped.is_set():  # by whoever did not know this connection yet
+            raise _StoppedError("nobody reads the source any more")
         first = next(items, None)
         if first is None:
             raise MediaError("it gave no frame of video", mend="is it a video, and is it running?")
@@ -170,6 +179,10 @@ class LiveFrames:
                 continue
             return True
         return False
+
+
+def _nothing() -> None:
+    """What stops a connection that ends by itself."""
 
 
 class _StoppedError(DatelineError):

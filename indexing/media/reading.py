@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -101,13 +102,15 @@ class CagedReader:
 
     def frames(self, path: Path) -> FrameStream:
         """Every frame, small, as an iterator; its `notes` are there when it has ended."""
-        return FrameStream(lambda notes: self._frames(path, notes))
+        return FrameStream(lambda notes, _: self._frames(path, notes))
 
     def live(self, source: LiveSource) -> FrameStream:
         """The frames of one connection to a live source, as they come: see
         `cage_sources.live_frames`.
         """
-        return FrameStream(lambda notes: live_frames(self._cage, self.limits, source, notes))
+        return FrameStream(
+            lambda notes, stopped: live_frames(self._cage, self.limits, source, notes, stopped)
+        )
 
     def _frames(self, path: Path, notes: list[str]) -> Iterator[FrameBatch | Gap]:
         with _opened(path) as handle, _named(path), self._cage.child() as child:
@@ -137,14 +140,18 @@ def cage_protection(limits: CageLimits | None = None) -> CageProtection:
 
 
 class FrameStream:
-    """Frames and gaps of one source, once. `close` ends its child before the end.
+    """Frames and gaps of one source, once. `close` ends its child before the end, and so does
+    `stop`, from another thread than the one that waits for frames.
 
     `notes` say what could not be read; they are complete when the iterator has ended.
     """
 
-    def __init__(self, start: Callable[[list[str]], Iterator[FrameBatch | Gap]]) -> None:
+    def __init__(
+        self, start: Callable[[list[str], threading.Event], Iterator[FrameBatch | Gap]]
+    ) -> None:
         self._notes: list[str] = []
-        self._flow = start(self._notes)
+        self._stopped = threading.Event()
+        self._flow = start(self._notes, self._stopped)
 
     def __iter__(self) -> Self:
         return self
@@ -156,6 +163,10 @@ class FrameStream:
     def notes(self) -> tuple[str, ...]:
         """What is known so far."""
         return tuple(self._notes)
+
+    def stop(self) -> None:
+        """Lets whoever waits for frames of a live source have a MediaError within half a second."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Stops reading; a child at work is ended."""

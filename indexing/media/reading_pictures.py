@@ -131,7 +131,7 @@ def hash_of(image: Image.Image) -> str:
     return np.packbits(bits.astype(bool)).tobytes().hex()
 
 
-def looks_black(gray: np.ndarray[Any, np.dtype[np.uint8]]) -> bool:
+def looks_black(gray: np.ndarray[Any, np.dtype[np.uint8 | np.float32]]) -> bool:
     """Whether hardly anything but black can be seen."""
     return bool(gray.mean() < _BLACK_MEAN and gray.std() < _BLACK_SPREAD)
 

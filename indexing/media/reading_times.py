@@ -8,6 +8,7 @@ from core.media import Gap
 
 _LEAST_STEP_S = 1e-4
 _SMALL_STEP_BACK_S = 1.0
+_EVEN_STEP_S, _EVEN_STEPS = 0.2, 25
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Timeline:
     strays: int = 0
     _origin: float | None = None
     _last: float = 0.0
+    _even: int = 0  # steps in a row that were short
     _stray: float | None = None
 
     @property
@@ -40,6 +42,11 @@ class Timeline:
     def is_begun(self) -> bool:
         """Whether there was a frame."""
         return self._origin is not None
+
+    @property
+    def is_even(self) -> bool:
+        """Whether the last frames followed one another as those of a camera do."""
+        return self._even >= _EVEN_STEPS
 
     def second(self, stamp: float | None) -> tuple[float | None, Gap | None]:
         """The second of the frame that is stamped so, None for a stray; and the jump before it."""
@@ -54,6 +61,7 @@ class Timeline:
         moved = stamp - self._origin - self._last
         if self._goes_on(moved):
             self.mended += moved < _LEAST_STEP_S
+            self._even = self._even + 1 if moved <= _EVEN_STEP_S else 0
             self._last += max(moved, _LEAST_STEP_S)
             self._stray = None
             return self._last, None

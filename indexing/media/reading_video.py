@@ -51,6 +51,14 @@ class Damage:
         self.total += 1
         self.first = self.first or str(getattr(error, "strerror", None) or error)[:100]
 
+    def look_at(self, packet: Packet[VideoStream]) -> None:
+        """Counts a packet of which the demuxer says that parts of it did not come: MPEG-TS counts
+        its pieces on (ISO/IEC 13818-1, continuity_counter), and a decoder may not notice.
+        """
+        if packet.is_corrupt:
+            self.total += 1
+            self.first = self.first or "parts of it are missing"
+
     def notes(self) -> list[str]:
         """What a person should know."""
         said = []
@@ -167,6 +175,7 @@ def decoded(
         try:
             for packet in container.demux(stream):
                 damage.row = 0
+                damage.look_at(packet)
                 before(packet)
                 yield from _decode(packet, damage, limits, container)
         except (av.error.FFmpegError, OSError) as error:
@@ -198,18 +207,26 @@ def _decode(
 
 
 def time_of(
-    frame: VideoFrame, timeline: Timeline, damage: Damage, *, stamped: bool = True
+    frame: VideoFrame,
+    timeline: Timeline,
+    damage: Damage,
+    *,
+    stamped: bool = True,
+    steady: bool = False,
 ) -> tuple[float | None, Gap | None]:
     """The second of a frame, None where it is left out, and the gap before it: a jump, or a hole
-    that damage has left.
+    that damage has left. `steady`: frames of this source follow one another evenly, so that a hole
+    is one whoever left it.
     """
-    expected, begun = timeline.next_s, timeline.is_begun
+    expected, begun, even = timeline.next_s, timeline.is_begun, timeline.is_even
     second, gap = timeline.second(stamp_of(frame) if stamped else None)
-    if second is None or gap is not None or not begun:
+    if second is None or gap is not None or not begun or second - expected <= _HOLE_S:
         return second, gap
-    if second - expected > _HOLE_S and damage.total > damage.told:
+    if damage.total > damage.told:
         gap = Gap(expected, second, f"could not be decoded: {damage.first}")
         damage.told = damage.total
+    elif steady and even:
+        gap = Gap(expected, second, f"{second - expected:.1f} s of it did not come")
     return second, gap
 
 

@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -33,11 +34,12 @@ class ShotSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A window that is to be scored, and the frames of it that count."""
+    """A window that is to be scored, the frames of it that count, and the times of those after."""
 
     pixels: Frames
     seconds: Seconds
     first: int
+    after_s: Seconds
 
 
 class ShotStream:
@@ -79,8 +81,11 @@ class ShotStream:
         while self._waiting:
             each = self._waiting.popleft()
             if isinstance(each, _Scored):
-                counted = next(rows)[:, before : before + len(each.seconds)].T
-                found += self._boundaries.push(counted, each.seconds, each.first)
+                row, end = next(rows).T, before + len(each.seconds)
+                found += self._boundaries.push(row[before:end], each.seconds, each.first)
+                foreseen = row[end : end + len(each.after_s)]
+                following = each.first + len(each.seconds)
+                found += self._boundaries.foresee(foreseen, each.after_s, following)
             else:
                 found += self._boundaries.end(None if each is None else each.start_s)
         return tuple(found)
@@ -89,7 +94,11 @@ class ShotStream:
         for pixels, counted in windows:
             frames = [self._frames.popleft() for _ in range(counted)]
             seconds = np.array([second for second, _ in frames], np.float64)
-            self._waiting.append(_Scored(pixels, seconds, frames[0][1]))
+            after = islice(
+                self._frames, min(self.settings.layout.ahead, self.settings.rule.foreseen)
+            )
+            after_s = np.array([second for second, _ in after], np.float64)
+            self._waiting.append(_Scored(pixels, seconds, frames[0][1], after_s))
 
 
 _NO_WINDOWS: Frames = np.zeros((0, WINDOW, FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)

@@ -12,8 +12,10 @@ from core.media import ShotBounds
 
 Gray = npt.NDArray[np.float32]
 MOMENTS = 5
-_REACH = 0.2  # of the shot's length, to both sides of its middle
-_REACH_S = 0.6  # and no further, so that few frames are decoded
+# How far before the middle of a shot: so much of its length, and no further, so that few frames are
+# decoded. What lies behind the middle would cost more: a video is read from its shot's start on.
+_REACH = 0.2
+_REACH_S = 0.6
 _CHANGED = 10.0  # grey levels: less than that between two frames is no transition
 _MIXED = (0.15, 0.85)
 _LEFT_OVER = 0.3
@@ -35,11 +37,11 @@ class Candidate:
 
 
 def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
-    """`count` seconds around the middle of a shot, in order, away from its borders."""
+    """`count` seconds up to the middle of a shot, in order, away from its borders."""
     length = max(0.0, shot.end_s - shot.start_s)
     reach = min(_REACH * length, _REACH_S)
     middle = shot.start_s + length / 2
-    return tuple(float(second) for second in np.linspace(middle - reach, middle + reach, count))
+    return tuple(float(second) for second in np.linspace(middle - reach, middle, count))
 
 
 def best(candidates: Sequence[Candidate]) -> int:

@@ -180,7 +180,7 @@ def test_computing_time_has_an_end(tmp_path: Path) -> None:
     ends = [data.index(b"\xff\xc4", at) for at in starts[:-1]]  # where the next tables begin
     start, end = min(zip(starts, ends, strict=False), key=lambda scan: scan[1] - scan[0])
     path = tmp_path / "scans.jpg"
-    path.write_bytes(data[:end] + data[start:end] * 4000 + data[end:])
+    path.write_bytes(data[:end] + data[start:end] * 12_000 + data[end:])
     with CagedReader(CageLimits(cpu_s=1)) as reader:
         with pytest.raises(LimitError, match="computing"):
             reader.picture(path, [3000])

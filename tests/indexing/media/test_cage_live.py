@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from core.media import FrameBatch, Gap
 from indexing.media.cage_sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, write_clip
-from tests.indexing.media.live_servers import FileServer, RtmpServer, RtspServer
+from tests.live_servers import FileServer, RtspServer
+from tests.rtmp_server import RtmpServer
 
 CLIP = Clip(count=100, options={"g": "25", "bf": "2"})
 
@@ -139,6 +141,69 @@ def test_a_silent_source_is_given_up(reader: CagedReader, stream: Path) -> None:
         os.close(theirs)
         os.close(ours)
         thread.join()
+
+
+def test_a_server_that_answers_too_late_is_given_up(reader: CagedReader, stream: Path) -> None:
+    """Of a playlist that is fetched over and over no frame comes; nor while a head is awaited."""
+    late = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-VERSION:3\n#EXTINF:1.0,\nlate.ts\n"
+    head = late.replace("late.ts", "first.ts")
+    with FileServer({"/late.ts": 30.0, "/first.ts": stream.read_bytes()}) as server:
+        server.files |= {"/late.m3u8": late.encode(), "/live.m3u8": head.encode()}
+        for name in ("late.m3u8", "late.ts", "live.m3u8"):
+            started = time.monotonic()
+            with pytest.raises(MediaError, match="no frames for 2 s"):
+                seconds(reader, LiveSource(url=f"{server.url}/{name}", silent_s=2.0))
+            assert time.monotonic() - started < 8.0, name
+        assert server.hits.count("/live.m3u8") > 1  # it was asked for anew
+
+
+def test_a_file_that_stopped_growing_is_waited_for_once(
+    reader: CagedReader, stream: Path, tmp_path: Path
+) -> None:
+    """Even where what is there is too little to begin with, and the demuxer asks many times."""
+    short = tmp_path / "short.flv"
+    short.write_bytes(write_clip(tmp_path / "clip.flv", CLIP).read_bytes()[:2000])
+    for path in (stream, short):
+        started = time.monotonic()
+        with suppress(MediaError):
+            seconds(reader, LiveSource(path=path, grown_s=1.5))
+        assert 1.5 <= time.monotonic() - started < 3.0, path
+
+
+def test_what_a_broadcast_lost_is_a_gap(reader: CagedReader, tmp_path: Path) -> None:
+    """Pieces of MPEG-TS cut out: so that their numbers tell of it, and so that they don't."""
+    clip = Clip(count=300, options={"g": "25", "bf": "0"})
+    data = write_clip(tmp_path / "whole.ts", clip).read_bytes()
+    pieces = [data[at : at + 188] for at in range(0, len(data), 188)]
+    video = [n for n, piece in enumerate(pieces) if piece[1] & 0x1F == 1 and piece[2] == 0]
+    begins = [n for n in video if pieces[n][1] & 0x40]  # of a frame each
+    for first, last in ((101, 131), _unnoticed(video, begins, pieces)):
+        kept = pieces[: begins[first]] + pieces[begins[last] :]
+        (tmp_path / "hole.ts").write_bytes(b"".join(kept))
+        live = reader.live(LiveSource(path=tmp_path / "hole.ts", grown_s=0.2))
+        (gap,) = [item for item in live if isinstance(item, Gap)]
+        assert gap.start_s == pytest.approx(first / 25, abs=0.3)  # damage spoils a few more
+        assert gap.end_s == pytest.approx(last / 25, abs=1.05)  # up to the next key frame
+        assert gap.end_s - gap.start_s > 1.0
+
+
+def _unnoticed(video: list[int], begins: list[int], pieces: list[bytes]) -> tuple[int, int]:
+    """The first and the last frame of a hole over whose edges the pieces' counter goes on."""
+    for first in range(100, 140):
+        for last in range(first + 28, first + 40):
+            before = video[video.index(begins[first]) - 1]
+            if (pieces[before][3] + 1) & 15 == pieces[begins[last]][3] & 15:
+                return first, last
+    raise AssertionError("there is none")
+
+
+def test_frames_that_come_unevenly_leave_no_gap(reader: CagedReader, tmp_path: Path) -> None:
+    """A screen that is sent when something moves: here twelve times, then not for 1.4 s."""
+    stamps = [40 * n + 1400 * (n // 12) for n in range(60)]
+    path = write_clip(tmp_path / "screen.ts", Clip(count=60, stamps=stamps))
+    items = list(reader.live(LiveSource(path=path, grown_s=0.2)))
+    assert [item for item in items if isinstance(item, Gap)] == []
+    assert sum(len(item.seconds) for item in items if isinstance(item, FrameBatch)) == 60
 
 
 def test_nobody_there_is_said(reader: CagedReader) -> None:

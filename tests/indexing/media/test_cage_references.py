@@ -14,7 +14,7 @@ from core.media import FrameBatch, Gap
 from indexing.media.cage_sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, level, write_clip
-from tests.indexing.media.live_servers import FileServer, RtspServer
+from tests.live_servers import FileServer, RtspServer
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-VERSION:3\n#EXTINF:2.0,\n{0}\n#EXT-X-ENDLIST\n"
 DASH = (

@@ -186,6 +186,13 @@ def test_without_detected_shots_the_lines_are_the_shots() -> None:
     assert [(s.transition, s.description) for s in found] == [("start", "A"), ("cut", "B")]
 
 
+def test_a_line_for_which_no_time_is_left_is_kept_as_text() -> None:
+    lines = [ListedShot(0, 10, "A"), ListedShot(5, 8, "B"), ListedShot(12, 12, "C")]
+    found, rest = aligned((), lines, RATE)
+    assert [shot.description for shot in found] == ["A"]
+    assert rest == "00:00:05.000 B\n00:00:12.000 C"
+
+
 def test_many_long_lines_over_many_shots_end_soon() -> None:
     shots = shots_of(*(float(n) for n in range(1, 20_001)))
     lines = [ListedShot(0, 20_000, f"line {n}") for n in range(2_000)]

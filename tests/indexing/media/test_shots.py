@@ -217,6 +217,55 @@ def test_a_cut_is_told_of_before_81_frames_more_have_come() -> None:
     assert (WindowLayout(50).cost, WindowLayout.of_stride(25).cost) == (2.0, 4.0)
 
 
+def test_a_dissolve_is_told_of_no_later_wherever_it_stands() -> None:
+    """Of 24 frames, at every place of a stride: by the window that counts its middle where that
+    sees its end too. It is the same boundary as by the last word on each of its frames.
+    """
+    finder = ShotFinder(Colours(), ShotSettings(WindowLayout.of_stride(50, 20)))
+    late = []
+    for first in range(130, 182):
+        frames = np.zeros((400, 27, 48, 3), np.uint8)
+        frames[first : first + 24, 0, 0, 1] = 200
+        frames[first + 11, 0, 0, 0] = 240
+        stream, told = finder.stream(), []
+        for number in range(400):
+            at = np.array([number / 30])
+            batch = FrameBatch(frames[number : number + 1], at, number)
+            told += [(number, shot) for shot in finder.push([stream], [batch])[0]]
+        ((number, shot),) = told
+        assert (shot.end_frame, shot.end_s) == (first + 11, pytest.approx((first + 12) / 30))
+        late.append(number - first - 12)
+    assert max(late) <= 72  # 82 where the next window is waited for
+
+
+@pytest.mark.parametrize(
+    ("behind", "ends"),
+    [
+        ([(0.0, 0.05)] * 4, [7]),
+        ([(0.0, 0.5)] * 2 + [(0.0, 0.05)] * 4, [8]),  # it goes on a little and then ends
+        ([(0.0, 0.05)] * 3, []),  # too few are calm
+        ([(0.0, 0.05)] * 3 + [(0.0, 0.3)] + [(0.0, 0.05)] * 3, []),  # nor are these
+        ([(0.0, 0.5)] * 10, []),
+        ([], []),
+    ],
+)
+def test_what_comes_next_may_end_a_transition_and_never_makes_two(
+    behind: list[tuple[float, float]], ends: list[int]
+) -> None:
+    pushed = [*QUIET, (0.2, 0.6), (0.8, 0.9), (0.8, 0.9), (0.2, 0.6), (0.2, 0.6)]
+    found, times = Boundaries(BoundaryRule()), np.arange(60) / 25.0
+    assert found.push(scored(*pushed), times[:10], 0) == []
+    foreseen = np.array(behind, np.float32).reshape(-1, 2)
+    told = found.foresee(foreseen, times[10 : 10 + len(behind)], 10)
+    assert [shot.end_frame for shot in told] == ends
+    # The last word: it goes on for three frames, and much later there is a cut.
+    final = [(0.0, 0.5)] * 3 + QUIET + [(0.9, 0.9)] + QUIET
+    told += found.push(scored(*final), times[10 : 10 + len(final)], 10)
+    assert [shot.end_frame for shot in told] == [*(ends or [8]), 18]
+    assert [shot.start_frame for shot in told] == [0, told[0].end_frame + 1]
+    assert told[0].end_s == times[told[0].end_frame + 1]
+
+
 def test_a_stream_of_any_length_holds_the_same_memory() -> None:
     stream = ShotFinder(Colours()).stream()
     frames = np.zeros((250, 27, 48, 3), np.uint8)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,7 +20,10 @@ from PIL import Image, ImageFilter
 
 from core.errors import InputError
 from core.media import ShotBounds, Transition
+from indexing.media import stills_decoding
+from indexing.media.cage_limits import CageLimits
 from indexing.media.reading import CagedReader
+from indexing.media.reading_video import decoded
 from indexing.media.stills import Candidate, best, is_blend, moments_of, sharpness
 from tests.indexing.media.clips import Clip, photo, write_clip
 
@@ -162,3 +167,30 @@ def test_moments_that_are_none_are_refused(
     with pytest.raises(InputError):
         reader.stills(path, moments, 320)
     assert reader.stills(path, [], 320) == ()
+
+
+def test_a_shot_s_still_costs_no_more_frames_than_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten shots of three seconds: from the start to the middle, and there what no other frame
+    is made from at the moments only. The moments' own frames are still the ones that are taken.
+    """
+    clip = Clip(count=750, options={"g": "75", "bf": "3", "keyint_min": "75", "sc_threshold": "0"})
+    path = write_clip(tmp_path / "clip.mp4", clip)
+    shots = [ShotBounds(3 * n, 3 * n + 3, 75 * n, 75 * n + 74, Transition.CUT) for n in range(10)]
+    seen: list[float] = []
+
+    def watched(*given: Any) -> Iterator[VideoFrame]:
+        for frame in decoded(*given):
+            seen.append(float(frame.time or 0.0))
+            yield frame
+
+    monkeypatch.setattr(stills_decoding, "decoded", watched)
+    asked = {"moments": [list(moments_of(shot)) for shot in shots], "edge": 64}
+    with path.open("rb") as file:
+        said = list(stills_decoding.stills(file.fileno(), asked, CageLimits(threads=1)))
+    taken = [message.head["second"] for message in said[:-1]]
+    assert len(seen) < 0.45 * clip.count
+    for shot, second in zip(shots, taken, strict=True):
+        exact = [int(moment * 25 + 1e-6) / 25 for moment in moments_of(shot)]
+        assert min(abs(second - moment) for moment in exact) < 1e-3

@@ -1,0 +1,164 @@
+"""What is wanted of a video's frames, and which of them is taken; inside the child.
+
+Of the frames that are compared only the one that is taken becomes a picture.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
+
+from core.media import FRAME_HEIGHT, FRAME_WIDTH
+from indexing.media.reading_pictures import looks_black
+from indexing.media.reading_video import turns_of
+from indexing.media.stills import Candidate, Gray, best, is_blend, sharpness
+
+_AROUND_S = 0.2  # how far before and after a frame is looked for what a blend is made of
+_SAME_S = 1e-6
+# The frame of a moment begins at most so long before it. A frame that is shown for longer, and that
+# no other needs, is missed beside other moments: their frames stand for the shot as well.
+_SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
+_LOOKED_AT = 320
+
+
+@dataclass(slots=True)
+class Painter:
+    """Frames as pictures: pixels square, upright, at most `edge` pixels; and as grey levels."""
+
+    stream: VideoStream
+    edge: int
+
+    def paint(self, frame: VideoFrame) -> Image.Image:
+        """An RGB image."""
+        aspect = self.stream.sample_aspect_ratio
+        wide = frame.width * (float(aspect) if aspect and 0.1 < aspect < 10 else 1.0)
+        share = min(1.0, self.edge / max(wide, frame.height))
+        size = max(1, round(wide * share)), max(1, round(frame.height * share))
+        scaled = VideoReformatter().reformat(
+            frame, *size, format="rgb24", interpolation="BICUBIC", threads=1
+        )
+        return Image.fromarray(np.rot90(scaled.to_ndarray(), turns_of(frame)))
+
+    def gray(self, frame: VideoFrame) -> Gray:
+        """Grey levels, float32 [27, 48]."""
+        return _gray(frame, FRAME_WIDTH, FRAME_HEIGHT)
+
+    def looked_at(self, frame: VideoFrame) -> Gray:
+        """Grey levels, float32 [h, w], as many as are needed to see how sharp a frame is."""
+        share = min(1.0, _LOOKED_AT / max(frame.width, frame.height))
+        return _gray(frame, max(1, round(frame.width * share)), max(1, round(frame.height * share)))
+
+
+def _gray(frame: VideoFrame, width: int, height: int) -> Gray:
+    small = VideoReformatter().reformat(
+        frame, width, height, format="gray", interpolation="AREA", threads=1
+    )
+    gray: Gray = small.to_ndarray().astype(np.float32)
+    return gray
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The frame that was taken for a group."""
+
+    second: float
+    image: Image.Image
+    blurred: bool
+
+
+@dataclass(slots=True)
+class Group:
+    """Moments in order, of which the best is wanted, and what was seen around them."""
+
+    moments: tuple[float, ...]
+    shown: dict[int, tuple[float, VideoFrame]] = field(default_factory=dict)
+    grays: list[tuple[float, Gray]] = field(default_factory=list)
+    found: Found | None = None
+
+    @property
+    def start(self) -> float:
+        """From where on frames are looked at."""
+        return max(0.0, self.moments[0] - _AROUND_S)
+
+    @property
+    def end(self) -> float:
+        """Up to where."""
+        return self.moments[-1] + _AROUND_S
+
+    def see(self, second: float, frame: VideoFrame, painter: Painter) -> None:
+        """One frame, which is shown from `second` on."""
+        if self.start <= second <= self.end:
+            self.grays.append((second, painter.gray(frame)))
+        for number, moment in enumerate(self.moments):
+            if second <= moment + _SAME_S or number not in self.shown:
+                self.shown[number] = second, frame
+
+    def judge(self, painter: Painter) -> None:
+        """Takes the best of the frames, each looked at once, and lets them go."""
+        once = list(dict(self.shown.values()).items())
+        judged = [_judge(second, frame, self.grays, painter) for second, frame in once]
+        number = best(judged)
+        second, frame = once[number]
+        self.found = Found(second, painter.paint(frame), judged[number].blurred)
+        self.shown, self.grays = {}, []
+
+
+def overlapping(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Groups in order, those together that look at the same frames: no file is read backwards."""
+    together: list[Group] = []
+    for group in groups:
+        if together and group.start > max(other.end for other in together):
+            yield together
+            together = []
+        together.append(group)
+    if together:
+        yield together
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """When frames must be decoded even where no other is made from them: stretches of seconds that
+    begin at `starts`, in order, and end at `ends`.
+    """
+
+    starts: tuple[float, ...]
+    ends: tuple[float, ...]
+
+    @classmethod
+    def by(cls, groups: Sequence[Group], step_s: float) -> Needed:
+        """The moments of the groups, and of each the first and the last frame that is compared; a
+        frame is shown for about `step_s`.
+        """
+        stretches: list[tuple[float, float]] = []
+        for group in groups:
+            several = len(group.moments) > 1
+            shown_s = min(_SHOWN_S, _SHOWN_STEPS * step_s) if several else _SHOWN_S
+            seconds = (group.start, *group.moments, group.end)
+            stretches += [(second - shown_s, second + _SAME_S) for second in seconds]
+        stretches.sort()
+        ends = accumulate((end for _, end in stretches), max)
+        return cls(tuple(start for start, _ in stretches), tuple(ends))
+
+    def has(self, second: float) -> bool:
+        """Whether a frame that is shown from then on is among them."""
+        number = bisect_right(self.starts, second) - 1
+        return number >= 0 and second <= self.ends[number]
+
+
+def _judge(
+    second: float, frame: VideoFrame, grays: Sequence[tuple[float, Gray]], painter: Painter
+) -> Candidate:
+    """How well a frame would stand for its shot."""
+    gray = painter.looked_at(frame)
+    before = [other for at, other in grays if second - _AROUND_S <= at < second - _SAME_S]
+    after = [other for at, other in grays if second + _SAME_S < at <= second + _AROUND_S]
+    blend = bool(before and after) and is_blend(before[0], painter.gray(frame), after[-1])
+    return Candidate(sharpness(gray), looks_black(gray), blend)
