@@ -58,7 +58,7 @@ def main() -> None:
     chosen = parser.parse_args()
     judged = read_judged_set(str(chosen.folder), Conventions())
     wanted = {query: next(iter(judged.qrels[query])) for query in judged.queries}
-    photos = _photos(judged, chosen, set(wanted.values()))
+    photos = photos_of(judged, chosen, set(wanted.values()))
     people = {uri for number, uri in enumerate(sorted(photos)) if number % 2 == 0}
     archives: dict[str, Kind] = {
         "mixed": lambda uri, own, said: (
@@ -79,7 +79,7 @@ def main() -> None:
     show("machine weight", figures, this_machine(), as_json=chosen.json)
 
 
-def _photos(judged: Any, chosen: Any, needed: set[str]) -> Photos:
+def photos_of(judged: Any, chosen: Any, needed: set[str]) -> Photos:
     """People's and machine's words of each photo; those that are asked for first."""
     chance = random.Random(chosen.seed)
     texts = {}

@@ -13,22 +13,35 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """What is done with an asset, in this order."""
+    """What is done with an asset, in this order; a stage that has nothing to do is passed over."""
 
     DECODE = "decode"
+    SHOTS = "shots"
     DESCRIBE = "describe"
+    EMBED = "embed"
     APPLY = "apply"
     DONE = "done"
 
 
-STAGES = (Stage.DECODE, Stage.DESCRIBE, Stage.APPLY)
+STAGES = (Stage.DECODE, Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED, Stage.APPLY)
+MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED)
+
+# Signs stay what they are: trails are kept.
+SIGNS: Mapping[Stage, str] = {
+    Stage.DECODE: "0",
+    Stage.DESCRIBE: "1",
+    Stage.APPLY: "2",
+    Stage.DONE: "3",
+    Stage.SHOTS: "4",
+    Stage.EMBED: "5",
+}
 
 
 def first_trail(epoch: int, stage: Stage) -> str:
     """The trail of a job's first order for a chunk at a stage. What follows an order adds a sign
     to its trail, so that each trail is the name of one order.
     """
-    return f"{epoch}.{STAGES.index(stage)}"
+    return f"{epoch}.{SIGNS[stage]}"
 
 
 class AssetState(StrEnum):
@@ -113,6 +126,31 @@ class Tracked:
     def id(self) -> str:
         """Its name on the command line."""
         return f"{self.job}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingStill:
+    """A still that waits for a caption from a batch, and the asset (`job`, `number`, `location`)
+    that it is of. `key` is what the caption is remembered under; `still`, `similarity` and `space`
+    as in `indexing.work.preparing`. `tries` are batches that gave no answer; `packet` names the
+    stills that are sent together, and `batch` what the provider made of them, "" for not yet. `id`
+    is 0 until it is kept.
+    """
+
+    key: str
+    location: str
+    job: str
+    number: int
+    still: str
+    similarity: str
+    space: str
+    context: str
+    language: str
+    may_leave: bool
+    tries: int = 0
+    packet: str = ""
+    batch: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from core.work import AssetState, FoundAsset, Job, JobCounts, JobState, Stage, Tracked
+from core.work import (
+    AssetState,
+    FoundAsset,
+    Job,
+    JobCounts,
+    JobState,
+    Stage,
+    Tracked,
+    WaitingStill,
+)
 
 
 class Jobs(Protocol):
@@ -62,6 +71,18 @@ class Jobs(Protocol):
         """The orders that assets wait for: chunk, stage and trail of each."""
         ...
 
+    def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
+        """Names of jobs that were finished or cancelled before then (seconds since 1970), those
+        with dead letters only where that is wanted.
+        """
+        ...
+
+    def delete(self, job_id: str, ended_before: float) -> bool:
+        """Forgets a job and its assets; False where it is not over since before then (any more).
+        What was computed is no part of it.
+        """
+        ...
+
     def open_chunks(self, job_id: str) -> int:
         """How many chunks have assets that wait."""
         ...
@@ -105,6 +126,54 @@ class Likenesses(Protocol):
         ...
 
 
+class WaitingStills(Protocol):
+    """Stills that wait for a batch of captions, one for each key and asset's place; every method is
+    one durable transaction.
+    """
+
+    def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
+        """Of the assets at `locations`, makes `stills` all that waits. What was sent goes on, for
+        the job and number that are named now.
+        """
+        ...
+
+    def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
+        """Those in no packet, in the order in which they came, from id `after` on."""
+        ...
+
+    def under_way(self) -> tuple[WaitingStill, ...]:
+        """Those in a packet, without an answer."""
+        ...
+
+    def pack(self, packet: str, keys: Collection[str]) -> None:
+        """Puts those with these keys, and in no packet, into one."""
+        ...
+
+    def unpack(self, packet: str, keys: Collection[str], *, failed: bool = False) -> None:
+        """Takes those with these keys out of a packet, to be sent again; `failed` counts a try."""
+        ...
+
+    def send(self, packet: str, batch: str) -> None:
+        """Notes that a packet became a batch of the provider's."""
+        ...
+
+    def answer(self, packet: str, keys: Collection[str]) -> None:
+        """Notes that those with these keys, in this packet or ("") in none, need nothing more."""
+        ...
+
+    def answered(self) -> tuple[WaitingStill, ...]:
+        """Those with an answer, of assets of which nothing is under way."""
+        ...
+
+    def drop(self, ids: Collection[int]) -> None:
+        """Forgets those."""
+        ...
+
+    def count(self) -> Mapping[str, int]:
+        """How many keys are `unsent`, `sent` and `answered`."""
+        ...
+
+
 class WorkOrders(Protocol):
     """Hands out work that outlives every process."""
 
@@ -118,6 +187,10 @@ class WorkOrders(Protocol):
 
     def take_back(self, job_id: str) -> None:
         """Drops every order of a job that nobody works on yet."""
+        ...
+
+    def forget(self, job_id: str) -> int:
+        """Deletes what is kept of a job's orders that have ended; of how many."""
         ...
 
 

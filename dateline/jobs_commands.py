@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ AssetIds = Annotated[
     list[str], typer.Argument(help="Assets as JOB:NUMBER, or a job's name for all of it.")
 ]
 _SHOWN = 100
+_SPAN = re.compile(r"([0-9]{1,5})([dhm])", re.ASCII)
+_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0}
 
 
 @app.command("list")
@@ -155,6 +158,29 @@ def cancel(job: JobId, data: Data = None) -> None:
         _say(desk.desk.cancel(job))
 
 
+@app.command("prune")
+def prune(
+    older_than: Annotated[
+        str, typer.Option(help="Since when they have to be over: such as 30d, 12h.")
+    ] = "30d",
+    with_failed: Annotated[
+        bool, typer.Option(help="Those with dead letters, too, which are lost then.")
+    ] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Forget ingests that are finished or cancelled for so long.
+
+    What they computed stays in the ledger and what they applied in the archive.
+    """
+    with _opened(data) as desk:
+        names = desk.desk.prune(time.time() - _seconds(older_than), with_dead=with_failed)
+    if as_json:
+        console.print_json(orjson.dumps(names).decode())
+    else:
+        console.print(f"{len(names):,} forgotten")
+
+
 @contextmanager
 def _opened(data: Data) -> Iterator[Desk]:
     with reported():
@@ -175,6 +201,14 @@ def _named(name: str) -> tuple[str, list[int]]:
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise InputError("names no asset", where=name, mend="write JOB:NUMBER")
     return job, [int(number)]
+
+
+def _seconds(span: str) -> float:
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        mend = "write a number and d for days, h for hours or m for minutes, such as 30d"
+        raise InputError(f"{span!r} is no span of time", where="--older-than", mend=mend)
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _grouped(names: list[str]) -> dict[str, list[int]]:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from core.errors import InputError
 from core.work import JobState
 from dateline.build import build_service
 from dateline.options import EXIT_INTERRUPTED, Data, Models, errors, reported, settings_for
@@ -20,8 +19,11 @@ _IDLE_S = 1.0  # without a running job
 def worker(
     queues: Annotated[
         str,
-        typer.Option(help="Queues to work on, by commas: read, decode, describe, apply."),
-    ] = "read,decode,describe,apply",
+        typer.Option(
+            help="Queues to work on, by commas: read, decode, shots, describe, embed, apply; or "
+            "models for shots, describe and embed."
+        ),
+    ] = "read,decode,models,apply",
     until_done: Annotated[bool, typer.Option(help="End when no job runs any more.")] = False,
     data: Data = None,
     models: Models = None,
@@ -35,12 +37,9 @@ def worker(
         need_packages()
         from dateline.build_media import build_worker
         from dateline.work_progress import stopping_on_signals
-        from indexing.work.queues import QUEUES
+        from indexing.work.queue_names import queues_named
 
-        names = tuple(name.strip() for name in queues.split(",") if name.strip())
-        for name in names:
-            if name not in QUEUES:
-                raise InputError(f"there is no queue {name!r}", mend=f"one of {', '.join(QUEUES)}")
+        names = queues_named(queues)
         settings = settings_for(data=data, models=models)
         service = build_service(settings)
         try:

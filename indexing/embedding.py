@@ -7,9 +7,10 @@ interrupted and run again at any time, beside a running service too, and embeds 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.items import Item, PassageVectors
 from core.ports import Embedder, VectorKeeper
 
 _BATCH = 64  # items
@@ -28,6 +29,18 @@ class Embedding:
 
 
 Told = Callable[[Embedding], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralEmbedders:
+    """`core.ports.Embedder`: the entries of each of `embedders` after those of the one before."""
+
+    embedders: tuple[Embedder, ...]
+
+    def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
+        """See `core.ports.Embedder`."""
+        columns = [embedder.embed(items) for embedder in self.embedders]
+        return tuple(sum(entries, ()) for entries in zip(*columns, strict=True))
 
 
 def embed_lacking(

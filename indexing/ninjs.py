@@ -14,6 +14,8 @@ Only `uri` is required. What else decides where an item stands:
   names. An item without any is for nobody, which is counted as a warning.
 - **rights**, what may be done with it: our extension member `rights`, else a rating of what
   `usageterms`, `rightsinfo` and AP's `signals` say (`indexing/rights.py`).
+- **shots** of a video: our extension member `shotlist`, an array of `{start, end, description}` or
+  a text of lines; another shape is counted as a warning. What belongs to no shot is text.
 - **texts**: `headline`, else `title`; the best of its descriptions (caption, then text, then
   summary; credits and notes to editors are none) and of its bodies (plain text, else HTML, else
   XML, with the markup taken off).
@@ -24,16 +26,17 @@ Members that ninjs doesn't know stay in `Item.source` and are counted, never ref
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from core.errors import DocumentError
-from core.items import Concept, Item
+from core.items import Concept, Item, ItemType, Shot
 from core.ports import Clock
 from indexing import boundary, fields, json_tree, rights, texts
 from indexing.boundary import Document, NamedThing, Product
 from indexing.choice import body, description, headline
+from indexing.media.listed import shots_named
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 WITHOUT_PRODUCT = "without product"
@@ -115,6 +118,9 @@ def _item(
         members.pubstatus, embargoed is not None, spelling("pubstatus"), reading.warnings
     )
     words = _texts(reading)
+    shots, loose = _shots(reading)
+    if loose:
+        words["body"] = texts.check_size("\n".join(filter(None, (words["body"], loose))), "body")
     return Item(
         uri=uri,
         version=_version(reading, versioncreated),
@@ -135,6 +141,7 @@ def _item(
         person=_concepts(reading, "person", "people"),
         organisation=_concepts(reading, "organisation", "organisations"),
         place=_concepts(reading, "place", "places"),
+        shots=shots,
     )
 
 
@@ -146,6 +153,28 @@ def _version(reading: _Reading, versioncreated: datetime | None) -> int:
     if reading.members.version is None:
         return fields.version_of(versioncreated)
     return fields.version(reading.members.version, reading.spelling("version"))
+
+
+def _shots(reading: _Reading) -> tuple[tuple[Shot, ...], str]:
+    """What a shot list names, and what of it is text; of what is no video all of it."""
+    members = reading.members
+    try:
+        shots, rest = shots_named(members.shotlist, duration_s=_duration(members))
+    except DocumentError as error:
+        reading.warnings.append(f"shotlist left out: {error.what}")
+        return (), ""
+    is_video = fields.item_type(members.type, reading.spelling("type")) is ItemType.VIDEO
+    if not is_video:
+        rest = "\n".join([*(shot.description for shot in shots), *filter(None, [rest])])
+    clean = [replace(shot, description=reading.clean(shot.description)) for shot in shots]
+    return (tuple(clean) if is_video else ()), reading.clean(rest)
+
+
+def _duration(members: Document) -> float:
+    """The longest that a rendition says it lasts, in seconds; 0 where none says it."""
+    trees = [*members.renditions, *members.renditions_object.values()]
+    said = [tree.get("duration") for tree in trees if isinstance(tree, dict)]
+    return max((float(n) for n in said if isinstance(n, (int, float)) and 0 < n < 10**7), default=0)
 
 
 def _urgency(reading: _Reading) -> int | None:

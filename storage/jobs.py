@@ -157,6 +157,27 @@ class StoredJobs:
         self._database.run(lambda connection: connection.execute(statement))
         return self.job(job_id).state is JobState.FINISHED
 
+    def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
+        """See `core.work_ports.Jobs`."""
+        query = sa.select(JOBS.c.id).where(*_over(ended_before))
+        if not with_dead:
+            dead = (ASSETS.c.job == JOBS.c.id, ASSETS.c.state == str(AssetState.DEAD))
+            query = query.where(~sa.exists().where(*dead))
+        ordered = query.order_by(JOBS.c.created, JOBS.c.id)
+        return tuple(self._database.run(lambda c: c.execute(ordered).scalars().all()))
+
+    def delete(self, job_id: str, ended_before: float) -> bool:
+        """See `core.work_ports.Jobs`."""
+        gone = sa.delete(JOBS).where(JOBS.c.id == job_id, *_over(ended_before))
+
+        def work(connection: sa.Connection) -> bool:
+            if not connection.execute(gone).rowcount:
+                return False
+            connection.execute(sa.delete(ASSETS).where(ASSETS.c.job == job_id))
+            return True
+
+        return self._database.run(work)
+
     def find(
         self, job_id: str, states: Collection[AssetState], after: int = -1, limit: int = 100
     ) -> tuple[Tracked, ...]:
@@ -216,6 +237,11 @@ class StoredJobs:
         query = sa.select(ASSETS).where(*where).order_by(ASSETS.c.number).limit(limit)
         rows = self._database.run(lambda connection: connection.execute(query).all())
         return tuple(asset_of(row) for row in rows)
+
+
+def _over(ended_before: float) -> tuple[Any, ...]:
+    states = [str(state) for state in (JobState.FINISHED, JobState.CANCELED)]
+    return JOBS.c.state.in_(states), JOBS.c.ended > 0, JOBS.c.ended < ended_before
 
 
 def _add(

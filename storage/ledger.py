@@ -1,16 +1,20 @@
 """What was computed already: one row per result, in SQLite or Postgres.
 
 A key says which bytes, which step, which model and which parameters; a result is never changed.
+Threads that put results at the same time share a commit, since each waits for the disk.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import LimitError
+from core.errors import LimitError, StorageError
 from storage.databases import Database
 
 MAX_VALUE_BYTES = 16 * 2**20
@@ -26,11 +30,23 @@ _RESULTS = sa.Table(
 )
 
 
+@dataclass(slots=True)
+class _Put:
+    """Rows of one caller, and how their commit ended."""
+
+    rows: list[dict[str, Any]]
+    ended: bool = False
+    error: StorageError | None = None
+
+
 class StoredLedger:
     """`core.media_ports.Ledger` in a database. Thread-safe; any number of processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting: list[_Put] = []
+        self._changing = threading.Lock()  # of what waits
+        self._writing = threading.Lock()  # who has it commits all that waits
         database.prepare(_TABLES)
 
     def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
@@ -58,8 +74,29 @@ class StoredLedger:
             return
         now = time.time()
         rows = [{"key": key, "value": value, "made": now} for key, value in results.items()]
+        own = _Put(rows)
+        with self._changing:
+            self._waiting.append(own)
+        with self._writing:
+            if not own.ended:
+                with self._changing:
+                    together, self._waiting = self._waiting, []
+                self._commit(together)
+        if own.error is not None:
+            raise own.error
+
+    def _commit(self, together: Sequence[_Put]) -> None:
+        rows = sorted((row for put in together for row in put.rows), key=lambda row: row["key"])
         statement = self._database.insert(_RESULTS).on_conflict_do_nothing(index_elements=["key"])
-        self._database.run(lambda connection: connection.execute(statement, rows))
+        error: StorageError | None = StorageError("cut off", mend="it is tried again")
+        try:
+            self._database.run(lambda connection: connection.execute(statement, rows))
+            error = None
+        except StorageError as caught:
+            error = caught
+        finally:
+            for put in together:
+                put.ended, put.error = True, error
 
     def count(self) -> int:
         """How many results are kept."""

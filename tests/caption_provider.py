@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.caption_looks import captions_of, described, picture_in
 
@@ -243,8 +244,13 @@ class _Handler(BaseHTTPRequestHandler):
             provider.batches[name] = made
             self.answer(reply, json.dumps(made).encode())
         elif not rest:
+            asked = parse_qs(urlsplit(self.path).query)
             rows = list(reversed(provider.batches.values()))
-            listed = {"object": "list", "data": rows, "has_more": False}
+            after, limit = asked.get("after", [""])[0], int(asked.get("limit", ["20"])[0])
+            names = [row["id"] for row in rows]
+            start = names.index(after) + 1 if after else 0
+            page, more = rows[start : start + limit], len(rows) > start + limit
+            listed = {"object": "list", "data": page, "has_more": more}
             self.answer(reply, json.dumps(listed).encode())
         else:
             batch = provider.batches[rest[0]]

@@ -3,6 +3,8 @@
 What has to be kept between the two is the batch's id and each still's context. A batch is named by
 a digest of what was to go into it, which goes along as its metadata: handing in the same again,
 after a kill or an answer that got lost, finds the batch that is there and pays for no second one.
+For that every batch of the account is looked through, however many came since; what was set aside
+for one is let go only where none of them is it.
 https://platform.openai.com/docs/guides/batch
 """
 
@@ -10,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Literal, TypeVar
 
 import orjson
@@ -31,7 +34,9 @@ MOST_BYTES = 190 * 2**20
 SECONDS = 600.0  # for moving a file
 FULL = "the batch is full"
 _NAME = "dateline"  # of our metadata
-_LOOKED_THROUGH = 100  # batches, newest first
+_PAGE = 100  # batches of a list's page, newest first: the most that OpenAI gives
+_MOST_PAGES = 1_000
+_MOST_LISTED = 4 * 2**20  # bytes of a page
 _DONE = frozenset({"completed", "failed", "expired", "cancelled"})
 _FAILED = _DONE - {"completed"}
 Result = TypeVar("Result")
@@ -63,6 +68,7 @@ class BatchState(BaseModel):
 
 class _Listed(BaseModel):
     data: list[BatchState]
+    has_more: bool | None = None
 
 
 class _Named(BaseModel):
@@ -100,10 +106,14 @@ class BatchCaptioner:
         key = self._key(wanted, turn)
         if not wanted:
             return Submission("", left)
-        if there := self._existing(key):
+        own = list(self._existing(key))
+        if there := next((one.id for one in own if one.status not in _FAILED), ""):
             return Submission(there, left)
-        book = self.calls.spending.book
-        book.settle(key, 0.0)  # of an attempt that never became a batch
+        contexts = {name: one.context for name, one in wanted.items()}
+        for one in own:  # it failed, maybe with some of it done: that stays paid
+            self._outcomes(one, contexts)
+        if not own:
+            self.calls.spending.book.settle(key, 0.0)  # of an attempt that never became a batch
         chosen, price = self._affordable(wanted)
         with tempfile.TemporaryFile() as file:
             written = self._written(chosen, file)
@@ -130,8 +140,12 @@ class BatchCaptioner:
         cost takes the place of what was set aside, once, however often this is called.
         """
         state = self.poll(batch)
-        if not state.done:
-            return None
+        return self._outcomes(state, contexts) if state.done else None
+
+    def _outcomes(
+        self, state: BatchState, contexts: Mapping[str, str]
+    ) -> dict[str, Caption | Uncaptioned]:
+        """What a batch that has ended gave; its cost is written down."""
         files = [name for name in (state.output_file_id, state.error_file_id) if name]
         answers = answers_in(
             (line for name in files for line in self._download(name).splitlines()),
@@ -154,14 +168,25 @@ class BatchCaptioner:
         ]
         return hashlib.sha256(orjson.dumps([self.digest, turn, told])).hexdigest()
 
-    def _existing(self, key: str) -> str:
-        """The batch that was made of the same already and did not fail; "" where there is none."""
-        client = self.calls.provider.client
-        data = self._asked(
-            lambda: client.batches.with_raw_response.list(limit=_LOOKED_THROUGH).content
-        )
-        own = [one for one in _read(_Listed, data).data if (one.metadata or {}).get(_NAME) == key]
-        return next((one.id for one in own if one.status not in _FAILED), "")
+    def _existing(self, key: str) -> Iterator[BatchState]:
+        """The batches that were made of the same, the newest first. Raises UnavailableError where
+        there are too many to look through: not to know is no reason to pay twice.
+        """
+        client, after = self.calls.provider.client, ""
+        for _ in range(_MOST_PAGES):
+            place: dict[str, Any] = {"after": after} if after else {}
+            data = self._asked(
+                partial(_content, client.batches.with_raw_response.list, limit=_PAGE, **place),
+                _MOST_LISTED,
+            )
+            page = _read(_Listed, data)
+            yield from (one for one in page.data if (one.metadata or {}).get(_NAME) == key)
+            last = page.data[-1].id if page.data else ""
+            if not page.has_more or not last or last == after:
+                return
+            after = last
+        what = f"the provider lists over {_MOST_PAGES * _PAGE:,} batches"
+        raise UnavailableError(what, where="caption_url", mend="delete old ones there")
 
     def _affordable(self, wanted: Mapping[str, ToCaption]) -> tuple[dict[str, ToCaption], float]:
         """The stills, in order, that the day's cap has room for, and their price together."""
@@ -226,6 +251,11 @@ class BatchCaptioner:
         except Unanswered as failure:
             kind = UnavailableError if failure.again else ModelError
             raise kind(failure.reason, where="caption_url", mend="try again later") from failure
+
+
+def _content(call: Callable[..., Any], **named: Any) -> bytes:
+    content: bytes = call(**named).content
+    return content
 
 
 def _read(kind: type[Answered], data: bytes) -> Answered:

@@ -86,7 +86,7 @@ class ApplyStage:
         left = list(ready)
         for _ in range(_ROUNDS):
             recorded = self._newest([prepared.item.uri for prepared in left])
-            items = [self._item(*pair) for pair in zip(left, recorded, strict=True)]
+            items = [item_of(self._preparing, *pair) for pair in zip(left, recorded, strict=True)]
             writes = self._ingest.embed(items)
             answers = self._ingest.put(writes)
             for write, answer in zip(writes, answers, strict=True):
@@ -97,16 +97,18 @@ class ApplyStage:
                 break
         return done
 
-    def _item(self, prepared: Prepared, recorded: Item | None) -> Item:
-        item = self._preparing.captioned(prepared, recorded)
-        if recorded is None or recorded.version >= item.version or _dated(prepared):
-            return item
-        usable = recorded.pubstatus is PubStatus.USABLE
-        return replace(
-            item,
-            pubstatus=item.pubstatus if usable else recorded.pubstatus,
-            embargoed=item.embargoed or recorded.embargoed,
-        )
+
+def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> Item:
+    """The item to be put over the recorded one, in the state that an editor gave that."""
+    item = preparing.captioned(prepared, recorded)
+    if recorded is None or recorded.version >= item.version or _dated(prepared):
+        return item
+    usable = recorded.pubstatus is PubStatus.USABLE
+    return replace(
+        item,
+        pubstatus=item.pubstatus if usable else recorded.pubstatus,
+        embargoed=item.embargoed or recorded.embargoed,
+    )
 
 
 def _dated(prepared: Prepared) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 
 from core.errors import DatelineError, StorageError
-from core.work import STAGES, AssetState, JobState, Stage, Tracked
+from core.work import SIGNS, AssetState, JobState, Stage, Tracked
 from core.work_ports import Jobs, WorkOrders
 from indexing.work.stage import StageWork, Stop, Worked
 
@@ -31,9 +31,15 @@ CAREFUL_AFTER = 3  # times that an asset was begun and not ended
 CRASHES_ALONE = 30  # more of them, until it is a dead letter: hosts fail often, files seldom
 FIRST_RETRY_S = 2.0
 _PATIENCE_S = (0.5, 1, 2, 5, 10, 30)
-_NEXT = dict(zip(STAGES, (*STAGES[1:], Stage.DONE), strict=True))
+# Where a stage leads that says nothing else of an asset.
+_NEXT = {
+    Stage.DECODE: Stage.DESCRIBE,
+    Stage.SHOTS: Stage.DESCRIBE,
+    Stage.DESCRIBE: Stage.APPLY,
+    Stage.EMBED: Stage.APPLY,
+    Stage.APPLY: Stage.DONE,
+}
 _RETRY = "r"
-_SIGNS = {stage: str(number) for number, stage in enumerate((*STAGES, Stage.DONE))}
 
 Wait = Callable[[float], bool]  # waits, and says whether it was told to stop
 
@@ -139,10 +145,11 @@ class ChunkRunner:
         """How an asset stands after an order, and which one it waits for then."""
         asset, failure = replace(worked.asset, crashes=0), worked.failure
         if failure is None:
-            moved = asset.stage is not order.stage  # sent back, since what it needs is not known
+            # Sent back, since what it needs is not known, or past what has nothing to do.
+            moved = asset.stage is not order.stage
             after = asset.stage if moved else _NEXT[order.stage]
             done = AssetState.DONE if after is Stage.DONE else AssetState.WAITING
-            trail = order.trail + _SIGNS[after]
+            trail = order.trail + SIGNS[after]
             return replace(asset, stage=after, state=done, attempts=0, trail=trail)
         attempts = asset.attempts + 1
         dead = attempts >= self._tries
@@ -169,7 +176,7 @@ class ChunkRunner:
         assets = [a for a in self._jobs.of_chunk(order.job, order.chunk) if _waits(a)]
         if not assets:
             self._jobs.finish(order.job)
-        for sign, stage in ((_RETRY, order.stage), *((s, n) for n, s in _SIGNS.items())):
+        for sign, stage in ((_RETRY, order.stage), *((s, n) for n, s in SIGNS.items())):
             trail = order.trail + sign
             tried = [asset.attempts for asset in assets if asset.trail == trail]
             if tried:

@@ -8,7 +8,7 @@ the media store before the ledger names them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still
 from core.media_ports import MediaReader, MediaStore
 from core.work import FoundAsset
 from indexing.media.asset import Enrichment
+from indexing.media.listed import shots_to_see
 from indexing.media.stills import moments_of
 from indexing.work import remembered, steps
 from indexing.work.flights import Flights
@@ -24,6 +25,8 @@ from indexing.work.media_names import is_picture
 from indexing.work.remembered import Remembered
 from indexing.work.sources import is_url
 from indexing.work.stores import Fetched, Spool
+
+Digest = tuple[str, int]  # sha256 in hex, and the number of bytes
 
 _SHOTS_AT_ONCE = 200  # in one question for stills
 _JPEG = ".jpg"
@@ -46,13 +49,14 @@ class ShotFinder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What is known of a file: the digest of its bytes and what was made of it. `decoded` and
-    `shots` say what was computed just now: files that were opened by a decoder, shots found.
+    """What is known of a file: the digest of its bytes and what was made of it, None of a video
+    whose shots are to be found elsewhere. `decoded` and `shots` say what was computed just now:
+    files that were opened by a decoder, shots found.
     """
 
     digest: str
     size: int
-    enrichment: Enrichment
+    enrichment: Enrichment | None
     decoded: int = 0
     shots: int = 0
 
@@ -79,18 +83,24 @@ class Decoder:
         self._decoding = threading.Semaphore(at_once)
         self._flights = Flights()
 
-    def decode(self, found: FoundAsset) -> Decoded:
-        """Everything about the file; nothing is computed that is remembered. Raises MediaError."""
-        digest = self.digest(found)
+    def decode(
+        self, found: FoundAsset, digest: Digest | None = None, *, shots: bool = True
+    ) -> Decoded:
+        """Everything about the file, durable after `keep`; nothing is computed that is remembered.
+        `digest` is what `digests` gave for it. Without `shots` no model is asked for them. Raises
+        MediaError.
+        """
         if digest is not None:
-            recalled = self.recall(digest[0])
+            recalled = self.recall(digest[0], found.sidecar)
             if recalled is not None:
                 return Decoded(*digest, recalled)
         with self._spool.fetched(found.location) as file, self._flights.alone(file.digest):
-            recalled = self.recall(file.digest)  # the same bytes may lie in another place
+            recalled = self.recall(
+                file.digest, found.sidecar
+            )  # the same bytes may lie in another place
             results: dict[str, Any] = {}
             if recalled is None:
-                made = self._fresh(found, file, results)
+                made = self._fresh(found, file, results, shots=shots)
             else:
                 made = Decoded(file.digest, file.size, recalled)
             if self._spool.stamp(found.location) != file.stamp:
@@ -99,36 +109,56 @@ class Decoder:
                 )
             if file.stamp:
                 results[steps.digest_key(found.location, file.stamp)] = [file.digest, file.size]
-            self._known.put(results)
+            self._known.hold(results)
             return made
 
-    def digest(self, found: FoundAsset) -> tuple[str, int] | None:
-        """sha256 and size of a file whose bytes were seen before and that has not changed: of a
+    def keep(self) -> None:
+        """Makes durable what was computed of files, in one go."""
+        self._known.flush()
+
+    def digests(self, found: Sequence[FoundAsset]) -> tuple[Digest | None, ...]:
+        """sha256 and size of each file whose bytes were seen before and that has not changed: of a
         local file since then, of a store's since it was listed.
         """
-        listed = found.stamp if is_url(found.location) else ""
-        stamp = listed or self._spool.stamp(found.location)
-        key = steps.digest_key(found.location, stamp)
-        (known,) = self._known.get([key]) if stamp else (None,)
-        return None if known is None else (str(known[0]), int(known[1]))
+        keys = [self._digest_key(one) for one in found]
+        known = dict(zip(keys, self._known.get(keys), strict=True)) if any(keys) else {}
+        trees = (known.get(key) if key else None for key in keys)
+        return tuple(None if tree is None else (str(tree[0]), int(tree[1])) for tree in trees)
 
-    def recall(self, digest: str) -> Enrichment | None:
-        """What all steps remember of a file; None where one of them has to be done."""
-        picture, facts = self._known.get([steps.picture_key(digest), steps.facts_key(digest)])
-        if picture is not None:
-            return steps.of_picture(picture)
-        if facts is None:
+    def _digest_key(self, found: FoundAsset) -> str:
+        """The key that the digest is remembered under; "" where it can't be told."""
+        stamp = found.stamp if is_url(found.location) else ""
+        try:
+            stamp = stamp or self._spool.stamp(found.location)
+        except MediaError:
+            return ""  # decoding it says why
+        return steps.digest_key(found.location, stamp) if stamp else ""
+
+    def recall(self, digest: str, sidecar: Mapping[str, Any] | None = None) -> Enrichment | None:
+        """What all steps remember of a file; None where one of them has to be done. Where nobody
+        finds shots, a shot list in `sidecar` names them.
+        """
+        known = self._known.one_of([steps.picture_key(digest), steps.facts_key(digest)])
+        if known is None:
             return None
-        read = remembered.facts_of(facts)
-        if read.kind is not MediaKind.VIDEO or self._finder is None:
+        is_video, tree = known
+        if not is_video:
+            return steps.of_picture(tree)
+        read = remembered.facts_of(tree)
+        if read.kind is not MediaKind.VIDEO:
             return Enrichment(read)
-        (shots,) = self._known.get([steps.shots_key(digest, self._finder.digest)])
+        if self._finder is not None:
+            (shots,) = self._known.get([steps.shots_key(digest, self._finder.digest)])
+        else:
+            shots = _listed(sidecar, read)
         if shots is None:
-            return None
+            return None if self._finder is not None else Enrichment(read)
         (stills,) = self._known.get([steps.stills_key(digest, shots["shots"])])
         return None if stills is None else steps.of_video(read, shots, stills)
 
-    def _fresh(self, found: FoundAsset, file: Fetched, results: dict[str, Any]) -> Decoded:
+    def _fresh(
+        self, found: FoundAsset, file: Fetched, results: dict[str, Any], *, shots: bool
+    ) -> Decoded:
         """Decodes; what is still to be remembered goes to `results`."""
         if is_picture(found.location):
             try:
@@ -141,10 +171,16 @@ class Decoder:
             facts = self._facts(file)
         if facts.kind is MediaKind.PICTURE:
             return self._picture(file, results)
-        if facts.kind is not MediaKind.VIDEO or self._finder is None:
+        tree, fresh = None, 0
+        if facts.kind is MediaKind.VIDEO and self._finder is not None:
+            if not shots:
+                return Decoded(file.digest, file.size, None)
+            tree, fresh = self._shots(file, self._finder)
+        elif facts.kind is MediaKind.VIDEO:
+            tree = _listed(found.sidecar, facts)
+        if tree is None:
             return Decoded(file.digest, file.size, Enrichment(facts), decoded=1)
-        shots, fresh = self._shots(file, self._finder)
-        video = steps.of_video(facts, shots, self._stills(file, shots["shots"]))
+        video = steps.of_video(facts, tree, self._stills(file, tree["shots"]))
         return Decoded(file.digest, file.size, video, decoded=1, shots=fresh)
 
     def _picture(self, file: Fetched, results: dict[str, Any]) -> Decoded:
@@ -168,7 +204,7 @@ class Decoder:
         with self._decoding:
             facts = self._reader.probe(file.path)
         if facts.kind is not MediaKind.PICTURE:
-            self._known.put({key: remembered.facts_tree(facts)})
+            self._known.put({key: remembered.facts_tree(facts)}, fixed=True)
         return facts
 
     def _facts_of_other(self, file: Fetched, refused: MediaError) -> MediaFacts:
@@ -197,7 +233,7 @@ class Decoder:
             "gaps": [[gap.start_s, gap.end_s, gap.reason] for gap in gaps],
             "notes": list(getattr(frames, "notes", ())),
         }
-        self._known.put({key: tree})
+        self._known.put({key: tree}, fixed=True)
         return tree, len(shots)
 
     def _stills(self, file: Fetched, shots: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -211,13 +247,19 @@ class Decoder:
                 with self._decoding:
                     stills = self._reader.stills(file.path, some, steps.SHOT_EDGE)
                 known += [self._kept(still) for still in stills]
-            self._known.put({key: known})
+            self._known.put({key: known}, fixed=True)
         return list(known)
 
     def _kept(self, still: Still) -> list[Any]:
         """A black still has no hash: all of them would look alike."""
         similarity = "" if still.black else still.similarity
         return [still.second, self._store.put(still.jpeg, _JPEG), similarity]
+
+
+def _listed(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> dict[str, Any] | None:
+    """The shots that a list beside a video names; None where it names none."""
+    shots = shots_to_see(sidecar, facts)
+    return steps.listed_tree(shots) if shots else None
 
 
 def _nothing() -> None:

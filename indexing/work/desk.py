@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import InputError
-from core.work import AssetState, FoundAsset, Job, JobState, Priority, Tracked, first_trail
+from core.errors import InputError, NotFoundError
+from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked, first_trail
 from core.work_ports import Jobs, WorkOrders
 from indexing.sources import Rejected
 from indexing.work.chunks import ready_orders
@@ -19,6 +19,7 @@ from indexing.work.sources import absolute, is_url, look_at
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)
+_GIVEN_UP = (AssetState.DEAD, AssetState.DROPPED)
 
 
 class JobDesk:
@@ -93,16 +94,48 @@ class JobDesk:
         again = [self._revived(asset, job) for asset in self._dead(job_id, numbers)]
         if not again:
             return 0
-        if job.state is JobState.FINISHED:
-            job = self.jobs.change(job_id, state=JobState.RUNNING, ended=0.0)
-        self.jobs.update(again)
-        revived = [asset for asset in again if asset.state is AssetState.WAITING]
-        orders = {(asset.chunk, asset.stage): asset.trail for asset in revived}
-        if job.state is JobState.RUNNING:
-            for (chunk, stage), trail in orders.items():
-                self._orders.give(job, chunk, stage, trail)
-        self.jobs.finish(job_id)
-        return len(revived)
+        return self._give(job, again)
+
+    def again(
+        self, job_id: str, numbers: Collection[int], stage: Stage
+    ) -> tuple[int, frozenset[int]]:
+        """Has assets that are done go through the stages from `stage` on once more; how many. Also
+        the numbers of those that nothing will be done for: of dead letters, and where the job was
+        cancelled or is no more.
+        """
+        try:
+            job = self.jobs.change(job_id, next_epoch=True)
+        except NotFoundError:
+            return 0, frozenset(numbers)
+        if job.state is JobState.CANCELED:
+            return 0, frozenset(numbers)
+        found = [self.jobs.asset(job_id, number) for number in sorted(numbers)]
+        ended = job.state is JobState.FINISHED  # a process may have been killed just before `_give`
+        ready = [
+            replace(
+                asset,
+                stage=stage,
+                state=AssetState.WAITING,
+                attempts=0,
+                crashes=0,
+                trail=first_trail(job.epoch, stage),
+            )
+            for asset in found
+            if asset.state is AssetState.DONE or (asset.state is AssetState.WAITING and ended)
+        ]
+        over = (asset.number for asset in found if asset.state in _GIVEN_UP)
+        return (self._give(job, ready) if ready else 0), frozenset(over)
+
+    def prune(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
+        """Forgets jobs that ended before then, and their orders; their names. What they computed
+        and applied stays, so that the same ingest computes nothing again.
+        """
+        names = self.jobs.over(ended_before, with_dead=with_dead)
+        for (
+            name
+        ) in names:  # orders first: where this is cut off, the job is still there to be found
+            self._orders.forget(name)
+        return tuple(name for name in names if self.jobs.delete(name, ended_before))
 
     def move(self, job_id: str, number: int, location: str) -> None:
         """Says where a dead letter's file lies now. Raises InputError."""
@@ -129,6 +162,19 @@ class JobDesk:
         job = self.jobs.change(job_id, state=state, ended=ended)
         self._orders.take_back(job_id)
         return job
+
+    def _give(self, job: Job, assets: Sequence[Tracked]) -> int:
+        """Records assets that wait again, and orders them where the job runs; how many wait."""
+        self.jobs.update(assets)
+        if job.state is JobState.FINISHED:
+            job = self.jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
+        waiting = [asset for asset in assets if asset.state is AssetState.WAITING]
+        orders = {(asset.chunk, asset.stage): asset.trail for asset in waiting}
+        if job.state is JobState.RUNNING:
+            for (chunk, stage), trail in orders.items():
+                self._orders.give(job, chunk, stage, trail)
+        self.jobs.finish(job.id)
+        return len(waiting)
 
     def _dead(self, job_id: str, numbers: Sequence[int]) -> Iterable[Tracked]:
         """The dead letters among `numbers`, or all. Raises InputError for what is none."""

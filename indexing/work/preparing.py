@@ -88,7 +88,7 @@ class Preparing:
 
     def prepare(self, asset: Tracked) -> Prepared | None:
         """None where the ledger does not know the file (any more). Raises DocumentError."""
-        enrichment = self._decoder.recall(asset.digest)
+        enrichment = self._decoder.recall(asset.digest, asset.found.sidecar)
         if enrichment is None:
             return None
         found = asset.found

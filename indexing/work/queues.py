@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import StorageError, StorageFullError
 from core.work import Job, Stage
 from indexing.work.chunks import Order
+from indexing.work.queue_names import QUEUES, READ
 from indexing.work.stage import Stop
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,8 @@ if not _THEIRS.handlers and logging.lastResort is not None:
 
 APPLICATION = "dateline"
 VERSION = "1"  # of what an order says; old orders are carried out by new programs
-READ = "read"
-QUEUES = (READ, *(str(stage) for stage in (Stage.DECODE, Stage.DESCRIBE, Stage.APPLY)))
 _STAGE_WORK, _READ_WORK = "dateline_stage", "dateline_read"
+RARE_S = 2.0
 _AT_ONCE = 200  # orders that are dropped at a time
 
 
@@ -47,11 +47,12 @@ class _UndoneError(BaseException):
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
     """How many chunks of a stage a process works on at the same time, and how often an idle queue
-    is looked at, in seconds.
+    is looked at, in seconds; those in `rare`, which hardly ever get an order, every RARE_S.
     """
 
     chunks: Mapping[str, int]
     poll_s: float = 0.1
+    rare: Collection[str] = ()
 
 
 class OrderBook:
@@ -88,6 +89,23 @@ class OrderBook:
                 if not waiting:
                     return
                 self._client.cancel_workflows([status.workflow_id for status in waiting])
+
+    def forget(self, job_id: str) -> int:
+        """See `core.work_ports.WorkOrders`."""
+        count = 0
+        with _storage_errors():
+            while True:
+                ended = self._client.list_workflows(
+                    workflow_id_prefix=f"{job_id}/",
+                    status=["SUCCESS", "ERROR", "CANCELLED"],
+                    limit=_AT_ONCE,
+                    load_input=False,
+                    load_output=False,
+                )
+                if not ended:
+                    return count
+                self._client.delete_workflows([status.workflow_id for status in ended])
+                count += len(ended)
 
     def left_by(self, process: str) -> list[str]:
         """The names of the orders that a process began and did not end."""
@@ -157,13 +175,14 @@ class QueueWorker:
         )
         DBOS(config=config)
         DBOS.listen_queues(list(queues))
+        poll_s = settings.poll_s
         with _client(engine) as client:  # before launch, which listens to the queues that are there
-            for name in QUEUES:
+            for name in QUEUES:  # what is kept of a queue is for all: who listens to it says it
                 client.register_queue(
                     name,
                     worker_concurrency=settings.chunks.get(name, 1),
-                    polling_interval_sec=settings.poll_s,
-                    on_conflict="always_update",
+                    polling_interval_sec=max(RARE_S, poll_s) if name in settings.rare else poll_s,
+                    on_conflict="always_update" if name in queues else "never_update",
                 )
         DBOS.launch()
 

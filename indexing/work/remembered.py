@@ -39,11 +39,12 @@ class Remembered:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._late: OrderedDict[str, bytes] = OrderedDict()
+        self._held: dict[str, bytes] = {}
 
     def get(self, keys: Sequence[str]) -> tuple[Any, ...]:
         """What is known under each key; None where nothing is."""
         with self._lock:
-            known = {key: self._late[key] for key in keys if key in self._late}
+            known = {key: value for key in keys if (value := self._at_hand(key)) is not None}
         missing = [key for key in keys if key not in known]
         asked = zip(missing, self._ledger.get(missing), strict=True) if missing else ()
         fresh = {key: value for key, value in asked if value is not None}
@@ -51,11 +52,54 @@ class Remembered:
         found = (known.get(key) or fresh.get(key) for key in keys)
         return tuple(None if value is None else orjson.loads(value) for value in found)
 
-    def put(self, results: Mapping[str, Any]) -> None:
-        """Durable when it returns; a result is never null."""
-        if results:
-            made = {key: orjson.dumps(value, option=_CANONICAL) for key, value in results.items()}
+    def one_of(self, keys: Sequence[str]) -> tuple[int, Any] | None:
+        """The place among `keys` of one that something is known under, and what; None for none.
+        Where several are, it is one that needs no asking, else the first.
+        """
+        with self._lock:
+            near = ((place, self._at_hand(key)) for place, key in enumerate(keys))
+            late = next(((place, value) for place, value in near if value is not None), None)
+        if late is not None:
+            return late[0], orjson.loads(late[1])
+        found = self.get(keys)
+        return next(((n, tree) for n, tree in enumerate(found) if tree is not None), None)
+
+    def put(self, results: Mapping[str, Any], *, fixed: bool = False) -> None:
+        """Durable when it returns; a result is never null. `fixed` results are the same whoever
+        computes them: they are given from memory from then on. Of others a first one of another
+        process's may be what is kept.
+        """
+        made = _written(results)
+        if made:
             self._ledger.put(made)
+        if fixed:
+            self._keep(made)
+
+    def hold(self, results: Mapping[str, Any]) -> None:
+        """Gives fixed results from memory until `flush` makes them durable; a large one is that
+        when it returns.
+        """
+        made = _written(results)
+        large = {key: value for key, value in made.items() if len(value) > _MOST_BYTES}
+        if large:
+            self._ledger.put(large)
+        with self._lock:
+            self._held |= {key: value for key, value in made.items() if key not in large}
+
+    def flush(self) -> None:
+        """Makes durable all that is held, whoever computed it; several results take one commit."""
+        with self._lock:
+            held = dict(self._held)
+        if not held:
+            return
+        self._ledger.put(held)
+        self._keep(held)
+        with self._lock:
+            for key in held:
+                self._held.pop(key, None)
+
+    def _at_hand(self, key: str) -> bytes | None:
+        return self._held.get(key) or self._late.get(key)
 
     def _keep(self, results: Mapping[str, bytes]) -> None:
         with self._lock:
@@ -64,6 +108,10 @@ class Remembered:
                     self._late[key] = value
             while len(self._late) > _MOST:
                 self._late.popitem(last=False)
+
+
+def _written(results: Mapping[str, Any]) -> dict[str, bytes]:
+    return {key: orjson.dumps(value, option=_CANONICAL) for key, value in results.items()}
 
 
 def facts_tree(facts: MediaFacts) -> dict[str, Any]:

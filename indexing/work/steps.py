@@ -14,7 +14,7 @@ from indexing.work.remembered import result_key
 THUMBNAIL_EDGE = 320  # pixels
 PREVIEW_EDGE = 1024
 SHOT_EDGE = 640
-_STEP = 3  # rises when a step's result changes its meaning
+_STEP = 4  # rises when a step's result changes its meaning
 
 
 def digest_key(location: str, stamp: str) -> str:
@@ -42,6 +42,15 @@ def stills_key(digest: str, shots: Sequence[Sequence[Any]]) -> str:
     """Of the stills of these shots, which decide when they were taken."""
     times = [[shot[0], shot[1]] for shot in shots]
     return result_key(digest, "stills", "", {"step": _STEP, "edge": SHOT_EDGE, "shots": times})
+
+
+def listed_tree(shots: Sequence[Shot]) -> dict[str, Any]:
+    """Shots that a shot list names, as the shots step remembers those that are found."""
+    trees = [
+        [shot.start_s, shot.end_s, shot.start_frame, shot.end_frame, shot.transition]
+        for shot in shots
+    ]
+    return {"shots": trees, "gaps": [], "notes": []}
 
 
 def of_picture(tree: Mapping[str, Any]) -> Enrichment:

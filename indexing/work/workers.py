@@ -1,14 +1,19 @@
 """Names for processes that carry out orders, and what becomes of the orders of those that died.
 
-A name is the host's and a number; the number's lock is held as long as the process lives, so the
-next process on the host after a kill has the same name and goes on with its orders. What processes
-on other hosts left behind is given out again when they have been silent for a minute.
+A name is the host's, the archive folder's and a number; the number's lock in that folder is held as
+long as the process lives, so the next process of the folder after a kill has the same name and goes
+on with its orders. What processes of other folders and hosts left behind is given out again when
+they have been silent for a minute. Several folders of one host may share a database of orders, and
+so may containers of one host name: a folder's part of the name is a random one that is kept in it,
+and its place on the disk, since a copy of a folder is another one.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +27,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 60.0
 _SWEEP_S = 3.0
-_MOST = 256  # processes on a host
+_MOST = 256  # processes of a folder
+_MARK = "folder.mark"
 
 
 class OrdersLeft(Protocol):
@@ -42,17 +48,17 @@ class ProcessName:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._host = socket.gethostname()[:100]
         folder.mkdir(parents=True, exist_ok=True)
+        self._host = f"{socket.gethostname()[:100]}-{_mark_of(folder)}"
         for number in range(_MOST):
             lock = _try_lock(folder / f"{number}.lock")
             if lock is not None:
                 self.name, self._lock = f"{self._host}-{number}", lock
                 return
-        raise BusyError(f"{_MOST} workers run on this host", where=str(folder))
+        raise BusyError(f"{_MOST} workers run on this folder", where=str(folder))
 
     def dead_here(self) -> Iterator[str]:
-        """Names of this host that were used and that nobody bears now."""
+        """Names of this folder that were used and that nobody bears now."""
         for path in self._folder.glob("*.lock"):
             name = f"{self._host}-{path.stem}"
             if name == self.name:
@@ -124,6 +130,22 @@ class Sweeper:
                 self.sweep()
             except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
                 log.warning("orders that were left can't be looked for: %s", error)
+
+
+def _mark_of(folder: Path) -> str:
+    """What no other folder has, as 8 hex digits; the same at every start."""
+    with (folder / _MARK).open("a+", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # of two that begin, one writes it
+        stream.seek(0)
+        mark = stream.read()
+        if not mark:
+            mark = os.urandom(16).hex()
+            stream.write(mark)
+            stream.flush()
+            os.fsync(stream.fileno())
+    found = folder.stat()
+    parts = f"{mark}:{found.st_dev}:{found.st_ino}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:8]
 
 
 def _try_lock(path: Path) -> IO[str] | None:

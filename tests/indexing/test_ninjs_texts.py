@@ -129,3 +129,49 @@ def test_control_characters_are_removed_and_counted() -> None:
     assert checked.item.body == "abc\td\ne"
     assert checked.warnings == ("control characters removed",)
     assert checked.item.source["body_text"] == "a\x00b\x1bc\td\ne"
+
+
+LISTED = [
+    {"start": "00:00", "end": "00:04", "description": "A quay"},
+    {"start": 4, "description": "The ferry\u0000 leaves"},
+]
+
+
+def test_a_shot_list_of_a_video_is_its_shots() -> None:
+    checked = read(type="video", shotlist=LISTED, renditions=[{"duration": 9.5}])
+    shots = checked.item.shots
+    assert [(s.start_s, s.end_s, s.description) for s in shots] == [
+        (0, 4, "A quay"),
+        (4, 9.5, "The ferry leaves"),
+    ]
+    assert checked.unknown == ()
+    assert checked.item.shotlist == "A quay\nThe ferry leaves"
+    assert checked.item.agency_shotlist == checked.item.shotlist
+
+
+def test_a_shot_list_counts_from_its_tape_s_hour_where_the_length_is_known() -> None:
+    text = "10:00:00:00 - 10:00:04:00 A quay\n10:00:04:00 - 10:00:09:00 The ferry"
+    made = item(type="video", shotlist=text, renditions={"main": {"duration": 60}})
+    assert [shot.start_s for shot in made.shots] == [0, 4]
+    assert item(type="video", shotlist=text).shots[0].start_s == 36_000
+
+
+def test_what_of_a_shot_list_is_no_shot_is_text() -> None:
+    made = item(type="video", shotlist=LISTED, body_text="Script.")
+    assert [shot.description for shot in made.shots] == ["A quay"]  # how long is not known
+    assert made.body == "Script.\n00:00:04.000 The ferry leaves"
+    story = item(type="text", shotlist=LISTED)
+    assert story.shots == ()
+    assert story.body == "A quay\n00:00:04.000 The ferry leaves"
+
+
+@pytest.mark.parametrize("odd", [7, True, {"href": "x"}, [7], [{"start": 1}], "\n"])
+def test_what_is_no_shot_list_is_left_out_and_told(odd: object) -> None:
+    checked = read(type="video", shotlist=odd)
+    assert checked.item.shots == ()
+    assert [w for w in checked.warnings if w.startswith("shotlist left out")]
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_an_empty_shot_list_says_nothing(nothing: object) -> None:
+    assert read(type="video", shotlist=nothing).warnings == read(type="video").warnings

@@ -161,6 +161,47 @@ def test_an_answer_that_got_lost_is_not_paid_for_twice(fault: Reply) -> None:
         assert today(book) == pytest.approx(5 * USED)
 
 
+def test_a_batch_is_found_however_many_came_since() -> None:
+    """Else what is set aside for it would be let go, and the same be paid for twice."""
+    book, some = Book(), stills(5)
+    with CaptionServer() as server, batches(server, book=book) as made:
+        server.scripted = "/v1/batches"
+        server.say(Reply(), Reply(cut=5))  # made, but its answer got lost
+        with pytest.raises(UnavailableError):
+            made.submit(some)
+        for number in range(1, 251):
+            row = {"id": f"batch_{number}", "object": "batch", "status": "completed"}
+            server.batches[row["id"]] = {**row, "metadata": {"dateline": "another"}}
+        assert made.submit(some).batch == "batch_0"
+        assert today(book) == pytest.approx(5 * set_aside())
+        assert len(server.batches) == 251
+
+
+def test_a_list_that_does_not_end_pays_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "_MOST_PAGES", 2)
+    book = Book()
+    with CaptionServer() as server, batches(server, book=book) as made:
+        for number in range(300):
+            server.batches[f"b{number}"] = {"id": f"b{number}", "status": "completed"}
+        with pytest.raises(UnavailableError, match="200 batches"):
+            made.submit(stills(1))
+        assert today(book) == 0
+        assert server.files == {}
+
+
+def test_what_a_batch_did_before_it_failed_stays_paid() -> None:
+    book, some = Book(), stills(3)
+    with CaptionServer() as server, batches(server, book=book) as made:
+        server.batch_status = "expired"
+        first = made.submit(some)
+        server.say(Reply(), Reply(cut=0), Reply(cut=0))
+        while not made.poll(first.batch).done:
+            pass
+        second = made.submit(some)  # nobody had fetched what the first one gave
+        assert second.batch != first.batch
+        assert today(book) == pytest.approx(USED + 3 * set_aside())
+
+
 def test_each_line_has_its_own_fate() -> None:
     book, some = Book(), stills(6)
     with CaptionServer() as server, batches(server, book=book) as made:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageFullError
-from core.work import STAGES, AssetState, JobState, Stage, Tracked
+from core.work import AssetState, JobState, Stage, Tracked
 from indexing.work.chunks import CAREFUL_AFTER, CRASHES_ALONE, ChunkRunner, Order
 from indexing.work.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
@@ -136,7 +136,7 @@ def test_healing_gives_out_nothing_before_what_it_follows(world: World) -> None:
     order = world.orders.next()
     assert isinstance(order, Order)
     killer = Killer("c.jpg")
-    stages = {**dict(zip(STAGES, world.stages(), strict=True)), Stage.DECODE: killer}
+    stages = {**world.stages(), Stage.DECODE: killer}
     runner = ChunkRunner(world.jobs, world.orders, stages, lambda _: False)
     for _ in range(CAREFUL_AFTER + 1):  # the last time one by one: a, b and d are done
         with pytest.raises(Killed):
@@ -169,7 +169,7 @@ def test_who_carries_an_order_out_too_late_changes_nothing(world: World) -> None
             world.work()
             yield from found
 
-    slow = Slow(world.stages()[0])
+    slow = Slow(world.stages()[Stage.DECODE])
     ChunkRunner(world.jobs, world.orders, {Stage.DECODE: slow}, lambda _: False).run(
         order, lambda: False
     )

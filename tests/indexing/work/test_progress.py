@@ -30,7 +30,9 @@ def test_rates_are_of_the_last_minute_and_the_slowest_stage_decides() -> None:
     at = meter.look(JOB, counts(60, 20, 10, 10), 10.0)
     assert {s: p.rate for s, p in at.stages.items()} == {
         Stage.DECODE: 4.0,
+        Stage.SHOTS: 4.0,  # passed over as fast as what is before it goes
         Stage.DESCRIBE: 2.0,
+        Stage.EMBED: 2.0,
         Stage.APPLY: 1.0,
     }
     assert at.left_s == 90.0  # 90 have still to be applied, one a second

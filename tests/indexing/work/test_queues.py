@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -283,4 +286,41 @@ def test_names_are_held_by_one_process_each(folder: Path) -> None:
     third = ProcessName(folder)
     assert third.name == second.name
     for name in (first, third):
+        name.release()
+
+
+def test_two_folders_of_a_host_share_no_name(folder: Path) -> None:
+    """They may share a database of orders: one name would be one process there."""
+    one, other = folder / "one", folder / "other"
+    with contextlib.ExitStack() as held:
+        names = [ProcessName(place) for place in (one, one, other, other)]
+        for name in names:
+            held.callback(name.release)
+        assert len({name.name for name in names}) == 4
+        assert set(names[0].dead_here()) == set()
+    copy = folder / "copy"
+    shutil.copytree(one, copy)
+    again, copied = ProcessName(one), ProcessName(copy)
+    assert again.name == names[0].name  # so it goes on with the orders of the one before
+    assert copied.name not in {name.name for name in names}
+    assert set(copied.dead_here()) == {copied.name.removesuffix("0") + "1"}
+    again.release()
+    copied.release()
+
+
+def test_names_are_long_enough_for_many_hosts_and_short_enough_for_the_table(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "h" * 400)
+    name = ProcessName(folder)
+    assert len(name.name) <= 200
+    name.release()
+
+
+def test_processes_that_begin_together_agree_on_the_folder_s_mark(folder: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        names = list(pool.map(lambda _: ProcessName(folder), range(16)))
+    assert len({name.name for name in names}) == 16
+    assert len({name.name.rpartition("-")[0] for name in names}) == 1
+    for name in names:
         name.release()

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import MediaError
 from core.media import Uncaptioned
-from core.work import JobState
+from core.work import AssetState, JobState
 from tests.indexing.work.world import Describer, EachFrameAShot, World
 
 
@@ -161,3 +161,46 @@ def _found(path: Path) -> object:
     from indexing.work.sources import look_at
 
     return look_at(path)
+
+
+def test_shots_of_a_supplied_list_have_stills_where_no_model_finds_shots(world: World) -> None:
+    world.finder = None
+    world.captioner = Describer()
+    world.write("clip.mp4", "video one two three")
+    lines = [
+        {"start": "0", "end": "4", "description": "A quay"},
+        {"start": "4", "end": "90", "description": "The ferry"},
+        {"start": "95", "end": "99", "description": "Beyond the end"},
+    ]
+    world.write("clip.shots.json", json.dumps(lines))
+    job = world.ingest()
+    assert opened(world) == ["probe", "stills"]
+    (uri,) = world.writer.versions
+    item = world.writer.newest(uri).item
+    assert [(s.start_s, s.end_s, s.description) for s in item.shots] == [
+        (0, 4, "A quay"),
+        (4, 12, "The ferry"),
+    ]
+    stills = [world.store.kept[shot.thumbnail] for shot in item.shots]
+    assert stills == [b"jpeg of one", b"jpeg of two"]
+    assert item.media is not None
+    assert item.media.thumbnail == item.shots[0].thumbnail
+    assert "Beyond the end" in item.body
+    assert world.captioner.asked == []  # the agency says what they show
+    assert world.made(job) == {"decoded": 1, "embedded": 1, "written": 1}
+    assert world.made(world.ingest()) == {}
+    assert opened(world) == []
+    world.write("clip.shots.json", json.dumps(lines[:1]))
+    world.ingest()
+    assert opened(world) == ["stills"]
+    assert len(world.writer.newest(uri).item.shots) == 1
+
+
+def test_a_list_that_can_t_be_read_leaves_a_video_without_shots(world: World) -> None:
+    world.finder = None
+    world.write("clip.mp4", "video one two")
+    world.write("clip.json", json.dumps({"shotlist": [7], "headline": "Ferry"}))
+    job = world.ingest()
+    assert world.assets(job)["clip.mp4"].state is AssetState.DEAD
+    assert "shot list" in world.assets(job)["clip.mp4"].cause
+    assert opened(world)[0] == "probe"

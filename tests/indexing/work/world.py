@@ -30,26 +30,32 @@ from core.media import (
     Transition,
     Uncaptioned,
 )
-from core.work import STAGES, AssetState, Job, Priority, Stage, Tracked
+from core.work import AssetState, Job, Priority, Stage, Tracked
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.apply_stage import ApplyStage
+from indexing.work.ask_later import AskLater
+from indexing.work.asking import Asking, AskNow
 from indexing.work.chunks import ChunkRunner, Order
 from indexing.work.decode_stage import DecodeStage
 from indexing.work.decoding import Decoder
 from indexing.work.describe_stage import DescribeStage
 from indexing.work.desk import JobDesk
+from indexing.work.embed_stage import EmbedStage
 from indexing.work.preparing import Preparing
 from indexing.work.reading_stage import Reading
 from indexing.work.remembered import Remembered
+from indexing.work.remembered_encoder import RememberedEncoder
 from indexing.work.request import Request
+from indexing.work.stage import StageWork
 from indexing.work.stores import FileStores, Spool
 from storage.databases import Database, open_database
 from storage.jobs import StoredJobs
 from storage.ledger import StoredLedger
 from storage.likenesses import StoredLikenesses
+from storage.waiting_stills import StoredWaitingStills
 from tests.indexing.conftest import DictWriter, HashingEncoder, clock
 
 SHOT_S = 4.0
@@ -178,6 +184,11 @@ class HandOrders:
     def take_back(self, job_id: str) -> None:
         self.waiting = {n: w for n, w in self.waiting.items() if not n.startswith(f"{job_id}/")}
 
+    def forget(self, job_id: str) -> int:
+        ended = {n for n in self._given if n.startswith(f"{job_id}/") and n not in self.waiting}
+        self._given -= ended
+        return len(ended)
+
     def next(self) -> Order | str | None:
         """Takes the next one: of the lowest priority number, the first."""
         if not self.waiting:
@@ -205,12 +216,16 @@ class World:
         self.jobs = StoredJobs(self.database)
         self.orders = HandOrders()
         self.desk = JobDesk(self.jobs, self.orders)
-        self.known = Remembered(StoredLedger(self.database))
+        self.ledger = StoredLedger(self.database)
+        self.known = Remembered(self.ledger)
         self.likenesses = StoredLikenesses(self.database)
         self.store = DictStore()
         self.reader = TextReader()
-        self.finder = EachFrameAShot()
+        self.finder: EachFrameAShot | None = EachFrameAShot()
         self.captioner: Describer | None = None
+        self.waiting = StoredWaitingStills(self.database)
+        self.later = False
+        self.apart = False
         self.writer = DictWriter()
         self.encoder = HashingEncoder()
         self.stop = False
@@ -233,24 +248,37 @@ class World:
         spool = Spool(self.folder / "spool", self.files, room=10_000, largest=5_000)
         return Decoder(self.reader, self.finder, self.store, self.known, spool)
 
-    def stages(self) -> tuple[DecodeStage, DescribeStage, ApplyStage]:
+    def stages(self) -> dict[Stage, StageWork]:
         decoder = self.decoder()
         digest = "" if self.captioner is None else self.captioner.digest
         preparing = Preparing(decoder, _built, self.known, digest)
-        embedder = PassageEmbedder(self.splitter, [("text", self.encoder)])
+        encoder = RememberedEncoder(self.encoder, self.ledger) if self.apart else self.encoder
+        embedder = PassageEmbedder(self.splitter, [("text", encoder)])
         ingest = Ingest(self.writer, embedder, clock)
-        describe = DescribeStage(
-            preparing, self.captioner, self.store, self.known, self.likenesses, lambda jpeg: jpeg
-        )
-        return DecodeStage(decoder, 2), describe, ApplyStage(preparing, ingest, self.newest)
+        last = Stage.EMBED if self.apart else Stage.APPLY
+        return {
+            Stage.DECODE: DecodeStage(decoder, 2, shots_apart=self.apart),
+            Stage.SHOTS: DecodeStage(decoder, 2),
+            Stage.DESCRIBE: DescribeStage(preparing, self.asking(), last),
+            Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
+            Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
+        }
+
+    def asking(self) -> Asking | None:
+        """The captioner, at once or, where `later`, in a batch."""
+        if self.captioner is None:
+            return None
+        if self.later:
+            return AskLater(self.waiting, self.known, self.likenesses)
+        store, known, likenesses = self.store, self.known, self.likenesses
+        return AskNow(self.captioner, store, known, likenesses, lambda jpeg: jpeg)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         known = self.writer.versions
         return tuple(self.writer.newest(u).item if u in known else None for u in uris)
 
     def runner(self) -> ChunkRunner:
-        stages = dict(zip(STAGES, self.stages(), strict=True))
-        return ChunkRunner(self.jobs, self.orders, stages, lambda _: self.stop)
+        return ChunkRunner(self.jobs, self.orders, self.stages(), lambda _: self.stop)
 
     def reading(self) -> Reading:
         return Reading(

@@ -1,0 +1,170 @@
+"""Asking a captioner about the stills of a chunk, near-duplicates once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.errors import ModelError
+from core.media import Caption, ToCaption, Uncaptioned
+from core.media_ports import Captioner, MediaStore
+from core.work_ports import Likenesses
+from indexing.work.alike import SAME_PICTURE_BITS, first_alike
+from indexing.work.preparing import Prepared, Wish
+from indexing.work.remembered import Remembered, caption_tree
+from indexing.work.stage import Stop
+
+AT_ONCE = 16  # stills in one call of the captioner
+
+Scale = Callable[[bytes], bytes]  # a JPEG to the size that the captioner takes
+
+
+@dataclass(slots=True)
+class Told:
+    """What asking came to, by asset: captions that were made, those that are another picture's,
+    why there is none, and the assets that it did not get to.
+    """
+
+    made: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+
+    def add(self, asset: str, answer: Caption | Uncaptioned) -> None:
+        """Takes in one answer."""
+        if isinstance(answer, Caption):
+            self.made[asset] = self.made.get(asset, 0) + 1
+        else:
+            self.reasons[asset] = f"not described: {answer.reason}"
+
+    def share(self, asset: str) -> None:
+        """Takes in a caption that was another picture's."""
+        self.shared[asset] = self.shared.get(asset, 0) + 1
+
+
+class Asking(Protocol):
+    """Who sees to it that stills get captions."""
+
+    def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
+        """Asks about each still that a caption is wanted for and none is remembered of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A still that nothing is remembered of, and an asset that it is of."""
+
+    wish: Wish
+    of: Prepared
+
+
+def questions_of(ready: Sequence[Prepared], known: Remembered) -> list[Question]:
+    """One question for each still and asset that nothing is remembered of."""
+    asked = {
+        (prepared.asset.id, wish.key): Question(wish, prepared)
+        for prepared in ready
+        for wish in prepared.wishes
+        if wish is not None
+    }
+    found = known.get([question.wish.key for question in asked.values()])
+    return [q for q, tree in zip(asked.values(), found, strict=True) if tree is None]
+
+
+class AskNow:
+    """`Asking` that waits for the answers. `scale` makes a still as small as the captioner wants
+    it. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        store: MediaStore,
+        known: Remembered,
+        likenesses: Likenesses,
+        scale: Scale,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._captioner = captioner
+        self._store = store
+        self._known = known
+        self._likenesses = likenesses
+        self._scale = scale
+        self._at_once = at_once
+
+    def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
+        """See `Asking`; assets that were not all asked about when it is stopped are left."""
+        open_ = {question.wish.key: question for question in questions_of(ready, self._known)}
+        questions = list(open_.values())
+        told = Told()
+        for start in range(0, len(questions), self._at_once):
+            if stop():
+                told.left = {question.of.asset.id for question in questions[start:]}
+                break
+            self._ask(questions[start : start + self._at_once], told)
+        return told
+
+    def _ask(self, questions: Sequence[Question], told: Told) -> None:
+        likes = kept_alike(questions, self._likenesses)
+        likes |= _alike_among([q for q in questions if q.wish.key not in likes])
+        asked = [q for q in questions if q.wish.key not in likes]
+        results: dict[str, dict[str, object]] = {}
+        fresh: dict[str, dict[str, str]] = {}
+        for question, answer in zip(asked, self._answers(asked), strict=True):
+            wish = question.wish
+            told.add(question.of.asset.id, answer)
+            if isinstance(answer, Caption):
+                results[wish.key] = caption_tree(answer)
+                fresh.setdefault(question.of.space, {})[wish.similarity] = wish.key
+            elif not answer.again and question.of.leaves:
+                results[wish.key] = {"none": answer.reason}
+        self._known.put(results)
+        for space, kept in fresh.items():
+            self._likenesses.add(space, kept)
+        share(questions, likes, self._known, told)
+
+    def _answers(self, asked: Sequence[Question]) -> Sequence[Caption | Uncaptioned]:
+        """A caption, or why there is none, for each; a model that fails holds no asset up."""
+        try:
+            return self._captioner.caption([self._still(q) for q in asked]) if asked else ()
+        except ModelError as error:
+            return (Uncaptioned(error.what, again=True),) * len(asked)
+
+    def _still(self, question: Question) -> ToCaption:
+        with self._store.open(question.wish.still) as stream:
+            jpeg = stream.read()
+        of = question.of
+        return ToCaption(self._scale(jpeg), of.context, of.leaves, of.item.language)
+
+
+def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[str, str]:
+    """By key, the key of the picture with a caption that it looks the same as."""
+    found: dict[str, str] = {}
+    for space in dict.fromkeys(q.of.space for q in questions):
+        wishes = [q.wish for q in questions if q.of.space == space]
+        hashes = [wish.similarity for wish in wishes]
+        kept = likenesses.nearest(space, hashes, SAME_PICTURE_BITS)
+        found |= {w.key: key for w, key in zip(wishes, kept, strict=True) if key is not None}
+    return found
+
+
+def share(
+    questions: Sequence[Question], likes: Mapping[str, str], known: Remembered, told: Told
+) -> None:
+    """Gives the caption of a picture to those that look the same."""
+    followers = [q for q in questions if q.wish.key in likes]
+    trees = known.get([likes[q.wish.key] for q in followers])
+    known.put({q.wish.key: t for q, t in zip(followers, trees, strict=True) if t})
+    for question, tree in zip(followers, trees, strict=True):
+        if tree and "text" in tree:
+            told.share(question.of.asset.id)
+
+
+def _alike_among(questions: Sequence[Question]) -> dict[str, str]:
+    """By key, the key of the first of them that it looks the same as, of those of its space."""
+    found: dict[str, str] = {}
+    for space in dict.fromkeys(q.of.space for q in questions):
+        wishes = [q.wish for q in questions if q.of.space == space]
+        firsts = first_alike([wish.similarity for wish in wishes])
+        found |= {w.key: wishes[f].key for n, (w, f) in enumerate(zip(wishes, firsts)) if f != n}  # noqa: B905
+    return found

@@ -1,0 +1,236 @@
+"""Batches of captions: waiting stills go out in packets, and come back as captions in the ledger.
+
+    unsent ──> packet ──> batch ──> answered ──> its asset is described and applied once more
+
+Each arrow is durable, so that a process may end anywhere: a packet is made before it is sent, and
+sent again it is the batch that is there already. Of stills that look the same one is sent; when it
+has its caption the others share it. What a batch gave no answer of goes into another one, TRIES
+times in all.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Protocol
+
+from core.errors import ModelError, NotFoundError, UnavailableError
+from core.media import Caption, ToCaption, Uncaptioned
+from core.media_ports import MediaStore
+from core.work import Stage, WaitingStill
+from core.work_ports import Likenesses, WaitingStills
+from indexing.captions.batch import Submission
+from indexing.captions.calls import CAP
+from indexing.work.alike import SAME_PICTURE_BITS, Looks
+from indexing.work.asking import Scale
+from indexing.work.desk import JobDesk
+from indexing.work.remembered import Remembered, caption_tree
+
+MOST = 1_000  # stills in a batch
+TRIES = 3
+_PAGE = 1_000
+
+Outcomes = Mapping[str, Caption | Uncaptioned]
+
+
+class Batches(Protocol):
+    """A provider's batches, see `indexing.captions.batch.BatchCaptioner`."""
+
+    def submit(self, stills: Mapping[str, ToCaption], turn: int = 1) -> Submission:
+        """Hands stills in by key; the same ones in the same turn are one batch."""
+        ...
+
+    def results(self, batch: str, contexts: Mapping[str, str]) -> Outcomes | None:
+        """The outcome of each, None while the batch goes on."""
+        ...
+
+
+@dataclass(slots=True)
+class BatchReport:
+    """What was done: `batches` that were made or have ended, `stills` sent, `captions` that came,
+    reasons of what was not sent or gave none, `applied` again, batches still `open`, and what could
+    not be asked just now.
+    """
+
+    batches: int = 0
+    stills: int = 0
+    captions: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    applied: int = 0
+    open: int = 0
+    troubles: list[str] = field(default_factory=list)
+
+
+class CaptionBatches:
+    """Sends waiting stills and fetches their captions. One process at a time should send, else a
+    still may be sent twice.
+    """
+
+    def __init__(
+        self,
+        waiting: WaitingStills,
+        batches: Batches,
+        store: MediaStore,
+        known: Remembered,
+        likenesses: Likenesses,
+        desk: JobDesk,
+        scale: Scale,
+        *,
+        most: int = MOST,
+    ) -> None:
+        self._waiting = waiting
+        self._batches = batches
+        self._store = store
+        self._known = known
+        self._likenesses = likenesses
+        self._desk = desk
+        self._scale = scale
+        self._most = most
+
+    def submit(self) -> BatchReport:
+        """Sends what waits, as far as the day's cap goes; first what a process that ended was at.
+        Raises UnavailableError, ModelError, StorageError: what was sent by then is noted.
+        """
+        report = BatchReport()
+        unsent = [still for still in self._waiting.under_way() if not still.batch]
+        for packet in dict.fromkeys(still.packet for still in unsent):
+            self._send(packet, [still for still in unsent if still.packet == packet], report)
+        self._share()
+        while CAP not in report.reasons and (chosen := self._chosen()):
+            packet = uuid.uuid4().hex
+            self._waiting.pack(packet, {still.key for still in chosen})
+            self._send(packet, chosen, report)
+        return report
+
+    def collect(self) -> BatchReport:
+        """Fetches what has come, and has the assets applied again by whoever works on orders."""
+        report = BatchReport()
+        sent = [still for still in self._waiting.under_way() if still.batch]
+        for batch in dict.fromkeys(still.batch for still in sent):
+            stills = [still for still in sent if still.batch == batch]
+            contexts = {still.key: still.context for still in stills}
+            try:
+                outcomes = self._batches.results(batch, contexts)
+            except (UnavailableError, ModelError) as error:
+                report.troubles.append(f"{batch}: {error}")
+                continue
+            if outcomes is None:
+                report.open += 1
+            else:
+                self._keep(stills, outcomes, report)
+        self._share()
+        report.applied = self._apply()
+        return report
+
+    def release(self, batch: str) -> int:
+        """Gives a batch up that the provider knows no more: its stills are sent anew; how many.
+        Raises NotFoundError.
+        """
+        stills = [still for still in self._waiting.under_way() if batch and still.batch == batch]
+        if not stills:
+            raise NotFoundError("no such batch is under way", where=batch)
+        keys = {still.key for still in stills}
+        self._waiting.unpack(stills[0].packet, keys, failed=True)
+        return len(keys)
+
+    def _chosen(self) -> list[WaitingStill]:
+        """The next stills to send: those that were tried as often, and look like none other."""
+        looks: dict[str, Looks] = {}
+        for still in self._waiting.under_way():
+            looks.setdefault(still.space, Looks()).add(still.similarity)
+        chosen: dict[str, WaitingStill] = {}
+        after, tries = 0, None
+        while len(chosen) < self._most and (page := self._waiting.unsent(after, _PAGE)):
+            after = page[-1].id
+            for still in page:
+                tries = still.tries if tries is None else tries
+                seen = looks.setdefault(still.space, Looks())
+                if still.tries != tries or seen.nearest(still.similarity) is not None:
+                    continue
+                seen.add(still.similarity)
+                chosen[still.key] = still
+                if len(chosen) == self._most:
+                    break
+        return list(chosen.values())
+
+    def _send(self, packet: str, stills: Sequence[WaitingStill], report: BatchReport) -> None:
+        """Hands a packet in; what is refused leaves it, for good or until later."""
+        wanted: dict[str, ToCaption] = {}
+        for still in {still.key: still for still in stills}.values():
+            try:
+                wanted[still.key] = self._to_caption(still)
+            except NotFoundError:  # it was removed from the store: nobody can describe it
+                self._forget(packet, {still.key})
+        sent = self._batches.submit(wanted, turn=1 + max(still.tries for still in stills))
+        report.reasons.update(why.reason for why in sent.refused.values())
+        if sent.batch:  # first of all: sent once more without those, it would be another batch
+            self._waiting.send(packet, sent.batch)
+            report.batches += 1
+            report.stills += len(wanted) - len(sent.refused)
+        self._refuse(packet, {k: w for k, w in sent.refused.items() if not w.again})
+        self._waiting.unpack(packet, {k for k, w in sent.refused.items() if w.again})
+
+    def _refuse(self, packet: str, refused: Mapping[str, Uncaptioned]) -> None:
+        """What will never have a caption is remembered, and not asked about again."""
+        self._known.put({key: {"none": why.reason} for key, why in refused.items()})
+        self._waiting.answer(packet, refused)
+
+    def _forget(self, packet: str, keys: Collection[str]) -> None:
+        """What had its tries waits no more; the next ingest of the same file asks again."""
+        of_packet = (still for still in self._waiting.under_way() if still.packet == packet)
+        self._waiting.drop([still.id for still in of_packet if still.key in keys])
+
+    def _keep(
+        self, stills: Sequence[WaitingStill], outcomes: Outcomes, report: BatchReport
+    ) -> None:
+        """What a batch gave: to the ledger first, then it is noted as answered."""
+        packet = stills[0].packet
+        by_key = {still.key: still for still in stills}
+        captions = {key: one for key, one in outcomes.items() if isinstance(one, Caption)}
+        others = {key: one for key, one in outcomes.items() if isinstance(one, Uncaptioned)}
+        self._known.put({key: caption_tree(caption) for key, caption in captions.items()})
+        for key in captions:
+            self._likenesses.add(by_key[key].space, {by_key[key].similarity: key})
+        self._waiting.answer(packet, captions)
+        self._refuse(packet, {key: why for key, why in others.items() if not why.again})
+        again = {key for key, why in others.items() if why.again}
+        spent = {key for key in again if by_key[key].tries + 1 >= TRIES}
+        if spent:
+            self._forget(packet, spent)
+        self._waiting.unpack(packet, again - spent, failed=True)
+        report.batches += 1
+        report.captions += len(captions)
+        report.reasons.update(why.reason for why in others.values())
+
+    def _share(self) -> None:
+        """What waits and looks the same as what has a caption by now needs none of its own."""
+        after = 0
+        while page := self._waiting.unsent(after, _PAGE):
+            after = page[-1].id
+            for space, some in groupby(sorted(page, key=lambda s: s.space), lambda s: s.space):
+                alike = list(some)
+                hashes = [still.similarity for still in alike]
+                kept = self._likenesses.nearest(space, hashes, SAME_PICTURE_BITS)
+                has = {s.key for s, key in zip(alike, kept, strict=True) if key is not None}
+                self._waiting.answer("", has)
+
+    def _apply(self) -> int:
+        """Has the assets of what was answered described again, which takes the captions in; how
+        many. Where a job is no more, the next ingest of the same files does.
+        """
+        applied = 0
+        answered = self._waiting.answered()
+        for job in dict.fromkeys(still.job for still in answered):
+            stills = [still for still in answered if still.job == job]
+            again, over = self._desk.again(job, {s.number for s in stills}, Stage.DESCRIBE)
+            applied += again
+            self._waiting.drop([still.id for still in stills if still.number in over])
+        return applied
+
+    def _to_caption(self, still: WaitingStill) -> ToCaption:
+        with self._store.open(still.still) as stream:
+            jpeg = stream.read()
+        return ToCaption(self._scale(jpeg), still.context, still.may_leave, still.language)
