@@ -42,12 +42,14 @@ class TotalRelation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
     """One vector field to search. `encode` gives the query's vector, float32 [1, d], unit norm; it
-    is called inside the retriever so that the lexical search runs meanwhile.
+    is called inside the retriever so that the lexical search runs meanwhile. `encoder` is its
+    digest: an index of another encoder's vectors is not asked. "" goes for any.
     """
 
     field: str
     weight: float
     encode: Callable[[], FloatMatrix]
+    encoder: str = ""
 
 
 FIELD_WEIGHTS: Mapping[str, float] = {

@@ -3,7 +3,7 @@ evaluation and the command line get their parts here, so what is measured is wha
 """
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,22 +16,32 @@ from api.served_models import ServedModels
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
-from core.ports import Clock, Embedder, GraphBuilder, TextEncoder, TextMeter
+from core.ports import Clock, Embedder, TextEncoder, TextMeter
+from dateline.build_engine import (
+    SECOND_FIELD,
+    VECTOR_FIELD,
+    ServedEngine,
+    build_engine,
+    following_fields,
+    query_encoders,
+    vector_fields,
+)
 from dateline.build_models import (
     Models,
     encoder_of,
     load_models,
+    manifest_of,
     optional_models,
     served_models,
     watched_by,
 )
-from dateline.build_record import open_record
+from dateline.build_record import SharedLists, open_lists, open_roots
 from dateline.build_stills import served_media
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.keys import key_ring
 from dateline.profile_changes import changed_profile
 from dateline.settings import Settings
-from indexing.embedding import Told, embed_lacking
+from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
 from search.candidates import CandidateStore
@@ -39,21 +49,14 @@ from search.editorial import EditorsFile, no_rules
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
+from search.sampled import SampledSearch
 from search.shared_candidates import SharedCandidateStore
 from search.spelling import Doubt
 from search.suggest import Suggester
 from search.understand import Understanding
-from storage.embedded import copies
-from storage.embedded.candidate_lists import CandidateLists
-from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.projector import ProjectionSettings
-from storage.graphs.builders import builder_of
-from storage.graphs.settings import HnswSettings
+from storage.sampled_queries import SampledQueries
 from storage.text_analysis import Analysis
-from storage.topics import MEDIA_TOPICS, Topics, read_topics
 
-VECTOR_FIELD = "text"
-SECOND_FIELD = "second"  # the same passages by the second encoder
 _PASSAGE_TOKENS = 256  # that an encoder is given at most of a passage and its headline
 _NO_CHANGES: Mapping[str, str] = {}
 
@@ -69,11 +72,11 @@ class Service:
 
     settings: Settings
     models: Models
-    engine: EmbeddedEngine
+    engine: ServedEngine
     pipeline: SearchPipeline
     ingest: Ingest
     rules: EditorsFile | None = None
-    lists: CandidateLists | None = None
+    lists: SharedLists | None = None
 
     def close(self) -> None:
         """Ends background work and closes every file."""
@@ -130,15 +133,10 @@ class Service:
 
     def ready(self) -> tuple[bool, str]:
         """Whether searches can be answered."""
-        pending = self.engine.projector.progress.lexical_pending
+        pending = self.engine.pending
         if pending > 1000:
             return False, f"the lexical index is {pending} documents behind"
         return True, ""
-
-
-def vector_fields(models: Models) -> dict[str, TextEncoder]:
-    """Every vector field of an archive with its encoder, the first one first."""
-    return dict(zip((VECTOR_FIELD, SECOND_FIELD), models.encoders, strict=False))
 
 
 def passage_splitter(models: Models) -> PassageSplitter:
@@ -147,58 +145,33 @@ def passage_splitter(models: Models) -> PassageSplitter:
     return PassageSplitter(models.encoder.tokenizer_path, max_tokens=longest)
 
 
+def passage_embedder(
+    models: Models, around: Callable[[TextEncoder], TextEncoder] | None = None
+) -> PassageEmbedder:
+    """Embeds items for every vector field; `around` puts something around each encoder."""
+    fields = [(n, e if around is None else around(e)) for n, e in vector_fields(models).items()]
+    return PassageEmbedder(passage_splitter(models), fields, _meters(models))
+
+
+def dual_embedder(models: Models) -> Embedder:
+    """As `passage_embedder`, and while an archive moves by the encoder that it moves to, too."""
+    first = passage_embedder(models)
+    return SeveralEmbedders((first, *following_embedders(models))) if models.following else first
+
+
+def following_embedders(models: Models) -> list[PassageEmbedder]:
+    """What embeds by the encoder that the archive moves to: by passages of its own."""
+    following = models.following
+    if following is None:
+        return []
+    longest = min(_PASSAGE_TOKENS, manifest_of(following).max_tokens)
+    splitter = PassageSplitter(following.tokenizer_path, max_tokens=longest)
+    return [PassageEmbedder(splitter, list(following_fields(models).items()))]
+
+
 def _meters(models: Models) -> dict[str, TextMeter]:
     meters = zip(vector_fields(models), models.own_meters, strict=True)
     return {name: meter for name, meter in meters if meter is not None}
-
-
-def build_engine(
-    settings: Settings, models: Models, clock: Clock, *, background: bool
-) -> EmbeddedEngine:
-    """The storage engine in `settings.data`, with its record there or where the settings say."""
-    spaces = {name: each.digest for name, each in vector_fields(models).items()}
-    return EmbeddedEngine(
-        EmbeddedSettings(
-            folder=settings.data,
-            spaces=spaces,
-            hnsw=_hnsw(settings),
-            projections=ProjectionSettings(build_threads=settings.threads),
-            background=background,
-            topics=_topics(settings),
-        ),
-        clock,
-        open_record(settings, spaces, clock),
-    )
-
-
-def _topics(settings: Settings) -> Topics:
-    """Which subjects lie below which: IPTC's Media Topics where no file is named."""
-    if settings.topics == Path():
-        return Topics()
-    return read_topics(settings.topics or MEDIA_TOPICS)
-
-
-def build_graphs(settings: Settings) -> GraphBuilder:
-    """What makes the graphs of vectors. Raises SettingsError where the implementation is not here
-    or does not have the precision.
-    """
-    return builder_of(_hnsw(settings))
-
-
-def candidates_per_row(settings: Settings) -> int:
-    """How many candidates a graph of this precision looks for, for each row asked of it."""
-    return _hnsw(settings).rescored
-
-
-def _hnsw(settings: Settings) -> HnswSettings:
-    return HnswSettings(
-        m=settings.hnsw_m,
-        ef_construction=settings.hnsw_ef_construction,
-        ef_search=settings.hnsw_ef_search,
-        exact_whole=settings.hnsw_exact_rows,
-        implementation=settings.hnsw_implementation,
-        precision=settings.hnsw_precision,
-    )
 
 
 def build_service(
@@ -209,20 +182,22 @@ def build_service(
     background: bool = True,
     changes: Mapping[str, str] = _NO_CHANGES,
     share_cursors: bool = False,
+    index: str = "",
 ) -> Service:
     """The whole service in this process; `changes` are fields of the settings' profile. Cursors are
     shared with other processes of the archive where that is wanted and the settings allow it.
+    `index` names the one index on OpenSearch to ask in place of the one that is served.
     """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
-    engine = build_engine(settings, models, clock, background=background)
+    engine = build_engine(settings, models, clock, background=background, index=index)
     if models.tagger is not None:
         engine.known((), NOBODY)  # takes the archive's names in before the first query asks
     shared = share_cursors and settings.cursors == "shared"
-    lists = CandidateLists(settings.data / copies.PROJECTIONS, engine.record) if shared else None
+    lists = open_lists(settings, engine.record) if shared else None
     parts = Parts(
         engine=engine,
-        encoders=vector_fields(models),
+        encoders=query_encoders(engine, models),
         understanding=Understanding(models.tagger, engine, clock=clock, languages=models.languages),
         analysis=Analysis(),
         profiles=profiles(settings, changes),
@@ -235,9 +210,7 @@ def build_service(
     )
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
-    fields = list(vector_fields(models).items())
-    embedder = PassageEmbedder(passage_splitter(models), fields, _meters(models))
-    ingest = Ingest(engine, embedder, clock)
+    ingest = Ingest(engine, dual_embedder(models), clock)
     return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
 
 
@@ -334,10 +307,20 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
     keyless, secret = not settings.keys, settings.media_secret
+    roots = open_roots(settings)
+    most = settings.sampled_queries
+    samples = SampledQueries(settings.data, most) if most else None
+
+    def close() -> None:
+        if samples is not None:
+            samples.close()
+        roots.close()
+        service.close()
+
     demo = settings.demo and settings.on_loopback and keyless
     return create_app(
         Services(
-            search=service.pipeline,
+            search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
             library=service.engine,
             writer=service.engine,
             ingest=service.ingest,
@@ -362,7 +345,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
             ),
             metrics=models.metrics,
             suggest=Suggester(service.engine),
-            media=served_media(settings),
-            close=service.close,
+            media=served_media(settings, roots),
+            close=close,
         )
     )

@@ -1,22 +1,57 @@
-"""Composition of the record of truth: a file in the archive's folder, or a database on Postgres."""
+"""Composition of the record of truth, a file in the archive's folder or a database on Postgres, and
+of what the processes of an archive share besides: it lies where the record does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from core.errors import InputError, SettingsError
-from core.ports import Clock
+from core.ports import Clock, Shelf
 from dateline.settings import Settings
 from storage.embedded import copies
+from storage.embedded.candidate_lists import CandidateLists
+from storage.media_roots import MediaRoots
 from storage.record_port import RecordOfTruth
 
+_NOTHING: Mapping[str, str] = {}
 _PACKAGES = ("alembic", "psycopg", "sqlalchemy")
 
 
+class SharedLists(Shelf, Protocol):
+    """The lists behind cursors. `failure` is why they are not shared just now."""
+
+    failure: str
+
+    def close(self) -> None:
+        """Ends background work and connections."""
+        ...
+
+
+class SharedRoots(Protocol):
+    """Below which folders and stores the archive's originals lie."""
+
+    def read(self) -> tuple[str, ...]:
+        """The files, folders and stores' URLs so far."""
+        ...
+
+    def add(self, roots: Sequence[str]) -> None:
+        """Adds roots; durable when it returns. Raises StorageError."""
+        ...
+
+    def close(self) -> None:
+        """Ends connections."""
+        ...
+
+
 def open_record(
-    settings: Settings, spaces: Mapping[str, str], clock: Clock
+    settings: Settings,
+    spaces: Mapping[str, str],
+    clock: Clock,
+    beside: Mapping[str, str] = _NOTHING,
 ) -> RecordOfTruth | None:
     """The record of truth that the settings name; None for the one in the archive's folder. Raises
     StorageError where it can't be had, SettingsError where the extra is missing.
@@ -27,7 +62,28 @@ def open_record(
     _need_postgres()
     from storage.postgres.record import PostgresRecord
 
-    return PostgresRecord(address, spaces, clock)
+    return PostgresRecord(address, spaces, clock, beside)
+
+
+def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
+    """What every process of the archive that `record` is of goes on with."""
+    address = settings.record.get_secret_value()
+    if not address:
+        return CandidateLists(settings.data / copies.PROJECTIONS, record)
+    from storage.postgres.candidate_lists import PostgresCandidateLists
+
+    return PostgresCandidateLists(address)
+
+
+def open_roots(settings: Settings) -> SharedRoots:
+    """Where the archive's originals lie. Raises SettingsError where the extra is missing."""
+    address = settings.record.get_secret_value()
+    if not address:
+        return MediaRoots(settings.data)
+    _need_postgres()
+    from storage.postgres.media_roots import PostgresMediaRoots
+
+    return PostgresMediaRoots(address)
 
 
 def migrate_record(settings: Settings) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ import orjson
 from core.errors import StorageError
 
 FILE = "media_roots.json"
-_MOST = 10_000
+MOST = 10_000
 
 
 class MediaRoots:
@@ -47,9 +47,9 @@ class MediaRoots:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 known = self._recorded()
                 every = tuple(dict.fromkeys((*known, *roots)))
-                if len(every) > _MOST:
+                if len(every) > MOST:
                     raise StorageError(
-                        f"originals lie in more than {_MOST:,} places",
+                        f"originals lie in more than {MOST:,} places",
                         where=str(self._path),
                         mend="name folders to ingest in place of single files",
                     )
@@ -61,6 +61,9 @@ class MediaRoots:
                 where=str(self._path),
                 mend="is the archive's folder writable?",
             ) from error
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _recorded(self) -> tuple[str, ...]:
         """As `read`, but what can't be read is an error: it would be written over."""

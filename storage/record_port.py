@@ -15,17 +15,27 @@ seqs do, too: a version that becomes visible later has a higher seq, and no seq 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.ports import Writer
-from storage.embedded.columns import FactRow
-from storage.embedded.visibility import StoryView, VersionRow
+from storage.facts import FactRow
+from storage.visibility import StoryView, VersionRow
 
 LogLine = tuple[int, str, int, str, int]  # number, chain, seq, kind, microseconds
+
+
+VECTORS = "vectors"  # the kind of a change that brings vectors to a version
+
+
+def vectors_kind(encoder: str, used: bool) -> str:
+    """The kind of a change that brings vectors of `encoder`. Who follows the log for another one
+    may pass over an encoder that is not in use.
+    """
+    return VECTORS if used else f"{VECTORS}:{encoder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,16 @@ class Change:
     chain: str
     seq: int
     kind: str
+
+    @property
+    def encoder(self) -> str:
+        """The encoder whose vectors alone it brings; "" where it may be anything."""
+        return self.kind.partition(":")[2]
+
+    @property
+    def brings_vectors(self) -> bool:
+        """Whether a recorded version got vectors."""
+        return self.kind.partition(":")[0] == VECTORS
 
 
 class ChangeLog(Protocol):
@@ -55,6 +75,10 @@ class VersionReads(Protocol):
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """The facts of every version from `seq` on, in order, some thousands at a time."""
+        ...
+
+    def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
+        """The facts of the recorded versions among `seqs`."""
         ...
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
@@ -83,7 +107,7 @@ class VersionReads(Protocol):
 
 
 class StoryReads(Protocol):
-    """What stories show at a moment, by the rule of `storage.embedded.visibility`."""
+    """What stories show at a moment, by the rule of `storage.visibility`."""
 
     def chain_of(self, uri: str) -> str | None:
         """The chain that the item's newest version names; None where none is recorded."""
@@ -94,6 +118,12 @@ class StoryReads(Protocol):
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
         """Each story's view at `now` (microseconds), and the seqs of all versions of its items. An
         item that has left for another chain is that chain's affair.
+        """
+        ...
+
+    def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
+        """The chain that each version's item belongs to: what the item's newest version names. None
+        for a seq that is not recorded.
         """
         ...
 
@@ -119,8 +149,10 @@ class VectorReads(Protocol):
         """
         ...
 
-    def passages_by_seq(self, field: str, seqs: Sequence[int]) -> dict[int, tuple[Passage, ...]]:
-        """The passages of each of `seqs` under a vector field."""
+    def passages_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> dict[int, tuple[Passage, ...]]:
+        """The passages that this encoder was given of each of `seqs` under a vector field."""
         ...
 
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
@@ -165,6 +197,13 @@ class RecordOfTruth(Writer, Protocol):
         ...
 
     @property
+    def beside(self) -> Mapping[str, str]:
+        """Fields with the encoder whose vectors are kept beside those in use, while an archive
+        moves from the one to the other. Any further encoder's make room for those of these two.
+        """
+        ...
+
+    @property
     def where(self) -> str:
         """Where the record lies, for people; never with a password."""
         ...
@@ -190,7 +229,15 @@ class RecordOfTruth(Writer, Protocol):
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`, by seq; all or none."""
+        """See `core.ports.VectorKeeper`, by seq; all or none. In the log it is a change of the kind
+        `vectors`, for an encoder that is not in use one of the kind `vectors_kind` gives.
+        """
+        ...
+
+    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
+        """Deletes the vectors of a field by other encoders than `keep`, of at most `limit` versions
+        in one transaction; of how many.
+        """
         ...
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:

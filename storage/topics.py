@@ -41,6 +41,12 @@ class Topics:
             bare = bare.removeprefix(f"{self.prefix}:")
         return bare if bare in self.broader else ""
 
+    def spellings(self, code: str) -> tuple[str, ...]:
+        """Every way to write a topic's code, casefolded (see `code`)."""
+        bare = (code, *((self.address + code,) if self.address else ()))
+        full = (f"{scheme}{name}" for scheme in ("http://", "https://") for name in bare)
+        return (code, f"{self.prefix}:{code}", *full)
+
     def meant(self, text: str) -> tuple[str, ...]:
         """The topics that a code or a label means; two may have one label."""
         code = self.code(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -12,6 +12,8 @@ from core.items import Item
 from core.writes import Outcome, SetStatus
 from storage.embedded import documents
 from storage.embedded.documents import to_micros
+
+Space = tuple[str, str]  # a vector field, and the digest of the encoder of vectors in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,29 @@ def outcome_of(item: Item, digest: bytes, newest: Newest | None) -> Outcome | No
 
 
 def is_recorded(
-    item: Item, newest: Newest, have: Mapping[str, str], wanted: Mapping[str, str]
+    item: Item, newest: Newest, have: Collection[Space], wanted: Iterable[Space]
 ) -> bool:
-    """Whether products and vectors are as `item` has them. `have` is which encoder embedded each
-    field of the recorded version, `wanted` which ones should have.
+    """Whether products and vectors are as `item` has them. `have` is for which spaces the recorded
+    version was embedded, `wanted` for which ones it should be.
     """
-    return newest.products == item.products and all(
-        have.get(field) == encoder for field, encoder in wanted.items()
-    )
+    return newest.products == item.products and all(space in have for space in wanted)
+
+
+def forgotten(
+    have: Iterable[Space], fresh: Collection[Space], kept: Collection[Space]
+) -> list[Space]:
+    """Whose vectors a version loses where it gets those of `fresh`: the same ones of before, and of
+    the same fields those of encoders that are not `kept`. An encoder that is not kept itself takes
+    the place of all others in its field.
+    """
+    sole = {field for field, encoder in fresh if (field, encoder) not in kept}
+    fields = {field for field, _ in fresh}
+    return [
+        (field, encoder)
+        for field, encoder in have
+        if field in fields
+        and (field in sole or (field, encoder) in fresh or (field, encoder) not in kept)
+    ]
 
 
 def state_after(change: SetStatus, pubstatus: str, embargoed: int | None) -> tuple[str, int | None]:

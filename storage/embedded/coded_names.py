@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from storage.embedded.columns import LINK, ValueColumn
+from storage.embedded.columns import ValueColumn
 from storage.embedded.label_rows import LabelRows
+from storage.facts import LINK
 
 Mask = npt.NDArray[np.bool_]
 MOST_NAMES = 16  # that one code may have, of those that are seen

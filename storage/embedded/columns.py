@@ -7,9 +7,8 @@ changes. A `View` is a consistent moment of all of it.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -21,42 +20,11 @@ from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, Ids
 from storage.embedded.documents import to_micros
 from storage.embedded.growing import GrowingArray
+from storage.facts import CODE_FIELDS, LINK_FIELDS, VALUE_FIELDS, FactRow, chain_number, values_of
 
 Mask = npt.NDArray[np.bool_]
 Evaluate = Callable[[Node, int, int], Mask]
-VALUE_FIELDS = (
-    "type",
-    "subject",
-    "person",
-    "organisation",
-    "place",
-    "language",
-    "product",
-    "rights",
-)
-_CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
-_CODED = ("subject", "person", "organisation", "place")
-# Which code goes with which name, where a code may have several names (storage/names.py).
-LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
-LINK = "\x1f"  # between the two, which the reading of documents leaves in neither
 _CACHED_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class FactRow:
-    """The facts of one version, as they go into the columns."""
-
-    seq: int
-    chain: str
-    language: str
-    versioncreated: int
-    facts: Mapping[str, object]
-
-
-def chain_number(chain: str) -> int:
-    """A number for a chain's name: the first 8 bytes of its BLAKE2b digest."""
-    digest = hashlib.blake2b(chain.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
 
 
 class ValueColumn:
@@ -166,7 +134,7 @@ class Columns:
 
     def __init__(self) -> None:
         # Links after names, so that whoever reads one of them finds its name.
-        fields = (*VALUE_FIELDS, *_CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
+        fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
         self.values = {name: ValueColumn() for name in fields}
         self.dates = {
             "versioncreated": GrowingArray[np.int64](np.int64),
@@ -189,7 +157,7 @@ class Columns:
         if not fresh:
             return
         seqs = [row.seq for row in fresh]
-        values = [_values_of(row) for row in fresh]
+        values = [values_of(row) for row in fresh]
         for name, column in self.values.items():
             column.extend(seqs, [of_row[name] for of_row in values])
         first, count = self.size, seqs[-1] + 1 - self.size
@@ -248,8 +216,8 @@ class Columns:
             case Keyword(field, values):
                 keys = [value.casefold() for value in values]
                 mask = self.values[field].mask(keys, start, stop)
-                if field in _CODE_FIELDS:
-                    mask |= self.values[_CODE_FIELDS[field]].mask(keys, start, stop)
+                if field in CODE_FIELDS:
+                    mask |= self.values[CODE_FIELDS[field]].mask(keys, start, stop)
                 return mask
             case DateRange(field, since, until):
                 return _between(self.dates[field].view()[start:stop], since, until)
@@ -319,32 +287,6 @@ def _between(times: npt.NDArray[np.int64], since: datetime | None, until: dateti
     if until is not None:
         mask &= times < to_micros(until)
     return mask
-
-
-def _values_of(row: FactRow) -> dict[str, list[str]]:
-    facts = row.facts
-    urgency = facts["urgency"]
-    values = {
-        "type": [str(facts["type"])],
-        "language": [row.language],
-        "product": [str(code) for code in _listed(facts["products"])],
-        "rights": [str(word) for word in _listed(facts.get("rights"))],
-        "urgency": [] if urgency is None else [str(urgency)],
-    }
-    for name in _CODED:
-        pairs = _listed(facts[name])
-        values[name] = [pair[0] for pair in pairs]
-        if name in _CODE_FIELDS:
-            values[_CODE_FIELDS[name]] = [pair[1] for pair in pairs]
-        if name in LINK_FIELDS:
-            values[LINK_FIELDS[name]] = [
-                f"{pair[1]}{LINK}{pair[0]}" for pair in pairs if pair[0] and pair[1]
-            ]
-    return values
-
-
-def _listed(value: object) -> list[list[str]]:
-    return value if isinstance(value, list) else []
 
 
 def _block(

@@ -29,25 +29,27 @@ from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
 from storage.embedded.columns import Columns
 from storage.embedded.documents import to_micros
-from storage.embedded.exemplars import exemplar_of
 from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex, LexicalReader
-from storage.embedded.media_items import newest_versions, undescribed_items
+from storage.embedded.media_items import undescribed_items
 from storage.embedded.names import ColumnsNames
 from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Mask, ProjectionSettings, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
-from storage.embedded.signatures import StoredSignatures, add_missing
-from storage.embedded.standing import standing_of
-from storage.embedded.stories import shown_stories, story_of
 from storage.embedded.suggestions import ColumnsSuggestions
 from storage.embedded.topic_codes import TopicCodes
 from storage.embedded.topic_facet import TopicFacet
+from storage.exemplars import exemplar_of
 from storage.graphs.settings import HnswSettings
+from storage.media_items import newest_versions
 from storage.record_port import RecordOfTruth
+from storage.signatures import StoredSignatures, add_missing
+from storage.standing import standing_of
+from storage.stories import chain_sizes, passages_at, story_of
 from storage.topics import Topics
+from storage.written_words import as_written
 
 _SEARCH_THREADS = 4
 
@@ -227,18 +229,12 @@ class EmbeddedEngine:
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
         """See `core.ports.Catalogue`."""
-        several = self.record.reads.chains_with_several(ids.tolist())
-        now = to_micros(self._clock())
-        stories = shown_stories(self.record.reads, [*{*several.values()}], caller, now)
-        return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
+        return chain_sizes(self.record.reads, ids, caller, to_micros(self._clock()))
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
         """See `core.ports.Catalogue`."""
-        seqs = ids.tolist()
-        spans = self.record.reads.passages_by_seq(field, seqs)
-        return tuple(
-            _at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True)
-        )
+        encoder = self._settings.spaces[field]
+        return passages_at(self.record.reads, ids, field, encoder, numbers)
 
     # NearDuplicates
 
@@ -298,7 +294,7 @@ class EmbeddedEngine:
         found = vocabulary.similar(self._dictionary, lexical, word, most, caller, seen)
         items = self.items(np.array([seq for _, seq in found], np.int64), caller)
         return tuple(
-            replace(seen, text=vocabulary.as_written(seen.text, item))
+            replace(seen, text=as_written(seen.text, item))
             for (seen, _), item in zip(found, items, strict=True)
             if item is not None
         )
@@ -310,7 +306,8 @@ class EmbeddedEngine:
         shown = self._chain_of(uri, caller)
         if not shown or shown[0].uri != uri:
             return None
-        return exemplar_of(self.record, self._columns, shown[0])
+        spaces = self._settings.spaces
+        return exemplar_of(self.record, self._columns.stories, shown[0], spaces)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
         """See `core.ports.Exemplars`."""
@@ -426,6 +423,11 @@ class EmbeddedEngine:
             self.lexical.close()
         self.lexical = self._open_lexical()
 
+    @property
+    def pending(self) -> int:
+        """How many documents the lexical index is behind."""
+        return self.projector.progress.lexical_pending
+
     def products(self) -> frozenset[str]:
         """Every product code that an item belongs to."""
         return frozenset(self._columns.values["product"].labels)
@@ -492,7 +494,3 @@ class EmbeddedEngine:
                 languages[subtag] = languages.get(subtag, 0) + count
             self._known_languages = (self._columns.size, languages)
         return languages
-
-
-def _at(spans: Sequence[Passage], number: int) -> Passage | None:
-    return spans[number] if 0 <= number < len(spans) else None

@@ -45,26 +45,29 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
     document = tantivy.Document()
     document.add_integer("seq", seq)
     analyze = analyzer(item.language).pre_tokenize
-    texts = {
-        "headline": item.headline,
-        "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
-        "body": item.body,
-        "names": _names(item),
-    }
-    for name, text in texts.items():
+    for name, text in indexed_texts(item).items():
         if text:
             document.add_pre_tokenized_text(name, analyze(text))
-            document.add_pre_tokenized_text("all", analyze(text))
             document.add_pre_tokenized_text(unstemmed_field(name), _UNSTEMMED(text))
-    if said := item.machine_text:
-        document.add_pre_tokenized_text(MACHINE, analyze(said))
-        document.add_pre_tokenized_text(unstemmed_field(MACHINE), _UNSTEMMED(said))
-    for name, values in _keywords(item).items():
+            if name != MACHINE:
+                document.add_pre_tokenized_text("all", analyze(text))
+    for name, values in keywords_of(item).items():
         for value in values:
             document.add_text(keyword_field(name), value.casefold())
     document.add_integer("versioncreated", to_micros(item.versioncreated))
     document.add_integer("firstcreated", to_micros(item.firstcreated))
     return document
+
+
+def indexed_texts(item: Item) -> dict[str, str]:
+    """What each text field holds of an item; those but the machines' make up `all`, in order."""
+    return {
+        "headline": item.headline,
+        "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
+        "body": item.body,
+        "names": _names(item),
+        MACHINE: item.machine_text,
+    }
 
 
 def _names(item: Item) -> str:
@@ -73,7 +76,8 @@ def _names(item: Item) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _keywords(item: Item) -> dict[str, list[str]]:
+def keywords_of(item: Item) -> dict[str, list[str]]:
+    """The values of each keyword field as they are written."""
     return {
         "type": [item.type],
         "subject": [text for c in item.subject for text in (c.name, c.code) if text],

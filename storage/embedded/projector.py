@@ -24,8 +24,8 @@ from storage.embedded.columns import Columns
 from storage.embedded.documents import to_micros
 from storage.embedded.lexical import LexicalIndex
 from storage.embedded.segments import VectorField
-from storage.embedded.visibility import StoryView
 from storage.record_port import Change, RecordOfTruth, RecordReads
+from storage.visibility import StoryView
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ class Projector:
 
     def _apply(self, reads: RecordReads, changes: Sequence[Change], now: int) -> None:
         replaced = [change.seq for change in changes if change.kind == "replaced"]
-        self._look_again([change.seq for change in changes if change.kind == "vectors"])
+        self._look_again([change.seq for change in changes if change.brings_vectors])
         chains = dict.fromkeys(change.chain for change in changes)
         self._update(reads, chains, replaced, now)
         self.progress.applied = changes[-1].n

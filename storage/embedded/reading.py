@@ -13,14 +13,26 @@ import orjson
 
 from core.items import FloatMatrix, Item, Passage
 from storage.embedded import documents
-from storage.embedded.columns import FactRow
-from storage.embedded.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.facts import FactRow
 from storage.record_port import Change, LogLine
 from storage.vector_rows import as_matrix, passages_of
+from storage.visibility import StoryView, VersionRow, members_and_view, story_view
 
 _ROW_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
+_VERSION = ", ".join(f"version.{name}" for name in _ROW_COLUMNS.split(", "))
 _ITEMS = f"SELECT {documents.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
 _FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
+_FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
+# Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
+# is SQLite's way to say that the chains come first.
+_STORY_ROWS = (
+    f"SELECT touched.chain, {_VERSION} FROM (SELECT DISTINCT chain, uri FROM items"  # noqa: S608
+    " WHERE chain IN ({})) AS touched CROSS JOIN items AS version ON version.uri = touched.uri"
+)
+_STORIES = (
+    "SELECT seq, (SELECT chain FROM items WHERE uri = held.uri ORDER BY version DESC LIMIT 1)"
+    " FROM items AS held WHERE seq IN ({})"
+)
 _LINE = "SELECT n, chain, seq, kind, at FROM changes"
 _PAGE = 400  # SQLite allows 32,766 variables; short statements stay in its cache
 _FACTS_PAGE = 5000
@@ -66,10 +78,11 @@ class SqliteReads:
         """See `storage.record_port.VersionReads`."""
         rows = self.connection.execute(_FACTS, (seq,))
         while page := rows.fetchmany(_FACTS_PAGE):
-            yield [
-                FactRow(number, chain, language, created, orjson.loads(facts))
-                for number, chain, language, created, facts in page
-            ]
+            yield [_fact_row(row) for row in page]
+
+    def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
+        """See `storage.record_port.VersionReads`."""
+        return {row[0]: _fact_row(row) for row in self._select_in(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """See `storage.record_port.VersionReads`."""
@@ -120,7 +133,14 @@ class SqliteReads:
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
         """See `storage.record_port.StoryReads`."""
-        return {chain: members_and_view(chain, self._rows_of(chain), now) for chain in chains}
+        rows: dict[str, list[VersionRow]] = {chain: [] for chain in chains}
+        for chain, *row in self._select_in(_STORY_ROWS, [*rows]):
+            rows[chain].append(VersionRow(*row))
+        return {chain: members_and_view(chain, rows[chain], now) for chain in chains}
+
+    def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record_port.StoryReads`."""
+        return dict(self._select_in(_STORIES, seqs))
 
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
         """In one pass; items that changed their chain are looked up apart."""
@@ -154,12 +174,14 @@ class SqliteReads:
         for seq, spans, matrix in rows:
             yield seq, as_matrix(matrix, len(orjson.loads(spans)))
 
-    def passages_by_seq(self, field: str, seqs: Sequence[int]) -> dict[int, tuple[Passage, ...]]:
+    def passages_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> dict[int, tuple[Passage, ...]]:
         """See `storage.record_port.VectorReads`."""
         rows = self._select_in(
-            "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ?",
+            "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ? AND encoder = ?",
             [int(seq) for seq in seqs],
-            (field,),
+            (field, encoder),
         )
         return {seq: passages_of(spans) for seq, spans in rows}
 
@@ -201,3 +223,8 @@ class SqliteReads:
             page = values[start : start + _PAGE]
             marks = ",".join("?" * len(page))
             yield from self.connection.execute(statement.format(marks), (*page, *rest))
+
+
+def _fact_row(row: Any) -> FactRow:
+    seq, chain, language, created, facts = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,13 @@ from storage.embedded import documents, schema
 from storage.embedded.documents import to_micros
 from storage.embedded.reading import SqliteReads
 from storage.near_duplicates import SCHEME, signature_of
+from storage.record_port import vectors_kind
 from storage.vector_rows import passage_vectors, vector_row
 from storage.write_rules import (
     Newest,
+    Space,
     digest_of,
+    forgotten,
     is_recorded,
     outcome_of,
     state_after,
@@ -36,6 +39,7 @@ from storage.write_rules import (
 FILE = "record.sqlite3"
 _FULL = ("database or disk is full", "disk I/O error")
 _DAMAGED = ("malformed", "not a database")
+_NOTHING: Mapping[str, str] = {}
 _RESTORE = "restore it with `dateline restore`"
 _NEWEST = (
     "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items WHERE uri = ?"
@@ -72,6 +76,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 class Record:
     """`storage.record_port.RecordOfTruth` on SQLite in `folder`, beside its projections. `spaces`
     maps each vector field in use to its encoder's digest: vectors of another count as missing.
+    Those of `beside` are kept beside them.
 
     Reads take a connection per thread; writes share one, behind a lock, and other processes'
     writes are kept apart by SQLite's own lock.
@@ -79,12 +84,20 @@ class Record:
 
     identity = ""
 
-    def __init__(self, folder: Path, spaces: Mapping[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spaces: Mapping[str, str],
+        clock: Clock,
+        beside: Mapping[str, str] = _NOTHING,
+    ) -> None:
         self.path = folder / FILE
         self.spaces = dict(spaces)
+        self.beside = dict(beside)
         self._clock = clock
+        self._kept = {*self.spaces.items(), *self.beside.items()}
         with storage_errors(self.path):
-            schema.prepare(self.path)
+            schema.prepare(self.path, beside=bool(beside))
             self._writer = schema.connect(self.path)
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -129,7 +142,7 @@ class Record:
         now = to_micros(self._clock())
         prepared = [(write, digest_of(write.item), signature_of(write.item)) for write in writes]
         with self._transaction() as cursor:
-            return tuple(_put(cursor, *write, now) for write in prepared)
+            return tuple(_put(cursor, *write, now, self._kept) for write in prepared)
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """Changes the state of items' newest versions, all or none."""
@@ -141,7 +154,24 @@ class Record:
         """See `core.ports.VectorKeeper`, by seq; all or none."""
         now = to_micros(self._clock())
         with self._transaction() as cursor:
-            return sum(_add_vectors(cursor, seq, entry, now) for seq, entry in vectors.items())
+            return sum(self._add(cursor, seq, entry, now) for seq, entry in vectors.items())
+
+    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
+        """See `storage.record_port.RecordOfTruth`."""
+        marks = ", ".join("?" * len(keep))
+        other = f"field = ? AND encoder NOT IN ({marks})"
+        with self._transaction() as cursor:
+            found = cursor.execute(
+                f"SELECT DISTINCT seq FROM vectors WHERE {other} ORDER BY seq LIMIT ?",  # noqa: S608 - marks only
+                (field, *keep, limit),
+            )
+            seqs = [int(seq) for (seq,) in found]
+            if seqs:
+                cursor.execute(
+                    f"DELETE FROM vectors WHERE {other} AND seq BETWEEN ? AND ?",  # noqa: S608
+                    (field, *keep, seqs[0], seqs[-1]),
+                )
+            return len(seqs)
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """Records text signatures of versions, by seq; what is gone by now is passed over."""
@@ -176,6 +206,18 @@ class Record:
                 connection.close()
             self._readers.clear()
 
+    def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
+        """Adds vectors to what is still there and lacks them."""
+        row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
+        fresh, have = (entry.field, entry.encoder), _encoders(cursor, seq)
+        if row is None or fresh in have:
+            return False
+        _forget(cursor, seq, forgotten(have, {fresh}, self._kept))
+        _insert_vectors(cursor, seq, (entry,))
+        used = self.spaces.get(entry.field) == entry.encoder
+        _log(cursor, row[0], seq, vectors_kind(entry.encoder, used), now)
+        return True
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         with self._lock, storage_errors(self.path):
@@ -195,7 +237,7 @@ class Record:
             return True
         if outcome_of(item, documents.content_digest(item), newest) is not None:
             return False
-        return not is_recorded(item, newest, _encoders(cursor, newest.seq), self.spaces)
+        return not is_recorded(item, newest, _encoders(cursor, newest.seq), self.spaces.items())
 
 
 def _newest(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
@@ -204,7 +246,12 @@ def _newest(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
 
 
 def _put(
-    cursor: sqlite3.Cursor, write: PutItem, digest: bytes, signature: bytes, now: int
+    cursor: sqlite3.Cursor,
+    write: PutItem,
+    digest: bytes,
+    signature: bytes,
+    now: int,
+    kept: Collection[Space],
 ) -> Written:
     item = write.item
     newest = _newest(cursor, item.uri)
@@ -212,7 +259,7 @@ def _put(
     if outcome in (Outcome.STALE, Outcome.CONFLICT):
         return Written(item.uri, item.version, outcome)
     if outcome is None and newest is not None:
-        return _put_again(cursor, write, signature, newest, now)
+        return _put_again(cursor, write, signature, newest, now, kept)
     seq = _insert(cursor, item, digest, *state_of(item))
     _insert_signature(cursor, seq, signature)
     _insert_vectors(cursor, seq, write.vectors)
@@ -223,18 +270,25 @@ def _put(
 
 
 def _put_again(
-    cursor: sqlite3.Cursor, write: PutItem, signature: bytes, old: Newest, now: int
+    cursor: sqlite3.Cursor,
+    write: PutItem,
+    signature: bytes,
+    old: Newest,
+    now: int,
+    kept: Collection[Space],
 ) -> Written:
     """The same version once more: only its products and its vectors may differ."""
     item = write.item
-    fresh = {entry.field: entry.encoder for entry in write.vectors}
-    if is_recorded(item, old, _encoders(cursor, old.seq), fresh):
+    fresh = {(entry.field, entry.encoder) for entry in write.vectors}
+    have = _encoders(cursor, old.seq)
+    if is_recorded(item, old, have, fresh):
         return Written(item.uri, item.version, Outcome.UNCHANGED)
-    kept = tuple(entry for entry in _vectors_of(cursor, old.seq) if entry.field not in fresh)
+    _forget(cursor, old.seq, forgotten(have, fresh, kept))
+    left = _vectors_of(cursor, old.seq)
     cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
     seq = _insert(cursor, item, old.digest, old.pubstatus, old.embargoed)
     _insert_signature(cursor, seq, signature)
-    _insert_vectors(cursor, seq, (*kept, *write.vectors))
+    _insert_vectors(cursor, seq, (*left, *write.vectors))
     _log(cursor, old.chain, old.seq, "replaced", now)
     number = _log(cursor, item.chain, seq, "put", now)
     return Written(item.uri, item.version, Outcome.UPDATED, number)
@@ -281,14 +335,11 @@ def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageV
         )
 
 
-def _add_vectors(cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
-    row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
-    if row is None or _encoders(cursor, seq).get(entry.field) == entry.encoder:
-        return False
-    cursor.execute("DELETE FROM vectors WHERE seq = ? AND field = ?", (seq, entry.field))
-    _insert_vectors(cursor, seq, (entry,))
-    _log(cursor, row[0], seq, "vectors", now)
-    return True
+def _forget(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) -> None:
+    for field, encoder in spaces:
+        cursor.execute(
+            "DELETE FROM vectors WHERE seq = ? AND field = ? AND encoder = ?", (seq, field, encoder)
+        )
 
 
 def _set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:
@@ -313,10 +364,9 @@ def _log(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> i
     return int(cursor.lastrowid or 0)
 
 
-def _encoders(cursor: sqlite3.Cursor, seq: int) -> dict[str, str]:
-    return dict(
-        cursor.execute("SELECT field, encoder FROM vectors WHERE seq = ?", (seq,)).fetchall()
-    )
+def _encoders(cursor: sqlite3.Cursor, seq: int) -> frozenset[Space]:
+    rows = cursor.execute("SELECT field, encoder FROM vectors WHERE seq = ?", (seq,))
+    return frozenset(rows.fetchall())
 
 
 def _vectors_of(cursor: sqlite3.Cursor, seq: int) -> list[PassageVectors]:

@@ -33,7 +33,7 @@ CREATE TABLE vectors (
     passages  BLOB NOT NULL,
     matrix    BLOB NOT NULL,
     truncated INTEGER NOT NULL,
-    PRIMARY KEY (seq, field)
+    PRIMARY KEY (seq, field, encoder)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE changes (
     n     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,6 +43,15 @@ CREATE TABLE changes (
     at    INTEGER NOT NULL
 ) STRICT;
 """
+# Older records have room for one encoder's vectors in a field. They get a table as above when one
+# is to lie beside another, and not before, for it takes the time and the space of a copy. A program
+# that does not know of it finds its way there.
+_WIDER = (
+    "ALTER TABLE vectors RENAME TO narrow_vectors",
+    _TABLES[_TABLES.index("CREATE TABLE vectors") :].partition(";")[0],
+    "INSERT INTO vectors SELECT * FROM narrow_vectors",
+    "DROP TABLE narrow_vectors",
+)
 # Added to a record that lacks it. A program that does not know the table leaves it alone, so the
 # record's schema keeps its number.
 _SIGNATURES = """
@@ -69,8 +78,9 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> None:
-    """Creates the record where there is none and refuses one of another schema.
+def prepare(path: Path, *, beside: bool = False) -> None:
+    """Creates the record where there is none and refuses one of another schema. With `beside` the
+    vectors of several encoders have room in one field.
 
     Raises CorruptError where the file is not a database, StorageError for another version.
     """
@@ -78,7 +88,7 @@ def prepare(path: Path) -> None:
     connection = connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        _migrate(connection, path)
+        _migrate(connection, path, beside)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -91,7 +101,7 @@ def prepare(path: Path) -> None:
         connection.close()
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
     connection.execute("BEGIN IMMEDIATE")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found not in (0, SCHEMA_VERSION):
@@ -107,4 +117,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(_SIGNATURES)
+    if beside and not _is_wide(connection):
+        for statement in _WIDER:
+            connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _is_wide(connection: sqlite3.Connection) -> bool:
+    columns = connection.execute("SELECT name, pk FROM pragma_table_info('vectors')")
+    places: dict[str, int] = dict(columns.fetchall())
+    return places["encoder"] > 0

@@ -7,15 +7,13 @@ list is as long as the archive's own use of the vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from threading import Lock
 
-from core.query_tree import Bool, Keyword, Node
+from core.query_tree import Node
 from core.retrieval import Retrieval
 from storage.embedded.columns import ValueColumn
+from storage.topic_trees import expanded, expanded_request
 from storage.topics import Topics
-
-_FIELD = "subject"
 
 
 class TopicCodes:
@@ -30,30 +28,11 @@ class TopicCodes:
 
     def retrieval(self, request: Retrieval) -> Retrieval:
         """The request with its query and its filters expanded."""
-        query, filters = self.expanded(request.query), self.expanded(request.filters)
-        if query is request.query and filters is request.filters:
-            return request
-        return replace(request, query=query, filters=filters)
+        return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
         """The tree with every subject's narrower topics beside it; the same where none are."""
-        match node:
-            case Keyword(field, values) if field == _FIELD:
-                narrower = self._narrower(values)
-                return replace(node, values=(*values, *narrower)) if narrower else node
-            case Bool(must, should, must_not):
-                parts = tuple(
-                    tuple(self.expanded(child) for child in children)
-                    for children in (must, should, must_not)
-                )
-                same = all(
-                    new is old
-                    for fresh, children in zip(parts, (must, should, must_not), strict=True)
-                    for new, old in zip(fresh, children, strict=True)
-                )
-                return node if same else Bool(*parts)
-            case _:
-                return node
+        return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
         """The codes that items have for what `values` mean, without `values` themselves."""

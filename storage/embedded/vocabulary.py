@@ -6,7 +6,6 @@ where an item that the caller may see at this moment holds it, and its count is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -18,7 +17,6 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
-from core.items import Item
 from core.query_tree import Keyword, Node, Word
 from core.retrieval import Ids
 from core.standing import SeenWord
@@ -33,7 +31,6 @@ _SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
 _ENOUGH = 6  # near words that are given
 _KEPT_S = 60.0
 _GROWN = 0.01  # share by which an archive changes before its terms are read again
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +120,6 @@ def similar(
         if len(found) >= _ENOUGH or place >= _SHORTLIST:
             break
     return tuple(found)
-
-
-def as_written(term: str, item: Item) -> str:
-    """The folded `term` as the item writes it."""
-    names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
-    own = (item.headline, item.description, item.body)
-    for text in (*own, *names, item.agency_shotlist, item.machine_text):
-        for found in _WORD.finditer(text):
-            if "".join(analyzer("und").analyze(found[0])) == term:
-                return found[0]
-    return term
 
 
 def _by_length(reader: LexicalReader, letter: str) -> dict[int, tuple[list[str], list[int]]]:

@@ -1,6 +1,6 @@
-"""The record of truth on Postgres, for workers and services on many hosts: see
-`storage.record_port`. Needs the extra [postgres].
+"""The record of truth on Postgres, for workers and services on many hosts, and what these share
+besides: see `storage.record_port`. Needs the extra [postgres].
 
 Reading order: connections.py, failures.py, tables.py, migrations/, schema.py, reads.py, writes.py,
-puts.py, followers.py, record.py.
+puts.py, followers.py, record.py; candidate_lists.py, media_roots.py.
 """

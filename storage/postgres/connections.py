@@ -6,6 +6,7 @@ whose connection turns out to be dead is asked once more on a fresh one (reads.p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -36,7 +37,14 @@ _KEEPALIVE = {
 }
 
 
-def pool_of(address: str) -> sa.Engine:
+def pool_of(
+    address: str,
+    *,
+    limits: Mapping[str, int] = LIMITS,
+    pooled: int = POOLED,
+    more: int = MORE,
+    wait_s: float = WAIT_S,
+) -> sa.Engine:
     """A pool of connections to `postgresql://…`, in autocommit unless a connection is told
     otherwise. Nothing is connected yet. Raises SettingsError for another kind of address.
     """
@@ -44,14 +52,14 @@ def pool_of(address: str) -> sa.Engine:
     pool = sa.create_engine(
         url,
         isolation_level="AUTOCOMMIT",
-        pool_size=POOLED,
-        max_overflow=MORE,
-        pool_timeout=WAIT_S,
+        pool_size=pooled,
+        max_overflow=more,
+        pool_timeout=wait_s,
         pool_use_lifo=True,  # so that what a peak opened is idle, and closed, after it
         hide_parameters=True,
         connect_args=_options(url),
     )
-    event.listen(pool, "connect", _limit)
+    event.listen(pool, "connect", lambda connection, _: _limit(connection, limits))
     return pool
 
 
@@ -91,8 +99,8 @@ def place_of(url: sa.URL) -> str:
 _MEND = "write postgresql://user@host/database; the password may come from ~/.pgpass"
 
 
-def _limit(connection: Any, _: object) -> None:
-    asked = ", ".join(["set_config(%s, %s, false)"] * len(LIMITS))
-    values = [each for name, limit in LIMITS.items() for each in (name, str(limit))]
+def _limit(connection: Any, limits: Mapping[str, int]) -> None:
+    asked = ", ".join(["set_config(%s, %s, false)"] * len(limits))
+    values = [each for name, limit in limits.items() for each in (name, str(limit))]
     connection.execute(f"SELECT {asked}", values)
     connection.commit()

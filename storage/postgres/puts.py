@@ -5,7 +5,7 @@ A batch costs the same few round trips whether it has one item or five hundred.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,12 @@ from storage.postgres.writes import (
     asking,
     encoders_of,
     execute,
+    forget_rows,
     newest_of,
     vector_rows,
     waves_of,
 )
-from storage.write_rules import Newest, is_recorded, outcome_of, state_of
+from storage.write_rules import Newest, Space, is_recorded, outcome_of, state_of
 
 _SEQS = sa.text("SELECT nextval('items_seq') FROM generate_series(1, :count)")
 _AGAIN = (
@@ -57,12 +58,18 @@ class Prepared:
         return self.write.item.uri
 
 
-def put_all(connection: sa.Connection, writes: Sequence[Prepared], log: Log) -> list[Written]:
-    """Writes versions in order; one uri several times in a batch is written in several steps."""
-    return [done for wave in waves_of(writes) for done in _put_wave(connection, wave, log)]
+def put_all(
+    connection: sa.Connection, writes: Sequence[Prepared], log: Log, kept: Collection[Space]
+) -> list[Written]:
+    """Writes versions in order; one uri several times in a batch is written in several steps.
+    Vectors of the spaces `kept` stay where others come.
+    """
+    return [done for wave in waves_of(writes) for done in _put_wave(connection, wave, log, kept)]
 
 
-def _put_wave(connection: sa.Connection, wave: Sequence[Prepared], log: Log) -> list[Written]:
+def _put_wave(
+    connection: sa.Connection, wave: Sequence[Prepared], log: Log, kept: Collection[Space]
+) -> list[Written]:
     newest = newest_of(asking(connection), [each.uri for each in wave])
     judged = [outcome_of(each.write.item, each.digest, newest.get(each.uri)) for each in wave]
     same = [newest[e.uri].seq for e, outcome in zip(wave, judged, strict=True) if outcome is None]
@@ -73,7 +80,7 @@ def _put_wave(connection: sa.Connection, wave: Sequence[Prepared], log: Log) -> 
     ]
     written = [outcome in _WRITTEN for outcome in outcomes]
     seqs = iter(_new_seqs(connection, sum(written)))
-    rows = _Rows()
+    rows = _Rows(kept, have)
     done: list[Written] = []
     for each, outcome, writes in zip(wave, outcomes, written, strict=True):
         number = 0
@@ -89,10 +96,10 @@ _WRITTEN = frozenset({Outcome.CREATED, Outcome.SUPERSEDED, Outcome.UPDATED})
 
 
 def _outcome_again(
-    each: Prepared, newest: Newest, have: Mapping[int, Mapping[str, str]]
+    each: Prepared, newest: Newest, have: Mapping[int, Collection[Space]]
 ) -> Outcome:
-    fresh = {entry.field: entry.encoder for entry in each.write.vectors}
-    same = is_recorded(each.write.item, newest, have.get(newest.seq, {}), fresh)
+    fresh = {(entry.field, entry.encoder) for entry in each.write.vectors}
+    same = is_recorded(each.write.item, newest, have.get(newest.seq, ()), fresh)
     return Outcome.UNCHANGED if same else Outcome.UPDATED
 
 
@@ -100,6 +107,8 @@ def _outcome_again(
 class _Rows:
     """What a wave writes into each table, so that each is one statement."""
 
+    kept: Collection[Space]
+    have: Mapping[int, Collection[Space]]
     fresh: list[dict[str, Any]] = field(default_factory=list)
     again: list[dict[str, Any]] = field(default_factory=list)
     gone: list[dict[str, Any]] = field(default_factory=list)
@@ -114,7 +123,8 @@ class _Rows:
             names = ("versioncreated", "expires", "facts", "document")
             again = {f"new_{name}": row[name] for name in names}
             self.again.append({"old": old.seq, "new": seq, **again})
-            self.gone += [{"of": seq, "name": entry.field} for entry in each.write.vectors]
+            held = self.have.get(old.seq, ())
+            self.gone += forget_rows(seq, held, each.write.vectors, self.kept)
             log.add(old.chain, old.seq, "replaced")
         else:
             self.fresh.append(row)

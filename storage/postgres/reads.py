@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from core.items import FloatMatrix, Item, Passage
 from storage.embedded import documents
-from storage.embedded.columns import FactRow
-from storage.embedded.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.facts import FactRow
 from storage.postgres.tables import key_of
 from storage.record_port import Change, LogLine
 from storage.vector_rows import as_matrix, passages_of
+from storage.visibility import StoryView, VersionRow, members_and_view, story_view
 
 _PAGE = 2000  # rows of a long list at once
 _FEW = 500  # rows that carry documents or vectors
@@ -39,6 +39,15 @@ _ONE_LINE = sa.text(f"{_LINE} WHERE n = :n")
 _FACTS = sa.text(
     "SELECT seq, chain, language, versioncreated, facts FROM items"
     " WHERE seq >= :seq ORDER BY seq LIMIT :limit"
+)
+_FACTS_BY_SEQ = sa.text(
+    "SELECT seq, chain, language, versioncreated, facts FROM items"
+    " WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+)
+_STORIES_OF = sa.text(
+    "SELECT held.seq, newest.chain FROM items AS held CROSS JOIN LATERAL (SELECT chain FROM items"
+    " WHERE uri_key = held.uri_key ORDER BY version DESC LIMIT 1) AS newest"
+    " WHERE held.seq = ANY(CAST(:seqs AS bigint[]))"
 )
 _BY_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")  # noqa: S608
 _FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LIMIT :limit")  # noqa: S608
@@ -76,7 +85,8 @@ _VECTORS = sa.text(
     " WHERE seq = ANY(CAST(:seqs AS bigint[])) AND field = :field AND encoder = :encoder"
 )
 _PASSAGES = sa.text(
-    "SELECT seq, passages FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[])) AND field = :field"
+    "SELECT seq, passages FROM vectors"
+    " WHERE seq = ANY(CAST(:seqs AS bigint[])) AND field = :field AND encoder = :encoder"
 )
 _LACKING = sa.text(
     f"SELECT {_ITEM} FROM items WHERE seq > :after AND {_WITHOUT} ORDER BY seq LIMIT :limit"  # noqa: S608
@@ -118,13 +128,14 @@ class PostgresReads:
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """See `storage.record_port.VersionReads`."""
         while rows := self._ask(_FACTS, seq=seq, limit=_PAGE):
-            yield [
-                FactRow(number, chain, language, created, orjson.loads(facts))
-                for number, chain, language, created, facts in rows
-            ]
+            yield [_fact_row(row) for row in rows]
             if len(rows) < _PAGE:
                 return
             seq = rows[-1][0] + 1
+
+    def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
+        """See `storage.record_port.VersionReads`."""
+        return {row[0]: _fact_row(row) for row in self._by_seq(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """See `storage.record_port.VersionReads`."""
@@ -173,6 +184,10 @@ class PostgresReads:
             rows[key].append(VersionRow(*row))
         return {chain: members_and_view(chain, rows[key], now) for chain, key in keys.items()}
 
+    def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record_port.StoryReads`."""
+        return {seq: chain for seq, chain in self._by_seq(_STORIES_OF, seqs)}  # noqa: C416 - of a type
+
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
         """In one pass by pages; items that changed their chain are looked up apart."""
         moved = {key for (key,) in self._ask(_MOVED)}
@@ -195,9 +210,11 @@ class PostgresReads:
         for seq, spans, matrix in self._by_seq(_VECTORS, seqs, field=field, encoder=encoder):
             yield seq, as_matrix(matrix, len(orjson.loads(spans)))
 
-    def passages_by_seq(self, field: str, seqs: Sequence[int]) -> dict[int, tuple[Passage, ...]]:
+    def passages_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> dict[int, tuple[Passage, ...]]:
         """See `storage.record_port.VectorReads`."""
-        rows = self._by_seq(_PASSAGES, seqs, field=field)
+        rows = self._by_seq(_PASSAGES, seqs, field=field, encoder=encoder)
         return {seq: passages_of(spans) for seq, spans in rows}
 
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
@@ -232,3 +249,8 @@ class PostgresReads:
             for key, *row in rows:
                 yield key, VersionRow(*row)
             chain, seq = rows[-1][0], rows[-1][1]
+
+
+def _fact_row(row: Any) -> FactRow:
+    seq, chain, language, created, facts = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +28,9 @@ from storage.postgres.failures import (
 )
 from storage.postgres.followers import Follower
 from storage.postgres.reads import LAST_CHANGE, PostgresReads
-from storage.write_rules import digest_of, is_recorded, outcome_of
+from storage.write_rules import Space, digest_of, is_recorded, outcome_of
 
+_NOTHING: Mapping[str, str] = {}
 _ARCHIVE = sa.text("SELECT id FROM archive")
 _NOTIFY = sa.text("SELECT pg_notify(:channel, '')")
 _SETTINGS = sa.text(
@@ -46,8 +47,15 @@ class PostgresRecord:
     not: what became of it is said in the error, and sending it again does no harm.
     """
 
-    def __init__(self, address: str, spaces: Mapping[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        address: str,
+        spaces: Mapping[str, str],
+        clock: Clock,
+        beside: Mapping[str, str] = _NOTHING,
+    ) -> None:
         self.spaces = dict(spaces)
+        self.beside = dict(beside)
         self.where = place_of(url_of(address))
         self._address = address
         self._clock = clock
@@ -69,7 +77,7 @@ class PostgresRecord:
             puts.Prepared(each, digest_of(each.item), signature_of(each.item)) for each in batch
         ]
         with self._writing() as (connection, log):
-            return tuple(puts.put_all(connection, prepared, log))
+            return tuple(puts.put_all(connection, prepared, log, self._kept))
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """See `core.ports.Writer`."""
@@ -79,7 +87,17 @@ class PostgresRecord:
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `storage.record_port.RecordOfTruth`."""
         with self._writing() as (connection, log):
-            return writes.add_vectors(connection, vectors, log)
+            used = set(self.spaces.items())
+            return writes.add_vectors(connection, vectors, log, used, self._kept)
+
+    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
+        """See `storage.record_port.RecordOfTruth`."""
+        with self._writing() as (connection, _):
+            return writes.forget_vectors(connection, field, keep, limit)
+
+    @property
+    def _kept(self) -> set[Space]:
+        return {*self.spaces.items(), *self.beside.items()}
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """See `storage.record_port.RecordOfTruth`."""
@@ -97,7 +115,7 @@ class PostgresRecord:
             if outcome is not None or found is None:
                 answers.append(found is None or found.version < item.version)
             else:
-                same = is_recorded(item, found, have.get(found.seq, {}), self.spaces)
+                same = is_recorded(item, found, have.get(found.seq, ()), self.spaces.items())
                 answers.append(not same)
         return tuple(answers)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, DateTime, Identity, Integer, LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import UUID
 
 METADATA = sa.MetaData()
@@ -57,7 +57,7 @@ VECTORS = sa.Table(
     METADATA,
     _of_item("seq"),
     sa.Column("field", Text, primary_key=True),
-    sa.Column("encoder", Text, nullable=False),
+    sa.Column("encoder", Text, primary_key=True),
     sa.Column("passages", LargeBinary, nullable=False),
     sa.Column("matrix", LargeBinary, nullable=False),
     sa.Column("truncated", Integer, nullable=False),
@@ -77,6 +77,27 @@ CHANGES = sa.Table(
     sa.Column("seq", BigInteger, nullable=False),
     sa.Column("kind", Text, nullable=False),
     sa.Column("at", BigInteger, nullable=False),
+)
+
+# What hosts share besides the record: see candidate_lists.py and media_roots.py.
+CANDIDATE_LISTS = sa.Table(
+    "candidate_lists",
+    METADATA,
+    sa.Column("n", BigInteger, Identity(always=True), primary_key=True),
+    sa.Column("key", Text, nullable=False, unique=True),
+    sa.Column("until", DateTime(timezone=True), nullable=False),
+    sa.Column("size", Integer, nullable=False),
+    sa.Column("seen_n", BigInteger),
+    sa.Column("seen", Text),
+    sa.Column("value", LargeBinary, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+MEDIA_ROOTS = sa.Table(
+    "media_roots",
+    METADATA,
+    sa.Column("n", BigInteger, Identity(always=True), primary_key=True),
+    sa.Column("root", Text, nullable=False),
+    sa.Column("root_key", LargeBinary, nullable=False, unique=True),
 )
 
 

@@ -12,7 +12,7 @@ rows behind; unlike an advisory lock it belongs to this archive alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,9 @@ from core.writes import Outcome, SetStatus, Written
 from storage.near_duplicates import SCHEME
 from storage.postgres.reads import Ask
 from storage.postgres.tables import CHANGES, ITEMS, SIGNATURES, VECTORS, key_of
+from storage.record_port import vectors_kind
 from storage.vector_rows import vector_row
-from storage.write_rules import Newest, state_after
+from storage.write_rules import Newest, Space, forgotten, state_after
 
 # `synchronous_commit` may be off for the whole server, for others' sake: never for this.
 _LOCK = sa.text(
@@ -47,7 +48,14 @@ _STATE = (
     .values(pubstatus=sa.bindparam("state"), embargoed=sa.bindparam("until"))
 )
 FORGET = sa.delete(VECTORS).where(
-    VECTORS.c.seq == sa.bindparam("of"), VECTORS.c.field == sa.bindparam("name")
+    VECTORS.c.seq == sa.bindparam("of"),
+    VECTORS.c.field == sa.bindparam("name"),
+    VECTORS.c.encoder == sa.bindparam("by"),
+)
+_OTHERS = sa.text(
+    "DELETE FROM vectors WHERE field = :field AND encoder <> ALL(CAST(:keep AS text[]))"
+    " AND seq IN (SELECT DISTINCT seq FROM vectors WHERE field = :field"
+    " AND encoder <> ALL(CAST(:keep AS text[])) ORDER BY seq LIMIT :limit) RETURNING seq"
 )
 SIGN = insert(SIGNATURES)
 SIGN = SIGN.on_conflict_do_update(
@@ -121,21 +129,51 @@ def _set_wave(connection: sa.Connection, wave: Sequence[SetStatus], log: Log) ->
     return done
 
 
-def add_vectors(connection: sa.Connection, vectors: Mapping[int, PassageVectors], log: Log) -> int:
-    """Adds vectors to what is still there and lacks them; to how many versions."""
+def add_vectors(
+    connection: sa.Connection,
+    vectors: Mapping[int, PassageVectors],
+    log: Log,
+    used: Collection[Space],
+    kept: Collection[Space],
+) -> int:
+    """Adds vectors to what is still there and lacks them; to how many versions. `used` are the
+    spaces in use, `kept` those whose vectors stay where others come.
+    """
     chains = _chains_of(connection, vectors)
     have = encoders_of(asking(connection), list(chains))
     wanted = {
         seq: entry
         for seq, entry in vectors.items()
-        if seq in chains and have.get(seq, {}).get(entry.field) != entry.encoder
+        if seq in chains and (entry.field, entry.encoder) not in have.get(seq, ())
     }
-    execute(connection, FORGET, [{"of": s, "name": e.field} for s, e in wanted.items()])
+    gone = [
+        row
+        for seq, entry in wanted.items()
+        for row in forget_rows(seq, have.get(seq, ()), [entry], kept)
+    ]
+    execute(connection, FORGET, gone)
     rows = [row for seq, entry in wanted.items() for row in vector_rows(seq, [entry])]
     execute(connection, sa.insert(VECTORS), rows)
-    for seq in wanted:
-        log.add(chains[seq], seq, "vectors")
+    for seq, entry in wanted.items():
+        kind = vectors_kind(entry.encoder, (entry.field, entry.encoder) in used)
+        log.add(chains[seq], seq, kind)
     return len(wanted)
+
+
+def forget_vectors(connection: sa.Connection, field: str, keep: Collection[str], limit: int) -> int:
+    """See `storage.record_port.RecordOfTruth`."""
+    rows = connection.execute(_OTHERS, {"field": field, "keep": list(keep), "limit": limit})
+    return len({seq for (seq,) in rows})
+
+
+def forget_rows(
+    seq: int, have: Iterable[Space], fresh: Iterable[PassageVectors], kept: Collection[Space]
+) -> list[dict[str, Any]]:
+    """What `FORGET` is to delete of version `seq` where it gets `fresh`."""
+    spaces = {(entry.field, entry.encoder) for entry in fresh}
+    return [
+        {"of": seq, "name": name, "by": encoder} for name, encoder in forgotten(have, spaces, kept)
+    ]
 
 
 def add_signatures(connection: sa.Connection, signatures: Mapping[int, bytes]) -> None:
@@ -167,12 +205,12 @@ def newest_of(ask: Ask, uris: Iterable[str]) -> dict[str, Newest]:
     return {keys[key]: Newest(*row) for key, *row in rows}
 
 
-def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, dict[str, str]]:
-    """By seq, which encoder embedded each field."""
-    found: dict[int, dict[str, str]] = {}
+def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, set[Space]]:
+    """By seq, for which spaces it was embedded."""
+    found: dict[int, set[Space]] = {}
     if seqs:
         for seq, name, encoder in ask(_ENCODERS, seqs=list(seqs)):
-            found.setdefault(seq, {})[name] = encoder
+            found.setdefault(seq, set()).add((name, encoder))
     return found
 
 

@@ -1,5 +1,6 @@
-"""One filter, three readings: tantivy's, the columns' with the exact scan of vectors behind them,
-and plain Python over the items.
+"""One filter, three readings: of the index of words, of the facts, of the search of vectors, and
+plain Python over the items. In the embedded engine these are tantivy, the columns and the exact
+scan behind them; in the cluster engine a query, what is read from the record, and filtered k-NN.
 
 `conformance.py` proves the same through whole searches; here the parts are asked by themselves and
 with deeper trees, so that a difference names the part that differs.
@@ -8,13 +9,15 @@ with deeper trees, so that a difference names the part that differs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.callers import Caller
 from core.items import Item
 from core.query_tree import (
     DATE_FIELDS,
@@ -27,9 +30,11 @@ from core.query_tree import (
 )
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
+from storage.opensearch.engine import OpenSearchEngine
 from tests.conftest import new_folder
 from tests.storage import model
 from tests.storage.conformance import PROPERTY
+from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     FIELD,
     SCANNED,
@@ -103,3 +108,48 @@ def _agree(engine: EmbeddedEngine, items: list[Item], tree: Node) -> None:
     }
     found = {name: {uris[seq] for seq in ids.tolist()} for name, ids in readings.items()}
     assert found == dict.fromkeys(readings, wanted), tree
+
+
+@pytest.fixture(scope="module")
+def node(opensearch: str) -> Iterator[None]:
+    with lending(opensearch):
+        yield
+
+
+@pytest.mark.usefixtures("node")
+def test_a_node_agrees_on_every_filter() -> None:
+    @settings(PROPERTY, max_examples=8)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        items = data.draw(model.items_with_facts())
+        folder = new_folder()
+        engine = open_opensearch(folder, SetClock())
+        try:
+            engine.put([PutItem(item, (vectors(vector_of(item.uri)),)) for item in items])
+            engine.catch_up()
+            for _ in range(5):
+                _agree_on_a_node(engine, items, data.draw(trees(asked_of(items))))
+        finally:
+            engine.close()
+            shutil.rmtree(folder)
+
+    check()
+
+
+def _agree_on_a_node(engine: OpenSearchEngine, items: list[Item], tree: Node) -> None:
+    """Vectors are asked for by callers only, so an item of no product is not among them."""
+    matching = [item for item in items if model.matches(tree, item)]
+    wanted = {item.uri for item in matching}
+    reads, view = engine.record.reads, engine._views.current
+    uris = {reads.seq_of(item.uri, item.version) or 0: item.uri for item in items}
+    query = {"bool": {"filter": [view.condition(tree)]}}
+    (reply,) = view.searcher.ask([{"size": len(items), "query": query}])
+    everything = np.array(sorted(uris), np.int64)
+    readings = {
+        "query": {uris[int(hit["_id"])] for hit in reply["hits"]["hits"]},
+        "facts": {uris[seq] for seq in view.catalogue._facts.satisfying(everything, tree)},
+    }
+    assert readings == dict.fromkeys(readings, wanted), tree
+    caller = Caller("all", frozenset(code for item in items for code in item.products))
+    found = engine.retrieve(nearest(unit(1), caller, tree)).ids.tolist()
+    assert {uris[seq] for seq in found} == {item.uri for item in matching if item.products}, tree

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,28 @@ def test_what_waits_and_what_is_finished(database: Database) -> None:
     jobs.update([replace(done, cause="not described: spend")])
     assert jobs.remarks("job") == {"not described: spend": 1}
     assert len(jobs.asset("job", 1).cause) == 4_000
+
+
+def test_jobs_that_are_over_are_forgotten_and_no_other(database: Database) -> None:
+    jobs = StoredJobs(database)
+    states = {
+        "finished": (JobState.FINISHED, 100.0),
+        "canceled": (JobState.CANCELED, 150.0),
+        "fresh": (JobState.FINISHED, 900.0),
+        "running": (JobState.RUNNING, 0.0),
+        "paused": (JobState.PAUSED, 0.0),
+        "failed": (JobState.FINISHED, 50.0),
+    }
+    for number, (name, (state, ended)) in enumerate(states.items()):
+        jobs.create(Job(name, {}, 1, state, float(number), ended))
+        jobs.add(name, [FoundAsset(f"/{name}.jpg", "1", 1)], "0.0")
+    jobs.update([replace(jobs.asset("failed", 0), state=AssetState.DEAD)])
+    assert jobs.over(500.0) == ("finished", "canceled")
+    assert jobs.over(500.0, with_dead=True) == ("finished", "canceled", "failed")
+    assert not jobs.delete("running", 10**9)
+    assert not jobs.delete("fresh", 500.0)
+    assert jobs.delete("finished", 500.0)
+    assert not jobs.delete("finished", 500.0)
+    assert {job.id for job in jobs.jobs()} == states.keys() - {"finished"}
+    assert jobs.of_chunk("finished", 0) == ()
+    assert len(jobs.of_chunk("canceled", 0)) == 1

@@ -28,9 +28,10 @@ from core.errors import (
 from core.items import PubStatus
 from core.query_tree import EVERYTHING
 from core.writes import Outcome, PutItem, SetStatus
-from storage.embedded.candidate_lists import CandidateLists
 from storage.embedded.documents import to_micros
 from storage.postgres import connections, reads, schema, writes
+from storage.postgres.candidate_lists import PostgresCandidateLists
+from storage.postgres.media_roots import PostgresMediaRoots
 from storage.postgres.record import PostgresRecord
 from storage.postgres.tables import METADATA
 from storage.record_port import Change
@@ -79,7 +80,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(
             connection, opts={"version_table": "dateline_schema", "compare_type": True}
         )
         assert compare_metadata(context, METADATA) == []
-    assert schema.migrate_at(address)[1:] == ("0001", "0001")
+    assert schema.migrate_at(address)[1:] == ("0003", "0003")
 
 
 def test_hosts_that_start_at_once_make_the_tables_once(address: str) -> None:
@@ -93,9 +94,9 @@ def test_hosts_that_start_at_once_make_the_tables_once(address: str) -> None:
 def test_tables_of_a_newer_program_are_left_alone(address: str, record: PostgresRecord) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("UPDATE dateline_schema SET version_num = '0999'")
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0001"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0003"):
         PostgresRecord(address, SPACES, SetClock())
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0001"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0003"):
         schema.migrate_at(address)
 
 
@@ -110,7 +111,7 @@ def test_the_roles_of_the_documentation_have_the_least_rights(postgres: Server) 
     with pytest.raises(StorageError, match="this role may not change them") as refused:
         PostgresRecord(program, SPACES, SetClock())
     assert "dateline migrate" in refused.value.mend
-    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0001")
+    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0003")
     postgres.run(*(line for line in grant if line.strip()), database="dateline")
     record = PostgresRecord(program, SPACES, SetClock())
     try:
@@ -122,6 +123,16 @@ def test_the_roles_of_the_documentation_have_the_least_rights(postgres: Server) 
             record._ask(sa.text("DELETE FROM changes"))
     finally:
         record.close()
+    lists, roots = PostgresCandidateLists(program), PostgresMediaRoots(program)
+    try:
+        assert lists.put("a", b"x")
+        assert lists.get("a") == b"x"
+        lists._keep_small()
+        roots.add(["/photos"])
+        assert roots.read() == ("/photos",)
+    finally:
+        lists.close()
+        roots.close()
 
 
 # --- the order of changes
@@ -258,21 +269,6 @@ def test_signatures_are_written_with_versions_and_made_where_they_lack(
             assert engine.add_signatures() == 3
             assert engine.add_signatures() == 0
             assert np.array_equal(engine.signatures(ids).rows, written.rows)
-
-
-def test_lists_behind_cursors_end_with_the_state_that_they_are_of(
-    postgres: Server, folder: Path
-) -> None:
-    with on(postgres), opened(folder, SetClock()) as engine:
-        lists = CandidateLists(folder, engine.record)
-        assert lists.put("empty", b"0")
-        write(engine, make_item("a"))
-        write(engine, make_item("b"))
-        assert lists.put("full", b"2")
-        assert (lists.get("empty"), lists.get("full")) == (b"0", b"2")
-        postgres.run(f"DELETE FROM {schema_of(folder)}.changes WHERE n = 2")
-        assert (lists.get("empty"), lists.get("full")) == (b"0", None)
-        lists.close()
 
 
 def test_the_whole_record_is_read_in_pages(

@@ -1,13 +1,14 @@
-"""A story's versions as a caller may see them: its chain view, from the record."""
+"""What the record tells of candidates and their stories, as a caller may see them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from core.callers import Caller
-from core.items import Item
-from storage.embedded.visibility import StoryView
+from core.items import Item, Passage
+from core.retrieval import Ids
 from storage.record_port import RecordReads
+from storage.visibility import StoryView
 
 
 def story_of(reads: RecordReads, uri: str, caller: Caller, now: int) -> list[Item]:
@@ -24,6 +25,26 @@ def shown_stories(
     items = reads.items_by_seq([seq for view in views.values() for seq in view.members])
     held = _codes(caller.products)
     return {chain: _allowed(view, items, held) for chain, view in views.items()}
+
+
+def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:
+    """See `core.ports.Catalogue`; `now` in microseconds."""
+    several = reads.chains_with_several(ids.tolist())
+    stories = shown_stories(reads, [*{*several.values()}], caller, now)
+    return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
+
+
+def passages_at(
+    reads: RecordReads, ids: Ids, field: str, encoder: str, numbers: Sequence[int]
+) -> tuple[Passage | None, ...]:
+    """See `core.ports.Catalogue.passages`; `encoder` is the field's."""
+    seqs = ids.tolist()
+    spans = reads.passages_by_seq(field, encoder, seqs)
+    return tuple(_at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True))
+
+
+def _at(spans: Sequence[Passage], number: int) -> Passage | None:
+    return spans[number] if 0 <= number < len(spans) else None
 
 
 def _allowed(view: StoryView, items: Mapping[int, Item], held: frozenset[str]) -> list[Item]:

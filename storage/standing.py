@@ -1,6 +1,4 @@
-"""Why an item is not shown: `core.ports.Standings` in the embedded engine, by the rule of
-visibility.py.
-"""
+"""Why an item is not shown, by the rule of visibility.py."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from core.items import PubStatus
 from core.standing import Hiding, Standing
-from storage.embedded.visibility import VersionRow
 from storage.record_port import RecordReads
+from storage.visibility import VersionRow
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_STATUS = {PubStatus.CANCELED: Hiding.CANCELED, PubStatus.WITHHELD: Hiding.WITHHELD}

@@ -1,0 +1,191 @@
+"""What the cluster engine knows of items beside retrieval: every other port, in one place.
+
+What can be had from the record of truth comes from there; what needs the whole archive is asked of
+the index. The engine sees to it that the index is up to date before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.callers import Caller
+from core.entities import Entity, KnownName
+from core.exemplars import Exemplar
+from core.items import Item, Passage
+from core.near_duplicates import TextSignatures
+from core.query_tree import Node, is_fact
+from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks
+from core.standing import SeenWord, Standing
+from core.suggestions import Suggestion
+from core.undescribed import Undescribed
+from storage.exemplars import exemplar_of
+from storage.guard import Guard
+from storage.media_items import newest_versions
+from storage.opensearch.facts import RecordedFacts
+from storage.opensearch.media import undescribed_items
+from storage.opensearch.names import IndexNames
+from storage.opensearch.seen import Ask, Clause, Now, all_of
+from storage.opensearch.statistics import Statistics
+from storage.opensearch.suggestions import IndexSuggestions
+from storage.opensearch.words import IndexWords
+from storage.record_port import RecordOfTruth, RecordReads
+from storage.signatures import StoredSignatures
+from storage.standing import standing_of
+from storage.stories import chain_sizes, passages_at, story_of
+from storage.topic_trees import WrittenTopics
+from storage.topics import Topics
+from storage.written_words import as_written
+
+
+class IndexCatalogue:
+    """The ports of `core.ports` that are not Writer or Retriever. `condition` compiles a node to a
+    query that scores nothing, `encoders` are those of the index by vector field. Safe to use from
+    any number of threads.
+    """
+
+    def __init__(
+        self,
+        record: RecordOfTruth,
+        guard: Guard,
+        ask: Ask,
+        now: Now,
+        condition: Callable[[Node], Clause],
+        statistics: Statistics,
+        topics: Topics,
+        encoders: Mapping[str, str],
+    ) -> None:
+        self._record = record
+        self._guard = guard
+        self._ask = ask
+        self._now = now
+        self._condition = condition
+        self._encoders = encoders
+        self._topics = WrittenTopics(topics)
+        self._facts = RecordedFacts(guard.facts, topics)
+        self._signatures = StoredSignatures()
+        self._names = IndexNames(ask, now)
+        self._words = IndexWords(ask, now, condition, statistics)
+        self._suggestions = IndexSuggestions(ask, now)
+
+    def _reads(self) -> RecordReads:
+        return self._record.reads
+
+    # Catalogue, NearDuplicates, Names
+
+    def facets(
+        self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
+    ) -> Mapping[str, tuple[FacetCount, ...]]:
+        """See `core.ports.Catalogue`, as the next four."""
+        return self._facts.facets(ids, fields, limit, buckets, broader=broader)
+
+    def created(self, ids: Ids) -> Ids:
+        """When each version was created."""
+        return self._facts.created(ids)
+
+    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
+        """How long each story is for the caller."""
+        return chain_sizes(self._reads(), ids, caller, self._now())
+
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
+        """Where passages lie."""
+        encoder = self._encoders.get(field, "")
+        return passages_at(self._reads(), ids, field, encoder, numbers)
+
+    def signatures(self, ids: Ids) -> TextSignatures:
+        """See `core.ports.NearDuplicates`."""
+        return self._signatures.of(self._reads(), ids)
+
+    def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
+        """See `core.ports.Names`."""
+        return self._names.known(entities, caller)
+
+    def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
+        """See `core.ports.Names`."""
+        return self._facts.holding(ids, names)
+
+    # Standings
+
+    def standing(self, uri: str) -> Standing:
+        """See `core.ports.Standings`."""
+        return standing_of(self._reads(), uri, self._now())
+
+    def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
+        """See `core.ports.Standings`."""
+        ids = np.array([self.standing(uri).id for uri in uris], np.int64)
+        seen = self._guard.visible(ids[ids >= 0], caller)
+        return self._facts.satisfying(seen, self._topics.expanded(filters))
+
+    def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
+        """See `core.ports.Standings`; all of the text in one request."""
+        expanded = [self._topics.expanded(node) for node in nodes]
+        texts = [node for node in expanded if not is_fact(node)]
+        replies = self._ask([self._within(id_, node) for node in texts]) if texts else []
+        found = iter([bool(reply["hits"]["total"]["value"]) for reply in replies])
+        one = np.array([id_], np.int64)
+        return tuple(
+            bool(len(self._facts.satisfying(one, node))) if is_fact(node) else next(found)
+            for node in expanded
+        )
+
+    def _within(self, id_: int, node: Node) -> Clause:
+        query = all_of({"term": {"seq": id_}}, self._condition(node))
+        return {"size": 0, "track_total_hits": 1, "query": query}
+
+    # Vocabulary, Exemplars, Suggestions
+
+    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+        """See `core.ports.Vocabulary`."""
+        return self._words.seen_counts(words, few, caller)
+
+    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+        """See `core.ports.Vocabulary`; as the record's newest item writes them."""
+        found = self._words.similar(word, most, caller)
+        items = self._guard.items(np.array([seq for _, seq in found], np.int64), caller)
+        return tuple(
+            replace(seen, text=as_written(seen.text, item))
+            for (seen, _), item in zip(found, items, strict=True)
+            if item is not None
+        )
+
+    def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
+        """See `core.ports.Exemplars`."""
+        item = self.item(uri, caller)
+        if item is None:
+            return None
+        return exemplar_of(self._record, self._guard.stories, item, self._encoders)
+
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+        """See `core.ports.Exemplars`."""
+        return self._words.rarities(words, language, caller)
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """See `core.ports.Suggestions`."""
+        return self._suggestions.suggest(text, limit, caller)
+
+    # Library, MediaItems
+
+    def item(self, uri: str, caller: Caller) -> Item | None:
+        """See `core.ports.Library`: the item if it is its story's head; what a write-through took
+        the place of is in the chain view only.
+        """
+        shown = self._story(uri, caller)
+        return shown[0] if shown and shown[0].uri == uri else None
+
+    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """See `core.ports.Library`."""
+        shown = self._story(uri, caller)
+        return tuple(shown) if any(item.uri == uri for item in shown) else ()
+
+    def _story(self, uri: str, caller: Caller) -> list[Item]:
+        return story_of(self._reads(), uri, caller, self._now())
+
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        """See `core.ports.MediaItems`."""
+        return newest_versions(self._reads(), uris)
+
+    def undescribed(self, limit: int) -> Undescribed:
+        """See `core.ports.MediaItems`."""
+        return undescribed_items(self._ask, self._now, self._reads(), limit)

@@ -1,0 +1,460 @@
+"""The cluster engine: the record of truth, and an index on OpenSearch that follows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from core.callers import Caller
+from core.entities import Entity, KnownName
+from core.errors import DatelineError
+from core.exemplars import Exemplar
+from core.items import Item, Passage, PassageVectors
+from core.near_duplicates import TextSignatures
+from core.ports import Clock
+from core.query_tree import Node
+from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.standing import SeenWord, Standing
+from core.suggestions import Suggestion
+from core.undescribed import Undescribed
+from core.writes import PutItem, SetStatus, Written
+from storage.embedded.documents import to_micros
+from storage.guard import Guard
+from storage.opensearch.bulk import BulkSettings
+from storage.opensearch.catalogue import IndexCatalogue
+from storage.opensearch.connection import Cluster, ClusterSettings
+from storage.opensearch.follower import Follower
+from storage.opensearch.index_body import IndexSettings, VectorSpace, vector_path
+from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.projector import Projector
+from storage.opensearch.query_dsl import Clause
+from storage.opensearch.retrieval import SearchSettings, Sources, retrieve
+from storage.opensearch.searcher import Searcher
+from storage.opensearch.seen import shown_at
+from storage.opensearch.statistics import Statistics, total
+from storage.opensearch.view import View
+from storage.opensearch.views import Views, searchable
+from storage.record_port import RecordOfTruth
+from storage.signatures import add_missing
+from storage.topic_trees import WrittenTopics
+from storage.topics import Topics
+
+log = logging.getLogger(__name__)
+_MOST_PRODUCTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearchSettings:
+    """Where the index is and how it is asked. `spaces` are the vector fields, `topics` say which
+    subjects lie below which. A search waits at most `patience_s` for what was recorded to become
+    searchable. `vector_bytes` is the memory for vectors of candidates, of each field.
+
+    While an archive moves to another encoder, `beside` are the spaces that the alias may come to be
+    on as well, and `concrete` names the index to look at in place of the alias's. Every `follow_s`
+    a process looks where the alias is; for `overlap_s` it answers from the index before, too.
+    """
+
+    spaces: Mapping[str, VectorSpace]
+    name: str = "dateline"
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    index: IndexSettings = field(default_factory=IndexSettings)
+    bulk: BulkSettings = field(default_factory=BulkSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    patience_s: float = 1.0
+    vector_bytes: int = 128 * 2**20
+    background: bool = True
+    topics: Topics = field(default_factory=Topics)
+    beside: Mapping[str, VectorSpace] = field(default_factory=dict)
+    concrete: str = ""
+    follow_s: float = 1.0
+    overlap_s: float = 30.0
+
+
+class OpenSearchEngine:
+    """`core.ports.Engine` on a record of truth and an index on a cluster. It keeps nothing that
+    another process would have to know.
+    """
+
+    def __init__(self, settings: OpenSearchSettings, clock: Clock, record: RecordOfTruth) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.record = record
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
+        self.cluster = Cluster(settings.cluster)
+        self._topics = WrittenTopics(settings.topics)
+        self.guard = Guard(record, clock)
+        try:
+            self._views = Views(self._opened, settings.follow_s, settings.overlap_s)
+        except BaseException:
+            self._release()
+            raise
+        self._follower = Follower(self._followed) if settings.background else None
+        if self._follower is not None:
+            record.follow(self._follower.wake)
+
+    def _opened(self, *, any_space: bool) -> View:
+        """A view of the index that the alias is on."""
+        settings = self._settings
+        family = IndexFamily(
+            self.cluster,
+            settings.name,
+            settings.index,
+            settings.spaces,
+            settings.beside,
+            settings.concrete,
+        )
+        family.open(any_space=any_space)
+        return View(
+            family,
+            self.record,
+            self.guard,
+            settings.bulk,
+            self._clock,
+            self._pool,
+            settings.topics,
+            settings.vector_bytes,
+        )
+
+    def _followed(self) -> Projector:
+        """What brings the index up to date that the alias is on by now."""
+        self._views.look()
+        return self.projector
+
+    @property
+    def family(self) -> IndexFamily:
+        """The index that is served."""
+        return self._views.current.family
+
+    @property
+    def projector(self) -> Projector:
+        """What keeps that index up with the record."""
+        return self._views.current.projector
+
+    @property
+    def statistics(self) -> Statistics:
+        """What that index knows of itself."""
+        return self._views.current.statistics
+
+    @property
+    def encoders(self) -> Mapping[str, str]:
+        """The digest of the encoder of each vector field in the index that is served."""
+        self._views.look()
+        return self._views.current.encoders
+
+    @property
+    def _catalogue(self) -> IndexCatalogue:
+        return self._views.current.catalogue
+
+    @property
+    def _searcher(self) -> Searcher:
+        return self._views.current.searcher
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+    def _freshen(self) -> str:
+        """Lets what follows see every acknowledged change; what is to be said where it can't."""
+        self._views.look()
+        return self.projector.make_searchable(self._settings.patience_s)
+
+    # Writer
+
+    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`: recorded, then written to the index, as far as the cluster takes
+        it; a search waits for the rest.
+        """
+        written = self.record.put(writes)
+        self._written()
+        return written
+
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """See `core.ports.Writer`: what it hides is on no surface when this returns."""
+        written = self.record.set_status(changes)
+        self._written()
+        return written
+
+    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+        """See `core.ports.Writer`."""
+        return self.record.unknown(items)
+
+    def _written(self) -> None:
+        """What is recorded is acknowledged, whatever the cluster says."""
+        try:
+            self.projector.project(within_s=self._settings.cluster.nodes.timeout_s)
+        except DatelineError as error:
+            self.projector.failed(error)
+            if self._follower is not None:
+                self._follower.wake()
+
+    # VectorKeeper
+
+    def count_lacking(self, field: str) -> int:
+        """See `core.ports.VectorKeeper`."""
+        return self.record.reads.count_lacking(field, self._settings.spaces[field].encoder)
+
+    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
+        """See `core.ports.VectorKeeper`."""
+        encoder = self._settings.spaces[field].encoder
+        return self.record.reads.items_lacking(field, encoder, after, limit)
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `core.ports.VectorKeeper`."""
+        added = self.record.add_vectors(vectors)
+        self._written()
+        return added
+
+    # Retriever
+
+    def retrieve(self, request: Retrieval) -> Retrieved:
+        """See `core.ports.Retriever`."""
+        self._views.look()
+        view = self._views.of(request)
+        try:
+            return self._retrieved(view, request)
+        except DatelineError:
+            if view is self._views.current:
+                raise
+            log.warning("index %s, the one before, does not answer", view.family.concrete)
+        return self._retrieved(self._views.current, request)
+
+    def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
+        flag = view.projector.make_searchable(self._settings.patience_s)
+        asked, flags = searchable(request, view)
+        found = retrieve(self._sources(view), self._topics.retrieval(asked))
+        found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
+        return self._guarded(found, request.caller, flag) if flag else found
+
+    def _sources(self, view: View) -> Sources:
+        return Sources(
+            view.searcher.replies,
+            view.statistics,
+            view.exact,
+            view.projector.note.sums,
+            self._settings.search,
+            self._now(),
+            self.cluster.where,
+        )
+
+    def _guarded(self, found: Retrieved, caller: Caller, flag: str) -> Retrieved:
+        """Without what the record hides, where the index is behind it."""
+        kept = np.isin(found.ids, self.guard.visible(found.ids, caller))
+        hidden = int(np.count_nonzero(~kept & (found.lexical_ranks > 0)))
+        vectors = tuple(
+            replace(
+                scores,
+                cosines=scores.cosines[kept],
+                passages=scores.passages[kept],
+                ranks=scores.ranks[kept],
+            )
+            for scores in found.vectors
+        )
+        return replace(
+            found,
+            ids=found.ids[kept],
+            bm25=found.bm25[kept],
+            lexical_ranks=found.lexical_ranks[kept],
+            lexical_matches=found.lexical_matches - hidden,
+            vectors=vectors,
+            degraded=(*found.degraded, flag),
+        )
+
+    def visible(self, ids: Ids, caller: Caller) -> Ids:
+        """See `core.ports.Retriever`; asks the record of truth."""
+        return self.guard.visible(ids, caller)
+
+    # Catalogue, NearDuplicates, Names
+
+    def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
+        """See `core.ports.Catalogue`."""
+        return self.guard.items(ids, caller)
+
+    def facets(
+        self,
+        ids: Ids,
+        fields: Sequence[str],
+        limit: int,
+        buckets: DateBuckets = DateBuckets(),  # noqa: B008 - a frozen value
+        *,
+        broader: bool = False,
+    ) -> Mapping[str, tuple[FacetCount, ...]]:
+        """See `core.ports.Catalogue`."""
+        return self._catalogue.facets(ids, fields, limit, buckets, broader=broader)
+
+    def created(self, ids: Ids) -> Ids:
+        """See `core.ports.Catalogue`."""
+        return self._catalogue.created(ids)
+
+    def chains(self, ids: Ids) -> Ids:
+        """See `core.ports.Catalogue`."""
+        return self.guard.stories(ids)
+
+    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
+        """See `core.ports.Catalogue`."""
+        return self._catalogue.chain_sizes(ids, caller)
+
+    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
+        """See `core.ports.Catalogue`."""
+        return self._catalogue.passages(ids, field, numbers)
+
+    def signatures(self, ids: Ids) -> TextSignatures:
+        """See `core.ports.NearDuplicates`."""
+        return self._catalogue.signatures(ids)
+
+    def add_signatures(self) -> int:
+        """Records the text signatures that versions of before lack; how many those were."""
+        return add_missing(self.record)
+
+    def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
+        """See `core.ports.Names`. Where the index is behind the record none is: it could be a name
+        of what has been killed since.
+        """
+        if self._freshen():
+            return (None,) * len(entities)
+        return self._catalogue.known(entities, caller)
+
+    def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
+        """See `core.ports.Names`."""
+        return self._catalogue.holding(ids, names)
+
+    # Standings, Vocabulary, Exemplars, Suggestions
+
+    def standing(self, uri: str) -> Standing:
+        """See `core.ports.Standings`."""
+        return self._catalogue.standing(uri)
+
+    def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
+        """See `core.ports.Standings`."""
+        return self._catalogue.shown(uris, caller, filters)
+
+    def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
+        """See `core.ports.Standings`."""
+        self._freshen()
+        return self._catalogue.satisfies(id_, nodes)
+
+    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+        """See `core.ports.Vocabulary`."""
+        self._freshen()
+        return self._catalogue.seen_counts(words, few, caller)
+
+    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+        """See `core.ports.Vocabulary`."""
+        self._freshen()
+        return self._catalogue.similar_words(word, most, caller)
+
+    def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
+        """See `core.ports.Exemplars`."""
+        return self._catalogue.exemplar(uri, caller)
+
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+        """See `core.ports.Exemplars`."""
+        self._freshen()
+        return self._catalogue.rarities(words, language, caller)
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """See `core.ports.Suggestions`; none where the index is behind the record, see `known`."""
+        return () if self._freshen() else self._catalogue.suggest(text, limit, caller)
+
+    # Library, MediaItems, Exporter
+
+    def item(self, uri: str, caller: Caller) -> Item | None:
+        """See `core.ports.Library`."""
+        return self._catalogue.item(uri, caller)
+
+    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """See `core.ports.Library`."""
+        return self._catalogue.chain(uri, caller)
+
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        """See `core.ports.MediaItems`."""
+        return self._catalogue.newest(uris)
+
+    def undescribed(self, limit: int) -> Undescribed:
+        """See `core.ports.MediaItems`."""
+        self._freshen()
+        return self._catalogue.undescribed(limit)
+
+    def all_items(self) -> Iterator[Item]:
+        """See `core.ports.Exporter`."""
+        return self.record.reads.all_items()
+
+    # Life
+
+    def catch_up(self) -> None:
+        """Brings the index up to date now."""
+        self.projector.project()
+        self._freshen()
+
+    def compact(self) -> None:
+        """Makes each part of the index one segment, which is quickest to search: for an index that
+        is not written to for a while.
+        """
+        self.family.merge()
+
+    @property
+    def pending(self) -> int:
+        """How many changes of the record the index does not have yet."""
+        return max(0, self.record.last_change() - self.projector.applied)
+
+    def products(self) -> frozenset[str]:
+        """Every product code that an item in the index belongs to, casefolded."""
+        self._freshen()
+        aggregation = {"terms": {"field": "product", "size": _MOST_PRODUCTS}}
+        (reply,) = self._searcher.ask([{"size": 0, "aggs": {"products": aggregation}}])
+        buckets = reply["aggregations"]["products"]["buckets"]
+        return frozenset(bucket["key"] for bucket in buckets)
+
+    def status(self) -> dict[str, Any]:
+        """What is held and how far the index is, ready for JSON."""
+        behind = self._freshen()
+        shown, *passages = self._searcher.ask([self._shown_body(), *self._passages_bodies()])
+        basics = self.statistics.basics()
+        counts = dict(zip(self.family.spaces, passages, strict=True))
+        return {
+            "engine": "opensearch",
+            "cluster": self.cluster.where,
+            "index": {"name": self.family.name, "concrete": self.family.concrete},
+            "record": {"where": self.record.where, **self.record.facts()},
+            "versions": self.record.reads.count_items(),
+            "visible": total(shown),
+            "last_change": self.record.last_change(),
+            "applied_change": self.projector.applied,
+            "behind": behind,
+            "lexical": {"pending": self.pending, "documents": basics.documents},
+            "vectors": {
+                name: {
+                    "segments": [reply["aggregations"]["passages"]["doc_count"]],
+                    "tail": 0,
+                    "lacking": basics.lacking[name],
+                }
+                for name, reply in counts.items()
+            },
+            "repairs": [],
+            "failures": list(self.projector.failures),
+        }
+
+    def _shown_body(self) -> Clause:
+        query = {"bool": {"filter": shown_at(self._now())}}
+        return {"size": 0, "track_total_hits": True, "query": query}
+
+    def _passages_bodies(self) -> list[Clause]:
+        return [
+            {"size": 0, "aggs": {"passages": {"nested": {"path": vector_path(name)}}}}
+            for name in self.family.spaces
+        ]
+
+    def close(self) -> None:
+        """Ends the background work and every connection; nothing acknowledged depends on it."""
+        if self._follower is not None:
+            self._follower.stop()
+        self._views.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._pool.shutdown()
+        self.cluster.close()
+        self.record.close()

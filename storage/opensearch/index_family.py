@@ -1,0 +1,300 @@
+"""The indexes of one archive: an alias over the one in use, and for each a note of how far it has
+followed the record of truth.
+
+    NAME            the alias that everybody reads and writes
+    NAME-000001     an index; the next one takes its place by a move of the alias
+    NAME-meta       a document for each index, by its name
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import StorageError
+from storage.opensearch.connection import Cluster, MissingError, Reply, StaleError
+from storage.opensearch.index_body import (
+    FORMAT,
+    IndexSettings,
+    VectorSpace,
+    format_of,
+    index_body,
+    spaces_of,
+)
+
+_TRIES = 20
+_REBUILD = "`dateline migration start` makes one beside it, to move over without a pause"
+_NOTHING: Mapping[str, VectorSpace] = {}
+Total = npt.NDArray[np.float64]
+
+
+class MovedError(StorageError):
+    """The alias is on another index than it was: the archive has moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of `count` vectors: float64 [d], for their mean. What an index no longer holds stays
+    in it: a mean over an archive hardly moves by what was replaced.
+    """
+
+    count: int
+    total: Total
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.count + other.count, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How far an index is. `applied` is the number of the last change that it has, `seen` that line
+    of the log, `record` whose log it is, `sums` those of the vectors by field.
+    """
+
+    applied: int = 0
+    seen: tuple[Any, ...] = ()
+    record: str = ""
+    sums: Mapping[str, Sum] = field(default_factory=dict)
+
+
+class IndexFamily:
+    """The indexes called `name` on a cluster, and of those the one behind the alias, or `concrete`
+    where that is named. Its vectors are to be of `spaces`, or field by field of those `beside`;
+    once it is open, `spaces` are its own.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        name: str,
+        settings: IndexSettings,
+        spaces: Mapping[str, VectorSpace],
+        beside: Mapping[str, VectorSpace] = _NOTHING,
+        concrete: str = "",
+    ) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.meta = f"{name}-meta"
+        self.settings = settings
+        self.spaces = dict(spaces)
+        self.concrete = concrete
+        self._accepted = (dict(spaces), dict(beside))
+        self._is_fixed = bool(concrete)
+        self._any_space = False
+        self._uuid = ""
+        self._shards = 1
+        self._mapping: Mapping[str, Any] = {}
+
+    @property
+    def writes_to(self) -> str:
+        """An alias of this one index, for writes: they must not follow the other alias, nor make an
+        index that is lost, without its mapping.
+        """
+        return f"{self.concrete}-write"
+
+    def open(self, *, any_space: bool = False) -> None:
+        """Finds the index behind the alias, or makes it. Raises StorageError where that is of
+        another format or, unless `any_space`, holds vectors of other encoders; MovedError where the
+        alias is on another index than it was. What was opened once with `any_space` is so for good.
+        """
+        self._any_space = self._any_space or any_space
+        self.make_notes()
+        try:
+            self._find()
+        except MissingError:
+            if self._is_fixed:
+                raise
+            self._make(self.concrete or first_index(self.name))
+            self._find()
+        self._check()
+        self.spaces = spaces_of(self._mapping)
+
+    def moved_to(self) -> str:
+        """The index that the alias is on by now, "" where it is still this one or is nowhere."""
+        served = "" if self._is_fixed else served_index(self.cluster, self.name)
+        return "" if served == self.concrete else served
+
+    def _find(self) -> None:
+        found = self.cluster.ask("GET", f"/{self.concrete if self._is_fixed else self.name}")
+        if self._is_fixed:
+            self._take(self.concrete, found[self.concrete])
+            return
+        if len(found) != 1 or self.name in found:
+            raise StorageError(
+                f"{self.name} is no alias of one index: {', '.join(sorted(found))}",
+                where=self.cluster.where,
+                mend="choose another name in the setting opensearch_index",
+            )
+        ((concrete, body),) = found.items()
+        if self.concrete not in ("", concrete):
+            what = f"{self.name} has moved from {self.concrete} to {concrete}"
+            raise MovedError(what, where=self.cluster.where)
+        self._take(concrete, body)
+
+    def _take(self, concrete: str, body: Mapping[str, Any]) -> None:
+        self.concrete = concrete
+        self._uuid = body["settings"]["index"]["uuid"]
+        self._shards = int(body["settings"]["index"]["number_of_shards"])
+        self._mapping = body["mappings"]
+        if self.writes_to not in body["aliases"]:
+            add = {"add": {"index": concrete, "alias": self.writes_to}}
+            self.cluster.ask("POST", "/_aliases", {"actions": [add]})
+
+    def _make(self, concrete: str) -> None:
+        make_index(self.cluster, concrete, self.settings, self.spaces, (self.name,))
+
+    def make_notes(self) -> None:
+        """Makes the index that keeps notes of the others, unless it is there."""
+        settings = {"number_of_shards": 1, "number_of_replicas": self.settings.replicas}
+        body = {
+            "settings": {"index": {**settings, "hidden": True}},
+            "mappings": {"enabled": False},
+        }
+        try:
+            self.cluster.ask("PUT", f"/{self.meta}", body, timeout_s=60)
+        except StorageError as error:
+            if "resource_already_exists" not in error.what:
+                raise
+
+    def _check(self) -> None:
+        if format_of(self._mapping) != FORMAT:
+            what = f"index {self.concrete} is not one of format {FORMAT}"
+            raise StorageError(what, where=self.cluster.where, mend=_REBUILD)
+        held = spaces_of(self._mapping)
+        wanted, beside = self._accepted
+        for name, space in wanted.items() if not self._any_space else ():
+            if held.get(name) not in (space, beside.get(name, space)):
+                raise StorageError(
+                    f"index {self.concrete} does not hold the vectors of field {name} that the"
+                    " settings' encoder makes",
+                    where=self.cluster.where,
+                    mend=_REBUILD,
+                )
+
+    def note(self) -> Note:
+        """How far the index is; nothing is known of one that was made anew."""
+        return self._read()[0]
+
+    def advance(
+        self,
+        applied: int,
+        seen: Sequence[Any],
+        record: str,
+        sums: Mapping[str, Sum],
+        anew: bool = False,
+    ) -> Note:
+        """Notes that change `applied` is in the index, unless a later one is noted, and adds `sums`
+        to those that are. With `anew`, nothing that was noted counts.
+        """
+        for _ in range(_TRIES):
+            before, place = self._read()
+            kept = Note() if anew else before
+            after = Note(
+                max(applied, kept.applied),
+                tuple(seen) if applied >= kept.applied else kept.seen,
+                record,
+                _added(kept.sums, sums),
+            )
+            try:
+                self._write(after, place)
+            except StaleError:
+                continue
+            return after
+        raise StorageError("too many processes write to its notes", where=self.cluster.where)
+
+    def _read(self) -> tuple[Note, dict[str, int]]:
+        """The note, and what a write in its place needs to be sure of that."""
+        try:
+            found = self.cluster.ask("GET", f"/{self.meta}/_doc/{self.concrete}")
+        except MissingError:
+            return Note(), {}
+        place = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+        body = found["_source"]
+        if body.get("uuid") != self._uuid:  # of an index by this name that is lost
+            return Note(), place
+        sums = {name: _decoded(value) for name, value in body["fields"].items()}
+        return Note(body["applied"], tuple(body["seen"]), body["record"], sums), place
+
+    def _write(self, note: Note, place: Mapping[str, int]) -> None:
+        body = {
+            "applied": note.applied,
+            "seen": list(note.seen),
+            "record": note.record,
+            "uuid": self._uuid,
+            "spaces": {name: space.encoder for name, space in self.spaces.items()},
+            "fields": {name: _encoded(value) for name, value in note.sums.items()},
+        }
+        params: dict[str, Any] = dict(place) or {"op_type": "create"}
+        self.cluster.ask("PUT", f"/{self.meta}/_doc/{self.concrete}", body, **params)
+
+    def search_type(self) -> str:
+        """How searches count terms: over all parts of the index together, where it has several."""
+        return "dfs_query_then_fetch" if self._shards > 1 else "query_then_fetch"
+
+    def merge(self) -> None:
+        """Makes one segment of each part of the index; it may take long."""
+        self.cluster.ask(
+            "POST", f"/{self.concrete}/_forcemerge", timeout_s=3600, max_num_segments=1
+        )
+
+    def refresh(self) -> None:
+        """Makes everything that was written searchable."""
+        self.cluster.ask("POST", f"/{self.concrete}/_refresh")
+
+    def count(self) -> int:
+        """How many documents searches see."""
+        found: Reply = self.cluster.ask("GET", f"/{self.concrete}/_count")
+        return int(found["count"])
+
+
+def served_index(cluster: Cluster, name: str) -> str:
+    """The index that the alias `name` is on, "" where there is none."""
+    try:
+        found = cluster.ask("GET", f"/_alias/{name}", local="true")  # no wait for the manager
+    except MissingError:
+        return ""
+    return next(iter(found), "")
+
+
+def first_index(name: str) -> str:
+    """What the first index of a family is called."""
+    return f"{name}-000001"
+
+
+def make_index(
+    cluster: Cluster,
+    concrete: str,
+    settings: IndexSettings,
+    spaces: Mapping[str, VectorSpace],
+    aliases: Sequence[str] = (),
+) -> None:
+    """Makes an index, unless it is there, with its alias for writes and `aliases`."""
+    names = (f"{concrete}-write", *aliases)
+    body = {**index_body(settings, spaces), "aliases": {name: {} for name in names}}
+    try:
+        cluster.ask("PUT", f"/{concrete}", body, timeout_s=60)
+    except StorageError as error:
+        if "resource_already_exists" not in error.what:  # another process was faster
+            raise
+
+
+def _added(first: Mapping[str, Sum], second: Mapping[str, Sum]) -> dict[str, Sum]:
+    names = {**first, **second}
+    return {
+        name: first[name] + second[name] if name in first and name in second else names[name]
+        for name in names
+    }
+
+
+def _encoded(value: Sum) -> dict[str, Any]:
+    data = base64.b64encode(value.total.astype("<f8").tobytes()).decode()
+    return {"count": value.count, "total": data}
+
+
+def _decoded(body: Mapping[str, Any]) -> Sum:
+    return Sum(body["count"], np.frombuffer(base64.b64decode(body["total"]), "<f8"))

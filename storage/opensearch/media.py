@@ -1,0 +1,42 @@
+"""The media that nobody describes, asked of the index: part of `core.ports.MediaItems`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.items import Item
+from core.undescribed import Undescribed
+from storage.media_items import MEDIA
+from storage.opensearch.seen import Ask, Clause, Now, all_of, shown_at
+from storage.opensearch.statistics import total
+from storage.record_port import RecordReads
+
+_PAGE = 500
+
+
+def undescribed_items(ask: Ask, now: Now, reads: RecordReads, limit: int) -> Undescribed:
+    """See `core.ports.MediaItems`. Only those that are asked for are read, a page at a time."""
+    media = [*shown_at(now()), {"terms": {"type": [str(kind) for kind in MEDIA]}}]
+    silent: list[Clause] = [*media, {"term": {"described": False}}]
+    every, few = ask([_search(media, 0, ()), _search(silent, min(limit, _PAGE), ())])
+    found: list[Item] = []
+    page: dict[str, Any] = few
+    while seqs := [hit["sort"][0] for hit in page["hits"]["hits"]]:
+        items = reads.items_by_seq(seqs)
+        found += [items[seq] for seq in seqs if seq in items]
+        if len(found) >= limit or len(seqs) < _PAGE:
+            break
+        (page,) = ask([_search(silent, min(limit - len(found), _PAGE), seqs[-1:])])
+    return Undescribed(total(every), total(few), tuple(found[:limit]))
+
+
+def _search(clauses: list[Clause], size: int, after: tuple[int, ...] | list[int]) -> Clause:
+    """The first `size` of them by seq, behind the one given, and how many there are."""
+    search: Clause = {
+        "size": size,
+        "_source": False,
+        "track_total_hits": True,
+        "sort": [{"seq": "asc"}],
+        "query": all_of(*clauses),
+    }
+    return search | ({"search_after": list(after)} if after else {})

@@ -1,0 +1,109 @@
+"""One index as a process sees it: everything that is bound to that index and its vector spaces.
+
+A request takes one view and keeps it, so whatever becomes of the alias meanwhile, it is answered
+from one index, and its vectors are compared with those of one encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+from core.ports import Clock
+from core.query_tree import Node
+from core.retrieval import Retrieval
+from storage.embedded.documents import to_micros
+from storage.guard import Guard
+from storage.opensearch.bulk import BulkSettings, BulkWriter
+from storage.opensearch.catalogue import IndexCatalogue
+from storage.opensearch.exact import ExactCosines
+from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.projector import Projector
+from storage.opensearch.query_dsl import Clause, Compiler
+from storage.opensearch.searcher import Searcher
+from storage.opensearch.statistics import Statistics, dictionary
+from storage.record_port import RecordOfTruth, RecordReads
+from storage.topics import Topics
+
+
+class View:
+    """What reads and writes the index of `family`, which is open. Raises StorageError where that
+    follows another record.
+    """
+
+    def __init__(
+        self,
+        family: IndexFamily,
+        record: RecordOfTruth,
+        guard: Guard,
+        bulk: BulkSettings,
+        clock: Clock,
+        pool: Executor,
+        topics: Topics,
+        vector_bytes: int,
+    ) -> None:
+        self.family = family
+        self._record = record
+        self._clock = clock
+        self.projector = projector_on(family, self._record, bulk, clock)
+        self.projector.open()
+        self.searcher = Searcher(
+            family.cluster,
+            family.concrete,
+            self._generation,
+            pool,
+            family.search_type,
+            self.projector.lost,
+        )
+        spaces = family.spaces
+        self.encoders: Mapping[str, str] = {name: each.encoder for name, each in spaces.items()}
+        several = family.search_type() != "query_then_fetch"  # parts, each with a dictionary
+        look_up = None if several else dictionary(family.cluster, family.concrete)
+        self.statistics = Statistics(self.searcher.ask, self._generation, tuple(spaces), look_up)
+        self.exact = {
+            name: ExactCosines(self._reads, name, encoder, vector_bytes)
+            for name, encoder in self.encoders.items()
+        }
+        self.catalogue = IndexCatalogue(
+            self._record,
+            guard,
+            self.searcher.ask,
+            self._now,
+            self.condition,
+            self.statistics,
+            topics,
+            self.encoders,
+        )
+
+    def _reads(self) -> RecordReads:
+        return self._record.reads
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+    def _generation(self) -> int:
+        return self.projector.searchable
+
+    def condition(self, node: Node) -> Clause:
+        """The node as a clause that an item satisfies or not."""
+        basics = self.statistics.basics()
+        return Compiler(basics.all_languages, basics.main).required(node)
+
+    def foreign(self, request: Retrieval) -> frozenset[str]:
+        """The vector fields that the request brings vectors of another encoder for."""
+        return frozenset(
+            query.field
+            for query in request.vectors
+            if query.encoder and self.encoders.get(query.field) != query.encoder
+        )
+
+    def close(self) -> None:
+        """Gives the point in time back."""
+        self.searcher.close()
+
+
+def projector_on(
+    family: IndexFamily, record: RecordOfTruth, bulk: BulkSettings, clock: Clock
+) -> Projector:
+    """What keeps the index of `family`, which is open, up with `record`."""
+    return Projector(record, family, BulkWriter(family.cluster, family.writes_to, bulk), clock)

@@ -1,0 +1,154 @@
+"""The index's own words, as far as a caller sees them: `core.ports.Vocabulary`, and how rare words
+are for `core.ports.Exemplars`.
+
+Which words are like another one is the whole index's to say, by Lucene's automata over its terms
+(the term suggester; Schulz and Mihov, 2002). A word leaves here only where an item that the caller
+sees holds it, and its count is of such items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from rapidfuzz.distance import OSA
+
+from core.callers import Caller
+from core.query_tree import MACHINE, TEXT_FIELDS, Node, Word
+from core.retrieval import Floats
+from core.standing import SeenWord
+from storage.analysis import analyzer
+from storage.embedded.lexical_query import unstemmed_field
+from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
+from storage.opensearch.statistics import RARE, Statistics, Term, total
+
+COUNTED = 1000  # items that hold a word are counted so far
+_MOST_EDITS = 2  # that Lucene's automata know
+_SUGGESTED = 50  # near terms of each text field
+_SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
+_ENOUGH = 6  # near words that are given
+_FIELDS = tuple(unstemmed_field(name) for name in TEXT_FIELDS)
+
+
+class IndexWords:
+    """Words by searches; `condition` compiles a node to a query that scores nothing."""
+
+    def __init__(
+        self, ask: Ask, now: Now, condition: Callable[[Node], Clause], statistics: Statistics
+    ) -> None:
+        self._ask = ask
+        self._now = now
+        self._condition = condition
+        self._statistics = statistics
+
+    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+        """See `core.ports.Vocabulary`: counted up to COUNTED, or one more than `few`."""
+        seen, most = seen_by(caller, self._now()), max(COUNTED, few + 1)
+        asked = [word for word in dict.fromkeys(words) if not self._statistics.is_common(word)]
+        bodies = [
+            {"size": 0, "track_total_hits": most, "query": all_of(self._condition(Word(w)), *seen)}
+            for w in asked
+        ]
+        counts = dict(zip(asked, map(total, self._ask(bodies)), strict=True)) if bodies else {}
+        return tuple(counts.get(word, most) for word in words)
+
+    def similar(self, word: str, most: int, caller: Caller) -> list[tuple[SeenWord, int]]:
+        """A few words at most `most` edits (one or two) from `word`, folded, the nearest and then
+        the commonest first, each with the newest item that the caller sees it in.
+        """
+        folded = "".join(analyzer("und").analyze(word))
+        if len(folded) < 2:
+            return []
+        near = self._near(folded, min(most, _MOST_EDITS))[: _SHORTLIST + 1]
+        seen = seen_by(caller, self._now())
+        replies = self._ask([_held_by(term, seen) for term, _ in near]) if near else []
+        found = [
+            (SeenWord(term, total(reply), edits), int(reply["hits"]["hits"][0]["sort"][0]))
+            for (term, edits), reply in zip(near, replies, strict=True)
+            if reply["hits"]["hits"]
+        ]
+        return found[:_ENOUGH]
+
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+        """See `core.ports.Exemplars`."""
+        analyze = analyzer(language).analyze
+        firsts = [analyze(word)[:1] for word in words]
+        terms = [(name, term) for found in firsts for term in found for name in ("all", MACHINE)]
+        held = self._seen_of_few(self._statistics.held(terms), caller)
+        counts = np.array(
+            [
+                max((held[name, term] for term in found for name in ("all", MACHINE)), default=0)
+                for found in firsts
+            ],
+            np.float32,
+        )
+        documents = self._statistics.basics().documents
+        idf = np.log1p(np.maximum(documents - counts + 0.5, 0) / (counts + 0.5))
+        rare: Floats = np.where(counts > 1, idf, 0).astype(np.float32)
+        return rare
+
+    def _seen_of_few(self, held: dict[Term, int], caller: Caller) -> dict[Term, int]:
+        """The counts, those of terms that few items have for the caller."""
+        few = [term for term, count in held.items() if 0 < count <= RARE]
+        seen = seen_by(caller, self._now())
+        replies = self._ask([count_of(*term, seen) for term in few]) if few else []
+        return held | {term: total(reply) for term, reply in zip(few, replies, strict=True)}
+
+    def _near(self, folded: str, most: int) -> list[tuple[str, int]]:
+        """Terms that begin with the word's first or second letter, with their edits, the nearest
+        and then the commonest first.
+        """
+        (reply,) = self._ask([{"size": 0, "suggest": _suggest(folded, most)}])
+        frequencies: dict[str, int] = {}
+        for entries in reply["suggest"].values():
+            for option in (option for entry in entries for option in entry["options"]):
+                known = frequencies.get(option["text"], 0)
+                frequencies[option["text"]] = max(known, option["freq"])
+        ranked = sorted(
+            (OSA.distance(folded, term), term[:1] != folded[:1], -frequency, term)
+            for term, frequency in frequencies.items()
+            if term != folded and term[:1] in folded[:2]
+        )
+        return [
+            (term, int(edits))
+            for edits, _, _, term in ranked
+            if edits <= most and not self._statistics.is_common(term)
+        ]
+
+
+def _suggest(folded: str, most: int) -> dict[str, Any]:
+    """Near terms of every text field. Lucene's own thresholds are opened: the order is ours. At two
+    edits it keeps to the first letter, so that words that begin with the second one are asked for
+    apart: the first letter is left out there, or the second one stands before it, too.
+    """
+    options = {
+        "size": _SUGGESTED,
+        "shard_size": _SUGGESTED,
+        "suggest_mode": "always",
+        "max_edits": most,
+        "prefix_length": 0,
+        "min_word_length": 1,
+        "max_term_freq": 2**31 - 1,
+        "accuracy": 0.0,
+        "string_distance": "damerau_levenshtein",
+        "sort": "score",
+    }
+    texts = (folded, folded[1:], folded[1] + folded) if most > 1 else (folded,)
+    return {
+        f"{place} {name}": {"text": text, "term": {"field": name, **options}}
+        for place, text in enumerate(texts)
+        for name in _FIELDS
+    }
+
+
+def _held_by(term: str, seen: Sequence[Clause]) -> Clause:
+    """The newest item that is seen and has the unstemmed `term`, and how many there are."""
+    held = {"bool": {"should": [{"term": {name: term}} for name in _FIELDS]}}
+    return {
+        "size": 1,
+        "_source": False,
+        "track_total_hits": COUNTED,
+        "sort": [{"seq": "desc"}],
+        "query": all_of(held, *seen),
+    }
