@@ -104,6 +104,9 @@ def test_settings_that_can_not_be_right(
 def test_an_unknown_model_says_what_there_is(folder: Path) -> None:
     with pytest.raises(ModelError, match="no model 'nothing'"):
         captioner_of(settings(folder, captioner="nothing"))
+    with pytest.raises(ModelError) as caught:
+        captioner_of(settings(folder, captioner="blip-image-captioning-large"))
+    assert "dateline models pull blip-image-captioning-large" in caught.value.mend
     with pytest.raises(ModelError, match="not to caption"):
         captioner_of(settings(folder, captioner="all-MiniLM-L6-v2"))
 

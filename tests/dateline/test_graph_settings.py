@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import SettingsError
-from dateline.build import build_graphs
+from dateline.build_engine import build_graphs
 from dateline.settings import Settings, configure
 from storage.graphs import builders
 

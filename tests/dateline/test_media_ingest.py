@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -145,6 +146,72 @@ def test_an_ingest_is_only_ordered_and_workers_do_it(cli: Cli, folder: Path) -> 
     assert cli.json("jobs", "failed") == []
     cli("jobs", "cancel", name, code=2)  # it is finished
     assert cli.found("ferry", *WORDS)
+
+
+def test_a_worker_for_models_and_one_for_the_rest_do_it_together(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_MODELS_APART", "true")
+    for number in range(3):
+        photo(folder / "in" / f"{number}.jpg", number)
+        sidecar = folder / "in" / f"{number}.json"
+        sidecar.write_text(json.dumps({"headline": f"Ferry {number}"}), "utf-8")
+    name = cli.json("ingest", folder / "in", "--products", "demo", "--detach")["media"]["job"]
+    command = [Path(sys.executable).with_name("dateline"), "worker", "--data", str(cli.data)]
+    others = subprocess.Popen(
+        [*command, "--queues", "read,decode,apply"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        cli("worker", "--queues", "models", "--until-done")
+        tree = cli.json("jobs", "show", name)
+        assert (tree["state"], tree["done"], tree["embedded"]) == ("finished", 3, 3)
+        with sqlite3.connect(cli.data / "work.sqlite") as orders:
+            by_queue = orders.execute("SELECT queue_name, executor_id FROM workflow_status")
+            processes = {queue: process for queue, process in by_queue}  # noqa: C416
+        orders.close()
+        assert processes["embed"] != processes["apply"] == processes["decode"]
+    finally:
+        others.send_signal(signal.SIGINT)
+        _, told = others.communicate(timeout=60)
+    assert others.returncode == 130, told
+    assert len(cli.found("ferry", "--products", "demo", "--profile", "vector")) == 3
+
+
+@pytest.mark.parametrize("name", ["WORK_CHUNKS", "WORK_BATCH"])
+def test_a_queue_that_is_none_is_told(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    photo(folder / "in" / "a.jpg", 1)
+    monkeypatch.setenv(f"DATELINE_{name}", json.dumps({"paint": 2}))
+    told = cli("ingest", folder / "in", "--products", "demo", code=3)
+    assert "paint" in told.output
+
+
+def test_old_jobs_are_forgotten_and_what_they_computed_is_not(cli: Cli, folder: Path) -> None:
+    photo(folder / "in" / "good.jpg", 1)
+    first = cli.json("ingest", folder / "in", "--products", "demo")["media"]
+    (folder / "in" / "bad.jpg").write_bytes(b"no picture at all")
+    second = cli.json("ingest", folder / "in", "--products", "demo", code=1)["media"]
+    names = {first["job"], second["job"]}
+    assert cli.json("jobs", "prune") == []
+    assert {job["job"] for job in cli.json("jobs", "list")} == names
+    cli("jobs", "prune", "--older-than", "a year", code=2)
+    assert cli.json("jobs", "prune", "--older-than", "0m") == [first["job"]]
+    assert [job["job"] for job in cli.json("jobs", "list")] == [second["job"]]
+    assert len(cli.json("jobs", "failed")) == 1
+    orders = sqlite3.connect(cli.data / "work.sqlite")
+    kept = {
+        row[0].partition("/")[0]
+        for row in orders.execute("SELECT workflow_uuid FROM workflow_status")
+    }
+    orders.close()
+    assert kept == {second["job"]}
+    assert cli.json("jobs", "prune", "--older-than", "0m", "--with-failed") == [second["job"]]
+    (folder / "in" / "bad.jpg").unlink()
+    again = cli.json("ingest", folder / "in", "--products", "demo")["media"]
+    assert (again["done"], computed(again)) == (1, {})
 
 
 def test_shares_of_a_folder_are_the_whole(cli: Cli, folder: Path) -> None:

@@ -9,7 +9,10 @@ from pydantic import SecretStr
 
 from core.errors import SettingsError
 from dateline import build_record
+from dateline.build_record import open_roots
+from dateline.build_stills import remember_roots, served_media
 from dateline.settings import Settings, configure
+from dateline.shared_state import kept_apart
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
@@ -52,13 +55,44 @@ def test_what_one_host_ingests_another_finds(cli: Cli, folder: Path, address: st
 def test_doctor_tells_of_the_record(cli: Cli, address: str) -> None:
     findings = {f["what"]: f for f in cli.json("doctor", code=None)}
     assert findings["record"]["ok"]
-    assert "schema 0001" in findings["record"]["says"]
+    assert "schema 0003" in findings["record"]["says"]
     assert findings["archive"]["says"] == "0 versions, 0 visible"
 
 
+def test_doctor_tells_what_other_hosts_do_not_know(
+    cli: Cli, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hosts,) = [found for found in cli.json("doctor", code=None) if found["what"] == "hosts"]
+    for name in ("media_secret", "media_store", "work_url"):
+        assert name in hosts["says"]
+    assert "(cursors)" not in hosts["says"]
+    monkeypatch.setenv("DATELINE_MEDIA_SECRET", "the same everywhere")
+    monkeypatch.setenv("DATELINE_MEDIA_STORE", "s3://bucket/stills")
+    monkeypatch.setenv("DATELINE_WORK_URL", address)
+    assert kept_apart(configure().settings) == []
+    monkeypatch.setenv("DATELINE_CURSORS", "memory")
+    assert len(kept_apart(configure().settings)) == 1
+    monkeypatch.delenv("DATELINE_RECORD")
+    assert kept_apart(configure().settings) == []
+
+
+def test_originals_that_one_host_ingested_are_served_by_another(
+    address: str, tmp_path: Path
+) -> None:
+    one, other = (Settings(data=tmp_path / name, record=SecretStr(address)) for name in "ab")
+    remember_roots(one, ["/photos", "s3://bucket/films"], ["/wire/list.jsonl"])
+    roots = open_roots(other)
+    media = served_media(other, roots)
+    for location in ("/photos/dog.jpg", "s3://bucket/films/a.mp4", "/wire/b.jpg"):
+        assert media.has_original(location)
+    assert not media.has_original("/elsewhere/dog.jpg")
+    assert not (tmp_path / "a").exists()
+    roots.close()
+
+
 def test_migrate(cli: Cli, address: str) -> None:
-    assert "schema none is now 0001" in run(cli, "migrate")
-    assert "schema 0001 already" in run(cli, "migrate")
+    assert "schema none is now 0003" in run(cli, "migrate")
+    assert "schema 0003 already" in run(cli, "migrate")
 
 
 def test_migrate_without_postgres(cli: Cli) -> None:

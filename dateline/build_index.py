@@ -1,0 +1,71 @@
+"""Composition for the care of an index on OpenSearch: what is wanted, what is there, its check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from core.observation import UNWATCHED
+from core.ports import TextEncoder
+from dateline.build import system_clock
+from dateline.build_engine import SECOND_FIELD, VECTOR_FIELD, opensearch_settings
+from dateline.build_models import encoder_of
+from dateline.build_record import open_record
+from dateline.settings import Settings
+from storage.embedded.record import Record
+
+if TYPE_CHECKING:  # they need an extra
+    from storage.opensearch.check import IndexCheck
+    from storage.opensearch.connection import Cluster
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.index_family import IndexFamily
+
+
+def wanted_index(settings: Settings) -> OpenSearchSettings:
+    """What the settings ask for, whatever the engine in use. Raises SettingsError where the extra
+    is missing, ModelError for an encoder.
+    """
+    names = {VECTOR_FIELD: settings.encoder, SECOND_FIELD: settings.second_encoder}
+    encoders: dict[str, TextEncoder] = {
+        field: encoder_of(settings, UNWATCHED, name) for field, name in names.items() if name
+    }
+    return opensearch_settings(settings, encoders)
+
+
+@contextmanager
+def connected(wanted: OpenSearchSettings) -> Iterator[Cluster]:
+    """Requests to the cluster, for as long as they are needed."""
+    from storage.opensearch.connection import Cluster
+
+    cluster = Cluster(wanted.cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def family_of(wanted: OpenSearchSettings, cluster: Cluster) -> IndexFamily:
+    """The archive's indexes; `open` finds the one in use, or makes it."""
+    from storage.opensearch.index_family import IndexFamily
+
+    return IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces)
+
+
+@contextmanager
+def opened_check(settings: Settings, wanted: OpenSearchSettings) -> Iterator[IndexCheck]:
+    """The check of the index, which is up with the record when this begins. Raises StorageError."""
+    from storage.opensearch.bulk import BulkWriter
+    from storage.opensearch.check import IndexCheck
+    from storage.opensearch.engine import OpenSearchEngine
+
+    spaces = {name: space.encoder for name, space in wanted.spaces.items()}
+    record = open_record(settings, spaces, system_clock)
+    record = record or Record(settings.data, spaces, system_clock)
+    engine = OpenSearchEngine(wanted, system_clock, record)
+    try:
+        engine.catch_up()
+        writer = BulkWriter(engine.cluster, engine.family.writes_to, wanted.bulk)
+        yield IndexCheck(engine.record, engine.family, writer, system_clock)
+    finally:
+        engine.close()

@@ -1,0 +1,100 @@
+"""`dateline index` on an archive whose index is on a real node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
+from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def name(
+    opensearch: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """The name of an index that the settings ask for, on the node; it is removed afterwards."""
+    made = new_name()
+    monkeypatch.setenv("DATELINE_ENGINE", "opensearch")
+    monkeypatch.setenv("DATELINE_OPENSEARCH_URL", opensearch)
+    monkeypatch.setenv("DATELINE_OPENSEARCH_INDEX", made)
+    monkeypatch.setenv("DATELINE_OPENSEARCH_REPLICAS", "0")
+    yield made
+    asked(opensearch, "DELETE", f"/{made}-000001,{made}-meta?ignore_unavailable=true")
+
+
+def asked(url: str, method: str, path: str, body: Any = None) -> Any:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+        return client.request(method, path, json=body).raise_for_status().json()
+
+
+def test_create_diff_and_apply(
+    cli: Cli,
+    name: str,
+    opensearch: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "no such index" in cli("index", "diff", code=4).output
+    assert "made" in cli("index", "create").output
+    assert "is there already" in cli("index", "create").output
+    assert "as wanted" in cli("index", "diff").output
+    asked(opensearch, "PUT", f"/{name}/_settings", {"index.refresh_interval": "-1"})
+    (found,) = cli.json("index", "diff", code=1)
+    assert (found["name"], found["live"]) == ("index.refresh_interval", "-1")
+    assert "1 changed in place" in cli("index", "apply").output
+    assert cli.json("index", "diff") == []
+    monkeypatch.setenv("DATELINE_OPENSEARCH_SHARDS", "2")
+    assert "takes another index" in cli("index", "apply", code=1).output
+
+
+def test_check_and_repair(
+    cli: Cli,
+    folder: Path,
+    name: str,
+    opensearch: str,  # noqa: F811
+) -> None:
+    cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
+    sound = cli.json("index", "check")
+    assert (sound["sound"], sound["wanted"], sound["held"], sound["sampled"]) == (True, 3, 3, 3)
+    lose = {"query": {"term": {"seq": 2}}}
+    asked(opensearch, "POST", f"/{name}/_delete_by_query?refresh=true", lose)
+    drift = cli.json("index", "check", code=1)
+    assert (drift["missing"], drift["held"], drift["mended"]) == ([2], 2, 0)
+    mended = cli.json("index", "check", "--repair")
+    assert (mended["sound"], mended["mended"], mended["held"]) == (True, 1, 3)
+    assert "sound: 3 documents" in cli("index", "check").output
+
+
+def test_a_wrong_setting_is_drift_too(
+    cli: Cli,
+    folder: Path,
+    name: str,
+    opensearch: str,  # noqa: F811
+) -> None:
+    cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
+    asked(opensearch, "PUT", f"/{name}/_settings", {"index.search.idle.after": "1s"})
+    found = cli.json("index", "check", code=1)
+    assert found["sound"]
+    assert [each["name"] for each in found["settings"]] == ["index.search.idle.after"]
+
+
+def test_plan_needs_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from dateline.cli import app
+
+    monkeypatch.setenv("DATELINE_OPENSEARCH_URL", "http://127.0.0.1:1")
+    asked_for = ["index", "plan", "1000000", "--nodes", "3", "--memory", "32", "--json"]
+    result = CliRunner().invoke(app, asked_for)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["shards"], found["replicas"], found["fits"]) == (1, 1, True)
+    tight = CliRunner().invoke(app, ["index", "plan", "100000000", "--memory", "8"])
+    assert tight.exit_code == 1
+    assert "does not hold" in tight.output

@@ -1,0 +1,101 @@
+"""A real OpenSearch node for tests, by the code of `dateline dev-cluster`: one for all tests of a
+run, in a temporary folder, ended and removed afterwards. Clusters of more nodes are made as needed.
+
+`TEST_OPENSEARCH=http://127.0.0.1:9200` uses a node that runs already in place of a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.errors import CorruptError, DatelineError
+from dateline.dev_cluster import DevCluster, Shape
+from dateline.dev_cluster_home import prepared_home
+from dateline.dev_cluster_machine import find_java
+from dateline.settings import default_dev_cache
+
+_MEMORY = Path("/dev/shm")
+_FAST = _MEMORY if _MEMORY.is_dir() else None
+_URL = os.environ.get("TEST_OPENSEARCH", "")
+PATIENCE_S = 240.0
+
+
+@contextmanager
+def running_cluster(
+    shape: Shape | None = None, beside: Path | None = _FAST
+) -> Iterator[tuple[DevCluster, Shape]]:
+    """A cluster that runs, its folder in `beside`; removed afterwards, and its nodes ended. Raises
+    what `DevCluster.up` does.
+    """
+    given = shape or Shape()
+    wanted = Shape(given.nodes, free_port(given.nodes), given.heap_mb, PATIENCE_S, given.settings)
+    folder = Path(tempfile.mkdtemp(prefix="opensearch-", dir=beside))
+    folder.chmod(0o755)  # the nodes run as somebody else where the tests run as root
+    cluster = DevCluster(default_dev_cache(), folder)
+    try:
+        cluster.up(wanted)
+        yield cluster, wanted
+    finally:
+        cluster.down()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[str]:
+    """The URL of a node that many tests share: each makes indices with names of its own (see
+    `new_name`) and removes them. Skips, with the reason, where no node can be had.
+    """
+    if _URL:
+        yield _URL
+        return
+    need_opensearch()
+    with running_cluster() as (_, shape):
+        yield f"http://127.0.0.1:{shape.port}"
+
+
+def need_opensearch() -> None:
+    """Skips, with the reason, where no node can be had: no Java, no Maven, or nowhere to fetch it
+    from. What was fetched and does not match its checksum is a failure, not a reason.
+    """
+    try:
+        find_java()
+        prepared_home(default_dev_cache(), print)
+    except CorruptError:
+        raise
+    except DatelineError as error:
+        pytest.skip(f"no OpenSearch can be had: {error}")
+
+
+def new_name() -> str:
+    """A name for an index that no other test has."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def free_port(nodes: int = 1) -> int:
+    """The first of as many free ports in a row, each with the free one of its transport."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        wanted = [first + number + above for number in range(nodes) for above in (0, 100)]
+        if first + nodes + 100 < 65536 and all(map(_is_free, wanted)):
+            return first
+    raise AssertionError("no free ports in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
