@@ -41,7 +41,7 @@ from core.errors import DatelineError
 from core.items import FloatMatrix
 from core.ports import VectorGraph
 from core.retrieval import Ids
-from dateline.build import build_graphs
+from dateline.build_engine import build_graphs
 from dateline.real_vectors import real_vectors
 from dateline.settings import Settings
 

@@ -25,7 +25,8 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, open_news
 from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.writes import PutItem
-from dateline.build import VECTOR_FIELD, Service, build_service
+from dateline.build import Service, build_service
+from dateline.build_engine import VECTOR_FIELD
 from search.answers import SearchRequest
 
 _SEED = 1987

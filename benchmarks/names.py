@@ -24,8 +24,9 @@ from dateline.evaluate import open_indexed, reader_of
 from dateline.settings import configure
 from eval.datasets import Conventions, read_judged_set
 from search.answers import EntityUse, SearchRequest
-from storage.embedded.columns import Columns, FactRow
+from storage.embedded.columns import Columns
 from storage.embedded.names import ColumnsNames
+from storage.facts import FactRow
 
 _PEOPLE, _SURNAMES, _STORIES = 50_000, 20_000, 100_000
 _SYLLABLES = "an be ca do el fi go ha in jo ka li mo na or pe qua ri sa to ul va wi ya zo mer kel"

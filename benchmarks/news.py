@@ -21,6 +21,7 @@ from dateline.evaluate import cached_index, open_indexed, reader_of
 from dateline.settings import configure
 from eval.datasets import Conventions, read_judged_set
 from indexing.ingest import Progress
+from storage.embedded.engine import EmbeddedEngine
 
 WARM_UP = 30
 
@@ -60,6 +61,13 @@ def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
             texts[:WARM_UP],
             texts[WARM_UP:end],
         )
+
+
+def embedded_of(service: Service) -> EmbeddedEngine:
+    """The embedded engine, whose libraries' own objects a benchmark times apart."""
+    if not isinstance(service.engine, EmbeddedEngine):
+        raise SystemExit("this benchmark is of the embedded engine: leave DATELINE_ENGINE out")
+    return service.engine
 
 
 class Reporting:

@@ -28,9 +28,9 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.news import News, add_options, open_news
+from benchmarks.news import News, add_options, embedded_of, open_news
 from benchmarks.served import served
-from dateline.build import VECTOR_FIELD
+from dateline.build_engine import VECTOR_FIELD
 from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from search.answers import SearchRequest
@@ -62,7 +62,7 @@ class Bare:
     """The three calls, each to the library itself, timed apart."""
 
     def __init__(self, news: News, times: Times) -> None:
-        models, engine = news.service.settings, news.service.engine
+        models, engine = news.service.settings, embedded_of(news.service)
         store = ModelStore(models.models)
         self._encoder = SentenceEncoder.open(store, models.encoder, threads=1, cache_size=0)
         # The libraries' own objects, out of their wrappers, are what is timed.

@@ -29,8 +29,8 @@ import orjson
 
 from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.news import News, add_options, open_news
-from dateline.build import VECTOR_FIELD
+from benchmarks.news import News, add_options, embedded_of, open_news
+from dateline.build_engine import VECTOR_FIELD
 from search.answers import SearchRequest
 
 _BLOCK = 10
@@ -96,7 +96,7 @@ def _hand_over(news: News, place: Path) -> None:
     """Texts and passage vectors of every document: `documents.jsonl` (uri, text), `vectors.npy`
     float32 [n, d] and `owners.npy` int64 [n], the line of each passage's document.
     """
-    engine = news.service.engine
+    engine = embedded_of(news.service)
     view = engine._fields[VECTOR_FIELD].view()
     blocks = [*view.segments, *((view.tail,) if len(view.tail.seqs) else ())]
     vectors = np.concatenate([block.vectors for block in blocks])

@@ -22,12 +22,13 @@ import orjson
 
 from benchmarks.machine import REUTERS, arguments, peak_memory_mb, percentile, show, this_machine
 from core.query_tree import EVERYTHING
-from storage.embedded.columns import Columns, FactRow
+from storage.embedded.columns import Columns
 from storage.embedded.suggestions import ColumnsSuggestions
+from storage.facts import FactRow
 
 _KEY_STROKES, _WRITES, _LIMIT = 12, 50, 10
 _PRODUCTS = frozenset({"wire"})
-_CONCEPTS = {"subject": "topics", "person": "people", "organisation": "orgs", "place": "places"}
+CONCEPTS = {"subject": "topics", "person": "people", "organisation": "orgs", "place": "places"}
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=0, help="stories in all; 0: the corpus")
     chosen = parser.parse_args()
     machine = this_machine()
-    documents = list(_documents(chosen.folder, chosen.stories))
+    documents = list(documents_of(chosen.folder, chosen.stories))
     columns = Columns()
     columns.append([_facts(seq, document) for seq, document in enumerate(documents)])
     columns.set_visible(range(len(documents)), [])
@@ -102,11 +103,12 @@ def _suggest(suggestions: ColumnsSuggestions, columns: Columns, text: str) -> tu
 
 def _typed(documents: list[Any], queries: int) -> list[str]:
     chosen = random.Random(7).sample(documents, min(queries, len(documents)))
-    names = [name for one in chosen for field in _CONCEPTS for name, _ in _named(one, field)]
+    names = [name for one in chosen for field in CONCEPTS for name, _ in _named(one, field)]
     return [one["title"].lower() for one in chosen if one["title"]] + names
 
 
-def _documents(folder: Path, stories: int) -> Iterator[Any]:
+def documents_of(folder: Path, stories: int) -> Iterator[Any]:
+    """The corpus, or `stories` of it in all: repeated, with other words in the headlines."""
     with gzip.open(folder / "corpus.jsonl.gz") as lines:
         corpus = [orjson.loads(line) for line in lines]
     wanted = stories or len(corpus)
@@ -119,12 +121,12 @@ def _documents(folder: Path, stories: int) -> Iterator[Any]:
 
 def _facts(seq: int, document: Any) -> FactRow:
     facts = {"type": "text", "firstcreated": seq, "urgency": None, "products": ["wire"]}
-    named = {field: _named(document, field) for field in _CONCEPTS}
+    named = {field: _named(document, field) for field in CONCEPTS}
     return FactRow(seq, str(seq), "en", seq, {**facts, **named})
 
 
 def _named(document: Any, field: str) -> list[list[str]]:
-    return [[name, ""] for name in document.get("metadata", {}).get(_CONCEPTS[field], ())]
+    return [[name, ""] for name in document.get("metadata", {}).get(CONCEPTS[field], ())]
 
 
 if __name__ == "__main__":

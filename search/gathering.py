@@ -165,7 +165,7 @@ class Gathering:
                 flags.append(f"vectors: no encoder for field {field}")
             elif weight > 0:
                 encode = cache(partial(_encode, encoder, field, text))
-                queries.append(VectorQuery(field, weight, encode))
+                queries.append(VectorQuery(field, weight, encode, encoder.digest))
         return queries, flags
 
     def with_pins(

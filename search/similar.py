@@ -52,7 +52,8 @@ class Likeness:
                 flags.append(f"vectors: the item has no passage under field {field}")
             elif weight > 0:
                 mean = mean_passage(passages)
-                queries.append(VectorQuery(field, weight, partial(_given, mean)))
+                encoder = self.exemplar.encoders.get(field, "")
+                queries.append(VectorQuery(field, weight, partial(_given, mean), encoder))
         return queries, flags
 
     def others(self, found: Retrieved, stories: Ids) -> Retrieved:

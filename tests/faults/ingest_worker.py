@@ -21,7 +21,7 @@ import orjson
 
 from core.items import Item
 from core.media import MediaFacts, Still
-from core.work import STAGES, JobState
+from core.work import JobState, Stage
 from core.writes import PutItem, Written
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
@@ -38,13 +38,13 @@ from indexing.work.preparing import Preparing
 from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
 from indexing.work.reading_stage import Reading
 from indexing.work.remembered import Remembered
+from indexing.work.stage import StageWork
 from indexing.work.stores import FileStores, Spool
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
 from storage.databases import open_database
 from storage.jobs import StoredJobs
 from storage.ledger import StoredLedger
-from storage.likenesses import StoredLikenesses
 from storage.media_files import FolderMediaStore
 from tests.faults.world import now, open_archive
 from tests.indexing.conftest import HashingEncoder
@@ -102,18 +102,11 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
     preparing = Preparing(decoder, build, known, "")
     embedder = PassageEmbedder(PassageSplitter(tokenizer), [("text", HashingEncoder())])
     ingest = TellingIngest(engine, embedder, now)
-    likes = StoredLikenesses(ledger)
-    stages = dict(
-        zip(
-            STAGES,
-            (
-                DecodeStage(decoder, 6),
-                DescribeStage(preparing, None, store, known, likes, lambda jpeg: jpeg),
-                ApplyStage(preparing, ingest, engine.newest),
-            ),
-            strict=True,
-        )
-    )
+    stages: dict[Stage, StageWork] = {
+        Stage.DECODE: DecodeStage(decoder, 6),
+        Stage.DESCRIBE: DescribeStage(preparing, None),
+        Stage.APPLY: ApplyStage(preparing, ingest, engine.newest),
+    }
     never = threading.Event()
     runner = ChunkRunner(jobs, orders, stages, never.wait)
     reading = Reading(jobs, orders, files, never.wait, chunk=CHUNK, ahead=4)

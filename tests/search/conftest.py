@@ -6,15 +6,22 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.search.engines import EMBEDDED, Tried
 from tests.search.room import Room
 
 settings.register_profile("unhurried", deadline=None)  # other jobs may have the processor
 settings.load_profile("unhurried")
 
 
+@pytest.fixture(scope="module")
+def tried() -> Tried:
+    """The engine of a module's tests: see tests.search.engines for those that run on each."""
+    return EMBEDDED
+
+
 @pytest.fixture
-def room(folder: Path) -> Iterator[Room]:
+def room(folder: Path, tried: Tried) -> Iterator[Room]:
     """An empty archive of a test's own."""
-    made = Room(folder)
+    made = Room(folder, open_engine=tried.open)
     yield made
     made.engine.close()

@@ -12,13 +12,14 @@ from typing import Protocol
 from core.callers import Caller
 from core.entities import Entity, EntityLabel
 from core.items import Item
+from dateline.build_record import SharedLists
 from search.answers import FACET_FIELDS, SearchResponse
 from search.candidates import CandidateStore, KeptCandidates
 from search.editorial import Editorial
 from search.pipeline import SearchPipeline
 from search.shared_candidates import SharedCandidateStore
 from search.spelling import Doubt
-from storage.embedded.candidate_lists import CandidateLists
+from tests.search.engines import EMBEDDED, Tried
 from tests.search.guard_model import UNKNOWN, URIS, Model
 from tests.search.room import Room
 
@@ -50,24 +51,25 @@ class AnaTagger:
 @dataclass
 class World:
     """The archive and its model. `settled`: the index has followed everything. `shared`: kept lists
-    are read from the file that processes share.
+    are read from where processes share them.
     """
 
     folder: Path
     model: Model = field(default_factory=Model)
     settled: bool = True
     shared: bool = False
-    lists: CandidateLists | None = None
+    tried: Tried = EMBEDDED
+    lists: SharedLists | None = None
     screen: Closing | None = None  # of tests.search.guard_media, where its media were looked at
 
     def __post_init__(self) -> None:
-        self.room = Room(self.folder)
+        self.room = Room(self.folder, open_engine=self.tried.open)
         self._open()
 
     def _open(self) -> None:
         kept: KeptCandidates = CandidateStore()
         if self.shared:
-            self.lists = CandidateLists(self.folder / "projections", self.room.engine.record)
+            self.lists = self.tried.lists(self.folder, self.room.engine.record)
             kept = SharedCandidateStore(self.lists, CandidateStore(kept=0))
         parts = self.room.build(tagger=AnaTagger(), candidates=kept)._parts
         self.pipeline = SearchPipeline(replace(parts, editorial=lambda: RULES, doubt=Doubt()))

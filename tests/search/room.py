@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors, PubStatus
-from core.ports import Tagger, TextEncoder
+from core.ports import Clock, Tagger, TextEncoder
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse
@@ -80,6 +80,15 @@ def story(uri: str, headline: str = "", **members: Any) -> Item:
     )
 
 
+OpenEngine = Callable[[Path, TextEncoder, Clock], Any]
+
+
+def embedded(folder: Path, encoder: TextEncoder, clock: Clock) -> EmbeddedEngine:
+    """The embedded engine; others are in tests.search.engines."""
+    settings = EmbeddedSettings(folder, {"text": encoder.digest}, background=False)
+    return EmbeddedEngine(settings, clock)
+
+
 @dataclass
 class Room:
     """An engine in a folder, a clock to turn, and pipelines over them."""
@@ -87,10 +96,10 @@ class Room:
     folder: Path
     encoder: TextEncoder = field(default_factory=HashingEncoder)
     now: datetime = START
+    open_engine: OpenEngine = embedded
 
     def __post_init__(self) -> None:
-        settings = EmbeddedSettings(self.folder, {"text": self.encoder.digest}, background=False)
-        self.engine = EmbeddedEngine(settings, lambda: self.now)
+        self.engine = self.open_engine(self.folder, self.encoder, lambda: self.now)
         self.pipeline = self.build()
 
     def reopen(self) -> None:

@@ -23,12 +23,14 @@ from search.answers import Fold, SearchResponse
 from search.candidates import CandidateStore
 from search.facets import without_filter
 from search.shared_candidates import SharedCandidateStore
+from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, READER, START, Room, story
 from tests.search.test_candidate_stores import Shelf
 
 OSLO, ROME = Keyword("place", ("Oslo",)), Keyword("place", ("Rome",))
 TEXTS, PICTURES = Keyword("type", ("text",)), Keyword("type", ("picture",))
 MARCH = DateRange("versioncreated", datetime(2024, 3, 1, tzinfo=UTC), None)
+_SLOW = list(HealthCheck)
 
 
 def counts(answer: SearchResponse, name: str) -> dict[str, int]:
@@ -230,12 +232,18 @@ def counted(items: Iterable[Item], name: str) -> dict[str, int]:
     return dict(Counter(value for item in items for value in values_of(item, name)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ITEMS, st.lists(CHOSEN, min_size=1, max_size=4), st.sampled_from(["lexical", "hybrid"]))
-def test_facets_are_those_of_a_dict(
-    drawn: list[Any], choices: list[dict[str, Any]], profile: str
-) -> None:
+def test_facets_are_those_of_a_dict(tried: Tried) -> None:
     """Open ones without their own filter, others with every one; totals with every one."""
+
+    @settings(max_examples=tried.examples(25), deadline=None, suppress_health_check=_SLOW)
+    @given(ITEMS, st.lists(CHOSEN, min_size=1, max_size=4), st.sampled_from(["lexical", "hybrid"]))
+    def check(drawn: list[Any], choices: list[dict[str, Any]], profile: str) -> None:
+        agree(tried, drawn, choices, profile)
+
+    check()
+
+
+def agree(tried: Tried, drawn: list[Any], choices: list[dict[str, Any]], profile: str) -> None:
     items = [
         story(
             f"urn:{n}",
@@ -249,7 +257,7 @@ def test_facets_are_those_of_a_dict(
         for n, (places, kind, subjects, days, seen) in enumerate(drawn)
     ]
     folder = Path(tempfile.mkdtemp())
-    room = Room(folder)
+    room = Room(folder, open_engine=tried.open)
     try:
         room.put(*items)
         mine = [item for item in items if item.products == ("wire",)]
@@ -351,18 +359,24 @@ def test_the_ends_of_the_calendar(room: Room) -> None:
             assert [count for _, count in histogram(room, interval, zone)] == [1, 1]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(
-        st.datetimes(datetime(2023, 9, 1), datetime(2024, 5, 1)),
-        min_size=1,
-        max_size=15,
-    ),
-    st.sampled_from(["UTC", BERLIN, "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]),
+MOMENTS = st.lists(
+    st.datetimes(datetime(2023, 9, 1), datetime(2024, 5, 1)), min_size=1, max_size=15
 )
-def test_days_and_months_are_those_of_a_dict(moments: list[datetime], zone: str) -> None:
+ZONES = st.sampled_from(["UTC", BERLIN, "America/New_York", "Asia/Kathmandu", "Pacific/Apia"])
+
+
+def test_days_and_months_are_those_of_a_dict(tried: Tried) -> None:
+    @settings(max_examples=tried.examples(15), deadline=None, suppress_health_check=_SLOW)
+    @given(MOMENTS, ZONES)
+    def check(moments: list[datetime], zone: str) -> None:
+        agree_on_dates(tried, moments, zone)
+
+    check()
+
+
+def agree_on_dates(tried: Tried, moments: list[datetime], zone: str) -> None:
     folder = Path(tempfile.mkdtemp())
-    room = Room(folder)
+    room = Room(folder, open_engine=tried.open)
     try:
         aware = [moment.replace(tzinfo=UTC) for moment in moments]
         dated(room, *(moment.isoformat() for moment in aware))

@@ -27,6 +27,7 @@ from core.items import Item, PubStatus
 from core.writes import PutItem, SetStatus
 from search.answers import MissingStage
 from tests.conftest import new_folder
+from tests.search.engines import EMBEDDED, HOSTS, OPENSEARCH, Tried, every_engine  # noqa: F401
 from tests.search.guard_model import MARKS, SHARED, TYPES, URIS, version_of
 from tests.search.guard_surfaces import SURFACES
 from tests.search.guard_walks import QUERIES, Asked, Walks
@@ -70,9 +71,9 @@ Look = tuple[object, str, str, int]
 class Guard(RuleBasedStateMachine):
     """Writes go to the archive and to the model; each is followed by a look or two."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried: Tried) -> None:
         super().__init__()
-        self.world = World(new_folder())
+        self.world = World(new_folder(), tried=tried)
         self.grants = dict(GRANTS)
         self.walks = Walks(self.world, self.caller)
 
@@ -216,10 +217,21 @@ class Guard(RuleBasedStateMachine):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_surface_shows_what_the_dict_hides(part: int) -> None:
+    run(EMBEDDED)
+
+
+@pytest.mark.parametrize("tried", [OPENSEARCH, HOSTS], indirect=True)
+@pytest.mark.parametrize("part", range(PARTS // 2))
+def test_no_surface_of_a_cluster_shows_what_the_dict_hides(part: int, tried: Tried) -> None:
+    """On a node; and as on two hosts, of which one shows what the other has written."""
+    run(tried)
+
+
+def run(tried: Tried) -> None:
     run_state_machine_as_test(
-        Guard,
+        lambda: Guard(tried),
         settings=settings(
-            max_examples=-(-SEQUENCES // PARTS),
+            max_examples=tried.examples(-(-SEQUENCES // PARTS)),
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=False,  # each part has histories of its own

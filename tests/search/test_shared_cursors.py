@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from core.items import PubStatus
 from core.writes import PutItem, SetStatus
 from search.shared_candidates import SharedCandidateStore
-from storage.embedded.candidate_lists import CandidateLists
+from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import READER, Room, story, uris
 
 ROOT = Path(__file__).parent.parent.parent
@@ -125,6 +126,16 @@ class Ingest:
             for thread in threads:
                 thread.join()
 
+    def least(self) -> int:
+        """How many writes of each kind there were at least."""
+        return min(self.written, len(self.killed), len(self.corrected))
+
+    def wait_for(self, count: int) -> None:
+        """Until there were so many of each kind: pages may be quicker than writes."""
+        deadline = time.monotonic() + 60
+        while self.least() < count and not self.failures and time.monotonic() < deadline:
+            time.sleep(0.005)
+
     def _until_over(self, work: Any) -> None:
         number = 0
         try:
@@ -151,7 +162,9 @@ class Ingest:
         self._room.engine.put([PutItem(item, (self._room.embedded(item),))])
 
 
-def test_a_walk_of_1000_results_during_heavy_ingest_shows_each_once(room: Room) -> None:
+def test_a_walk_of_1000_results_during_heavy_ingest_shows_each_once(
+    room: Room, tried: Tried
+) -> None:
     """By two stores in turns, of which neither has the other's memory."""
     for start in range(0, 1000, 250):
         room.put(
@@ -160,7 +173,7 @@ def test_a_walk_of_1000_results_during_heavy_ingest_shows_each_once(room: Room) 
                 for n in range(start, start + 250)
             )
         )
-    shelves = [CandidateLists(room.folder / "projections", room.engine.record) for _ in range(2)]
+    shelves = [tried.lists(room.folder, room.engine.record) for _ in range(2)]
     pipelines = [room.build(candidates=SharedCandidateStore(shelf)) for shelf in shelves]
     asked: dict[str, Any] = {"profile": "lexical", "page_size": 20, "highlight": False}
     answer = room.ask(QUERY, READER, pipeline=pipelines[0], **asked)
@@ -169,6 +182,7 @@ def test_a_walk_of_1000_results_during_heavy_ingest_shows_each_once(room: Room) 
     with ingest.running():
         while answer.cursor:
             turn += 1
+            ingest.wait_for(turn // 10)
             gone = set(ingest.killed)
             cursor, pipeline = answer.cursor, pipelines[turn % 2]
             answer = room.ask(QUERY, READER, pipeline=pipeline, cursor=cursor, **asked)
@@ -180,6 +194,6 @@ def test_a_walk_of_1000_results_during_heavy_ingest_shows_each_once(room: Room) 
     assert not [uri for uri in seen if uri.startswith("new:")]
     untouched = {f"urn:{n:04}" for n in range(1000)} - ingest.killed - ingest.corrected
     assert untouched <= set(seen)
-    assert min(ingest.written, len(ingest.killed), len(ingest.corrected)) > 3
+    assert ingest.least() > 3
     for shelf in shelves:
         shelf.close()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from core.callers import Caller
 from core.errors import ExpiredError
@@ -19,6 +19,7 @@ from core.writes import SetStatus
 from search.answers import SearchResponse
 from search.highlight import END, START
 from tests.conftest import new_folder
+from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import Room, story, uris
 
 URIS = ["a", "b", "c", "d", "e"]
@@ -76,10 +77,10 @@ class Model:
 class Surfaces(RuleBasedStateMachine):
     """Writes go to the archive and to the model; every surface is compared after each."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried: Tried) -> None:
         super().__init__()
         self.folder = new_folder()
-        self.room = Room(self.folder)
+        self.room = Room(self.folder, open_engine=tried.open)
         self.model = Model()
         self.cursors: list[tuple[Caller, str, set[str]]] = []
 
@@ -255,10 +256,13 @@ def other_marks(shown: str) -> set[str]:
     return {word for word in words if word[:-1][-1:].isdigit() and word.endswith("x")}
 
 
-TestSurfaces = Surfaces.TestCase
-TestSurfaces.settings = settings(
-    max_examples=25,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_surfaces(tried: Tried) -> None:
+    run_state_machine_as_test(
+        lambda: Surfaces(tried),
+        settings=settings(
+            max_examples=tried.examples(25),
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

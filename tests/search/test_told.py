@@ -15,6 +15,7 @@ from search.answers import MissingStage
 from search.editorial import Editorial
 from search.pipeline import SearchPipeline
 from search.spelling import Doubt
+from tests.search.engines import EMBEDDED
 from tests.search.test_surfaces import CALLERS, URIS, Surfaces
 
 RULES = Editorial({("shared",): ("common",)}, {"common": tuple(URIS), "comon": ("a",)})
@@ -24,7 +25,7 @@ class Told(Surfaces):
     """The same writes; what else an answer says is compared after some of them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(EMBEDDED)
         self.pipeline = SearchPipeline(
             replace(self.room.pipeline._parts, editorial=lambda: RULES, doubt=Doubt())
         )

@@ -1,0 +1,246 @@
+"""One archive on three engines: embedded, OpenSearch by our path, OpenSearch's own hybrid query.
+
+    python -m benchmarks.cluster [FOLDER] [--url URL] [--documents N] [--queries N] [--shards N]
+
+The first N stories of Reuters (more than there are: repeated, with other words in the headlines)
+are ingested once, into the data folder; a later run goes on from there. The one record of truth
+then gets two projections, both made anew and timed: the embedded one, and an index on the cluster,
+settled, with one copy of each shard. Queries are headlines, each asked once of each side. Their
+vectors are made before, for all sides: the encoder is no part of the times. The sides:
+
+- `embedded`, `opensearch`: the whole pipeline, from the words to ten hits with their contents, by
+  the profile `hybrid`, without names;
+- `_msearch`: what the pipeline just sent to the cluster to retrieve, sent once more as it was.
+  What it reads is in memory by then: the ratio is against us if anything;
+- `hybrid`: a `hybrid` query of the same two clauses with the same filters, by a search pipeline
+  with a `normalization-processor` (min_max, arithmetic_mean, our weights), for the ids of ten hits.
+  Its body is made untimed, and it comes after ours, too. It has no guard, groups, contents, marks,
+  spelling. `hybrid` looks as deep in each list as there are hits, which is its default; `hybrid,
+  deep` as deep as we look (`pagination_depth`).
+
+`found` is how often the story with the headline is among the ten hits; `as embedded` is the share
+of the embedded engine's ten hits that a side has too. Bytes are those of the projections; both have
+the record of truth beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import orjson
+
+from benchmarks.cluster_archive import NAME, WIRE, both_engines, engine_of, ingest, settings_of
+from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
+from benchmarks.news import WARM_UP
+from benchmarks.suggest import documents_of
+from dateline.build import Service
+from dateline.build_models import load_models
+from search.answers import SearchRequest
+from search.profiles import standard_profiles
+from storage.opensearch.connection import Cluster, Reply
+
+_PROFILE = standard_profiles(("text",))["hybrid"]
+_HITS = 10
+_DEPTHS: Mapping[str, Mapping[str, int]] = {
+    "hybrid": {},
+    "hybrid, deep": {"pagination_depth": _PROFILE.lexical_depth},
+}
+Bodies = Sequence[Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Side:
+    """Seconds of each query, whether the story asked for was found, and the share of hits that are
+    the embedded engine's.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    found: list[bool] = field(default_factory=list)
+    shared: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tap:
+    """Notes what is asked of a cluster and how long it took, and passes it on."""
+
+    cluster: Cluster
+    searches: list[tuple[Bodies, Mapping[str, Any]]] = field(default_factory=list)
+    requests: list[tuple[str, float]] = field(default_factory=list)
+
+    def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
+        """See `Cluster.search_many`."""
+        self.searches.append((bodies, header))
+        return Cluster.search_many(self.cluster, bodies, **header)
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
+        """See `Cluster.ask`."""
+        started = perf_counter()
+        reply = Cluster.ask(self.cluster, method, path, body, **options)
+        self.requests.append((path.rpartition("/")[2], perf_counter() - started))
+        return reply
+
+    def retrieval(self) -> tuple[Bodies, Mapping[str, Any]]:
+        """The searches with the query's vector in them: of all the longest by far."""
+        return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The sides over one archive, and how long the stages of the pipelines took."""
+
+    embedded: Service
+    cluster: Service
+    tap: Tap
+    sides: dict[str, Side] = field(default_factory=dict)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+
+    def ask(self, text: str, turn: int) -> None:
+        """One query of every side; who begins changes with the turn."""
+        self.embedded.models.encoder.encode_queries([text])  # which it keeps
+        found: dict[str, list[str]] = {}
+        if turn % 2:
+            found["embedded"] = self._by_pipeline("embedded", self.embedded, text)
+        found["opensearch"] = self._on_cluster(text)
+        if not turn % 2:
+            found["embedded"] = self._by_pipeline("embedded", self.embedded, text)
+        bodies, _ = self.tap.retrieval()
+        for name in (*_DEPTHS,) if turn % 2 else reversed((*_DEPTHS,)):
+            found[name] = self._hybrid(name, bodies)
+        self._compare(text, found)
+
+    def _by_pipeline(self, name: str, service: Service, text: str) -> list[str]:
+        request = SearchRequest(q=text, profile="hybrid", page_size=_HITS)
+        started = perf_counter()
+        found = service.pipeline.search(request, WIRE)
+        self._side(name).seconds.append(perf_counter() - started)
+        if found.degraded:
+            raise SystemExit(f"{text!r} was not answered in full by {name}: {found.degraded}")
+        for stage, milliseconds in found.milliseconds.items():
+            self.stages.setdefault(f"{name}, stage {stage}", []).append(milliseconds / 1000)
+        return [hit.item.uri for hit in found.hits]
+
+    def _on_cluster(self, text: str) -> list[str]:
+        self.tap.searches.clear()
+        self.tap.requests.clear()
+        uris = self._by_pipeline("opensearch", self.cluster, text)
+        for kind, seconds in self.tap.requests:
+            self.stages.setdefault(f"opensearch, request {kind}", []).append(seconds)
+        bodies, header = self.tap.retrieval()
+        started = perf_counter()
+        replies = Cluster.search_many(self.tap.cluster, bodies, **header)
+        self._side("_msearch").seconds.append(perf_counter() - started)
+        assert not any("error" in reply for reply in replies)
+        return uris
+
+    def _hybrid(self, name: str, bodies: Bodies) -> list[str]:
+        queries = [body["query"] for body in bodies[:2]]
+        body = {
+            "size": _HITS,
+            "_source": ["uri"],
+            "query": {"hybrid": {"queries": queries, **_DEPTHS[name]}},
+        }
+        index = f"/{engine_of(self.cluster).family.concrete}/_search"
+        started = perf_counter()
+        reply = self.tap.cluster.ask("POST", index, body, search_pipeline=NAME)
+        self._side(name).seconds.append(perf_counter() - started)
+        return [hit["_source"]["uri"] for hit in reply["hits"]["hits"]]
+
+    def _compare(self, text: str, found: Mapping[str, list[str]]) -> None:
+        every = list(dict.fromkeys(uri for uris in found.values() for uri in uris))
+        items = zip(every, self.embedded.engine.newest(every), strict=True)
+        right = {uri for uri, item in items if item is not None and item.headline == text}
+        ours = set(found["embedded"])
+        for name, uris in found.items():
+            self._side(name).found.append(not right.isdisjoint(uris))
+            self._side(name).shared.append(len(ours.intersection(uris)) / max(1, len(ours)))
+
+    def _side(self, name: str) -> Side:
+        return self.sides.setdefault(name, Side())
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
+    parser.add_argument("--url", default="http://127.0.0.1:9200")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
+    parser.add_argument("--documents", type=int, default=0, help="stories in all; 0: the corpus")
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--shards", type=int, default=1)
+    chosen = parser.parse_args()
+    machine = this_machine()
+    documents = [*documents_of(chosen.folder, chosen.documents)]
+    settings = settings_of(chosen.data / "cluster-benchmark" / f"{len(documents)}")
+    changes = {"opensearch_url": chosen.url, "opensearch_shards": chosen.shards}
+    models = load_models(settings)
+    ingest(settings, models, documents)
+    texts = [*dict.fromkeys(document["title"] for document in documents if document["title"])]
+    step = max(1, len(texts) // (chosen.queries + WARM_UP))
+    figures: dict[str, Any] = {"documents": len(documents)}
+    with (
+        both_engines(settings, models, changes, figures) as (embedded, cluster),
+        _compared(embedded, cluster) as comparison,
+    ):
+        for turn, text in enumerate(texts[::step][: chosen.queries + WARM_UP]):
+            if turn == WARM_UP:
+                comparison.sides.clear()
+                comparison.stages.clear()
+            comparison.ask(text, turn)
+    figures |= _figures(comparison)
+    show("embedded, OpenSearch, and its hybrid query", figures, machine, as_json=chosen.json)
+
+
+@contextmanager
+def _compared(embedded: Service, cluster: Service) -> Iterator[Comparison]:
+    """Ready to ask: with the search pipeline, for as long as it is needed."""
+    engine = engine_of(cluster)
+    weights = [_PROFILE.lexical_weight, *_PROFILE.vector_weights.values()]
+    combination = {"technique": "arithmetic_mean", "parameters": {"weights": weights}}
+    processor = {"normalization": {"technique": "min_max"}, "combination": combination}
+    body = {"phase_results_processors": [{"normalization-processor": processor}]}
+    engine.cluster.ask("PUT", f"/_search/pipeline/{NAME}", body)
+    try:
+        tap = Tap(engine.cluster)
+        engine.cluster.search_many = tap.search_many  # type: ignore[method-assign]
+        engine.cluster.ask = tap.ask  # type: ignore[method-assign]
+        yield Comparison(embedded, cluster, tap)
+    finally:
+        engine.cluster.ask("DELETE", f"/_search/pipeline/{NAME}")
+
+
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, side in comparison.sides.items():
+        figures[f"{name}, queries_per_s"] = len(side.seconds) / sum(side.seconds)
+        figures[f"{name}, p50_ms"] = percentile(side.seconds, 50)
+        figures[f"{name}, p99_ms"] = percentile(side.seconds, 99)
+        if side.found:
+            figures[f"{name}, found"] = float(np.mean(side.found))
+            figures[f"{name}, as embedded"] = float(np.mean(side.shared))
+    retrieved = percentile(comparison.stages["opensearch, stage retrieve"], 50)
+    raw = figures["_msearch, p50_ms"]
+    figures["opensearch / _msearch, p50"] = figures["opensearch, p50_ms"] / raw
+    figures["its retrieval / _msearch, p50"] = retrieved / raw
+    for name in _DEPTHS:
+        figures[f"{name} / embedded, p50"] = (
+            figures[f"{name}, p50_ms"] / figures["embedded, p50_ms"]
+        )
+        figures[f"{name} / opensearch, p50"] = (
+            figures[f"{name}, p50_ms"] / figures["opensearch, p50_ms"]
+        )
+    asked = len(comparison.sides["opensearch"].seconds)
+    for stage, seconds in comparison.stages.items():
+        figures[f"{stage} p50_ms"] = percentile(seconds, 50)
+        if " request " in stage:
+            figures[f"{stage}, of a query"] = len(seconds) / asked
+    return figures
+
+
+if __name__ == "__main__":
+    main()

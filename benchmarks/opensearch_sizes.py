@@ -1,0 +1,141 @@
+"""How large an index on OpenSearch is, by part: what `dateline index plan` reckons with.
+
+    python -m benchmarks.opensearch_sizes [--url http://127.0.0.1:9200] [--documents 10000]
+
+The texts are those of the Reuters set; the vectors are made up (points near a 32-dimensional
+surface, as embeddings are), since only their number and width decide their size. Each row is one
+index, settled to one segment, by the lengths of its files: `vectors` are the raw ones, `coarse` the
+quantised ones that a search reads, `graph` the links of HNSW, `text` all the rest. The difference
+between one and three passages an item is what a passage costs beside its vector.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import orjson
+
+from benchmarks.machine import REUTERS, arguments, show, this_machine
+from core.items import FloatMatrix, Item, ItemType
+from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.connection import Cluster, ClusterSettings
+from storage.opensearch.documents import Version, document_of
+from storage.opensearch.index_body import IndexSettings, VectorSpace
+from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.settle import settle
+
+_NOW = datetime(2024, 1, 1, tzinfo=UTC)
+_NAME = "dateline-sizes"
+_PARTS = {"vec": "vectors", "veq": "coarse", "vex": "graph"}
+_SURFACE = 32
+_AT_ONCE = 1_000
+# library, precision, width, links, passages of an item
+CELLS = (
+    ("lucene", "fp32", 384, 16, 1),
+    ("lucene", "fp32", 384, 16, 3),
+    ("lucene", "fp32", 384, 32, 1),
+    ("lucene", "fp32", 768, 16, 1),
+    ("lucene", "int8", 384, 16, 1),
+)
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=REUTERS)
+    parser.add_argument("--url", default="http://127.0.0.1:9200")
+    parser.add_argument("--documents", type=int, default=10_000)
+    chosen = parser.parse_args()
+    items = [*islice(_items(chosen.folder / "corpus.jsonl.gz"), chosen.documents)]
+    figures: dict[str, Any] = {"documents": len(items)}
+    figures["characters of text an item"] = sum(_length(item) for item in items) / len(items)
+    cluster = Cluster(
+        ClusterSettings((chosen.url,), nodes=NodeSettings(timeout_s=120), bulk_timeout_s=300)
+    )
+    for cell in CELLS:
+        figures |= _measured(cluster, items, cell)
+    cluster.close()
+    show("sizes on OpenSearch", figures, this_machine(), as_json=chosen.json)
+
+
+def _measured(
+    cluster: Cluster, items: list[Item], cell: tuple[str, str, int, int, int]
+) -> dict[str, Any]:
+    library, precision, width, links, passages = cell
+    settings = IndexSettings(1, 0, library, precision, m=links)
+    family = IndexFamily(cluster, _NAME, settings, {"text": VectorSpace("made up", width)})
+    family.open()
+    try:
+        began = perf_counter()
+        writer = BulkWriter(cluster, family.writes_to, BulkSettings())
+        operations = _written(items, width, passages)
+        while few := [*islice(operations, _AT_ONCE)]:
+            assert not writer.write(few).refused
+            family.refresh()  # a segment by itself: a merge of one does nothing
+        taken = perf_counter() - began
+        told = settle(cluster, _NAME, family.spaces, print, searches=1)
+        assert told.released
+        sizes = _sizes(cluster)
+    finally:
+        cluster.ask("DELETE", f"/{family.concrete},{family.meta}")
+    count = len(items)
+    name = f"{library} {precision}, {width} wide, m {links}, {passages} passages"
+    rows = {part: sizes.get(part, 0) / (count * passages) for part in _PARTS.values()}
+    return {
+        f"{name}: text, bytes an item": sizes["text"] / count,
+        **{f"{name}: {part}, bytes a passage": size for part, size in rows.items()},
+        f"{name}: items written a second": count / taken,
+        f"{name}: all before it was settled, bytes an item": told.bytes_before / count,
+    }
+
+
+def _sizes(cluster: Cluster) -> dict[str, int]:
+    """Bytes by part; files of three letters as Lucene calls them."""
+    path = f"/{_NAME}/_stats/segments"
+    reply = cluster.ask("GET", path, include_segment_file_sizes="true")
+    files = reply["_all"]["primaries"]["segments"]["file_sizes"]
+    found = {"text": 0}
+    for kind, about in files.items():
+        part = _PARTS.get(kind, "text")
+        found[part] = found.get(part, 0) + about["size_in_bytes"]
+    return found
+
+
+def _written(items: list[Item], width: int, passages: int) -> Iterator[Operation]:
+    chance = np.random.default_rng(0)
+    surface = chance.standard_normal((_SURFACE, width))
+    for seq, item in enumerate(items, 1):
+        rows = chance.standard_normal((passages, _SURFACE)) @ surface
+        rows += 0.3 * chance.standard_normal(rows.shape) * np.sqrt(_SURFACE)
+        matrix: FloatMatrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(
+            np.float32
+        )
+        version = Version(seq, item, item.uri, ((None, None),), {"text": matrix})
+        yield Operation(seq, 1, document_of(version))
+
+
+def _items(corpus: Path) -> Iterator[Item]:
+    with gzip.open(corpus) as lines:
+        for line in lines:
+            row = orjson.loads(line)
+            title, text = row.get("title", ""), row["text"]
+            plain = Item(
+                row["_id"], 1, ItemType.TEXT, _NOW, _NOW, title, products=("all",), body=text
+            )
+            yield plain
+
+
+def _length(item: Item) -> int:
+    return len(item.headline) + len(item.body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""A pipeline whose queries are told to somebody who keeps a sample of them: the words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.callers import Caller
+from search.answers import SearchRequest, SearchResponse
+from search.pipeline import SearchPipeline
+
+
+class SampledSearch:
+    """Answers as `pipeline` does. `keep` hears the words of each query when its first page is asked
+    for, and must not wait.
+    """
+
+    def __init__(self, pipeline: SearchPipeline, keep: Callable[[str], None]) -> None:
+        self._pipeline = pipeline
+        self._keep = keep
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """See `SearchPipeline.search`."""
+        if not request.cursor:
+            self._keep(request.q)
+        return self._pipeline.search(request, caller)

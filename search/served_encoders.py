@@ -1,0 +1,46 @@
+"""What encodes queries while an archive moves to another encoder: that of the served index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
+
+from core.ports import TextEncoder
+
+
+@runtime_checkable
+class HoldsSpaces(Protocol):
+    """An engine whose index may come to hold vectors of another encoder."""
+
+    @property
+    def encoders(self) -> Mapping[str, str]:
+        """The digest of the encoder of each vector field, as of now."""
+        ...
+
+
+class ServedEncoders(Mapping[str, TextEncoder]):
+    """By vector field, the one of the encoders in `fields` and `following` that the engine's index
+    is of; that in `fields` where it is of neither, for the engine to refuse.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, TextEncoder],
+        following: Mapping[str, TextEncoder],
+        engine: HoldsSpaces,
+    ) -> None:
+        self._fields = fields
+        self._following = following
+        self._engine = engine
+
+    def __getitem__(self, field: str) -> TextEncoder:
+        following = self._following.get(field)
+        if following is not None and self._engine.encoders.get(field) == following.digest:
+            return following
+        return self._fields[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
