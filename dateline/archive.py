@@ -14,9 +14,9 @@ from api.envelope import API_VERSION
 from api.search_json import hit_json, search_data
 from core.callers import NOBODY, Caller
 from core.undescribed import Undescribed
-from dateline.build import build_engine, build_service, system_clock
+from dateline.build import build_service, system_clock
+from dateline.build_engine import build_engine, drop_indexes
 from dateline.build_models import load_models
-from dateline.build_record import drop_projections
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understand import Understanding
@@ -45,7 +45,7 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
 
     Raises ConflictError where another process uses the archive.
     """
-    drop_projections(settings.data)
+    drop_indexes(settings)
     models = load_models(settings)
     engine = build_engine(settings, models, system_clock, background=False)
     try:

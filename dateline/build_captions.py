@@ -53,6 +53,19 @@ def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCapt
     return PictureCaptioner.open(folder, threads=settings.threads, device=settings.device)
 
 
+def asked_in_batches(settings: Settings) -> bool:
+    """Whether pictures wait for a batch. Raises SettingsError where who describes has none."""
+    if settings.caption_mode != "batch":
+        return False
+    if settings.captioner != PROVIDER:
+        raise SettingsError(
+            "only a provider takes batches",
+            where="caption_mode",
+            mend=f"set captioner to {PROVIDER}, or caption_mode to calls",
+        )
+    return True
+
+
 def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> BatchCaptioner | None:
     """The provider's batches; None where the captioner is no provider. Raises SettingsError."""
     if settings.captioner != PROVIDER:

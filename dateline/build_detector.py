@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from core.errors import SettingsError
 from core.observation import UNWATCHED, Watching
+from core.work import Stage
 from dateline.build_models import model_store, open_runtime
 from dateline.settings import Settings
 from indexing.media.shots import ShotFinder, ShotSettings
@@ -11,6 +14,8 @@ from indexing.media.windows import WindowLayout
 from inference.batches import BatchLimits
 from inference.remote_calls import is_remote
 from inference.shot_detector import WINDOWS_AT_ONCE, TransitionDetector
+
+_MOST_AT_ONCE = 1024
 
 
 def shot_detector_of(settings: Settings, watching: Watching = UNWATCHED) -> TransitionDetector:
@@ -30,11 +35,24 @@ def shot_detector_of(settings: Settings, watching: Watching = UNWATCHED) -> Tran
     folder = model_store(settings).open(name)
     runtime = open_runtime(settings, folder, threads=settings.threads)
     limits = BatchLimits(
-        tokens=WINDOWS_AT_ONCE * folder.manifest.max_tokens,
+        tokens=batch_sizes(settings)[Stage.SHOTS] * folder.manifest.max_tokens,
         wait_ms=settings.batch_wait_ms,
         waiting_tokens=settings.batch_waiting_tokens,
     )
     return TransitionDetector.over(folder, runtime, limits=limits, watching=watching)
+
+
+def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
+    """How much goes through a model at once, by the stage of an ingest. Raises SettingsError for a
+    name that is none of these.
+    """
+    sizes = {Stage.SHOTS: WINDOWS_AT_ONCE, Stage.DESCRIBE: 16, Stage.EMBED: 32}
+    for name, size in settings.work_batch.items():
+        if name not in sizes or not 0 < size <= _MOST_AT_ONCE:
+            what = f"{name} = {size} is no batch's size"
+            mend = f"write 1 to {_MOST_AT_ONCE} for {', '.join(sizes)}"
+            raise SettingsError(what, where="work_batch", mend=mend)
+    return sizes | {Stage(name): size for name, size in settings.work_batch.items()}
 
 
 def shot_finder_of(settings: Settings, watching: Watching = UNWATCHED) -> ShotFinder | None:

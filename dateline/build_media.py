@@ -6,12 +6,16 @@ Needs the extra [media]; everything else runs without this module.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.errors import SettingsError
+from core.work import Stage
 from dateline.build import Service
+from dateline.build_detector import batch_sizes
 from dateline.build_stages import Stages, build_stages, work_database
-from dateline.settings import Settings
+from dateline.settings import WORK_CHUNKS, Settings
 from indexing.work.chunks import ChunkRunner
 from indexing.work.desk import JobDesk
-from indexing.work.queues import QUEUES, OrderBook, QueueSettings, QueueWorker
+from indexing.work.queue_names import QUEUES
+from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
 from indexing.work.reading_stage import Reading
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
@@ -73,6 +77,7 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     """A worker for some of the queues, over a service's record of truth. Raises DatelineError where
     a part of it can't be had.
     """
+    chunks, _ = _chunks(settings), batch_sizes(settings)  # what is wrong is told before all else
     desk = open_desk(settings)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite"))
     name = ProcessName(settings.data / "workers")
@@ -101,12 +106,30 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         runner.run,
         reading.run,
         lambda job, trail: desk.orders.give_reading(desk.jobs.job(job), trail),
-        QueueSettings(settings.work_chunks, settings.work_poll_s),
+        QueueSettings(chunks, settings.work_poll_s, _rare(settings)),
         queues,
     )
     halt.worker = worker
     sweeper = Sweeper(name, desk.orders, StoredBeats(desk.database), lambda: worker.working)
     return Worker(desk, worker, reading, parts, sweeper, name, ledger)
+
+
+def _chunks(settings: Settings) -> dict[str, int]:
+    """Orders at the same time by queue. Raises SettingsError for what is no queue."""
+    for name, count in settings.work_chunks.items():
+        if name not in QUEUES or count < 1:
+            what, mend = (
+                f"{name} = {count} is no queue's",
+                f"write 1 or more for {', '.join(QUEUES)}",
+            )
+            raise SettingsError(what, where="work_chunks", mend=mend)
+    return {**WORK_CHUNKS, **settings.work_chunks}
+
+
+def _rare(settings: Settings) -> tuple[str, ...]:
+    """Queues that get no order by these settings, but maybe from a job that began under others."""
+    apart = () if settings.models_apart else (str(Stage.SHOTS), str(Stage.EMBED))
+    return apart if settings.captioner else (*apart, str(Stage.DESCRIBE))
 
 
 class _Halt:

@@ -73,7 +73,8 @@ def model_store(settings: Settings) -> ModelStore:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The loaded models. `second` embeds texts once more where a setting asks for it; `missing`
+    """The loaded models. `second` embeds texts once more where a setting asks for it,
+    `following` is the encoder that the archive moves to in the place of the first one; `missing`
     says which optional ones could not be loaded, and why.
     """
 
@@ -83,6 +84,7 @@ class Models:
     missing: tuple[str, ...]
     metrics: Metrics = field(default_factory=Metrics)
     second: Encoder | None = None
+    following: Encoder | None = None
 
     @property
     def encoders(self) -> tuple[Encoder, ...]:
@@ -125,7 +127,8 @@ def load_models(settings: Settings) -> Models:
     second = _second_encoder(settings, watching)
     encoders = [encoder] if second is None else [encoder, second]
     tagger, scorer, missing = optional_models(settings, encoders, watching)
-    return Models(encoder, tagger, scorer, missing, metrics, second)
+    following = _following(settings, watching)
+    return Models(encoder, tagger, scorer, missing, metrics, second, following)
 
 
 def manifest_of(encoder: Encoder) -> ModelManifest:
@@ -141,6 +144,20 @@ def _second_encoder(settings: Settings, watching: Watching) -> Encoder | None:
         mend = "name another model, or leave it empty"
         raise SettingsError(what, where="second_encoder", mend=mend)
     return encoder_of(settings, watching, settings.second_encoder)
+
+
+def _following(settings: Settings, watching: Watching) -> Encoder | None:
+    """The encoder that the archive moves to. An embedded engine does not move: it is told so."""
+    if not settings.next_encoder:
+        return None
+    if settings.next_encoder in (settings.encoder, settings.second_encoder):
+        what = f"{settings.next_encoder} is an encoder already"
+        raise SettingsError(what, where="next_encoder", mend="leave it empty")
+    if settings.engine != "opensearch":
+        what = "only an archive on OpenSearch moves to another encoder while it serves"
+        mend = "set `encoder` and run `dateline embed`, or set `engine` to opensearch first"
+        raise SettingsError(what, where="next_encoder", mend=mend)
+    return encoder_of(settings, watching, settings.next_encoder)
 
 
 def _tokenizer_digest(encoder: Encoder) -> str:

@@ -15,7 +15,7 @@ from dateline.settings import Settings
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_sources import LiveSource
 from indexing.media.live import LiveFrames, LiveSettings
-from indexing.media.reading import CagedReader
+from indexing.media.reading import CagedReader, FrameStream
 from indexing.media.shots import ShotFinder
 
 
@@ -46,14 +46,21 @@ class ShotFinding:
         """Shots and gaps of a live source over all its connections; what else is to be said of
         them goes to `notes`.
         """
+        last: list[FrameStream] = []  # the connection that is read
 
-        def connect() -> Iterator[FrameBatch | Gap]:
-            frames = self.reader.live(source)
-            yield from frames
-            notes.extend(note for note in frames.notes if note not in notes)
+        def note() -> None:
+            notes.extend(note for frames in last for note in frames.notes if note not in notes)
+
+        def connect() -> FrameStream:
+            note()
+            last[:] = [self.reader.live(source)]
+            return last[0]
 
         with closing(LiveFrames(connect, settings)) as live:
-            yield from self.found(live)
+            try:
+                yield from self.found(live)
+            finally:
+                note()
 
 
 @contextmanager

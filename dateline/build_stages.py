@@ -7,29 +7,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.items import Item
-from core.media_ports import Ledger
+from core.media_ports import Ledger, MediaStore
 from core.work import Stage
-from dateline.build import Service, system_clock
-from dateline.build_captions import captioner_of
-from dateline.build_detector import shot_detector_of, shot_settings
+from dateline.build import Service, passage_embedder, system_clock
+from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
+from dateline.build_detector import batch_sizes, shot_detector_of, shot_settings
 from dateline.build_stills import media_store
 from dateline.settings import Settings
+from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.media.reading import CagedReader
 from indexing.media.shots import ShotFinder
 from indexing.work.apply_stage import ApplyStage
+from indexing.work.ask_later import AskLater
+from indexing.work.asking import Asking, AskNow, Scale
 from indexing.work.decode_stage import THREADS_A_FILE, DecodeStage
 from indexing.work.decoding import Decoder
 from indexing.work.describe_stage import DescribeStage
+from indexing.work.embed_stage import EmbedStage
 from indexing.work.late_finder import LateFinder
 from indexing.work.preparing import Preparing
 from indexing.work.remembered import Remembered
+from indexing.work.remembered_encoder import RememberedEncoder
 from indexing.work.scaling import Scaler
 from indexing.work.stage import StageWork
 from indexing.work.stores import FileStores, Spool
 from storage.databases import Database, open_database
 from storage.likenesses import StoredLikenesses
+from storage.waiting_stills import StoredWaitingStills
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,6 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     spool.clear()  # what a killed process of this name left behind
     store, files = media_store(settings), settings.decode_files
     decoder = Decoder(reader, finder, store, known, spool, files)
-    decode = DecodeStage(decoder, files * THREADS_A_FILE)
     preparing = Preparing(
         decoder,
         _item_of,
@@ -69,23 +74,52 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         every=settings.caption_everything,
         rule=settings.external_processing,
     )
-    describe = DescribeStage(
-        preparing,
-        captioner,
-        store,
-        known,
-        StoredLikenesses(database),
-        Scaler(reader, spare, settings.caption_edge).scaled,
-    )
-    apply = ApplyStage(preparing, service.ingest, service.engine.newest)
+    scale = Scaler(reader, spare, settings.caption_edge).scaled
+    asking = _asking(settings, captioner, store, known, database, scale, ends)
+    ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
+    if settings.models_apart:
+        embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
+        ingest = Ingest(service.engine, embedder, system_clock)
+    last = Stage.EMBED if settings.models_apart else Stage.APPLY
+    then = last if asking is None else Stage.DESCRIBE
+    threads = files * THREADS_A_FILE
+    decode = DecodeStage(decoder, threads, then=then, shots_apart=settings.models_apart)
+    shots = DecodeStage(decoder, threads, then=then)
+    describe = DescribeStage(preparing, asking, last)
+    embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
+    apply = ApplyStage(preparing, ingest, newest)
+    ends.append(shots.close)
     ends += [decode.close, reader.close, spool.clear, database.close]
     ends += [] if captioner is None else [captioner.close]
     stages: Mapping[Stage, StageWork] = {
         Stage.DECODE: decode,
+        Stage.SHOTS: shots,
         Stage.DESCRIBE: describe,
+        Stage.EMBED: embed,
         Stage.APPLY: apply,
     }
     return Stages(stages, stores, ends)
+
+
+def _asking(
+    settings: Settings,
+    captioner: OwnedCaptioner | None,
+    store: MediaStore,
+    known: Remembered,
+    database: Database,
+    scale: Scale,
+    ends: list[Callable[[], None]],
+) -> Asking | None:
+    """Who asks about stills: nobody, a captioner at once, or the next batch."""
+    likenesses = StoredLikenesses(database)
+    if captioner is None:
+        return None
+    if asked_in_batches(settings):
+        orders = work_database(settings, "work.sqlite")
+        ends.append(orders.close)
+        return AskLater(StoredWaitingStills(orders), known, likenesses)
+    at_once = batch_sizes(settings)[Stage.DESCRIBE]
+    return AskNow(captioner, store, known, likenesses, scale, at_once)
 
 
 def work_database(settings: Settings, file: str) -> Database:

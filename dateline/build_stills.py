@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.media_ports import MediaStore
+from dateline.build_record import SharedRoots, open_roots
 from dateline.settings import Settings
 from storage.media_files import FolderMediaStore, RemoteMediaStore
-from storage.media_roots import MediaRoots
 from storage.originals import ServedMedia
 
 
@@ -17,11 +17,10 @@ def media_store(settings: Settings) -> MediaStore:
     return FolderMediaStore(settings.data / "media")
 
 
-def served_media(settings: Settings) -> ServedMedia:
+def served_media(settings: Settings, ingested: SharedRoots) -> ServedMedia:
     """What a service hands out: stills, and originals from where ingest was sent and the settings
     name.
     """
-    ingested = MediaRoots(settings.data)
     listed = (root.strip() for root in settings.media_roots.split(","))
     own = tuple(_absolute(root) for root in listed if root)
 
@@ -36,7 +35,11 @@ def remember_roots(settings: Settings, paths: Sequence[str], manifests: Sequence
     Raises StorageError.
     """
     beside = (one.rpartition("/")[0] for one in manifests)
-    MediaRoots(settings.data).add([*paths, *(place for place in beside if place)])
+    roots = open_roots(settings)
+    try:
+        roots.add([*paths, *(place for place in beside if place)])
+    finally:
+        roots.close()
 
 
 def _absolute(root: str) -> str:

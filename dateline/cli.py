@@ -6,6 +6,8 @@ import typer
 
 from dateline import (
     archive_commands,
+    captions_commands,
+    dev_cluster_command,
     diagnosis_commands,
     embed_command,
     eval_app,
@@ -16,9 +18,11 @@ from dateline import (
     eval_report_command,  # noqa: F401
     eval_run_command,  # noqa: F401
     eval_score_command,  # noqa: F401
+    index_commands,
     ingest_command,
     jobs_commands,
     migrate_command,
+    migration_commands,
     models_commands,
     search_command,
     serve_command,
@@ -60,6 +64,10 @@ app.add_typer(eval_app.tune_app, name="tune")
 app.add_typer(models_commands.app, name="models")
 app.command("worker")(worker_command.worker)
 app.add_typer(jobs_commands.app, name="jobs")
+app.add_typer(captions_commands.app, name="captions")
+app.add_typer(dev_cluster_command.app, name="dev-cluster")
+app.add_typer(index_commands.app, name="index")
+app.add_typer(migration_commands.app, name="migration")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from core.errors import DatelineError
 from dateline.archive import archive_status
 from dateline.model_checks import ask_remote_models, verify_models
 from dateline.settings import Settings
+from dateline.shared_state import kept_apart
 
 _PACKAGES = (
     "faiss-cpu",
@@ -49,6 +50,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _remote_models,
         _folder,
         _archive,
+        _hosts,
     )
     return [finding for check in checks for finding in check(settings)]
 
@@ -145,3 +147,9 @@ def _archive(settings: Settings) -> list[Finding]:
     mend = "start the service or run `dateline rebuild`"
     findings.append(Finding("indexes", lag == 0, f"{lag} changes behind", mend))
     return findings
+
+
+def _hosts(settings: Settings) -> list[Finding]:
+    """What other hosts do not know of; no mistake where there is one."""
+    apart = kept_apart(settings)
+    return [Finding("hosts", True, f"not shared with others: {'; '.join(apart)}")] if apart else []

@@ -44,8 +44,7 @@ def status(
 
 def _show_status(found: Mapping[str, Any]) -> None:
     engine = found["engine"]
-    owner = "this command" if engine["owner"] else "another process"
-    console.print(f"archive {escape(engine['folder'])}, indexes owned by {owner}")
+    console.print(escape(_place(engine)))
     console.print(f"  record of truth: {escape(engine['record']['where'])}")
     console.print(
         f"  {found['items']:,} versions, {found['visible']:,} visible stories and pictures"
@@ -59,6 +58,16 @@ def _show_status(found: Mapping[str, Any]) -> None:
             console.print(f"  [yellow]note:[/] {escape(what)}")
     for line in (*engine["repairs"], *engine["failures"]):
         console.print(f"  [yellow]note:[/] {escape(line)}")
+
+
+def _place(engine: Mapping[str, Any]) -> str:
+    """Where the indexes are."""
+    if "owner" not in engine:
+        return (
+            f"index {engine['index']['name']} ({engine['index']['concrete']}), {engine['cluster']}"
+        )
+    owner = "this command" if engine["owner"] else "another process"
+    return f"archive {engine['folder']}, indexes owned by {owner}"
 
 
 def doctor(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:

@@ -11,7 +11,7 @@ from dateline.options import AsJson, Data, Models, console, reported, settings_f
 from indexing.embedding import Embedding
 
 
-class _Bars:
+class Bars:
     """A bar for each vector field that lacks vectors, on the error stream."""
 
     def __init__(self, progress: Progress) -> None:
@@ -41,7 +41,7 @@ def embed(as_json: AsJson = False, data: Data = None, models: Models = None) -> 
         service = build_service(settings_for(data=data, models=models))
         try:
             with progress_bar(hidden=as_json) as progress:
-                added = service.embed_lacking(_Bars(progress).advance)
+                added = service.embed_lacking(Bars(progress).advance)
         finally:
             service.close()
     if as_json:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import InputError
-from dateline.build import VECTOR_FIELD
+from dateline.build_engine import VECTOR_FIELD
 from dateline.evaluate import CACHE
 from eval.vector_source import RealVectors, gather
 from storage.embedded.stored_vectors import RECORD, stored_vectors

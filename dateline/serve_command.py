@@ -15,6 +15,7 @@ from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.keys import key_ring
 from dateline.options import Data, Models, Profile, console, escape, reported, settings_for
 from dateline.settings import Settings, demo_folder
+from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
 
 
@@ -62,6 +63,8 @@ def _serve_searches(settings: Settings, listening: socket.socket) -> None:
     for field, count in service.lacking().items():
         what = f"vector field {field} lacks {count:,} visible items; run `dateline embed`"
         console.print(f"[yellow]note:[/] {escape(what)}")
+    for what in kept_apart(settings):
+        console.print(f"[yellow]note:[/] {escape(what)}: for one host only")
     try:
         _server(app).run(sockets=[listening])
     finally:

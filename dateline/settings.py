@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from core.errors import SettingsError
 
 PREFIX = "DATELINE_"
+# Orders of a queue that a process carries out at the same time.
+WORK_CHUNKS = {"read": 2, "decode": 3, "shots": 2, "describe": 1, "embed": 1, "apply": 1}
 FILE = "dateline.toml"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "dateline"
@@ -40,6 +43,25 @@ def default_pulled() -> Path:
     home = os.environ.get("XDG_DATA_HOME", "")
     base = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share"
     return base / "dateline" / "models"
+
+
+def default_dev_cache() -> Path:
+    """Where this user's programs keep what can be fetched again; for root where others read too,
+    since OpenSearch does not run as root.
+    """
+    return _of_user("XDG_CACHE_HOME", ".cache", "/var/cache")
+
+
+def default_dev_folder() -> Path:
+    """Where this user's programs keep their state; for root as `default_dev_cache`."""
+    return _of_user("XDG_STATE_HOME", ".local/state", "/var/lib") / "dev-cluster"
+
+
+def _of_user(variable: str, below_home: str, of_root: str) -> Path:
+    named = Path(os.environ.get(variable, ""))
+    if named.is_absolute():
+        return named / "dateline"
+    return (Path(of_root) if os.getuid() == 0 else Path.home() / below_home) / "dateline"
 
 
 def demo_folder() -> Path:
@@ -71,6 +93,99 @@ class Settings(BaseModel):
         description="database of the record of truth for services and workers on many hosts, "
         "postgresql://... (needs the extra [postgres]); a file in the archive's folder if empty",
     )
+    engine: Literal["embedded", "opensearch"] = Field(
+        default="embedded",
+        description="what searches run on: indexes in the archive's folder, or an OpenSearch "
+        "cluster (needs the extra [opensearch])",
+    )
+    opensearch_url: str = Field(
+        default="http://127.0.0.1:9200", description="OpenSearch: URLs of nodes, by commas"
+    )
+    opensearch_index: str = Field(
+        default="dateline",
+        pattern="^[a-z0-9][a-z0-9_.-]{0,99}$",
+        description="OpenSearch: name of the archive's index, an alias",
+    )
+    opensearch_user: str = Field(default="", description="OpenSearch: user; none if empty")
+    opensearch_password: SecretStr = Field(
+        default=SecretStr(""), description="OpenSearch: the user's password"
+    )
+    opensearch_ca: str = Field(
+        default="", description="OpenSearch: file of the certificates that are trusted"
+    )
+    opensearch_shards: int = Field(
+        default=1, ge=1, le=1024, description="OpenSearch: shards of a new index"
+    )
+    opensearch_replicas: int = Field(
+        default=1, ge=0, le=10, description="OpenSearch: copies of each shard of a new index"
+    )
+    opensearch_library: Literal["lucene", "faiss"] = Field(
+        default="lucene",
+        description="OpenSearch: library of the vector graphs (faiss: native, on each node)",
+    )
+    opensearch_precision: Literal["fp32", "fp16", "int8"] = Field(
+        default="fp32",
+        description="OpenSearch: precision of the graphs' vectors; lucene has fp32 and int8, faiss "
+        "fp32 and fp16",
+    )
+    opensearch_refresh_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="OpenSearch: how often new documents become searchable that no search has "
+        "waited for, in s",
+    )
+    opensearch_patience_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="OpenSearch: how long a search waits for what was just recorded, in s",
+    )
+    opensearch_connect_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="OpenSearch: longest wait for a node to say that it is there, in s",
+    )
+    opensearch_timeout_s: float = Field(
+        default=5.0, gt=0, le=600, description="OpenSearch: longest wait for an answer, in s"
+    )
+    opensearch_search_timeout_s: float = Field(
+        default=3.0,
+        gt=0,
+        le=600,
+        description="OpenSearch: after so long a shard answers with what it has, in s",
+    )
+    opensearch_bulk_timeout_s: float = Field(
+        default=60.0, gt=0, le=600, description="OpenSearch: longest wait for a bulk write, in s"
+    )
+    opensearch_retries: int = Field(
+        default=2, ge=0, le=10, description="OpenSearch: other nodes that a request is tried on"
+    )
+    opensearch_passed_over_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=600,
+        description="OpenSearch: how long a node is passed over that did not answer, in s",
+    )
+    opensearch_pool: int = Field(
+        default=16, ge=1, le=256, description="OpenSearch: connections kept to each node"
+    )
+    opensearch_failures: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="OpenSearch: requests in a row that no node takes, before there is a pause",
+    )
+    opensearch_pause_s: float = Field(
+        default=2.0, ge=0.1, le=600, description="OpenSearch: how long that pause is, in s"
+    )
+    opensearch_vector_mb: int = Field(
+        default=128,
+        ge=1,
+        le=2**16,
+        description="OpenSearch: memory for vectors of candidates, of each field, in MiB",
+    )
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
     models: Path = Field(default_factory=default_models, description="folder of the models")
@@ -81,6 +196,30 @@ class Settings(BaseModel):
     second_encoder: str = Field(
         default="",
         description="model that embeds texts once more, for the profile best; empty for none",
+    )
+    next_encoder: str = Field(
+        default="",
+        description="model that an archive on OpenSearch moves to, see `dateline migration`: texts "
+        "are embedded by both, and searches follow the index; empty for none",
+    )
+    migration_coverage: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of the visible items that an index has to cover before it is served",
+    )
+    migration_loss: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="how much nDCG@10 of a judged set may fall by a migration",
+    )
+    sampled_queries: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="words of so many live queries are kept in the archive's folder, to compare an "
+        "index with the next one; 0 keeps none",
     )
     tagger: str = Field(
         default="distilbert-ner-news", description="model that finds names; empty for none"
@@ -107,8 +246,8 @@ class Settings(BaseModel):
     )
     cursors: Literal["shared", "memory"] = Field(
         default="shared",
-        description="where a service keeps the lists behind cursors: in a file that other services "
-        "of this archive and a later one read too, or in memory",
+        description="where a service keeps the lists behind cursors: beside the record, where "
+        "other services of this archive and a later one read them too, or in memory",
     )
     topics: Path | None = Field(
         default=None,
@@ -212,6 +351,14 @@ class Settings(BaseModel):
     caption_at_once: int = Field(
         default=4, ge=1, le=64, description="questions to the provider at the same time"
     )
+    caption_mode: Literal["calls", "batch"] = Field(
+        default="calls",
+        description="how a provider is asked: picture by picture during an ingest, or in batches, "
+        "see `dateline captions`",
+    )
+    caption_batch: int = Field(
+        default=1_000, ge=1, le=50_000, description="most pictures and shots in one batch"
+    )
     external_processing: Literal["unless_forbidden", "only_allowed"] = Field(
         default="unless_forbidden",
         description="which pictures may go to a provider: all but those whose rights forbid it, or "
@@ -262,9 +409,19 @@ class Settings(BaseModel):
         default=32, ge=2, le=10**5, description="orders that an ingest may be ahead of its work"
     )
     work_chunks: Mapping[str, int] = Field(
-        default_factory=lambda: {"read": 2, "decode": 3, "describe": 1, "apply": 1},
-        description="orders that a process carries out at the same time, by stage (a table; JSON "
+        default_factory=lambda: dict(WORK_CHUNKS),
+        description="orders that a process carries out at the same time, by queue (a table; JSON "
         "in a variable)",
+    )
+    work_batch: Mapping[str, int] = Field(
+        default_factory=dict,
+        description="what goes through a model at once, by queue: windows of frames in shots, "
+        "pictures in describe, items in embed (a table; JSON in a variable)",
+    )
+    models_apart: bool = Field(
+        default=False,
+        description="shots and embeddings have queues of their own, for workers on hosts with a "
+        "GPU: dateline worker --queues models",
     )
     work_tries: int = Field(
         default=3, ge=1, le=100, description="tries of a photo or video before it is a dead letter"
@@ -277,6 +434,14 @@ class Settings(BaseModel):
     )
     work_poll_s: float = Field(
         default=0.2, ge=0.01, le=60, description="how often a worker looks for orders, in s"
+    )
+    dev_cluster_cache: Path = Field(
+        default_factory=default_dev_cache,
+        description="folder of the OpenSearch that `dateline dev-cluster` fetches",
+    )
+    dev_cluster_folder: Path = Field(
+        default_factory=default_dev_folder,
+        description="folder of the development cluster: data, logs, what runs",
     )
     otel: bool = Field(
         default=False, description="send traces by OpenTelemetry (needs the extra [otel])"
@@ -311,8 +476,12 @@ class Settings(BaseModel):
         return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
 
     def with_archive_in(self, folder: Path) -> Settings:
-        """The same, but for an archive of its own with its record in `folder`."""
-        return self.model_copy(update={"data": folder, "record": SecretStr("")})
+        """The same, but for an archive of its own with its record in `folder`, and an index that is
+        named by it.
+        """
+        digest = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+        own = {"data": folder, "opensearch_index": f"{self.opensearch_index}-{digest}"}
+        return self.model_copy(update={**own, "record": SecretStr("")})
 
     @property
     def on_loopback(self) -> bool:
@@ -390,7 +559,9 @@ def _from_environment() -> dict[str, object]:
     return found
 
 
-_JSON = frozenset({"keys", "runtimes", "work_chunks"})  # settings that a variable gives as JSON
+_JSON = frozenset(
+    {"keys", "runtimes", "work_batch", "work_chunks"}
+)  # settings that a variable gives as JSON
 _NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
 
 

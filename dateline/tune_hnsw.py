@@ -13,7 +13,7 @@ import orjson
 
 from core.errors import InputError, SettingsError
 from core.ports import GraphBuilder
-from dateline.build import build_graphs, candidates_per_row
+from dateline.build_engine import build_graphs, candidates_per_row
 from dateline.pipeline_loss import pipeline_losses
 from dateline.settings import Settings
 from dateline.sweep_subjects import Vectors

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelError
+from inference.catalogue import Catalogue
 from inference.file_checks import check_file
 from inference.manifest import ModelManifest
 from inference.manifest_json import LONGEST, PICKLES, may_look_pickled, parse_manifest, pickled
@@ -125,8 +126,10 @@ class ModelStore:
         folder = self.place(name)
         if folder is None:
             where = ", ".join(str(root / name / MANIFEST) for root in self.roots)
-            known = ", ".join(self.names()) or "none"
-            raise ModelError(f"there is no model {name!r}", where=where, mend=f"known: {known}")
+            mend = f"known: {', '.join(self.names()) or 'none'}"
+            if name in Catalogue().names():
+                mend = f"`dateline models pull {name}` fetches it; {mend}"
+            raise ModelError(f"there is no model {name!r}", where=where, mend=mend)
         return read_folder(folder)
 
     def open(self, name: str) -> ModelFolder:

@@ -9,7 +9,7 @@ import pytest
 
 from core.items import FloatMatrix
 from core.ports import GraphBuilder, VectorGraph
-from dateline.build import build_graphs
+from dateline.build_engine import build_graphs
 from dateline.settings import Settings
 from eval.growth_sweep import filled_up, grow
 from eval.neighbours import exact_neighbours

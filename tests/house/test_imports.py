@@ -26,6 +26,8 @@ ROOMS = (
 )
 CONCRETE = {
     "EmbeddedEngine": "storage",
+    "OpenSearchEngine": "storage",
+    "IndexCheck": "storage",
     "LexicalIndex": "storage",
     "Record": "storage",
     "PostgresRecord": "storage",
