@@ -12,7 +12,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit guard faults test-cluster test-torch bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit guard faults test-node test-cluster test-torch bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -63,7 +63,12 @@ guard: $(READY_DEV)
 faults: $(READY_DEV)
 	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m "faults and not cluster"
 
-# Real nodes of OpenSearch, which Maven fetches the first time.
+# Real nodes of OpenSearch, which Maven fetches the first time: one of them, and then also what
+# happens to three that are killed, hung, filled and cut off.
+test-node: $(READY_DEV)
+	@bash scripts/test-packages
+	$(BIN)/python -P -m pytest -m cluster --ignore tests/faults
+
 test-cluster: $(READY_DEV)
 	@bash scripts/test-packages
 	$(BIN)/python -P -m pytest -m cluster
