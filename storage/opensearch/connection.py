@@ -18,7 +18,8 @@ from storage.opensearch.nodes import Nodes, NodeSettings, pool_options
 
 # What the client warns of is raised here, and a missing document is no mishap.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
-_BUSY = frozenset({429, 502, 503, 504})
+_BUSY = frozenset({413, 429, 502, 503, 504})  # 413: what asks in parts then asks in smaller ones
+_QUOTED = " Preview of field's value"  # and then a document's words, which are no log's affair
 # What a node says of another one that is gone, or of a copy that it does not have.
 _LOST = (
     "node_disconnected_exception",
@@ -154,7 +155,8 @@ def error_of(status: int, info: Any, where: str) -> DatelineError:
         return StaleError(what, where=where)
     if status in _BUSY or is_of_lost_node(info):
         return BusyError(f"the cluster has too much to do: {what}", where=where, mend="try again")
-    return StorageError(f"the cluster answered {status}: {what}", where=where)
+    what = f"the cluster answered {status}: {what}"
+    return StorageError(what, where=where, mend="see the nodes' logs, and `dateline index check`")
 
 
 def is_of_lost_node(info: Any) -> bool:
@@ -170,7 +172,10 @@ def reason_of(info: Any) -> str:
         return str(error)[:300]
     causes = error.get("root_cause") or [error]
     deepest = error.get("caused_by") or causes[0]
-    return f"{deepest.get('type', '')}: {deepest.get('reason', '')}"[:300]
+    reason = str(deepest.get("reason", "")).partition(" Preview of field's value")[
+        0
+    ]  # a document's
+    return f"{deepest.get('type', '')}: {reason}"[:300]
 
 
 def ndjson(lines: Sequence[Any]) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.errors import DatelineError
+from core.errors import BusyError, DatelineError
 from core.exemplars import Exemplar
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
@@ -342,9 +342,8 @@ class OpenSearchEngine:
         return self._catalogue.seen_counts(words, few, caller)
 
     def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
-        """See `core.ports.Vocabulary`."""
-        self._freshen()
-        return self._catalogue.similar_words(word, most, caller)
+        """See `core.ports.Vocabulary`; none where the index is behind the record, see `known`."""
+        return () if self._freshen() else self._catalogue.similar_words(word, most, caller)
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """See `core.ports.Exemplars`."""
@@ -374,8 +373,11 @@ class OpenSearchEngine:
         return self._catalogue.newest(uris)
 
     def undescribed(self, limit: int) -> Undescribed:
-        """See `core.ports.MediaItems`."""
-        self._freshen()
+        """See `core.ports.MediaItems`. Raises BusyError where the index is behind the record: what
+        was killed since could be among them.
+        """
+        if behind := self._freshen():
+            raise BusyError(behind, where=self.cluster.where, mend="try again")
         return self._catalogue.undescribed(limit)
 
     def all_items(self) -> Iterator[Item]:

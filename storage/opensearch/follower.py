@@ -38,15 +38,20 @@ class Follower:
         while not self._stopped.is_set():
             self._wake.wait(_INTERVAL_S)
             self._wake.clear()
-            projector = self._projector()
             try:
-                projector.project(pages=1)
-                if projector.is_behind():
-                    self._wake.set()
-            except StorageError as error:
-                projector.failed(error)
-                self._stopped.wait(_PAUSE_S)
-            except Exception as error:  # the thread must outlive any failure
+                self._step(self._projector())
+            except Exception:  # the thread must outlive any failure
                 log.exception("the index could not be brought up to date")
-                projector.failed(error)
                 self._stopped.wait(_PAUSE_S)
+
+    def _step(self, projector: Projector) -> None:
+        try:
+            projector.project(pages=1)
+            if projector.is_behind():
+                self._wake.set()
+        except StorageError as error:
+            projector.failed(error)
+            self._stopped.wait(_PAUSE_S)
+        except Exception as error:
+            projector.failed(error)
+            raise

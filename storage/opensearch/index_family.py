@@ -215,6 +215,8 @@ class IndexFamily:
             return Note(), {}
         place = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
         body = found["_source"]
+        if body.get("uuid") != self._uuid:
+            self._find()  # another process may have made the index anew
         if body.get("uuid") != self._uuid:  # of an index by this name that is lost
             return Note(), place
         sums = {name: _decoded(value) for name, value in body["fields"].items()}

@@ -13,7 +13,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Protocol
 
-from core.errors import StorageError
+from core.errors import DatelineError
 from core.retrieval import Retrieval
 from storage.opensearch.nodes import within
 from storage.opensearch.view import View
@@ -55,7 +55,7 @@ class Views:
                 served = self.current.family.moved_to()
             if served:
                 self._follow(served)
-        except StorageError as error:
+        except DatelineError as error:
             log.warning("can't follow the index: %s", error)
             self.current.projector.failed(error)
         finally:

@@ -71,7 +71,7 @@ def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
     found = requirements(name)
     assert len(found) > 3
     for line in found.values():
-        assert re.match(r"\s*[\w.-]+(\[[\w,-]+\])?==\S+", line), line
+        assert re.match(r"\s*[\w.-]+(\[[\w, -]+\])?==\S+", line), line
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
 
 
