@@ -112,7 +112,9 @@ def _opened(data: Data) -> Iterator[OpenedBatches]:
 
 
 def _batches(opened: OpenedBatches) -> Iterator[tuple[str, str]]:
-    """The batches under way, and how each is at the provider."""
+    """The batches under way, and how each is at the provider; packets not taken by it yet."""
+    packed = (still.packet for still in opened.waiting.under_way() if not still.batch)
+    yield from ((packet, "not handed in yet") for packet in dict.fromkeys(packed))
     sent = (still.batch for still in opened.waiting.under_way() if still.batch)
     for batch in dict.fromkeys(sent):
         try:

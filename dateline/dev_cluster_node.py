@@ -7,7 +7,6 @@ that the system gave to somebody else meanwhile is left alone.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -122,11 +121,20 @@ def write_configuration(node: Node, peers: list[Node], launch: Launch) -> None:
         **launch.settings,
     }
     text = "".join(f"{key}: {orjson.dumps(value).decode()}\n" for key, value in rows.items())
-    (node.folder / "conf" / "opensearch.yml").write_text(text, "utf-8")
-    (node.folder / "conf" / "log4j2.properties").write_text(_LOGGING, "utf-8")
+    _write_anew(node.folder / "conf" / "opensearch.yml", text)
+    _write_anew(node.folder / "conf" / "log4j2.properties", _LOGGING)
     if launch.account is not None:
         for path in (node.folder, *node.folder.rglob("*")):
-            shutil.chown(path, launch.account.user, launch.account.group)
+            os.chown(path, launch.account.user, launch.account.group, follow_symlinks=False)
+
+
+def _write_anew(path: Path, text: str) -> None:
+    """Writes a file of a folder that another account owns, so that nothing is written through a
+    link that it has put there.
+    """
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def launch_node(node: Node, launch: Launch) -> int:
@@ -139,7 +147,8 @@ def launch_node(node: Node, launch: Launch) -> int:
     command += ["-cp", f"{launch.home}/lib/*", "org.opensearch.bootstrap.OpenSearch"]
     account = launch.account
     try:
-        with node.log.open("wb") as log:
+        node.log.unlink(missing_ok=True)  # as in `_write_anew`
+        with node.log.open("xb") as log:
             process = subprocess.Popen(  # noqa: S603
                 command,
                 stdin=subprocess.DEVNULL,

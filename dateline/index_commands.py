@@ -75,9 +75,9 @@ def create(data: Data = None) -> None:
 @app.command("diff")
 def diff(as_json: AsJson = False, data: Data = None) -> None:
     """Show where the index is not as the settings say. Exit code 1 where it differs."""
-    from storage.opensearch.live_settings import differences
+    with _opened(data) as (wanted, cluster):  # before what needs the extra
+        from storage.opensearch.live_settings import differences
 
-    with _opened(data) as (wanted, cluster):
         found = differences(cluster, wanted.name, wanted.index, wanted.spaces)
     _show_differences(found, as_json=as_json)
     raise typer.Exit(1 if found else 0)
@@ -86,9 +86,9 @@ def diff(as_json: AsJson = False, data: Data = None) -> None:
 @app.command("apply")
 def apply(as_json: AsJson = False, data: Data = None) -> None:
     """Change in place what can be. Exit code 1 where something is left that takes another index."""
-    from storage.opensearch.live_settings import change_in_place, differences
+    with _opened(data) as (wanted, cluster):  # before what needs the extra
+        from storage.opensearch.live_settings import change_in_place, differences
 
-    with _opened(data) as (wanted, cluster):
         found = differences(cluster, wanted.name, wanted.index, wanted.spaces)
         left = change_in_place(cluster, found)
     if not as_json:
@@ -113,11 +113,12 @@ def check(
     they hold. Exit code 1 where something differs, or with --repair where it still does.
     """
     from dateline.build_index import opened_check, wanted_index
-    from storage.opensearch.live_settings import differences
 
     with reported():
         settings = settings_for(data=data)
-        wanted = wanted_index(settings)
+        wanted = wanted_index(settings)  # before what needs the extra
+        from storage.opensearch.live_settings import differences
+
         with opened_check(settings, wanted) as checking:
             drift = checking.look(samples, seed)
             refused = {}
@@ -147,9 +148,9 @@ def settle(
 
     It is searched meanwhile. An index that is written to all the time needs none of it.
     """
-    from storage.opensearch.settle import settle as settled
+    with _opened(data) as (wanted, cluster):  # before what needs the extra
+        from storage.opensearch.settle import settle as settled
 
-    with _opened(data) as (wanted, cluster):
         found = settled(cluster, wanted.name, wanted.spaces, _say, merge_s=wait)
     sizes = f"{found.bytes_before / _MEBI:,.1f} MB to {found.bytes_after / _MEBI:,.1f} MB"
     console.print(f"{sizes}, {found.segments} segments")

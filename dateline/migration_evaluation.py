@@ -66,7 +66,7 @@ def evaluated(
         verdicts,
         len(shares),
         float(np.mean(shares)) if shares else 1.0,
-        all(each.holds(loss) for each in verdicts),
+        bool(verdicts) and all(each.holds(loss) for each in verdicts),
     )
 
 

@@ -126,10 +126,11 @@ class CaptionBatches:
         return report
 
     def release(self, batch: str) -> int:
-        """Gives a batch up that the provider knows no more: its stills are sent anew; how many.
-        Raises NotFoundError.
+        """Gives a batch up that the provider knows no more, or a packet that it won't take: its
+        stills are sent anew; how many. Raises NotFoundError.
         """
-        stills = [still for still in self._waiting.under_way() if batch and still.batch == batch]
+        under_way = self._waiting.under_way()
+        stills = [still for still in under_way if batch and batch in (still.batch, still.packet)]
         if not stills:
             raise NotFoundError("no such batch is under way", where=batch)
         keys = {still.key for still in stills}
