@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,21 +17,6 @@ from storage.databases import Database, open_database
 from storage.jobs import StoredJobs
 from storage.ledger import MAX_VALUE_BYTES, StoredLedger
 from storage.likenesses import StoredLikenesses
-from tests.postgres_server import Server
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        found = open_database(folder / "work.sqlite")
-    else:
-        server: Server = request.getfixturevalue("postgres")
-        schema = f"ledger_{os.urandom(4).hex()}"
-        server.run(f"CREATE SCHEMA {schema}")
-        found = open_database(server.url(schema=schema))
-    yield found
-    found.close()
-
 
 KEYS = st.sampled_from([f"{n:064x}" for n in range(12)])
 STEPS = st.lists(

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from core.work import WaitingStill
-from storage.databases import Database, open_database
+from storage.databases import Database
 from storage.waiting_stills import StoredWaitingStills
-from tests.postgres_server import Server
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        found = open_database(folder / "work.sqlite")
-    else:
-        server: Server = request.getfixturevalue("postgres")
-        schema = f"waiting_{os.urandom(4).hex()}"
-        server.run(f"CREATE SCHEMA {schema}")
-        found = open_database(server.url(schema=schema))
-    yield found
-    found.close()
 
 
 @pytest.fixture
