@@ -186,7 +186,7 @@ class Projector:
             return False
         segment = vectors.seal(rows, self.settings.build_threads, self._live())
         with self._lock:
-            vectors.adopt(segment, [], rows)
+            vectors.adopt(segment, [], rows, self._live())
             self._recover(name)
         return True
 
@@ -206,7 +206,7 @@ class Projector:
             return False
         merged = vectors.merge(chosen, self.settings.build_threads, live)
         with self._lock:
-            vectors.adopt(merged, chosen, 0)
+            vectors.adopt(merged, chosen, 0, self._live())
             self._recover(name)
         return True
 
@@ -214,8 +214,7 @@ class Projector:
         """Takes over the segments that another process published."""
         for name, vectors in self._fields.items():
             with self._lock:
-                if vectors.load():
-                    vectors.drop_tail(self._mask_of(vectors.segment_ids()))
+                if vectors.load(self._live()):
                     self._recover(name)
 
     def _live(self) -> Mask:

@@ -27,8 +27,7 @@ import orjson
 
 from core.errors import CorruptError, SettingsError
 from core.items import FloatMatrix
-from core.retrieval import Floats, Ids, Ints
-from storage.embedded.growing import GrowingArray
+from core.retrieval import Ids, Ints
 from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
 from storage.embedded.segment_manifest import (
     MANIFEST,
@@ -38,13 +37,15 @@ from storage.embedded.segment_manifest import (
     entry_of,
     read_manifest,
 )
-from storage.embedded.vector_view import Block, FieldView, Segment, sorted_block
+from storage.embedded.tail import Tail
+from storage.embedded.vector_view import FieldView, Segment
 from storage.graphs.builders import FIRST_KIND, builder_of, builder_of_kind
 from storage.graphs.settings import HnswSettings
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
 _NONE = np.zeros(0, np.int64)
+_NOTHING = np.zeros(0, np.bool_)
 
 
 class VectorField:
@@ -59,18 +60,17 @@ class VectorField:
         self._encoder = encoder
         self._settings = settings
         self._builder = builder_of(settings)
-        self._tail_vectors: GrowingArray[np.float32] | None = None
-        self._tail_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._tail_numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
-        self._tail_total: Floats = np.zeros(1, np.float32)
+        self._tail = Tail()
         self._segments: tuple[Segment, ...] = ()
         self._manifest = ""
         self._lock = Lock()  # segments, tail and view change together
         self._view: FieldView | None = None
         self.load()
 
-    def load(self) -> bool:
-        """Opens the segments that the manifest names; says whether it named others than before."""
+    def load(self, live: Mask = _NOTHING) -> bool:
+        """Opens the segments that the manifest names; says whether it named others than before.
+        What of the `live` items (bool by seq) they lack stays where searches find it.
+        """
         while True:
             data = self._manifest_bytes()
             if data.decode(errors="replace") == self._manifest:
@@ -82,10 +82,8 @@ class VectorField:
                     raise  # the owner did not just replace what the manifest named
             else:
                 break
-        with self._lock:
-            self._segments = segments
-            self._manifest = data.decode()
-            self._view = None
+        self._install(segments, 0, live)
+        self._manifest = data.decode()
         return True
 
     def sweep(self) -> None:
@@ -113,7 +111,7 @@ class VectorField:
     @property
     def tail_size(self) -> int:
         """Passages that no segment holds yet."""
-        return self._tail_seqs.size
+        return self._tail.size
 
     @property
     def segment_sizes(self) -> tuple[int, ...]:
@@ -127,21 +125,15 @@ class VectorField:
 
     def tail_ids(self) -> Ids:
         """Every item of the tail, each once."""
-        return np.unique(self._tail_seqs.view())
+        return np.unique(self._tail.seqs)
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
         """Adds items' passages (seq, float32 [n, d]) to the tail, if it has any."""
         with self._lock:
             self._view = None
             for seq, vectors in rows:
-                if not len(vectors):
-                    continue
-                if self._tail_vectors is None:
-                    self._tail_vectors = GrowingArray(np.float32, vectors.shape[1])
-                self._tail_vectors.append(vectors)
-                self._tail_numbers.append(np.arange(len(vectors)))
-                self._tail_seqs.append(np.full(len(vectors), seq))
-                self._tail_total = self._tail_total + vectors.sum(axis=0)
+                count = len(vectors)
+                self._tail.append(np.full(count, seq), np.arange(count, dtype=np.int32), vectors)
 
     def view(self) -> FieldView:
         """The field as it is now. Its tail may hold rows of items that are not visible yet."""
@@ -152,33 +144,19 @@ class VectorField:
         return view
 
     def _make_view(self) -> FieldView:
-        size = self._tail_seqs.size
-        tail = Block(_NONE, np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
-        if self._tail_vectors is not None and size:
-            tail = sorted_block(
-                self._tail_seqs.view()[:size],
-                self._tail_numbers.view()[:size],
-                self._tail_vectors.view()[:size],
-            )
-        total = self._tail_total
+        total = self._tail.total
         for segment in self._segments:
             total = total + segment.total
-        return FieldView(self._segments, tail, total, size + sum(self.segment_sizes))
+        count = self._tail.size + sum(self.segment_sizes)
+        return FieldView(self._segments, self._tail.block(), total, count)
 
     def seal(self, size: int, threads: int, live: Mask) -> Segment | None:
         """Builds a segment of the live rows (bool by seq) among the tail's first `size` and writes
         it; `adopt` installs it. Searches and appends go on meanwhile.
         """
-        if self._tail_vectors is None:
-            return None
-        seqs = self._tail_seqs.view()[:size]
-        kept = np.flatnonzero(live[seqs])
-        return self._write(
-            seqs[kept],
-            self._tail_numbers.view()[:size][kept],
-            self._tail_vectors.view()[:size][kept],
-            threads,
-        )
+        rows = self._tail.rows(size)
+        kept = np.flatnonzero(live[rows.seqs])
+        return self._write(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept], threads)
 
     def merge(self, segments: Sequence[Segment], threads: int, live: Mask) -> Segment | None:
         """Builds one segment of the live rows of `segments` and writes it."""
@@ -190,44 +168,36 @@ class VectorField:
             threads,
         )
 
-    def adopt(self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int) -> None:
-        """Installs `fresh` in the manifest in place of `dropped` and of the tail's first rows."""
+    def adopt(
+        self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int, live: Mask
+    ) -> None:
+        """Installs `fresh` in the manifest in place of `dropped` and of the tail's first rows; what
+        became `live` (bool by seq) while it was built stays where searches find it.
+        """
         gone = {segment.name for segment in dropped}
         kept = tuple(segment for segment in self._segments if segment.name not in gone)
         segments = kept if fresh is None else (*kept, fresh)
         self._publish(segments)
-        with self._lock:
-            self._segments = segments
-            self._cut_tail(tail_rows)
-            self._view = None
+        self._install(segments, tail_rows, live)
         for name in gone:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def drop_tail(self, covered: Mask) -> None:
-        """Drops tail rows of items that a segment holds now (bool by seq)."""
+    def _install(self, segments: tuple[Segment, ...], tail_rows: int, live: Mask) -> None:
+        """Segments and tail change in one step: no search may find a live item in neither."""
+        before = self._segments
+        names = {segment.name for segment in segments}
+        held, wanted = _held_and_lacking(segments, [*before, self._tail], live)
         with self._lock:
-            if self._tail_vectors is None:
-                return
-            self._replace_tail(np.flatnonzero(~covered[self._tail_seqs.view()]))
-            self._view = None
-
-    def _cut_tail(self, rows: int) -> None:
-        if rows:
-            self._replace_tail(np.arange(rows, self._tail_seqs.size))
-
-    def _replace_tail(self, kept: npt.NDArray[np.int64]) -> None:
-        if self._tail_vectors is None:
-            return
-        vectors: GrowingArray[np.float32] = GrowingArray(
-            np.float32, self._tail_vectors.view().shape[1]
-        )
-        seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
-        numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
-        vectors.append(self._tail_vectors.view()[kept])
-        seqs.append(self._tail_seqs.view()[kept])
-        numbers.append(self._tail_numbers.view()[kept])
-        self._tail_vectors, self._tail_seqs, self._tail_numbers = vectors, seqs, numbers
-        self._tail_total = vectors.view().sum(axis=0)
+            seqs = self._tail.seqs
+            newer = np.arange(len(seqs)) >= tail_rows
+            tail = self._tail.only(np.flatnonzero((newer & ~held[seqs]) | wanted[seqs]))
+            wanted[seqs] = False
+            for segment in before:
+                if segment.name not in names:
+                    rows = np.flatnonzero(wanted[segment.seqs])
+                    vectors = segment.graph.vectors(rows)
+                    tail.append(segment.seqs[rows], segment.numbers[rows], vectors)
+            self._segments, self._tail, self._view = segments, tail, None
 
     def _write(
         self, seqs: Ids, numbers: Ints, vectors: FloatMatrix, threads: int
@@ -280,3 +250,18 @@ class VectorField:
         seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
         total = graph.vectors().sum(axis=0)
         return Segment(str(entry["name"]), seqs, numbers, graph, kind, total, digests)
+
+
+def _held_and_lacking(
+    segments: Sequence[Segment], before: Sequence[Segment | Tail], live: Mask
+) -> tuple[Mask, Mask]:
+    """Bool by seq: what the segments hold, and what is live and not held; both long enough for
+    every row of `segments` and of `before`.
+    """
+    newest = [int(part.seqs.max(initial=-1)) for part in (*segments, *before)]
+    size = max(len(live), *(seq + 1 for seq in newest), 0)
+    held, lacking = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    for segment in segments:
+        held[segment.seqs] = True
+    lacking[: len(live)] = live
+    return held, lacking & ~held
