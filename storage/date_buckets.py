@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.retrieval import DateBuckets, DateInterval, FacetCount, Ids
-from storage.embedded.documents import from_micros
+from storage.item_rows import from_micros
 
 _MICROS_PER_DAY = 86_400_000_000
 _UNITS = {

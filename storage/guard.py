@@ -18,8 +18,8 @@ from core.callers import Caller
 from core.items import Item
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.embedded.documents import to_micros
 from storage.facts import FactRow, chain_number
+from storage.item_rows import to_micros
 from storage.kept_facts import KeptFacts
 from storage.record_port import Change, RecordOfTruth, RecordReads
 from storage.visibility import StoryView

@@ -10,8 +10,8 @@ import orjson
 from core.errors import DocumentError
 from core.items import Item
 from core.writes import Outcome, SetStatus
-from storage.embedded import documents
-from storage.embedded.documents import to_micros
+from storage import item_rows
+from storage.item_rows import to_micros
 
 Space = tuple[str, str]  # a vector field, and the digest of the encoder of vectors in it
 
@@ -83,9 +83,9 @@ def state_of(item: Item) -> tuple[str, int | None]:
 
 
 def digest_of(item: Item) -> bytes:
-    """See `documents.content_digest`. Raises DocumentError for what no JSON can hold."""
+    """See `item_rows.content_digest`. Raises DocumentError for what no JSON can hold."""
     try:
-        return documents.content_digest(item)
+        return item_rows.content_digest(item)
     except (orjson.JSONEncodeError, ValueError) as error:
         raise DocumentError(
             f"{item.uri!a} can't be recorded as JSON: {error}",

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, Ids
-from storage.embedded.documents import to_micros
 from storage.embedded.growing import GrowingArray
 from storage.facts import CODE_FIELDS, LINK_FIELDS, VALUE_FIELDS, FactRow, chain_number, values_of
+from storage.item_rows import to_micros
 
 Mask = npt.NDArray[np.bool_]
 Evaluate = Callable[[Node, int, int], Mask]

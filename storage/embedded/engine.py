@@ -28,7 +28,6 @@ from storage.embedded import vocabulary
 from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
 from storage.embedded.columns import Columns
-from storage.embedded.documents import to_micros
 from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex, LexicalReader
 from storage.embedded.media_items import undescribed_items
@@ -43,6 +42,7 @@ from storage.embedded.topic_codes import TopicCodes
 from storage.embedded.topic_facet import TopicFacet
 from storage.exemplars import exemplar_of
 from storage.graphs.settings import HnswSettings
+from storage.item_rows import to_micros
 from storage.media_items import newest_versions
 from storage.record_port import RecordOfTruth
 from storage.signatures import StoredSignatures, add_missing

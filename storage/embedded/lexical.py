@@ -26,10 +26,12 @@ from core.query_tree import MACHINE, TEXT_FIELDS, Node, all_of
 from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.analysis import analyzer
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
-from storage.embedded.lexical_bound import Supremum
 from storage.embedded.lexical_fields import build_schema, document_of
-from storage.embedded.lexical_query import PLAIN, Compiler, unstemmed_field
-from storage.embedded.machine_words import MachineWords
+from storage.embedded.lexical_query import Compiler
+from storage.item_fields import unstemmed_field
+from storage.lexical_bound import Supremum
+from storage.machine_words import MachineWords
+from storage.query_words import PLAIN
 from storage.stop_words import is_stop_word, main_languages
 
 _HEAP_BYTES = 48_000_000

@@ -7,8 +7,8 @@ import tantivy
 from core.items import Item
 from core.query_tree import DATE_FIELDS, MACHINE, TEXT_FIELDS
 from storage.analysis import analyzer
-from storage.embedded.documents import to_micros
-from storage.embedded.lexical_query import keyword_field, unstemmed_field
+from storage.item_fields import indexed_texts, keyword_field, keywords_of, unstemmed_field
+from storage.item_rows import to_micros
 
 _UNSTEMMED = analyzer("und").pre_tokenize
 _KEYWORDS = (
@@ -57,35 +57,3 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
     document.add_integer("versioncreated", to_micros(item.versioncreated))
     document.add_integer("firstcreated", to_micros(item.firstcreated))
     return document
-
-
-def indexed_texts(item: Item) -> dict[str, str]:
-    """What each text field holds of an item; those but the machines' make up `all`, in order."""
-    return {
-        "headline": item.headline,
-        "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
-        "body": item.body,
-        "names": _names(item),
-        MACHINE: item.machine_text,
-    }
-
-
-def _names(item: Item) -> str:
-    concepts = (*item.person, *item.organisation, *item.place, *item.subject)
-    lines = [concept.name for concept in concepts] + [item.slugline, item.byline, item.located]
-    return "\n".join(line for line in lines if line)
-
-
-def keywords_of(item: Item) -> dict[str, list[str]]:
-    """The values of each keyword field as they are written."""
-    return {
-        "type": [item.type],
-        "subject": [text for c in item.subject for text in (c.name, c.code) if text],
-        "person": [concept.name for concept in item.person],
-        "organisation": [concept.name for concept in item.organisation],
-        "place": [text for c in item.place for text in (c.name, c.code) if text],
-        "language": [item.language],
-        "product": list(item.products),
-        "rights": list(item.rights),
-        "urgency": [] if item.urgency is None else [str(item.urgency)],
-    }

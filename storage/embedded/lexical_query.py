@@ -23,29 +23,17 @@ from core.query_tree import (
 )
 from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
-from storage.embedded.documents import to_micros
-from storage.embedded.machine_words import MachineWords
-from storage.embedded.word_pairs import WordPair, word_pairs
+from storage.item_fields import keyword_field, unstemmed_field
+from storage.item_rows import to_micros
+from storage.machine_words import MachineWords
+from storage.query_words import PLAIN, without_stop_words
 from storage.stop_words import is_stop_word
+from storage.word_pairs import WordPair, word_pairs
 
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
-K1 = 1.2  # tantivy's and Lucene's
-PLAIN = LexicalWeights()
 _SILENT = MachineWords(0, lambda _field, _term: 0)
 _SHORTEST_PREFIX = 2
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
-
-
-def keyword_field(name: str) -> str:
-    """The name of the raw field behind a keyword."""
-    return f"is_{name}"
-
-
-def unstemmed_field(name: str) -> str:
-    """The name of the field that holds a text field's words as they are written, for prefixes: a
-    stem ("ferri" of "ferry") need not begin as its word does.
-    """
-    return f"{name}_words"
 
 
 class Compiler:
@@ -239,15 +227,3 @@ class Compiler:
 
 def _boosted(query: Query, boost: float) -> Query:
     return query if boost == 1.0 else Query.boost_query(query, boost)
-
-
-def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
-    """Leaves common words out of a list of optional words, unless it holds nothing else."""
-    if not isinstance(node, Bool) or not node.should:
-        return node
-    kept = tuple(
-        child
-        for child in node.should
-        if not (isinstance(child, Word) and not child.field and is_stop_word(child.text, languages))
-    )
-    return Bool(node.must, kept or node.should, node.must_not)

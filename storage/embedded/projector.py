@@ -21,9 +21,9 @@ from core.errors import StorageError
 from core.ports import Clock
 from core.retrieval import Ids
 from storage.embedded.columns import Columns
-from storage.embedded.documents import to_micros
 from storage.embedded.lexical import LexicalIndex
 from storage.embedded.segments import VectorField
+from storage.item_rows import to_micros
 from storage.record_port import Change, RecordOfTruth, RecordReads
 from storage.visibility import StoryView
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from core.items import FloatMatrix, Item, Passage
-from storage.embedded import documents
+from storage import item_rows
 from storage.facts import FactRow
 from storage.record_port import Change, LogLine
 from storage.vector_rows import as_matrix, passages_of
@@ -20,7 +20,7 @@ from storage.visibility import StoryView, VersionRow, members_and_view, story_vi
 
 _ROW_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
 _VERSION = ", ".join(f"version.{name}" for name in _ROW_COLUMNS.split(", "))
-_ITEMS = f"SELECT {documents.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
+_ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
 _FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
 _FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
 # Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
@@ -87,7 +87,7 @@ class SqliteReads:
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """See `storage.record_port.VersionReads`."""
         rows = self._select_in(f"{_ITEMS} WHERE seq IN ({{}})", [int(seq) for seq in seqs])
-        return {row[0]: documents.decode(row) for row in rows}
+        return {row[0]: item_rows.decode(row) for row in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """See `storage.record_port.VersionReads`."""
@@ -116,7 +116,7 @@ class SqliteReads:
     def all_items(self) -> Iterator[Item]:
         """See `storage.record_port.VersionReads`."""
         for row in self.connection.execute(f"{_ITEMS} ORDER BY seq"):
-            yield documents.decode(row)
+            yield item_rows.decode(row)
 
     def count_items(self) -> int:
         """See `storage.record_port.VersionReads`."""
@@ -190,7 +190,7 @@ class SqliteReads:
         rows = self.connection.execute(
             f"{_ITEMS} WHERE {_LACKING} ORDER BY seq LIMIT ?", (after, field, encoder, limit)
         )
-        return {row[0]: documents.decode(row) for row in rows}
+        return {row[0]: item_rows.decode(row) for row in rows}
 
     def count_lacking(self, field: str, encoder: str) -> int:
         """See `storage.record_port.VectorReads`."""

@@ -19,9 +19,10 @@ from core.errors import BusyError, CorruptError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import Outcome, PutItem, SetStatus, Written
-from storage.embedded import documents, schema
-from storage.embedded.documents import to_micros
+from storage import item_rows
+from storage.embedded import schema
 from storage.embedded.reading import SqliteReads
+from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME, signature_of
 from storage.record_port import vectors_kind
 from storage.vector_rows import passage_vectors, vector_row
@@ -235,7 +236,7 @@ class Record:
         newest = _newest(cursor, item.uri)
         if newest is None or newest.version < item.version:
             return True
-        if outcome_of(item, documents.content_digest(item), newest) is not None:
+        if outcome_of(item, item_rows.content_digest(item), newest) is not None:
             return False
         return not is_recorded(item, newest, _encoders(cursor, newest.seq), self.spaces.items())
 
@@ -310,8 +311,8 @@ def _insert(
             embargoed,
             None if item.expires is None else to_micros(item.expires),
             digest,
-            documents.encode_facts(item),
-            documents.encode_document(item),
+            item_rows.encode_facts(item),
+            item_rows.encode_document(item),
         ),
     )
     return int(cursor.lastrowid or 0)

@@ -19,7 +19,7 @@ import numpy as np
 
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.embedded.documents import to_micros
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkWriter, Operation
 from storage.opensearch.connection import Cluster
 from storage.opensearch.index_body import GC_DELETES, LASTING, SHOWN

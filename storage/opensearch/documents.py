@@ -13,9 +13,8 @@ import orjson
 from core.items import FloatMatrix, Item
 from core.query_tree import MACHINE
 from storage.analysis import analyzer
-from storage.embedded.documents import to_micros
-from storage.embedded.lexical_fields import indexed_texts, keywords_of
-from storage.embedded.lexical_query import unstemmed_field
+from storage.item_fields import indexed_texts, keywords_of, unstemmed_field
+from storage.item_rows import to_micros
 from storage.opensearch.index_body import DIGEST, EMBEDDED, GAP, LASTING, SHOWN, vector_path
 from storage.opensearch.name_fields import name_members
 from storage.opensearch.shown import Stretch

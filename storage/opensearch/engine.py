@@ -23,8 +23,8 @@ from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
-from storage.embedded.documents import to_micros
 from storage.guard import Guard
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.connection import Cluster, ClusterSettings

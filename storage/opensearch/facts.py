@@ -20,8 +20,8 @@ from core.entities import KnownName
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from storage.date_buckets import count_dates
-from storage.embedded.documents import to_micros
 from storage.facts import CODE_FIELDS, LINK_FIELDS, FactRow, check_facet, values_of
+from storage.item_rows import to_micros
 from storage.kept_facts import KeptFacts
 from storage.topic_facet import TopicCounts
 from storage.topics import Topics

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.query_tree import DATE_FIELDS, KEYWORD_FIELDS, TEXT_FIELDS
-from storage.embedded.lexical_query import K1, unstemmed_field
+from storage.item_fields import unstemmed_field
 from storage.opensearch.name_fields import NAME_PROPERTIES
+from storage.query_words import K1
 
 FORMAT = 1  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer

@@ -16,7 +16,7 @@ from typing import Any
 
 from core.errors import InputError, StorageError
 from core.ports import Clock
-from storage.embedded.documents import to_micros
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.connection import Cluster, MissingError
 from storage.opensearch.coverage import Coverage, coverage_of

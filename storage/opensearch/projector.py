@@ -26,7 +26,7 @@ import numpy as np
 from core.errors import BusyError, DatelineError, StorageError, StorageFullError
 from core.items import FloatMatrix
 from core.ports import Clock
-from storage.embedded.documents import to_micros
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkWriter, Operation, Written
 from storage.opensearch.connection import MissingError
 from storage.opensearch.index_family import IndexFamily, Note, Sum

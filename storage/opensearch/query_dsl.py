@@ -23,12 +23,13 @@ from core.query_tree import (
 )
 from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
-from storage.embedded.documents import to_micros
-from storage.embedded.lexical_query import PLAIN, unstemmed_field, without_stop_words
-from storage.embedded.machine_words import MachineWords
-from storage.embedded.word_pairs import WordPair, word_pairs
+from storage.item_fields import unstemmed_field
+from storage.item_rows import to_micros
+from storage.machine_words import MachineWords
 from storage.opensearch.index_body import GAP
+from storage.query_words import PLAIN, without_stop_words
 from storage.stop_words import is_stop_word
+from storage.word_pairs import WordPair, word_pairs
 
 Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}

@@ -21,8 +21,8 @@ from core.retrieval import (
     SortOrder,
     VectorQuery,
 )
-from storage.embedded.lexical_bound import Supremum
-from storage.embedded.machine_words import MachineWords
+from storage.lexical_bound import Supremum
+from storage.machine_words import MachineWords
 from storage.opensearch.candidates import DATES, Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.connection import Reply, error_of, reason_of
 from storage.opensearch.exact import ExactCosines

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.query_tree import MACHINE
 from storage.analysis import analyzer, primary_subtag
-from storage.embedded.lexical_query import unstemmed_field
+from storage.item_fields import unstemmed_field
 from storage.opensearch.connection import Cluster, Reply
 from storage.opensearch.index_body import EMBEDDED
 from storage.stop_words import is_stop_word, main_languages

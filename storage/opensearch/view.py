@@ -12,8 +12,8 @@ from concurrent.futures import Executor
 from core.ports import Clock
 from core.query_tree import Node
 from core.retrieval import Retrieval
-from storage.embedded.documents import to_micros
 from storage.guard import Guard
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.exact import ExactCosines

@@ -19,7 +19,7 @@ from core.query_tree import MACHINE, TEXT_FIELDS, Node, Word
 from core.retrieval import Floats
 from core.standing import SeenWord
 from storage.analysis import analyzer
-from storage.embedded.lexical_query import unstemmed_field
+from storage.item_fields import unstemmed_field
 from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
 from storage.opensearch.statistics import RARE, Statistics, Term, total
 

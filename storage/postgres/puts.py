@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.writes import Outcome, PutItem, Written
-from storage.embedded import documents
-from storage.embedded.documents import to_micros
+from storage import item_rows
+from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
 from storage.postgres.tables import ITEMS, VECTORS, key_of
 from storage.postgres.writes import (
@@ -165,6 +165,6 @@ def _item_row(each: Prepared, seq: int) -> dict[str, Any]:
         "embargoed": embargoed,
         "expires": None if item.expires is None else to_micros(item.expires),
         "digest": each.digest,
-        "facts": documents.encode_facts(item),
-        "document": documents.encode_document(item),
+        "facts": item_rows.encode_facts(item),
+        "document": item_rows.encode_document(item),
     }

@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from core.items import FloatMatrix, Item, Passage
-from storage.embedded import documents
+from storage import item_rows
 from storage.facts import FactRow
 from storage.postgres.tables import key_of
 from storage.record_port import Change, LogLine
@@ -24,7 +24,7 @@ from storage.visibility import StoryView, VersionRow, members_and_view, story_vi
 _PAGE = 2000  # rows of a long list at once
 _FEW = 500  # rows that carry documents or vectors
 _ROW = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
-_ITEM = documents.ITEM_COLUMNS
+_ITEM = item_rows.ITEM_COLUMNS
 _LINE = "SELECT n, chain, seq, kind, at FROM changes"
 _WITHOUT = (
     "NOT EXISTS (SELECT FROM vectors WHERE vectors.seq = items.seq"
@@ -140,7 +140,7 @@ class PostgresReads:
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """See `storage.record_port.VersionReads`."""
         rows = self._by_seq(_BY_SEQ, seqs)
-        return {row[0]: documents.decode(row) for row in rows}
+        return {row[0]: item_rows.decode(row) for row in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """See `storage.record_port.VersionReads`."""
@@ -162,7 +162,7 @@ class PostgresReads:
         """See `storage.record_port.VersionReads`."""
         seq = 0
         while rows := self._ask(_FROM_SEQ, seq=seq, limit=_FEW):
-            yield from map(documents.decode, rows)
+            yield from map(item_rows.decode, rows)
             seq = rows[-1][0]
 
     def count_items(self) -> int:
@@ -220,7 +220,7 @@ class PostgresReads:
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
         """See `storage.record_port.VectorReads`."""
         rows = self._ask(_LACKING, field=field, encoder=encoder, after=after, limit=limit)
-        return {row[0]: documents.decode(row) for row in rows}
+        return {row[0]: item_rows.decode(row) for row in rows}
 
     def count_lacking(self, field: str, encoder: str) -> int:
         """See `storage.record_port.VectorReads`."""

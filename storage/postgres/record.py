@@ -15,7 +15,7 @@ from core.errors import StorageError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
-from storage.embedded.documents import to_micros
+from storage.item_rows import to_micros
 from storage.near_duplicates import signature_of
 from storage.postgres import puts, schema, writes
 from storage.postgres.connections import place_of, pool_of, url_of

@@ -20,10 +20,10 @@ from core.items import Concept, Item, PubStatus
 from core.ports import Clock
 from core.writes import PutItem, SetStatus
 from storage import guard as guard_module
-from storage.embedded.documents import to_micros
 from storage.embedded.record import Record
 from storage.facts import chain_number, values_of
 from storage.guard import Guard
+from storage.item_rows import to_micros
 from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
 from tests.conftest import new_folder

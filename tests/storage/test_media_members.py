@@ -11,8 +11,8 @@ import orjson
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.writes import Outcome
-from storage.embedded.documents import content_digest, encode_document
 from storage.embedded.record import FILE
+from storage.item_rows import content_digest, encode_document
 from tests.storage.world import NOW, WIRE, SetClock, change, make_item, opened, write
 
 THEN = datetime(2024, 3, 5, tzinfo=UTC)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from core.items import Item, PubStatus
 from core.writes import PutItem, SetStatus
-from storage.embedded.documents import to_micros
 from storage.embedded.record import Record
+from storage.item_rows import to_micros
 from storage.opensearch.shown import Stretch, shown_of
 from tests.conftest import new_folder
 from tests.storage.conformance import PROPERTY

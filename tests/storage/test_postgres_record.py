@@ -28,7 +28,7 @@ from core.errors import (
 from core.items import PubStatus
 from core.query_tree import EVERYTHING
 from core.writes import Outcome, PutItem, SetStatus
-from storage.embedded.documents import to_micros
+from storage.item_rows import to_micros
 from storage.postgres import connections, reads, schema, writes
 from storage.postgres.candidate_lists import PostgresCandidateLists
 from storage.postgres.media_roots import PostgresMediaRoots

@@ -14,9 +14,10 @@ from math import log1p
 from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
 from storage.analysis import analyzer
-from storage.embedded.lexical_query import K1, unstemmed_field, without_stop_words
-from storage.embedded.machine_words import Held, MachineWords
-from storage.embedded.word_pairs import word_pairs
+from storage.item_fields import unstemmed_field
+from storage.machine_words import Held, MachineWords
+from storage.query_words import K1, without_stop_words
+from storage.word_pairs import word_pairs
 
 _PREFIX = 1.0  # any word that begins so scores the same
 
