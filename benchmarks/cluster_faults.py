@@ -38,8 +38,8 @@ from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors
 from core.query_tree import EVERYTHING, Bool, Word
 from core.retrieval import Retrieval, VectorQuery
 from core.writes import PutItem
+from dateline.default_folders import default_dev_cache
 from dateline.dev_cluster import DevCluster, Shape
-from dateline.settings import default_dev_cache
 from storage.embedded.record import Record
 from storage.opensearch.connection import ClusterSettings
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings

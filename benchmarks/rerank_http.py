@@ -36,9 +36,10 @@ from benchmarks.models import bare_call
 from benchmarks.news import open_news
 from benchmarks.served import served
 from dateline.build_models import open_subject
+from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_PRODUCTS
 from dateline.models_profile_command import read_shape
-from dateline.settings import Settings, configure, demo_folder
+from dateline.settings import Settings, configure
 
 SWEEP = "20x48,20x128,30x48,50x48"
 HEAD = ("setting", "p50 ms", "p99", "hybrid p50", "p99", "floor", "x p50", "x p99", "short")

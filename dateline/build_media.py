@@ -11,7 +11,8 @@ from core.work import Stage
 from dateline.build import Service
 from dateline.build_detector import batch_sizes
 from dateline.build_stages import Stages, build_stages, work_database
-from dateline.settings import WORK_CHUNKS, Settings
+from dateline.media_settings import WORK_CHUNKS
+from dateline.settings import Settings
 from indexing.work.chunks import ChunkRunner
 from indexing.work.desk import JobDesk
 from indexing.work.queue_names import QUEUES

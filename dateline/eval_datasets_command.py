@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dateline.default_folders import demo_folder
 from dateline.eval_app import eval_app
 from dateline.ingest_command import progress_bar
 from dateline.options import EXIT_REFUSED, AsJson, console, errors, escape, reported
-from dateline.settings import demo_folder
 from eval.corpus_place import shared_sets
 from eval.dataset_listing import NOT_STATED, Listed, names_in, read_listed
 from eval.ir_sets import is_name

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import InputError
-from dateline.settings import demo_folder
+from dateline.default_folders import demo_folder
 
 SHORTEST = 20  # characters of a string in JSON that counts as text, not as a name or a code
 MOST = 512  # texts that are read

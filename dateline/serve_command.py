@@ -11,10 +11,11 @@ import uvicorn
 
 from core.errors import SettingsError
 from dateline.build import build_app, build_model_app, build_model_service, build_service
+from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.keys import key_ring
 from dateline.options import Data, Models, Profile, console, escape, reported, settings_for
-from dateline.settings import Settings, demo_folder
+from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
 

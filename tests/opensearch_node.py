@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import CorruptError, DatelineError
+from dateline.default_folders import default_dev_cache
 from dateline.dev_cluster import DevCluster, Shape
 from dateline.dev_cluster_home import prepared_home
 from dateline.dev_cluster_machine import find_java
-from dateline.settings import default_dev_cache
 
 _MEMORY = Path("/dev/shm")
 _FAST = _MEMORY if _MEMORY.is_dir() else None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dateline.cli import app
-from dateline.settings import default_models
+from dateline.default_folders import default_models
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 
 BAD = ['{"uri": broken', '{"version": "1", "headline": "No uri"}', '{"uri": 5}']

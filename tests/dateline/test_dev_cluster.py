@@ -24,12 +24,12 @@ from typer.testing import CliRunner, Result
 from core.errors import BusyError, CorruptError, InputError, SettingsError, StorageError
 from dateline import dev_cluster_machine, dev_cluster_parts
 from dateline.cli import app
+from dateline.default_folders import default_dev_cache
 from dateline.dev_cluster import DevCluster, Shape
 from dateline.dev_cluster_home import MODULES, assemble, check_home, check_reach
 from dateline.dev_cluster_node import Node, end_nodes, last_words
 from dateline.dev_cluster_parts import VERSION, Part, check_part, fetch_parts, locked_parts
 from dateline.dev_cluster_state import ClusterState, held
-from dateline.settings import default_dev_cache
 from tests.opensearch_node import free_port, need_opensearch, running_cluster
 
 

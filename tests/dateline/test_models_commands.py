@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dateline.cli import app
-from dateline.settings import Settings, default_pulled
+from dateline.default_folders import default_pulled
+from dateline.settings import Settings
 from inference.catalogue import Catalogue
 from inference.manifest import ModelManifest
 from tests.inference.hub_server import COMMIT, REPOSITORY, Hub, serving

@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 from core.errors import InputError, ModelError
 from dateline.build_models import load_models, open_encoder, runtime_of
 from dateline.cli import app
+from dateline.default_folders import default_models
 from dateline.model_bench import keep
 from dateline.model_texts import read_texts
-from dateline.settings import Settings, configure, default_models
+from dateline.settings import Settings, configure
 from inference.runtimes.bench import Row
 from inference.runtimes.loading import installed
 from inference.store import ModelStore

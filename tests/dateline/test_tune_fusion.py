@@ -13,8 +13,9 @@ import pytest
 
 import dateline.tune_fusion
 from dateline.build import profiles
+from dateline.default_folders import demo_folder
 from dateline.evaluate import evaluate_folder
-from dateline.settings import Settings, configure, demo_folder
+from dateline.settings import Settings, configure
 from dateline.tune_fusion import Plan, doubts, settings_to_apply, tune_fusion
 from dateline.tune_fusion_command import _applied, _command
 from eval.datasets import read_judged_set

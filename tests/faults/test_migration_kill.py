@@ -18,7 +18,8 @@ import pytest
 
 from core.callers import Caller
 from dateline.build import Service, build_service
-from dateline.settings import Settings, demo_folder
+from dateline.default_folders import demo_folder
+from dateline.settings import Settings
 from search.answers import SearchRequest
 from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
 from storage.opensearch.index_family import served_index

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dateline.settings import default_models
+from dateline.default_folders import default_models
 from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from tests.conftest import new_folder
