@@ -19,6 +19,11 @@ Seconds = npt.NDArray[np.float64]
 FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # what TransNetV2 looks at (Soucek and Lokoc 2020, section 3)
 
 
+def is_url(location: str) -> bool:
+    """Whether a file's location is a store's URL and no path of this machine."""
+    return "://" in location
+
+
 class MediaKind(StrEnum):
     """What a media file shows."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.errors import SettingsError
-from core.observation import UNWATCHED, Watching
 from core.work import Stage
 from dateline.build_models import model_store, open_runtime
 from dateline.settings import Settings
@@ -18,7 +17,7 @@ from inference.shot_detector import WINDOWS_AT_ONCE, TransitionDetector
 _MOST_AT_ONCE = 1024
 
 
-def shot_detector_of(settings: Settings, watching: Watching = UNWATCHED) -> TransitionDetector:
+def shot_detector_of(settings: Settings) -> TransitionDetector:
     """The model that the setting `shots` names. All threads work on one call: a live source waits
     for each of its windows.
 
@@ -39,7 +38,7 @@ def shot_detector_of(settings: Settings, watching: Watching = UNWATCHED) -> Tran
         wait_ms=settings.batch_wait_ms,
         waiting_tokens=settings.batch_waiting_tokens,
     )
-    return TransitionDetector.over(folder, runtime, limits=limits, watching=watching)
+    return TransitionDetector.over(folder, runtime, limits=limits)
 
 
 def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
@@ -55,13 +54,7 @@ def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
     return sizes | {Stage(name): size for name, size in settings.work_batch.items()}
 
 
-def shot_finder_of(settings: Settings, watching: Watching = UNWATCHED) -> ShotFinder | None:
-    """What finds shots in frames; None where the setting `shots` is empty. Raises as above."""
-    if not settings.shots:
-        return None
-    return ShotFinder(shot_detector_of(settings, watching), shot_settings(settings))
-
-
-def shot_settings(settings: Settings) -> ShotSettings:
-    """How frames are put to the detector."""
-    return ShotSettings(WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead))
+def shot_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
+    """What finds shots by a detector: how frames are put to it."""
+    layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
+    return ShotFinder(detector, ShotSettings(layout))

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from core.media import FrameBatch, Gap, ShotBounds
-from dateline.build_detector import shot_detector_of, shot_settings
+from dateline.build_detector import shot_detector_of, shot_finder_of
 from dateline.settings import Settings
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_sources import LiveSource
@@ -71,5 +71,4 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     name no model for shots, ModelError where it can't be loaded.
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
-        detector = shot_detector_of(settings)
-        yield ShotFinding(reader, ShotFinder(detector, shot_settings(settings)))
+        yield ShotFinding(reader, shot_finder_of(settings, shot_detector_of(settings)))

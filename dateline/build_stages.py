@@ -11,7 +11,7 @@ from core.media_ports import Ledger, MediaStore
 from core.work import Stage
 from dateline.build import Service, passage_embedder, system_clock
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
-from dateline.build_detector import batch_sizes, shot_detector_of, shot_settings
+from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build_stills import media_store
 from dateline.settings import Settings
 from indexing.ingest import Ingest
@@ -131,7 +131,7 @@ def work_database(settings: Settings, file: str) -> Database:
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     detector = shot_detector_of(settings)
     ends.append(detector.close)
-    return ShotFinder(detector, shot_settings(settings))
+    return shot_finder_of(settings, detector)
 
 
 def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:

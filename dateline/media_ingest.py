@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.media import is_url
 from core.work import AssetState, Job, JobState, Priority
 from dateline.build_stills import remember_roots
 from dateline.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors, escape
@@ -20,7 +21,7 @@ from indexing.sources import is_document
 from indexing.work.media_names import is_media
 from indexing.work.packages import need_packages
 from indexing.work.request import Request, Shard
-from indexing.work.sources import absolute, is_url, seen_at, speaks_of_media
+from indexing.work.sources import absolute, seen_at, speaks_of_media
 from indexing.work.watching import WatchedFolder, media_meant
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from core.errors import NotFoundError, StorageError
 from core.items import MediaFile
+from core.media import is_url
 from core.media_ports import MediaStore
 
 _BLOCK_BYTES = 2**20
@@ -45,7 +46,7 @@ class ServedMedia:
         root = self._root_of(media.location)
         if root is None:
             raise _missing(media.location)
-        stream = _remote(media.location) if _is_url(root) else _local(media.location, root)
+        stream = _remote(media.location) if is_url(root) else _local(media.location, root)
         size = stream.seek(0, 2)
         stream.seek(0)
         if size != media.size:
@@ -64,11 +65,7 @@ class ServedMedia:
             for root in self.named()
             if location == root or location.startswith(root.rstrip("/") + "/")
         )
-        return next((root for root in below if _is_url(root) == _is_url(location)), None)
-
-
-def _is_url(place: str) -> bool:
-    return "://" in place
+        return next((root for root in below if is_url(root) == is_url(location)), None)
 
 
 def _local(location: str, root: str) -> BinaryIO:

@@ -34,12 +34,15 @@ from training.transnetv2_parts import (
     add_colours,
     add_heads,
     add_similarity,
+    channels_of,
     closed,
-    filters_of,
+    full_rows,
     norm,
+    of_full_rows,
     own_channels,
     separable,
     sizes,
+    width_of,
 )
 
 
@@ -115,7 +118,7 @@ def _add_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
 def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
     """Means of 2x2 points of each frame by itself, without its empty row: [n, c * 100, 3, 6]."""
     name, two = f"stack{stack}/pool", [2, 2]
-    shape = sizes(draft, name + "/shape", 0, _channels(stack) * WINDOW, height, _width(stack))
+    shape = sizes(draft, name + "/shape", 0, channels_of(stack) * WINDOW, height, width_of(stack))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
     bounds = [sizes(draft, f"{name}/bound{n}", n) for n in (0, height - 1, 2)]
     full = draft.node("Slice", [apart, *bounds], [name + "/full"])
@@ -125,13 +128,14 @@ def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> s
 def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
     """The mean of each frame and channel, [n, c, 100]: over its rows, but for an empty one."""
     name = f"stack{stack}/mean"
-    shape = sizes(draft, name + "/shape", 0, _channels(stack), WINDOW, height * _width(stack + 1))
+    shape = sizes(
+        draft, name + "/shape", 0, channels_of(stack), WINDOW, height * width_of(stack + 1)
+    )
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
     mean = draft.node("ReduceMean", [apart], [name + "/all"], axes=[3], keepdims=0)
     if stack == STACKS - 1:
         return mean
-    full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
-    return draft.node("Mul", [mean, full], [name])
+    return of_full_rows(draft, name, mean, height)
 
 
 def _add_rows(draft: GraphDraft, means: Sequence[str]) -> str:
@@ -142,7 +146,7 @@ def _add_rows(draft: GraphDraft, means: Sequence[str]) -> str:
 
 def _add_flat(draft: GraphDraft, hidden: str) -> str:
     """What the last stack sees in each frame, [n, 100, 18 * 256], channels innermost."""
-    channels, points = _channels(STACKS - 1), 18
+    channels, points = channels_of(STACKS - 1), 18
     shape = sizes(draft, "flat/shape", 0, channels, WINDOW, points)
     apart = draft.node("Reshape", [hidden, shape], ["flat/apart"])
     turned = draft.node("Transpose", [apart], ["flat/turned"], perm=[0, 2, 3, 1])
@@ -152,15 +156,5 @@ def _add_flat(draft: GraphDraft, hidden: str) -> str:
 
 def _full_rows(draft: GraphDraft, name: str, height: int) -> str:
     """1 for a frame's rows and 0 for the empty one after them, [1, 1, 100 * height, 1]."""
-    rows = np.ones((WINDOW, height), np.float32)
-    rows[:, -1] = 0.0
+    rows = full_rows(height).astype(np.float32)
     return draft.constant(name + "/rows", rows.reshape(1, 1, -1, 1))
-
-
-def _channels(stack: int) -> int:
-    return len(DILATIONS) * filters_of(stack)
-
-
-def _width(stack: int) -> int:
-    """Points of a row that a stack takes in."""
-    return int(WIDTH // 2**stack)

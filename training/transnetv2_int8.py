@@ -39,12 +39,15 @@ from training.transnetv2_parts import (
     add_colours,
     add_heads,
     add_similarity,
+    channels_of,
     closed,
-    filters_of,
+    full_rows,
     norm,
+    of_full_rows,
     own_channels,
     separable,
     sizes,
+    width_of,
 )
 
 Ranges = Mapping[str, InputRange]  # by the name of a value in the float32 graph
@@ -132,9 +135,7 @@ class _ByteDraft:
 
     def emptied(self, x: str, height: int, name: str) -> str:
         """`x` [n, 100 * height, w, c] with 0 in the last row of each frame."""
-        rows = np.ones((WINDOW, height), np.bool_)
-        rows[:, -1] = False
-        full = self.draft.constant(name + "/rows", rows.reshape(1, -1, 1, 1))
+        full = self.draft.constant(name + "/rows", full_rows(height).reshape(1, -1, 1, 1))
         nothing = self.scalar(name + "/nothing", np.array(0, np.uint8))
         return self.draft.node("Where", [full, x, nothing], [name])
 
@@ -151,7 +152,7 @@ def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
     draft = made.draft
     rows = draft.node("Concat", means, ["seen"], axis=2)
     parts = [add_colours(draft, weights), add_similarity(draft, weights, rows)]
-    shape = sizes(draft, "flat/shape", -1, WINDOW, 18 * _channels(STACKS - 1))
+    shape = sizes(draft, "flat/shape", -1, WINDOW, 18 * channels_of(STACKS - 1))
     flat = draft.node("Reshape", [f"stack{STACKS - 1}/mean/floats", shape], ["flat"])
     add_heads(draft, weights, [*parts, flat], ranges[HEADS_INPUT])
     return closed(draft)
@@ -208,7 +209,7 @@ def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Byt
     last stack [n * 100, 3, 6, c], where frames part.
     """
     draft, name, last = made.draft, f"stack{stack}/pool", stack == STACKS - 1
-    width, channels = int(WIDTH // 2**stack), _channels(stack)
+    width, channels = width_of(stack), channels_of(stack)
     source, rows = hidden.name, WINDOW * height
     if last:
         shape = sizes(draft, name + "/shape", -1, height, width, channels)
@@ -243,17 +244,12 @@ def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
 def _add_means(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> str:
     """The mean of each frame and channel, [n, 100, c]: over its rows, but for an empty one."""
     draft, name = made.draft, f"stack{stack}/mean"
-    points = height * (WIDTH // 2 ** (stack + 1))
-    shape = sizes(draft, name + "/shape", -1, WINDOW, points, _channels(stack))
+    points = height * width_of(stack + 1)
+    shape = sizes(draft, name + "/shape", -1, WINDOW, points, channels_of(stack))
     apart = draft.node("Reshape", [hidden.name, shape], [name + "/apart"])
     inputs = [apart, hidden.step, hidden.zero]
     floats = draft.node("DequantizeLinear", inputs, [name + "/floats"])
     mean = draft.node("ReduceMean", [floats], [name + "/all"], axes=[2], keepdims=0)
     if stack == STACKS - 1:
         return mean
-    full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
-    return draft.node("Mul", [mean, full], [name])
-
-
-def _channels(stack: int) -> int:
-    return len(DILATIONS) * filters_of(stack)
+    return of_full_rows(draft, name, mean, height)

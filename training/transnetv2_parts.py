@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -26,6 +27,29 @@ Weights = Mapping[str, Floats]
 def filters_of(stack: int) -> int:
     """Channels that each of a block's four convolutions gives."""
     return int(FILTERS * 2**stack)
+
+
+def channels_of(stack: int) -> int:
+    """Channels that a stack gives."""
+    return len(DILATIONS) * filters_of(stack)
+
+
+def width_of(stack: int) -> int:
+    """Points of a row that a stack takes in."""
+    return int(WIDTH // 2**stack)
+
+
+def full_rows(height: int) -> npt.NDArray[np.bool_]:
+    """Which of a window's rows are a frame's: all but the empty one after each, [100, height]."""
+    rows = np.ones((WINDOW, height), np.bool_)
+    rows[:, -1] = False
+    return rows
+
+
+def of_full_rows(draft: GraphDraft, name: str, mean: str, height: int) -> str:
+    """Means over `height` rows of which the last is empty, as those over the others."""
+    full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
+    return draft.node("Mul", [mean, full], [name])
 
 
 def norm(weights: Weights, base: str) -> tuple[Floats, Floats]:

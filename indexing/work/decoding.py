@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.errors import LimitError, MediaError
-from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still
+from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still, is_url
 from core.media_ports import MediaReader, MediaStore
 from core.work import FoundAsset
 from indexing.media.asset import Enrichment
@@ -23,7 +23,6 @@ from indexing.work import remembered, steps
 from indexing.work.flights import Flights
 from indexing.work.media_names import is_picture
 from indexing.work.remembered import Remembered
-from indexing.work.sources import is_url
 from indexing.work.stores import Fetched, Spool
 
 Digest = tuple[str, int]  # sha256 in hex, and the number of bytes

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import InputError, NotFoundError
+from core.media import is_url
 from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked, first_trail
 from core.work_ports import Jobs, WorkOrders
 from indexing.sources import Rejected
 from indexing.work.chunks import ready_orders
 from indexing.work.media_names import is_media
 from indexing.work.request import Request
-from indexing.work.sources import absolute, is_url, look_at
+from indexing.work.sources import absolute, look_at
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)

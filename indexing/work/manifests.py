@@ -19,10 +19,11 @@ from typing import Any
 import orjson
 
 from core.errors import InputError
+from core.media import is_url
 from core.work import FoundAsset
 from indexing.sources import Rejected
 from indexing.work.media_names import ending
-from indexing.work.sources import Found, Store, is_url, stamp_of
+from indexing.work.sources import Found, Store, stamp_of
 
 MAX_MANIFEST_BYTES = 2 * 2**30
 MAX_LINE = 2**20  # characters

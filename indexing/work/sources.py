@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import InputError
+from core.media import is_url
 from core.work import FoundAsset
 from indexing.media.sidecars import MAX_SIDECAR_BYTES, sidecar_names, sidecar_of
 from indexing.sources import Rejected
@@ -38,11 +39,6 @@ class Store(Protocol):
     def read(self, url: str, most: int) -> bytes:
         """The first `most` bytes of a file. Raises OSError."""
         ...
-
-
-def is_url(location: str) -> bool:
-    """Whether it is a store's URL and no path."""
-    return "://" in location
 
 
 def absolute(path: str) -> str:

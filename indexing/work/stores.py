@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError, LimitError, MediaError, SettingsError, StorageFullError
+from core.media import is_url
 from indexing.work.media_names import ending
-from indexing.work.sources import is_url, stamp_of
+from indexing.work.sources import stamp_of
 
 _PIECE = 2**20
 _ALLOWED = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"})

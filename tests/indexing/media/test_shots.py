@@ -378,8 +378,8 @@ def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: 
             frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()
             for frame in container.decode(video=0)
         ]
-    finder = shot_finder_of(Settings(shots=model))
-    assert finder is not None
+    settings = Settings(shots=model)
+    finder = shot_finder_of(settings, shot_detector_of(settings))
     batch = FrameBatch(np.stack(decoded), np.arange(count) / 25, 0)
     shots, gaps = finder.find([batch])
     assert gaps == ()
@@ -391,12 +391,11 @@ def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: 
 
 
 def test_settings_say_whether_and_how_shots_are_found() -> None:
-    assert shot_finder_of(Settings(shots="")) is None
     with pytest.raises(SettingsError, match="no model finds shots"):
         shot_detector_of(Settings(shots=""))
     remote = {"transnetv2": "remote:http://localhost:1"}
     with pytest.raises(SettingsError, match="can't be asked at another service"):
         shot_detector_of(Settings(shots="transnetv2", runtimes=remote))
-    finders = [shot_finder_of(Settings(shot_stride=stride)) for stride in (50, 50, 25)]
-    one, same, other = (finder.digest for finder in finders if finder is not None)
+    strides = [Settings(shot_stride=stride) for stride in (50, 50, 25)]
+    one, same, other = (shot_finder_of(s, shot_detector_of(s)).digest for s in strides)
     assert one == same != other
