@@ -18,8 +18,8 @@ from api.problems import BodyTooLargeError, ParameterError
 from api.served_models import Served, ServedModels
 from core.errors import ModelError
 from core.items import FloatMatrix
+from core.model_ports import PairScorer, Tagger, TextEncoder
 from core.pairs import BoundedScorer
-from core.ports import PairScorer, Tagger, TextEncoder
 from core.reading import Reading
 
 _NAMED = 10  # a warning names so many inputs; the rest are counted

@@ -38,8 +38,8 @@ import numpy as np
 
 from benchmarks.machine import arguments, percentile, show, this_machine
 from core.errors import DatelineError
+from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
-from core.ports import VectorGraph
 from core.retrieval import Ids
 from dateline.build_engine import build_graphs
 from dateline.real_vectors import real_vectors

@@ -16,7 +16,8 @@ from api.served_models import ServedModels
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
-from core.ports import Clock, Embedder, TextEncoder, TextMeter
+from core.model_ports import Embedder, TextEncoder, TextMeter
+from core.ports import Clock
 from dateline.build_engine import (
     SECOND_FIELD,
     VECTOR_FIELD,

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from core.errors import SettingsError
-from core.ports import Clock, Engine, Exporter, GraphBuilder, TextEncoder, VectorKeeper
+from core.graph_ports import GraphBuilder
+from core.model_ports import TextEncoder
+from core.ports import Clock, Engine, Exporter, VectorKeeper
 from dateline.build_models import Models
 from dateline.build_record import drop_projections, open_record
 from dateline.settings import Settings

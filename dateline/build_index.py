@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from core.model_ports import TextEncoder
 from core.observation import UNWATCHED
-from core.ports import TextEncoder
 from dateline.build import system_clock
 from dateline.build_engine import SECOND_FIELD, VECTOR_FIELD, opensearch_settings
 from dateline.build_models import encoder_of

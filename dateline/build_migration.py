@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import InputError, SettingsError
 from core.items import Item, PassageVectors
-from core.ports import Embedder
+from core.model_ports import Embedder
 from dateline.build import (
     Service,
     build_service,

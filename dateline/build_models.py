@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from api.metrics import Metrics
 from api.served_models import Port, Served, ServedModels
 from core.errors import InputError, ModelError, SettingsError
+from core.model_ports import PairScorer, Tagger, TextEncoder, TextMeter
 from core.observation import UNWATCHED, WatchedByAll, Watching
-from core.ports import PairScorer, Tagger, TextEncoder, TextMeter
 from dateline.settings import Settings
 from inference.batches import BatchLimits
 from inference.cross_encoder import CrossEncoder

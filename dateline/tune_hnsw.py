@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import InputError, SettingsError
-from core.ports import GraphBuilder
+from core.graph_ports import GraphBuilder
 from dateline.build_engine import build_graphs, candidates_per_row
 from dateline.pipeline_loss import pipeline_losses
 from dateline.settings import Settings

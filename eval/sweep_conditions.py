@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from core.ports import VectorGraph
+from core.graph_ports import VectorGraph
 from eval.sweep_filters import CHURN, NEAR, SHARES, Narrowed, churned, filtered
 from eval.sweep_graphs import cell_key
 from eval.sweep_target import Cell

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.items import Item, PassageVectors
-from core.ports import Embedder, VectorKeeper
+from core.model_ports import Embedder
+from core.ports import VectorKeeper
 
 _BATCH = 64  # items
 
@@ -33,12 +34,12 @@ Told = Callable[[Embedding], None]
 
 @dataclass(frozen=True, slots=True)
 class SeveralEmbedders:
-    """`core.ports.Embedder`: the entries of each of `embedders` after those of the one before."""
+    """A `core.model_ports.Embedder`: each of `embedders` after the one before."""
 
     embedders: tuple[Embedder, ...]
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
-        """See `core.ports.Embedder`."""
+        """See `core.model_ports.Embedder`."""
         columns = [embedder.embed(items) for embedder in self.embedders]
         return tuple(sum(entries, ()) for entries in zip(*columns, strict=True))
 

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from core.errors import DatelineError, DocumentError
 from core.items import Item, PassageVectors
-from core.ports import Clock, Embedder, Writer
+from core.model_ports import Embedder
+from core.ports import Clock, Writer
 from core.writes import PutItem, Written
 from indexing import json_tree, ninjs
 from indexing.handover import Handover

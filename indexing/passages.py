@@ -19,7 +19,7 @@ from semantic_text_splitter import TextSplitter
 from tokenizers import Encoding, Tokenizer
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.ports import TextEncoder, TextMeter
+from core.model_ports import TextEncoder, TextMeter
 
 TEXT_MEMBERS = ("body", "description", "headline")
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
@@ -167,7 +167,7 @@ class PassageSplitter:
 
 
 class PassageEmbedder:
-    """core.ports.Embedder: one entry per vector field, each of `fields` a name and its encoder.
+    """A `core.model_ports.Embedder`: an entry for each of `fields`, a name and its encoder.
 
     All fields share the splitter's passages. An item without a text has entries with no passages,
     so that the record knows that there is nothing to embed. `meters` are of the fields whose

@@ -11,8 +11,8 @@ from time import perf_counter
 
 import numpy as np
 
+from core.model_ports import PairScorer
 from core.pairs import BoundedScorer, PassageScores
-from core.ports import PairScorer
 from core.retrieval import Floats
 
 _FIRST = 10  # passages at most; how long they take decides how many are scored next

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import FloatMatrix
-from core.ports import TextEncoder
+from core.model_ports import TextEncoder
 from core.query_tree import all_of, is_fact
 from core.retrieval import Floats, Ids, Retrieval, Retrieved, SortOrder, VectorQuery
 from search.answers import EntityUse, SearchRequest

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from core.ports import TextAnalysis
+from core.model_ports import TextAnalysis
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
 
 START, END = "\ue000", "\ue001"  # private use: taken out of texts first, so none can fake a mark

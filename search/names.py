@@ -16,7 +16,8 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName, NameMatch
-from core.ports import Names, Tagger, TextAnalysis
+from core.model_ports import Tagger, TextAnalysis
+from core.ports import Names
 from core.query_tree import (
     EVERYTHING,
     Bool,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core.model_ports import TextAnalysis, TextEncoder
 from core.ports import (
     Catalogue,
     Clock,
@@ -14,8 +15,6 @@ from core.ports import (
     NearDuplicates,
     Retriever,
     Standings,
-    TextAnalysis,
-    TextEncoder,
     Vocabulary,
 )
 from rerank.deadline import DeadlineReranker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-from core.ports import TextEncoder
+from core.model_ports import TextEncoder
 
 
 @runtime_checkable

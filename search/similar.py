@@ -21,7 +21,8 @@ from core.callers import Caller
 from core.errors import NotFoundError, QueryError
 from core.exemplars import Exemplar
 from core.items import FloatMatrix, Item
-from core.ports import Exemplars, TextAnalysis
+from core.model_ports import TextAnalysis
+from core.ports import Exemplars
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest, Understood

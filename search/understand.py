@@ -11,7 +11,8 @@ from functools import partial
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.ports import Clock, Names, Tagger
+from core.model_ports import Tagger
+from core.ports import Clock, Names
 from core.query_tree import (
     EVERYTHING,
     Bool,

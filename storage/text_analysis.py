@@ -1,4 +1,4 @@
-"""`core.ports.TextAnalysis` as the engines index: what highlights and spelling look at."""
+"""`core.model_ports.TextAnalysis` as the engines index: what highlights and spelling look at."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.media_ports import Ledger
-from core.ports import TextEncoder
+from core.model_ports import TextEncoder
 from indexing.work.remembered import result_key
 
 
 class RememberedEncoder:
-    """`core.ports.TextEncoder`; a passage's vector is kept by its text and the model's digest."""
+    """A `core.model_ports.TextEncoder`; keeps passages' vectors by text and the model's digest."""
 
     def __init__(self, encoder: TextEncoder, ledger: Ledger) -> None:
         self._encoder = encoder
@@ -27,7 +27,7 @@ class RememberedEncoder:
 
     @property
     def digest(self) -> str:
-        """See `core.ports.TextEncoder`."""
+        """See `core.model_ports.TextEncoder`."""
         return self._encoder.digest
 
     @property
@@ -36,11 +36,11 @@ class RememberedEncoder:
         return self._encoder.dimension
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """See `core.ports.TextEncoder`; queries are not kept."""
+        """See `core.model_ports.TextEncoder`; queries are not kept."""
         return self._encoder.encode_queries(texts)
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """See `core.ports.TextEncoder`: what is known is not computed."""
+        """See `core.model_ports.TextEncoder`: what is known is not computed."""
         keys = [self._key(text) for text in texts]
         known = {key: v for key, v in zip(keys, self._ledger.get(keys), strict=True) if v}
         missing = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 from core.errors import SettingsError
+from core.graph_ports import GraphBuilder
 from core.items import FloatMatrix
-from core.ports import GraphBuilder
 from storage.graphs import faiss_hnsw
 from storage.graphs.graph import HnswGraph
 from storage.graphs.kept import HALVES, HalfRows, Kept, WholeRows
@@ -20,7 +20,7 @@ FIRST_KIND = "faiss:fp32"  # of segments that were written before kinds were
 
 
 class FaissBuilder:
-    """`core.ports.GraphBuilder` by faiss, at every precision."""
+    """`core.graph_ports.GraphBuilder` by faiss, at every precision."""
 
     def __init__(self, settings: HnswSettings) -> None:
         self._settings = settings
@@ -55,7 +55,7 @@ class FaissBuilder:
 
 
 class HnswlibBuilder:
-    """`core.ports.GraphBuilder` by hnswlib, which has fp32 only. Its vectors can't be read in
+    """`core.graph_ports.GraphBuilder` by hnswlib, which has fp32 only. Its vectors can't be read in
     place, so they are kept beside the graph as the record has them.
 
     Raises SettingsError where hnswlib is not installed or another precision is asked for.

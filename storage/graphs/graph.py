@@ -18,7 +18,7 @@ _SCANNED_PER_EF = 8  # rows that are scanned in the time that a walk takes for 1
 
 
 class HnswGraph:
-    """`core.ports.VectorGraph` of linked rows (`links`) and the vectors behind them."""
+    """`core.graph_ports.VectorGraph` of linked rows (`links`) and the vectors behind them."""
 
     def __init__(self, links: Links, kept: Kept, file: str, settings: HnswSettings) -> None:
         self.links = links

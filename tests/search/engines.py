@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from core.ports import Clock, TextEncoder
+from core.model_ports import TextEncoder
+from core.ports import Clock
 from dateline.build_record import SharedLists
 from storage.embedded.candidate_lists import CandidateLists
 from storage.opensearch.index_body import VectorSpace
