@@ -38,7 +38,7 @@ import onnxruntime as ort
 from benchmarks.machine import Machine, arguments, show, this_machine
 from core.errors import DatelineError
 from core.items import FloatMatrix
-from dateline.build_models import open_encoder
+from dateline.build_runtimes import open_encoder
 from dateline.model_texts import read_texts
 from dateline.settings import Settings, configure
 from storage.graphs.settings import HnswSettings

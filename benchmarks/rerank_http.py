@@ -35,7 +35,7 @@ from benchmarks.machine import arguments, percentile, show, show_table, this_mac
 from benchmarks.models import bare_call
 from benchmarks.news import open_news
 from benchmarks.served import served
-from dateline.build_models import open_subject
+from dateline.build_subject import open_subject
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_PRODUCTS
 from dateline.models_profile_command import read_shape

@@ -29,7 +29,7 @@ from benchmarks.machine import arguments, show, show_table, this_machine
 from benchmarks.media_segments import SOURCES
 from core.errors import ModelError
 from core.media import FrameBatch, Frames
-from dateline.build_models import RUNTIMES, model_store
+from dateline.build_runtimes import RUNTIMES, model_store
 from dateline.settings import configure
 from indexing.media.shots import ShotFinder
 from indexing.media.windows import FrameWindows, WindowLayout

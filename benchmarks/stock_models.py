@@ -24,7 +24,8 @@ from typing import Any
 from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.models import add_options, model_of, read_work, settings_of
-from dateline.build_models import model_store, open_subject
+from dateline.build_runtimes import model_store
+from dateline.build_subject import open_subject
 from dateline.settings import Settings
 from inference.profiling import Subject
 from inference.sized_texts import sized_pairs, sized_texts

@@ -1,4 +1,4 @@
-"""Composition: with `build_models.py`, the only place that names concrete classes. Serving,
+"""Composition: the `build` modules are the only ones that name concrete classes. Serving,
 evaluation and the command line get their parts here, so what is measured is what is served.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from core.errors import SettingsError
 from core.work import Stage
-from dateline.build_models import model_store, open_runtime
+from dateline.build_runtimes import model_store, open_runtime
 from dateline.settings import Settings
 from indexing.media.shots import ShotFinder, ShotSettings
 from indexing.media.windows import WindowLayout

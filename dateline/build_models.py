@@ -1,74 +1,39 @@
-"""Composition of the models: with `build.py`, the only place that names concrete classes.
+"""Composition of the models: the `build` modules are the only ones that name concrete classes.
 
 The service, the endpoints that ask models directly, evaluation and the commands of `dateline
 models` get their models here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from tokenizers import Tokenizer
 
 from api.metrics import Metrics
 from api.served_models import Port, Served, ServedModels
-from core.errors import InputError, ModelError, SettingsError
+from core.errors import ModelError, SettingsError
 from core.model_ports import PairScorer, Tagger, TextEncoder, TextMeter
-from core.observation import UNWATCHED, WatchedByAll, Watching
+from core.observation import WatchedByAll, Watching
+from dateline.build_runtimes import (
+    batch_limits,
+    model_store,
+    open_encoder,
+    open_scorer,
+    open_tagger,
+)
 from dateline.settings import Settings
-from inference.batches import BatchLimits
-from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
 from inference.manifest import ModelManifest
 from inference.meter import TokenMeter
-from inference.profiling import Subject, TokeniseClock, WatchedRuntime
 from inference.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
 from inference.remote_calls import RemoteAddress, RemoteService, is_remote
-from inference.runtime import Runtime
-from inference.runtimes.choice import (
-    Chosen,
-    KeptChoices,
-    RuntimeKind,
-    choose,
-    open_choice,
-    this_machine,
-)
-from inference.runtimes.loading import beside
-from inference.runtimes.onnx import OnnxRuntime
-from inference.runtimes.openvino import OpenVinoRuntime
-from inference.runtimes.torch import TorchRuntime
-from inference.sample_windows import sample_windows
-from inference.shot_detector import TransitionDetector
-from inference.sized_texts import sized_pairs, sized_texts
-from inference.store import ModelFolder, ModelStore
-from inference.tagger import LONGEST_TEXT, NameTagger
-from inference.tokens import TextTokens
+from inference.store import ModelFolder
+from inference.tagger import LONGEST_TEXT
 from inference.tracing import Tracing
 from rerank.deadline import DeadlineReranker
 
 Encoder = SentenceEncoder | RemoteEncoder
-_DEVICES = ("cpu", "cuda")
-
-# Every runtime by its name in the settings; a model gets the first that reads it unless told else.
-RUNTIMES: Mapping[str, RuntimeKind] = {
-    "onnxruntime": RuntimeKind(OnnxRuntime.open, ("onnxruntime",), _DEVICES, ("onnx",)),
-    "openvino": RuntimeKind(
-        OpenVinoRuntime.open, ("openvino",), ("f32", "bf16"), ("openvino", "onnx")
-    ),
-    "torch": RuntimeKind(TorchRuntime.open, ("torch", "transformers"), _DEVICES, ("safetensors",)),
-    "torchscript": RuntimeKind(TorchRuntime.open_script, ("torch",), _DEVICES, ("torchscript",)),
-    "torch-compile": RuntimeKind(
-        TorchRuntime.open_compiled, ("torch", "transformers"), _DEVICES, ("safetensors",)
-    ),
-}
-
-
-def model_store(settings: Settings) -> ModelStore:
-    """The bundled models, then those that were pulled."""
-    return ModelStore(settings.models, (settings.pulled_models,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,69 +208,6 @@ def ask_remote(settings: Settings, name: str) -> str:
         return remote.service.address.url
 
 
-def kept_choices(settings: Settings) -> KeptChoices:
-    """What `dateline models bench --choose` kept for this machine."""
-    return KeptChoices(settings.data / "runtimes.json", this_machine)
-
-
-def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:
-    """Which runtime a model gets, and why. Raises SettingsError for one that there is not."""
-    manifest = folder.manifest
-    return choose(
-        manifest,
-        RUNTIMES,
-        setting=settings.runtimes.get(manifest.name, ""),
-        kept=kept_choices(settings).find(manifest),
-        device=settings.device,
-    )
-
-
-def open_runtime(settings: Settings, folder: ModelFolder, *, threads: int) -> Runtime:
-    """The model's graph, loaded by its runtime; `threads` work on one call.
-
-    Raises ModelError where it can't be loaded, SettingsError for a runtime that there is not.
-    """
-    chosen = runtime_of(settings, folder).choice
-    return open_choice(chosen, RUNTIMES, folder, threads=threads)
-
-
-def model_tokenizer(folder: ModelFolder) -> Tokenizer:
-    """A model's tokenizer, from checked bytes."""
-    return TextTokens.open(folder).tokenizer
-
-
-def _batch_limits(settings: Settings) -> BatchLimits:
-    """How callers share a model: as many batches at once as there are threads."""
-    return BatchLimits(
-        settings.batch_tokens,
-        settings.threads,
-        settings.batch_wait_ms,
-        settings.batch_waiting_tokens,
-    )
-
-
-def open_encoder(settings: Settings, name: str, watching: Watching = UNWATCHED) -> SentenceEncoder:
-    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
-    folder = model_store(settings).open(name)
-    runtime = open_runtime(settings, folder, threads=1)
-    return SentenceEncoder.over(folder, runtime, limits=_batch_limits(settings), watching=watching)
-
-
-def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -> NameTagger:
-    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
-    folder = model_store(settings).open(name)
-    runtime = open_runtime(settings, folder, threads=1)
-    return NameTagger.over(folder, runtime, limits=_batch_limits(settings), watching=watching)
-
-
-def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PairScorer:
-    """The model `name` in its runtime: a cross-encoder, or late interaction over an encoder."""
-    folder = model_store(settings).open(name)
-    kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
-    runtime = open_runtime(settings, folder, threads=1)
-    return kind.over(folder, runtime, limits=_batch_limits(settings), watching=watching)
-
-
 def _scorer(settings: Settings, encoders: Sequence[Encoder], watching: Watching) -> PairScorer:
     """The reranker's model; late interaction goes over an encoder's own graph where it can."""
     if remote := _remote(settings, settings.reranker):
@@ -313,7 +215,7 @@ def _scorer(settings: Settings, encoders: Sequence[Encoder], watching: Watching)
     for encoder in encoders:
         if isinstance(encoder, SentenceEncoder) and encoder.name == settings.reranker:
             folder, runtime = encoder.folder, encoder.runtime
-            limits = _batch_limits(settings)
+            limits = batch_limits(settings)
             return MaxSimScorer.over(folder, runtime, limits=limits, watching=watching)
     return open_scorer(settings, settings.reranker, watching)
 
@@ -340,48 +242,3 @@ def _served(settings: Settings, name: str, port: Port) -> Served[Port]:
     meter = TokenMeter.open(folder, max_characters=LONGEST_TEXT if manifest.task == "tag" else 0)
     digest = str(getattr(port, "digest", manifest.digest))
     return Served(name, digest, port, meter, manifest.max_tokens, manifest.dimension)
-
-
-def open_subject(
-    settings: Settings, name: str, texts: int, tokens: int, *, task: str = ""
-) -> Subject:
-    """A model in ONNX Runtime on one thread and without a cache, with `texts` texts, or pairs of
-    texts, of `tokens` tokens to put to it; `task` `score` makes a scorer of an encoder.
-
-    Raises ModelError for a model without an ONNX graph, InputError for texts that it can't read.
-    """
-    folder = model_store(settings).open(name)
-    manifest = folder.manifest
-    if not texts or not tokens or tokens > manifest.max_tokens:
-        what = f"{texts} texts of {tokens} tokens can't be put to {name}"
-        raise InputError(what, mend=f"it reads 1 to {manifest.max_tokens} tokens of a text")
-    runtime, clock = WatchedRuntime(OnnxRuntime.open(folder, threads=1)), TokeniseClock()
-    tokenizer = TextTokens.open(folder).tokenizer if manifest.tokenizer else None
-    limits = replace(_batch_limits(settings), lanes=1)
-    call: Callable[[], object]
-    match task or manifest.task:
-        case "shots":
-            if tokens != manifest.max_tokens:
-                mend = f"a window has {manifest.max_tokens} frames"
-                raise InputError(f"{name} can't read windows of {tokens} frames", mend=mend)
-            detector = TransitionDetector.over(folder, runtime, watching=clock)
-            call = partial(detector.transitions, sample_windows(texts))
-        case _ if tokenizer is None:
-            raise InputError(f"{name} reads no texts", where=name)
-        case "tag":
-            tagger = NameTagger.over(folder, runtime, cache_size=0, limits=limits, watching=clock)
-            call = partial(tagger.tag, sized_texts(tokenizer, texts, tokens))
-        case "encode":
-            encoder = SentenceEncoder.over(
-                folder, runtime, cache_size=0, limits=limits, watching=clock
-            )
-            put = encoder.encode_queries if texts == 1 else encoder.encode_passages
-            prefix = manifest.query_prefix if texts == 1 else manifest.passage_prefix
-            call = partial(put, sized_texts(tokenizer, texts, tokens, prefix=prefix))
-        case _:
-            kind = CrossEncoder if manifest.task == "score" else MaxSimScorer
-            scorer: PairScorer = kind.over(folder, runtime, limits=limits, watching=clock)
-            pairs = sized_pairs(tokenizer, texts, tokens)
-            call = partial(scorer.score, pairs.queries, pairs.passages)
-    graph, weights = folder.read(manifest.graph), beside(folder, manifest.graph)
-    return Subject(name, graph, weights, manifest.optimized, texts, tokens, call, runtime, clock)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import InputError, ModelError
-from dateline.build_models import RUNTIMES, kept_choices, model_store, model_tokenizer
+from dateline.build_runtimes import RUNTIMES, kept_choices, model_store, model_tokenizer
 from dateline.model_texts import read_texts
 from dateline.settings import Settings
 from inference.manifest import ModelManifest

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from core.errors import DatelineError
-from dateline.build_models import ask_remote, model_store
+from dateline.build_models import ask_remote
+from dateline.build_runtimes import model_store
 from dateline.settings import Settings
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import InputError, ModelError
-from dateline.build_models import model_store, open_tagger
+from dateline.build_runtimes import model_store, open_tagger
 from dateline.evaluate import evaluate_folder
 from dateline.model_texts import read_texts
 from dateline.settings import Settings

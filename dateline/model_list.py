@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ModelError
-from dateline.build_models import model_store, runtime_of
+from dateline.build_runtimes import model_store, runtime_of
 from dateline.settings import Settings
 from inference.catalogue import Catalogue
 from inference.manifest import ModelManifest

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from core.errors import InputError, ModelError
 from dateline import models_profile_command, models_tools_commands
-from dateline.build_models import model_store
+from dateline.build_runtimes import model_store
 from dateline.model_list import ListedModel, listed_models
 from dateline.model_pull import PullPlan, pull_bar, pull_model
 from dateline.options import AsJson, Models, console, escape, reported, settings_for

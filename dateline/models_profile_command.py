@@ -13,7 +13,8 @@ import orjson
 import typer
 
 from core.errors import InputError
-from dateline.build_models import model_store, open_subject
+from dateline.build_runtimes import model_store
+from dateline.build_subject import open_subject
 from dateline.options import AsJson, Models, console, escape, reported, settings_for
 from dateline.profile_report import (
     GROUP_HEAD,

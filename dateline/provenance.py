@@ -7,7 +7,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dateline.build_models import Models, model_store
+from dateline.build_models import Models
+from dateline.build_runtimes import model_store
 from dateline.profile_changes import profile_settings
 from dateline.settings import Settings
 from eval.results import System

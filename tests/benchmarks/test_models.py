@@ -11,7 +11,7 @@ import pytest
 from benchmarks import models
 from benchmarks.rerank_http import Sides
 from benchmarks.stock_models import Both
-from dateline.build_models import open_subject
+from dateline.build_subject import open_subject
 from dateline.settings import configure
 from inference.profiling import Subject, product_operations
 

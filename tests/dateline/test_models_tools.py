@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import InputError, ModelError
-from dateline.build_models import load_models, open_encoder, runtime_of
+from dateline.build_models import load_models
+from dateline.build_runtimes import open_encoder, runtime_of
 from dateline.cli import app
 from dateline.default_folders import default_models
 from dateline.model_bench import keep

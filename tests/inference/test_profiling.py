@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 
 from core.errors import InputError, ModelError
-from dateline.build_models import open_subject
+from dateline.build_subject import open_subject
 from dateline.settings import configure
 from inference.machine import MachineLimits, faster_half, measure_limits, product_call, times
 from inference.model_profile import ModelProfile

@@ -18,7 +18,7 @@ pytest.importorskip("onnxscript", reason="needs the [torch] extra")
 pytest.importorskip("openvino", reason="needs the [openvino] extra")
 
 from core.errors import ModelError
-from dateline.build_models import RUNTIMES
+from dateline.build_runtimes import RUNTIMES
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.runtime import Runtime
