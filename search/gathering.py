@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 import numpy as np
@@ -46,6 +46,7 @@ class Gathering:
     """Understands and retrieves: everything before the first weight has a say."""
 
     parts: Parts
+    _digests: dict[str, str] = field(default_factory=dict)  # of the encoders, by field
 
     def gather(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Gathered:
         """Understands and retrieves: everything before the first weight has a say."""
@@ -159,14 +160,21 @@ class Gathering:
         """What to ask each of the profile's vector fields, and the flags of those left out."""
         queries: list[VectorQuery] = []
         flags: list[str] = []
-        for field, weight in profile.vector_weights.items() if text else ():
-            encoder = self.parts.encoders.get(field)
+        for name, weight in profile.vector_weights.items() if text else ():
+            encoder = self.parts.encoders.get(name)
             if encoder is None:
-                flags.append(f"vectors: no encoder for field {field}")
+                flags.append(f"vectors: no encoder for field {name}")
             elif weight > 0:
-                encode = cache(partial(_encode, encoder, field, text))
-                queries.append(VectorQuery(field, weight, encode, encoder.digest))
+                encode = cache(partial(_encode, encoder, name, text))
+                queries.append(VectorQuery(name, weight, encode, self._digest(name, encoder)))
         return queries, flags
+
+    def _digest(self, name: str, encoder: TextEncoder) -> str:
+        """The encoder's digest, which is a hash of its files' hashes: made once."""
+        known = self._digests.get(name)
+        if known is None:
+            known = self._digests[name] = encoder.digest
+        return known
 
     def with_pins(
         self, request: SearchRequest, caller: Caller, got: Gathered

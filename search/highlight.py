@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from threading import Lock
 
 from core.model_ports import TextAnalysis
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
@@ -22,12 +23,40 @@ _MANY_WORDS = 50  # more are looked for in a text only where it has them
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
 
+class _KnownWords:
+    """Words of texts in one language that were analyzed, and those of each term. Both are only read
+    while a text is looked through, for that is the hottest loop of a page.
+    """
+
+    def __init__(self, first_term: Callable[[str], str]) -> None:
+        self.terms: dict[str, str] = {}  # the first one of each word, "" where it has none
+        self._words: dict[str, tuple[str, ...]] = {}
+        self._first_term = first_term
+        self._lock = Lock()
+
+    def take_in(self, words: set[str]) -> None:
+        """Analyzes those that are not known."""
+        fresh = words.difference(self.terms)
+        if not fresh:
+            return
+        with self._lock:
+            for word in fresh.difference(self.terms):
+                term = self._first_term(word)
+                if term:
+                    self._words[term] = (*self._words.get(term, ()), word)
+                self.terms[word] = term
+
+    def of(self, term: str) -> tuple[str, ...]:
+        """The words that were taken in whose first term it is."""
+        return self._words.get(term, ())
+
+
 class Highlighter:
     """Finds a query's words by the index's own terms, so that "floods" marks "flooding"."""
 
     def __init__(self, analysis: TextAnalysis) -> None:
         self._analysis = analysis
-        self._known: dict[str, dict[str, str]] = {}
+        self._known: dict[str, _KnownWords] = {}
         self.terms = lru_cache(maxsize=512)(self._terms)
 
     def _terms(self, query: Node, language: str) -> frozenset[str]:
@@ -53,28 +82,27 @@ class Highlighter:
         if not terms:
             return frozenset()
         words = _distinct_words(_clean("\n".join(texts)))
-        known = self._terms_of(words, language)
-        matching = {word for word in words if known[word] in terms}
+        known = self._known_words(words, language)
+        matching = {word for term in terms for word in known.of(term) if word in words}
         if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
-            matching.update(word for word in words if known[word].startswith(prefixes))
+            matching.update(word for word in words if known.terms[word].startswith(prefixes))
         return frozenset(matching)
 
     def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
         """How many different terms each of `texts` has of those that `words` are marked for."""
-        known = self._terms_of(set(words), language)
+        known = self._known_words(set(words), language).terms
         found = (_distinct_words(_clean(text)) & words for text in texts)
         return [len({known[word] for word in each}) for each in found]
 
-    def _terms_of(self, words: set[str], language: str) -> dict[str, str]:
-        """At least the terms of `words`; a plain dict, for this is the hottest loop of a page."""
+    def _known_words(self, words: set[str], language: str) -> _KnownWords:
+        """The language's known words, among them `words`."""
         known = self._known.get(language)
-        if known is None or len(known) > _KNOWN_WORDS:
-            known = self._known[language] = {}
-        for word in words.difference(known):
-            known[word] = self._first_term(word, language)
+        if known is None or len(known.terms) > _KNOWN_WORDS:
+            known = self._known[language] = _KnownWords(partial(self._first_term, language))
+        known.take_in(words)
         return known
 
-    def _first_term(self, word: str, language: str) -> str:
+    def _first_term(self, language: str, word: str) -> str:
         terms = self._analysis.terms(word, language)
         return terms[0] if terms else ""
 
@@ -109,6 +137,8 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
 
 def _clean(text: str) -> str:
     """`text` without the two marks, so that none in it passes for one of ours."""
+    if text.isascii():
+        return text
     return text.replace(START, "").replace(END, "")
 
 
@@ -128,16 +158,13 @@ def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
         start = text.find(word)
         while start >= 0:
             end = start + len(word)
-            if not (_in_word(text, start - 1) or _in_word(text, end)):
+            before, after = text[start - 1 : start], text[end : end + 1]
+            # What `_WORD` takes into words; a call of its own for each would take half of the time.
+            if not (before.isalnum() or after.isalnum() or before == "_" or after == "_"):
                 spans.append((start, end))
             start = text.find(word, end)
     spans.sort()
     return spans
-
-
-def _in_word(text: str, place: int) -> bool:
-    """Whether the character at `place` is one that `_WORD` takes into words."""
-    return 0 <= place < len(text) and (text[place].isalnum() or text[place] == "_")
 
 
 def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
@@ -158,16 +185,14 @@ def _best_start(text: str, places: list[int]) -> int:
     if not places:
         return 0
 
-    def held(start: int) -> int:
-        return bisect_left(places, start + SNIPPET_CHARACTERS) - bisect_left(places, start)
+    def worth(start: int) -> tuple[int, int, int]:
+        """How many places fit into a snippet from there, how few lie before it, and how late."""
+        skipped = bisect_left(places, start)
+        return bisect_left(places, start + SNIPPET_CHARACTERS) - skipped, -skipped, start
 
-    starts = [0, *_sentence_starts(text)]
     last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
-    best = max(
-        (start for start in starts if start <= last),
-        key=lambda start: (held(start), -bisect_left(places, start), start),
-    )
-    if held(best):
+    held, _, best = max(worth(start) for start in (0, *_sentence_starts(text)) if start <= last)
+    if held:
         return best
     early = places[0] - SNIPPET_CHARACTERS // 4
     return text.rfind(" ", early, places[0]) + 1 or places[0]

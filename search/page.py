@@ -47,31 +47,45 @@ def hits_of_page(
     following = int(ranks[first + page.size]) - 1 if len(ranks) > first + page.size else None
     on_page = slice(first, first + page.size)
     places = faces.faces[on_page]
-    ids = candidates.ids[places]
-    items = catalogue.items(ids, candidates.caller)
-    passages = _passages(catalogue, candidates, places)
-    sizes = catalogue.chain_sizes(ids, candidates.caller)
-    shown_texts = _marked(highlighter, candidates.query, items, passages, request.highlight)
     folded = _folded_uris(catalogue, candidates, faces.folded[on_page], len(places))
+    shown = _shown(catalogue, highlighter, candidates, places, request.highlight)
     hits = [
         Hit(
             item=item,
-            rank=int(rank),
+            rank=rank,
             score=float(candidates.scores[place]),
             highlights=marks,
             passage=passage,
             versions=size,
-            explanation=explain(candidates, int(place)) if request.explain else None,
-            pinned=int(place) < candidates.pinned,
+            explanation=explain(candidates, place) if request.explain else None,
+            pinned=place < candidates.pinned,
             near_duplicates=under,
             shot=shot,
         )
-        for place, rank, item, size, (marks, passage, shot), under in zip(
-            places, ranks[on_page], items, sizes, shown_texts, folded, strict=True
+        for place, rank, (item, size, (marks, passage, shot)), under in zip(
+            places.tolist(), ranks[on_page].tolist(), shown, folded, strict=True
         )
         if item is not None
     ]
     return tuple(hits), following
+
+
+def _shown(
+    catalogue: Catalogue,
+    highlighter: Highlighter,
+    candidates: CandidateSet,
+    places: Ids,
+    wanted: bool,
+) -> list[tuple[Item | None, int, tuple[dict[str, str], str, int]]]:
+    """What is shown of the candidates at `places`: the item, the number of its story's versions,
+    and its texts, see `_marked`.
+    """
+    ids = candidates.ids[places]
+    items = catalogue.items(ids, candidates.caller)
+    passages = _passages(catalogue, candidates, places)
+    sizes = catalogue.chain_sizes(ids, candidates.caller)
+    texts = _marked(highlighter, candidates.query, items, passages, wanted)
+    return list(zip(items, sizes, texts, strict=True))
 
 
 def _folded_uris(

@@ -8,24 +8,26 @@ added up here at that limit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log1p
 
 from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
-from storage.analysis import analyzer
+from storage.analysis import LONGEST_TERM
 from storage.item_fields import unstemmed_field
 from storage.machine_words import Held, MachineWords
-from storage.query_words import K1, without_stop_words
+from storage.query_words import K1, terms_of, without_stop_words
 from storage.word_pairs import word_pairs
 
 _PREFIX = 1.0  # any word that begins so scores the same
+_MOST_KNOWN = 4096  # words whose supremum is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Supremum:
     """Of the scores that `lexical_query.Compiler` gives, with the same languages (the archive's
-    main one first) and weights. `held` says how many of `documents` items have a term in a field.
+    main one first) and weights. `held` says how many of `documents` items have a term in a field,
+    always the same: what a word gives is reckoned once.
     """
 
     documents: int
@@ -33,6 +35,7 @@ class Supremum:
     languages: tuple[str, ...]
     main: tuple[str, ...]
     weights: LexicalWeights
+    _known: dict[Node, float] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, query: Node) -> float:
         """What an item gets that has each word of the query without end; words that no item has
@@ -41,16 +44,26 @@ class Supremum:
         return self._node(without_stop_words(query, self.main)) + self._pairs(query)
 
     def _node(self, node: Node) -> float:
+        if isinstance(node, Bool):
+            return sum(self._node(child) for child in (*node.must, *node.should))
+        if not isinstance(node, Word) or len(node.text) > LONGEST_TERM:
+            return self._leaf(node)
+        found = self._known.get(node)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[node] = self._leaf(node)
+        return found
+
+    def _leaf(self, node: Node) -> float:
         match node:
             case Word(text, field, boost) | Phrase(text, field, _, boost):
-                readings = [tuple(analyzer(one).analyze(text)) for one in self.languages]
+                readings = [terms_of(text, one) for one in self.languages]
                 return boost * self._most(readings, field)
             case Prefix(text, field, boost):
-                words = tuple(analyzer("und").analyze(text)[:-1])
+                words = terms_of(text, "und")[:-1]
                 begun = self._begun(field, words)
                 return boost * max(self._prefix(words, name, weight) for name, weight in begun)
-            case Bool(must, should, _):
-                return sum(self._node(child) for child in (*must, *should))
             case _:
                 return 0.0
 

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from core.query_tree import Bool, Node, Word
 from core.retrieval import LexicalWeights
+from storage.analysis import LONGEST_TERM, analyzer
 from storage.stop_words import is_stop_word
 
 K1 = 1.2  # tantivy's and Lucene's
 PLAIN = LexicalWeights()
+
+
+def terms_of(text: str, language: str) -> tuple[str, ...]:
+    """The index terms of a word or a phrase, in order. A query's words are asked for again and
+    again, by all that weigh them and by other queries; long texts are not kept.
+    """
+    return _kept_terms(text, language) if len(text) <= LONGEST_TERM else _terms(text, language)
+
+
+def _terms(text: str, language: str) -> tuple[str, ...]:
+    return tuple(analyzer(language).analyze(text))
+
+
+_kept_terms = lru_cache(maxsize=16_384)(_terms)
 
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:

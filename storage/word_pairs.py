@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.query_tree import Bool, Node, Word
-from storage.analysis import analyzer
+from storage.query_words import terms_of
 from storage.stop_words import is_stop_word
 
 MOST_PAIRS = 32  # of a query; a pasted text has no more to say by its order
@@ -68,7 +68,7 @@ def _pairs(words: tuple[str, ...], language: str, main: tuple[str, ...]) -> list
     placed: list[tuple[int, str]] = []
     place = 0
     for word in words:
-        terms = analyzer(language).analyze(word)
+        terms = terms_of(word, language)
         if word in telling:
             placed += [(place + offset, term) for offset, term in enumerate(terms)]
         place += len(terms)

@@ -19,6 +19,7 @@ class AllowedMasks:
 
     def __init__(self) -> None:
         self._masks: dict[tuple[frozenset[str], Node, int], Mask] = {}
+        self._whole: dict[int, tuple[Mask, Mask, bool]] = {}
         self._lock = threading.Lock()
 
     def of(self, view: View, products: frozenset[str], filters: Node) -> Mask:
@@ -33,3 +34,15 @@ class AllowedMasks:
                     self._masks.clear()
                 self._masks[key] = mask
         return mask
+
+    def is_everything(self, view: View, mask: Mask) -> bool:
+        """Whether a bitmap that `of` gave lets through all that is visible."""
+        known = self._whole.get(id(mask))
+        if known is not None and known[0] is mask and known[1] is view.visible:
+            return known[2]
+        whole = bool(np.array_equal(mask, view.visible))
+        with self._lock:
+            if len(self._whole) >= _KEPT:
+                self._whole.clear()
+            self._whole[id(mask)] = (mask, view.visible, whole)
+        return whole

@@ -29,7 +29,8 @@ from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
 from storage.embedded.columns import Columns
 from storage.embedded.facets import count_facets
-from storage.embedded.lexical import LexicalIndex, LexicalReader
+from storage.embedded.lexical import LexicalIndex
+from storage.embedded.lexical_reader import LexicalReader
 from storage.embedded.media_items import undescribed_items
 from storage.embedded.names import ColumnsNames
 from storage.embedded.opening import Opening, note_source
@@ -49,7 +50,7 @@ from storage.signatures import StoredSignatures, add_missing
 from storage.standing import standing_of
 from storage.stories import chain_sizes, passages_at, story_of
 from storage.topics import Topics
-from storage.written_words import as_written
+from storage.written_words import all_as_written
 
 _SEARCH_THREADS = 4
 
@@ -288,16 +289,16 @@ class EmbeddedEngine:
         lexical, seen = self._words_seen(caller)
         return vocabulary.counts(lexical, words, few, caller, seen)
 
-    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+    def similar_words(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> tuple[tuple[SeenWord, ...], ...]:
         """See `core.ports.Vocabulary`."""
         lexical, seen = self._words_seen(caller)
-        found = vocabulary.similar(self._dictionary, lexical, word, most, caller, seen)
-        items = self.items(np.array([seq for _, seq in found], np.int64), caller)
-        return tuple(
-            replace(seen, text=as_written(seen.text, item))
-            for (seen, _), item in zip(found, items, strict=True)
-            if item is not None
-        )
+        found = [
+            vocabulary.similar(self._dictionary, lexical, word, most, caller, seen)
+            for word, most in words
+        ]
+        return all_as_written(found, lambda ids: self.items(ids, caller))
 
     # Exemplars
 
@@ -332,7 +333,8 @@ class EmbeddedEngine:
         self.projector.refresh()
         view = self._columns.view()
         allowed = self._allowed.of(view, caller.products, EVERYTHING)
-        every = np.array_equal(allowed, view.visible) and self.projector.lexical_has(view.visible)
+        every = self._allowed.is_everything(view, allowed)
+        every = every and self.projector.lexical_has(view.visible)
         return self.lexical.reader(self._languages()), vocabulary.Seen(allowed, every)
 
     # Library
@@ -481,7 +483,7 @@ class EmbeddedEngine:
         lexical = self.lexical.reader(self._languages())
         view = self._columns.view()
         allowed = self._allowed.of(view, request.caller.products, request.filters)
-        passes = bool(np.array_equal(allowed, view.visible))
+        passes = self._allowed.is_everything(view, allowed)
         return Moment(view, lexical, fields, allowed, passes)
 
     def _languages(self) -> dict[str, int]:

@@ -22,17 +22,18 @@ from core.query_tree import (
     Word,
 )
 from core.retrieval import LexicalWeights
-from storage.analysis import analyzer
+from storage.analysis import LONGEST_TERM
 from storage.item_fields import keyword_field, unstemmed_field
 from storage.item_rows import to_micros
 from storage.machine_words import MachineWords
-from storage.query_words import PLAIN, without_stop_words
+from storage.query_words import PLAIN, terms_of, without_stop_words
 from storage.stop_words import is_stop_word
 from storage.word_pairs import WordPair, word_pairs
 
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 _SILENT = MachineWords(0, lambda _field, _term: 0)
 _SHORTEST_PREFIX = 2
+_MOST_KNOWN = 4096  # words whose query is kept
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
 
 
@@ -40,7 +41,7 @@ class Compiler:
     """Compiles trees for one schema. A word means what it means in any of `languages` (those that
     the archive holds); scores of its readings are not added up. The stop words of the `main` ones
     are left out of lists of optional words. `weights` say what is added to a word's score, and
-    `machine` what a machine's words count.
+    `machine` what a machine's words count, always the same: each word is compiled once.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Compiler:
         self._main = main
         self._weights = weights
         self._machine = machine
+        self._known: dict[tuple[str, str, int], Query] = {}
 
     def weighing(self, weights: LexicalWeights) -> Compiler:
         """The same with other weights."""
@@ -75,7 +77,7 @@ class Compiler:
 
     def readings(self, word: str) -> set[str]:
         """The terms that a word of one term may be, by language."""
-        found = (analyzer(language).analyze(word) for language in self._languages)
+        found = (terms_of(word, language) for language in self._languages)
         return {terms[0] for terms in found if len(terms) == 1}
 
     def written(self, term: str, filters: Node) -> Query:
@@ -83,6 +85,8 @@ class Compiler:
         names = [unstemmed_field(name) for name in TEXT_FIELDS]
         terms = [Query.term_query(self._schema, name, term) for name in names]
         found = Query.boolean_query([(Occur.Should, query) for query in terms])
+        if isinstance(filters, Everything):
+            return found
         return Query.boolean_query([(Occur.Must, found), (Occur.Must, self._node(filters))])
 
     def within(self, seq: int, node: Node) -> Query:
@@ -121,7 +125,18 @@ class Compiler:
         return Query.boolean_query(clauses)
 
     def _text(self, text: str, field: str, slop: int) -> Query:
-        readings = {tuple(analyzer(language).analyze(text)) for language in self._languages}
+        if len(text) > LONGEST_TERM:
+            return self._compiled_text(text, field, slop)
+        key = (text, field, slop)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._compiled_text(text, field, slop)
+        return found
+
+    def _compiled_text(self, text: str, field: str, slop: int) -> Query:
+        readings = {terms_of(text, language) for language in self._languages}
         queries = [self._reading(terms, field, slop) for terms in sorted(readings) if terms]
         if not queries:
             return Query.empty_query()
@@ -191,7 +206,7 @@ class Compiler:
         return [term for term in terms if not is_stop_word(term, self._main)] or terms
 
     def _prefix(self, text: str, field: str) -> Query:
-        words = analyzer("und").analyze(text)
+        words = terms_of(text, "und")
         if len("".join(words)) < _SHORTEST_PREFIX:
             return Query.empty_query()
         if field:

@@ -84,6 +84,7 @@ class Projector:
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
         # Of what was looked for in the record: what was never embedded by the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
+        self._same: tuple[Mask, Mask, bool] | None = None  # the last answer of `lexical_has`
         self.progress = Progress()
 
     @property
@@ -163,14 +164,20 @@ class Projector:
 
     def lexical_has(self, visible: Mask) -> bool:
         """Whether the lexical index holds exactly the `visible` versions."""
-        held = self._in_lexical
+        held, known = self._in_lexical, self._same
+        if known is not None and known[0] is held and known[1] is visible:
+            return known[2]
         shared = min(len(held), len(visible))
-        same = np.array_equal(held[:shared], visible[:shared])
-        return same and not held[shared:].any() and not visible[shared:].any()
+        same = bool(np.array_equal(held[:shared], visible[:shared]))
+        same = same and not held[shared:].any() and not visible[shared:].any()
+        self._same = (held, visible, same)
+        return same
 
     def lacking(self, name: str, allowed: Mask) -> int:
         """How many of the `allowed` items (bool by seq) the field's encoder never embedded."""
         lacking = self._lacking[name]
+        if not lacking.any():
+            return 0
         shared = min(len(lacking), len(allowed))
         return int(np.count_nonzero(lacking[:shared] & allowed[:shared]))
 

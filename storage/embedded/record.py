@@ -157,14 +157,16 @@ class Record:
         with self._transaction() as cursor:
             return sum(self._add(cursor, seq, entry, now) for seq, entry in vectors.items())
 
-    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
+    def forget_vectors(
+        self, field: str, keep: Collection[str], after: int, limit: int
+    ) -> Sequence[int]:
         """See `storage.record_port.RecordOfTruth`."""
         marks = ", ".join("?" * len(keep))
         other = f"field = ? AND encoder NOT IN ({marks})"
         with self._transaction() as cursor:
             found = cursor.execute(
-                f"SELECT DISTINCT seq FROM vectors WHERE {other} ORDER BY seq LIMIT ?",  # noqa: S608 - marks only
-                (field, *keep, limit),
+                f"SELECT DISTINCT seq FROM vectors WHERE {other} AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - marks only
+                (field, *keep, after, limit),
             )
             seqs = [int(seq) for (seq,) in found]
             if seqs:
@@ -172,7 +174,7 @@ class Record:
                     f"DELETE FROM vectors WHERE {other} AND seq BETWEEN ? AND ?",  # noqa: S608
                     (field, *keep, seqs[0], seqs[-1]),
                 )
-            return len(seqs)
+            return seqs
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """Records text signatures of versions, by seq; what is gone by now is passed over."""

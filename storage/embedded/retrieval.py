@@ -15,10 +15,10 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from core.query_tree import Bool, Everything, Keyword, Node, all_of, constraint, is_fact
-from core.retrieval import Ids, Ints, Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
+from core.query_tree import EVERYTHING, Bool, Everything, Keyword, Node, all_of, constraint, is_fact
+from core.retrieval import Ids, Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
 from storage.embedded.columns import View
-from storage.embedded.lexical import LexicalHits, LexicalReader
+from storage.embedded.lexical_reader import LexicalHits, LexicalReader
 from storage.embedded.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
@@ -66,8 +66,9 @@ class _Nearest:
 
 def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
     started = perf_counter()
-    narrowed = all_of(request.filters, _held_products(request))
-    filters: Node = Everything() if moment.filters_pass_all else narrowed
+    filters: Node = EVERYTHING
+    if not moment.filters_pass_all:
+        filters = all_of(request.filters, _held_products(request))
     order = _DATE_ORDERS.get(request.order, "")
     hits = moment.lexical.search(
         request.query, filters, request.lexical_depth, order, request.lexical, moment.allowed
@@ -94,7 +95,7 @@ def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
         vector = query.encode()
         encoded = perf_counter()
         if mask is None:
-            mask = moment.allowed & _constraint_mask(moment, request.query)
+            mask = _constrained(moment, request.query)
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
         hits = moment.fields[query.field].search(vector, wanted, mask)
         near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
@@ -107,9 +108,14 @@ def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
     return found
 
 
-def _constraint_mask(moment: Moment, query: Node) -> Mask:
-    """Bool by seq: what satisfies the parts of the query that are not optional."""
-    return _mask(moment, constraint(query))
+def _constrained(moment: Moment, query: Node) -> Mask:
+    """Bool by seq: what is allowed and satisfies the parts of the query that are not optional; the
+    moment's own bitmap where none are.
+    """
+    needed = constraint(query)
+    if isinstance(needed, Everything):
+        return moment.allowed
+    return moment.allowed & _mask(moment, needed)
 
 
 def _mask(moment: Moment, node: Node) -> Mask:
@@ -133,40 +139,45 @@ def _merge(
 ) -> Retrieved:
     """The union of what the retrievers found, each candidate with every score."""
     lists = [hits.ids, *(nearest.ids for nearest in found)]
-    joined = np.concatenate(lists)
-    _, firsts = np.unique(joined, return_index=True)
-    ids = joined[np.sort(firsts)]
+    ids, (_, *places) = _joined(lists)
     count = len(hits.ids)
     bm25 = np.full(len(ids), np.nan, np.float32)
     bm25[:count] = hits.scores
     ranks = np.zeros(len(ids), np.int32)
     ranks[:count] = np.arange(1, count + 1)
-    scores = tuple(_scores(moment, nearest, ids) for nearest in found)
+    scores = tuple(
+        _scores(moment, nearest, ids, own) for nearest, own in zip(found, places, strict=True)
+    )
     return Retrieved(ids, bm25, ranks, hits.matches, scores, milliseconds, lexical_bound=hits.bound)
 
 
-def _scores(moment: Moment, nearest: _Nearest, ids: Ids) -> VectorScores:
+def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
+    """The ids of all lists, each once, in the order in which they first stand there; and for each
+    list the places of its ids in that.
+    """
+    joined = np.concatenate(lists)
+    _, firsts, which = np.unique(joined, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    ends = np.cumsum([len(one) for one in lists])
+    return joined[firsts[order]], np.split(places[which], ends[:-1])
+
+
+def _scores(moment: Moment, nearest: _Nearest, ids: Ids, places: Ids) -> VectorScores:
+    """One field's view of the candidates `ids`, among which its nearest stand at `places`."""
     field = moment.fields[nearest.query.field]
     cosines, passages = field.best_passages(nearest.vector, ids)
+    ranks = np.zeros(len(ids), np.int32)
+    ranks[places] = np.arange(1, len(places) + 1)
     return VectorScores(
         nearest.query.field,
         nearest.query.weight,
         cosines,
         passages,
-        _ranks(ids, nearest.ids),
+        ranks,
         field.background(nearest.vector),
     )
-
-
-def _ranks(ids: Ids, ranked: Ids) -> Ints:
-    """For each of `ids` its 1-based place in `ranked`, 0 where it is not there."""
-    order = np.argsort(ranked)
-    places = np.searchsorted(ranked[order], ids)
-    places = np.minimum(places, max(len(ranked) - 1, 0))
-    if not len(ranked):
-        return np.zeros(len(ids), np.int32)
-    same = ranked[order][places] == ids
-    return np.where(same, order[places] + 1, 0).astype(np.int32)
 
 
 def _browse(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> Retrieved:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from storage.graphs.kept import nearest
 
 Mask = npt.NDArray[np.bool_]
 _NONE = np.zeros(0, np.int64)
+_SPARSE = 16  # items per row from which on a table of all would take more than it saves
+_KEPT_MASKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,39 @@ class VectorHits:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemRows:
+    """Where the rows of each item lie among `seqs`, ascending: looked up in a table, for a search
+    of some hundreds of items in a million rows is as many misses of the processor's cache. `table`
+    int32 [items + 3] has for item `first` + i the number of rows before it at place i + 1; it is
+    empty where the items are few and far between.
+    """
+
+    seqs: Ids
+    first: int
+    table: Ints
+
+    @classmethod
+    def of(cls, seqs: Ids) -> ItemRows:
+        """Of the items of rows [n], ascending."""
+        span = int(seqs[-1] - seqs[0]) + 1 if len(seqs) else 0
+        if not 0 < span <= _SPARSE * len(seqs):
+            return cls(seqs, 0, np.zeros(0, np.int32))
+        first = int(seqs[0])
+        table = np.zeros(span + 3, np.int32)
+        np.cumsum(np.bincount(seqs - first, minlength=span), out=table[2 : span + 2])
+        table[span + 2] = len(seqs)
+        return cls(seqs, first, table)
+
+    def find(self, ids: Ids) -> tuple[Ids, Ids]:
+        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        if not len(self.table):
+            return _sought(self.seqs, ids)
+        places = np.clip(ids - (self.first - 1), 0, len(self.table) - 2)
+        starts = self.table[places].astype(np.int64)
+        return starts, self.table[places + 1] - starts
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Rows of vectors with the item (`seqs`, ascending) and passage number of each."""
 
@@ -39,6 +74,11 @@ class Segment:
     kind: str  # of its graph, see `core.graph_ports.GraphBuilder`
     total: Floats  # the sum of its vectors, [d]
     digests: Mapping[str, str]  # sha256 by file
+    _rows: ItemRows = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """A segment never changes, so where each item's rows lie is found out once."""
+        object.__setattr__(self, "_rows", ItemRows.of(self.seqs))
 
     @property
     def vectors(self) -> FloatMatrix:
@@ -48,6 +88,10 @@ class Segment:
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
         """Of `query` [1, d] with each of `rows` [r], float32 [r]."""
         return self.graph.cosines(query, rows)
+
+    def find(self, ids: Ids) -> tuple[Ids, Ids]:
+        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        return self._rows.find(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +107,50 @@ class Block:
         found: Floats = self.vectors[rows] @ query[0]
         return found
 
+    def find(self, ids: Ids) -> tuple[Ids, Ids]:
+        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        return _sought(self.seqs, ids)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """One moment of a vector field: its segments and the rows of its tail."""
+    """One moment of a vector field: its segments and the rows of its tail. What the latest bitmaps
+    let through of each segment is kept: callers and filters come again.
+    """
 
     segments: tuple[Segment, ...]
     tail: Block
     total: Floats
     count: int
+    _let_through: dict[int, tuple[Mask, tuple[Mask | None, ...]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def search(self, query: FloatMatrix, k: int, allowed: Mask) -> VectorHits:
-        """The `k` nearest passages of `query` [1, d] among the allowed items (bool by seq)."""
+        """The `k` nearest passages of `query` [1, d] among the allowed items (bool by seq, never
+        written to again).
+        """
         found = [
-            _taken(segment, *segment.graph.search(query, k, allowed[segment.seqs]))
-            for segment in self.segments
+            _taken(segment, *segment.graph.search(query, k, rows))
+            for segment, rows in zip(self.segments, self._rows(allowed), strict=True)
         ]
         if len(self.tail.seqs):
             rows = np.flatnonzero(allowed[self.tail.seqs])
             cosines = self.tail.cosines(query, rows)
             found.append(_taken(self.tail, *nearest(cosines, rows, k)))
         return _best(found, k)
+
+    def _rows(self, allowed: Mask) -> tuple[Mask | None, ...]:
+        """Bool by row of each segment, None where all of them are allowed."""
+        known = self._let_through.get(id(allowed))
+        if known is not None and known[0] is allowed:
+            return known[1]
+        masks = (allowed[segment.seqs] for segment in self.segments)
+        rows = tuple(None if mask.all() else mask for mask in masks)
+        if len(self._let_through) >= _KEPT_MASKS:
+            self._let_through.clear()
+        self._let_through[id(allowed)] = (allowed, rows)
+        return rows
 
     def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:
         """For each of `ids` the exact cosine of its best passage (NaN without one) and that
@@ -131,8 +198,7 @@ def _fill(
     """Sets the best cosine and passage of those `ids` that `block` holds."""
     if not len(block.seqs):
         return
-    starts = np.searchsorted(block.seqs, ids, "left")
-    lengths = np.searchsorted(block.seqs, ids, "right") - starts
+    starts, lengths = block.find(ids)
     held = np.flatnonzero(lengths)
     if not len(held):
         return
@@ -143,6 +209,14 @@ def _fill(
     best = np.maximum.reduceat(values, firsts)
     owner = np.repeat(np.arange(len(held)), lengths)
     is_best = np.flatnonzero(values == best[owner])
-    first_best = is_best[np.searchsorted(owner[is_best], np.arange(len(held)))]
+    if len(is_best) == len(held):
+        first_best = is_best
+    else:  # passages of one item with the same cosine
+        first_best = is_best[np.searchsorted(owner[is_best], np.arange(len(held)))]
     cosines[held] = best
     numbers[held] = block.numbers[rows[first_best]]
+
+
+def _sought(seqs: Ids, ids: Ids) -> tuple[Ids, Ids]:
+    starts = np.searchsorted(seqs, ids, "left")
+    return starts, np.searchsorted(seqs, ids, "right") - starts

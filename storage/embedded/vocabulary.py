@@ -17,11 +17,11 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
-from core.query_tree import Keyword, Node, Word
+from core.query_tree import EVERYTHING, Keyword, Node, Word
 from core.retrieval import Ids
 from core.standing import SeenWord
 from storage.analysis import analyzer
-from storage.embedded.lexical import LexicalReader
+from storage.embedded.lexical_reader import LexicalReader
 
 Mask = npt.NDArray[np.bool_]
 COUNTED = 1000  # items that hold a word are counted so far
@@ -114,7 +114,7 @@ def similar(
         return ()
     found: list[tuple[SeenWord, int]] = []
     for place, (term, distance) in enumerate(dictionary.near(reader, folded, most)):
-        ids = _allowed(reader.written(term, _held(caller), COUNTED), seen.allowed)
+        ids = _allowed(reader.written(term, _held(caller, seen), COUNTED), seen.allowed)
         if len(ids):
             found.append((SeenWord(term, len(ids), distance), int(ids[0])))
         if len(found) >= _ENOUGH or place >= _SHORTLIST:
@@ -155,14 +155,17 @@ def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: See
         return frequency
     node, found = Word(word), 0
     for limit in (max(_FIRST_LOOK, 2 * few), COUNTED):
-        ids = reader.some(node, _held(caller), limit)
+        ids = reader.some(node, _held(caller, seen), limit)
         found = len(_allowed(ids, seen.allowed))
         if found > few or len(ids) < limit:
             break
     return found
 
 
-def _held(caller: Caller) -> Node:
+def _held(caller: Caller, seen: Seen) -> Node:
+    """The caller's entitlement as a filter; none where it would let everything through."""
+    if seen.everything:
+        return EVERYTHING
     return Keyword("product", tuple(sorted(caller.products)))
 
 

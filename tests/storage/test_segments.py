@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.embedded.segments import VectorField
+from storage.embedded.vector_view import ItemRows
 from tests.storage.world import ENCODER, SCANNED, vector_of
 
 SEQS = range(1, 7)
@@ -98,3 +101,26 @@ def test_views_that_searches_hold_stay_as_they_were(field: VectorField) -> None:
     seal(field, live(3), live(3))
     assert view.count == 12
     assert view.search(vector_of("3/1"), 1, live()).ids[0] == 3
+
+
+def test_a_bitmap_is_looked_at_by_itself_not_by_its_place_in_memory(field: VectorField) -> None:
+    fill(field, SEQS)
+    seal(field, then=live(), now=live())
+    view = field.view()
+    for hidden in (*SEQS, *SEQS):  # each bitmap is gone before the next is made
+        hits = view.search(vector_of(f"{hidden}/0"), 12, live(hidden))
+        assert hidden not in hits.ids
+        assert len(hits.ids) == 10
+
+
+ROWS = st.lists(st.integers(1, 80) | st.integers(1, 5_000), max_size=60)
+
+
+@given(seqs=ROWS, ids=ROWS)
+def test_the_table_says_where_an_items_rows_lie(seqs: list[int], ids: list[int]) -> None:
+    rows, asked = np.sort(np.array(seqs, np.int64)), np.array(ids, np.int64)
+    starts, lengths = ItemRows.of(rows).find(asked)
+    assert lengths.tolist() == [seqs.count(one) for one in ids]
+    held = lengths > 0
+    assert rows[starts[held]].tolist() == asked[held].tolist()
+    assert starts[held].tolist() == np.searchsorted(rows, asked[held]).tolist()
