@@ -83,7 +83,7 @@ def _measured(
         taken = perf_counter() - began
         told = settle(cluster, _NAME, family.spaces, print, searches=1)
         assert told.released
-        sizes = _sizes(cluster)
+        sizes = part_sizes(cluster, _NAME)
     finally:
         cluster.ask("DELETE", f"/{family.concrete},{family.meta}")
     count = len(items)
@@ -97,9 +97,9 @@ def _measured(
     }
 
 
-def _sizes(cluster: Cluster) -> dict[str, int]:
-    """Bytes by part; files of three letters as Lucene calls them."""
-    path = f"/{_NAME}/_stats/segments"
+def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
+    """Bytes of an index's primaries by part; files of three letters as Lucene calls them."""
+    path = f"/{name}/_stats/segments"
     reply = cluster.ask("GET", path, include_segment_file_sizes="true")
     files = reply["_all"]["primaries"]["segments"]["file_sizes"]
     found = {"text": 0}

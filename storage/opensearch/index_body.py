@@ -147,7 +147,9 @@ def _passages(settings: IndexSettings, space: VectorSpace) -> dict[str, Any]:
         "space_type": "cosinesimil",
         "parameters": graph,
     }
-    vector = {"type": "knn_vector", "dimension": space.width, "method": method}
+    vector: dict[str, Any] = {"type": "knn_vector", "dimension": space.width, "method": method}
+    if settings.library == "lucene":  # a second copy of every vector, which only scripts would read
+        vector["doc_values"] = False
     return {
         "type": "nested",
         "properties": {"number": {"type": "integer", "index": False}, "vector": vector},

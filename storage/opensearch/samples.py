@@ -1,7 +1,7 @@
 """All that some documents hold, against what the record would make of them now.
 
 A document keeps no copy of itself in the index, so this asks the index what it really has: the
-values of every field that has columns, each text as one phrase, and each vector by its own cosine.
+values of every field that has columns, each text as one phrase, and each vector by its cosine.
 A text that only has more at its beginning or end than it should is not told from the right one.
 """
 
@@ -61,7 +61,7 @@ def _question(family: IndexFamily, seq: int, document: Document) -> dict[str, An
     asked += [_exists(name) for name in TEXT_FIELDS if not document.get(name)]
     for field in family.spaces:
         rows = document.get(vector_path(field), ())[:_MOST_VECTORS]
-        asked += [_vector(family, field, row) for row in rows]
+        asked += [_vector(family, field, seq, row) for row in rows]
     return {
         "size": 1,
         "_source": False,
@@ -79,24 +79,16 @@ def _exists(name: str) -> dict[str, Any]:
     return {"exists": {"field": name, "_name": f"exists {name}"}}
 
 
-def _vector(family: IndexFamily, field: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _vector(family: IndexFamily, field: str, seq: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a passage of document `seq` has this vector: its nearest one is looked at, by a
+    search among that document's alone, which compares them all.
+    """
     path = vector_path(field)
-    script = {
-        "source": "knn_score",
-        "lang": "knn",
-        "params": {
-            "field": f"{path}.vector",
-            "query_value": row["vector"],
-            "space_type": "cosinesimil",
-        },
-    }
-    near = {
-        "query": {"match_all": {}},
-        "script": script,
-        "min_score": _NEAR.get(family.settings.precision, _NEAR_COARSE),
-    }
+    near = {"vector": row["vector"], "k": 1, "filter": {"term": {"seq": seq}}}
+    nested = {"path": path, "query": {"knn": {f"{path}.vector": near}}, "score_mode": "max"}
+    least = _NEAR.get(family.settings.precision, _NEAR_COARSE)
     name = f"vector {field} {row['number']}"
-    return {"nested": {"path": path, "query": {"script_score": near}, "_name": name}}
+    return {"function_score": {"query": {"nested": nested}, "min_score": least, "_name": name}}
 
 
 def _difference(family: IndexFamily, document: Document, reply: Reply) -> str:

@@ -1,0 +1,325 @@
+"""Passages in an index on OpenSearch: nested in their item's document, or documents beside it?
+
+    python -m benchmarks.passages_layout [--url http://127.0.0.1:9200] [--data data]
+
+The items are the stories of Reuters that have two passages or more, with the vectors that the
+evaluations' cache in the data folder has of them (made there if need be). Two indexes are made of
+them, by the same requests of 200 items, and each is merged to one segment:
+
+- `nested`: what ships, see `storage.opensearch.index_body`. A search for k finds k items;
+- `beside`: each passage is a document with its vector and a copy of all that filters ask of its
+  item, but no text: words that must be there could not narrow a search for vectors. A search for k
+  finds k passages, which `collapse` joins to items; `beside, deep` asks for as many more as an item
+  has passages.
+
+Filters let a random share of the items through, or the newest, which are about the same things.
+Recall is of the items with the nearest passages by exact cosines. An update puts an item's next
+version in the place of the one before, one request an item, as a correction on a wire does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from benchmarks.machine import REUTERS, arguments, percentile, show_table, this_machine
+from benchmarks.opensearch_sizes import part_sizes
+from core.items import FloatMatrix, Item
+from core.query_tree import TEXT_FIELDS
+from dateline.build import Service
+from dateline.build_engine import VECTOR_FIELD
+from dateline.evaluate import open_indexed
+from dateline.settings import configure
+from eval.datasets import Conventions, read_judged_set
+from storage.item_fields import unstemmed_field
+from storage.opensearch.connection import Cluster, ClusterSettings, ndjson
+from storage.opensearch.documents import Version, document_of
+from storage.opensearch.index_body import (
+    DIGEST,
+    IndexSettings,
+    VectorSpace,
+    index_body,
+    vector_path,
+)
+from storage.opensearch.nodes import NodeSettings
+
+SHARES = {"half": 0.5, "tenth": 0.1, "fiftieth": 0.02, "thousandth": 0.001}
+FILTERS = ("all", *SHARES, "newest")
+NEWEST = 0.02
+AT_ONCE, UPDATES, QUERIES, K, EF = 200, 100, 200, 100, 200
+_PATH = vector_path(VECTOR_FIELD)
+_NAME = "dateline-passages"
+_UNCOPIED = {"all", *TEXT_FIELDS, *map(unstemmed_field, TEXT_FIELDS), DIGEST, _PATH}
+Ids = npt.NDArray[np.int64]
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Items by their number from 1 on, vectors float32 [n, d] of each, and queries [q, d]."""
+
+    versions: Sequence[Version]
+    queries: FloatMatrix
+    encoder: str
+
+    @property
+    def allowed(self) -> Mapping[str, frozenset[int]]:
+        """The numbers of the items that each filter lets through."""
+        by_product = {
+            name: frozenset(one.seq for one in self.versions if name in one.item.products)
+            for name in FILTERS
+        }
+        dates = sorted(one.item.versioncreated for one in self.versions)
+        first = dates[-round(NEWEST * len(dates))]
+        newest = frozenset(o.seq for o in self.versions if o.item.versioncreated >= first)
+        return {**by_product, "newest": newest}
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__, json=False)
+    parser.add_argument("folder", type=Path, nargs="?", default=REUTERS)
+    parser.add_argument("--url", default="http://127.0.0.1:9200")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
+    chosen = parser.parse_args()
+    machine = this_machine()
+    corpus = _corpus(chosen.folder, chosen.data)
+    exact = _exact(corpus)
+    cluster = Cluster(ClusterSettings((chosen.url,), nodes=NodeSettings(timeout_s=600)))
+    costs: list[Row] = []
+    found: list[Row] = []
+    for layout in (Nested(), Beside(1)):
+        with _index(cluster, layout, corpus) as rows:
+            costs.append(rows)
+            deep = [Beside(round(_passages(corpus)))] if isinstance(layout, Beside) else []
+            for how in (layout, *deep):
+                found += [_searched(cluster, how, corpus, exact, name) for name in FILTERS]
+    cluster.close()
+    print(f"{len(corpus.versions)} items, {_passages(corpus):.2f} passages an item")
+    parts = ("text", "vectors", "graph")
+    head = ("", "items/s", "merge, s", "bytes an item", *parts, "update, ms", "update, bytes")
+    show_table(head, costs)
+    show_table(("", "filter", "items", "recall@10", f"recall@{K}", "p50, ms", "p99, ms"), found)
+    print(machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Passages in the item's document."""
+
+    name: str = "nested"
+
+    def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
+        """The index."""
+        return index_body(IndexSettings(1, 0), spaces)
+
+    def puts(self, version: Version, number: int) -> Iterator[bytes]:
+        """Lines of a bulk request that put an item as its version `number`."""
+        yield _put(f"{version.seq}", number)
+        yield document_of(version)
+
+    def search(self, vector: FloatMatrix, filters: Sequence[Any]) -> dict[str, Any]:
+        """A search for the nearest K items."""
+        near = _near(vector, K, filters)
+        nested = {"path": _PATH, "query": {"knn": {f"{_PATH}.vector": near}}, "score_mode": "max"}
+        return _search({"nested": nested})
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Passages as documents; a search looks for `deep` times as many as it wants items."""
+
+    deep: int
+
+    @property
+    def name(self) -> str:
+        """In tables."""
+        return "beside" if self.deep == 1 else f"beside, {self.deep} times as deep"
+
+    def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
+        """The index."""
+        body = index_body(IndexSettings(1, 0), spaces)
+        properties = body["mappings"]["properties"]
+        properties |= properties.pop(_PATH)["properties"]
+        return body
+
+    def puts(self, version: Version, number: int) -> Iterator[bytes]:
+        """Lines of a bulk request that put an item as its version `number`."""
+        document = orjson.loads(document_of(version))
+        passages = document.pop(_PATH, [])
+        yield _put(f"{version.seq}", number)
+        yield orjson.dumps(document)
+        copied = {name: value for name, value in document.items() if name not in _UNCOPIED}
+        for passage in passages:
+            yield _put(f"{version.seq}-{passage['number']}", number)
+            yield orjson.dumps({**copied, **passage})
+
+    def search(self, vector: FloatMatrix, filters: Sequence[Any]) -> dict[str, Any]:
+        """A search for the nearest passages, joined to at most K items."""
+        near = _near(vector, K * self.deep, filters)
+        return {**_search({"knn": {"vector": near}}), "collapse": {"field": "seq"}}
+
+
+Layout = Nested | Beside
+
+
+def _put(key: str, number: int) -> bytes:
+    about = {"_id": key, "version": number, "version_type": "external_gte"}
+    return orjson.dumps({"index": about})
+
+
+def _near(vector: FloatMatrix, k: int, filters: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "vector": vector.astype(float).tolist(),
+        "k": k,
+        "filter": {"bool": {"filter": list(filters)}},
+        "method_parameters": {"ef_search": max(EF, k)},
+    }
+
+
+def _search(query: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "size": K,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["seq"],
+        "query": query,
+        "sort": [{"_score": "desc"}, {"seq": "asc"}],
+    }
+
+
+@contextmanager
+def _index(cluster: Cluster, layout: Layout, corpus: Corpus) -> Iterator[Row]:
+    """An index in this layout, for as long as it is needed, and its costs."""
+    width = corpus.queries.shape[1]
+    spaces = {VECTOR_FIELD: VectorSpace(corpus.encoder, width)}
+    cluster.ask("PUT", f"/{_NAME}", layout.body(spaces), timeout_s=60)
+    try:
+        count = len(corpus.versions)
+        began = perf_counter()
+        for start in range(0, count, AT_ONCE):
+            _write(cluster, layout, corpus.versions[start : start + AT_ONCE], 1)
+        cluster.ask("POST", f"/{_NAME}/_refresh")
+        written = perf_counter() - began
+        took, size = _updated(cluster, layout, corpus.versions[:: count // UPDATES])
+        merge = _merge(cluster)
+        sizes = {part: size / count for part, size in part_sizes(cluster, _NAME).items()}
+        parts = [f"{sizes[part]:,.0f}" for part in ("text", "vectors", "graph")]
+        rates = (f"{count / written:,.0f}", f"{merge:.1f}", f"{sum(sizes.values()):,.0f}")
+        yield (layout.name, *rates, *parts, f"{took:.1f}", f"{size:,.0f}")
+    finally:
+        cluster.ask("DELETE", f"/{_NAME}")
+
+
+def _write(cluster: Cluster, layout: Layout, versions: Sequence[Version], number: int) -> int:
+    """Writes all of them by one request; its bytes."""
+    lines = ndjson([line for version in versions for line in layout.puts(version, number)])
+    reply = cluster.ask("POST", f"/{_NAME}/_bulk", lines)
+    assert not reply["errors"], reply["items"][0]
+    return len(lines)
+
+
+def _updated(cluster: Cluster, layout: Layout, versions: Sequence[Version]) -> tuple[float, float]:
+    """Milliseconds until an item's next version is searchable, and bytes sent, on average."""
+    began = perf_counter()
+    sent = 0
+    for version in versions:
+        sent += _write(cluster, layout, [version], 2)
+        cluster.ask("POST", f"/{_NAME}/_refresh")
+    return 1000 * (perf_counter() - began) / len(versions), sent / len(versions)
+
+
+def _merge(cluster: Cluster) -> float:
+    """Merges to one segment; the seconds that it took."""
+    cluster.ask("POST", f"/{_NAME}/_flush")
+    began = perf_counter()
+    cluster.ask("POST", f"/{_NAME}/_forcemerge", max_num_segments="1")
+    took = perf_counter() - began
+    cluster.ask("POST", f"/{_NAME}/_refresh")
+    return took
+
+
+def _searched(
+    cluster: Cluster, layout: Layout, corpus: Corpus, exact: FloatMatrix, name: str
+) -> Row:
+    allowed = corpus.allowed[name]
+    filters: list[Any] = [{"term": {"product": name}}]
+    if name == "newest":
+        first = min(o.item.versioncreated for o in corpus.versions if o.seq in allowed)
+        filters = [{"range": {"versioncreated": {"gte": round(first.timestamp() * 1e6)}}}]
+    recalls: list[tuple[float, float]] = []
+    seconds: list[float] = []
+    mask = np.array([one.seq in allowed for one in corpus.versions])
+    for turn in range(2):  # the first reads into memory
+        seconds.clear()
+        for vector, cosines in zip(corpus.queries, exact, strict=True):
+            began = perf_counter()
+            (reply,) = cluster.search_many([layout.search(vector, filters)], index=_NAME)
+            seconds.append(perf_counter() - began)
+            hits = [int(hit["fields"]["seq"][0]) for hit in reply["hits"]["hits"]]
+            if turn:
+                best = 1 + np.argsort(-np.where(mask, cosines, -2.0), kind="stable")[: mask.sum()]
+                recalls.append((_recall(best[:10], hits[:10]), _recall(best[:K], hits)))
+    ten, deep = np.mean(recalls, axis=0)
+    times = (f"{percentile(seconds, 50):.1f}", f"{percentile(seconds, 99):.1f}")
+    return (layout.name, name, f"{len(allowed):,}", f"{ten:.3f}", f"{deep:.3f}", *times)
+
+
+def _recall(best: Ids, hits: Sequence[int]) -> float:
+    return len({*best.tolist()} & {*hits}) / len(best)
+
+
+def _exact(corpus: Corpus) -> FloatMatrix:
+    """float32 [queries, items]: the best cosine of each item's passages."""
+    columns = [
+        (one.vectors[VECTOR_FIELD] @ corpus.queries.T).max(axis=0) for one in corpus.versions
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _passages(corpus: Corpus) -> float:
+    return float(np.mean([len(one.vectors[VECTOR_FIELD]) for one in corpus.versions]))
+
+
+def _corpus(folder: Path, data: Path) -> Corpus:
+    settings = configure({"data": str(data), "engine": "embedded", "next_encoder": ""}).settings
+    judged = read_judged_set(f"{folder}", Conventions(query_language=False))
+    with open_indexed(settings, judged) as service:
+        texts = [*judged.queries.values()][:QUERIES]
+        queries = service.models.encoder.encode_queries(texts)
+        encoder = service.models.encoder.digest
+        return Corpus([*_versions(service, encoder)], queries, encoder)
+
+
+def _versions(service: Service, encoder: str) -> Iterator[Version]:
+    """Those of several passages, each in some of the products that filters ask for."""
+    reads = service.engine.record.reads
+    seqs = range(1, service.engine.record.reads.count_items() + 1)
+    chance = np.random.default_rng(0)
+    number = 0
+    for start in range(0, len(seqs), AT_ONCE):
+        batch = seqs[start : start + AT_ONCE]
+        items = reads.items_by_seq(batch)
+        for seq, matrix in reads.vectors_by_seq(VECTOR_FIELD, encoder, batch):
+            if len(matrix) > 1:
+                number += 1
+                item = _sold(items[seq], chance.random())
+                unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+                yield Version(number, item, item.uri, ((None, None),), {VECTOR_FIELD: unit})
+
+
+def _sold(item: Item, drawn: float) -> Item:
+    shares = [name for name, share in SHARES.items() if drawn < share]
+    return replace(item, products=("all", *shares))
+
+
+if __name__ == "__main__":
+    main()
