@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,10 @@ import orjson
 
 from benchmarks.machine import REUTERS, arguments, percentile, show_table, this_machine
 from benchmarks.opensearch_sizes import part_sizes
-from core.items import FloatMatrix, Item
+from benchmarks.passages_corpus import FILTERS, Corpus, exact_cosines, read_corpus
+from core.items import FloatMatrix
 from core.query_tree import TEXT_FIELDS
-from dateline.build import Service
 from dateline.build_engine import VECTOR_FIELD
-from dateline.evaluate import open_indexed
-from dateline.settings import configure
-from eval.datasets import Conventions, read_judged_set
 from storage.item_fields import unstemmed_field
 from storage.opensearch.connection import Cluster, ClusterSettings, ndjson
 from storage.opensearch.documents import Version, document_of
@@ -50,37 +47,14 @@ from storage.opensearch.index_body import (
     vector_path,
 )
 from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.settle import leases_are_past
 
-SHARES = {"half": 0.5, "tenth": 0.1, "fiftieth": 0.02, "thousandth": 0.001}
-FILTERS = ("all", *SHARES, "newest")
-NEWEST = 0.02
-AT_ONCE, UPDATES, QUERIES, K, EF = 200, 100, 200, 100, 200
+AT_ONCE, UPDATES, K, EF = 200, 100, 100, 200
 _PATH = vector_path(VECTOR_FIELD)
 _NAME = "dateline-passages"
 _UNCOPIED = {"all", *TEXT_FIELDS, *map(unstemmed_field, TEXT_FIELDS), DIGEST, _PATH}
 Ids = npt.NDArray[np.int64]
 Row = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Items by their number from 1 on, vectors float32 [n, d] of each, and queries [q, d]."""
-
-    versions: Sequence[Version]
-    queries: FloatMatrix
-    encoder: str
-
-    @property
-    def allowed(self) -> Mapping[str, frozenset[int]]:
-        """The numbers of the items that each filter lets through."""
-        by_product = {
-            name: frozenset(one.seq for one in self.versions if name in one.item.products)
-            for name in FILTERS
-        }
-        dates = sorted(one.item.versioncreated for one in self.versions)
-        first = dates[-round(NEWEST * len(dates))]
-        newest = frozenset(o.seq for o in self.versions if o.item.versioncreated >= first)
-        return {**by_product, "newest": newest}
 
 
 def main() -> None:
@@ -91,19 +65,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
     chosen = parser.parse_args()
     machine = this_machine()
-    corpus = _corpus(chosen.folder, chosen.data)
-    exact = _exact(corpus)
+    corpus = read_corpus(chosen.folder, chosen.data)
+    exact = exact_cosines(corpus)
     cluster = Cluster(ClusterSettings((chosen.url,), nodes=NodeSettings(timeout_s=600)))
     costs: list[Row] = []
     found: list[Row] = []
     for layout in (Nested(), Beside(1)):
         with _index(cluster, layout, corpus) as rows:
             costs.append(rows)
-            deep = [Beside(round(_passages(corpus)))] if isinstance(layout, Beside) else []
+            deep = [Beside(round(corpus.passages))] if isinstance(layout, Beside) else []
             for how in (layout, *deep):
                 found += [_searched(cluster, how, corpus, exact, name) for name in FILTERS]
     cluster.close()
-    print(f"{len(corpus.versions)} items, {_passages(corpus):.2f} passages an item")
+    print(f"{len(corpus.versions)} items, {corpus.passages:.2f} passages an item")
     parts = ("text", "vectors", "graph")
     head = ("", "items/s", "merge, s", "bytes an item", *parts, "update, ms", "update, bytes")
     show_table(head, costs)
@@ -238,8 +212,11 @@ def _updated(cluster: Cluster, layout: Layout, versions: Sequence[Version]) -> t
 
 
 def _merge(cluster: Cluster) -> float:
-    """Merges to one segment; the seconds that it took."""
+    """Merges to one segment; the seconds that it took, once nothing that was replaced is kept."""
     cluster.ask("POST", f"/{_NAME}/_flush")
+    while not leases_are_past(cluster.ask("GET", f"/{_NAME}/_stats", level="shards")):
+        sleep(0.5)
+    cluster.ask("POST", f"/{_NAME}/_flush", force="true")
     began = perf_counter()
     cluster.ask("POST", f"/{_NAME}/_forcemerge", max_num_segments="1")
     took = perf_counter() - began
@@ -275,50 +252,6 @@ def _searched(
 
 def _recall(best: Ids, hits: Sequence[int]) -> float:
     return len({*best.tolist()} & {*hits}) / len(best)
-
-
-def _exact(corpus: Corpus) -> FloatMatrix:
-    """float32 [queries, items]: the best cosine of each item's passages."""
-    columns = [
-        (one.vectors[VECTOR_FIELD] @ corpus.queries.T).max(axis=0) for one in corpus.versions
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _passages(corpus: Corpus) -> float:
-    return float(np.mean([len(one.vectors[VECTOR_FIELD]) for one in corpus.versions]))
-
-
-def _corpus(folder: Path, data: Path) -> Corpus:
-    settings = configure({"data": str(data), "engine": "embedded", "next_encoder": ""}).settings
-    judged = read_judged_set(f"{folder}", Conventions(query_language=False))
-    with open_indexed(settings, judged) as service:
-        texts = [*judged.queries.values()][:QUERIES]
-        queries = service.models.encoder.encode_queries(texts)
-        encoder = service.models.encoder.digest
-        return Corpus([*_versions(service, encoder)], queries, encoder)
-
-
-def _versions(service: Service, encoder: str) -> Iterator[Version]:
-    """Those of several passages, each in some of the products that filters ask for."""
-    reads = service.engine.record.reads
-    seqs = range(1, service.engine.record.reads.count_items() + 1)
-    chance = np.random.default_rng(0)
-    number = 0
-    for start in range(0, len(seqs), AT_ONCE):
-        batch = seqs[start : start + AT_ONCE]
-        items = reads.items_by_seq(batch)
-        for seq, matrix in reads.vectors_by_seq(VECTOR_FIELD, encoder, batch):
-            if len(matrix) > 1:
-                number += 1
-                item = _sold(items[seq], chance.random())
-                unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
-                yield Version(number, item, item.uri, ((None, None),), {VECTOR_FIELD: unit})
-
-
-def _sold(item: Item, drawn: float) -> Item:
-    shares = [name for name, share in SHARES.items() if drawn < share]
-    return replace(item, products=("all", *shares))
 
 
 if __name__ == "__main__":
