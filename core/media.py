@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Frames = npt.NDArray[np.uint8]
 Seconds = npt.NDArray[np.float64]
+Kept = TypeVar("Kept")
 FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # what TransNetV2 looks at (Soucek and Lokoc 2020, section 3)
 
 
@@ -112,6 +113,18 @@ class Still:
     similarity: str
     black: bool = False
     blurred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShotReading(Generic[Kept]):
+    """The shots of a video, what was kept of a still of each (None where none came), the gaps, and
+    what a person should know of how it was read.
+    """
+
+    shots: tuple[ShotBounds, ...]
+    stills: tuple[Kept | None, ...]
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

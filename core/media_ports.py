@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from core.items import FloatMatrix
-from core.media import Caption, FrameBatch, Frames, Gap, MediaFacts, Still, ToCaption, Uncaptioned
+from core.media import (
+    Caption,
+    FrameBatch,
+    Frames,
+    Gap,
+    MediaFacts,
+    ShotBounds,
+    ShotReading,
+    Still,
+    ToCaption,
+    Uncaptioned,
+)
+
+Kept = TypeVar("Kept")
 
 
 class MediaReader(Protocol):
@@ -24,6 +37,20 @@ class MediaReader(Protocol):
     def frames(self, path: Path) -> Iterator[FrameBatch | Gap]:
         """Every frame of a file's video, small, in order; a stretch that can't be decoded is a
         gap. Nothing for a file without video.
+        """
+        ...
+
+    def shots(
+        self,
+        path: Path,
+        edge: int,
+        find: Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]],
+        keep: Callable[[Still], Kept],
+    ) -> ShotReading[Kept]:
+        """Every frame as `frames` gives it goes to `find`, and out of the same reading comes a still
+        of each shot that it finds, in order, scaled to at most `edge` pixels: near the shot's
+        middle, the sharpest that is neither black nor a blend. Each goes through `keep` at once.
+        There is none of a shot that is too short for one; `stills` has it.
         """
         ...
 

@@ -98,6 +98,18 @@ class StillAnswer(_Answer):
     blurred: bool
 
 
+class NoStill(_Answer):
+    """Nothing was kept of a shot."""
+
+    say: Literal["none"]
+
+
+class AllRead(_Answer):
+    """Every frame was sent."""
+
+    say: Literal["read"]
+
+
 class Done(_Answer):
     """The end of an answer."""
 
@@ -114,7 +126,18 @@ class FetchAnswer(_Answer):
     end: Annotated[int, Field(ge=0, le=2**53)]
 
 
-Answer = Ready | Refused | FactsAnswer | FramesAnswer | GapAnswer | StillAnswer | Done | FetchAnswer
+Answer = (
+    Ready
+    | Refused
+    | FactsAnswer
+    | FramesAnswer
+    | GapAnswer
+    | StillAnswer
+    | NoStill
+    | AllRead
+    | Done
+    | FetchAnswer
+)
 _ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
 _TAGS = TypeAdapter(dict[_Word, Any])
 

@@ -41,7 +41,13 @@ def main(told: Mapping[str, Any]) -> None:
 
 def _load(line: socket.socket) -> Mapping[str, Work]:
     """Everything that will be needed: nothing can be opened later."""
-    from indexing.media import cage_streaming, reading_video, stills_decoding, warming
+    from indexing.media import (
+        cage_streaming,
+        reading_shots,
+        reading_video,
+        stills_decoding,
+        warming,
+    )
     from indexing.media.reading_pictures import picture
     from indexing.media.reading_probe import probe
 
@@ -51,6 +57,7 @@ def _load(line: socket.socket) -> Mapping[str, Work]:
         "picture": picture,
         "frames": reading_video.frames,
         "stills": stills_decoding.stills,
+        "shots": reading_shots.over(line),
         "live": cage_streaming.over(line),
     }
 

@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from core.errors import InputError, MediaError
-from core.media import FrameBatch, Gap, MediaFacts, Still
+from core.media import FrameBatch, Gap, MediaFacts, ShotReading, Still
 from indexing.media.cage import Cage, CagedChild, UnreadError
 from indexing.media.cage_answers import Done
 from indexing.media.cage_hearing import FrameEar, hear_done, hear_facts, hear_still
 from indexing.media.cage_limits import CageLimits, CageProtection
 from indexing.media.cage_sources import LiveSource, live_frames
+from indexing.media.shots_reading import FindShots, Kept, ShotsReading
 
 Answer = TypeVar("Answer")
 _PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}
@@ -79,6 +80,13 @@ class CagedReader:
             return replace(facts, notes=facts.notes + hear_done(child)), found
 
         return self._whole(path, work)
+
+    def shots(
+        self, path: Path, edge: int, find: FindShots, keep: Callable[[Still], Kept]
+    ) -> ShotReading[Kept]:
+        """Shots and their stills in one reading."""
+        with _opened(path) as handle, _named(path), self._cage.child() as child:
+            return ShotsReading(child, _edge(edge), self.limits, keep).read(find, handle)
 
     def stills(
         self, path: Path, moments: Sequence[Sequence[float]], edge: int

@@ -27,6 +27,9 @@ _HOLE_S = 0.5
 _MOST_FAILURES = 64  # in a row: a source that yields nothing else is over
 _END_S = 0.5
 
+See = Callable[[int, float, VideoFrame, Frames], None]
+Witness = Callable[[VideoStream], See]
+
 
 class DelayedError(Exception):
     """A decoder with many threads met damage: what it says and gives now is of other frames."""
@@ -114,8 +117,14 @@ class Batch:
         self.seconds, self.pixels = [], []
 
 
-def frames(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """Batches of frames, gaps, and at the end the notes.
+def frames(handle: int, _: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
+    """Batches of frames, gaps, and at the end the notes."""
+    return seen_frames(handle, limits, _unseen)
+
+
+def seen_frames(handle: int, limits: CageLimits, witness: Witness) -> Iterator[Message]:
+    """As `frames`; `witness` is told of the video, and then sees each frame of it once, with its
+    number and second, and as it is sent.
 
     A decoder that works on several frames at once reports damage late and drops good frames with
     it. So at the first damage the file is read again by one that works on one frame at a time, up
@@ -123,14 +132,18 @@ def frames(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterato
     """
     batch = Batch()
     try:
-        yield from _read(handle, limits, batch, Damage(strict=True), "AUTO")
+        yield from _read(handle, limits, batch, Damage(strict=True), "AUTO", witness)
     except DelayedError:
         yield from batch.take()
-        yield from _read(handle, limits, batch, Damage(), "SLICE")
+        yield from _read(handle, limits, batch, Damage(), "SLICE", witness)
+
+
+def _unseen(_: VideoStream) -> See:
+    return lambda *_: None
 
 
 def _read(
-    handle: int, limits: CageLimits, batch: Batch, damage: Damage, threads: str
+    handle: int, limits: CageLimits, batch: Batch, damage: Damage, threads: str, witness: Witness
 ) -> Iterator[Message]:
     """Everything in it, but for the frames that `batch` has sent already."""
     known, placed = batch.first, 0
@@ -142,6 +155,7 @@ def _read(
         timeline, shrinker = Timeline(step_of(stream), _JUMP_S), Shrinker()
         stamped = is_stamped(container, stream)
         prepare(stream, limits, threads=threads)
+        see = witness(stream)
         for frame in decoded(container, stream, damage, limits):
             second, gap = time_of(frame, timeline, damage, stamped=stamped)
             placed += second is not None
@@ -150,7 +164,9 @@ def _read(
             if gap is not None:
                 yield from batch.take()
                 yield said(gap)
-            batch.add(second, shrinker.shrink(frame, turns_of(frame)))
+            small = shrinker.shrink(frame, turns_of(frame))
+            see(batch.first + len(batch.seconds), second, frame, small)
+            batch.add(second, small)
             if len(batch.seconds) >= BATCH:
                 yield from batch.take()
         yield from batch.take()

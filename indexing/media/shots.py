@@ -143,17 +143,3 @@ class ShotFinder:
         for arrived in source:
             yield from self.push([stream], [arrived])[0]
         yield from self.push([stream], [None])[0]
-
-    def find(
-        self, frames: Iterable[FrameBatch | Gap]
-    ) -> tuple[tuple[ShotBounds, ...], tuple[Gap, ...]]:
-        """The shots and the gaps of all the frames, in order. Raises as `push` does."""
-        gaps: list[Gap] = []
-
-        def noted() -> Iterator[FrameBatch | Gap]:
-            for each in frames:
-                if isinstance(each, Gap):
-                    gaps.append(each)
-                yield each
-
-        return tuple(self.shots(noted())), tuple(gaps)

@@ -14,8 +14,9 @@ Gray = npt.NDArray[np.float32]
 MOMENTS = 5
 # How far before the middle of a shot: so much of its length, and no further, so that few frames are
 # decoded. What lies behind the middle would cost more: a video is read from its shot's start on.
-_REACH = 0.2
-_REACH_S = 0.6
+REACH = 0.2
+REACH_S = 0.6
+AROUND_S = 0.2  # how far before and after a frame is looked for what a blend is made of
 _CHANGED = 10.0  # grey levels: less than that between two frames is no transition
 _MIXED = (0.15, 0.85)
 _LEFT_OVER = 0.3
@@ -39,7 +40,7 @@ class Candidate:
 def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
     """`count` seconds up to the middle of a shot, in order, away from its borders."""
     length = max(0.0, shot.end_s - shot.start_s)
-    reach = min(_REACH * length, _REACH_S)
+    reach = min(REACH * length, REACH_S)
     middle = shot.start_s + length / 2
     return tuple(float(second) for second in np.linspace(middle - reach, middle, count))
 

@@ -10,59 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 from PIL import Image
 
-from core.media import FRAME_HEIGHT, FRAME_WIDTH
+from indexing.media.painting import Painter
 from indexing.media.reading_pictures import looks_black
-from indexing.media.reading_video import turns_of
-from indexing.media.stills import Candidate, Gray, best, is_blend, sharpness
+from indexing.media.stills import AROUND_S, Candidate, Gray, best, is_blend, sharpness
 
-_AROUND_S = 0.2  # how far before and after a frame is looked for what a blend is made of
 _SAME_S = 1e-6
 # The frame of a moment begins at most so long before it. A frame that is shown for longer, and that
 # no other needs, is missed beside other moments: their frames stand for the shot as well.
 _SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
-_LOOKED_AT = 320
-
-
-@dataclass(slots=True)
-class Painter:
-    """Frames as pictures: pixels square, upright, at most `edge` pixels; and as grey levels."""
-
-    stream: VideoStream
-    edge: int
-
-    def paint(self, frame: VideoFrame) -> Image.Image:
-        """An RGB image."""
-        aspect = self.stream.sample_aspect_ratio
-        wide = frame.width * (float(aspect) if aspect and 0.1 < aspect < 10 else 1.0)
-        share = min(1.0, self.edge / max(wide, frame.height))
-        size = max(1, round(wide * share)), max(1, round(frame.height * share))
-        scaled = VideoReformatter().reformat(
-            frame, *size, format="rgb24", interpolation="BICUBIC", threads=1
-        )
-        return Image.fromarray(np.rot90(scaled.to_ndarray(), turns_of(frame)))
-
-    def gray(self, frame: VideoFrame) -> Gray:
-        """Grey levels, float32 [27, 48]."""
-        return _gray(frame, FRAME_WIDTH, FRAME_HEIGHT)
-
-    def looked_at(self, frame: VideoFrame) -> Gray:
-        """Grey levels, float32 [h, w], as many as are needed to see how sharp a frame is."""
-        share = min(1.0, _LOOKED_AT / max(frame.width, frame.height))
-        return _gray(frame, max(1, round(frame.width * share)), max(1, round(frame.height * share)))
-
-
-def _gray(frame: VideoFrame, width: int, height: int) -> Gray:
-    small = VideoReformatter().reformat(
-        frame, width, height, format="gray", interpolation="AREA", threads=1
-    )
-    gray: Gray = small.to_ndarray().astype(np.float32)
-    return gray
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +44,12 @@ class Group:
     @property
     def start(self) -> float:
         """From where on frames are looked at."""
-        return max(0.0, self.moments[0] - _AROUND_S)
+        return max(0.0, self.moments[0] - AROUND_S)
 
     @property
     def end(self) -> float:
         """Up to where."""
-        return self.moments[-1] + _AROUND_S
+        return self.moments[-1] + AROUND_S
 
     def see(self, second: float, frame: VideoFrame, painter: Painter) -> None:
         """One frame, which is shown from `second` on."""
@@ -158,7 +116,7 @@ def _judge(
 ) -> Candidate:
     """How well a frame would stand for its shot."""
     gray = painter.looked_at(frame)
-    before = [other for at, other in grays if second - _AROUND_S <= at < second - _SAME_S]
-    after = [other for at, other in grays if second + _SAME_S < at <= second + _AROUND_S]
+    before = [other for at, other in grays if second - AROUND_S <= at < second - _SAME_S]
+    after = [other for at, other in grays if second + _SAME_S < at <= second + AROUND_S]
     blend = bool(before and after) and is_blend(before[0], painter.gray(frame), after[-1])
     return Candidate(sharpness(gray), looks_black(gray), blend)

@@ -1,8 +1,9 @@
 """What is in a media file? Facts, shots and stills, each step remembered by the file's digest.
 
-A picture is one step. Of a video, the facts, the shots and the stills are three: another detector
-finds the shots anew, and only where they differ from before are there new stills. Stills go into
-the media store before the ledger names them.
+A picture is one step. Of a video, the facts, the shots and the stills are three. Shots and stills
+come out of one reading of it; where a person has listed the shots, or a still of one is missing,
+the frames that are needed are sought in the file. Stills go into the media store before the ledger
+names them.
 """
 
 from __future__ import annotations
@@ -39,10 +40,8 @@ class ShotFinder(Protocol):
         """Of the model and of what else decides the result."""
         ...
 
-    def find(
-        self, frames: Iterator[FrameBatch | Gap]
-    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
-        """The shots and the gaps of all the frames, in order."""
+    def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
+        """The shots of a source's frames, in order, each as soon as it is known."""
         ...
 
 
@@ -222,32 +221,39 @@ class Decoder:
         if known is not None:
             return known, 0
         with self._decoding:
-            frames = self._reader.frames(file.path)
-            try:
-                shots, gaps = finder.find(frames)
-            finally:
-                getattr(frames, "close", _nothing)()
-        tree = {
-            "shots": [remembered.bounds_tree(shot) for shot in shots],
-            "gaps": [[gap.start_s, gap.end_s, gap.reason] for gap in gaps],
-            "notes": list(getattr(frames, "notes", ())),
+            read = self._reader.shots(file.path, steps.SHOT_EDGE, finder.shots, self._kept)
+        tree: dict[str, Any] = {
+            "shots": [remembered.bounds_tree(shot) for shot in read.shots],
+            "gaps": [[gap.start_s, gap.end_s, gap.reason] for gap in read.gaps],
+            "notes": list(read.notes),
         }
-        self._known.put({key: tree}, fixed=True)
-        return tree, len(shots)
+        stills = self._completed(file, tree["shots"], read.stills)
+        results = {key: tree, steps.stills_key(file.digest, tree["shots"]): stills}
+        self._known.put(results, fixed=True)
+        return tree, len(read.shots)
 
     def _stills(self, file: Fetched, shots: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        """Of shots that were found at another time, or by a person."""
         key = steps.stills_key(file.digest, shots)
         (known,) = self._known.get([key])
         if known is None:
-            moments = [moments_of(remembered.bounds_of(shot)) for shot in shots]
-            known = []
-            for start in range(0, len(moments), _SHOTS_AT_ONCE):
-                some = moments[start : start + _SHOTS_AT_ONCE]
-                with self._decoding:
-                    stills = self._reader.stills(file.path, some, steps.SHOT_EDGE)
-                known += [self._kept(still) for still in stills]
+            known = self._completed(file, shots, [None] * len(shots))
             self._known.put({key: known}, fixed=True)
         return list(known)
+
+    def _completed(
+        self, file: Fetched, shots: Sequence[Sequence[Any]], stills: Sequence[list[Any] | None]
+    ) -> list[list[Any]]:
+        """The stills, with those that are missing taken out of the file."""
+        made = dict(enumerate(stills))
+        missing = [number for number, still in made.items() if still is None]
+        for start in range(0, len(missing), _SHOTS_AT_ONCE):
+            some = missing[start : start + _SHOTS_AT_ONCE]
+            moments = [moments_of(remembered.bounds_of(shots[number])) for number in some]
+            with self._decoding:
+                taken = self._reader.stills(file.path, moments, steps.SHOT_EDGE)
+            made |= zip(some, map(self._kept, taken), strict=True)
+        return [still for still in made.values() if still is not None]
 
     def _kept(self, still: Still) -> list[Any]:
         """A black still has no hash: all of them would look alike."""
@@ -259,7 +265,3 @@ def _listed(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> dict[str, A
     """The shots that a list beside a video names; None where it names none."""
     shots = shots_to_see(sidecar, facts)
     return steps.listed_tree(shots) if shots else None
-
-
-def _nothing() -> None:
-    """What closes an iterator that needs no closing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from core.media import FrameBatch, Gap, ShotBounds
 from indexing.work.decoding import ShotFinder
@@ -24,11 +24,9 @@ class LateFinder:
         """See `indexing.work.decoding.ShotFinder`."""
         return self._finder().digest
 
-    def find(
-        self, frames: Iterator[FrameBatch | Gap]
-    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
+    def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
         """See `indexing.work.decoding.ShotFinder`."""
-        return self._finder().find(frames)
+        return self._finder().shots(source)
 
     def _finder(self) -> ShotFinder:
         with self._lock:

@@ -56,7 +56,7 @@ def test_a_host_with_models_takes_what_needs_them_and_the_others_the_rest(apart:
     assert {what for what, _ in apart.reader.opened} == {"picture", "probe"}
     assert apart.encoder.texts == []
     assert work_on(apart, MODEL_STAGES).count(Stage.SHOTS) == 1
-    assert ("frames", "clip.mp4") in apart.reader.opened
+    assert ("shots", "clip.mp4") in apart.reader.opened
     assert len(apart.captioner.asked) == 3
     embedded = len(apart.encoder.texts)
     assert embedded

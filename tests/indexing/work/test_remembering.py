@@ -25,17 +25,28 @@ def test_another_detector_finds_the_shots_anew_and_nothing_else(world: World) ->
     world.write("clip.mp4", "video one two three four")
     world.write("a.jpg", "picture a")
     world.ingest()
-    assert sorted(opened(world)) == ["frames", "picture", "probe", "stills"]
+    assert sorted(opened(world)) == ["picture", "probe", "shots"]
     world.finder = EachFrameAShot("shots-2")
     again = world.ingest()
-    assert opened(world) == ["frames"]  # the same shots: their stills are known
+    assert opened(world) == ["shots"]
     assert world.made(again) == {"decoded": 1, "shots": 4}
     world.finder = EachFrameAShot("shots-3", joined=2)
     fewer = world.ingest()
-    assert opened(world) == ["frames", "stills"]
+    assert opened(world) == ["shots"]
     assert world.made(fewer) == {"decoded": 1, "shots": 2, "embedded": 0, "written": 1} | {
         "embedded": world.made(fewer).get("embedded", 0)
     }
+
+
+def test_a_shot_too_short_for_a_still_on_the_way_gets_one_from_the_file(world: World) -> None:
+    world.write("clip.mp4", "video one short three")
+    world.ingest()
+    assert opened(world) == ["probe", "shots", "stills"]
+    (uri,) = world.writer.versions
+    shots = world.writer.newest(uri).item.shots
+    stills = [world.store.kept[shot.thumbnail] for shot in shots]
+    assert stills == [b"jpeg of one", b"jpeg of short", b"jpeg of three"]
+    assert world.made(world.ingest()) == {}
 
 
 def test_another_captioner_only_describes_anew(world: World) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from core.media import (
     MediaFacts,
     MediaKind,
     ShotBounds,
+    ShotReading,
     Still,
     ToCaption,
     Transition,
@@ -34,6 +35,7 @@ from core.work import AssetState, Job, Priority, Stage, Tracked
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
+from indexing.media.shots_reading import FindShots, Kept
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.apply_stage import ApplyStage
 from indexing.work.ask_later import AskLater
@@ -94,6 +96,22 @@ class TextReader:
             pixels = np.zeros((1, 27, 48, 3), np.uint8)
             yield FrameBatch(pixels, np.array([number * SHOT_S]), number)
 
+    def shots(
+        self, path: Path, edge: int, find: FindShots, keep: Callable[[Still], Kept]
+    ) -> ShotReading[Kept]:
+        _, names = self._read("shots", path)
+        frames = (
+            FrameBatch(np.zeros((1, 27, 48, 3), np.uint8), np.array([number * SHOT_S]), number)
+            for number, _ in enumerate(names)
+        )
+        shots = tuple(find(frames))
+        looks = [names[shot.start_frame] for shot in shots]
+        made = tuple(
+            None if look == "short" else keep(still_of(look, shot.start_s))
+            for look, shot in zip(looks, shots, strict=True)
+        )
+        return ShotReading(shots, made, (), ())
+
     def stills(
         self, path: Path, moments: Sequence[Sequence[float]], edge: int
     ) -> tuple[Still, ...]:
@@ -126,15 +144,10 @@ class EachFrameAShot:
         self.digest = digest
         self._joined = joined
 
-    def find(
-        self, frames: Iterator[FrameBatch | Gap]
-    ) -> tuple[Sequence[ShotBounds], Sequence[Gap]]:
-        count = sum(len(batch.seconds) for batch in frames if isinstance(batch, FrameBatch))
-        starts = range(0, count, self._joined)
-        return [
-            ShotBounds(s * SHOT_S, (s + self._joined) * SHOT_S, s, s, Transition.CUT)
-            for s in starts
-        ], []
+    def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
+        count = sum(len(batch.seconds) for batch in source if isinstance(batch, FrameBatch))
+        for s in range(0, count, self._joined):
+            yield ShotBounds(s * SHOT_S, (s + self._joined) * SHOT_S, s, s, Transition.CUT)
 
 
 class Describer:
@@ -269,7 +282,7 @@ class World:
         if self.captioner is None:
             return None
         if self.later:
-            return AskLater(self.waiting, self.known, self.likenesses)
+            return AskLater(self.waiting, self.known, self.likenesses, self.captioner.digest)
         store, known, likenesses = self.store, self.known, self.likenesses
         return AskNow(self.captioner, store, known, likenesses, lambda jpeg: jpeg)
 
