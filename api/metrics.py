@@ -40,6 +40,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._by_stage: dict[str, Histogram] = {}
         self._degraded = Counter(
             "dateline_search_degraded",
             "Searches of which a stage was skipped or cut short.",
@@ -80,7 +81,10 @@ class Metrics:
     def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
         """One search ended; its stages in milliseconds."""
         for stage, spent in milliseconds.items():
-            self._stages.labels(stage).observe(spent / 1000)
+            histogram = self._by_stage.get(stage)
+            if histogram is None:
+                histogram = self._by_stage[stage] = self._stages.labels(stage)
+            histogram.observe(spent / 1000)
         if degraded:
             self._degraded.inc()
 
