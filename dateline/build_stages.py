@@ -117,7 +117,7 @@ def _asking(
     if asked_in_batches(settings):
         orders = work_database(settings, "work.sqlite")
         ends.append(orders.close)
-        return AskLater(StoredWaitingStills(orders), known, likenesses)
+        return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
     at_once = batch_sizes(settings)[Stage.DESCRIBE]
     return AskNow(captioner, store, known, likenesses, scale, at_once)
 

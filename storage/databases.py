@@ -8,7 +8,7 @@ is tried again for a while, so each transaction given to `run` must be one that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,6 +68,20 @@ class Database:
             tables.create_all(connection, checkfirst=True)
 
         self.run(make)
+
+    def add_columns(self, table: sa.Table, names: Sequence[str]) -> None:
+        """Gives a table of an earlier version the columns that it lacks; each has a default."""
+
+        def add(connection: sa.Connection) -> None:
+            if not self.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7351902)"))
+            there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+            for name in names:
+                if name not in there:
+                    column = sa.schema.CreateColumn(table.c[name]).compile(self.engine)
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
+
+        self.run(add)
 
     def insert(self, table: sa.Table) -> Any:
         """An INSERT that knows ON CONFLICT."""

@@ -31,6 +31,8 @@ _STILLS = sa.Table(
     sa.Column("context", sa.Text, nullable=False),
     sa.Column("language", sa.String(40), nullable=False),
     sa.Column("may_leave", sa.Boolean, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False, server_default=""),
+    sa.Column("terms", sa.String(64), nullable=False, server_default=""),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("packet", sa.String(64), nullable=False),
     sa.Column("batch", sa.String(200), nullable=False),
@@ -40,6 +42,8 @@ _STILLS = sa.Table(
     sa.Index("waiting_stills_by_packet", "answered", "packet", "id"),
 )
 _COLUMNS = tuple(name for name in WaitingStill.__slots__ if name != "id")
+_NEWER = ("uri", "terms")  # columns that tables of earlier versions lack
+_UPDATED = ("job", "number", "context", "may_leave", "uri")
 _OPEN = ~_STILLS.c.answered
 
 
@@ -49,6 +53,7 @@ class StoredWaitingStills:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(_TABLES)
+        database.add_columns(_STILLS, _NEWER)
 
     def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
         """See `core.work_ports.WaitingStills`."""
@@ -56,7 +61,7 @@ class StoredWaitingStills:
             return
         rows = [{n: getattr(still, n) for n in _COLUMNS} | {"answered": False} for still in stills]
         insert = self._database.insert(_STILLS)
-        now = {name: insert.excluded[name] for name in ("job", "number", "context", "may_leave")}
+        now = {name: insert.excluded[name] for name in _UPDATED}
         kept = insert.on_conflict_do_update(index_elements=["key", "location"], set_=now)
 
         def work(connection: sa.Connection) -> None:

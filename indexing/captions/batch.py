@@ -1,16 +1,15 @@
 """Captions by the thousand at a batch's price: handed in as a file, fetched within a day.
 
-What has to be kept between the two is the batch's id and each still's context. A batch is named by
-a digest of what was to go into it, which goes along as its metadata: handing in the same again,
-after a kill or an answer that got lost, finds the batch that is there and pays for no second one.
-For that every batch of the account is looked through, however many came since; what was set aside
-for one is let go only where none of them is it.
+What has to be kept between the two is the batch's id and each still's context. A batch has the name
+of the packet that it was made of, which goes along as its metadata: handing in the same packet
+again, after a kill or an answer that got lost, finds the batch that is there and pays for no second
+one, whatever is said of its stills by then. For that every batch of the account is looked through,
+however many came since; what was set aside for one is let go only where none of them is it.
 https://platform.openai.com/docs/guides/batch
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ MOST_REQUESTS = 50_000
 MOST_BYTES = 190 * 2**20
 SECONDS = 600.0  # for moving a file
 FULL = "the batch is full"
-_NAME = "dateline"  # of our metadata
+_NAME, _MADE_BY = "dateline", "dateline_made_by"  # of our metadata
 _PAGE = 100  # batches of a list's page, newest first: the most that OpenAI gives
 _MOST_PAGES = 1_000
 _MOST_LISTED = 4 * 2**20  # bytes of a page
@@ -45,10 +44,13 @@ Answered = TypeVar("Answered", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A batch's id, "" where nothing was sent, and by custom id what was not put into it."""
+    """A batch's id, "" where nothing was sent, and by custom id what was not put into it. Where it
+    was `there` already, nothing was sent now: what is in it is what was sent then.
+    """
 
     batch: str
     refused: Mapping[str, Uncaptioned] = field(default_factory=dict)
+    there: bool = False
 
 
 class BatchState(BaseModel):
@@ -95,25 +97,31 @@ class BatchCaptioner:
         """Closes the connections."""
         self.calls.close()
 
-    def submit(self, stills: Mapping[str, ToCaption], turn: int = 1) -> Submission:
-        """Hands in stills by custom id, at most 64 characters each.
+    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
+        """Hands in stills by custom id, at most 64 characters each, as the packet of this name, of
+        at most 64 as well.
 
-        The same stills in the same `turn` are one batch, however often they are handed in; another
-        turn asks again for what a batch that has ended gave no caption of.
+        A packet is one batch, however often it is handed in, until that has failed; of one that is
+        handed in again nothing more is sent.
         """
+        own = list(self._existing(packet))
+        if there := next((one.id for one in own if one.status not in _FAILED), ""):
+            return Submission(there, there=True)
         left = {name: why for name, one in stills.items() if (why := refusal(one, self.edge))}
         wanted = {name: one for name, one in stills.items() if name not in left}
-        key = self._key(wanted, turn)
-        if not wanted:
-            return Submission("", left)
-        own = list(self._existing(key))
-        if there := next((one.id for one in own if one.status not in _FAILED), ""):
-            return Submission(there, left)
-        contexts = {name: one.context for name, one in wanted.items()}
+        contexts = {name: one.context for name, one in stills.items()}
         for one in own:  # it failed, maybe with some of it done: that stays paid
             self._outcomes(one, contexts)
         if not own:
-            self.calls.spending.book.settle(key, 0.0)  # of an attempt that never became a batch
+            self.calls.spending.book.settle(packet, 0.0)  # of an attempt that made no batch
+        return self._handed_in(wanted, left, packet)
+
+    def _handed_in(
+        self, wanted: Mapping[str, ToCaption], left: dict[str, Uncaptioned], packet: str
+    ) -> Submission:
+        """Sends what there is room for in the day's cap and in a file."""
+        if not wanted:
+            return Submission("", left)
         chosen, price = self._affordable(wanted)
         with tempfile.TemporaryFile() as file:
             written = self._written(chosen, file)
@@ -121,9 +129,9 @@ class BatchCaptioner:
                 if name not in written:
                     reason = FULL if name in chosen else CAP
                     left[name] = Uncaptioned(reason, again=True)
-            if not written or self.calls.spending.reserve(price, key) is None:
+            if not written or self.calls.spending.reserve(price, packet) is None:
                 return Submission("", left | {n: Uncaptioned(CAP, again=True) for n in written})
-            return Submission(self._created(key, file), left)
+            return Submission(self._created(packet, file), left)
 
     def poll(self, batch: str) -> BatchState:
         """How far a batch is."""
@@ -147,29 +155,22 @@ class BatchCaptioner:
     ) -> dict[str, Caption | Uncaptioned]:
         """What a batch that has ended gave; its cost is written down."""
         files = [name for name in (state.output_file_id, state.error_file_id) if name]
+        told = state.metadata or {}
         answers = answers_in(
             (line for name in files for line in self._download(name).splitlines()),
             contexts,
-            made_by(self.calls.provider.model),
+            str(told.get(_MADE_BY) or made_by(self.calls.provider.model)),
         )
         prices, before = self.calls.spending.prices, self.calls.estimate.before
         used = [counted or before(contexts[name]) for name, counted in answers.used.items()]
         cost = sum(prices.of(one.tokens_in, one.tokens_out) for one in used)
-        if isinstance(key := (state.metadata or {}).get(_NAME), str):
-            self.calls.spending.book.settle(key, cost * prices.batch)
+        if isinstance(packet := told.get(_NAME), str):
+            self.calls.spending.book.settle(packet, cost * prices.batch)
         missing = Uncaptioned(f"the batch {state.status} without an answer", again=True)
         return {name: answers.outcomes.get(name, missing) for name in contexts}
 
-    def _key(self, stills: Mapping[str, ToCaption], turn: int) -> str:
-        """What names a batch: sha256 in hex over everything that its answers depend on."""
-        told = [
-            [name, hashlib.sha256(one.jpeg).hexdigest(), question(one)]
-            for name, one in sorted(stills.items())
-        ]
-        return hashlib.sha256(orjson.dumps([self.digest, turn, told])).hexdigest()
-
-    def _existing(self, key: str) -> Iterator[BatchState]:
-        """The batches that were made of the same, the newest first. Raises UnavailableError where
+    def _existing(self, packet: str) -> Iterator[BatchState]:
+        """The batches that were made of a packet, the newest first. Raises UnavailableError where
         there are too many to look through: not to know is no reason to pay twice.
         """
         client, after = self.calls.provider.client, ""
@@ -180,7 +181,7 @@ class BatchCaptioner:
                 _MOST_LISTED,
             )
             page = _read(_Listed, data)
-            yield from (one for one in page.data if (one.metadata or {}).get(_NAME) == key)
+            yield from (one for one in page.data if (one.metadata or {}).get(_NAME) == packet)
             last = page.data[-1].id if page.data else ""
             if not page.has_more or not last or last == after:
                 return
@@ -218,7 +219,7 @@ class BatchCaptioner:
         file.seek(0)
         return written
 
-    def _created(self, key: str, file: IO[bytes]) -> str:
+    def _created(self, packet: str, file: IO[bytes]) -> str:
         """Uploads the file and makes the batch, once: what got lost is found by the next try."""
         client = self.calls.provider.client
         uploaded = self._asked(
@@ -235,7 +236,7 @@ class BatchCaptioner:
                     input_file_id=name,
                     endpoint=ENDPOINT,
                     completion_window="24h",
-                    metadata={_NAME: key},
+                    metadata={_NAME: packet, _MADE_BY: made_by(self.calls.provider.model)},
                 ).content
             )
         )

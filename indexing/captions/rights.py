@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 from xml.etree.ElementTree import Element, ParseError
 
+from core.items import Item, PubStatus
+
 Rule = Literal["unless_forbidden", "only_allowed"]
 
 LONGEST_PACKET = 2**20  # characters
@@ -27,6 +29,7 @@ _RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _SAYS_NOTHING = frozenset({"", "DMI-UNSPECIFIED"})
 _ALLOWED = "DMI-ALLOWED"
 _MEMBER = "external_processing"
+_RECORDED = {"DataMining": _PLUS, "TDMReservation": _RESERVATION}  # of `embedded_rights`
 
 
 def may_leave(
@@ -39,9 +42,34 @@ def may_leave(
     """
     said = [allowed for packet in packets if packet.strip() for allowed in _of_packet(packet)]
     said += [document[_MEMBER] is True for document in documents if _MEMBER in document]
-    if not all(said):
+    return _are_allowed(said, rule)
+
+
+def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
+    """The same by what the record has of an item: its document, and in `embedded_rights` the
+    statements that were in its file or beside it. What is killed never leaves.
+    """
+    source = item.source
+    if item.pubstatus is PubStatus.CANCELED:
         return False
-    return bool(said) or rule == "unless_forbidden"
+    written = source.get("embedded_rights", {})
+    if not isinstance(written, Mapping):
+        return False
+    texts = [(name, text) for name in _RECORDED for text in _texts_of(written.get(name, ()))]
+    said = [allowed for name, text in texts for allowed in _of_statement(_RECORDED[name], text)]
+    said += [source[_MEMBER] is True] if _MEMBER in source else []
+    return _are_allowed(said, rule)
+
+
+def _are_allowed(said: Sequence[bool], rule: Rule) -> bool:
+    """Whether all that is said allows it, or nothing is said and nothing has to be."""
+    return all(said) and (bool(said) or rule == "unless_forbidden")
+
+
+def _texts_of(value: object) -> Sequence[str]:
+    """A member's texts; what is none can't be read, and forbids like a text that can't."""
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return [text if isinstance(text, str) else "?" for text in values]
 
 
 def _of_packet(packet: str) -> Iterator[bool]:
@@ -58,10 +86,15 @@ def _of_packet(packet: str) -> Iterator[bool]:
         yield False
         return
     for name, value in _properties(root):
-        if name == _RESERVATION:
-            yield value == "0"
-        elif (word := value.rstrip("/").rpartition("/")[2].upper()) not in _SAYS_NOTHING:
-            yield word == _ALLOWED
+        yield from _of_statement(name, value)
+
+
+def _of_statement(name: str, value: str) -> Iterator[bool]:
+    """What one property says."""
+    if name == _RESERVATION:
+        yield value == "0"
+    elif (word := value.rstrip("/").rpartition("/")[2].upper()) not in _SAYS_NOTHING:
+        yield word == _ALLOWED
 
 
 def _properties(root: Element) -> Iterator[tuple[str, str]]:

@@ -17,11 +17,15 @@ WAITS = "not described yet: waits for a batch of captions"
 
 class AskLater:
     """`indexing.work.asking.Asking` that sends nothing. What an asset waited for before and is not
-    asked about any more, for its rights or its text changed, is taken back. Thread-safe.
+    asked about any more, for its rights or its text changed, is taken back. `terms` is the digest
+    of the model and the prompt that it waits for. Thread-safe.
     """
 
-    def __init__(self, waiting: WaitingStills, known: Remembered, likenesses: Likenesses) -> None:
+    def __init__(
+        self, waiting: WaitingStills, known: Remembered, likenesses: Likenesses, terms: str
+    ) -> None:
         self._waiting = waiting
+        self._terms = terms
         self._known = known
         self._likenesses = likenesses
 
@@ -38,12 +42,12 @@ class AskLater:
             may_leave = question.of.leaves
             told.reasons[question.of.asset.id] = WAITS if may_leave else f"not described: {RIGHTS}"
             if may_leave:
-                stills.append(_waiting(question))
+                stills.append(_waiting(question, self._terms))
         self._waiting.replace([one.source.location for one in ready], stills)
         return told
 
 
-def _waiting(question: Question) -> WaitingStill:
+def _waiting(question: Question, terms: str) -> WaitingStill:
     of, wish = question.of, question.wish
     return WaitingStill(
         key=wish.key,
@@ -56,4 +60,6 @@ def _waiting(question: Question) -> WaitingStill:
         context=of.context,
         language=of.item.language,
         may_leave=of.leaves,
+        uri=of.item.uri,
+        terms=terms,
     )

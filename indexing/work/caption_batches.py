@@ -6,13 +6,17 @@ Each arrow is durable, so that a process may end anywhere: a packet is made befo
 sent again it is the batch that is there already. Of stills that look the same one is sent; when it
 has its caption the others share it. What a batch gave no answer of goes into another one, TRIES
 times in all.
+
+Whether a still may be sent is judged at the last moment, by what the record says of its item then.
+What waits for another model or prompt than the present one is never sent: its asset is described
+again, which notes it anew.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
@@ -24,6 +28,7 @@ from core.work import Stage, WaitingStill
 from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.batch import Submission
 from indexing.captions.calls import CAP
+from indexing.captions.gate import RIGHTS
 from indexing.work.alike import SAME_PICTURE_BITS, Looks
 from indexing.work.asking import Scale
 from indexing.work.desk import JobDesk
@@ -31,16 +36,25 @@ from indexing.work.remembered import Remembered, caption_tree
 
 MOST = 1_000  # stills in a batch
 TRIES = 3
+UNRECORDED = "not in the archive yet, or taken out of it"
+RENEWED = "noted for another model or prompt: `dateline worker` notes it anew"
 _PAGE = 1_000
 
 Outcomes = Mapping[str, Caption | Uncaptioned]
+# For each uri, whether the record lets its item leave now; None where it has none of that uri.
+RightsNow = Callable[[Sequence[str]], Sequence[bool | None]]
 
 
 class Batches(Protocol):
     """A provider's batches, see `indexing.captions.batch.BatchCaptioner`."""
 
-    def submit(self, stills: Mapping[str, ToCaption], turn: int = 1) -> Submission:
-        """Hands stills in by key; the same ones in the same turn are one batch."""
+    @property
+    def digest(self) -> str:
+        """Of the model and the prompt."""
+        ...
+
+    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
+        """Hands stills in by key; a packet is one batch, however often it is handed in."""
         ...
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> Outcomes | None:
@@ -78,6 +92,7 @@ class CaptionBatches:
         likenesses: Likenesses,
         desk: JobDesk,
         scale: Scale,
+        rights: RightsNow,
         *,
         most: int = MOST,
     ) -> None:
@@ -88,6 +103,7 @@ class CaptionBatches:
         self._likenesses = likenesses
         self._desk = desk
         self._scale = scale
+        self._rights = rights
         self._most = most
 
     def submit(self) -> BatchReport:
@@ -95,14 +111,16 @@ class CaptionBatches:
         Raises UnavailableError, ModelError, StorageError: what was sent by then is noted.
         """
         report = BatchReport()
-        unsent = [still for still in self._waiting.under_way() if not still.batch]
-        for packet in dict.fromkeys(still.packet for still in unsent):
-            self._send(packet, [still for still in unsent if still.packet == packet], report)
+        put_off: set[str] = set()
+        unsent = (still.packet for still in self._waiting.under_way() if not still.batch)
+        for packet in dict.fromkeys(unsent):
+            put_off |= self._send(packet, report)
+        self._renew(report)
         self._share()
-        while CAP not in report.reasons and (chosen := self._chosen()):
+        while CAP not in report.reasons and (chosen := self._chosen(put_off)):
             packet = uuid.uuid4().hex
-            self._waiting.pack(packet, {still.key for still in chosen})
-            self._send(packet, chosen, report)
+            self._waiting.pack(packet, chosen)
+            put_off |= self._send(packet, report)
         return report
 
     def collect(self) -> BatchReport:
@@ -137,42 +155,92 @@ class CaptionBatches:
         self._waiting.unpack(stills[0].packet, keys, failed=True)
         return len(keys)
 
-    def _chosen(self) -> list[WaitingStill]:
-        """The next stills to send: those that were tried as often, and look like none other."""
+    def _chosen(self, put_off: Collection[str]) -> set[str]:
+        """The keys of the next stills to send, which look like none other; not those `put_off`."""
         looks: dict[str, Looks] = {}
         for still in self._waiting.under_way():
             looks.setdefault(still.space, Looks()).add(still.similarity)
-        chosen: dict[str, WaitingStill] = {}
-        after, tries = 0, None
+        chosen: set[str] = set()
+        after, terms = 0, self._batches.digest
         while len(chosen) < self._most and (page := self._waiting.unsent(after, _PAGE)):
             after = page[-1].id
             for still in page:
-                tries = still.tries if tries is None else tries
                 seen = looks.setdefault(still.space, Looks())
-                if still.tries != tries or seen.nearest(still.similarity) is not None:
+                is_fit = still.terms == terms and still.key not in put_off
+                if not is_fit or seen.nearest(still.similarity) is not None:
                     continue
                 seen.add(still.similarity)
-                chosen[still.key] = still
+                chosen.add(still.key)
                 if len(chosen) == self._most:
                     break
-        return list(chosen.values())
+        return chosen
 
-    def _send(self, packet: str, stills: Sequence[WaitingStill], report: BatchReport) -> None:
-        """Hands a packet in; what is refused leaves it, for good or until later."""
-        wanted: dict[str, ToCaption] = {}
-        for still in {still.key: still for still in stills}.values():
-            try:
-                wanted[still.key] = self._to_caption(still)
-            except NotFoundError:  # it was removed from the store: nobody can describe it
-                self._forget(packet, {still.key})
-        sent = self._batches.submit(wanted, turn=1 + max(still.tries for still in stills))
-        report.reasons.update(why.reason for why in sent.refused.values())
-        if sent.batch:  # first of all: sent once more without those, it would be another batch
+    def _send(self, packet: str, report: BatchReport) -> set[str]:
+        """Hands a packet in; what is refused leaves it, for good or until later. The keys of what
+        is put off to another run.
+        """
+        jpegs = self._pictures(packet)
+        judged = self._judged(packet, jpegs)
+        wanted = {
+            still.key: ToCaption(jpegs[still.key], still.context, True, still.language)
+            for still in reversed(judged.fit)
+        }
+        sent = self._batches.submit(wanted, packet)
+        if sent.batch:
             self._waiting.send(packet, sent.batch)
             report.batches += 1
-            report.stills += len(wanted) - len(sent.refused)
+            report.stills += len(jpegs) if sent.there else len(wanted) - len(sent.refused)
+        if sent.there:
+            return set()
+        report.reasons.update(why.reason for why in sent.refused.values())
+        report.reasons.update({RIGHTS: len(judged.forbidden)} if judged.forbidden else {})
+        report.reasons.update({UNRECORDED: len(judged.later)} if judged.later else {})
         self._refuse(packet, {k: w for k, w in sent.refused.items() if not w.again})
-        self._waiting.unpack(packet, {k for k, w in sent.refused.items() if w.again})
+        self._waiting.drop(judged.forbidden)
+        later = {k for k, w in sent.refused.items() if w.again} | (judged.later - wanted.keys())
+        self._waiting.unpack(packet, later | (judged.outdated - wanted.keys()))
+        return judged.later
+
+    def _pictures(self, packet: str) -> dict[str, bytes]:
+        """The stills of a packet by key, as small as they are sent."""
+        jpegs: dict[str, bytes] = {}
+        for still in {still.key: still for still in self._of_packet(packet)}.values():
+            try:
+                with self._store.open(still.still) as stream:
+                    jpegs[still.key] = self._scale(stream.read())
+            except NotFoundError:  # it was removed from the store: nobody can describe it
+                self._forget(packet, {still.key})
+        return jpegs
+
+    def _judged(self, packet: str, keys: Collection[str]) -> _Judged:
+        """What of a packet may be sent now; of one picture in several places, each by itself."""
+        stills = [still for still in self._of_packet(packet) if still.key in keys]
+        uris = list(dict.fromkeys(still.uri for still in stills))
+        rights = dict(zip(uris, self._rights(uris), strict=True)) if uris else {}
+        found = _Judged()
+        for still in stills:
+            if still.terms != self._batches.digest:
+                found.outdated.add(still.key)
+            elif rights[still.uri] is None:
+                found.later.add(still.key)
+            elif not (rights[still.uri] and still.may_leave):
+                found.forbidden.append(still.id)
+            else:
+                found.fit.append(still)
+        return found
+
+    def _renew(self, report: BatchReport) -> None:
+        """Has the assets of what waits for another model or prompt described again. Where a job is
+        no more, the next ingest of the same files notes what it needs.
+        """
+        after = 0
+        outdated: list[WaitingStill] = []
+        while page := self._waiting.unsent(after, _PAGE):
+            after = page[-1].id
+            outdated += [still for still in page if still.terms != self._batches.digest]
+        for job in dict.fromkeys(still.job for still in outdated):
+            self._again(job, [still for still in outdated if still.job == job])
+        report.reasons.update({RENEWED: len(outdated)} if outdated else {})
 
     def _refuse(self, packet: str, refused: Mapping[str, Uncaptioned]) -> None:
         """What will never have a caption is remembered, and not asked about again."""
@@ -181,8 +249,10 @@ class CaptionBatches:
 
     def _forget(self, packet: str, keys: Collection[str]) -> None:
         """What had its tries waits no more; the next ingest of the same file asks again."""
-        of_packet = (still for still in self._waiting.under_way() if still.packet == packet)
-        self._waiting.drop([still.id for still in of_packet if still.key in keys])
+        self._waiting.drop([still.id for still in self._of_packet(packet) if still.key in keys])
+
+    def _of_packet(self, packet: str) -> list[WaitingStill]:
+        return [still for still in self._waiting.under_way() if still.packet == packet]
 
     def _keep(
         self, stills: Sequence[WaitingStill], outcomes: Outcomes, report: BatchReport
@@ -222,16 +292,26 @@ class CaptionBatches:
         """Has the assets of what was answered described again, which takes the captions in; how
         many. Where a job is no more, the next ingest of the same files does.
         """
-        applied = 0
         answered = self._waiting.answered()
-        for job in dict.fromkeys(still.job for still in answered):
-            stills = [still for still in answered if still.job == job]
-            again, over = self._desk.again(job, {s.number for s in stills}, Stage.DESCRIBE)
-            applied += again
-            self._waiting.drop([still.id for still in stills if still.number in over])
-        return applied
+        return sum(
+            self._again(job, [still for still in answered if still.job == job])
+            for job in dict.fromkeys(still.job for still in answered)
+        )
 
-    def _to_caption(self, still: WaitingStill) -> ToCaption:
-        with self._store.open(still.still) as stream:
-            jpeg = stream.read()
-        return ToCaption(self._scale(jpeg), still.context, still.may_leave, still.language)
+    def _again(self, job: str, stills: Sequence[WaitingStill]) -> int:
+        """Has assets of a job described again; how many. What nobody will work on is dropped."""
+        again, over = self._desk.again(job, {s.number for s in stills}, Stage.DESCRIBE)
+        self._waiting.drop([still.id for still in stills if still.number in over])
+        return again
+
+
+@dataclass(slots=True)
+class _Judged:
+    """A packet's stills that may be sent, the ids of those that are forbidden, and the keys of what
+    the record does not have yet and of what waits for another model.
+    """
+
+    fit: list[WaitingStill] = field(default_factory=list)
+    forbidden: list[int] = field(default_factory=list)
+    later: set[str] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)

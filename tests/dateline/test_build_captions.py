@@ -72,7 +72,7 @@ def test_batches_share_the_settings(folder: Path) -> None:
         assert made is not None
         assert single is not None
         assert made.digest == single.digest
-        assert made.submit({"a": still()}).batch
+        assert made.submit({"a": still()}, "packet").batch
         made.close()
         single.close()
 

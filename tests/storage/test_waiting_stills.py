@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from core.work import WaitingStill
 from storage.databases import Database
@@ -104,3 +105,16 @@ def test_a_key_in_another_packet_is_left_alone(waiting: StoredWaitingStills) -> 
     waiting.answer("", ["a"])
     waiting.unpack("q", ["a"])
     assert [one.packet for one in waiting.under_way()] == ["p"]
+
+
+def test_a_table_of_an_earlier_version_gets_its_columns(database: Database) -> None:
+    StoredWaitingStills(database).replace(["/a.jpg"], [still("a")])
+    for name in ("uri", "terms"):
+        database.run(
+            lambda c, n=name: c.execute(sa.text(f"ALTER TABLE waiting_stills DROP COLUMN {n}"))
+        )  # type: ignore[misc]
+    for _ in range(2):
+        later = StoredWaitingStills(database)
+    assert [(one.key, one.uri, one.terms) for one in later.unsent()] == [("a", "", "")]
+    later.replace(["/a.jpg"], [still("a", uri="urn:a"), still("b", uri="urn:a", terms="model")])
+    assert [(one.uri, one.terms) for one in later.unsent()] == [("urn:a", ""), ("urn:a", "model")]

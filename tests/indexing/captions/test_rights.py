@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from indexing.captions.rights import LONGEST_PACKET, may_leave
+from core.items import PubStatus
+from indexing.captions.rights import LONGEST_PACKET, may_leave, may_leave_as_recorded
+from tests.storage.world import make_item
 
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 VOCABULARY = "http://ns.useplus.org/ldf/vocab/"
@@ -114,3 +117,36 @@ def test_what_can_not_be_read_forbids(unreadable: str) -> None:
 def test_metadata_without_a_word_about_it_says_nothing(nothing: str) -> None:
     assert may_leave([nothing], [])
     assert not may_leave([nothing], [], "only_allowed")
+
+
+@pytest.mark.parametrize(
+    ("source", "unless_forbidden", "only_allowed"),
+    [
+        ({}, True, False),
+        ({"external_processing": True}, True, True),
+        ({"external_processing": False}, False, False),
+        ({"external_processing": "true"}, False, False),
+        ({"embedded_rights": {"UsageTerms": ["Do not use"]}}, True, False),
+        ({"embedded_rights": {"DataMining": ["http://x/DMI-ALLOWED"]}}, True, True),
+        ({"embedded_rights": {"DataMining": ["http://x/DMI-UNSPECIFIED"]}}, True, False),
+        ({"embedded_rights": {"DataMining": ["DMI-PROHIBITED"]}}, False, False),
+        ({"embedded_rights": {"DataMining": ["DMI-ALLOWED", "new words"]}}, False, False),
+        ({"embedded_rights": {"TDMReservation": ["1"]}}, False, False),
+        ({"embedded_rights": {"TDMReservation": ["0"]}}, True, True),
+        ({"embedded_rights": {"TDMReservation": {"value": "0"}}}, False, False),
+        ({"embedded_rights": "none"}, False, False),
+        (
+            {"external_processing": True, "embedded_rights": {"TDMReservation": ["1"]}},
+            False,
+            False,
+        ),
+    ],
+)
+def test_what_is_recorded_says_the_same(
+    source: dict[str, Any], unless_forbidden: bool, only_allowed: bool
+) -> None:
+    item = make_item("urn:a", source=source)
+    assert may_leave_as_recorded(item, "unless_forbidden") is unless_forbidden
+    assert may_leave_as_recorded(item, "only_allowed") is only_allowed
+    killed = replace(item, pubstatus=PubStatus.CANCELED)
+    assert not may_leave_as_recorded(killed, "unless_forbidden")

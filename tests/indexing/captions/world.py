@@ -75,10 +75,11 @@ def captioner(
     attempts: int = 4,
     sleep: Callable[[float], None] = lambda _: None,
     at_once: int = 4,
+    model: str = MODEL,
 ) -> Iterator[ProviderCaptioner]:
     """A captioner that asks `server`. Pauses between attempts are told to `sleep`, not made."""
     calls = Calls(
-        Provider.open(url or server.base_url, MODEL, key=key, seconds=seconds),
+        Provider.open(url or server.base_url, model, key=key, seconds=seconds),
         rates or Rates(),
         Spending(book or Book(), prices, most),
         breaker=new_breaker(failures, rest_s),

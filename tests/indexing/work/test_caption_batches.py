@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from core.errors import NotFoundError, UnavailableError
+from core.items import Item, PubStatus
 from core.media import ToCaption
 from core.work import JobState
+from core.writes import PutItem, SetStatus
 from indexing.captions.batch import BatchCaptioner, Submission
 from indexing.captions.calls import CAP, Calls, new_breaker
 from indexing.captions.gate import RIGHTS
 from indexing.captions.provider import Provider
 from indexing.captions.rates import Rates
+from indexing.captions.rights import Rule, may_leave_as_recorded
 from indexing.captions.spending import Prices, Spending
 from indexing.work.ask_later import WAITS
-from indexing.work.caption_batches import TRIES, CaptionBatches
+from indexing.work.caption_batches import RENEWED, TRIES, UNRECORDED, CaptionBatches
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.indexing.captions.world import EDGE, MODEL, Book, jpeg
 from tests.indexing.work.world import Describer, World, look_of
@@ -43,15 +47,42 @@ class Bench:
         self.world = world
         self.server = server
         self.book = Book()
+        self.rule: Rule = "unless_forbidden"
+        self._most = most
         world.later = True
-        self.calls = Calls(
-            Provider.open(server.base_url, MODEL, key=KEY, seconds=10),
+        self.use(MODEL)
+
+    def use(self, model: str) -> None:
+        """Another model from now on, for the workers as for who sends."""
+        calls = Calls(
+            Provider.open(self.server.base_url, model, key=KEY, seconds=10),
             Rates(),
-            Spending(self.book, PRICES, most),
+            Spending(self.book, PRICES, self._most),
             breaker=new_breaker(),
         )
-        self.captioner = BatchCaptioner(self.calls, EDGE)
-        world.captioner = Describer(self.captioner.digest)
+        self.captioner = BatchCaptioner(calls, EDGE)
+        self.world.captioner = Describer(self.captioner.digest)
+
+    def rights(self, uris: Sequence[str]) -> list[bool | None]:
+        """What the record says now."""
+        known, newest = self.world.writer.versions, self.world.writer.newest
+        return [
+            may_leave_as_recorded(newest(uri).item, self.rule) if uri in known else None
+            for uri in uris
+        ]
+
+    def item(self, name: str) -> Item:
+        """The newest recorded version of a file's item."""
+        items = [self.world.writer.newest(uri).item for uri in self.world.writer.versions]
+        (found,) = [i for i in items if i.media and i.media.location.endswith(f"/{name}")]
+        return found
+
+    def say(self, name: str, **members: object) -> None:
+        """Somebody else records another version of a file's item, past every ingest."""
+        item = self.item(name)
+        source = {**item.source, **members}
+        again = replace(item, version=item.version + 1, source=source)
+        self.world.writer.put([PutItem(again, ())])
 
     def batches(self, provider: object = None, most: int = 100) -> CaptionBatches:
         """As another process has them."""
@@ -64,6 +95,7 @@ class Bench:
             world.likenesses,
             world.desk,
             picture_of,
+            self.rights,
             most=most,
         )
 
@@ -173,6 +205,116 @@ def test_rights_that_change_before_it_is_sent_take_it_back(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("how", ["document", "embedded", "damaged", "rule", "killed"])
+def test_what_the_record_forbids_by_then_never_leaves(
+    bench: Bench, server: CaptionServer, how: str
+) -> None:
+    """Whoever recorded it: what was judged when the file was ingested is not asked."""
+    for name in ("open", "kept"):
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+        bench.world.write(f"{name}.json", json.dumps({"headline": f"Words of {name}"}))
+    bench.world.ingest()
+    bench.say("open.jpg", external_processing=True)
+    if how == "document":
+        bench.say("kept.jpg", external_processing=False)
+    elif how == "embedded":
+        bench.say("kept.jpg", embedded_rights={"DataMining": ["x/DMI-PROHIBITED-AIMLTRAINING"]})
+    elif how == "damaged":
+        bench.say("kept.jpg", embedded_rights={"TDMReservation": [{"value": "0"}]})
+    elif how == "rule":
+        bench.rule = "only_allowed"
+    else:
+        status = SetStatus(bench.item("kept.jpg").uri, PubStatus.CANCELED, None, False)
+        bench.world.writer.set_status([status])
+    report = bench.batches().submit()
+    assert (report.stills, report.reasons) == (1, {RIGHTS: 1})
+    assert b"Words of kept" not in server.received()
+    assert len(sent(server)) == 1
+    assert bench.world.waiting.count() == {"unsent": 0, "sent": 1, "answered": 0}
+    assert bench.collected()["captions"] == 1
+    assert bench.captions()["open.jpg"]
+    assert not bench.captions()["kept.jpg"]
+    assert bench.batches().submit().batches == 0
+
+
+def test_what_is_in_no_record_yet_is_not_sent(bench: Bench, server: CaptionServer) -> None:
+    bench.world.write("a.jpg", "picture a")
+    bench.world.start()
+    while not bench.world.waiting.count()["unsent"]:
+        assert bench.world.work(1)
+    assert bench.batches().submit().reasons == {UNRECORDED: 1}
+    assert server.files == {}
+    bench.world.work()
+    assert bench.batches().submit().stills == 1
+
+
+def test_another_model_is_asked_once_and_for_what_it_is_to_be_asked(
+    bench: Bench, server: CaptionServer
+) -> None:
+    """What waits under another model's key would be paid for, and for the new key once more."""
+    for name in "ab":
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+    bench.world.ingest()
+    bench.captioner.close()
+    bench.use("another-model")
+    report = bench.batches().submit()
+    assert (report.batches, report.reasons) == (0, {RENEWED: 2})
+    assert server.files == {}
+    bench.world.work()
+    assert bench.batches().submit().stills == 2
+    assert bench.collected()["captions"] == 2
+    for name in ("a.jpg", "b.jpg"):
+        assert bench.item(name).caption_by.startswith("another-model@")
+    bench.world.ingest()
+    assert bench.batches().submit().batches == 0
+    assert len(sent(server)) == 2
+    assert bench.spent() == pytest.approx(2 * PRICES.of(900, 60) * 0.5)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("change", ["rights", "model"])
+def test_a_packet_that_was_left_is_judged_once_more(
+    bench: Bench, server: CaptionServer, before: bool, change: str
+) -> None:
+    """Unless it had been sent: then it is that batch, and nothing is sent or paid for again."""
+    for name in "ab":
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+    bench.world.ingest()
+    with pytest.raises(Killed):
+        bench.batches(Dying(bench.captioner, before)).submit()
+    if change == "rights":
+        bench.say("a.jpg", external_processing=False)
+    else:
+        bench.captioner.close()
+        bench.use("another-model")
+    report = bench.batches().submit()
+    if not before:
+        assert (report.batches, report.stills, report.reasons) == (1, 2, {})
+        assert len(server.batches) == 1
+    elif change == "rights":
+        assert (report.stills, report.reasons) == (1, {RIGHTS: 1})
+    else:
+        assert (report.stills, report.reasons) == (0, {RENEWED: 2})
+        assert server.files == {}
+    assert bench.collected()["captions"] == report.stills
+
+
+def test_words_that_change_while_a_batch_is_made_do_not_make_another(
+    bench: Bench, server: CaptionServer
+) -> None:
+    bench.world.write("a.jpg", "picture a")
+    bench.world.write("copies/a.jpg", "picture a")
+    bench.world.ingest()
+    with pytest.raises(Killed):
+        bench.batches(Dying(bench.captioner, before=False)).submit()
+    bench.world.write("a.json", json.dumps({"headline": "Other words"}))
+    bench.world.ingest()
+    assert bench.batches().submit().batches == 1
+    assert len(server.batches) == 1
+    assert bench.collected()["captions"] == 1
+    assert bench.spent() == pytest.approx(PRICES.of(900, 60) * 0.5)
+
+
 def test_near_duplicates_are_sent_once_and_share(bench: Bench, server: CaptionServer) -> None:
     for name in ("look.1", "look.22", "look.333", "other"):
         bench.world.write(f"{name}.jpg", f"picture {name}")
@@ -217,9 +359,13 @@ class Dying:
         self._captioner = captioner
         self._before = before
 
-    def submit(self, stills: Mapping[str, ToCaption], turn: int = 1) -> Submission:
+    @property
+    def digest(self) -> str:
+        return self._captioner.digest
+
+    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
         if not self._before:
-            self._captioner.submit(stills, turn)
+            self._captioner.submit(stills, packet)
         raise Killed
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> object:
@@ -305,23 +451,23 @@ def test_what_will_never_be_described_is_not_sent_again(
     assert bench.batches().submit().batches == 0
 
 
-def test_a_cancelled_job_s_captions_go_in_with_the_next_ingest(
-    bench: Bench,
-) -> None:
+def test_a_cancelled_job_s_captions_go_in_with_the_next_ingest(bench: Bench) -> None:
+    bench.world.chunk = 1
     for name in "ab":
         bench.world.write(f"{name}.jpg", f"picture {name}")
     job = bench.world.start()
-    while any(not asset.digest for asset in bench.world.assets(job).values()) or not (
-        bench.world.assets(job)
-    ):
+    while not bench.world.writer.versions:
         assert bench.world.work(1)
-    bench.world.work(1)  # the describe stage, not the last one
     bench.batches().submit()
     bench.world.desk.cancel(job.id)
     bench.collected()
-    assert bench.world.writer.versions == {}
+    assert list(bench.captions().values()) == [""]
     assert bench.world.waiting.count()["answered"] == 0
     bench.world.ingest()
+    assert all(text for name, text in bench.captions().items() if name == "a.jpg")
+    bench.batches().submit()
+    bench.collected()
+    assert len(bench.captions()) == 2
     assert all(bench.captions().values())
 
 
