@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ _MOST_COUNTS = 65_536  # terms whose counts are kept
 _MOST_KEPT = 16  # weights, and bitmaps of what callers may see
 
 Kept = TypeVar("Kept")
+Hits: TypeAlias = Sequence[tuple[Any, tantivy.DocAddress]]
 
 
 class TermCounts:
@@ -112,8 +113,9 @@ class LexicalReader:
             order_by_field=field or None,
             order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
         )
-        values = np.array([value for value, _ in found.hits], np.float64)
-        ids = self._ids(found)
+        hits = found.hits  # made anew each time that it is asked for
+        values = np.array([value for value, _ in hits], np.float64)
+        ids = self._ids(hits)
         places = _in_order(values, ids, order)
         scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
@@ -149,14 +151,19 @@ class LexicalReader:
         if not 0 < count <= _RARE:
             return count
         query = tantivy.Query.term_query(self._schema, field, term)
-        ids = self._ids(self._searcher.search(query, count, count=False))
-        return int(np.count_nonzero(allowed[ids[ids < len(allowed)]]))
+        hits = self._searcher.search(query, count, count=False).hits
+        size = len(allowed)
+        return sum(1 for seq in self._seqs(hits) if seq < size and allowed[seq])
 
-    def _ids(self, found: tantivy.SearchResult) -> Ids:
+    def _ids(self, hits: Hits) -> Ids:
         """Of what was found, in its order."""
-        addresses = [address for _, address in found.hits]
-        seqs = self._searcher.fast_field_values("seq", addresses) if addresses else []
-        return np.array(seqs, np.int64)
+        return np.array(self._seqs(hits), np.int64)
+
+    def _seqs(self, hits: Hits) -> list[int]:
+        addresses = [address for _, address in hits]
+        if not addresses:
+            return []
+        return cast("list[int]", self._searcher.fast_field_values("seq", addresses))
 
     def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
         """See `core.ports.Exemplars`; a word is its first term in any field, a machine's too. The
@@ -183,7 +190,7 @@ class LexicalReader:
         """The ids of at most `limit` items that match within `filters`, in no order."""
         compiled = self._compiler.required(all_of(node, filters))
         found = self._searcher.search(compiled, limit, count=False)
-        return self._ids(found)
+        return self._ids(found.hits)
 
     def written(self, term: str, filters: Node, limit: int) -> Ids:
         """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
