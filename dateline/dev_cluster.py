@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,19 @@ class DevCluster:
         ]
 
     def _start(self, node: Node, launch: Launch, nodes: list[Node]) -> None:
-        """Starts one and remembers it, beside those that are remembered."""
-        pid = launch_node(node, launch)
+        """Starts one and remembers it, beside those that are remembered. It is remembered before it
+        runs, so that it is found by its mark where this process is killed; and in a thread, so that
+        an interrupt waits until its process is noted.
+        """
+
+        def start() -> None:
+            self._remember(node, launch, nodes, 0)
+            self._remember(node, launch, nodes, launch_node(node, launch))
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(start).result()
+
+    def _remember(self, node: Node, launch: Launch, nodes: list[Node], pid: int) -> None:
         known = {each.number: each for each in ClusterState.load(self._folder).nodes}
         kept = [
             replace(each, pid=known[each.number].pid if each.number in known else 0)

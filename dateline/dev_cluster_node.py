@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -81,11 +81,14 @@ class Node:
         return self.folder / "node.log"
 
     @property
+    def mark(self) -> str:
+        """The argument of its process that no other one has."""
+        return f"-Dopensearch.path.conf={self.folder / 'conf'}"
+
+    @property
     def runs(self) -> bool:
         """Whether its process is there."""
-        return self.pid > 0 and f"-Dopensearch.path.conf={self.folder / 'conf'}" in _command(
-            self.pid
-        )
+        return self.pid > 0 and self.mark in _command(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def launch_node(node: Node, launch: Launch) -> int:
     command: list[str | Path] = [launch.java, f"-Xms{heap}", f"-Xmx{heap}", *_OPTIONS]
     command += [f"-Djava.io.tmpdir={temporary}", f"-Djna.tmpdir={temporary}"]
     command += [f"-Dopensearch.path.home={launch.home}"]
-    command += [f"-Dopensearch.path.conf={node.folder / 'conf'}"]
+    command += [node.mark]
     command += ["-cp", f"{launch.home}/lib/*", "org.opensearch.bootstrap.OpenSearch"]
     account = launch.account
     try:
@@ -165,6 +168,19 @@ def launch_node(node: Node, launch: Launch) -> int:
         raise StorageError(what, where=str(launch.java), mend="see `java -version`") from error
     _children[process.pid] = process
     return process.pid
+
+
+def with_processes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes with the processes that they really have: of one that does not run as it is noted,
+    what runs with its mark. A command that is killed may have started it and not noted it.
+    """
+    known = tuple(nodes)
+    if all(node.runs for node in known):
+        return known
+    pids = {mark: pid for pid in _processes() for mark in _command(pid)}
+    return tuple(
+        node if node.runs else replace(node, pid=pids.get(node.mark, node.pid)) for node in known
+    )
 
 
 def end_nodes(nodes: Iterable[Node], how: signal.Signals = signal.SIGTERM) -> int:
@@ -216,6 +232,15 @@ def last_words(node: Node) -> str:
         line for line in told if line.startswith(("Caused by:", "Likely root cause:", "Error"))
     ]
     return (causes or told or ["its log is empty"])[-1][:500]
+
+
+def _processes() -> list[int]:
+    """Every process that this account may see."""
+    if Path("/proc/self").exists():
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    command = ["ps", "-ax", "-o", "pid="]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return [int(pid) for pid in done.stdout.split()]
 
 
 def _command(pid: int) -> list[str]:

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BusyError, CorruptError
-from dateline.dev_cluster_node import Node
+from dateline.dev_cluster_node import Node, with_processes
 
 _FILE = "cluster.json"
 _LOCK = "lock"
@@ -44,8 +44,8 @@ class ClusterState:
 
     @classmethod
     def load(cls, folder: Path) -> ClusterState:
-        """As it was kept; no nodes where none were. Raises CorruptError for a file that can't be
-        read.
+        """As it was kept, with the processes that there are; no nodes where none were kept. Raises
+        CorruptError for a file that can't be read.
         """
         path = folder / _FILE
         if not path.is_file():
@@ -62,7 +62,7 @@ class ClusterState:
             Node(each.number, folder / f"node-{each.number}", each.http, each.transport, each.pid)
             for each in kept.nodes
         )
-        return cls(folder, nodes, kept.heap_mb)
+        return cls(folder, with_processes(nodes), kept.heap_mb)
 
     def save(self) -> None:
         """Writes it, whole or not at all."""

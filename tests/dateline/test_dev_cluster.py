@@ -248,6 +248,44 @@ def test_a_node_of_ours_is_ended(tmp_path: Path, how: signal.Signals) -> None:
     assert process.wait(10) == -how
 
 
+# Starts a node and ends by a signal before the node's process is noted.
+_CUT_SHORT = """
+import os, signal, sys
+from pathlib import Path
+from dateline import dev_cluster
+from dateline.dev_cluster_node import Launch, Node, write_configuration
+
+folder, java, how = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+launch_node = dev_cluster.launch_node
+
+def launched(node, launch):
+    pid = launch_node(node, launch)
+    os.kill(os.getpid(), how)
+    return pid
+
+dev_cluster.launch_node = launched
+node = Node(1, folder / "node-1", 9200, 9300)
+launch = Launch(folder, java, None, 64)
+write_configuration(node, [node], launch)
+dev_cluster.DevCluster(folder, folder)._start(node, launch, [node])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_node_whose_start_was_cut_short_is_found_and_ended(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    sleeping = f"exec {sys.executable} -c 'import time; time.sleep(300)' \"$@\""
+    java = program(tmp_path, "java", sleeping)
+    cut = [sys.executable, "-c", _CUT_SHORT, str(tmp_path), str(java), str(int(how))]
+    assert subprocess.run(cut, check=False, capture_output=True).returncode == -how
+    deadline = time.monotonic() + 10
+    while not (running := ClusterState.load(tmp_path).running):  # it has no command line at first
+        assert time.monotonic() < deadline
+    assert DevCluster(tmp_path, tmp_path).down() == 1
+    assert not running[0].runs
+
+
 def test_the_state_is_kept(tmp_path: Path) -> None:
     nodes = tuple(Node(n, tmp_path / f"node-{n}", 9199 + n, 9299 + n, 10**6 + n) for n in (1, 2))
     ClusterState(tmp_path, nodes, 700).save()
