@@ -234,9 +234,12 @@ class RecordOfTruth(Writer, Protocol):
         """
         ...
 
-    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
-        """Deletes the vectors of a field by other encoders than `keep`, of at most `limit` versions
-        in one transaction; of how many.
+    def forget_vectors(
+        self, field: str, keep: Collection[str], after: int, limit: int
+    ) -> Sequence[int]:
+        """Deletes the vectors of a field by other encoders than `keep`, of the first `limit`
+        versions that have some and whose seq is above `after`, in one transaction; their seqs, in
+        order. Whoever goes through all of them begins with 0 and goes on after the last one.
         """
         ...
 

@@ -20,11 +20,11 @@ import numpy as np
 from core.ports import Clock
 from core.retrieval import Ids
 from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkWriter, Operation
+from storage.opensearch.bulk import BulkWriter
 from storage.opensearch.connection import Cluster
-from storage.opensearch.index_body import GC_DELETES, LASTING, SHOWN
+from storage.opensearch.index_body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
 from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.restate import restated
+from storage.opensearch.restate import hidden, restated
 from storage.opensearch.samples import differing_documents
 from storage.opensearch.shown import Stretch, shown_of
 from storage.record_port import RecordOfTruth, RecordReads
@@ -136,7 +136,7 @@ class IndexCheck:
                 stories = reads.stories_of(batch)
                 spaces = self._family.spaces
                 again = restated(reads, {*stories.values()}, spaces, self._now(), version)
-            strangers = [Operation(seq, version) for seq in batch if seq not in stories]
+            strangers = [hidden(seq, version) for seq in batch if seq not in stories]
             refused |= self._writer.write([*again.operations, *strangers]).refused
         self._family.refresh()
         return refused
@@ -152,7 +152,9 @@ class IndexCheck:
     def _restate_by_force(self, seqs: Sequence[int]) -> dict[int, str]:
         """For documents whose version is above the record's newest change: someone else wrote or
         deleted them. They would keep later changes out too, so they go, and the index forgets at
-        once that they were there, in place of minutes later.
+        once that they were there, in place of minutes later. Nothing else of ours is ever deleted,
+        so nothing else is forgotten; and these are kept from older states again by what is written
+        in their place.
         """
         name = self._family.concrete
         self.cluster.ask("PUT", f"/{name}/_settings", {"index.gc_deletes": "0ms"})
@@ -192,12 +194,12 @@ class IndexCheck:
         return missing, extra, mistimed
 
     def _held(self, seqs: Sequence[int], now: int) -> dict[int, Stretches]:
-        """When the documents among `seqs` are shown, whether searches see them yet or not."""
+        """When the items among `seqs` are shown, whether searches see them yet or not."""
         reply = _mget(self._family, seqs)
         return {
             int(each["_id"]): stretches_of(each["_source"], now)
             for each in reply["docs"]
-            if each.get("found")
+            if each.get("found") and "chain" in each["_source"]  # the others are hidden
         }
 
     def _found(self, now: int) -> dict[int, Stretches]:
@@ -249,13 +251,14 @@ def _mget(family: IndexFamily, seqs: Sequence[int]) -> dict[str, Any]:
 
 
 def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
-    """Every document of one moment of the index, by rising seq."""
+    """Every document with an item in one moment of the index, by rising seq."""
     keep = f"{_KEPT_S}s"
     opened = cluster.ask("POST", f"/{name}/_search/point_in_time", keep_alive=keep)
     moment = opened["pit_id"]
     body: dict[str, Any] = {
         "size": _PAGE,
         "track_total_hits": False,
+        "query": HOLDS_ITEM,
         "pit": {"id": moment, "keep_alive": keep},
         "sort": [{"seq": "asc"}],
         "_source": [SHOWN, LASTING],

@@ -37,6 +37,8 @@ _FULL = (
     "index_create_block_exception",
 )
 _ANSWERED_IN = "500ms"  # by a node that another one asks whether it is there
+_NO_NODE_MEND = "see that opensearch_url names nodes, and no proxy or page answers for them"
+_UNREAD = "-responses.pit_id,-responses.hits.hits._index,-responses.hits.hits._score"
 _SCHEMES = frozenset({"http", "https"})
 Reply = dict[str, Any]
 
@@ -102,7 +104,9 @@ class Cluster:
         try:
             found: Reply = orjson.loads(reply)
         except ValueError as error:
-            raise StorageError("the reply is no JSON", where=self.where) from error
+            what = "what answers is no OpenSearch node: the reply is no JSON"
+            where = f"{self.where}, {path.partition('?')[0][:200]}"
+            raise StorageError(what, where=where, mend=_NO_NODE_MEND) from error
         return found
 
     def search_many(self, bodies: Sequence[Mapping[str, Any]], **header: object) -> list[Reply]:
@@ -112,8 +116,12 @@ class Cluster:
         if not bodies:
             return []
         lines = [part for body in bodies for part in (header, body)]
-        replies = self.ask("POST", "/_msearch", ndjson(lines), typed_keys="false")
+        content = ndjson(lines)
+        replies = self.ask("POST", "/_msearch", content, typed_keys="false", filter_path=_UNREAD)
         found: list[Reply] = replies["responses"]
+        for reply in found:
+            if "error" not in reply:  # a filter takes an empty list away
+                reply.setdefault("hits", {}).setdefault("hits", [])
         return found
 
     def hanging(self) -> tuple[int, str]:
@@ -152,7 +160,7 @@ def error_of(status: int, info: Any, where: str) -> DatelineError:
     if status == 404:
         return MissingError(what, where=where, mend="`dateline index check` looks after it")
     if status == 409:
-        return StaleError(what, where=where)
+        return StaleError(what, where=where, mend="try again: another process was faster")
     if status in _BUSY or is_of_lost_node(info):
         return BusyError(f"the cluster has too much to do: {what}", where=where, mend="try again")
     what = f"the cluster answered {status}: {what}"

@@ -36,9 +36,10 @@ from storage.opensearch.query_dsl import Clause
 from storage.opensearch.retrieval import SearchSettings, Sources, retrieve
 from storage.opensearch.searcher import Searcher
 from storage.opensearch.seen import shown_at
-from storage.opensearch.statistics import Statistics, total
+from storage.opensearch.statistics import RARE, Statistics, total
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
+from storage.opensearch.words import rarities_of
 from storage.record_port import RecordOfTruth
 from storage.signatures import add_missing
 from storage.topic_trees import WrittenTopics
@@ -337,8 +338,11 @@ class OpenSearchEngine:
         return self._catalogue.satisfies(id_, nodes)
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`."""
-        self._freshen()
+        """See `core.ports.Vocabulary`. Where the index is behind the record every word counts as
+        one that more than `few` items have, so that none is doubted: see `known`.
+        """
+        if self._freshen():
+            return (few + 1,) * len(words)
         return self._catalogue.seen_counts(words, few, caller)
 
     def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
@@ -350,9 +354,17 @@ class OpenSearchEngine:
         return self._catalogue.exemplar(uri, caller)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
-        """See `core.ports.Exemplars`."""
-        self._freshen()
-        return self._catalogue.rarities(words, language, caller)
+        """See `core.ports.Exemplars`. Where the index is behind the record, words that few items
+        have say nothing: one of those may have been killed since.
+        """
+        behind = self._freshen()
+        found = self._catalogue.rarities(words, language, caller)
+        if not behind:
+            return found
+        few = np.array([RARE], np.float32)
+        least = rarities_of(few, self.statistics.basics().documents)
+        common: Floats = np.where(found < least, found, np.float32(0))
+        return common
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """See `core.ports.Suggestions`; none where the index is behind the record, see `known`."""

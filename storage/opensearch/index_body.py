@@ -1,9 +1,10 @@
 """The body of an index: mapping, analyzers, similarity, and what its nodes are told.
 
 One document is one recorded version that its story shows now or will show by itself; `_id` and
-`seq` are the engine's id. Words come as terms: `storage/analysis.py` makes them in this process and
-the index only splits them at spaces, so that both engines have the same terms by construction.
-Passages are nested documents, one path for each vector field.
+`seq` are the engine's id. Of a version that is shown to nobody any more the number is left, without
+anything else: see `restate.py`. Words come as terms: `storage/analysis.py` makes them in this
+process and the index only splits them at spaces, so that both engines have the same terms by
+construction. Passages are nested documents, one path for each vector field.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from storage.query_words import K1
 
 FORMAT = 1  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer
-GC_DELETES = "10m"  # how long a deletion outlives its document, by its version
+GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on that
 GAP = "_"  # stands where the analysis dropped a word; no term has this sign
 LASTING, SHOWN = "lasting", "shown"
 DIGEST = "digest"  # of the whole document as it was sent
 EMBEDDED = "embedded"  # the vector fields that an item was embedded for
+# Whether a document holds an item: what is left of one that is hidden has no date.
+HOLDS_ITEM: Mapping[str, Any] = {"exists": {"field": "versioncreated"}}
 _LONGEST_KEYWORD = 8_191  # characters; Lucene takes 32,766 bytes
 _KEYWORD: Mapping[str, Any] = {"type": "keyword", "ignore_above": _LONGEST_KEYWORD}
 _SIMILARITY = {"type": "BM25", "k1": K1, "b": 0.75}

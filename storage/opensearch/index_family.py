@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import StorageError
+from core.errors import BusyError, StorageError
 from storage.opensearch.connection import Cluster, MissingError, Reply, StaleError
 from storage.opensearch.index_body import (
     FORMAT,
+    HOLDS_ITEM,
     IndexSettings,
     VectorSpace,
     format_of,
@@ -97,6 +98,11 @@ class IndexFamily:
         """
         return f"{self.concrete}-write"
 
+    @property
+    def uuid(self) -> str:
+        """What the cluster tells this index by from another one of the same name."""
+        return self._uuid
+
     def open(self, *, any_space: bool = False) -> None:
         """Finds the index behind the alias, or makes it. Raises StorageError where that is of
         another format or, unless `any_space`, holds vectors of other encoders; MovedError where the
@@ -133,7 +139,7 @@ class IndexFamily:
         ((concrete, body),) = found.items()
         if self.concrete not in ("", concrete):
             what = f"{self.name} has moved from {self.concrete} to {concrete}"
-            raise MovedError(what, where=self.cluster.where)
+            raise MovedError(what, where=self.cluster.where, mend="start this process again")
         self._take(concrete, body)
 
     def _take(self, concrete: str, body: Mapping[str, Any]) -> None:
@@ -205,7 +211,8 @@ class IndexFamily:
             except StaleError:
                 continue
             return after
-        raise StorageError("too many processes write to its notes", where=self.cluster.where)
+        what = "too many processes write to the notes of the index at once"
+        raise BusyError(what, where=self.cluster.where, mend="try again")
 
     def _read(self) -> tuple[Note, dict[str, int]]:
         """The note, and what a write in its place needs to be sure of that."""
@@ -249,8 +256,9 @@ class IndexFamily:
         self.cluster.ask("POST", f"/{self.concrete}/_refresh")
 
     def count(self) -> int:
-        """How many documents searches see."""
-        found: Reply = self.cluster.ask("GET", f"/{self.concrete}/_count")
+        """How many documents with items searches see."""
+        body = {"query": HOLDS_ITEM}
+        found: Reply = self.cluster.ask("POST", f"/{self.concrete}/_count", body)
         return int(found["count"])
 
 

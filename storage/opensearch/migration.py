@@ -127,7 +127,8 @@ class Mover:
             projector.project(pages=1)
             told(projector.applied, self._record.last_change())
         if projector.failures:
-            raise StorageError(projector.failures[-1], where=index.concrete)
+            mend = "`dateline migration step` goes on when that is mended"
+            raise StorageError(projector.failures[-1], where=index.concrete, mend=mend)
 
     def coverage(self, index: IndexFamily) -> Coverage:
         """How much of the record the index has."""
@@ -238,9 +239,10 @@ class Mover:
             self._family.cluster.ask("DELETE", f"/{self._family.name}-meta/_doc/{concrete}")
 
     def _forget(self, name: str, space: VectorSpace) -> int:
-        forgotten = 0
-        while count := self._record.forget_vectors(name, (space.encoder,), _FORGOTTEN):
-            forgotten += count
+        forgotten = after = 0
+        keep = (space.encoder,)
+        while seqs := self._record.forget_vectors(name, keep, after, _FORGOTTEN):
+            forgotten, after = forgotten + len(seqs), seqs[-1]
         return forgotten
 
     def _now(self) -> int:

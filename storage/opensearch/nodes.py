@@ -22,6 +22,7 @@ import opensearchpy as client
 from urllib3 import Timeout
 
 from core.errors import BusyError
+from storage.opensearch.whole_answers import NodeConnection
 
 log = logging.getLogger(__name__)
 _ELSEWHERE = frozenset({502, 503, 504})  # another node may be able to
@@ -69,6 +70,11 @@ def within(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
+def left_s() -> float:
+    """How many seconds are left of those that `within` gives; inf outside of it, never below 0."""
+    return max(0.0, _until.get() - monotonic())
+
+
 class Nodes:
     """Sends requests through `transport`, by any number of threads. `where` is for errors."""
 
@@ -87,18 +93,19 @@ class Nodes:
         body: bytes | None,
         timeout_s: float,
     ) -> str:
-        """What the first node answers that takes the request. Raises AwayError, SlowError, and the
-        client's TransportError where the answer is an error.
+        """What the first node answers that takes the request; each that is tried has `timeout_s`
+        for its whole answer. Raises AwayError, SlowError, and the client's TransportError where the
+        answer is an error.
         """
         if self._breaker.is_open():
             raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
-        timeout_s = min(timeout_s, max(_SHORTEST_S, _until.get() - monotonic()))
-        wait = Timeout(connect=min(self._settings.connect_s, timeout_s), read=timeout_s)
         for left in range(self._settings.retries, -1, -1):
             connection = self._transport.get_connection()
             if connection in self._doubted and not self._answers(connection):
                 self._pass_over(connection)
                 continue
+            read_s = min(timeout_s, max(_SHORTEST_S, left_s()))
+            wait = Timeout(connect=min(self._settings.connect_s, read_s), read=read_s)
             try:
                 _, _, reply = connection.perform_request(
                     method, path, dict(params), body, timeout=wait
@@ -191,6 +198,7 @@ class _Breaker:
 def pool_options(settings: NodeSettings) -> dict[str, Any]:
     """What the client is told of its connections."""
     return {
+        "connection_class": NodeConnection,
         "timeout": settings.timeout_s,
         "pool_maxsize": settings.pool,
         "dead_timeout": settings.passed_over_s,

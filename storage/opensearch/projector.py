@@ -2,8 +2,9 @@
 
 Any process may do the work, and several at once do no harm: what is written is the state of a story
 as of a change of the record, and that number is the document's version, so that an older state
-never takes the place of a newer one. How far the index is stands beside it (`index_family.py`). A
-projection is read from the record alone; making one anew runs no model.
+never takes the place of a newer one, however late it comes (`restate.py`). How far the index is
+stands beside it (`index_family.py`). A projection is read from the record alone; making one anew
+runs no model.
 
 What is acknowledged is in the index when a write returns, as far as the cluster takes it; a search
 first makes it searchable, and what another process has recorded meanwhile. Neither waits for long:
@@ -31,7 +32,7 @@ from storage.opensearch.bulk import BulkWriter, Operation, Written
 from storage.opensearch.connection import MissingError
 from storage.opensearch.index_family import IndexFamily, Note, Sum
 from storage.opensearch.nodes import AwayError, SlowError, within
-from storage.opensearch.restate import restated
+from storage.opensearch.restate import hidden, restated
 from storage.record_port import Change, LogLine, RecordOfTruth
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ _PAGE = 500  # changes
 _SHORT_PAGE = 100  # of somebody who can't wait: what is begun should be ended, not given up
 _KEPT_FAILURES = 20
 _ALIKE = 3  # of these, one that comes again is not told again
+_GAP_MEND = "bring a backup of it back (`dateline restore`), then `dateline rebuild`"
+_REFUSED_MEND = "`dateline index diff` tells whether the index's fields are as they should be"
 _STUCK = (AwayError, SlowError, StorageFullError)
 _STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
 
@@ -110,13 +113,15 @@ class Projector:
     def lost(self) -> None:
         """Tells that there is no such index: it is made anew when it is next written to."""
         self._is_lost = True
+        self.searchable = -1
 
     @contextmanager
     def _held(self, wait_s: float) -> Iterator[None]:
         """With the lock; waits at most until whoever has it has had it for `wait_s`."""
         left = wait_s - (monotonic() - self._began) if self._began else wait_s
         if not self._lock.acquire(timeout=-1 if wait_s == inf else max(0.0, left)):
-            raise BusyError("others are at it", where=self._family.cluster.where)
+            what = "others are at work on the index"
+            raise BusyError(what, where=self._family.cluster.where, mend="try again")
         self._began = monotonic()
         try:
             yield
@@ -156,7 +161,11 @@ class Projector:
     def _refresh(self) -> None:
         if self.applied != self.searchable:
             applied = self.applied
-            self._family.refresh()
+            try:
+                self._family.refresh()
+            except MissingError:
+                self.lost()
+                raise
             self.searchable = applied
 
     def is_behind(self) -> bool:
@@ -172,6 +181,8 @@ class Projector:
         del self.failures[:-_KEPT_FAILURES]
 
     def _behind(self, newest: int, why: str) -> str:
+        if self._is_lost:
+            return f"index: it is lost and made anew from the record ({why})"
         if self.searchable >= newest:
             return ""
         return f"index: {newest - max(0, self.searchable):,} changes behind the record ({why})"
@@ -202,7 +213,9 @@ class Projector:
 
     def _open_anew(self) -> None:
         self._is_lost = True  # until it is open
-        self.failed(StorageError(f"index {self._family.concrete} is lost and made anew"))
+        what = f"index {self._family.concrete} is lost and made anew"
+        mend = "nothing is to be done; searches say how far it is"
+        self.failed(StorageError(what, where=self._family.cluster.where, mend=mend))
         self._open()
         self._is_lost = False
 
@@ -210,6 +223,7 @@ class Projector:
         """What other processes have done since."""
         self.note = note
         self.applied = note.applied
+        self.searchable = min(self.searchable, note.applied)  # less where it was made anew
 
     def _step(self, page: int) -> _Step:
         now = to_micros(self._clock())
@@ -218,11 +232,13 @@ class Projector:
             changes = reads.changes_after(self.applied, page)
             line = reads.line(changes[-1].n) if changes else None
             if newest is None or line is None:
-                raise StorageError("the record's log has a gap", where=self._record.where)
+                raise StorageError(
+                    "the record's log has a gap", where=self._record.where, mend=_GAP_MEND
+                )
             chains = [change.chain for change in changes if self._concerns(change)]
             stated = restated(reads, chains, self._family.spaces, now, newest[0])
             gone = sorted({change.seq for change in changes if change.kind == "replaced"})
-            removed = [Operation(seq, newest[0]) for seq in gone]
+            removed = [hidden(seq, newest[0]) for seq in gone]
             revisited = frozenset(change.seq for change in changes if change.brings_vectors)
             return _Step(line, [*stated.operations, *removed], stated.vectors, revisited)
 
@@ -235,7 +251,9 @@ class Projector:
     def _apply(self, step: _Step, until: float) -> None:
         written = self._writer.write(step.operations, until - monotonic())
         for seq, reason in written.refused.items():
-            self.failed(StorageError(f"the index refuses document {seq}: {reason}"))
+            what = f"the index refuses document {seq}: {reason}"
+            where = self._family.cluster.where
+            self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
         sums = _sums(step, written)
         identity = self._record.identity
         self._take_over(self._family.advance(step.line[0], step.line, identity, sums))

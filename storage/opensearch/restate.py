@@ -1,9 +1,20 @@
-"""Stories as what the index is to hold of them: the middle of every projection, new or repeated."""
+"""Stories as what the index is to hold of them: the middle of every projection, new or repeated.
+
+A version that its story does not show is not deleted from the index: a document takes its place
+that has its number and nothing else. OpenSearch remembers the version of a document for as long as
+there is one; that of a deletion for `index.gc_deletes`, and not beyond a restart of its node or a
+move of its shard. A process that read the record before a kill and was then held up (by a node that
+restarted, a machine that slept) would find nothing that is newer, and bring back what was killed.
+The price is a small document for each version that is not shown; the words and vectors that were
+there go as with a deletion.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import orjson
 
 from core.items import FloatMatrix
 from storage.opensearch.bulk import Operation
@@ -24,6 +35,11 @@ class Restated:
     vectors: Mapping[str, Mapping[int, FloatMatrix]]
 
 
+def hidden(seq: int, version: int) -> Operation:
+    """Puts in a document's place what no search finds, and what keeps out everything older."""
+    return Operation(seq, version, orjson.dumps({"seq": seq}))
+
+
 def restated(
     reads: RecordReads,
     chains: Iterable[str],
@@ -32,7 +48,7 @@ def restated(
     version: int,
 ) -> Restated:
     """The stories `chains` as of `now` (microseconds), each operation of `version`: the number of
-    the newest change that `reads` sees. A version that its story does not show is taken away.
+    the newest change that `reads` sees. A version that its story does not show is `hidden`.
     """
     shown = shown_of(reads, chains, now)
     seqs = sorted(shown.stretches)
@@ -40,7 +56,7 @@ def restated(
         name: dict(reads.vectors_by_seq(name, space.encoder, seqs))
         for name, space in spaces.items()
     }
-    operations = [Operation(seq, version) for seq in sorted(shown.hidden)]
+    operations = [hidden(seq, version) for seq in sorted(shown.hidden)]
     for seq, item in reads.items_by_seq(seqs).items():
         own = {name: held[seq] for name, held in vectors.items() if seq in held}
         stretches = tuple(shown.stretches[seq])

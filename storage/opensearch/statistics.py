@@ -17,7 +17,7 @@ from core.query_tree import MACHINE
 from storage.analysis import analyzer, primary_subtag
 from storage.item_fields import unstemmed_field
 from storage.opensearch.connection import Cluster, Reply
-from storage.opensearch.index_body import EMBEDDED
+from storage.opensearch.index_body import EMBEDDED, HOLDS_ITEM
 from storage.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -180,7 +180,7 @@ def _basics_body(fields: Sequence[str]) -> Reply:
     return {
         "size": 0,
         "track_total_hits": True,
-        "query": {"match_all": {}},
+        "query": HOLDS_ITEM,
         "aggs": {
             "languages": {"terms": {"field": "language", "size": _MOST_LANGUAGES}},
             "machines": {"filter": {"exists": {"field": MACHINE}}},

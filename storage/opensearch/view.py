@@ -6,7 +6,7 @@ from one index, and its vectors are compared with those of one encoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 from core.ports import Clock
@@ -16,12 +16,13 @@ from storage.guard import Guard
 from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.catalogue import IndexCatalogue
+from storage.opensearch.connection import MissingError
 from storage.opensearch.exact import ExactCosines
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.projector import Projector
 from storage.opensearch.query_dsl import Clause, Compiler
 from storage.opensearch.searcher import Searcher
-from storage.opensearch.statistics import Statistics, dictionary
+from storage.opensearch.statistics import LookUp, Statistics, Term, dictionary
 from storage.record_port import RecordOfTruth, RecordReads
 from storage.topics import Topics
 
@@ -51,6 +52,7 @@ class View:
             family.cluster,
             family.concrete,
             self._generation,
+            lambda: family.uuid,
             pool,
             family.search_type,
             self.projector.lost,
@@ -58,7 +60,7 @@ class View:
         spaces = family.spaces
         self.encoders: Mapping[str, str] = {name: each.encoder for name, each in spaces.items()}
         several = family.search_type() != "query_then_fetch"  # parts, each with a dictionary
-        look_up = None if several else dictionary(family.cluster, family.concrete)
+        look_up = self._noticing(dictionary(family.cluster, family.concrete, several=several))
         self.statistics = Statistics(self.searcher.ask, self._generation, tuple(spaces), look_up)
         self.exact = {
             name: ExactCosines(self._reads, name, encoder, vector_bytes)
@@ -74,6 +76,17 @@ class View:
             topics,
             self.encoders,
         )
+
+    def _noticing(self, look_up: LookUp) -> LookUp:
+        """Tells where there is no index any more to look terms up in."""
+
+        def noticed(terms: Sequence[Term]) -> dict[Term, int]:
+            try:
+                return look_up(terms)
+            except MissingError as error:
+                raise self.searcher.is_lost() from error
+
+        return noticed
 
     def _reads(self) -> RecordReads:
         return self._record.reads

@@ -83,9 +83,8 @@ class IndexWords:
             ],
             np.float32,
         )
-        documents = self._statistics.basics().documents
-        idf = np.log1p(np.maximum(documents - counts + 0.5, 0) / (counts + 0.5))
-        rare: Floats = np.where(counts > 1, idf, 0).astype(np.float32)
+        found = rarities_of(counts, self._statistics.basics().documents)
+        rare: Floats = np.where(counts > 1, found, np.float32(0))
         return rare
 
     def _seen_of_few(self, held: dict[Term, int], caller: Caller) -> dict[Term, int]:
@@ -115,6 +114,13 @@ class IndexWords:
             for edits, _, _, term in ranked
             if edits <= most and not self._statistics.is_common(term)
         ]
+
+
+def rarities_of(counts: Floats, documents: int) -> Floats:
+    """BM25's idf of words that so many of `documents` have: float32 [n]."""
+    idf = np.log1p(np.maximum(documents - counts + 0.5, 0) / (counts + 0.5))
+    found: Floats = idf.astype(np.float32)
+    return found
 
 
 def _suggest(folded: str, most: int) -> dict[str, Any]:

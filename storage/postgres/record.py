@@ -90,10 +90,12 @@ class PostgresRecord:
             used = set(self.spaces.items())
             return writes.add_vectors(connection, vectors, log, used, self._kept)
 
-    def forget_vectors(self, field: str, keep: Collection[str], limit: int) -> int:
+    def forget_vectors(
+        self, field: str, keep: Collection[str], after: int, limit: int
+    ) -> Sequence[int]:
         """See `storage.record_port.RecordOfTruth`."""
         with self._writing() as (connection, _):
-            return writes.forget_vectors(connection, field, keep, limit)
+            return writes.forget_vectors(connection, field, keep, after, limit)
 
     @property
     def _kept(self) -> set[Space]:

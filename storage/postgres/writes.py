@@ -55,7 +55,8 @@ FORGET = sa.delete(VECTORS).where(
 _OTHERS = sa.text(
     "DELETE FROM vectors WHERE field = :field AND encoder <> ALL(CAST(:keep AS text[]))"
     " AND seq IN (SELECT DISTINCT seq FROM vectors WHERE field = :field"
-    " AND encoder <> ALL(CAST(:keep AS text[])) ORDER BY seq LIMIT :limit) RETURNING seq"
+    " AND encoder <> ALL(CAST(:keep AS text[])) AND seq > :after"
+    " ORDER BY seq LIMIT :limit) RETURNING seq"
 )
 SIGN = insert(SIGNATURES)
 SIGN = SIGN.on_conflict_do_update(
@@ -160,10 +161,12 @@ def add_vectors(
     return len(wanted)
 
 
-def forget_vectors(connection: sa.Connection, field: str, keep: Collection[str], limit: int) -> int:
+def forget_vectors(
+    connection: sa.Connection, field: str, keep: Collection[str], after: int, limit: int
+) -> list[int]:
     """See `storage.record_port.RecordOfTruth`."""
-    rows = connection.execute(_OTHERS, {"field": field, "keep": list(keep), "limit": limit})
-    return len({seq for (seq,) in rows})
+    which = {"field": field, "keep": list(keep), "after": after, "limit": limit}
+    return sorted({int(seq) for (seq,) in connection.execute(_OTHERS, which)})
 
 
 def forget_rows(

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import pytest
 
 from core.entities import Entity, EntityLabel
+from core.errors import BusyError
 from core.items import Concept, PubStatus
 from core.query_tree import EVERYTHING, Word
 from core.retrieval import Retrieval
 from core.writes import Outcome
-from storage.opensearch.bulk import BulkSettings
+from storage.item_rows import to_micros
+from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
 from storage.opensearch.engine import OpenSearchEngine
+from storage.opensearch.restate import restated
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
+    NOW,
     WIRE,
     SetClock,
     ask,
@@ -32,6 +37,7 @@ from tests.storage.world import (
     write,
 )
 
+PROBE = 10**9
 ANA = Entity("ana reyes", EntityLabel.PER, 0, 9, 0.9)
 
 
@@ -75,10 +81,13 @@ def test_what_was_killed_is_on_no_surface(engine: OpenSearchEngine) -> None:
         assert flag.startswith("index: 1 changes behind the record")
         assert engine.known([ANA], WIRE) == (None,)
         assert engine.suggest("ana", 5, WIRE) == ()
+        assert engine.seen_counts(["zebra", "unheard"], 3, WIRE) == (4, 4), "none is doubted"
+        assert engine.rarities(["zebra"], "en", WIRE).tolist() == [0.0]
         assert engine.pending == 1
     assert uris(engine, EVERYTHING) == {"kept"}
     assert engine.retrieve(request).degraded == ()
     assert engine.known([ANA], WIRE) != (None,)
+    assert engine.seen_counts(["zebra", "unheard"], 3, WIRE) == (1, 0)
 
 
 def test_what_was_recorded_meanwhile_comes_later(engine: OpenSearchEngine) -> None:
@@ -111,3 +120,77 @@ def test_a_lost_index_is_made_anew(engine: OpenSearchEngine) -> None:
     engine.catch_up()
     assert uris(engine, Word("zebra")) == {"1", "2", "new"}
     assert np.isin(before, engine.retrieve(lexical(EVERYTHING)).ids).all()
+
+
+@pytest.mark.parametrize("has_searched", [True, False])
+def test_an_index_that_somebody_makes_anew_is_not_taken_for_the_lost_one(
+    engine: OpenSearchEngine, folder: Path, has_searched: bool
+) -> None:
+    """Another process has written nothing since, and searches while the new one is half made."""
+    written = {f"{number}" for number in range(3)}
+    for uri in sorted(written):
+        write(engine, make_item(uri, body="zebra"))
+    engine.catch_up()
+    other = open_opensearch(folder, SetClock())
+    if has_searched:
+        assert uris(other, Word("zebra")) == written
+    engine.cluster.ask("DELETE", f"/{engine.family.concrete}")
+    engine.family.open()  # made anew, and empty as yet
+    with suppress(BusyError):
+        found = other.retrieve(lexical(Word("zebra")))
+        assert found.degraded, "an answer from a part of it says so"
+    assert uris(other, Word("zebra")) == written, "and it has been noticed"
+    assert any("lost" in failure for failure in other.status()["failures"])
+    other.close()
+
+
+def test_terms_of_a_lost_index_are_not_looked_up_in_vain(engine: OpenSearchEngine) -> None:
+    write(engine, make_item("a", body="zebra"))
+    engine.catch_up()
+    assert uris(engine, Word("zebra")) == {"a"}
+    engine.cluster.ask("DELETE", f"/{engine.family.concrete}")
+    with pytest.raises(BusyError, match="lost"):
+        engine.retrieve(lexical(Word("crocodile")))
+    assert uris(engine, Word("zebra")) == {"a"}
+
+
+def forget_deletions(engine: OpenSearchEngine) -> None:
+    """The node remembers deletions for a second, and has forgotten those until now."""
+    path = f"/{engine.family.concrete}/_settings"
+    engine.cluster.ask("PUT", path, {"index.gc_deletes": "1s"})
+    writer = BulkWriter(engine.cluster, engine.family.writes_to, BulkSettings())
+    writer.write([Operation(PROBE, 5, b"{}"), Operation(PROBE, 6)])
+    deadline = monotonic() + 30
+    while writer.write([Operation(PROBE, 1, b"{}")]).outdated:
+        assert monotonic() < deadline, "the node remembers what was deleted"
+        engine.family.refresh()
+        sleep(0.1)
+    writer.write([Operation(PROBE, 2)])
+    engine.family.refresh()
+
+
+def test_an_old_write_brings_nothing_back_however_late_it_is(engine: OpenSearchEngine) -> None:
+    """One process reads what is shown and is held up; the others kill it, replace it, go on."""
+    for uri in ("killed", "replaced", "kept"):
+        write(engine, make_item(uri, headline="zebra"), unit(1))
+    engine.catch_up()
+    with engine.record.moment() as reads:
+        now, newest = to_micros(NOW), engine.record.last_change()
+        chains = ["killed", "replaced", "kept"]
+        old = restated(reads, chains, engine.family.spaces, now, newest).operations
+    change(engine, "killed", pubstatus=PubStatus.CANCELED)
+    write(engine, make_item("replaced", 2, headline="crocodile"), unit(2))
+    engine.catch_up()
+    assert uris(engine, Word("zebra")) == {"kept"}
+    assert engine.family.count() == 2
+    forget_deletions(engine)
+    writer = BulkWriter(engine.cluster, engine.family.writes_to, BulkSettings())
+    assert writer.write(old).outdated == 2
+    engine.family.refresh()
+    zebras = {"query": {"term": {"headline": "zebra"}}}
+    found = engine.cluster.ask("POST", f"/{engine.family.concrete}/_search", zebras)
+    assert [hit["_source"]["uri"] for hit in found["hits"]["hits"]] == ["kept"]
+    assert engine.family.count() == 2
+    assert engine.status()["lexical"]["documents"] == 2
+    change(engine, "killed", pubstatus=PubStatus.USABLE)
+    assert uris(engine, Word("zebra")) == {"kept", "killed"}, "it may come back"

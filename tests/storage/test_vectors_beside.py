@@ -104,10 +104,27 @@ def test_the_same_version_once_more_keeps_them(record: RecordOfTruth) -> None:
 
 def test_what_is_not_kept_is_forgotten(record: RecordOfTruth) -> None:
     put(record, OLD, NEW)
-    assert record.forget_vectors(FIELD, (OLD, NEW), 10) == 0
-    assert record.forget_vectors(FIELD, (NEW,), 10) == 1
+    assert [*record.forget_vectors(FIELD, (OLD, NEW), 0, 10)] == []
+    assert len(record.forget_vectors(FIELD, (NEW,), 0, 10)) == 1
     assert held(record) == {NEW}
-    assert record.forget_vectors("other", (), 10) == 0
+    assert [*record.forget_vectors("other", (), 0, 10)] == []
+
+
+def test_they_are_forgotten_page_by_page(record: RecordOfTruth) -> None:
+    """Each page begins where the one before ended: what was looked through is not read again."""
+    entries = (vectors(*of(OLD), encoder=OLD), vectors(*of(NEW), encoder=NEW))
+    record.put([PutItem(make_item(f"{number}"), entries) for number in range(7)])
+    seqs = sorted(seq for n in range(7) if (seq := record.reads.seq_of(f"{n}", 1)) is not None)
+    pages, after = [], 0
+    while page := record.forget_vectors(FIELD, (NEW,), after, 3):
+        pages.append([*page])
+        after = page[-1]
+    assert pages == [seqs[:3], seqs[3:6], seqs[6:]]
+    put(record, OLD, NEW)
+    last = record.reads.seq_of("a", 1)
+    assert last is not None
+    assert [*record.forget_vectors(FIELD, (NEW,), last, 3)] == []
+    assert [*record.forget_vectors(FIELD, (NEW,), last - 1, 3)] == [last]
 
 
 def test_a_record_of_before_gets_room_when_it_is_needed(folder: Path) -> None:

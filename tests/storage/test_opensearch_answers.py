@@ -1,0 +1,107 @@
+"""The time for an answer is that of the whole answer, whatever comes between the bytes of it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from storage.opensearch.connection import Cluster, ClusterSettings
+from storage.opensearch.nodes import AwayError, NodeSettings, SlowError
+from tests.bulk_server import bulk_server
+from tests.certificates import own_authority
+from tests.tcp_proxy import Proxy, proxy_before
+
+WAITS = NodeSettings(connect_s=0.3, timeout_s=0.6, retries=0, passed_over_s=0.1)
+SLACK_S = 0.5
+DELETE = b'{"delete":{"_id":"1","version":1,"version_type":"external_gte"}}\n'
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with bulk_server() as server, proxy_before(server.url) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(proxy: Proxy) -> Iterator[Cluster]:
+    made = Cluster(ClusterSettings((proxy.url,), nodes=WAITS))
+    yield made
+    made.close()
+
+
+def took(cluster: Cluster, error: type[Exception]) -> float:
+    """How long a request takes that ends in `error`, in s."""
+    began = time.monotonic()
+    with pytest.raises(error):
+        cluster.ask("POST", "/_bulk", DELETE)
+    return time.monotonic() - began
+
+
+def test_an_answer_that_drips_is_given_up(proxy: Proxy, cluster: Cluster) -> None:
+    assert "items" in cluster.ask("POST", "/_bulk", DELETE)
+    proxy.drip_s, proxy.concerns = 0.1, lambda line: b"_bulk" in line  # 15 s in all
+    assert took(cluster, SlowError) < WAITS.timeout_s + WAITS.connect_s + SLACK_S
+
+
+def test_a_node_of_which_everything_drips_is_away(proxy: Proxy, cluster: Cluster) -> None:
+    proxy.drip_s = 0.1
+    assert took(cluster, AwayError) < WAITS.timeout_s + WAITS.connect_s + SLACK_S
+
+
+def test_a_slow_answer_leaves_the_next_one_its_whole_time(proxy: Proxy, cluster: Cluster) -> None:
+    """On the same connection: the socket's timeout is as it was."""
+    proxy.drip_s = 0.001
+    for _ in range(4):
+        assert "items" in cluster.ask("POST", "/_bulk", DELETE)
+
+
+@contextmanager
+def dripping_over_tls(context: ssl.SSLContext) -> Iterator[str]:
+    """The URL of a server that answers `{}`; what is asked of `/slow` it answers byte by byte."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+            parts = [answer[n : n + 1] for n in range(len(answer))]
+            with suppress(OSError):
+                for part in parts if self.path == "/slow" else [answer]:
+                    self.wfile.write(part)
+                    if over.wait(0.1 if part is not answer else 0.0):
+                        return
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.socket = context.wrap_socket(http.socket, server_side=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{http.server_port}"
+    finally:
+        over.set()
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def test_an_answer_that_drips_is_given_up_under_tls(tmp_path: Path) -> None:
+    authority, context = own_authority(tmp_path)
+    with dripping_over_tls(context) as url:
+        cluster = Cluster(ClusterSettings((url,), ca_file=str(authority), nodes=WAITS))
+        began = time.monotonic()
+        with pytest.raises(SlowError):
+            cluster.ask("GET", "/slow")
+        assert time.monotonic() - began < WAITS.timeout_s + WAITS.connect_s + SLACK_S
+        assert cluster.ask("GET", "/") == {}
+        cluster.close()

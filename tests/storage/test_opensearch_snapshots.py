@@ -1,0 +1,119 @@
+"""Points in time that many searches share: asked for once, waited for no longer than allowed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from core.errors import BusyError, StorageError
+from storage.opensearch.connection import Cluster, ClusterSettings
+from storage.opensearch.index_body import IndexSettings, VectorSpace
+from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.nodes import NodeSettings, within
+from storage.opensearch.searcher import Searcher
+from tests.opensearch_node import new_name
+from tests.tcp_proxy import Proxy, proxy_before
+
+SPACES = {"text": VectorSpace("space-a", 8)}
+WAITS = NodeSettings(connect_s=0.5, timeout_s=2.0, failures=100)
+SLACK_S = 1.0
+SEARCHES = 8
+OPENING = b"point_in_time?"
+EVERY = {"query": {"match_all": {}}}
+
+
+@dataclass
+class World:
+    """A searcher whose requests go through a proxy, and threads that search."""
+
+    proxy: Proxy
+    searcher: Searcher
+    threads: ThreadPoolExecutor
+    generation: list[int] = field(default_factory=lambda: [1])
+
+    def search(self, within_s: float = 60.0) -> tuple[float, str]:
+        """How long a search took in s, and the error that it ended in."""
+        began, error = time.monotonic(), ""
+        try:
+            with within(within_s):
+                self.searcher.ask([EVERY])
+        except BusyError as caught:
+            error = str(caught)
+        return time.monotonic() - began, error
+
+    def begin(self, count: int, within_s: float = 60.0) -> list[Future[tuple[float, str]]]:
+        return [self.threads.submit(self.search, within_s) for _ in range(count)]
+
+    def await_asked(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while self.proxy.count(OPENING) < count:
+            assert time.monotonic() < deadline, "no point in time is asked for"
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def world(opensearch: str) -> Iterator[World]:
+    with proxy_before(opensearch) as proxy, ThreadPoolExecutor(2 * SEARCHES) as threads:
+        cluster = Cluster(ClusterSettings((proxy.url,), nodes=WAITS))
+        family = IndexFamily(cluster, new_name(), IndexSettings(replicas=0), SPACES)
+        family.open()
+        generation = [1]
+        searcher = Searcher(
+            cluster, family.concrete, lambda: generation[0], lambda: family.uuid, threads
+        )
+        proxy.concerns = lambda line: OPENING in line
+        yield World(proxy, searcher, threads, generation)
+        proxy.hangs = False
+        searcher.close()
+        for name in (family.concrete, family.meta):
+            with suppress(StorageError):
+                cluster.ask("DELETE", f"/{name}", timeout_s=30)
+        cluster.close()
+
+
+def test_searches_that_wait_for_a_point_in_time_fail_together(world: World) -> None:
+    world.proxy.hangs = True
+    ended = [each.result() for each in world.begin(SEARCHES)]
+    assert all(error for _, error in ended)
+    assert max(took for took, _ in ended) < WAITS.timeout_s + WAITS.connect_s + SLACK_S
+    assert world.proxy.count(OPENING) <= 2, "one attempt for all, which tries another node"
+    world.proxy.hangs = False
+    assert world.search()[1] == "", "the next one has it"
+
+
+def test_searches_that_wait_get_the_same_one(world: World) -> None:
+    world.proxy.hangs = True
+    waiting = world.begin(SEARCHES)
+    world.await_asked(1)
+    world.proxy.hangs = False
+    assert [each.result()[1] for each in waiting] == [""] * SEARCHES
+    assert world.proxy.count(OPENING) == 1
+
+
+def test_none_waits_longer_than_it_may(world: World) -> None:
+    world.proxy.hangs = True
+    (patient,) = world.begin(1)
+    world.await_asked(1)
+    (hasty,) = world.begin(1, within_s=0.2)
+    took, error = hasty.result()
+    assert took < 0.2 + WAITS.timeout_s / 4
+    assert "in time" in error
+    assert not patient.done(), "who may wait longer does"
+    world.proxy.hangs = False
+    assert patient.result()[1] == ""
+
+
+def test_one_that_was_begun_before_a_change_does_not_do(world: World) -> None:
+    world.proxy.hangs = True
+    (before,) = world.begin(1)
+    world.await_asked(1)
+    world.generation[0] += 1
+    (after,) = world.begin(1)
+    world.proxy.hangs = False
+    assert (before.result()[1], after.result()[1]) == ("", "")
+    assert world.proxy.count(OPENING) == 2
