@@ -166,7 +166,7 @@ def _suggested(text: str, engine: Engine, _: Ids) -> object:
 
 
 def _similar(word: str, engine: Engine, _: Ids) -> object:
-    return engine.similar_words(word, 1, WIRE)
+    return engine.similar_words([(word, 1)], WIRE)
 
 
 def _rarities(words: Sequence[str], engine: Engine, _: Ids) -> object:

@@ -182,9 +182,11 @@ class Vocabulary(Protocol):
         """In how many items a search finds each word: exact up to `few`, else at least so many."""
         ...
 
-    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
-        """A few words at most `most` edits away, the nearest and then the commonest first; counts
-        are of items that the caller sees, up to a limit of at least 1,000.
+    def similar_words(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> tuple[tuple[SeenWord, ...], ...]:
+        """For each word a few others at most so many edits away, the nearest and then the commonest
+        first; counts are of items that the caller sees, up to a limit of at least 1,000.
         """
         ...
 

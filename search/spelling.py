@@ -8,7 +8,7 @@ wildcards, numbers and what is excluded are left as they are typed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.callers import Caller
@@ -48,18 +48,26 @@ class Speller:
         if not words or len(words) > _MOST_WORDS:
             return ""
         counts = self._archive.seen_counts(words, self._doubt.few, caller)
+        few = {word: n for word, n in zip(words, counts, strict=True) if n <= self._doubt.few}
+        if not few:
+            return ""
+        asked = [(word, _most_edits(word, count)) for word, count in few.items()]
+        found = self._archive.similar_words(asked, caller)
         suggested = query
-        for word, count in zip(words, counts, strict=True):
-            if count <= self._doubt.few and (better := self._better(word, count, caller)):
+        for (word, count), near in zip(few.items(), found, strict=True):
+            if better := self._better(word, count, near):
                 suggested = _replaced(suggested, word, better)
         return suggested if suggested != query else ""
 
-    def _better(self, word: str, count: int, caller: Caller) -> str:
-        most = 2 if len(word) >= _TWO_EDITS and not count else 1
-        for seen in self._archive.similar_words(word, most, caller):
+    def _better(self, word: str, count: int, near: Sequence[SeenWord]) -> str:
+        for seen in near:
             if _is_likely(word, seen) and seen.count >= count * self._doubt.times:
                 return seen.text
         return ""
+
+
+def _most_edits(word: str, count: int) -> int:
+    return 2 if len(word) >= _TWO_EDITS and not count else 1
 
 
 def _bare_words(node: Node) -> Iterator[str]:

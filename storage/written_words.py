@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from core.items import Item
+from core.retrieval import Ids
+from core.standing import SeenWord
 from storage.analysis import analyzer
 
 _WORD = re.compile(r"[^\W_]+")
+
+
+def all_as_written(
+    found: Sequence[Sequence[tuple[SeenWord, int]]],
+    items_of: Callable[[Ids], Sequence[Item | None]],
+) -> tuple[tuple[SeenWord, ...], ...]:
+    """Near words of several words, each with the id of an item that has it, as these items write
+    them; without those whose item is hidden. All items are read together.
+    """
+    items = iter(items_of(np.array([seq for near in found for _, seq in near], np.int64)))
+    return tuple(
+        tuple(
+            replace(seen, text=as_written(seen.text, item))
+            for (seen, _), item in zip(near, items, strict=False)
+            if item is not None
+        )
+        for near in found
+    )
 
 
 def as_written(term: str, item: Item) -> str:

@@ -7,7 +7,6 @@ the index. The engine sees to it that the index is up to date before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +36,7 @@ from storage.standing import standing_of
 from storage.stories import chain_sizes, passages_at, story_of
 from storage.topic_trees import WrittenTopics
 from storage.topics import Topics
-from storage.written_words import as_written
+from storage.written_words import all_as_written
 
 
 class IndexCatalogue:
@@ -140,15 +139,12 @@ class IndexCatalogue:
         """See `core.ports.Vocabulary`."""
         return self._words.seen_counts(words, few, caller)
 
-    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+    def similar_words(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> tuple[tuple[SeenWord, ...], ...]:
         """See `core.ports.Vocabulary`; as the record's newest item writes them."""
-        found = self._words.similar(word, most, caller)
-        items = self._guard.items(np.array([seq for _, seq in found], np.int64), caller)
-        return tuple(
-            replace(seen, text=as_written(seen.text, item))
-            for (seen, _), item in zip(found, items, strict=True)
-            if item is not None
-        )
+        found = self._words.similar(words, caller)
+        return all_as_written(found, lambda ids: self._guard.items(ids, caller))
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """See `core.ports.Exemplars`."""

@@ -86,6 +86,7 @@ class OpenSearchEngine:
         self._clock = clock
         self.record = record
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
+        self._beside = ThreadPoolExecutor(settings.cluster.nodes.pool, "beside-searches")
         self.cluster = Cluster(settings.cluster)
         self._topics = WrittenTopics(settings.topics)
         self.guard = Guard(record, clock)
@@ -239,6 +240,7 @@ class OpenSearchEngine:
             self._settings.search,
             self._now(),
             self.cluster.where,
+            self._beside,
         )
 
     def _guarded(self, found: Retrieved, caller: Caller, flag: str) -> Retrieved:
@@ -345,9 +347,13 @@ class OpenSearchEngine:
             return (few + 1,) * len(words)
         return self._catalogue.seen_counts(words, few, caller)
 
-    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
+    def similar_words(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> tuple[tuple[SeenWord, ...], ...]:
         """See `core.ports.Vocabulary`; none where the index is behind the record, see `known`."""
-        return () if self._freshen() else self._catalogue.similar_words(word, most, caller)
+        if self._freshen():
+            return ((),) * len(words)
+        return self._catalogue.similar_words(words, caller)
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """See `core.ports.Exemplars`."""
@@ -470,5 +476,6 @@ class OpenSearchEngine:
 
     def _release(self) -> None:
         self._pool.shutdown()
+        self._beside.shutdown()
         self.cluster.close()
         self.record.close()

@@ -22,12 +22,11 @@ from core.query_tree import (
     is_fact,
 )
 from core.retrieval import LexicalWeights
-from storage.analysis import analyzer
 from storage.item_fields import unstemmed_field
 from storage.item_rows import to_micros
 from storage.machine_words import MachineWords
 from storage.opensearch.index_body import GAP
-from storage.query_words import PLAIN, without_stop_words
+from storage.query_words import PLAIN, terms_of, without_stop_words
 from storage.stop_words import is_stop_word
 from storage.word_pairs import WordPair, word_pairs
 
@@ -35,6 +34,7 @@ Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}
 _WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
 _SILENT = MachineWords(0, lambda _field, _term: 0)
+EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # for conditions, which score nothing
 _SHORTEST_PREFIX = 2
 
 
@@ -116,7 +116,7 @@ class Compiler:
         return {"bool": {**{name: part for name, part in clause.items() if part}, **least}}
 
     def _text(self, text: str, field: str, slop: int) -> Clause:
-        readings = {tuple(analyzer(language).analyze(text)) for language in self._languages}
+        readings = {terms_of(text, language) for language in self._languages}
         return _best([self._reading(terms, field, slop) for terms in sorted(readings) if terms])
 
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Clause:
@@ -163,7 +163,7 @@ class Compiler:
         return [term for term in terms if not is_stop_word(term, self._main)] or terms
 
     def _prefix(self, text: str, field: str) -> Clause:
-        words = analyzer("und").analyze(text)
+        words = terms_of(text, "und")
         if len("".join(words)) < _SHORTEST_PREFIX:
             return dict(NONE)
         if field:

@@ -6,7 +6,9 @@ filled in, as from the embedded engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -14,26 +16,20 @@ import numpy as np
 
 from core.errors import BusyError
 from core.items import FloatMatrix
-from core.query_tree import Everything, constraint, is_fact
-from core.retrieval import (
-    Retrieval,
-    Retrieved,
-    SortOrder,
-    VectorQuery,
-)
+from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
+from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from storage.lexical_bound import Supremum
 from storage.machine_words import MachineWords
-from storage.opensearch.candidates import DATES, Hits, Near, hits_of, merged, no_hits
+from storage.opensearch.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.connection import Reply, error_of, reason_of
 from storage.opensearch.exact import ExactCosines
-from storage.opensearch.index_body import EMBEDDED, vector_path
 from storage.opensearch.index_family import Sum
-from storage.opensearch.query_dsl import Clause, Compiler
+from storage.opensearch.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
+from storage.opensearch.query_dsl import EVERY_WORD, Clause, Compiler
+from storage.opensearch.search_bodies import MOST_NEAREST, counting, listed, nearest
 from storage.opensearch.seen import seen_by
 from storage.opensearch.statistics import Basics, Statistics, total
 from storage.opensearch.term_counts import TermCounts
-
-_MOST_NEAREST = 10_000  # that the k-NN plugin looks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,9 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors."""
+    """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors, and on
+    `beside` runs what does not wait for the search.
+    """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
     statistics: Statistics
@@ -59,41 +57,50 @@ class Sources:
     settings: SearchSettings
     now: int
     where: str
+    beside: Executor
 
 
 @dataclass(slots=True)
 class _Search:
-    """One retrieval under way."""
+    """One retrieval under way; `narrowing` is what the query asks of what vectors find."""
 
     sources: Sources
     request: Retrieval
     basics: Basics
-    compiler: Compiler
-    terms: TermCounts
     allowed: list[Clause]
+    terms: TermCounts
+    scored: Clause = field(default_factory=dict)
+    narrowing: list[Clause] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
 
 
 def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
     """All candidates for a request, at most the sum of its depths. Raises BusyError where the
-    cluster answers none of its searches.
+    cluster answers none of its searches, and QueryError for a query of too many parts.
     """
     search = _begun(sources, request)
     if is_fact(request.query) and not request.vectors:
         return _browse(search)
+    counts = _looked_up(search)
     vectors = _encoded(search)
+    _compile(search, counts)
     lexical = bool(request.lexical_depth)
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
     lacking = [query.field for query in request.vectors if search.basics.lacking.get(query.field)]
-    bodies += [_lacking(search, name) for name in lacking] + [_every(search)] * bool(lacking)
-    counts = search.terms.rare_bodies(_bound(search)) if lexical else []
+    bodies += [counting(search.allowed, name) for name in lacking]
+    bodies += [counting(search.allowed)] * bool(lacking)
+    here = lexical and (counts is None or counts.done())
+    rare = search.terms.rare_bodies(_bound(search)) if here else []
     started = perf_counter()
-    replies = sources.replies([*bodies, *counts])
+    replies = sources.replies([*bodies, *rare])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
-    search.terms.take_in(replies[len(bodies) :])
+    if counts is not None:
+        counts.result()
+    if here:
+        search.terms.take_in(replies[len(bodies) :])
     _flag_lacking(search, lacking, replies[lexical + len(vectors) : len(bodies)])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
@@ -104,24 +111,22 @@ def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
 
 def _begun(sources: Sources, request: Retrieval) -> _Search:
     basics = sources.statistics.basics()
-    compiler = _compiler(sources.statistics, basics, request)
     allowed = seen_by(request.caller, sources.now)
     if not isinstance(request.filters, Everything):
-        allowed = [*allowed, compiler.required(request.filters)]
-    terms = TermCounts(sources.statistics, allowed)
-    return _Search(sources, request, basics, compiler, terms, allowed)
+        filters = Compiler(basics.all_languages, basics.main).required(request.filters)
+        allowed = [*allowed, filters]
+    return _Search(sources, request, basics, allowed, TermCounts(sources.statistics, allowed))
 
 
-def _compiler(statistics: Statistics, basics: Basics, request: Retrieval) -> Compiler:
-    """With the counts that machines' words are weighed by, where machines say anything."""
-    languages, main = basics.all_languages, basics.main
-    if not basics.of_machines:
-        return Compiler(languages, main, request.lexical)
-    counts = TermCounts(statistics)
-    machine = MachineWords(basics.documents, counts.held)
-    compiler = Compiler(languages, main, request.lexical, machine)
-    counts.solved(lambda: (compiler.scored(request.query), compiler.required(request.query)))
-    return compiler
+def _looked_up(search: _Search) -> Future[float] | None:
+    """The look for how rare the query's words are, where the index has to be asked. It goes on
+    while the query is encoded; and while it is searched for, unless the search needs it.
+    """
+    bound, terms = _bound(search), search.terms
+    if not search.request.lexical_depth or terms.are_known(bound):
+        return None
+    run = terms.solved if search.basics.of_machines else terms.reckoned
+    return search.sources.beside.submit(copy_context().run, run, bound)
 
 
 def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
@@ -132,60 +137,69 @@ def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
     return vectors
 
 
-def _body(search: _Search, query: Clause, depth: int, order: Sequence[Clause]) -> Clause:
-    """A search for ids in an order: the sort values are all that is needed of a hit."""
-    return {
-        "size": max(1, depth),
-        "track_total_hits": True,
-        "_source": False,
-        "stored_fields": "_none_",
-        "timeout": f"{round(search.sources.settings.timeout_s * 1000)}ms",
-        "query": query,
-        "sort": list(order),
-    }
+def _compile(search: _Search, counts: Future[float] | None) -> None:
+    """Where machines say something their words are weighed by counts, which are waited for."""
+    if counts is not None and search.basics.of_machines:
+        counts.result()
+    held = TermCounts(search.sources.statistics)
+    search.scored, search.narrowing = _compiled(search, search.request.query, held)
+    if _size(search, search.scored, search.narrowing) <= MOST_CLAUSES:
+        return
+    if counts is not None:
+        counts.result()
+    _fold(search, held)
+
+
+def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, list[Clause]]:
+    """The query to be scored, and what it asks of what vectors find."""
+    basics, request = search.basics, search.request
+    languages, main = basics.all_languages, basics.main
+    said = basics.of_machines > 0
+    needed = constraint(query) if request.vectors else EVERYTHING
+    condition = Compiler(languages, main, request.lexical, *(EVERY_WORD,) * said)
+    narrowing = [] if isinstance(needed, Everything) else [condition.narrowing(needed)]
+    if not request.lexical_depth:
+        return {}, narrowing
+    weighed = (MachineWords(basics.documents, held.held),) * said
+    compiler = Compiler(languages, main, request.lexical, *weighed)
+    return held.solved(lambda: compiler.scored(query)), narrowing
+
+
+def _size(search: _Search, scored: Clause, narrowing: list[Clause]) -> int:
+    """Of the larger of the two searches."""
+    return clauses(search.allowed) + max(clauses(scored), clauses(narrowing))
+
+
+def _fold(search: _Search, held: TermCounts) -> None:
+    """Leaves the query's commonest words out, until the index takes it."""
+    languages = search.basics.all_languages or ("en",)
+
+    def size(query: Node) -> int:
+        return _size(search, *_compiled(search, query, held))
+
+    def counts(nodes: Sequence[Optional]) -> list[int]:
+        return held.solved(lambda: [count_of(node, languages, held.held) for node in nodes])
+
+    query, left, every = folded(search.request.query, size, counts)
+    search.request = replace(search.request, query=query)
+    search.scored, search.narrowing = _compiled(search, query, held)
+    what = f"the query is too long: {left:,} of its {every:,} words are looked for, the rarest"
+    search.degraded.append(f"lexical: {what}")
 
 
 def _lexical(search: _Search) -> Clause:
     request = search.request
-    scored = search.compiler.scored(request.query)
-    query = {"bool": {"must": [scored], "filter": search.allowed}}
-    return _body(search, query, request.lexical_depth, _order(request.order))
-
-
-def _order(order: SortOrder) -> list[Clause]:
-    """Equal ones go by id, the first recorded first (the last where the newest are first)."""
-    if order in DATES:
-        return [{"versioncreated": DATES[order]}, {"seq": DATES[order]}]
-    return [{"_score": "desc"}, {"seq": "asc"}]
+    query = {"bool": {"must": [search.scored], "filter": search.allowed}}
+    timeout_s = search.sources.settings.timeout_s
+    return listed(query, request.lexical_depth, request.order, timeout_s)
 
 
 def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause:
-    settings, depth = search.sources.settings, search.request.vector_depth
-    wanted = min(_MOST_NEAREST, max(1, depth * settings.rescored))
-    needed = constraint(search.request.query)
-    narrowing = [] if isinstance(needed, Everything) else [search.compiler.narrowing(needed)]
-    path = vector_path(query.field)
-    near = {
-        "vector": vector[0].astype(float).tolist(),
-        "k": wanted,
-        "filter": {"bool": {"filter": [*search.allowed, *narrowing]}},
-        "method_parameters": {"ef_search": max(wanted, settings.ef_search)},
-    }
-    nested = {
-        "path": path,
-        "query": {"knn": {f"{path}.vector": near}},
-        "score_mode": "max",
-    }
-    return {**_body(search, {"nested": nested}, wanted, _order(SortOrder.SCORE))}
-
-
-def _every(search: _Search) -> Clause:
-    return {"size": 0, "track_total_hits": True, "query": {"bool": {"filter": search.allowed}}}
-
-
-def _lacking(search: _Search, name: str) -> Clause:
-    clause = {"filter": search.allowed, "must_not": [{"term": {EMBEDDED: name}}]}
-    return {"size": 0, "track_total_hits": True, "query": {"bool": clause}}
+    settings = search.sources.settings
+    wanted = min(MOST_NEAREST, max(1, search.request.vector_depth * settings.rescored))
+    within = [*search.allowed, *search.narrowing]
+    near = nearest(query.field, vector, within, wanted, settings.ef_search)
+    return listed(near, wanted, SortOrder.SCORE, settings.timeout_s)
 
 
 def _flag_lacking(search: _Search, fields: Sequence[str], replies: Sequence[Reply]) -> None:
@@ -231,12 +245,15 @@ def _partly(reply: Reply) -> str:
 
 
 def _bound(search: _Search) -> Callable[[], float]:
-    basics, request = search.basics, search.request
+    basics, request, held = search.basics, search.request, search.terms.held
     languages = tuple(dict.fromkeys((*basics.main, *basics.all_languages))) or ("en",)
-    supremum = Supremum(
-        basics.documents, search.terms.held, languages, basics.main, request.lexical
-    )
-    return lambda: supremum.of(request.query)
+
+    def reckon() -> float:
+        """Anew each time: it keeps what a word gives, which may have been a guess."""
+        supremum = Supremum(basics.documents, held, languages, basics.main, request.lexical)
+        return supremum.of(request.query)
+
+    return reckon
 
 
 def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
@@ -261,8 +278,9 @@ def _browse(search: _Search) -> Retrieved:
     """No text to rank by: everything that the facts let through, newest first unless asked else."""
     request = search.request
     order = SortOrder.OLDEST if request.order is SortOrder.OLDEST else SortOrder.NEWEST
-    facts = [*search.allowed, search.compiler.required(request.query)]
-    body = _body(search, {"bool": {"filter": facts}}, request.lexical_depth, _order(order))
+    compiler = Compiler(search.basics.all_languages, search.basics.main)
+    query = {"bool": {"filter": [*search.allowed, compiler.required(request.query)]}}
+    body = listed(query, request.lexical_depth, order, search.sources.settings.timeout_s)
     started = perf_counter()
     (reply,) = search.sources.replies([body])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000

@@ -16,7 +16,7 @@ from typing import Any
 from core.query_tree import MACHINE
 from storage.analysis import analyzer, primary_subtag
 from storage.item_fields import unstemmed_field
-from storage.opensearch.connection import Cluster, Reply
+from storage.opensearch.connection import Cluster, Reply, error_of, reason_of
 from storage.opensearch.index_body import EMBEDDED, HOLDS_ITEM
 from storage.stop_words import is_stop_word, main_languages
 
@@ -27,7 +27,7 @@ RARE = 32  # items; of so few it counts who may see them
 _KEPT_TERMS = 50_000
 _MOST_LANGUAGES = 200
 _STILL = 1000  # the share of changes, one in so many, for which numbers are kept
-_OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
+OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Basics:
 
 class Statistics:
     """The numbers behind `ask`; `generation` tells how far the index is. `look_up` reads how many
-    documents have terms from the index's dictionary, which costs next to nothing and counts what is
-    deleted and not merged away, as BM25 does; without it they are counted. Thread-safe.
+    documents have terms from the index's dictionaries, which costs next to nothing and counts what
+    is deleted and not merged away, as BM25 does. Thread-safe.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Statistics:
         ask: Ask,
         generation: Callable[[], int],
         fields: Sequence[str],
-        look_up: LookUp | None = None,
+        look_up: LookUp,
     ) -> None:
         self.ask = ask
         self._generation = generation
@@ -92,7 +92,11 @@ class Statistics:
 
     def frequencies(self, terms: Sequence[Term]) -> dict[Term, int]:
         """How many documents BM25 takes each term to have."""
-        return self._through(self._frequencies, terms, self._look_up or self._counted)
+        return self._through(self._frequencies, terms, self._look_up)
+
+    def known(self, terms: Sequence[Term]) -> dict[Term, int]:
+        """Those of `frequencies` that need no look at the index."""
+        return self._known(self._frequencies, terms)
 
     def _through(
         self, kept: OrderedDict[Term, int], terms: Sequence[Term], ask: LookUp
@@ -116,7 +120,7 @@ class Statistics:
         found: dict[Term, int] = {}
         with self._lock:
             for term in terms:
-                if silent and term[0] in _OF_MACHINES:
+                if silent and term[0] in OF_MACHINES:
                     found[term] = 0
                 elif term in kept:
                     kept.move_to_end(term)
@@ -144,27 +148,59 @@ def term_clause(term: Term) -> Reply:
     return {"term": {term[0]: {"value": term[1]}}}
 
 
-def dictionary(cluster: Cluster, index: str) -> LookUp:
-    """Reads document frequencies from the dictionary of one part of the index: right where it has
-    one.
+def dictionary(cluster: Cluster, index: str, *, several: bool = False) -> LookUp:
+    """Reads document frequencies from the index's dictionaries, of which each of its parts has one
+    (`several` tells that there is more than one part), in one request. Parts that do not answer
+    count nothing, as in a search.
     """
+    routings: list[str] = []
 
     def look_up(terms: Sequence[Term]) -> dict[Term, int]:
-        texts: dict[str, list[str]] = {}
+        if several and not routings:
+            routings[:] = _routings(cluster, index)
+        parts = [{"routing": routing} for routing in routings] or [{}]
+        asked = {"_index": index, **_frequencies_body(terms)}
+        body = {"docs": [{**asked, **part} for part in parts]}
+        docs = cluster.ask("POST", "/_mtermvectors", body, filter_path=_FREQUENCIES).get("docs", ())
+        errors = [part["error"] for part in docs if "error" in part]
+        if any(_NO_INDEX in reason_of(error) for error in errors):
+            raise error_of(404, errors[0], cluster.where)
+        counts = dict.fromkeys(terms, 0)
         for name, term in terms:
-            texts.setdefault(name, []).append(term)
-        body = {
-            "doc": {name: " ".join(words) for name, words in texts.items()},
-            "term_statistics": True,
-            **dict.fromkeys(("field_statistics", "positions", "offsets", "payloads"), False),
-        }
-        found = cluster.ask("POST", f"/{index}/_termvectors", body)["term_vectors"]
-        return {
-            (name, term): int(found.get(name, {}).get("terms", {}).get(term, {}).get("doc_freq", 0))
-            for name, term in terms
-        }
+            found = (part.get("term_vectors", {}).get(name, {}).get("terms", {}) for part in docs)
+            counts[name, term] = sum(own.get(term, {}).get("doc_freq", 0) for own in found)
+        return counts
 
     return look_up
+
+
+_FREQUENCIES = "docs.term_vectors.*.terms.*.doc_freq,docs.error"
+_NO_INDEX = "index_not_found_exception"
+_MOST_ROUTINGS = 10_000  # that are tried until each part is hit
+
+
+def _frequencies_body(terms: Sequence[Term]) -> Reply:
+    texts: dict[str, list[str]] = {}
+    for name, term in terms:
+        texts.setdefault(name, []).append(term)
+    return {
+        "doc": {name: " ".join(words) for name, words in texts.items()},
+        "term_statistics": True,
+        **dict.fromkeys(("field_statistics", "positions", "offsets", "payloads"), False),
+    }
+
+
+def _routings(cluster: Cluster, index: str) -> list[str]:
+    """For each part of an index a routing that leads there."""
+    path = f"/{index}/_search_shards"
+    count = len(cluster.ask("GET", path)["shards"])
+    found: dict[int, str] = {}
+    for number in map(str, range(_MOST_ROUTINGS)):
+        ((copy, *_),) = cluster.ask("GET", path, routing=number)["shards"]
+        found.setdefault(copy["shard"], number)
+        if len(found) == count:
+            break
+    return [*found.values()]
 
 
 def total(reply: Reply) -> int:

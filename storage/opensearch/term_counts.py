@@ -2,7 +2,9 @@
 
 What needs the numbers is run with those that are known; what it asked for and nobody knew is then
 looked up together, and it is run again. Of a rare word, only the items that the caller may see
-count: they are asked for together with the search itself.
+count. Nothing of this is a round trip more: what is known is reckoned at once, and who may see the
+rare words is asked in the request of the search; what has to be looked up is while the query is
+encoded and searched for.
 """
 
 from __future__ import annotations
@@ -37,16 +39,25 @@ class TermCounts:
         the caller sees none of them.
         """
         key = (field, term)
-        if key not in self._counts:
-            self._unknown[key] = None
-            return 0
-        count = self._counts[key]
+        count = self._counts.get(key)
+        if count is None:
+            known = self._statistics.known((key,))
+            if key not in known:
+                self._unknown[key] = None
+                return 0
+            count = self._counts[key] = known[key]
         if self._within is None or not 0 < count <= RARE:
             return count
         if key not in self._seen:
             self._rare[key] = None
             return count
         return count if self._seen[key] else 0
+
+    def are_known(self, run: Callable[[], object]) -> bool:
+        """Whether all that it asks for is known without looking anything up."""
+        self._unknown.clear()
+        run()
+        return not self._unknown
 
     def solved(self, run: Callable[[], T]) -> T:
         """What it gives with every count that it asks for; rare terms are taken to be seen as long

@@ -9,6 +9,7 @@ sees holds it, and its count is of such items.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,14 @@ from core.standing import SeenWord
 from storage.analysis import analyzer
 from storage.item_fields import unstemmed_field
 from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
-from storage.opensearch.statistics import RARE, Statistics, Term, total
+from storage.opensearch.statistics import OF_MACHINES, RARE, Statistics, Term, total
 
 COUNTED = 1000  # items that hold a word are counted so far
 _MOST_EDITS = 2  # that Lucene's automata know
 _SUGGESTED = 50  # near terms of each text field
 _SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
 _ENOUGH = 6  # near words that are given
+_FIRST_LOOK = 8  # of the near terms, which is enough for most words
 _FIELDS = tuple(unstemmed_field(name) for name in TEXT_FIELDS)
 
 
@@ -43,8 +45,8 @@ class IndexWords:
         self._statistics = statistics
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`: counted up to COUNTED, or one more than `few`."""
-        seen, most = seen_by(caller, self._now()), max(COUNTED, few + 1)
+        """See `core.ports.Vocabulary`: counted up to one more than `few`."""
+        seen, most = seen_by(caller, self._now()), few + 1
         asked = [word for word in dict.fromkeys(words) if not self._statistics.is_common(word)]
         bodies = [
             {"size": 0, "track_total_hits": most, "query": all_of(self._condition(Word(w)), *seen)}
@@ -53,22 +55,29 @@ class IndexWords:
         counts = dict(zip(asked, map(total, self._ask(bodies)), strict=True)) if bodies else {}
         return tuple(counts.get(word, most) for word in words)
 
-    def similar(self, word: str, most: int, caller: Caller) -> list[tuple[SeenWord, int]]:
-        """A few words at most `most` edits (one or two) from `word`, folded, the nearest and then
-        the commonest first, each with the newest item that the caller sees it in.
+    def similar(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> list[list[tuple[SeenWord, int]]]:
+        """For each word a few others at most so many edits (one or two) away, folded, the nearest
+        and then the commonest first, each with the newest item that the caller sees it in. All
+        words go together: first what is near them, then who holds it, of most only the first few.
         """
-        folded = "".join(analyzer("und").analyze(word))
-        if len(folded) < 2:
-            return []
-        near = self._near(folded, min(most, _MOST_EDITS))[: _SHORTLIST + 1]
+        near = self._near([("".join(analyzer("und").analyze(word)), most) for word, most in words])
         seen = seen_by(caller, self._now())
-        replies = self._ask([_held_by(term, seen) for term, _ in near]) if near else []
-        found = [
-            (SeenWord(term, total(reply), edits), int(reply["hits"]["hits"][0]["sort"][0]))
-            for (term, edits), reply in zip(near, replies, strict=True)
-            if reply["hits"]["hits"]
-        ]
-        return found[:_ENOUGH]
+        found: list[list[tuple[SeenWord, int]]] = [[] for _ in words]
+        for start, stop in pairwise((0, _FIRST_LOOK, _SHORTLIST + 1)):
+            asked = [
+                (place, term, edits)
+                for place, terms in enumerate(near)
+                if len(found[place]) < _ENOUGH
+                for term, edits in terms[start:stop]
+            ]
+            replies = self._ask([_held_by(term, seen) for _, term, _ in asked]) if asked else []
+            for (place, term, edits), reply in zip(asked, replies, strict=True):
+                if hits := reply["hits"]["hits"]:
+                    held = SeenWord(term, total(reply), edits)
+                    found[place].append((held, int(hits[0]["sort"][0])))
+        return [each[:_ENOUGH] for each in found]
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
         """See `core.ports.Exemplars`."""
@@ -94,11 +103,25 @@ class IndexWords:
         replies = self._ask([count_of(*term, seen) for term in few]) if few else []
         return held | {term: total(reply) for term, reply in zip(few, replies, strict=True)}
 
-    def _near(self, folded: str, most: int) -> list[tuple[str, int]]:
-        """Terms that begin with the word's first or second letter, with their edits, the nearest
-        and then the commonest first.
+    def _near(self, words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+        """For each folded word, terms that begin with its first or second letter, with their edits,
+        the nearest and then the commonest first.
         """
-        (reply,) = self._ask([{"size": 0, "suggest": _suggest(folded, most)}])
+        asked = [(word, min(most, _MOST_EDITS)) for word, most in words]
+        bodies = {
+            each: {"size": 0, "suggest": _suggest(*each, self._fields())}
+            for each in asked
+            if len(each[0]) > 1
+        }
+        replies = dict(zip(bodies, self._ask([*bodies.values()]), strict=True)) if bodies else {}
+        return [self._ranked(*each, replies[each]) if each in replies else [] for each in asked]
+
+    def _fields(self) -> Sequence[str]:
+        """The text fields that have any words."""
+        silent = not self._statistics.basics().of_machines
+        return [name for name in _FIELDS if not (silent and name in OF_MACHINES)]
+
+    def _ranked(self, folded: str, most: int, reply: Clause) -> list[tuple[str, int]]:
         frequencies: dict[str, int] = {}
         for entries in reply["suggest"].values():
             for option in (option for entry in entries for option in entry["options"]):
@@ -117,13 +140,13 @@ class IndexWords:
 
 
 def rarities_of(counts: Floats, documents: int) -> Floats:
-    """BM25's idf of words that so many of `documents` have: float32 [n]."""
+    """The idf of words that so many of the documents hold, float32 [n] as `counts`."""
     idf = np.log1p(np.maximum(documents - counts + 0.5, 0) / (counts + 0.5))
     found: Floats = idf.astype(np.float32)
     return found
 
 
-def _suggest(folded: str, most: int) -> dict[str, Any]:
+def _suggest(folded: str, most: int, fields: Sequence[str]) -> dict[str, Any]:
     """Near terms of every text field. Lucene's own thresholds are opened: the order is ours. At two
     edits it keeps to the first letter, so that words that begin with the second one are asked for
     apart: the first letter is left out there, or the second one stands before it, too.
@@ -144,7 +167,7 @@ def _suggest(folded: str, most: int) -> dict[str, Any]:
     return {
         f"{place} {name}": {"text": text, "term": {"field": name, **options}}
         for place, text in enumerate(texts)
-        for name in _FIELDS
+        for name in fields
     }
 
 

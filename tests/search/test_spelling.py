@@ -132,9 +132,11 @@ class Fixed:
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
         return (0,) * len(words)
 
-    def similar_words(self, word: str, most: int, caller: Caller) -> tuple[SeenWord, ...]:
-        self.asked.append(f"{word} {most}")
-        return self.words
+    def similar_words(
+        self, words: Sequence[tuple[str, int]], caller: Caller
+    ) -> tuple[tuple[SeenWord, ...], ...]:
+        self.asked += [f"{word} {most}" for word, most in words]
+        return (self.words,) * len(words)
 
 
 def test_longer_words_may_have_two_errors() -> None:

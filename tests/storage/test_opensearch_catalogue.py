@@ -245,11 +245,12 @@ def test_words_are_the_same(pair: Pair) -> None:
         words = ("election", "elections", "the", "beam", "missing", "Élection", "x y", "")
         ours, theirs = (engine.seen_counts(words, 2, caller) for engine in pair.engines)
         assert [min(n, 3) for n in ours] == [min(n, 3) for n in theirs]
-        for word in ("eletion", "electoin", "lection", "elecction", "the", "xelection", "e", ""):
-            for most in (1, 2):
-                found = [engine.similar_words(word, most, caller) for engine in pair.engines]
-                folded = [[(s.text.casefold(), s.count, s.distance) for s in f] for f in found]
-                assert folded[0] == folded[1], (word, most)
+        wrong = ("eletion", "electoin", "lection", "elecction", "the", "xelection", "e", "")
+        asked = [(word, most) for word in wrong for most in (1, 2)]
+        every = [engine.similar_words(asked, caller) for engine in pair.engines]
+        for each, *found in zip(asked, *every, strict=True):
+            folded = [[(s.text.casefold(), s.count, s.distance) for s in f] for f in found]
+            assert folded[0] == folded[1], each
         ours, theirs = (engine.rarities(words, "en", caller) for engine in pair.engines)
         assert ours == pytest.approx(theirs, abs=1e-5)
 
@@ -409,7 +410,7 @@ def test_a_kill_takes_names_words_and_completions_at_once(pair: Pair) -> None:
     assert engine.known([entity], WIRE) == (None,)
     assert engine.suggest("zebra", 5, WIRE) == engine.suggest("merk", 5, WIRE) == ()
     assert engine.seen_counts(["zebra"], 5, WIRE) == (0,)
-    assert engine.similar_words("zebrra", 1, WIRE) == ()
+    assert engine.similar_words([("zebrra", 1)], WIRE) == ((),)
 
 
 def test_texts_longer_than_anyone_types_are_indexed_without_completions(pair: Pair) -> None:
@@ -436,6 +437,6 @@ def test_no_sign_of_a_text_is_read_as_a_pattern(pair: Pair) -> None:
         found = pair.cluster.known([entity], WIRE)[0]
         assert _told(found) == _told(pair.embedded.known([entity], WIRE)[0])
         pair.cluster.suggest(text, 5, WIRE)
-        pair.cluster.similar_words(text, 2, WIRE)
+        pair.cluster.similar_words([(text, 2)], WIRE)
         pair.cluster.seen_counts([text], 5, WIRE)
     assert pair.cluster.known([Entity(name, PER, 0, 9, 0.9)], WIRE)[0] is not None
