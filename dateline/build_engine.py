@@ -180,6 +180,7 @@ def opensearch_settings(
             timeout_s=settings.opensearch_search_timeout_s,
             ef_search=settings.hnsw_ef_search,
             rescored=1 if precision == "fp32" else 2,
+            exact_rows=settings.hnsw_exact_rows,
         ),
         patience_s=settings.opensearch_patience_s,
         vector_bytes=settings.opensearch_vector_mb * 2**20,

@@ -36,12 +36,14 @@ from storage.opensearch.term_counts import TermCounts
 class SearchSettings:
     """`timeout_s` is how long a shard may take for a search, before it answers with what it has.
     `ef_search` is the width of the search in a vector graph. `rescored` times as many vectors as
-    are wanted are looked for where the graph's are not exact.
+    are wanted are looked for where the graph's are not exact. Where a field has no more than
+    `exact_rows` vectors all of them are compared, as in the embedded engine.
     """
 
     timeout_s: float = 3.0
     ef_search: int = 200
     rescored: int = 1
+    exact_rows: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +200,17 @@ def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause
     settings = search.sources.settings
     wanted = min(MOST_NEAREST, max(1, search.request.vector_depth * settings.rescored))
     within = [*search.allowed, *search.narrowing]
-    near = nearest(query.field, vector, within, wanted, settings.ef_search)
+    near = nearest(query.field, vector, within, wanted, _width(search, query.field))
     return listed(near, wanted, SortOrder.SCORE, settings.timeout_s)
+
+
+def _width(search: _Search, name: str) -> int:
+    """How wide to search the graphs of a vector field. A search for all that a filter lets through
+    is a scan of that: Lucene leaves the graph alone then.
+    """
+    settings, held = search.sources.settings, search.sources.sums.get(name)
+    few = held is not None and held.count <= min(settings.exact_rows, MOST_NEAREST)
+    return max(settings.ef_search, held.count) if few and held else settings.ef_search
 
 
 def _flag_lacking(search: _Search, fields: Sequence[str], replies: Sequence[Reply]) -> None:
