@@ -5,11 +5,13 @@ The only place that names these classes. What the extras bring is imported where
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import SettingsError
 from core.media_ports import Captioner
-from dateline.build_models import model_store
+from dateline.build_runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
 from indexing.captions.calls import Calls
@@ -20,6 +22,7 @@ from indexing.captions.spending import Prices, SpendBook, Spending
 from inference.picture_captioner import PictureCaptioner
 
 if TYPE_CHECKING:
+    from storage.databases import Database
     from storage.spend import StoredSpend
 
 PROVIDER = "openai"
@@ -82,22 +85,42 @@ def _calls(settings: Settings, book: SpendBook | None) -> Calls:
     prices = Prices(
         settings.caption_price_in, settings.caption_price_out, settings.caption_price_batch
     )
-    rates = Rates(settings.caption_rpm, settings.caption_tpm)
-    if book is not None:
-        return Calls(provider, rates, Spending(book, prices, settings.caption_daily_spend))
-    own = open_book(settings)
-    spending = Spending(own, prices, settings.caption_daily_spend)
-    return Calls(provider, rates, spending, owned=(own.close,))
+    owned: list[Callable[[], None]] = []
+    if book is None:
+        own = open_book(settings)
+        owned.append(own.close)
+        book = own
+    rates = _rates(settings, owned)
+    spending = Spending(book, prices, settings.caption_daily_spend)
+    return Calls(provider, rates, spending, owned=tuple(owned))
+
+
+def _rates(settings: Settings, owned: list[Callable[[], None]]) -> Rates:
+    """The provider's limits, which all workers of an archive or a database share."""
+    requests, tokens = settings.caption_rpm, settings.caption_tpm
+    if not (requests or tokens):
+        return Rates()
+    from storage.rates import StoredRates
+
+    log = StoredRates(_shared(settings, synced=False))
+    owned.append(log.close)
+    parts = f"{settings.caption_url} {settings.caption_model}"
+    return Rates(log, hashlib.sha256(parts.encode()).hexdigest(), requests, tokens)
 
 
 def open_book(settings: Settings) -> StoredSpend:
     """What is spent: a file in the archive's folder, or where all workers keep what they do."""
-    from storage.databases import open_database  # sqlalchemy comes with the extra
     from storage.spend import StoredSpend
+
+    return StoredSpend(_shared(settings))
+
+
+def _shared(settings: Settings, *, synced: bool = True) -> Database:
+    from storage.databases import open_database  # sqlalchemy comes with the extra
 
     url = settings.work_url
     place = settings.data / FILE if url is None else url.get_secret_value()
-    return StoredSpend(open_database(place))
+    return open_database(place, synced=synced)
 
 
 def _check(settings: Settings) -> None:

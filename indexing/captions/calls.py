@@ -43,7 +43,9 @@ def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Questions to one provider. Thread-safe; the breaker and the rates are this process's."""
+    """Questions to one provider. Thread-safe; the breaker is this process's, the rates and what is
+    spent are shared.
+    """
 
     provider: Provider
     rates: Rates
@@ -70,8 +72,7 @@ class Calls:
         return retrying(self._attempt, still)
 
     def close(self) -> None:
-        """Ends the limiters' threads and closes the connections, and what it owns."""
-        self.rates.close()
+        """Closes the connections, and what it owns."""
         self.provider.close()
         for close in self.owned:
             close()

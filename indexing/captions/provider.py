@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 MOST_ANSWER_BYTES = 2**20
-_PACKAGES = ("openai", "json_repair", "tenacity", "pybreaker", "pyrate_limiter", "defusedxml")
+_PACKAGES = ("openai", "json_repair", "tenacity", "pybreaker", "defusedxml")
 _FORMS = ("json_schema", "json_object", "")
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 Result = TypeVar("Result")

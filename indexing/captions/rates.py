@@ -1,57 +1,63 @@
-"""No more requests and tokens a minute than a provider was promised, in this process."""
+"""No more requests and tokens a minute than a provider was promised, by all processes together."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-_UNITS = 10_000  # tokens are counted in steps of the limit's ten-thousandth: one entry a step
+_JITTER, _MOST_JITTER_S = 0.1, 1.0  # of a pause: those who wait do not all ask at once
 
 
+class RateLog(Protocol):
+    """Keeps what was asked for within the last minute, for every process of an archive."""
+
+    def take(
+        self,
+        name: str,
+        tokens: int,
+        most_requests: float,
+        most_tokens: float,
+        minute_s: float,
+    ) -> float:
+        """Notes one request of `tokens` under a provider's name, unless either sum over the last
+        `minute_s` seconds would pass its limit: 0 where it was noted, else in how many seconds
+        there may be room. In one step; a request has at most `most_tokens`. Raises StorageError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Rates:
-    """Limits over any minute that slides along; 0 is none. Thread-safe."""
+    """Limits over any minute that slides along; 0 is none. `log` is not asked without limits.
+    Thread-safe.
+    """
 
-    def __init__(self, requests: int = 0, tokens: int = 0, minute_ms: int = 60_000) -> None:
-        self._requests = _limiter(requests, minute_ms)
-        self._step = max(1, -(-tokens // _UNITS))
-        self._most = tokens // self._step
-        self._tokens = _limiter(self._most, minute_ms)
+    log: RateLog | None = None
+    name: str = ""
+    requests: int = 0
+    tokens: int = 0
+    minute_s: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
 
     def take(self, tokens: int, patience_s: float) -> bool:
-        """Waits until one request of `tokens` may be made; False after `patience_s` seconds.
+        """Waits until one request of `tokens` may be made; False where that is not within
+        `patience_s` seconds. Raises StorageError.
 
         A request of more tokens than fit into a minute takes the whole minute.
         """
-        steps = min(-(-tokens // self._step), self._most)
-        return _taken(self._requests, 1, patience_s) and _taken(self._tokens, steps, patience_s)
-
-    def close(self) -> None:
-        """Ends the limiters' threads."""
-        for limiter in (self._requests, self._tokens):
-            if limiter is not None:
-                limiter.close()
-
-    def __enter__(self) -> Rates:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _limiter(most: int, interval_ms: int) -> Any:
-    if most <= 0:
-        return None
-    from pyrate_limiter import InMemoryBucket, Limiter, Rate
-
-    return Limiter(InMemoryBucket([Rate(most, interval_ms)]))
-
-
-def _taken(limiter: Any, weight: int, patience_s: float) -> bool:
-    if limiter is None:
-        return True
-    return bool(limiter.try_acquire("captions", weight, blocking=True, timeout=patience_s))
+        if self.log is None or not (self.requests or self.tokens):
+            return True
+        most_requests, most_tokens = self.requests or float("inf"), self.tokens or float("inf")
+        tokens = min(tokens, self.tokens or tokens)
+        deadline = time.monotonic() + patience_s
+        while True:
+            pause = self.log.take(self.name, tokens, most_requests, most_tokens, self.minute_s)
+            if pause <= 0:
+                return True
+            if time.monotonic() + pause > deadline:
+                return False
+            jitter = min(pause * _JITTER, _MOST_JITTER_S)
+            self.sleep(pause + random.uniform(0, jitter))  # noqa: S311 - no secret

@@ -129,7 +129,7 @@ def test_another_model_is_another_digest(folder: Path) -> None:
 def test_the_base_install_composes_without_the_extra() -> None:
     code = (
         "import sys\n"
-        "for name in ('openai', 'tenacity', 'pybreaker', 'pyrate_limiter', 'json_repair',"
+        "for name in ('openai', 'tenacity', 'pybreaker', 'json_repair',"
         " 'defusedxml', 'PIL', 'sqlalchemy'):\n"
         "    sys.modules[name] = None\n"
         "import dateline.build_captions as b, indexing.captions.rights\n"
