@@ -173,6 +173,7 @@ def test_a_pasted_text_has_so_many_pairs_and_no_more() -> None:
 # --- the bound
 
 WORDS = ("ferry", "ferries", "accident", "the", "of", "time-sharing", "Häuser", "nobody", "x")
+_telling = [word for word in WORDS if word not in ("the", "of")]
 _texts = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 _boosts = st.sampled_from([1.0, 0.5, 3.0])
 _fields = st.sampled_from(["", "", "headline", "body"])
@@ -201,6 +202,32 @@ _weights = st.builds(
     st.sampled_from([0.0, 0.2, 2.0]),
     st.integers(0, 8),
 )
+
+
+@PROPERTY
+@given(st.data())
+def test_a_list_of_words_adds_up_what_each_gives_by_itself(data: st.DataObject) -> None:
+    """Whatever the items, their languages and the weights of fields: a word of several terms is
+    each of them, and one that two languages read otherwise gives what its best reading gives.
+    """
+    rows = data.draw(st.lists(st.tuples(_texts, _texts, st.sampled_from(["en", "de"]))))
+    words = data.draw(st.lists(st.sampled_from(_telling), min_size=2, max_size=5, unique=True))
+    folder = new_folder()
+    try:
+        with opened(folder, SetClock()) as engine:
+            for number, (headline, body, language) in enumerate(rows):
+                caption = f"a {body}" if number % 3 == 0 else ""
+                texts = {"headline": headline, "body": body, "caption": caption}
+                write(engine, make_item(str(number), language=language, **texts))
+            engine.catch_up()
+            weights = LexicalWeights(data.draw(st.sampled_from([FIELD_WEIGHTS, NOWHERE])))
+            alone = [scores(engine, any_of(word), weights) for word in words]
+            every = scores(engine, any_of(*words), weights)
+            uris = {uri for one in alone for uri in one}
+            assert every == pytest.approx({u: sum(one.get(u, 0) for one in alone) for u in uris})
+            assert retrieved(engine, any_of(*words), weights).lexical_matches == len(uris)
+    finally:
+        shutil.rmtree(folder)
 
 
 @PROPERTY
