@@ -64,7 +64,8 @@ faults: $(READY_DEV)
 	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m "faults and not cluster"
 
 # Real nodes of OpenSearch, which Maven fetches the first time: one of them, and then also what
-# happens to three that are killed, hung, filled and cut off.
+# happens to three that are killed, hung, filled and cut off. Where none can be had they skip; they
+# fail where CI is set.
 test-node: $(READY_DEV)
 	@bash scripts/test-packages
 	$(BIN)/python -P -m pytest -m cluster --ignore tests/faults

@@ -6,12 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from core.errors import DatelineError
 from dateline.archive import archive_status
+from dateline.diagnosis_cluster import diagnose_cluster
+from dateline.finding import Finding
 from dateline.model_checks import ask_remote_models, verify_models
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
@@ -31,16 +32,6 @@ _EXTRAS = {"torch": "torch", "postgres": "psycopg", "hnswlib": "hnswlib", "gpu":
 _LEAST_FREE = 500 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was looked at, whether it is well, what was found, how to mend it."""
-
-    what: str
-    ok: bool
-    says: str
-    mend: str = ""
-
-
 def diagnose(settings: Settings) -> list[Finding]:
     """Every check, in the order of cause and effect."""
     checks: tuple[Callable[[Settings], list[Finding]], ...] = (
@@ -49,6 +40,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _models,
         _remote_models,
         _folder,
+        diagnose_cluster,
         _archive,
         _hosts,
     )

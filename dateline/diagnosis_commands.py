@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from dateline.archive import archive_status, archive_undescribed
-from dateline.diagnosis import Finding, diagnose
+from dateline.diagnosis import diagnose
+from dateline.finding import Finding
 from dateline.options import AsJson, Data, Models, console, escape, reported, settings_for
 from dateline.settings import Settings, configure
 from dateline.undescribed_list import show_undescribed
@@ -72,6 +73,9 @@ def _place(engine: Mapping[str, Any]) -> str:
 
 def doctor(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
     """Check installation, models and archive; say what is wrong and how to mend it.
+
+    Where the index is on OpenSearch: which nodes answer, their version and k-NN plugin, disks
+    against the watermarks, heap, and whether the index is as settings and record say.
 
     Exit code 1 when something is wrong.
     """

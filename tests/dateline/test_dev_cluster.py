@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -199,6 +200,17 @@ def test_no_java_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(SettingsError, match="Java is not installed"):
         dev_cluster_machine.find_java()
+
+
+@pytest.mark.parametrize(("where", "outcome"), [("", pytest.skip), ("true", pytest.fail)])
+def test_suites_without_java_skip_and_fail_in_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, outcome: Any
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("CI", where)
+    with pytest.raises(outcome.Exception, match="no OpenSearch can be had: Java is not installed"):
+        need_opensearch()
 
 
 def test_too_little_memory_is_said_before_anything_starts() -> None:

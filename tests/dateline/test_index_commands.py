@@ -98,3 +98,54 @@ def test_plan_needs_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tight = CliRunner().invoke(app, ["index", "plan", "100000000", "--memory", "8"])
     assert tight.exit_code == 1
     assert "does not hold" in tight.output
+
+
+def doctor(cli: Cli, code: int | None = 0) -> dict[str, Any]:
+    """What it says of the cluster and the index, by what it looked at."""
+    return {row["what"]: row for row in cli.json("doctor", code=code)}
+
+
+def test_doctor_tells_of_the_cluster(
+    cli: Cli,
+    folder: Path,
+    name: str,
+    opensearch: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "none by the name" in doctor(cli)["cluster's index"]["says"]
+    cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
+    well = doctor(cli)
+    assert all(row["ok"] for row in well.values())
+    assert well["cluster"]["says"] == "1 of 1 nodes of opensearch_url answer"
+    assert well["opensearch"]["says"].startswith("2.19.")
+    assert well["k-NN plugin"]["says"] == "on every node"
+    assert "flood_stage" in well["cluster's disks"]["says"]
+    assert "% of" in well["cluster's heap"]["says"]
+    index = f"{name}-000001: settings as wanted; 3 of 3 visible items; 0 changes behind"
+    assert well["cluster's index"]["says"] == index
+    lose = {"query": {"term": {"seq": 2}}}
+    asked(opensearch, "POST", f"/{name}/_delete_by_query?refresh=true", lose)
+    drift = doctor(cli, code=1)["cluster's index"]
+    assert (drift["ok"], "2 of 3 visible" in drift["says"]) == (False, True)
+    assert "index check --repair" in drift["mend"]
+    cli("index", "check", "--repair")
+    asked(opensearch, "PUT", f"/{name}/_settings", {"index.refresh_interval": "-1"})
+    assert "index apply" in doctor(cli, code=1)["cluster's index"]["mend"]
+    cli("index", "apply")
+    monkeypatch.setenv("DATELINE_OPENSEARCH_URL", f"{opensearch},http://127.0.0.1:9")
+    half = doctor(cli, code=1)
+    assert "1 of 2 nodes" in half["cluster"]["says"]
+    assert "127.0.0.1:9 does not" in half["cluster"]["says"]
+    assert half["cluster's index"]["ok"]
+    assert "127.0.0.1:9" in cli("doctor", code=1).stdout
+
+
+def test_doctor_tells_that_no_node_answers(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATELINE_ENGINE", "opensearch")
+    monkeypatch.setenv("DATELINE_OPENSEARCH_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("DATELINE_OPENSEARCH_PASSWORD", "secret")
+    found = doctor(cli, code=1)
+    assert not found["cluster"]["ok"]
+    assert "take them out of opensearch_url" in found["cluster"]["mend"]
+    assert "cluster's index" not in found
+    assert "secret" not in str(found)

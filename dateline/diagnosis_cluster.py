@@ -1,0 +1,166 @@
+"""What `dateline doctor` looks at where the index is on OpenSearch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.errors import BusyError, DatelineError
+from dateline.build import system_clock
+from dateline.build_index import connected, wanted_index
+from dateline.build_record import open_record
+from dateline.finding import Finding
+from dateline.settings import Settings
+from storage.embedded.record import Record
+from storage.item_rows import to_micros
+
+if TYPE_CHECKING:  # they need an extra
+    from storage.opensearch.connection import Cluster
+    from storage.opensearch.coverage import Coverage
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.node_health import NodeHealth
+
+TESTED = "2.19."  # the versions that the tests run on
+_KNN = "opensearch-knn"
+_MOST_HEAP = 0.9  # of a node's, beyond which it refuses requests and may fail
+_GIBI = 2**30
+_FULL = {
+    "low": "it gets no new shards",
+    "high": "its shards are moved away",
+    "flood_stage": "its indexes take no writes",
+}
+
+
+def diagnose_cluster(settings: Settings) -> list[Finding]:
+    """Reachability, version, plugin, disks, heap and index, one finding each; what no node answers
+    for is left out. Nothing where the index is not on a cluster.
+    """
+    if settings.engine != "opensearch":
+        return []
+    try:
+        wanted = wanted_index(settings)
+        with connected(wanted) as cluster:
+            return _findings(settings, wanted, cluster)
+    except DatelineError as error:
+        return [Finding("cluster", False, str(error), error.mend)]
+
+
+def _findings(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> list[Finding]:
+    urls, silent = wanted.cluster.urls, _silent(wanted)
+    says = f"{len(urls) - len(silent)} of {len(urls)} nodes of opensearch_url answer"
+    mend = "see that they run and are reached from here, or take them out of opensearch_url"
+    found = [Finding("cluster", not silent, "; ".join([says, *silent]), mend)]
+    if len(silent) == len(urls):
+        return found
+    from storage.opensearch.node_health import nodes_of
+
+    try:
+        nodes = nodes_of(cluster)
+        found += [_versions(nodes), _plugin(nodes), _disks(cluster, nodes), _heap(nodes)]
+        found.append(_index(settings, wanted, cluster))
+    except DatelineError as error:
+        found.append(Finding("cluster", False, str(error), error.mend))
+    return found
+
+
+def _silent(wanted: OpenSearchSettings) -> list[str]:
+    """The nodes of the setting that do not answer, each asked by itself, with what they do."""
+    waits = replace(wanted.cluster.nodes, retries=0, timeout_s=wanted.cluster.nodes.connect_s)
+    silent: list[str] = []
+    for url in wanted.cluster.urls:
+        alone = replace(wanted, cluster=replace(wanted.cluster, urls=(url,), nodes=waits))
+        with connected(alone) as cluster:
+            try:
+                cluster.ask("GET", "/")
+            except BusyError:
+                silent.append(f"{cluster.where} does not")
+            except DatelineError as error:
+                silent.append(f"{cluster.where}: {error.what}")
+    return silent
+
+
+def _versions(nodes: Sequence[NodeHealth]) -> Finding:
+    versions = sorted({node.version for node in nodes})
+    is_tested = all(version.startswith(TESTED) for version in versions)
+    mend = f"take one version of {TESTED}x for all nodes, on which Dateline is tested"
+    ok = is_tested and len(versions) == 1
+    return Finding("opensearch", ok, ", ".join(versions), mend)
+
+
+def _plugin(nodes: Sequence[NodeHealth]) -> Finding:
+    lacking = [node.name for node in nodes if node.holds_data and _KNN not in node.plugins]
+    says = f"missing on {', '.join(lacking)}" if lacking else "on every node"
+    mend = f"`opensearch-plugin install {_KNN}` there, and start the node again"
+    return Finding("k-NN plugin", not lacking, says, mend)
+
+
+def _disks(cluster: Cluster, nodes: Sequence[NodeHealth]) -> Finding:
+    from storage.opensearch.node_health import LEVELS, passed, watermarks_of
+
+    watermarks = watermarks_of(cluster)
+    levels = {node.name: passed(watermarks, node) for node in nodes if node.holds_data}
+    parts = [
+        f"{node.name} {node.disk_free / _GIBI:,.1f} of {node.disk_all / _GIBI:,.1f} GB free"
+        + (f" ({levels[node.name]}: {_FULL[levels[node.name]]})" if levels[node.name] else "")
+        for node in nodes
+        if node.holds_data
+    ]
+    limits = ", ".join(f"{name} {watermarks[name]}" for name in LEVELS[::-1] if name in watermarks)
+    says = f"{'; '.join(parts)}; watermarks: {limits or 'off'}"
+    mend = "free space on these disks, or add nodes"
+    return Finding("cluster's disks", not any(levels.values()), says, mend)
+
+
+def _heap(nodes: Sequence[NodeHealth]) -> Finding:
+    shares = {node.name: node.heap_used / max(1, node.heap_most) for node in nodes}
+    parts = [
+        f"{node.name} {shares[node.name]:.0%} of {node.heap_most / _GIBI:,.1f} GB" for node in nodes
+    ]
+    mend = "give these nodes a larger heap (-Xmx), or add nodes"
+    ok = all(share < _MOST_HEAP for share in shares.values())
+    return Finding("cluster's heap", ok, ", ".join(parts), mend)
+
+
+def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> Finding:
+    """Whether the index is as the settings and the record say, by counts; makes none."""
+    from storage.opensearch.index_family import served_index
+    from storage.opensearch.live_settings import differences
+
+    name = served_index(cluster, wanted.name)
+    if not name:
+        says = f"there is none by the name {wanted.name} yet"
+        return Finding("cluster's index", True, says)
+    other = differences(cluster, wanted.name, wanted.index, wanted.spaces)
+    told = f"{len(other)} settings are not as wanted" if other else "settings as wanted"
+    if not settings.has_archive:
+        return Finding("cluster's index", not other, f"{name}: {told}", _SETTINGS_MEND)
+    found = _coverage(settings, wanted, cluster, name)
+    says = (
+        f"{name}: {told}; {found.held:,} of {found.wanted:,} visible items;"
+        f" {found.behind:,} changes behind"
+    )
+    drifts = found.held != found.wanted
+    mend = _CHECK_MEND if drifts else _SETTINGS_MEND if other else _BEHIND_MEND
+    return Finding("cluster's index", not (other or drifts or found.behind), says, mend)
+
+
+_SETTINGS_MEND = "see `dateline index diff`; `dateline index apply` changes what can be in place"
+_CHECK_MEND = "`dateline index check --repair`"
+_BEHIND_MEND = "start the service, or `dateline index check`, which brings it up to the record"
+
+
+def _coverage(
+    settings: Settings, wanted: OpenSearchSettings, cluster: Cluster, name: str
+) -> Coverage:
+    from storage.opensearch.coverage import coverage_of
+    from storage.opensearch.index_family import IndexFamily
+
+    family = IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, concrete=name)
+    family.open(any_space=True)
+    spaces = {field: space.encoder for field, space in wanted.spaces.items()}
+    record = open_record(settings, spaces, system_clock)
+    opened = record or Record(settings.data, spaces, system_clock)
+    with closing(opened), opened.moment() as reads:
+        return coverage_of(family, reads, to_micros(system_clock()))

@@ -1,0 +1,15 @@
+"""What a check of the installation has found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it is well, what was found, how to mend it."""
+
+    what: str
+    ok: bool
+    says: str
+    mend: str = ""
