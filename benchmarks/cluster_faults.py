@@ -71,9 +71,9 @@ def main() -> None:
     parser.add_argument("--parts", default="pool,hang,kill")
     chosen = parser.parse_args()
     machine = this_machine()
-    with _bench(chosen.nodes, chosen.shards) as bench:
+    with bench_of(chosen.nodes, chosen.shards) as bench:
         with bench.engine(NodeSettings()) as engine:
-            rate = _ingest(engine, chosen.items)
+            rate = ingest(engine, chosen.items)
         print(f"{chosen.nodes} nodes, {chosen.shards} shards: {rate:.0f} items a second went in")
         rows: list[Row] = []
         for part in filter(None, chosen.parts.split(",")):
@@ -115,7 +115,8 @@ class Bench:
 
 
 @contextmanager
-def _bench(nodes: int, shards: int) -> Iterator[Bench]:
+def bench_of(nodes: int, shards: int) -> Iterator[Bench]:
+    """A cluster of its own, ended and removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="cluster-faults-"))
     folder.chmod(0o755)  # the nodes may run as somebody else
     cluster, shape = DevCluster(default_dev_cache(), folder / "nodes"), Shape(nodes, 9370)
@@ -132,7 +133,7 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _ingest(engine: OpenSearchEngine, count: int) -> float:
+def ingest(engine: OpenSearchEngine, count: int) -> float:
     """Items a second, until they are searchable."""
     began = monotonic()
     for start in range(0, count, BATCH):
@@ -170,7 +171,7 @@ def _search(engine: OpenSearchEngine, seed: int) -> Sample:
 
 
 @contextmanager
-def _load(engine: OpenSearchEngine) -> Iterator[list[Sample]]:
+def searched(engine: OpenSearchEngine, threads: int = THREADS) -> Iterator[list[Sample]]:
     """Searches of all threads while the body runs."""
     samples: list[Sample] = []
     over = threading.Event()
@@ -179,10 +180,10 @@ def _load(engine: OpenSearchEngine) -> Iterator[list[Sample]]:
         seed = number
         while not over.is_set():
             samples.append(_search(engine, seed))
-            seed += THREADS
+            seed += threads
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        done = [pool.submit(run, number) for number in range(THREADS)]
+    with ThreadPoolExecutor(threads) as pool:
+        done = [pool.submit(run, number) for number in range(threads)]
         try:
             yield samples
         finally:
@@ -204,7 +205,7 @@ def _row(name: str, samples: list[Sample], first: float, last: float) -> Row:
 def _pools(bench: Bench, seconds: float) -> list[Row]:
     rows = []
     for turn, pool in product((1, 2), POOLS):
-        with bench.engine(NodeSettings(pool=pool)) as engine, _load(engine) as samples:
+        with bench.engine(NodeSettings(pool=pool)) as engine, searched(engine) as samples:
             sleep(1)
             first = monotonic()
             sleep(seconds)
@@ -217,7 +218,7 @@ def _hangs(bench: Bench, seconds: float) -> list[Row]:
     """Stops the node that the searches' point in time is on, and lets it go on."""
     rows = []
     for wait in WAITS:
-        with bench.engine(NodeSettings(timeout_s=wait)) as engine, _load(engine) as samples:
+        with bench.engine(NodeSettings(timeout_s=wait)) as engine, searched(engine) as samples:
             sleep(1)
             victim = bench.process(_holder(engine))
             first = monotonic()
@@ -238,7 +239,7 @@ def _hangs(bench: Bench, seconds: float) -> list[Row]:
 
 
 def _kill(bench: Bench, seconds: float) -> list[Row]:
-    with bench.engine(NodeSettings()) as engine, _load(engine) as samples:
+    with bench.engine(NodeSettings()) as engine, searched(engine) as samples:
         sleep(1)
         number = int(_holder(engine).rpartition("-")[2])
         first = monotonic()
