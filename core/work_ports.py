@@ -63,8 +63,16 @@ class Jobs(Protocol):
         """
         ...
 
+    def mark(self, job_id: str, numbers: Sequence[int], waiting_for: str) -> None:
+        """Counts one more crash for those that wait for this order, until it is known better."""
+        ...
+
     def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
         """The chunk's assets in order."""
+        ...
+
+    def standing(self, job_id: str, chunk: int) -> tuple[Job, tuple[Tracked, ...]]:
+        """The job and the chunk's assets in order, at one moment. Raises NotFoundError."""
         ...
 
     def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:

@@ -40,9 +40,9 @@ class Desk:
         self.database.close()
 
 
-def open_desk(settings: Settings) -> Desk:
-    """The orders of the settings' archive. Raises StorageError."""
-    database = work_database(settings, "work.sqlite")
+def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
+    """The orders of the settings' archive, as `synced` as is wanted. Raises StorageError."""
+    database = work_database(settings, "work.sqlite", synced=synced)
     jobs = StoredJobs(database)
     orders = OrderBook(database.engine)
     return Desk(database, jobs, orders, JobDesk(jobs, orders))
@@ -79,8 +79,8 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     a part of it can't be had.
     """
     chunks, _ = _chunks(settings), batch_sizes(settings)  # what is wrong is told before all else
-    desk = open_desk(settings)
-    ledger = StoredLedger(work_database(settings, "ledger.sqlite"))
+    desk = open_desk(settings, synced=False)
+    ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
     name = ProcessName(settings.data / "workers")
     parts = build_stages(settings, service, ledger, name.name)
     halt = _Halt()
@@ -91,6 +91,7 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         halt.wait,
         tries=settings.work_tries,
         first_retry_s=settings.work_retry_s,
+        here={Stage.APPLY: chunks[Stage.APPLY]} if Stage.APPLY in queues else {},
     )
     reading = Reading(
         desk.jobs,

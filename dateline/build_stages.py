@@ -34,6 +34,7 @@ from indexing.work.scaling import Scaler
 from indexing.work.stage import StageWork
 from indexing.work.stores import FileStores, Spool
 from storage.databases import Database, open_database
+from storage.ledger import StoredLedger
 from storage.likenesses import StoredLikenesses
 from storage.waiting_stills import StoredWaitingStills
 
@@ -75,7 +76,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         rule=settings.external_processing,
     )
     scale = Scaler(reader, spare, settings.caption_edge).scaled
-    asking = _asking(settings, captioner, store, known, database, scale, ends)
+    asking = _asking(settings, captioner, store, database, scale, ends)
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
@@ -105,15 +106,15 @@ def _asking(
     settings: Settings,
     captioner: OwnedCaptioner | None,
     store: MediaStore,
-    known: Remembered,
     database: Database,
     scale: Scale,
     ends: list[Callable[[], None]],
 ) -> Asking | None:
     """Who asks about stills: nobody, a captioner at once, or the next batch."""
-    likenesses = StoredLikenesses(database)
     if captioner is None:
         return None
+    # What was paid for is kept like the record: on the disk before anything else is done.
+    known, likenesses = Remembered(StoredLedger(database)), StoredLikenesses(database)
     if asked_in_batches(settings):
         orders = work_database(settings, "work.sqlite")
         ends.append(orders.close)
@@ -122,10 +123,11 @@ def _asking(
     return AskNow(captioner, store, known, likenesses, scale, at_once)
 
 
-def work_database(settings: Settings, file: str) -> Database:
+def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
     """The database that a setting names, else a file in the archive's folder."""
     url = settings.work_url
-    return open_database(settings.data / file if url is None else url.get_secret_value())
+    place = settings.data / file if url is None else url.get_secret_value()
+    return open_database(place, synced=synced)
 
 
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:

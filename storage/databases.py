@@ -1,8 +1,16 @@
 """SQLite files and Postgres databases through SQLAlchemy Core, for what is kept beside the record.
 
-SQLite: one file for many processes of one machine, in WAL mode, every commit on the disk before it
-is acknowledged. Postgres: many machines. A statement that a lost connection or a held lock cut off
-is tried again for a while, so each transaction given to `run` must be one that may run twice.
+SQLite: one file for many processes of one machine, in WAL mode. A connection is `synced` (every
+commit is on the disk before it is acknowledged, as in the record of truth) or it is not: then a
+commit is with the system when it is acknowledged, so it outlives the end of every process, kill -9
+included, and a power failure may undo the last ones, in order and none of them by half. That is for
+work that is done again without harm, and costs no wait for the disk; a synced commit of another
+connection takes all before it along. https://sqlite.org/pragma.html#pragma_synchronous
+
+Postgres: many machines, and always synced.
+
+A statement that a lost connection or a held lock cut off is tried again for a while, so each
+transaction given to `run` must be one that may run twice.
 """
 
 from __future__ import annotations
@@ -111,13 +119,15 @@ class Database:
         return StorageError(what, where=self.name, mend="is the database there, and reachable?")
 
 
-def open_database(address: str | Path, *, patience_s: float = PATIENCE_S) -> Database:
-    """The SQLite file at a path, or the database behind a `postgresql://` URL. Raises
-    SettingsError for an address of another kind.
+def open_database(
+    address: str | Path, *, synced: bool = True, patience_s: float = PATIENCE_S
+) -> Database:
+    """The SQLite file at a path, `synced` or not, or the database behind a `postgresql://` URL.
+    Raises SettingsError for an address of another kind.
     """
     if isinstance(address, Path):
         address.parent.mkdir(parents=True, exist_ok=True)
-        return Database(_sqlite(address), patience_s=patience_s)
+        return Database(_sqlite(address, synced=synced), patience_s=patience_s)
     try:
         url = sa.make_url(address)
     except sa.exc.ArgumentError as error:
@@ -131,7 +141,7 @@ def open_database(address: str | Path, *, patience_s: float = PATIENCE_S) -> Dat
     return Database(engine, patience_s=patience_s)
 
 
-def _sqlite(path: Path) -> sa.Engine:
+def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)), pool_size=8, max_overflow=8
     )
@@ -141,7 +151,7 @@ def _sqlite(path: Path) -> sa.Engine:
         connection.isolation_level = "IMMEDIATE"  # writers queue up instead of failing half-way
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine

@@ -54,11 +54,7 @@ class StoredJobs:
 
     def job(self, job_id: str) -> Job:
         """See `core.work_ports.Jobs`."""
-        query = sa.select(JOBS).where(JOBS.c.id == job_id)
-        row = self._database.run(lambda connection: connection.execute(query).one_or_none())
-        if row is None:
-            raise NotFoundError("no such job", where=job_id, mend="see `dateline jobs list`")
-        return job_of(row)
+        return self._database.run(lambda connection: _job(connection, job_id))
 
     def jobs(self) -> tuple[Job, ...]:
         """See `core.work_ports.Jobs`."""
@@ -126,9 +122,27 @@ class StoredJobs:
         rows = [_changes(asset, now) for asset in assets]
         self._database.run(lambda connection: connection.execute(statement, rows))
 
+    def mark(self, job_id: str, numbers: Sequence[int], waiting_for: str) -> None:
+        """See `core.work_ports.Jobs`."""
+        those = (ASSETS.c.number.in_(numbers), ASSETS.c.trail == waiting_for)
+        marked = {"crashes": ASSETS.c.crashes + 1, "updated": time.time()}
+        statement = sa.update(ASSETS).where(ASSETS.c.job == job_id, *those).values(marked)
+        self._database.run(lambda connection: connection.execute(statement))
+
     def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
         """See `core.work_ports.Jobs`."""
         return self._select(ASSETS.c.job == job_id, ASSETS.c.chunk == chunk)
+
+    def standing(self, job_id: str, chunk: int) -> tuple[Job, tuple[Tracked, ...]]:
+        """See `core.work_ports.Jobs`."""
+        query = sa.select(ASSETS).where(ASSETS.c.job == job_id, ASSETS.c.chunk == chunk)
+        ordered = query.order_by(ASSETS.c.number)
+
+        def look(connection: sa.Connection) -> tuple[Job, Sequence[Any]]:
+            return _job(connection, job_id), connection.execute(ordered).all()
+
+        job, rows = self._database.run(look)
+        return job, tuple(asset_of(row) for row in rows)
 
     def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:
         """See `core.work_ports.Jobs`."""
@@ -237,6 +251,14 @@ class StoredJobs:
         query = sa.select(ASSETS).where(*where).order_by(ASSETS.c.number).limit(limit)
         rows = self._database.run(lambda connection: connection.execute(query).all())
         return tuple(asset_of(row) for row in rows)
+
+
+def _job(connection: sa.Connection, job_id: str) -> Job:
+    """Raises NotFoundError."""
+    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("no such job", where=job_id, mend="see `dateline jobs list`")
+    return job_of(row)
 
 
 def _over(ended_before: float) -> tuple[Any, ...]:

@@ -4,6 +4,10 @@ What succeeds goes on to the next stage at once. What fails is tried again later
 times, and is then a dead letter with its cause. When the record or the ledger can't be written (a
 full disk, a database that is restarted), nothing counts as a failure: the order waits and goes on.
 
+What follows an order is an order of its own. Where this process takes those of the next stage, too,
+it goes on with the chunk at once, and nobody is told: should it end before that is done, the first
+order is carried out again, finds nothing to do, and gives out what follows it.
+
 Assets are marked while they are worked on. Where a mark is found several times, the chunk may have
 a file in it that ends the whole process: from then on it is done one asset at a time, and one that
 was under way alone each time that the process ended is a dead letter while the others go on.
@@ -12,10 +16,11 @@ was under way alone each time that the process ended is a dead letter while the 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
 
@@ -40,6 +45,8 @@ _NEXT = {
     Stage.APPLY: Stage.DONE,
 }
 _RETRY = "r"
+_LOOK_S = 0.2  # how often who waits for its turn asks whether to stop
+_NOTHING: Mapping[Stage, int] = {}
 
 Wait = Callable[[float], bool]  # waits, and says whether it was told to stop
 
@@ -55,7 +62,9 @@ class Order:
 
 
 class ChunkRunner:
-    """Carries out orders, several at a time. `wait` ends early when the process is to stop."""
+    """Carries out orders, several at a time. `wait` ends early when the process is to stop. `here`
+    names the stages that a chunk goes on to in this process, and how many are at each.
+    """
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class ChunkRunner:
         *,
         tries: int = TRIES,
         first_retry_s: float = FIRST_RETRY_S,
+        here: Mapping[Stage, int] = _NOTHING,
     ) -> None:
         self._jobs = jobs
         self._orders = orders
@@ -73,13 +83,20 @@ class ChunkRunner:
         self._wait = wait
         self._tries = tries
         self._first_retry_s = first_retry_s
+        self._turns = {stage: threading.Semaphore(count) for stage, count in here.items()}
 
     def run(self, order: Order, stop: Stop) -> None:
-        """Does what is left to do of an order."""
+        """Does what is left to do of an order, and of what follows it here."""
+        orders = [order]
+        for each in orders:
+            orders += self._carry_out(each, stop)
+
+    def _carry_out(self, order: Order, stop: Stop) -> Sequence[Order]:
+        """The orders that are to be carried out next by the same process."""
         trouble = ""
         for pause in _pauses():
             try:
-                self._run(order, stop)
+                following = self._run(order, stop)
             except StorageError as error:
                 trouble = str(error)
                 self._tell(order.job, trouble)
@@ -88,33 +105,46 @@ class ChunkRunner:
             else:
                 if trouble:
                     self._tell(order.job, "")
+                return following
+        return self._follow(order, here=False)
+
+    def _run(self, order: Order, stop: Stop) -> Sequence[Order]:
+        with self._turn(order.stage, stop) as has_turn:
+            job, assets = self._jobs.standing(order.job, order.chunk)
+            mine = _of_order(order, assets)
+
+            def halted() -> bool:
+                return stop() or self._jobs.job(order.job).state is not JobState.RUNNING
+
+            if has_turn and job.state is JobState.RUNNING:
+                if any(asset.crashes >= CAREFUL_AFTER for asset in mine):
+                    self._carefully(order, mine, halted)
+                elif mine:
+                    self._work(order, mine, halted)
+        # What this process did not get to itself may be under way elsewhere.
+        return self._follow(order, here=bool(mine) and not stop())
+
+    @contextmanager
+    def _turn(self, stage: Stage, stop: Stop) -> Iterator[bool]:
+        """Waits until there is room at a stage that chunks go on to; False where the process is to
+        stop first.
+        """
+        turns = self._turns.get(stage)
+        if turns is None:
+            yield True
+            return
+        while not turns.acquire(timeout=_LOOK_S):
+            if stop():
+                yield False
                 return
-        self._follow(order)
-
-    def _run(self, order: Order, stop: Stop) -> None:
-        job = self._jobs.job(order.job)
-
-        def halted() -> bool:
-            return stop() or self._jobs.job(order.job).state is not JobState.RUNNING
-
-        if job.state is JobState.RUNNING:
-            mine = self._mine(order)
-            if any(asset.crashes >= CAREFUL_AFTER for asset in mine):
-                self._carefully(order, mine, halted)
-            elif mine:
-                self._work(order, mine, halted)
-        self._follow(order)
-
-    def _mine(self, order: Order) -> list[Tracked]:
-        return [
-            asset
-            for asset in self._jobs.of_chunk(order.job, order.chunk)
-            if asset.trail == order.trail and asset.state is AssetState.WAITING
-        ]
+        try:
+            yield True
+        finally:
+            turns.release()
 
     def _work(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> None:
         marked = [replace(asset, crashes=asset.crashes + 1) for asset in assets]
-        self._jobs.update(marked, order.trail)
+        self._jobs.mark(order.job, [asset.number for asset in assets], order.trail)
         try:
             work = self._stages[order.stage].work(marked, _seldom(stop))
             settled = [self._settled(worked, order) for worked in work]
@@ -163,26 +193,35 @@ class ChunkRunner:
             trail=order.trail + _RETRY,
         )
 
-    def _follow(self, order: Order) -> None:
+    def _follow(self, order: Order, *, here: bool) -> Sequence[Order]:
         """Gives out what follows: an order for each trail that continues this one. What it did not
-        get to do is to be done again. It may run twice: orders with one trail are one order.
+        get to do is to be done again. It may run twice: orders with one trail are one order. Those
+        that are carried out `here` are not given out.
         """
-        job = self._jobs.job(order.job)
+        job, assets = self._jobs.standing(order.job, order.chunk)
         if job.state is not JobState.RUNNING:
-            return
+            return ()
         trail = order.trail + _RETRY
-        left = [replace(asset, trail=trail, crashes=0) for asset in self._mine(order)]
-        self._jobs.update(left, order.trail)
-        assets = [a for a in self._jobs.of_chunk(order.job, order.chunk) if _waits(a)]
-        if not assets:
+        left = [replace(a, trail=trail, crashes=0) for a in _of_order(order, assets)]
+        if left:
+            self._jobs.update(left, order.trail)
+            assets = self._jobs.of_chunk(order.job, order.chunk)
+        waiting = [asset for asset in assets if asset.state is AssetState.WAITING]
+        if not waiting:
             self._jobs.finish(order.job)
+        following: list[Order] = []
         for sign, stage in ((_RETRY, order.stage), *((s, n) for n, s in SIGNS.items())):
             trail = order.trail + sign
-            tried = [asset.attempts for asset in assets if asset.trail == trail]
-            if tried:
-                again = sign == _RETRY and min(tried) > 0
-                delay = self._first_retry_s * 2 ** (max(tried) - 1) if again else 0.0
-                self._orders.give(job, order.chunk, stage, trail, delay_s=delay)
+            tried = [asset.attempts for asset in waiting if asset.trail == trail]
+            if not tried:
+                continue
+            if here and sign != _RETRY and stage in self._turns:
+                following.append(Order(order.job, order.chunk, stage, trail))
+                continue
+            again = sign == _RETRY and min(tried) > 0
+            delay = self._first_retry_s * 2 ** (max(tried) - 1) if again else 0.0
+            self._orders.give(job, order.chunk, stage, trail, delay_s=delay)
+        return following
 
     def _tell(self, job_id: str, trouble: str) -> None:
         """Notes what holds a job up, for whoever looks; as far as anything can be noted now."""
@@ -222,8 +261,10 @@ def cause_of(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {failure}{place}"
 
 
-def _waits(asset: Tracked) -> bool:
-    return asset.state is AssetState.WAITING
+def _of_order(order: Order, assets: Sequence[Tracked]) -> list[Tracked]:
+    """Those that wait for an order."""
+    waiting = (asset for asset in assets if asset.state is AssetState.WAITING)
+    return [asset for asset in waiting if asset.trail == order.trail]
 
 
 def _pauses() -> Iterator[float]:

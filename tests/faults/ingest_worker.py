@@ -91,8 +91,8 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
     """Works until the job is finished, then says so, and waits to be killed."""
     say("pid", os.getpid())
     engine = open_archive(folder / "archive", background=True)
-    database = open_database(folder / "work.sqlite")
-    ledger = open_database(folder / "ledger.sqlite")
+    database = open_database(folder / "work.sqlite", synced=False)
+    ledger = open_database(folder / "ledger.sqlite", synced=False)
     jobs, orders = StoredJobs(database), OrderBook(database.engine)
     desk = JobDesk(jobs, orders)
     known, files = Remembered(TellingLedger(ledger)), FileStores()
@@ -108,7 +108,7 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
         Stage.APPLY: ApplyStage(preparing, ingest, engine.newest),
     }
     never = threading.Event()
-    runner = ChunkRunner(jobs, orders, stages, never.wait)
+    runner = ChunkRunner(jobs, orders, stages, never.wait, here={Stage.APPLY: 1})
     reading = Reading(jobs, orders, files, never.wait, chunk=CHUNK, ahead=4)
     desk.heal_all()
     name = ProcessName(folder / "workers")

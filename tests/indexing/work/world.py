@@ -239,6 +239,7 @@ class World:
         self.waiting = StoredWaitingStills(self.database)
         self.later = False
         self.apart = False
+        self.here: dict[Stage, int] = {}
         self.writer = DictWriter()
         self.encoder = HashingEncoder()
         self.stop = False
@@ -291,7 +292,9 @@ class World:
         return tuple(self.writer.newest(u).item if u in known else None for u in uris)
 
     def runner(self) -> ChunkRunner:
-        return ChunkRunner(self.jobs, self.orders, self.stages(), lambda _: self.stop)
+        return ChunkRunner(
+            self.jobs, self.orders, self.stages(), lambda _: self.stop, here=self.here
+        )
 
     def reading(self) -> Reading:
         return Reading(
