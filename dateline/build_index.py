@@ -14,6 +14,7 @@ from dateline.build_models import encoder_of
 from dateline.build_record import open_record
 from dateline.settings import Settings
 from storage.embedded.record import Record
+from storage.record_port import RecordOfTruth
 
 if TYPE_CHECKING:  # they need an extra
     from storage.opensearch.check import IndexCheck
@@ -52,6 +53,13 @@ def family_of(wanted: OpenSearchSettings, cluster: Cluster) -> IndexFamily:
     return IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces)
 
 
+def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:
+    """The archive's record, for the vectors of `wanted`. Raises StorageError."""
+    spaces = {name: space.encoder for name, space in wanted.spaces.items()}
+    record = open_record(settings, spaces, system_clock)
+    return record or Record(settings.data, spaces, system_clock)
+
+
 @contextmanager
 def opened_check(settings: Settings, wanted: OpenSearchSettings) -> Iterator[IndexCheck]:
     """The check of the index, which is up with the record when this begins. Raises StorageError."""
@@ -59,10 +67,7 @@ def opened_check(settings: Settings, wanted: OpenSearchSettings) -> Iterator[Ind
     from storage.opensearch.check import IndexCheck
     from storage.opensearch.engine import OpenSearchEngine
 
-    spaces = {name: space.encoder for name, space in wanted.spaces.items()}
-    record = open_record(settings, spaces, system_clock)
-    record = record or Record(settings.data, spaces, system_clock)
-    engine = OpenSearchEngine(wanted, system_clock, record)
+    engine = OpenSearchEngine(wanted, system_clock, record_of(settings, wanted))
     try:
         engine.catch_up()
         writer = BulkWriter(engine.cluster, engine.family.writes_to, wanted.bulk)

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from core.errors import BusyError, DatelineError
 from dateline.build import system_clock
-from dateline.build_index import connected, wanted_index
-from dateline.build_record import open_record
+from dateline.build_index import connected, record_of, wanted_index
 from dateline.finding import Finding
 from dateline.settings import Settings
-from storage.embedded.record import Record
 from storage.item_rows import to_micros
 
 if TYPE_CHECKING:  # they need an extra
@@ -159,8 +157,6 @@ def _coverage(
 
     family = IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, concrete=name)
     family.open(any_space=True)
-    spaces = {field: space.encoder for field, space in wanted.spaces.items()}
-    record = open_record(settings, spaces, system_clock)
-    opened = record or Record(settings.data, spaces, system_clock)
-    with closing(opened), opened.moment() as reads:
+    record = record_of(settings, wanted)
+    with closing(record), record.moment() as reads:
         return coverage_of(family, reads, to_micros(system_clock()))
