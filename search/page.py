@@ -50,24 +50,48 @@ def hits_of_page(
     folded = _folded_uris(catalogue, candidates, faces.folded[on_page], len(places))
     shown = _shown(catalogue, highlighter, candidates, places, request.highlight)
     hits = [
-        Hit(
-            item=item,
-            rank=rank,
-            score=float(candidates.scores[place]),
-            highlights=marks,
-            passage=passage,
-            versions=size,
-            explanation=explain(candidates, place) if request.explain else None,
-            pinned=place < candidates.pinned,
-            near_duplicates=under,
-            shot=shot,
-        )
-        for place, rank, (item, size, (marks, passage, shot)), under in zip(
+        _hit(candidates, request, place, rank, one, under)
+        for place, rank, one, under in zip(
             places.tolist(), ranks[on_page].tolist(), shown, folded, strict=True
         )
-        if item is not None
+        if one is not None
     ]
     return tuple(hits), following
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of a candidate: its item, the number of its story's versions, its marked texts
+    by member, the stretch of it to show, and the number of the shot that answers.
+    """
+
+    item: Item
+    versions: int
+    marks: dict[str, str]
+    passage: str
+    shot: int
+
+
+def _hit(
+    candidates: CandidateSet,
+    request: SearchRequest,
+    place: int,
+    rank: int,
+    shown: _Shown,
+    folded: tuple[str, ...],
+) -> Hit:
+    return Hit(
+        item=shown.item,
+        rank=rank,
+        score=float(candidates.scores[place]),
+        highlights=shown.marks,
+        passage=shown.passage,
+        versions=shown.versions,
+        explanation=explain(candidates, place) if request.explain else None,
+        pinned=place < candidates.pinned,
+        near_duplicates=folded,
+        shot=shown.shot,
+    )
 
 
 def _shown(
@@ -76,16 +100,17 @@ def _shown(
     candidates: CandidateSet,
     places: Ids,
     wanted: bool,
-) -> list[tuple[Item | None, int, tuple[dict[str, str], str, int]]]:
-    """What is shown of the candidates at `places`: the item, the number of its story's versions,
-    and its texts, see `_marked`.
-    """
+) -> list[_Shown | None]:
+    """What is shown of the candidates at `places`; None of one that is gone meanwhile."""
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)
     passages = _passages(catalogue, candidates, places)
     sizes = catalogue.chain_sizes(ids, candidates.caller)
     texts = _marked(highlighter, candidates.query, items, passages, wanted)
-    return list(zip(items, sizes, texts, strict=True))
+    return [
+        None if item is None else _Shown(item, size, *said)
+        for item, size, said in zip(items, sizes, texts, strict=True)
+    ]
 
 
 def _folded_uris(
@@ -106,7 +131,27 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
     at = int(candidates.places[place])
     bm25 = float(found.bm25[at])
     rerank = float(candidates.rerank_scores[place])
-    shares = tuple(
+    return Explanation(
+        lexical_rank=int(found.lexical_ranks[at]),
+        bm25=None if np.isnan(bm25) else bm25,
+        bm25_normalized=float(fused.lexical[at]),
+        lexical_weight=fused.weights[0],
+        vectors=_vector_shares(candidates, at),
+        fused=float(fused.scores[at]),
+        fused_rank=int(candidates.fused_ranks[place]),
+        rerank_score=None if np.isnan(rerank) else rerank,
+        reranked_rank=0 if np.isnan(rerank) else place + 1,
+        names=float(fused.names[at]),
+        names_weight=fused.names_weight,
+        recency=1.0 if fused.recency is None else float(fused.recency[at]),
+        mix=_mix(candidates, at, rerank) if np.isfinite(rerank) else None,
+    )
+
+
+def _vector_shares(candidates: CandidateSet, at: int) -> tuple[VectorShare, ...]:
+    """What each vector field gave the candidate at place `at` of what was found."""
+    found, fused = candidates.found, candidates.fused
+    return tuple(
         VectorShare(
             field=part.field,
             weight=weight,
@@ -117,21 +162,6 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         for part, normalized, weight in zip(
             found.vectors, fused.vectors, fused.weights[1:], strict=True
         )
-    )
-    return Explanation(
-        lexical_rank=int(found.lexical_ranks[at]),
-        bm25=None if np.isnan(bm25) else bm25,
-        bm25_normalized=float(fused.lexical[at]),
-        lexical_weight=fused.weights[0],
-        vectors=shares,
-        fused=float(fused.scores[at]),
-        fused_rank=int(candidates.fused_ranks[place]),
-        rerank_score=None if np.isnan(rerank) else rerank,
-        reranked_rank=0 if np.isnan(rerank) else place + 1,
-        names=float(fused.names[at]),
-        names_weight=fused.names_weight,
-        recency=1.0 if fused.recency is None else float(fused.recency[at]),
-        mix=_mix(candidates, at, rerank) if np.isfinite(rerank) else None,
     )
 
 

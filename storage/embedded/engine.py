@@ -192,7 +192,7 @@ class EmbeddedEngine:
         self.projector.refresh()
         view = self._columns.view()
         known = ids[ids < len(view.visible)]
-        return known[view.allowed(caller.products, EVERYTHING)[known]]
+        return known[self._allowed.of(view, caller.products, EVERYTHING)[known]]
 
     # Catalogue
 
