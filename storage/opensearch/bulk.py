@@ -56,7 +56,9 @@ class BulkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document to put (`document` is its JSON) or, without one, to take away, as of `version`."""
+    """A document to put (`document` is its JSON) or, without one, to take away, as of `version`. The
+    index forgets what was taken away, so projections hide in place of that: see `restate.py`.
+    """
 
     id: int
     version: int
