@@ -1,11 +1,13 @@
 """Do both engines answer equally well? Judged sets asked of each, over one record of truth.
 
     python -m benchmarks.cluster_equality [SET…] [--url URL] [--profiles hybrid,lexical,vector]
+        [--queries N]
 
 SET is FOLDER[:SPLIT]; without any, every split of the shared sets, of the demo and of the news
-queries. Documents are embedded once, into the evaluations' cache in the data folder, and the index
-on the cluster is made of the same record: the vectors are the same, and no model runs twice. It is
-merged to one segment, whose one graph is the hardest case for recall.
+queries. Of each set all queries are asked, or at most N, spread over it. Documents are embedded
+once, into the evaluations' cache in the data folder, and the index on the cluster is made of the
+same record: the vectors are the same, and no model runs twice. It is merged to one segment, whose
+one graph is the hardest case for recall.
 
 Prints a table in Markdown, one row a set and profile: the mean nDCG@10 of each engine, their
 difference, the largest difference of a query, how many queries have another nDCG@10, and how many
@@ -19,7 +21,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +93,7 @@ def main() -> None:
             open_indexed(settings, sets[0], models=models) as embedded,
             on_cluster(embedded, chosen.url) as cluster,
         ):
-            for each in sets:
+            for each in (some_of(judged_set, chosen.queries) for judged_set in sets):
                 for profile in chosen.profiles.split(","):
                     found.append(compared(embedded, cluster, each, profile))
                     print(found[-1].row(), flush=True)
@@ -105,6 +107,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--url", default="http://127.0.0.1:9200")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
     parser.add_argument("--profiles", default=",".join(PROFILES))
+    parser.add_argument("--queries", type=int, default=0, help="of a set at most; 0: all")
     parser.add_argument("--most", type=float, default=MOST, help="difference of a set's means")
     return parser
 
@@ -150,6 +153,13 @@ def compared(embedded: Service, cluster: Service, judged: JudgedSet, profile: st
         sum(mine.refused != yours.refused for mine, yours in rows)
         + sum(bool(row.degraded) for pair in rows for row in pair),
     )
+
+
+def some_of(judged: JudgedSet, count: int) -> JudgedSet:
+    """The set with at most so many of its queries, from its beginning to its end; 0: all."""
+    step = max(1, -(-len(judged.queries) // count)) if count else 1
+    queries = dict([*judged.queries.items()][::step])
+    return replace(judged, queries=queries, qrels={one: judged.qrels[one] for one in queries})
 
 
 def _answered(service: Service, judged: JudgedSet, profile: str) -> RunResult:

@@ -47,7 +47,7 @@ from storage.opensearch.index_body import (
     vector_path,
 )
 from storage.opensearch.nodes import NodeSettings
-from storage.opensearch.settle import leases_are_past
+from storage.opensearch.settle import leases_are_past, settle
 
 AT_ONCE, UPDATES, K, EF = 200, 100, 100, 200
 _PATH = vector_path(VECTOR_FIELD)
@@ -216,12 +216,12 @@ def _merge(cluster: Cluster) -> float:
     cluster.ask("POST", f"/{_NAME}/_flush")
     while not leases_are_past(cluster.ask("GET", f"/{_NAME}/_stats", level="shards")):
         sleep(0.5)
-    cluster.ask("POST", f"/{_NAME}/_flush", force="true")
     began = perf_counter()
-    cluster.ask("POST", f"/{_NAME}/_forcemerge", max_num_segments="1")
-    took = perf_counter() - began
-    cluster.ask("POST", f"/{_NAME}/_refresh")
-    return took
+    settled = settle(cluster, _NAME, {}, print, searches=1)
+    assert (settled.released, settled.segments) == (True, 1)
+    held = cluster.ask("GET", f"/{_NAME}/_stats/docs")["_all"]["primaries"]["docs"]
+    print(f"{settled.bytes_before:,} to {settled.bytes_after:,} bytes, {held}")
+    return perf_counter() - began
 
 
 def _searched(
