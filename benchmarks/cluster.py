@@ -45,9 +45,11 @@ from dateline.build import Service
 from dateline.build_models import load_models
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
+from search.understand import Understanding
 from storage.opensearch.connection import Cluster, Reply
 
 _PROFILE = standard_profiles(("text",))["hybrid"]
+_PLAIN = Understanding(None)
 _HITS = 10
 AT_FIRST, AGAIN = "opensearch", "opensearch, again"
 _DEPTHS: Mapping[str, Mapping[str, int]] = {
@@ -105,7 +107,8 @@ class Comparison:
 
     def ask(self, text: str, turn: int) -> None:
         """One query of every side; who begins changes with the turn."""
-        self.embedded.models.encoder.encode_queries([text])  # which it keeps
+        said = _PLAIN.understand(text).said.vector_text  # without quotes and signs
+        self.embedded.models.encoder.encode_queries([said])  # which it keeps
         found: dict[str, list[str]] = {}
         if turn % 2:
             found["embedded"] = self._by_pipeline("embedded", self.embedded, text)

@@ -6,26 +6,29 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Ints
 from storage.record_port import RecordReads
 
-Half = npt.NDArray[np.float16]
+_BITS = 20
+_MASK = (1 << _BITS) - 1
 
 
 class _Rows:
-    """Vectors of versions, one below the other, float16 [room, d]. A row never changes once it is
-    placed, so what was placed may be read while more is added.
+    """Vectors of versions, one below the other, float32 [room, d]: as they are reckoned with, which
+    is twice what the record holds them in, and is read at each search. A row never changes once it
+    is placed, so what was placed may be read while more is added.
     """
 
     def __init__(self, room: int, width: int) -> None:
-        self.matrix: Half = np.empty((room, width), np.float16)
-        self.places: dict[int, tuple[int, int]] = {}  # of each version, first row and their number
+        self.matrix: FloatMatrix = np.empty((room, width), np.float32)
+        self.places: dict[
+            int, int
+        ] = {}  # of versions: first row, and how many
         self._used = 0
 
-    def take(self, vectors: Mapping[int, Half]) -> bool:
+    def take(self, vectors: Mapping[int, FloatMatrix]) -> bool:
         """Places what is not here yet, unless there is no room for all of it."""
         fresh = [(seq, rows) for seq, rows in vectors.items() if seq not in self.places]
         if self._used + sum(len(rows) for _, rows in fresh) > len(self.matrix):
@@ -33,13 +36,16 @@ class _Rows:
         for seq, rows in fresh:
             first, self._used = self._used, self._used + len(rows)
             self.matrix[first : self._used] = rows
-            self.places[seq] = first, len(rows)
+            self.places[seq] = first << _BITS | len(rows)
         return True
 
-    def of(self, seq: int) -> Half | None:
+    def of(self, seq: int) -> FloatMatrix | None:
         """A version's vectors, if they are here."""
         place = self.places.get(seq)
-        return None if place is None else self.matrix[place[0] : place[0] + place[1]]
+        if place is None:
+            return None
+        first = place >> _BITS
+        return self.matrix[first : first + (place & _MASK)]
 
 
 _NONE = _Rows(0, 0)
@@ -67,9 +73,9 @@ class ExactCosines:
         """
         cosines = np.full(len(ids), np.nan, np.float32)
         numbers = np.full(len(ids), -1, np.int32)
-        rows = self._rows(ids.tolist())
-        places = [rows.places.get(seq, (0, 0)) for seq in ids.tolist()]
-        starts, lengths = np.array(places, np.int64).reshape(len(ids), 2).T
+        rows, found = self._found(ids.tolist())
+        places = np.array(found, np.int64)
+        starts, lengths = places >> _BITS, places & _MASK
         held = np.flatnonzero(lengths)
         if not len(held):
             return cosines, numbers
@@ -77,7 +83,8 @@ class ExactCosines:
         firsts = np.cumsum(counts) - counts
         owner = np.repeat(np.arange(len(held)), counts)
         wanted = np.arange(len(owner)) + (starts[held] - firsts)[owner]
-        values = rows.matrix[wanted].astype(np.float32) @ query[0]
+        # By this thread alone: a product of this size is done before BLAS has woken others.
+        values = np.einsum("ij,j->i", rows.matrix[wanted], query[0])
         best = np.maximum.reduceat(values, firsts)
         at_best = np.flatnonzero(values == best[owner])
         first_best = at_best[np.searchsorted(owner[at_best], np.arange(len(held)))]
@@ -85,18 +92,25 @@ class ExactCosines:
         numbers[held] = first_best - firsts
         return cosines, numbers
 
-    def _rows(self, seqs: Sequence[int]) -> _Rows:
-        """Where the vectors of all these versions are, as far as they have any."""
+    def _found(self, seqs: Sequence[int]) -> tuple[_Rows, list[int]]:
+        """The vectors of all these versions, as far as they have any, and their places."""
         with self._lock:
             young, old = self._young, self._old
-        missing = [seq for seq in seqs if seq not in young.places]
-        if not missing:
-            return young
+        found = [*map(young.places.get, seqs)]
+        known = [place for place in found if place is not None]
+        if len(known) == len(found):
+            return young, known
+        missing = [seq for seq, place in zip(seqs, found, strict=True) if place is None]
+        rows = self._read(seqs, missing, young, old)
+        return rows, [rows.places.get(seq, 0) for seq in seqs]
+
+    def _read(self, seqs: Sequence[int], missing: Sequence[int], young: _Rows, old: _Rows) -> _Rows:
+        """Where the vectors of `seqs` are then; the young have those that are not missing."""
         fresh = {seq: vectors for seq in missing if (vectors := old.of(seq)) is not None}
         unknown = [seq for seq in missing if seq not in fresh]
         if unknown:
             read = self._reads_of().vectors_by_seq(self._field, self._encoder, unknown)
-            fresh |= {seq: vectors.astype(np.float16) for seq, vectors in read if len(vectors)}
+            fresh |= {seq: vectors for seq, vectors in read if len(vectors)}
         with self._lock:
             if young is self._young and young.take(fresh):
                 return young
@@ -106,7 +120,7 @@ class ExactCosines:
                 self._young.take(fresh)
             return self._young
 
-    def _empty(self, wanted: Mapping[int, Half]) -> _Rows:
+    def _empty(self, wanted: Mapping[int, FloatMatrix]) -> _Rows:
         width = next(iter(wanted.values())).shape[1]
-        room = self._most // 2 // (2 * width)
+        room = self._most // 2 // (4 * width)
         return _Rows(max(room, sum(map(len, wanted.values()))), width)

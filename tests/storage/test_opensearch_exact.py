@@ -27,7 +27,7 @@ MATRICES: dict[int, FloatMatrix] = {
     for seq in range(1, COUNT)
     if seq % 5
 }
-ROW = WIDTH * 2  # bytes
+ROW = WIDTH * 4  # bytes
 
 
 class Reads:
