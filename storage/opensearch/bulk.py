@@ -56,8 +56,8 @@ class BulkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document to put (`document` is its JSON) or, without one, to take away, as of `version`. The
-    index forgets what was taken away, so projections hide in place of that: see `restate.py`.
+    """A document to put (`document` is its JSON) or, without one, to take away, as of `version`.
+    The index forgets what was taken away, so projections hide in place of that: see `restate.py`.
     """
 
     id: int

@@ -117,3 +117,14 @@ def test_one_that_was_begun_before_a_change_does_not_do(world: World) -> None:
     world.proxy.hangs = False
     assert (before.result()[1], after.result()[1]) == ("", "")
     assert world.proxy.count(OPENING) == 2
+
+
+def test_a_search_whose_answer_drips_ends_in_the_time_of_two_requests(world: World) -> None:
+    assert world.search()[1] == ""
+    world.proxy.concerns = lambda line: b"_msearch" in line
+    world.proxy.drip_s = 0.5
+    took, error = world.search()
+    assert "did not answer in time" in error
+    assert took < 2 * WAITS.timeout_s + WAITS.connect_s + SLACK_S
+    world.proxy.drip_s = 0.0
+    assert world.search()[1] == ""
