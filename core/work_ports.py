@@ -193,6 +193,12 @@ class WorkOrders(Protocol):
         """Orders that a job's sources be gone through, once per `trail`."""
         ...
 
+    def under_way(self, job_id: str) -> Collection[tuple[int, str]]:
+        """Chunk and trail of each of a job's orders that has not ended: that waits, is worked on,
+        or was left by a process that is no more.
+        """
+        ...
+
     def take_back(self, job_id: str) -> None:
         """Drops every order of a job that nobody works on yet."""
         ...

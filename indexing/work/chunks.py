@@ -194,33 +194,34 @@ class ChunkRunner:
         )
 
     def _follow(self, order: Order, *, here: bool) -> Sequence[Order]:
-        """Gives out what follows: an order for each trail that continues this one. What it did not
-        get to do is to be done again. It may run twice: orders with one trail are one order. Those
-        that are carried out `here` are not given out.
+        """Gives out what follows: an order for each trail that continues this one, also where an
+        ended process had gone further by itself. What it did not get to do is to be done again. It
+        may run twice: orders with one trail are one order. Those that are carried out `here` are
+        not given out.
         """
         job, assets = self._jobs.standing(order.job, order.chunk)
         if job.state is not JobState.RUNNING:
             return ()
-        trail = order.trail + _RETRY
-        left = [replace(a, trail=trail, crashes=0) for a in _of_order(order, assets)]
+        again = order.trail + _RETRY
+        left = [replace(a, trail=again, crashes=0) for a in _of_order(order, assets)]
         if left:
             self._jobs.update(left, order.trail)
             assets = self._jobs.of_chunk(order.job, order.chunk)
         waiting = [asset for asset in assets if asset.state is AssetState.WAITING]
         if not waiting:
             self._jobs.finish(order.job)
+        after = [a for a in waiting if a.trail.startswith(order.trail) and a.trail != order.trail]
+        awaited = dict.fromkeys((order.chunk, asset.stage, asset.trail) for asset in after)
         following: list[Order] = []
-        for sign, stage in ((_RETRY, order.stage), *((s, n) for n, s in SIGNS.items())):
-            trail = order.trail + sign
-            tried = [asset.attempts for asset in waiting if asset.trail == trail]
-            if not tried:
+        for chunk, stage, trail in ready_orders(awaited, ()):
+            is_next = trail[:-1] == order.trail and trail[-1] != _RETRY
+            if here and is_next and stage in self._turns:
+                following.append(Order(order.job, chunk, stage, trail))
                 continue
-            if here and sign != _RETRY and stage in self._turns:
-                following.append(Order(order.job, order.chunk, stage, trail))
-                continue
-            again = sign == _RETRY and min(tried) > 0
-            delay = self._first_retry_s * 2 ** (max(tried) - 1) if again else 0.0
-            self._orders.give(job, order.chunk, stage, trail, delay_s=delay)
+            tried = [asset.attempts for asset in after if asset.trail == trail]
+            is_later = trail[-1] == _RETRY and min(tried) > 0
+            delay = self._first_retry_s * 2 ** (max(tried) - 1) if is_later else 0.0
+            self._orders.give(job, chunk, stage, trail, delay_s=delay)
         return following
 
     def _tell(self, job_id: str, trouble: str) -> None:
@@ -235,15 +236,16 @@ class ChunkRunner:
 
 
 def ready_orders(
-    awaited: Iterable[tuple[int, Stage, str]],
+    awaited: Iterable[tuple[int, Stage, str]], under_way: Iterable[tuple[int, str]]
 ) -> list[tuple[int, Stage, str]]:
     """Those of the awaited orders (chunk, stage, trail) that may be given out. Where an order of a
     chunk is not done yet, more assets will come to wait for what follows it, and an order that was
-    carried out is never carried out again: what follows is given out by its end.
+    carried out is never carried out again: what follows is given out by its end. Where one is
+    `under_way` (chunk, trail), what follows may be under way with it.
     """
     found = list(awaited)
     trails: dict[int, set[str]] = {}
-    for chunk, _, trail in found:
+    for chunk, trail in (*((chunk, trail) for chunk, _, trail in found), *under_way):
         trails.setdefault(chunk, set()).add(trail)
     return [
         (chunk, stage, trail)

@@ -48,7 +48,8 @@ class JobDesk:
 
     def heal(self, job: Job) -> None:
         """Gives out orders that assets wait for: those that are there already stay one order."""
-        for chunk, stage, trail in ready_orders(self.jobs.awaited(job.id)):
+        awaited = self.jobs.awaited(job.id)  # first: what ends then is found there or nowhere
+        for chunk, stage, trail in ready_orders(awaited, self._orders.under_way(job.id)):
             self._orders.give(job, chunk, stage, trail)
         if not job.read:
             self._orders.give_reading(job, str(job.epoch))

@@ -38,6 +38,7 @@ VERSION = "1"  # of what an order says; old orders are carried out by new progra
 _STAGE_WORK, _READ_WORK = "dateline_stage", "dateline_read"
 RARE_S = 2.0
 _AT_ONCE = 200  # orders that are dropped at a time
+_UNDER_WAY = ["PENDING", "ENQUEUED", "DELAYED"]
 
 
 class _UndoneError(BaseException):
@@ -74,6 +75,18 @@ class OrderBook:
         """See `core.work_ports.WorkOrders`."""
         options = _options(_READ_WORK, READ, f"{job.id}/{READ}/{trail}", job.priority)
         self._enqueue(options, job.id, trail)
+
+    def under_way(self, job_id: str) -> Collection[tuple[int, str]]:
+        """See `core.work_ports.WorkOrders`."""
+        with _storage_errors():
+            found = self._client.list_workflows(
+                workflow_id_prefix=f"{job_id}/",
+                status=_UNDER_WAY,
+                load_input=False,
+                load_output=False,
+            )
+        parts = (status.workflow_id.split("/")[1:] for status in found)
+        return [(int(chunk), trail) for chunk, trail in parts if chunk != READ]
 
     def take_back(self, job_id: str) -> None:
         """See `core.work_ports.WorkOrders`."""

@@ -103,7 +103,8 @@ class Reading:
 
     def _give_known(self, job: Job) -> None:
         """A process that ended between making a chunk and ordering it left it without an order."""
-        for chunk, stage, trail in ready_orders(self._jobs.awaited(job.id)):
+        awaited = self._jobs.awaited(job.id)  # first: what ends then is found there or nowhere
+        for chunk, stage, trail in ready_orders(awaited, self._orders.under_way(job.id)):
             self._orders.give(job, chunk, stage, trail)
 
     def _has_room(self, job_id: str, stop: Stop) -> bool:

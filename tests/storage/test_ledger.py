@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,6 +22,7 @@ from storage.jobs import StoredJobs
 from storage.ledger import MAX_VALUE_BYTES, StoredLedger
 from storage.likenesses import StoredLikenesses
 
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = st.sampled_from([f"{n:064x}" for n in range(12)])
 STEPS = st.lists(
     st.one_of(
@@ -187,3 +192,45 @@ def test_jobs_that_are_over_are_forgotten_and_no_other(database: Database) -> No
     assert {job.id for job in jobs.jobs()} == states.keys() - {"finished"}
     assert jobs.of_chunk("finished", 0) == ()
     assert len(jobs.of_chunk("canceled", 0)) == 1
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from storage.databases import open_database
+from storage.ledger import StoredLedger
+ledger = StoredLedger(open_database(Path(sys.argv[1]), synced=False))
+for number in range(10_000):
+    ledger.put({f"{number:064x}": bytes(900)})
+    print(number, flush=True)
+"""
+
+
+def test_what_is_not_synced_outlives_a_killed_process(folder: Path) -> None:
+    """Through checkpoints of the log, too: what was said to be kept is there."""
+    place = folder / "ledger.sqlite"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(place)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert writer.stdout is not None
+    for _ in range(1_500):
+        assert writer.stdout.readline()
+    writer.kill()
+    told = 1_500 + writer.stdout.read().count("\n")
+    writer.wait(10)
+    writer.stdout.close()
+    database = open_database(place, synced=False)
+    assert StoredLedger(database).count() in (told, told + 1)
+    database.close()
+
+
+def test_a_synced_connection_waits_for_the_disk_and_another_does_not(folder: Path) -> None:
+    def level(synced: bool) -> int:
+        database = open_database(folder / "work.sqlite", synced=synced)
+        try:
+            query = sa.text("PRAGMA synchronous")
+            return int(database.run(lambda connection: connection.execute(query).scalar_one()))
+        finally:
+            database.close()
+
+    assert (level(synced=True), level(synced=False)) == (2, 1)

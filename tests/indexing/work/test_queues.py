@@ -324,3 +324,30 @@ def test_processes_that_begin_together_agree_on_the_folder_s_mark(folder: Path) 
     assert len({name.name.rpartition("-")[0] for name in names}) == 1
     for name in names:
         name.release()
+
+
+def test_what_has_not_ended_is_under_way(database: Database) -> None:
+    """What waits, what waits for later, what is worked on; nothing that ended or was taken back."""
+    book = OrderBook(database.engine)
+    begun, end = threading.Event(), threading.Event()
+
+    def run(order: Order) -> None:
+        if order.chunk == 1:
+            begun.set()
+            end.wait(PATIENCE_S)
+
+    book.give_reading(job("a"), "0")
+    book.give(job("b"), 0, Stage.DECODE, "0.0")
+    book.take_back("b")
+    with working(database, run):
+        book.give(job("a"), 0, Stage.DECODE, "0.0")
+        book.give(job("a"), 1, Stage.DECODE, "0.0")
+        wait_until(begun.is_set, "the second order")
+        book.give(job("a"), 2, Stage.DECODE, "0.0")
+        book.give(job("a"), 3, Stage.DECODE, "0.0r", delay_s=60.0)
+        wait_until(lambda: len(book.under_way("a")) == 3, "the end of the first order")
+        assert set(book.under_way("a")) == {(1, "0.0"), (2, "0.0"), (3, "0.0r")}
+        assert list(book.under_way("b")) == []
+        end.set()
+        wait_until(lambda: list(book.under_way("a")) == [(3, "0.0r")], "the other two")
+    book.close()

@@ -186,6 +186,7 @@ class HandOrders:
     def __init__(self) -> None:
         self.waiting: dict[str, tuple[int, Order | str, float]] = {}
         self._given: set[str] = set()
+        self._begun = ""
 
     def give(self, job: Job, chunk: int, stage: Stage, trail: str, *, delay_s: float = 0.0) -> None:
         order = Order(job.id, chunk, stage, trail)
@@ -193,6 +194,12 @@ class HandOrders:
 
     def give_reading(self, job: Job, trail: str) -> None:
         self._give(f"{job.id}/read/{trail}", (job.priority, job.id, 0.0))
+
+    def under_way(self, job_id: str) -> list[tuple[int, str]]:
+        parts = (n.split("/") for n in (*self.waiting, *([self._begun] if self._begun else [])))
+        return [
+            (int(part[1]), part[2]) for part in parts if part[0] == job_id and part[1] != "read"
+        ]
 
     def take_back(self, job_id: str) -> None:
         self.waiting = {n: w for n, w in self.waiting.items() if not n.startswith(f"{job_id}/")}
@@ -203,11 +210,11 @@ class HandOrders:
         return len(ended)
 
     def next(self) -> Order | str | None:
-        """Takes the next one: of the lowest priority number, the first."""
-        if not self.waiting:
-            return None
-        name = min(self.waiting, key=lambda n: self.waiting[n][0])
-        return self.waiting.pop(name)[1]
+        """Takes the next one: of the lowest priority number, the first. It is under way until the
+        next one is asked for.
+        """
+        self._begun = min(self.waiting, key=lambda n: self.waiting[n][0], default="")
+        return self.waiting.pop(self._begun)[1] if self._begun else None
 
     def _give(self, name: str, what: tuple[int, Order | str, float]) -> None:
         if name not in self._given:
