@@ -176,11 +176,12 @@ def _size_lines(archive: Archive, graphs: Graphs, sizes: _Sizes, vectors: float)
     numbers = f"{vectors:,.0f} x {archive.width} numbers"
     links = link_bytes(graphs.library, graphs.m, vectors)
     coarse = Line("coarse vectors", _gb(sizes.coarse), f"{numbers} x {row.coarse:g}, {row.how}")
+    column = Line("vectors in columns", _gb(sizes.columns), f"{numbers} x {row.column:g}")
     return [
         Line("text", _gb(sizes.text), text),
         Line("vectors", _gb(sizes.vectors), f"{numbers} x {row.raw:g}, {row.how}"),
         *([coarse] if sizes.coarse else []),
-        Line("vectors in columns", _gb(sizes.columns), f"{numbers} x {row.column:g}"),
+        *([column] if sizes.columns else []),
         Line("links", _gb(sizes.links), f"{vectors:,.0f} x at most {links:g} at m {graphs.m}"),
     ]
 
