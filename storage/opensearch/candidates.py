@@ -11,8 +11,8 @@ from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Ints, SortOrder, VectorQuery, VectorScores
 from storage.opensearch.connection import Reply
 from storage.opensearch.exact import ExactCosines
-from storage.opensearch.index_family import Sum
 from storage.opensearch.statistics import total
+from storage.opensearch.vector_sums import Sum
 
 DATES = {SortOrder.NEWEST: "desc", SortOrder.OLDEST: "asc"}
 

@@ -24,7 +24,7 @@ from storage.opensearch.bulk import BulkWriter
 from storage.opensearch.connection import Cluster
 from storage.opensearch.index_body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
 from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.restate import hidden, restated
+from storage.opensearch.restate import hidden, is_hidden, restated
 from storage.opensearch.samples import differing_documents
 from storage.opensearch.shown import Stretch, shown_of
 from storage.record_port import RecordOfTruth, RecordReads
@@ -195,11 +195,10 @@ class IndexCheck:
 
     def _held(self, seqs: Sequence[int], now: int) -> dict[int, Stretches]:
         """When the items among `seqs` are shown, whether searches see them yet or not."""
-        reply = _mget(self._family, seqs)
         return {
-            int(each["_id"]): stretches_of(each["_source"], now)
-            for each in reply["docs"]
-            if each.get("found") and "chain" in each["_source"]  # the others are hidden
+            seq: stretches_of(source, now)
+            for seq, source in self._family.sources(seqs).items()
+            if not is_hidden(source)
         }
 
     def _found(self, now: int) -> dict[int, Stretches]:
@@ -243,11 +242,6 @@ def stretches_of(source: Mapping[str, Any], now: int) -> Stretches:
 
 def _these(seqs: Sequence[int]) -> dict[str, Any]:
     return {"query": {"ids": {"values": [str(seq) for seq in seqs]}}}
-
-
-def _mget(family: IndexFamily, seqs: Sequence[int]) -> dict[str, Any]:
-    body = {"ids": [str(seq) for seq in seqs]}
-    return family.cluster.ask("POST", f"/{family.concrete}/_mget", body)
 
 
 def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:

@@ -8,13 +8,9 @@ followed the record of truth.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from core.errors import BusyError, StorageError
 from storage.opensearch.connection import Cluster, MissingError, Reply, StaleError
@@ -27,28 +23,15 @@ from storage.opensearch.index_body import (
     index_body,
     spaces_of,
 )
+from storage.opensearch.vector_sums import Sum, added, decoded, encoded
 
 _TRIES = 20
 _REBUILD = "`dateline migration start` makes one beside it, to move over without a pause"
 _NOTHING: Mapping[str, VectorSpace] = {}
-Total = npt.NDArray[np.float64]
 
 
 class MovedError(StorageError):
     """The alias is on another index than it was: the archive has moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """The sum of `count` vectors: float64 [d], for their mean. What an index no longer holds stays
-    in it: a mean over an archive hardly moves by what was replaced.
-    """
-
-    count: int
-    total: Total
-
-    def __add__(self, other: Sum) -> Sum:
-        return Sum(self.count + other.count, self.total + other.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +187,7 @@ class IndexFamily:
                 max(applied, kept.applied),
                 tuple(seen) if applied >= kept.applied else kept.seen,
                 record,
-                _added(kept.sums, sums),
+                added(kept.sums, sums),
             )
             try:
                 self._write(after, place)
@@ -226,7 +209,7 @@ class IndexFamily:
             self._find()  # another process may have made the index anew
         if body.get("uuid") != self._uuid:  # of an index by this name that is lost
             return Note(), place
-        sums = {name: _decoded(value) for name, value in body["fields"].items()}
+        sums = {name: decoded(value) for name, value in body["fields"].items()}
         return Note(body["applied"], tuple(body["seen"]), body["record"], sums), place
 
     def _write(self, note: Note, place: Mapping[str, int]) -> None:
@@ -236,10 +219,16 @@ class IndexFamily:
             "record": note.record,
             "uuid": self._uuid,
             "spaces": {name: space.encoder for name, space in self.spaces.items()},
-            "fields": {name: _encoded(value) for name, value in note.sums.items()},
+            "fields": {name: encoded(value) for name, value in note.sums.items()},
         }
         params: dict[str, Any] = dict(place) or {"op_type": "create"}
         self.cluster.ask("PUT", f"/{self.meta}/_doc/{self.concrete}", body, **params)
+
+    def sources(self, seqs: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+        """What is kept of the documents among `seqs`, whether searches see them yet or not."""
+        body = {"ids": [str(seq) for seq in seqs]}
+        reply = self.cluster.ask("POST", f"/{self.concrete}/_mget", body) if seqs else {"docs": ()}
+        return {int(each["_id"]): each["_source"] for each in reply["docs"] if each.get("found")}
 
     def search_type(self) -> str:
         """How searches count terms: over all parts of the index together, where it has several."""
@@ -291,20 +280,3 @@ def make_index(
     except StorageError as error:
         if "resource_already_exists" not in error.what:  # another process was faster
             raise
-
-
-def _added(first: Mapping[str, Sum], second: Mapping[str, Sum]) -> dict[str, Sum]:
-    names = {**first, **second}
-    return {
-        name: first[name] + second[name] if name in first and name in second else names[name]
-        for name in names
-    }
-
-
-def _encoded(value: Sum) -> dict[str, Any]:
-    data = base64.b64encode(value.total.astype("<f8").tobytes()).decode()
-    return {"count": value.count, "total": data}
-
-
-def _decoded(body: Mapping[str, Any]) -> Sum:
-    return Sum(body["count"], np.frombuffer(base64.b64decode(body["total"]), "<f8"))

@@ -28,11 +28,12 @@ from core.errors import BusyError, DatelineError, StorageError, StorageFullError
 from core.items import FloatMatrix
 from core.ports import Clock
 from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkWriter, Operation, Written
+from storage.opensearch.bulk import BulkWriter, Operation
 from storage.opensearch.connection import MissingError
-from storage.opensearch.index_family import IndexFamily, Note, Sum
+from storage.opensearch.index_family import IndexFamily, Note
 from storage.opensearch.nodes import AwayError, SlowError, within
-from storage.opensearch.restate import hidden, restated
+from storage.opensearch.restate import hidden, is_hidden, restated
+from storage.opensearch.vector_sums import Sum
 from storage.record_port import Change, LogLine, RecordOfTruth
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,15 @@ _STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
 @dataclass(frozen=True, slots=True)
 class _Step:
     """The changes up to a line of the log as operations on documents, with the vectors that they
-    bring; those of `revisited` versions may be new to a document that was there.
+    bring; those of `revisited` versions may be new to a document that was there. Of the `told`
+    versions the index may know before that they are hidden.
     """
 
     line: LogLine
     operations: Sequence[Operation]
     vectors: Mapping[str, Mapping[int, FloatMatrix]]
     revisited: frozenset[int]
+    told: Sequence[int]
 
 
 class Projector:
@@ -240,7 +243,9 @@ class Projector:
             gone = sorted({change.seq for change in changes if change.kind == "replaced"})
             removed = [hidden(seq, newest[0]) for seq in gone]
             revisited = frozenset(change.seq for change in changes if change.brings_vectors)
-            return _Step(line, [*stated.operations, *removed], stated.vectors, revisited)
+            fresh = {change.seq for change in changes if change.kind == "put"}
+            told = sorted(set().union(*stated.vectors.values()) - fresh)
+            return _Step(line, [*stated.operations, *removed], stated.vectors, revisited, told)
 
     def _concerns(self, change: Change) -> bool:
         """Vectors for another index, while an archive moves, change nothing in this one."""
@@ -249,19 +254,21 @@ class Projector:
         )
 
     def _apply(self, step: _Step, until: float) -> None:
+        held = self._family.sources(step.told)
+        shown_again = {seq for seq, source in held.items() if is_hidden(source)}
         written = self._writer.write(step.operations, until - monotonic())
         for seq, reason in written.refused.items():
             what = f"the index refuses document {seq}: {reason}"
             where = self._family.cluster.where
             self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
-        sums = _sums(step, written)
+        sums = _sums(step, shown_again | {*written.created})
         identity = self._record.identity
         self._take_over(self._family.advance(step.line[0], step.line, identity, sums))
 
 
-def _sums(step: _Step, written: Written) -> dict[str, Sum]:
-    """The sums of the vectors that the index did not have before."""
-    fresh = step.revisited | set(written.created)
+def _sums(step: _Step, new: set[int]) -> dict[str, Sum]:
+    """The sums of the vectors that the index did not have before: those of `new` documents too."""
+    fresh = step.revisited | new
     found: dict[str, Sum] = {}
     for name, held in step.vectors.items():
         rows = [matrix for seq, matrix in held.items() if seq in fresh and len(matrix)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -38,6 +39,11 @@ class Restated:
 def hidden(seq: int, version: int) -> Operation:
     """Puts in a document's place what no search finds, and what keeps out everything older."""
     return Operation(seq, version, orjson.dumps({"seq": seq}))
+
+
+def is_hidden(source: Mapping[str, Any]) -> bool:
+    """Whether that is kept of a document that `hidden` has put in another one's place."""
+    return "chain" not in source
 
 
 def restated(

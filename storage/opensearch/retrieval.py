@@ -23,13 +23,13 @@ from storage.machine_words import MachineWords
 from storage.opensearch.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.connection import Reply, error_of, reason_of
 from storage.opensearch.exact import ExactCosines
-from storage.opensearch.index_family import Sum
 from storage.opensearch.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
 from storage.opensearch.query_dsl import EVERY_WORD, Clause, Compiler
 from storage.opensearch.search_bodies import MOST_NEAREST, counting, listed, nearest
 from storage.opensearch.seen import seen_by
 from storage.opensearch.statistics import Basics, Statistics, total
 from storage.opensearch.term_counts import TermCounts
+from storage.opensearch.vector_sums import Sum
 
 
 @dataclass(frozen=True, slots=True)

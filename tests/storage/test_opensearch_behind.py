@@ -32,6 +32,7 @@ from tests.storage.world import (
     change,
     lexical,
     make_item,
+    nearest,
     unit,
     uris,
     write,
@@ -194,3 +195,14 @@ def test_an_old_write_brings_nothing_back_however_late_it_is(engine: OpenSearchE
     assert engine.status()["lexical"]["documents"] == 2
     change(engine, "killed", pubstatus=PubStatus.USABLE)
     assert uris(engine, Word("zebra")) == {"kept", "killed"}, "it may come back"
+
+
+def test_the_vectors_of_what_is_shown_at_last_are_counted(engine: OpenSearchEngine) -> None:
+    """How many there are decides how wide graphs are searched: never fewer than there are."""
+    write(engine, make_item("late", pubstatus=PubStatus.WITHHELD), unit(1), unit(2))
+    write(engine, make_item("early"), unit(3))
+    engine.catch_up()
+    assert engine.projector.note.sums["text"].count == 1
+    change(engine, "late", pubstatus=PubStatus.USABLE)
+    assert engine.projector.note.sums["text"].count == 3
+    assert len(engine.retrieve(nearest(unit(1), depth=5)).ids) == 2
