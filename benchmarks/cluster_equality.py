@@ -17,6 +17,7 @@ by more than `--most`, or where an engine could not answer in full.
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ MOST = 0.005  # of nDCG@10, between the engines' means over a set
 PROFILES = ("hybrid", "lexical", "vector")
 HEAD = "| set | profile | queries | embedded | OpenSearch | difference | largest of a query | \
 other nDCG@10 | other first ten |\n|---|---|---|---|---|---|---|---|---|"
-_NAME = "dateline-equality"
+_NAME = f"dateline-equality-{os.getpid()}"  # two may run side by side
 _OWN = Path(__file__).resolve().parents[1] / "datasets"
 _PATIENT_S = 60.0
 
