@@ -78,16 +78,16 @@ class Searcher:
             if any(map(_is_lost, replies)):
                 self._snapshots.retire(snapshot)
                 if any(map(_has_no_index, replies)):
-                    raise self._snapshots.is_lost()
+                    raise self._snapshots.lost_error()
                 if not last:
                     return None
             if snapshot.lacking:
                 _tell(replies, snapshot.lacking)
             return replies
 
-    def is_lost(self) -> BusyError:
+    def lost_error(self) -> BusyError:
         """Tells that there is no such index any more; what is to be raised."""
-        return self._snapshots.is_lost()
+        return self._snapshots.lost_error()
 
     def close(self) -> None:
         """Gives the point in time back."""

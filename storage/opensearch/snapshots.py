@@ -116,7 +116,7 @@ class Snapshots:
                 log.warning("%d nodes of the cluster hang and are avoided", count)
                 self._preferred = (others, monotonic() + _PREFERRED_S)
 
-    def is_lost(self) -> BusyError:
+    def lost_error(self) -> BusyError:
         """Tells that the index is lost; what is to be raised."""
         self._lost()
         what = f"index {self._name} is lost; it is made anew from the record of truth"
@@ -186,7 +186,7 @@ class Snapshots:
                 self._check(snapshot)
                 return snapshot
         except MissingError as error:
-            raise self.is_lost() from error
+            raise self.lost_error() from error
 
     def _requested_twice(self, generation: int) -> Snapshot:
         """Where a node hangs, there is half of the time left to ask for copies on others."""
@@ -221,7 +221,7 @@ class Snapshots:
         (found,) = self._cluster.ask("GET", path, local="true").values()
         if found["settings"]["index"]["uuid"] != identity:
             self._drop(snapshot)
-            raise self.is_lost()
+            raise self.lost_error()
 
     def _leave(self, snapshot: Snapshot) -> None:
         with self._lock:

@@ -84,7 +84,7 @@ class View:
             try:
                 return look_up(terms)
             except MissingError as error:
-                raise self.searcher.is_lost() from error
+                raise self.searcher.lost_error() from error
 
         return noticed
 
