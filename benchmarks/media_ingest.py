@@ -59,7 +59,7 @@ from indexing.work.sources import look_at
 
 PRODUCTS = ("bench",)
 CHUNKS = 3  # that a worker decodes at the same time
-_LOOK_S = 0.03
+_LOOK_S = 0.05
 
 
 def main() -> None:

@@ -129,6 +129,16 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """An order that assets of a chunk wait for, and the fewest and the most failed tries of one."""
+
+    stage: Stage
+    trail: str
+    least_attempts: int
+    most_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingStill:
     """A still that waits for a caption from a batch, and the asset (`job`, `number`, `location`)
     that it is of. `key` is what the caption is remembered under; `still`, `similarity` and `space`

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from core.work import (
     AssetState,
+    Awaited,
     FoundAsset,
     Job,
     JobCounts,
@@ -73,6 +74,12 @@ class Jobs(Protocol):
 
     def standing(self, job_id: str, chunk: int) -> tuple[Job, tuple[Tracked, ...]]:
         """The job and the chunk's assets in order, at one moment. Raises NotFoundError."""
+        ...
+
+    def following(self, job_id: str, chunk: int) -> tuple[Job, tuple[Awaited, ...]]:
+        """The job and the orders that the chunk's assets wait for, at one moment. Raises
+        NotFoundError.
+        """
         ...
 
     def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:

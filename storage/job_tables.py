@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from core.work import AssetState, FoundAsset, Job, JobState, Stage, Tracked
 
 MAX_LOCATION = 4_000  # characters
+MAX_CAUSE = 4_000
 
 TABLES = sa.MetaData()
 JOBS = sa.Table(
@@ -107,6 +108,25 @@ def new_row(job: str, number: int, chunk: int, trail: str, found: FoundAsset) ->
         "mark": mark_of(found),
         **found_columns(found),
         **dict.fromkeys(MADE, 0),
+    }
+
+
+def changed_row(asset: Tracked, now: float) -> dict[str, Any]:
+    """How an asset stands now: values for an UPDATE of the row `of_job`, `of_number`."""
+    return {
+        "of_job": asset.job,
+        "of_number": asset.number,
+        "chunk": asset.chunk,
+        "digest": asset.digest,
+        "stage": str(asset.stage),
+        "state": str(asset.state),
+        "attempts": asset.attempts,
+        "crashes": asset.crashes,
+        "cause": asset.cause[:MAX_CAUSE],
+        "updated": now,
+        "trail": asset.trail,
+        **found_columns(asset.found),
+        **{name: asset.made.get(name, 0) for name in MADE},
     }
 
 

@@ -12,6 +12,7 @@ from core.errors import InputError, NotFoundError
 from core.work import (
     STAGES,
     AssetState,
+    Awaited,
     FoundAsset,
     Job,
     JobCounts,
@@ -25,10 +26,11 @@ from storage.job_tables import (
     ASSETS,
     JOBS,
     MADE,
+    MAX_CAUSE,
     MAX_LOCATION,
     TABLES,
     asset_of,
-    found_columns,
+    changed_row,
     job_of,
     job_row,
     mark_of,
@@ -37,7 +39,6 @@ from storage.job_tables import (
 
 _AT_ONCE = 200  # marks in one statement
 _REMARKS = 20
-_MAX_CAUSE = 4_000  # characters
 
 
 class StoredJobs:
@@ -76,7 +77,7 @@ class StoredJobs:
         named: Mapping[str, Any] = {
             "state": None if state is None else str(state),
             "read": read,
-            "trouble": None if trouble is None else trouble[:_MAX_CAUSE],
+            "trouble": None if trouble is None else trouble[:MAX_CAUSE],
             "ended": ended,
         }
         values: dict[str, Any] = {name: v for name, v in named.items() if v is not None}
@@ -119,7 +120,7 @@ class StoredJobs:
         if waiting_for:
             statement = statement.where(ASSETS.c.trail == waiting_for)
         now = time.time()
-        rows = [_changes(asset, now) for asset in assets]
+        rows = [changed_row(asset, now) for asset in assets]
         self._database.run(lambda connection: connection.execute(statement, rows))
 
     def mark(self, job_id: str, numbers: Sequence[int], waiting_for: str) -> None:
@@ -143,6 +144,20 @@ class StoredJobs:
 
         job, rows = self._database.run(look)
         return job, tuple(asset_of(row) for row in rows)
+
+    def following(self, job_id: str, chunk: int) -> tuple[Job, tuple[Awaited, ...]]:
+        """See `core.work_ports.Jobs`."""
+        tries = (sa.func.min(ASSETS.c.attempts), sa.func.max(ASSETS.c.attempts))
+        waits = (ASSETS.c.chunk == chunk, ASSETS.c.state == str(AssetState.WAITING))
+        query = sa.select(ASSETS.c.stage, ASSETS.c.trail, *tries).where(ASSETS.c.job == job_id)
+        grouped = query.where(*waits).group_by(ASSETS.c.stage, ASSETS.c.trail)
+
+        def look(connection: sa.Connection) -> tuple[Job, Sequence[Any]]:
+            return _job(connection, job_id), connection.execute(grouped).all()
+
+        job, rows = self._database.run(look)
+        found = (Awaited(Stage(stage), trail, *counts) for stage, trail, *counts in rows)
+        return job, tuple(sorted(found, key=lambda one: one.trail))
 
     def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:
         """See `core.work_ports.Jobs`."""
@@ -286,21 +301,3 @@ def _add(
     rows = [new_row(job_id, first + n, chunk, trail, e) for n, e in enumerate(fresh.values())]
     connection.execute(sa.insert(ASSETS), rows)
     return int(chunk)
-
-
-def _changes(asset: Tracked, now: float) -> dict[str, Any]:
-    return {
-        "of_job": asset.job,
-        "of_number": asset.number,
-        "chunk": asset.chunk,
-        "digest": asset.digest,
-        "stage": str(asset.stage),
-        "state": str(asset.state),
-        "attempts": asset.attempts,
-        "crashes": asset.crashes,
-        "cause": asset.cause[:_MAX_CAUSE],
-        "updated": now,
-        "trail": asset.trail,
-        **found_columns(asset.found),
-        **{name: asset.made.get(name, 0) for name in MADE},
-    }

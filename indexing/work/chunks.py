@@ -199,28 +199,28 @@ class ChunkRunner:
         may run twice: orders with one trail are one order. Those that are carried out `here` are
         not given out.
         """
-        job, assets = self._jobs.standing(order.job, order.chunk)
+        job, awaited = self._jobs.following(order.job, order.chunk)
         if job.state is not JobState.RUNNING:
             return ()
-        again = order.trail + _RETRY
-        left = [replace(a, trail=again, crashes=0) for a in _of_order(order, assets)]
-        if left:
-            self._jobs.update(left, order.trail)
-            assets = self._jobs.of_chunk(order.job, order.chunk)
-        waiting = [asset for asset in assets if asset.state is AssetState.WAITING]
-        if not waiting:
+        if any(each.trail == order.trail for each in awaited):
+            assets = _of_order(order, self._jobs.of_chunk(order.job, order.chunk))
+            again = order.trail + _RETRY
+            self._jobs.update([replace(a, trail=again, crashes=0) for a in assets], order.trail)
+            job, awaited = self._jobs.following(order.job, order.chunk)
+        if not awaited:
             self._jobs.finish(order.job)
-        after = [a for a in waiting if a.trail.startswith(order.trail) and a.trail != order.trail]
-        awaited = dict.fromkeys((order.chunk, asset.stage, asset.trail) for asset in after)
+        after = [each for each in awaited if each.trail.startswith(order.trail)]
+        trails = {each.trail: each for each in after if each.trail != order.trail}
+        ready = ready_orders(((order.chunk, each.stage, t) for t, each in trails.items()), ())
         following: list[Order] = []
-        for chunk, stage, trail in ready_orders(awaited, ()):
+        for chunk, stage, trail in ready:
             is_next = trail[:-1] == order.trail and trail[-1] != _RETRY
             if here and is_next and stage in self._turns:
                 following.append(Order(order.job, chunk, stage, trail))
                 continue
-            tried = [asset.attempts for asset in after if asset.trail == trail]
-            is_later = trail[-1] == _RETRY and min(tried) > 0
-            delay = self._first_retry_s * 2 ** (max(tried) - 1) if is_later else 0.0
+            tried = trails[trail]
+            is_later = trail[-1] == _RETRY and tried.least_attempts > 0
+            delay = self._first_retry_s * 2 ** (tried.most_attempts - 1) if is_later else 0.0
             self._orders.give(job, chunk, stage, trail, delay_s=delay)
         return following
 

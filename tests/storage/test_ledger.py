@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.errors import LimitError, NotFoundError, SettingsError, StorageError
-from core.work import AssetState, FoundAsset, Job, JobState, Stage
+from core.work import AssetState, Awaited, FoundAsset, Job, JobState, Stage
 from storage.databases import Database, open_database
 from storage.jobs import StoredJobs
 from storage.ledger import MAX_VALUE_BYTES, StoredLedger
@@ -234,3 +234,31 @@ def test_a_synced_connection_waits_for_the_disk_and_another_does_not(folder: Pat
             database.close()
 
     assert (level(synced=True), level(synced=False)) == (2, 1)
+
+
+def test_a_chunk_s_standing_and_what_it_waits_for(database: Database) -> None:
+    jobs, name = StoredJobs(database), os.urandom(4).hex()
+    job = Job(name, {}, 10, JobState.RUNNING, 1.0)
+    jobs.create(job)
+    for chunk in range(2):
+        found = [FoundAsset(f"/{chunk}/{n}.jpg", "", 1) for n in range(4)]
+        assert jobs.add(name, found, "0.0") == chunk
+    jobs.mark(name, [0, 2, 5], "0.0")
+    jobs.mark(name, [1], "0.02")  # it waits for another order
+    same, assets = jobs.standing(name, 0)
+    assert same == job
+    assert [asset.crashes for asset in assets] == [1, 0, 1, 0]
+    assert jobs.following(name, 0) == (job, (Awaited(Stage.DECODE, "0.0", 0, 0),))
+    changes = [
+        {"trail": "0.0r", "attempts": 1},
+        {"trail": "0.0r", "attempts": 2},
+        {"trail": "0.02", "stage": Stage.APPLY},
+        {"trail": "0.03", "stage": Stage.DONE, "state": AssetState.DONE},
+    ]
+    jobs.update([replace(a, **c) for a, c in zip(assets, changes, strict=True)])  # type: ignore[arg-type]
+    _, awaited = jobs.following(name, 0)
+    assert awaited == (Awaited(Stage.APPLY, "0.02", 0, 0), Awaited(Stage.DECODE, "0.0r", 1, 2))
+    with pytest.raises(NotFoundError):
+        jobs.standing("no-job", 0)
+    with pytest.raises(NotFoundError):
+        jobs.following("no-job", 0)
