@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from storage.analysis import primary_subtag
 from storage.embedded import vocabulary
 from storage.embedded.allowed import AllowedMasks
 from storage.embedded.background import Background
+from storage.embedded.beside import Beside
 from storage.embedded.columns import Columns
 from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex
@@ -51,8 +51,6 @@ from storage.standing import standing_of
 from storage.stories import chain_sizes, passages_at, story_of
 from storage.topics import Topics
 from storage.written_words import all_as_written
-
-_SEARCH_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class EmbeddedEngine:
         self.ownership = Ownership(self._projections / "owner.lock")
         self.record = record or Record(settings.folder, settings.spaces, clock)
         self.repairs: list[str] = []
-        self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="lexical")
+        self._beside = Beside()
         self._columns = Columns()
         subjects, codes = (self._columns.values[name] for name in ("subject", "subject_code"))
         self._topics = TopicCodes(settings.topics, codes)
@@ -171,7 +169,8 @@ class EmbeddedEngine:
         self.projector.refresh()
         request = self._topics.retrieval(request)
         moment = self._moment(request)
-        found = retrieve(moment, request, self._pool)
+        with self._beside.search():
+            found = retrieve(moment, request, self._beside.begin)
         partly = [self._coverage(query.field, moment.allowed) for query in request.vectors]
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found
@@ -469,7 +468,7 @@ class EmbeddedEngine:
         self._release()
 
     def _release(self) -> None:
-        self._pool.shutdown()
+        self._beside.close()
         self.record.close()
         self.ownership.release()
 

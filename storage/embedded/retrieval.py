@@ -1,16 +1,16 @@
 """Retrieval in the embedded engine: BM25 and vectors side by side, within one bitmap.
 
-The lexical search runs in a thread while the query is encoded and the graph is searched; both are
-native code that releases Python's lock. What comes back is one list of candidates with every score
-filled in.
+The lexical search runs in a thread while the query is encoded and the graph is searched, where a
+core is free for it. What comes back is one list of candidates with every score filled in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,16 +39,21 @@ class Moment:
     filters_pass_all: bool
 
 
-def retrieve(moment: Moment, request: Retrieval, pool: Executor) -> Retrieved:
-    """All candidates for a request, at most the sum of its depths."""
+Lexical: TypeAlias = Callable[[], LexicalHits]
+
+
+def retrieve(moment: Moment, request: Retrieval, begin: Callable[[Lexical], Lexical]) -> Retrieved:
+    """All candidates for a request, at most the sum of its depths. `begin` has the lexical search
+    done beside the other, and gives what waits for its end.
+    """
     milliseconds: dict[str, float] = {}
     if is_fact(request.query) and not request.vectors:
         return _browse(moment, request, milliseconds)
-    lexical: Future[LexicalHits] | None = None
+    lexical: Lexical = _no_hits
     if request.lexical_depth:
-        lexical = pool.submit(_lexical, moment, request, milliseconds)
+        lexical = begin(partial(_lexical, moment, request, milliseconds))
     found = _nearest(moment, request, milliseconds)
-    hits = _no_hits() if lexical is None else lexical.result()
+    hits = lexical()
     started = perf_counter()
     answer = _merge(moment, hits, found, milliseconds)
     milliseconds["cosines"] = (perf_counter() - started) * 1000

@@ -1,0 +1,46 @@
+"""Where the lexical half of a search runs, by how many searches there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import current_thread
+
+import pytest
+
+from storage.embedded.beside import Beside
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    two_cores = Beside(2)
+    yield two_cores
+    two_cores.close()
+
+
+def name() -> str:
+    return current_thread().name
+
+
+def test_a_search_alone_has_a_thread_beside_its_own(beside: Beside) -> None:
+    with beside.search():
+        assert beside.begin(name)().startswith("lexical")
+
+
+def test_as_many_searches_as_cores_do_their_own_work(beside: Beside) -> None:
+    with beside.search():
+        with beside.search():
+            assert beside.begin(name)() == name()
+        assert beside.begin(name)() != name()
+
+
+@pytest.mark.parametrize("searches", [1, 2])
+def test_a_failure_comes_where_the_result_is_asked_for(beside: Beside, searches: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(searches):
+            stack.enter_context(beside.search())
+        failing = beside.begin(lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            failing()
+    with beside.search():  # the others were counted out
+        assert beside.begin(name)() != name()
