@@ -15,6 +15,7 @@ from time import monotonic, sleep
 
 from benchmarks.cluster_faults import THREADS, Sample, bench_of, ingest, searched
 from benchmarks.machine import arguments, percentile, this_machine
+from storage.opensearch.connection import Cluster
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.nodes import NodeSettings
 
@@ -41,10 +42,10 @@ def main() -> None:
 
 def _row(nodes: int, shards: int, items: int, seconds: float) -> str:
     with bench_of(nodes, shards) as bench, bench.engine(NodeSettings()) as engine:
-        before = _cpu_ms(engine)
+        before = cpu_ms(engine.cluster)
         rate = ingest(engine, items)
         cells = [f"{nodes}", f"{shards}", f"{min(2, nodes)}", f"{rate:,.0f}"]
-        cells.append(f"{(_cpu_ms(engine) - before) / items:.1f}")
+        cells.append(f"{(cpu_ms(engine.cluster) - before) / items:.1f}")
         for threads in (1, THREADS):
             cells += _measured(engine, threads, seconds)
     return f"| {' | '.join(cells)} |"
@@ -54,9 +55,9 @@ def _measured(engine: OpenSearchEngine, threads: int, seconds: float) -> list[st
     """Searches a second, percentiles, and the nodes' time for each, once they are warm."""
     with searched(engine, threads) as samples:
         sleep(seconds / 2)
-        first, before = monotonic(), _cpu_ms(engine)
+        first, before = monotonic(), cpu_ms(engine.cluster)
         sleep(seconds)
-        last, spent = monotonic(), _cpu_ms(engine) - before
+        last, spent = monotonic(), cpu_ms(engine.cluster) - before
     kept = [each for each in samples if first <= each.began + each.took < last]
     wrong = [each.wrong for each in kept if each.wrong]
     assert not wrong, wrong[0]
@@ -68,9 +69,9 @@ def _seconds(samples: list[Sample]) -> list[float]:
     return [each.took for each in samples]
 
 
-def _cpu_ms(engine: OpenSearchEngine) -> float:
-    """Of all nodes since they began."""
-    nodes = engine.cluster.ask("GET", "/_nodes/stats/process")["nodes"].values()
+def cpu_ms(cluster: Cluster) -> float:
+    """Processor time of all nodes since they began."""
+    nodes = cluster.ask("GET", "/_nodes/stats/process")["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes))
 
 
