@@ -23,9 +23,7 @@ class _Rows:
 
     def __init__(self, room: int, width: int) -> None:
         self.matrix: FloatMatrix = np.empty((room, width), np.float32)
-        self.places: dict[
-            int, int
-        ] = {}  # of versions: first row, and how many
+        self.places: dict[int, int] = {}  # of versions: first row, and how many
         self._used = 0
 
     def take(self, vectors: Mapping[int, FloatMatrix]) -> bool:

@@ -49,7 +49,7 @@ class SearchSettings:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors, and on
-    `beside` runs what does not wait for the search.
+    `beside` runs what goes on while the query is encoded.
     """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -86,23 +86,21 @@ def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
         return _browse(search)
     counts = _looked_up(search)
     vectors = _encoded(search)
-    _compile(search, counts)
+    if counts is not None:
+        counts.result()
+    _compile(search)
     lexical = bool(request.lexical_depth)
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
     lacking = [query.field for query in request.vectors if search.basics.lacking.get(query.field)]
     bodies += [counting(search.allowed, name) for name in lacking]
     bodies += [counting(search.allowed)] * bool(lacking)
-    here = lexical and (counts is None or counts.done())
-    rare = search.terms.rare_bodies(_bound(search)) if here else []
+    rare = search.terms.rare_bodies(_bound(search)) if lexical else []
     started = perf_counter()
     replies = sources.replies([*bodies, *rare])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
-    if counts is not None:
-        counts.result()
-    if here:
-        search.terms.take_in(replies[len(bodies) :])
+    search.terms.take_in(replies[len(bodies) :])
     _flag_lacking(search, lacking, replies[lexical + len(vectors) : len(bodies)])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
@@ -121,14 +119,13 @@ def _begun(sources: Sources, request: Retrieval) -> _Search:
 
 
 def _looked_up(search: _Search) -> Future[float] | None:
-    """The look for how rare the query's words are, where the index has to be asked. It goes on
-    while the query is encoded; and while it is searched for, unless the search needs it.
+    """The look for how rare the query's words are, where the index has to be asked: it goes on
+    while the query is encoded, which takes longer.
     """
     bound, terms = _bound(search), search.terms
     if not search.request.lexical_depth or terms.are_known(bound):
         return None
-    run = terms.solved if search.basics.of_machines else terms.reckoned
-    return search.sources.beside.submit(copy_context().run, run, bound)
+    return search.sources.beside.submit(copy_context().run, terms.solved, bound)
 
 
 def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
@@ -139,17 +136,11 @@ def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
     return vectors
 
 
-def _compile(search: _Search, counts: Future[float] | None) -> None:
-    """Where machines say something their words are weighed by counts, which are waited for."""
-    if counts is not None and search.basics.of_machines:
-        counts.result()
+def _compile(search: _Search) -> None:
     held = TermCounts(search.sources.statistics)
     search.scored, search.narrowing = _compiled(search, search.request.query, held)
-    if _size(search, search.scored, search.narrowing) <= MOST_CLAUSES:
-        return
-    if counts is not None:
-        counts.result()
-    _fold(search, held)
+    if _size(search, search.scored, search.narrowing) > MOST_CLAUSES:
+        _fold(search, held)
 
 
 def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, list[Clause]]:

@@ -2,9 +2,8 @@
 
 What needs the numbers is run with those that are known; what it asked for and nobody knew is then
 looked up together, and it is run again. Of a rare word, only the items that the caller may see
-count. Nothing of this is a round trip more: what is known is reckoned at once, and who may see the
-rare words is asked in the request of the search; what has to be looked up is while the query is
-encoded and searched for.
+count: that is asked in the request of the search. What has to be looked up is while the query is
+encoded, so that nobody waits for it.
 """
 
 from __future__ import annotations
