@@ -1,4 +1,4 @@
-"""Where a search's lexical half runs while its query is encoded and the graph is searched."""
+"""What a search does beside its encoder and its graph: the lexical half, and its hits' cosines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 
 
 class Beside:
-    """A thread of its own for the half of a search, while a core is free for it: both are native
-    code that releases Python's lock. Once there are as many searches as cores, each does all of its
+    """A thread of its own for part of a search, while a core is free for it: both are native code
+    that releases Python's lock. Once there are as many searches as cores, each does all of its
     work in its own thread, for more threads would only wait for each other.
     """
 
@@ -35,9 +35,9 @@ class Beside:
             with self._lock:
                 self._searches -= 1
 
-    def begin(self, work: Callable[[], Result]) -> Callable[[], Result]:
-        """What gives `work()`, begun by now where a core is free."""
-        return self._threads.submit(work).result if self._searches < self._cores else work
+    def begin(self, work: Callable[[], Result]) -> Callable[[], Result] | None:
+        """What waits for `work()`, which has begun; None where no core is free for it."""
+        return self._threads.submit(work).result if self._searches < self._cores else None
 
     def close(self) -> None:
         """Waits for what runs."""

@@ -170,7 +170,7 @@ class EmbeddedEngine:
         request = self._topics.retrieval(request)
         moment = self._moment(request)
         with self._beside.search():
-            found = retrieve(moment, request, self._beside.begin)
+            found = retrieve(moment, request, self._beside)
         partly = [self._coverage(query.field, moment.allowed) for query in request.vectors]
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 from typing import TypeAlias
 
@@ -16,13 +16,24 @@ import numpy as np
 import numpy.typing as npt
 
 from core.query_tree import EVERYTHING, Bool, Everything, Keyword, Node, all_of, constraint, is_fact
-from core.retrieval import Ids, Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
+from core.retrieval import (
+    Floats,
+    Ids,
+    Ints,
+    Retrieval,
+    Retrieved,
+    SortOrder,
+    VectorQuery,
+    VectorScores,
+)
+from storage.embedded.beside import Beside
 from storage.embedded.columns import View
 from storage.embedded.lexical_reader import LexicalHits, LexicalReader
 from storage.embedded.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
+_NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.int32)
 _PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wanted
 
 
@@ -40,19 +51,19 @@ class Moment:
 
 
 Lexical: TypeAlias = Callable[[], LexicalHits]
+Scored: TypeAlias = tuple[Floats, Ints]  # cosines and passage numbers
 
 
-def retrieve(moment: Moment, request: Retrieval, begin: Callable[[Lexical], Lexical]) -> Retrieved:
-    """All candidates for a request, at most the sum of its depths. `begin` has the lexical search
-    done beside the other, and gives what waits for its end.
-    """
+def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
+    """All candidates for a request, at most the sum of its depths."""
     milliseconds: dict[str, float] = {}
     if is_fact(request.query) and not request.vectors:
         return _browse(moment, request, milliseconds)
     lexical: Lexical = _no_hits
     if request.lexical_depth:
-        lexical = begin(partial(_lexical, moment, request, milliseconds))
-    found = _nearest(moment, request, milliseconds)
+        search = partial(_lexical, moment, request, milliseconds)
+        lexical = beside.begin(search) or cache(search)
+    found = _nearest(moment, request, milliseconds, lexical, beside)
     hits = lexical()
     started = perf_counter()
     answer = _merge(moment, hits, found, milliseconds)
@@ -62,11 +73,14 @@ def retrieve(moment: Moment, request: Retrieval, begin: Callable[[Lexical], Lexi
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
-    """One vector field's nearest items, best first, and the encoded query."""
+    """One vector field's nearest items, best first, and the encoded query. `of_hits` waits for
+    BM25's hits and their cosines, where those were begun while the nearest were looked for.
+    """
 
     query: VectorQuery
     vector: npt.NDArray[np.float32]
     ids: Ids
+    of_hits: Callable[[], Scored] | None
 
 
 def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
@@ -92,7 +106,13 @@ def _held_products(request: Retrieval) -> Node:
     return Keyword("product", tuple(sorted(request.caller.products)))
 
 
-def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> list[_Nearest]:
+def _nearest(
+    moment: Moment,
+    request: Retrieval,
+    milliseconds: dict[str, float],
+    lexical: Lexical,
+    beside: Beside,
+) -> list[_Nearest]:
     found: list[_Nearest] = []
     mask: Mask | None = None
     for query in request.vectors:
@@ -101,16 +121,24 @@ def _nearest(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
         encoded = perf_counter()
         if mask is None:
             mask = _constrained(moment, request.query)
+        field = moment.fields[query.field]
+        of_hits = None
+        if request.lexical_depth:
+            of_hits = beside.begin(partial(_cosines_of_hits, field, vector, lexical))
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
-        hits = moment.fields[query.field].search(vector, wanted, mask)
+        hits = field.search(vector, wanted, mask)
         near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
         _, firsts = np.unique(near, return_index=True)
         ids = near[np.sort(firsts)][: request.vector_depth]
-        found.append(_Nearest(query, vector, ids))
+        found.append(_Nearest(query, vector, ids, of_hits))
         ended = perf_counter()
         milliseconds["encode"] = milliseconds.get("encode", 0.0) + (encoded - started) * 1000
         milliseconds["vectors"] = milliseconds.get("vectors", 0.0) + (ended - encoded) * 1000
     return found
+
+
+def _cosines_of_hits(field: FieldView, vector: npt.NDArray[np.float32], lexical: Lexical) -> Scored:
+    return field.best_passages(vector, lexical().ids)
 
 
 def _constrained(moment: Moment, query: Node) -> Mask:
@@ -172,7 +200,9 @@ def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
 def _scores(moment: Moment, nearest: _Nearest, ids: Ids, places: Ids) -> VectorScores:
     """One field's view of the candidates `ids`, among which its nearest stand at `places`."""
     field = moment.fields[nearest.query.field]
-    cosines, passages = field.best_passages(nearest.vector, ids)
+    known = _NO_SCORES if nearest.of_hits is None else nearest.of_hits()
+    rest = field.best_passages(nearest.vector, ids[len(known[0]) :])
+    cosines, passages = (np.concatenate(parts) for parts in zip(known, rest, strict=True))
     ranks = np.zeros(len(ids), np.int32)
     ranks[places] = np.arange(1, len(places) + 1)
     return VectorScores(
