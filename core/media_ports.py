@@ -47,8 +47,8 @@ class MediaReader(Protocol):
         find: Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]],
         keep: Callable[[Still], Kept],
     ) -> ShotReading[Kept]:
-        """Every frame as `frames` gives it goes to `find`, and out of the same reading comes a still
-        of each shot that it finds, in order, scaled to at most `edge` pixels: near the shot's
+        """Every frame as `frames` gives it goes to `find`, and out of the same reading comes a
+        still of each shot that it finds, in order, scaled to at most `edge` pixels: near the shot's
         middle, the sharpest that is neither black nor a blend. Each goes through `keep` at once.
         There is none of a shot that is too short for one; `stills` has it.
         """
