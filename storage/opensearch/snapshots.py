@@ -117,7 +117,9 @@ class Snapshots:
                 self._preferred = (others, monotonic() + _PREFERRED_S)
 
     def lost_error(self) -> BusyError:
-        """Tells that the index is lost; what is to be raised."""
+        """Tells that the index is lost, of which no search asks any more; what is to be raised."""
+        with self._lock:
+            self._replace(None)
         self._lost()
         what = f"index {self._name} is lost; it is made anew from the record of truth"
         return BusyError(what, where=self._cluster.where, mend="try again")
