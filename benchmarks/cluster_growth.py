@@ -20,7 +20,7 @@ from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.nodes import NodeSettings
 
 SHAPES = "1x1,1x2,1x3,2x2,3x1,3x3"
-HEAD = """| nodes | shards | copies | items/s | CPU ms an item | one at a time/s | p50 | p99 ms \\
+HEAD = """| nodes | shards | copies | items/s | CPU ms an item | one at a time/s | p50 | p99 ms \
 | CPU ms | eight/s | p50 | p99 ms | CPU ms |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
