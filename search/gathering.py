@@ -46,7 +46,7 @@ class Gathering:
     """Understands and retrieves: everything before the first weight has a say."""
 
     parts: Parts
-    _digests: dict[str, str] = field(default_factory=dict)  # of the encoders, by field
+    _digests: dict[str, tuple[TextEncoder, str]] = field(default_factory=dict)  # by field
 
     def gather(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Gathered:
         """Understands and retrieves: everything before the first weight has a say."""
@@ -170,11 +170,13 @@ class Gathering:
         return queries, flags
 
     def _digest(self, name: str, encoder: TextEncoder) -> str:
-        """The encoder's digest, which is a hash of its files' hashes: made once."""
+        """The encoder's digest, which is a hash of its files' hashes: made once for each encoder
+        that a field comes to have while its archive moves from one to another.
+        """
         known = self._digests.get(name)
-        if known is None:
-            known = self._digests[name] = encoder.digest
-        return known
+        if known is None or known[0] is not encoder:
+            known = self._digests[name] = (encoder, encoder.digest)
+        return known[1]
 
     def with_pins(
         self, request: SearchRequest, caller: Caller, got: Gathered

@@ -35,6 +35,7 @@ from indexing.media.stills import (
 )
 
 _EVERY_S = 0.2
+_LEAST_STEP = 5  # frames: where few are shown in a second, memory would not be bounded otherwise
 _COARSER = 4  # how much further apart frames are that are kept for as many times longer
 _KEPT = 600  # frames from the newest back to the oldest of the finest step
 _LATE = 450  # frames: the latest that a shot is asked for, with what is on its way
@@ -106,7 +107,7 @@ class KeptFrames:
 
     @property
     def _step(self) -> int:
-        return max(1, round(_EVERY_S / self.step_s))
+        return max(_LEAST_STEP, round(_EVERY_S / self.step_s))
 
     def _near_the_middle(self, first: int, last: int) -> list[_Kept]:
         """At most MOMENTS frames of a shot, those nearest to its middle first."""

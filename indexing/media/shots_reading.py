@@ -12,13 +12,14 @@ from typing import Generic, TypeVar
 
 from core.media import FrameBatch, Gap, ShotBounds, ShotReading, Still
 from indexing.media import cage_answers
-from indexing.media.cage import CagedChild
+from indexing.media.cage import CagedChild, UnreadError
 from indexing.media.cage_answers import AllRead, Answer, NoStill, StillAnswer
 from indexing.media.cage_hearing import FrameEar, hear_done
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_wire import WireError
 
 Kept = TypeVar("Kept")
+_MOST_GAPS = 10_000
 FindShots = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]]
 
 
@@ -41,6 +42,15 @@ class ShotsReading(Generic[Kept]):
 
     def read(self, find: FindShots, handle: int) -> ShotReading[Kept]:
         """All of it: `find` is given the frames."""
+        try:
+            return self._read(find, handle)
+        except UnreadError as error:
+            if error.ended or not self._shots:
+                raise
+            self._child.kill()  # what it was told of shots lies unread: the next file would pay
+            raise UnreadError(error.what, limit=error.limit, ended=True) from None
+
+    def _read(self, find: FindShots, handle: int) -> ShotReading[Kept]:
         self._child.ask({"do": "shots", "edge": self._edge}, handle)
         for shot in find(self._frames()):
             self._shots.append(shot)
@@ -61,8 +71,13 @@ class ShotsReading(Generic[Kept]):
                 continue
             arrived = self._ear.frames(answer, body)
             if isinstance(arrived, Gap):
-                self._gaps.append(arrived)
+                self._note(arrived)
             yield arrived
+
+    def _note(self, gap: Gap) -> None:
+        if len(self._gaps) == _MOST_GAPS:
+            raise self._child.disbelieve(WireError("more gaps than any file has"))
+        self._gaps.append(gap)
 
     def _hear_still(self, answer: Answer, body: bytes) -> None:
         """A still in answer to the next shot, or that there is none."""

@@ -33,7 +33,6 @@ from storage.embedded.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
-_NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.int32)
 _PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wanted
 
 
@@ -52,6 +51,7 @@ class Moment:
 
 Lexical: TypeAlias = Callable[[], LexicalHits]
 Scored: TypeAlias = tuple[Floats, Ints]  # cosines and passage numbers
+Begin: TypeAlias = Callable[[Callable[[], Scored]], Callable[[], Scored] | None]
 
 
 def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
@@ -60,10 +60,12 @@ def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
     if is_fact(request.query) and not request.vectors:
         return _browse(moment, request, milliseconds)
     lexical: Lexical = _no_hits
+    begin: Begin = _later
     if request.lexical_depth:
         search = partial(_lexical, moment, request, milliseconds)
-        lexical = beside.begin(search) or cache(search)
-    found = _nearest(moment, request, milliseconds, lexical, beside)
+        begun = beside.begin(search)
+        lexical, begin = (cache(search), _later) if begun is None else (begun, beside.begin)
+    found = _nearest(moment, request, milliseconds, lexical, begin)
     hits = lexical()
     started = perf_counter()
     answer = _merge(moment, hits, found, milliseconds)
@@ -73,14 +75,15 @@ def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
-    """One vector field's nearest items, best first, and the encoded query. `of_hits` waits for
-    BM25's hits and their cosines, where those were begun while the nearest were looked for.
+    """One vector field's nearest items, best first, and the encoded query. `of_hits` gives the
+    cosines of BM25's hits, which may have been begun while the nearest were looked for. They are
+    reckoned apart from the others in any case: the last bit of a product depends on its rows.
     """
 
     query: VectorQuery
     vector: npt.NDArray[np.float32]
     ids: Ids
-    of_hits: Callable[[], Scored] | None
+    of_hits: Callable[[], Scored]
 
 
 def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
@@ -111,7 +114,7 @@ def _nearest(
     request: Retrieval,
     milliseconds: dict[str, float],
     lexical: Lexical,
-    beside: Beside,
+    begin: Begin,
 ) -> list[_Nearest]:
     found: list[_Nearest] = []
     mask: Mask | None = None
@@ -122,9 +125,8 @@ def _nearest(
         if mask is None:
             mask = _constrained(moment, request.query)
         field = moment.fields[query.field]
-        of_hits = None
-        if request.lexical_depth:
-            of_hits = beside.begin(partial(_cosines_of_hits, field, vector, lexical))
+        reckoned = partial(_cosines_of_hits, field, vector, lexical)
+        of_hits = begin(reckoned) or reckoned
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
         hits = field.search(vector, wanted, mask)
         near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
@@ -135,6 +137,10 @@ def _nearest(
         milliseconds["encode"] = milliseconds.get("encode", 0.0) + (encoded - started) * 1000
         milliseconds["vectors"] = milliseconds.get("vectors", 0.0) + (ended - encoded) * 1000
     return found
+
+
+def _later(_: Callable[[], Scored]) -> None:
+    """Where no core is free for anything beside the search."""
 
 
 def _cosines_of_hits(field: FieldView, vector: npt.NDArray[np.float32], lexical: Lexical) -> Scored:
@@ -200,7 +206,7 @@ def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
 def _scores(moment: Moment, nearest: _Nearest, ids: Ids, places: Ids) -> VectorScores:
     """One field's view of the candidates `ids`, among which its nearest stand at `places`."""
     field = moment.fields[nearest.query.field]
-    known = _NO_SCORES if nearest.of_hits is None else nearest.of_hits()
+    known = nearest.of_hits()
     rest = field.best_passages(nearest.vector, ids[len(known[0]) :])
     cosines, passages = (np.concatenate(parts) for parts in zip(known, rest, strict=True))
     ranks = np.zeros(len(ids), np.int32)

@@ -102,6 +102,9 @@ def test_every_command_may_be_killed(host: Host) -> None:
                 host.run(*command)
     after = _answer(service)
     assert before != after, "the two models rank alike: this test would see no mixture"
+    fresh = build_service(host.settings)
+    assert after == _answer(fresh), "a service of before the move answers as a new one"
+    fresh.close()
     assert set(seen) <= {before, after}
     assert served_index(host.cluster, host.name) == f"{host.name}-000002"
     assert MigrationState(host.cluster, host.name).read() is None

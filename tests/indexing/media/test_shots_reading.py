@@ -127,8 +127,8 @@ FRAMES = [
 SMALL = [frame.reformat(48, 27, "rgb24").to_ndarray() for frame in FRAMES]
 
 
-def kept_frames() -> KeptFrames:
-    return KeptFrames(Painter(Film(), 64), 1 / RATE)  # type: ignore[arg-type]
+def kept_frames(rate: float = RATE) -> KeptFrames:
+    return KeptFrames(Painter(Film(), 64), 1 / rate)  # type: ignore[arg-type]
 
 
 def see(kept: KeptFrames, first: int, last: int) -> None:
@@ -152,16 +152,17 @@ def test_the_same_still_however_late_a_shot_is_asked_for(
     assert abs(found[0].second - middle) <= max(0.2 * length / RATE, 1.0)
 
 
-def test_an_endless_shot_takes_bounded_memory_and_still_has_a_still() -> None:
-    kept, most = kept_frames(), 0
-    for start in range(0, 60_000, 500):
+@pytest.mark.parametrize("rate", [1, 5, 25, 60])
+def test_an_endless_shot_takes_bounded_memory_and_still_has_a_still(rate: float) -> None:
+    kept, most = kept_frames(rate), 0
+    for start in range(0, 24_000, 500):
         see(kept, start, start + 499)
         most = max(most, sum(1 for _ in kept.numbers()))
     assert most <= 600 // 5 + 5 * 90
-    found = kept.still_of(0, 59_999)
+    found = kept.still_of(0, 23_999)
     assert found is not None
-    assert abs(found.second * RATE - 30_000) < 0.2 * 60_000
-    assert all(number > 59_999 for number in kept.numbers())
+    assert abs(found.second * RATE - 12_000) < 0.2 * 24_000
+    assert all(number > 23_999 for number in kept.numbers())
 
 
 # What is believed
@@ -185,6 +186,9 @@ class Liar:
     def disbelieve(self, error: WireError) -> UnreadError:
         self.lost.append(str(error))
         return UnreadError(str(error), ended=True)
+
+    def kill(self) -> None:
+        self.lost.append("killed")
 
 
 def still_at(second: float) -> Message:
@@ -221,3 +225,40 @@ def test_a_child_that_lies_about_stills_is_not_believed(says: list[Message], why
     with pytest.raises(UnreadError, match=why):
         reading.read(find, 0)
     assert child.lost
+
+
+def gap_at(second: float) -> Message:
+    return Message({"say": "gap", "start_s": second, "end_s": second, "reason": "a jump"})
+
+
+def test_gaps_without_end_are_not_kept() -> None:
+    child = Liar([gap_at(0.0)] * 20_000)
+    reading = ShotsReading(child, 64, CageLimits(), lambda still: still)  # type: ignore[arg-type]
+    with pytest.raises(UnreadError, match="more gaps"):
+        reading.read(lambda source: iter(list(source)[:0]), 0)  # type: ignore[arg-type,return-value]
+
+
+@dataclass
+class Refusing(Liar):
+    """Refuses the file after what it is told to say."""
+
+    def hear(self) -> tuple[Any, bytes]:
+        if not self.says:
+            raise UnreadError("too large", limit=True, ended=False)
+        return Liar.hear(self)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_child_that_was_told_of_shots_and_then_refuses_reads_no_other_file(told: bool) -> None:
+    def find(source: Source) -> Iterator[ShotBounds]:
+        for _ in source:
+            if told:
+                yield ShotBounds(0.0, 1.0, 0, 0, Transition.START)
+
+    child = Refusing([frames(2)])
+    reading = ShotsReading(child, 64, CageLimits(), lambda still: still)  # type: ignore[arg-type]
+    with pytest.raises(UnreadError, match="too large") as raised:
+        reading.read(find, 0)
+    assert raised.value.limit
+    assert raised.value.ended is told
+    assert child.lost == (["killed"] if told else [])
