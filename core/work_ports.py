@@ -201,8 +201,8 @@ class WorkOrders(Protocol):
         ...
 
     def under_way(self, job_id: str) -> Collection[tuple[int, str]]:
-        """Chunk and trail of each of a job's orders that has not ended: that waits, is worked on,
-        or was left by a process that is no more.
+        """Chunk and trail of each of a job's orders that a process began and did not end: it is
+        worked on, or was left by a process that is no more and is not given out again yet.
         """
         ...
 

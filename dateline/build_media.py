@@ -112,7 +112,8 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         queues,
     )
     halt.worker = worker
-    sweeper = Sweeper(name, desk.orders, StoredBeats(desk.database), lambda: worker.working)
+    beats = StoredBeats(desk.database)
+    sweeper = Sweeper(name, desk.orders, beats, lambda: worker.working, desk.desk.heal_all)
     return Worker(desk, worker, reading, parts, sweeper, name, ledger)
 
 

@@ -241,7 +241,8 @@ def ready_orders(
     """Those of the awaited orders (chunk, stage, trail) that may be given out. Where an order of a
     chunk is not done yet, more assets will come to wait for what follows it, and an order that was
     carried out is never carried out again: what follows is given out by its end. Where one is
-    `under_way` (chunk, trail), what follows may be under way with it.
+    `under_way` (chunk, trail), what follows may be under way with it. One that only waits holds
+    nothing up where none of its assets do: who takes it will find nothing to do.
     """
     found = list(awaited)
     trails: dict[int, set[str]] = {}

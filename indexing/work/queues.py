@@ -38,7 +38,6 @@ VERSION = "1"  # of what an order says; old orders are carried out by new progra
 _STAGE_WORK, _READ_WORK = "dateline_stage", "dateline_read"
 RARE_S = 2.0
 _AT_ONCE = 200  # orders that are dropped at a time
-_UNDER_WAY = ["PENDING", "ENQUEUED", "DELAYED"]
 
 
 class _UndoneError(BaseException):
@@ -81,7 +80,7 @@ class OrderBook:
         with _storage_errors():
             found = self._client.list_workflows(
                 workflow_id_prefix=f"{job_id}/",
-                status=_UNDER_WAY,
+                status="PENDING",
                 load_input=False,
                 load_output=False,
             )

@@ -78,7 +78,9 @@ class ProcessName:
 class Sweeper:
     """Looks for orders that nobody works on, in a thread of its own until `close`.
 
-    `working` says which orders this process works on.
+    `working` says which orders this process works on. `heal` gives out orders that assets wait for
+    (`indexing.work.desk.JobDesk.heal_all`). It is called after the first look and whenever orders
+    were given again: what such an order had gone on to may be for a queue of another worker's.
     """
 
     def __init__(
@@ -87,11 +89,14 @@ class Sweeper:
         orders: OrdersLeft,
         beats: Beats,
         working: Callable[[], Collection[str]],
+        heal: Callable[[], None],
     ) -> None:
         self._name = name
         self._orders = orders
         self._beats = beats
         self._working = working
+        self._heal = heal
+        self._unhealed = True
         self._doubtful: frozenset[str] = frozenset()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orders left", daemon=True)
@@ -110,19 +115,27 @@ class Sweeper:
         """Gives out again what nobody works on. Raises StorageError."""
         self._beats.beat(self._name.name)
         for name in self._name.dead_here():
-            self._orders.give_again(self._orders.left_by(name))
+            self._give_again(self._orders.left_by(name))
         for name in self._beats.silent(SILENT_S):
-            self._orders.give_again(self._orders.left_by(name))
+            self._give_again(self._orders.left_by(name))
             self._beats.forget(name)
         self._sweep_own()
+        if self._unhealed:
+            self._heal()
+            self._unhealed = False
 
     def _sweep_own(self) -> None:
         """An order whose end could not be written (a full disk) looks begun for ever. One that was
         just handed out looks the same, but not twice.
         """
         left = frozenset(self._orders.left_by(self._name.name)) - set(self._working())
-        self._orders.give_again(sorted(left & self._doubtful))
+        self._give_again(sorted(left & self._doubtful))
         self._doubtful = left
+
+    def _give_again(self, names: Collection[str]) -> None:
+        if names:
+            self._unhealed = True
+            self._orders.give_again(names)
 
     def _run(self) -> None:
         while not self._ended.wait(_SWEEP_S):

@@ -120,7 +120,7 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
         lambda job, trail: orders.give_reading(jobs.job(job), trail),
         QueueSettings({"decode": 2, "describe": 1, "apply": 1, "read": 1}, poll_s=0.03),
     )
-    Sweeper(name, orders, StoredBeats(database), lambda: worker.working)
+    Sweeper(name, orders, StoredBeats(database), lambda: worker.working, desk.heal_all)
     say("ready")
     while any(job.state is JobState.RUNNING for job in jobs.jobs()):
         never.wait(0.05)

@@ -13,6 +13,8 @@ from indexing.work.chunks import CAREFUL_AFTER, ChunkRunner, Order
 from indexing.work.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
 
+PATIENCE_S = 30.0
+
 
 class Killed(BaseException):
     """The end of a process, as far as the objects in it can tell."""
@@ -107,6 +109,30 @@ def test_a_process_killed_at_what_follows_loses_nothing(
         check_done(busy)
 
 
+def test_what_a_killed_process_was_at_needs_no_worker_of_the_queue_that_it_came_from(
+    busy: World,
+) -> None:
+    """Those that are left take `apply` and nothing else."""
+    order = next_order(busy)
+    ending = Ending(busy.stages()[Stage.APPLY], Killed(), 1, after=False)
+    with pytest.raises(Killed):
+        runner_with(busy, ending).run(order, lambda: False)
+    (job,) = busy.jobs.jobs()
+    before = set(busy.orders.waiting)
+    busy.desk.heal(job)
+    assert set(busy.orders.waiting) == before  # for all that is known, it is at work
+    busy.orders.give_again(order)
+    busy.desk.heal(job)
+    (name,) = set(busy.orders.waiting) - before - {f"{job.id}/{order.chunk}/{order.trail}"}
+    _, following, _ = busy.orders.waiting.pop(name)
+    assert isinstance(following, Order)
+    assert following.stage is Stage.APPLY
+    busy.runner().run(following, lambda: False)
+    assert len(busy.writer.versions) == 4
+    busy.work()
+    check_done(busy)
+
+
 def test_healing_while_a_chunk_goes_on_gives_nothing_out_twice(busy: World) -> None:
     """The same ingest is ordered once more, or another worker begins."""
     before = len(busy.orders.waiting) - 1
@@ -170,8 +196,15 @@ def test_no_space_at_what_follows_is_nobody_s_failure(busy: World) -> None:
 
 
 def test_no_more_chunks_than_wanted_are_at_a_stage_whoever_brought_them(busy: World) -> None:
-    """One that comes from the queue takes a turn like those that go on."""
-    at, most, lock = 0, 0, threading.Lock()
+    """One comes from the queue, and is at it until the other, which goes on, waits for its turn."""
+    queued, going_on = next_order(busy), next_order(busy)
+    while queued.stage is not Stage.APPLY:
+        ChunkRunner(busy.jobs, busy.orders, busy.stages(), lambda _: False).run(
+            queued, lambda: False
+        )
+        queued = next_order(busy)
+    at, most, asked, lock = 0, 0, 0, threading.Lock()
+    begun, described, seen = threading.Event(), threading.Event(), threading.Event()
 
     class Counting(Ending):
         def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
@@ -179,17 +212,35 @@ def test_no_more_chunks_than_wanted_are_at_a_stage_whoever_brought_them(busy: Wo
             with lock:
                 at += 1
                 most = max(most, at)
-            threading.Event().wait(0.02)  # the other one would come meanwhile
+                if at > 1:
+                    seen.set()  # it did not wait, and nobody is to wait for that
+            begun.set()
+            seen.wait(PATIENCE_S)
             yield from self.inner.work(assets, stop)
             with lock:
                 at -= 1
 
-    runner = runner_with(busy, Counting(busy.stages()[Stage.APPLY], Killed(), 0, after=False))
-    orders = [next_order(busy), next_order(busy)]
-    threads = [threading.Thread(target=runner.run, args=(o, lambda: False)) for o in orders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    class Describing(Ending):
+        def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
+            yield from self.inner.work(assets, stop)
+            described.set()
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += described.is_set()
+        if asked == 3:  # once at the end of `describe`, then by who waits for a turn
+            seen.set()
+        return False
+
+    stages = busy.stages()
+    stages[Stage.APPLY] = Counting(stages[Stage.APPLY], Killed(), 0, after=False)
+    stages[Stage.DESCRIBE] = Describing(stages[Stage.DESCRIBE], Killed(), 0, after=False)
+    runner = ChunkRunner(busy.jobs, busy.orders, stages, lambda _: False, here=busy.here)
+    thread = threading.Thread(target=runner.run, args=(queued, lambda: False))
+    thread.start()
+    assert begun.wait(PATIENCE_S)
+    runner.run(going_on, stop)
+    thread.join()
     assert most == 1
+    assert asked >= 3
     check_done(busy)

@@ -196,10 +196,8 @@ class HandOrders:
         self._give(f"{job.id}/read/{trail}", (job.priority, job.id, 0.0))
 
     def under_way(self, job_id: str) -> list[tuple[int, str]]:
-        parts = (n.split("/") for n in (*self.waiting, *([self._begun] if self._begun else [])))
-        return [
-            (int(part[1]), part[2]) for part in parts if part[0] == job_id and part[1] != "read"
-        ]
+        job, chunk, trail = (self._begun or "//").split("/")
+        return [(int(chunk), trail)] if job == job_id and chunk != "read" else []
 
     def take_back(self, job_id: str) -> None:
         self.waiting = {n: w for n, w in self.waiting.items() if not n.startswith(f"{job_id}/")}
@@ -215,6 +213,11 @@ class HandOrders:
         """
         self._begun = min(self.waiting, key=lambda n: self.waiting[n][0], default="")
         return self.waiting.pop(self._begun)[1] if self._begun else None
+
+    def give_again(self, order: Order) -> None:
+        """Puts back what is under way, as where its process is no more."""
+        self.waiting[self._begun] = (Priority.BACKFILL, order, 0.0)
+        self._begun = ""
 
     def _give(self, name: str, what: tuple[int, Order | str, float]) -> None:
         if name not in self._given:
