@@ -71,8 +71,7 @@ class Database:
         """Makes the tables that are not there yet; several processes may do so at once."""
 
         def make(connection: sa.Connection) -> None:
-            if not self.is_sqlite:  # two that make a table at the same time would fail
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7351902)"))
+            self._lock_schema(connection)
             tables.create_all(connection, checkfirst=True)
 
         self.run(make)
@@ -81,8 +80,7 @@ class Database:
         """Gives a table of an earlier version the columns that it lacks; each has a default."""
 
         def add(connection: sa.Connection) -> None:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7351902)"))
+            self._lock_schema(connection)
             there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
             for name in names:
                 if name not in there:
@@ -90,6 +88,15 @@ class Database:
                     connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
 
         self.run(add)
+
+    def _lock_schema(self, connection: sa.Connection) -> None:
+        """For the rest of the transaction: of two that see that a table or a column is missing, and
+        make it, one would fail.
+        """
+        if self.is_sqlite:  # whose driver begins a transaction only before rows are written
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7351902)"))
 
     def insert(self, table: sa.Table) -> Any:
         """An INSERT that knows ON CONFLICT."""

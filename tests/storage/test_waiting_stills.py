@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from core.work import WaitingStill
-from storage.databases import Database
+from storage.databases import Database, open_database
 from storage.waiting_stills import StoredWaitingStills
 
 
@@ -118,3 +123,34 @@ def test_a_table_of_an_earlier_version_gets_its_columns(database: Database) -> N
     assert [(one.key, one.uri, one.terms) for one in later.unsent()] == [("a", "", "")]
     later.replace(["/a.jpg"], [still("a", uri="urn:a"), still("b", uri="urn:a", terms="model")])
     assert [(one.uri, one.terms) for one in later.unsent()] == [("urn:a", ""), ("urn:a", "model")]
+
+
+@pytest.mark.parametrize(
+    ("lost", "made"),
+    [
+        ("ALTER TABLE waiting_stills DROP COLUMN uri", "ALTER"),
+        ("DROP TABLE waiting_stills", "\nCRE"),
+    ],
+)
+def test_two_that_start_together_do_not_both_make_what_is_missing(
+    folder: Path, lost: str, made: str
+) -> None:
+    """Whoever is about to make it waits for the other one to be about to."""
+    both = [open_database(folder / "work.sqlite") for _ in range(2)]
+    StoredWaitingStills(both[0])
+    both[0].run(lambda connection: connection.execute(sa.text(lost)))
+    meet = threading.Barrier(2)
+
+    def before(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith(made):
+            with suppress(threading.BrokenBarrierError):
+                meet.wait(0.5)
+
+    for each in both:
+        sa.event.listen(each.engine, "before_cursor_execute", before)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(StoredWaitingStills, both)
+    first.replace(["/a.jpg"], [still("a", uri="urn:a")])
+    assert [one.uri for one in second.unsent()] == ["urn:a"]
+    for each in both:
+        each.close()
