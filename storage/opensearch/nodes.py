@@ -57,7 +57,7 @@ class AwayError(BusyError):
 
 
 class SlowError(BusyError):
-    """A node is there, and what was asked of it did not come in time."""
+    """What was asked did not come in time: of a node that is there, or before others were asked."""
 
 
 @contextmanager
@@ -94,18 +94,21 @@ class Nodes:
         timeout_s: float,
     ) -> str:
         """What the first node answers that takes the request; each that is tried has `timeout_s`
-        for its whole answer. Raises AwayError, SlowError, and the client's TransportError where the
-        answer is an error.
+        for its whole answer, or what is left of `within`. Raises AwayError, SlowError, and the
+        client's TransportError where the answer is an error.
         """
         if self._breaker.is_open():
             raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
         for left in range(self._settings.retries, -1, -1):
+            if left < self._settings.retries and left_s() < _SHORTEST_S:
+                raise self._slow()  # says nothing of a node that would have no time at all
             connection = self._transport.get_connection()
             if connection in self._doubted and not self._answers(connection):
                 self._pass_over(connection)
                 continue
             read_s = min(timeout_s, max(_SHORTEST_S, left_s()))
-            wait = Timeout(connect=min(self._settings.connect_s, read_s), read=read_s)
+            # Whether a node is there does not depend on how long this request may wait.
+            wait = Timeout(connect=self._settings.connect_s, read=read_s)
             try:
                 _, _, reply = connection.perform_request(
                     method, path, dict(params), body, timeout=wait
@@ -133,9 +136,11 @@ class Nodes:
         too_late = isinstance(error, client.exceptions.ConnectionTimeout)
         if too_late and self._answers(connection):
             self._is_there(connection)
-            what = "the cluster did not answer in time"
-            raise SlowError(what, where=self._where, mend=_MEND) from error
+            raise self._slow() from error
         self._pass_over(connection)
+
+    def _slow(self) -> SlowError:
+        return SlowError("the cluster did not answer in time", where=self._where, mend=_MEND)
 
     def _answers(self, connection: Any) -> bool:
         """Whether the node says anything; which it does before it is asked to work."""

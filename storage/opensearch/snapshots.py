@@ -48,7 +48,7 @@ class Snapshot:
 
     def serves(self, generation: int) -> bool:
         """Whether a new search that has to see that change may use it."""
-        return self.generation == generation and monotonic() < self.until
+        return self.generation >= generation and monotonic() < self.until
 
 
 @dataclass(slots=True)
@@ -116,6 +116,11 @@ class Snapshots:
                 log.warning("%d nodes of the cluster hang and are avoided", count)
                 self._preferred = (others, monotonic() + _PREFERRED_S)
 
+    def preferred(self) -> str:
+        """The nodes that answer, as a request's preference; "" where none is known to hang."""
+        nodes, until = self._preferred
+        return nodes if monotonic() < until else ""
+
     def lost_error(self) -> BusyError:
         """Tells that the index is lost, of which no search asks any more; what is to be raised."""
         with self._lock:
@@ -134,23 +139,25 @@ class Snapshots:
 
     def _enter(self) -> Snapshot:
         until = monotonic() + min(self._longest_s + self._look_s, left_s())
+        needed = self._generation()  # what comes later is not waited for, or that might not end
         while True:
             with self._lock:
-                wanted, current = self._generation(), self._current
-                if current is not None and current.serves(wanted):
+                current = self._current
+                if current is not None and current.serves(needed):
                     current.users += 1
                     return current
-                attempt = self._attempt or self._begin(wanted)
+                attempt = self._attempt or self._begin(self._generation())
                 attempt.waiting += 1
             snapshot = self._awaited(attempt, until)
-            if attempt.generation == wanted:
+            if attempt.generation >= needed:
                 return snapshot
             self._leave(snapshot)  # it was begun before the change
 
     def _begin(self, generation: int) -> _Attempt:
         """With the lock held. In a thread of its own, as nobody's own time is the others'."""
-        attempt = self._attempt = _Attempt(generation)
+        attempt = _Attempt(generation)
         threading.Thread(target=self._carry_out, args=(attempt,), daemon=True).start()
+        self._attempt = attempt  # only now: where no thread can be had, nobody is to wait for it
         return attempt
 
     def _awaited(self, attempt: _Attempt, until: float) -> Snapshot:
@@ -185,7 +192,11 @@ class Snapshots:
         try:
             with within(self._longest_s):
                 snapshot = self._requested_twice(generation)
-                self._check(snapshot)
+                try:
+                    self._check(snapshot)
+                except BaseException:
+                    self._drop(snapshot)
+                    raise
                 return snapshot
         except MissingError as error:
             raise self.lost_error() from error
@@ -222,7 +233,6 @@ class Snapshots:
         path = f"/{self._name}/_settings/index.uuid"
         (found,) = self._cluster.ask("GET", path, local="true").values()
         if found["settings"]["index"]["uuid"] != identity:
-            self._drop(snapshot)
             raise self.lost_error()
 
     def _leave(self, snapshot: Snapshot) -> None:

@@ -26,7 +26,6 @@ class _Limited(RawIOBase):
     def __init__(self, sock: socket.socket, raw: RawIOBase, seconds: float) -> None:
         self._sock = sock
         self._raw = raw
-        self._seconds = seconds
         self._until = monotonic() + seconds
 
     def readable(self) -> bool:
@@ -41,9 +40,7 @@ class _Limited(RawIOBase):
         return count
 
     def close(self) -> None:
-        """The socket goes on with the timeout that it had, for the next request on it."""
-        if not self.closed and self._sock.fileno() >= 0:
-            self._sock.settimeout(self._seconds)
+        """The socket's timeout stays as it is: the client sets it again for each request."""
         self._raw.close()
         super().close()
 

@@ -140,6 +140,7 @@ def test_an_index_that_somebody_makes_anew_is_not_taken_for_the_lost_one(
     with suppress(BusyError):
         found = other.retrieve(lexical(Word("zebra")))
         assert found.degraded, "an answer from a part of it says so"
+    other.catch_up()  # which makes nothing anew that nobody has missed
     assert uris(other, Word("zebra")) == written, "and it has been noticed"
     assert any("lost" in failure for failure in other.status()["failures"])
     other.close()
@@ -152,6 +153,7 @@ def test_terms_of_a_lost_index_are_not_looked_up_in_vain(engine: OpenSearchEngin
     engine.cluster.ask("DELETE", f"/{engine.family.concrete}")
     with pytest.raises(BusyError, match="lost"):
         engine.retrieve(lexical(Word("crocodile")))
+    engine.catch_up()
     assert uris(engine, Word("zebra")) == {"a"}
 
 
