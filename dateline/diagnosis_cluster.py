@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import sleep
 from typing import TYPE_CHECKING
 
 from core.errors import BusyError, DatelineError
@@ -18,12 +19,14 @@ if TYPE_CHECKING:  # they need an extra
     from storage.opensearch.connection import Cluster
     from storage.opensearch.coverage import Coverage
     from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.live_settings import Difference
     from storage.opensearch.node_health import NodeHealth
 
 TESTED = "2.19."  # the versions that the tests run on
 _KNN = "opensearch-knn"
 _MOST_HEAP = 0.9  # of a node's, beyond which it refuses requests and may fail
 _GIBI = 2**30
+_PAUSE_S = 1.0  # a service that runs brings the index up to the record twice in it
 _FULL = {
     "low": "it gets no new shards",
     "high": "its shards are moved away",
@@ -122,7 +125,7 @@ def _heap(nodes: Sequence[NodeHealth]) -> Finding:
 
 
 def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> Finding:
-    """Whether the index is as the settings and the record say, by counts; makes none."""
+    """Whether the index is as the settings and the record say, by counts; changes nothing."""
     from storage.opensearch.index_family import served_index
     from storage.opensearch.live_settings import differences
 
@@ -131,17 +134,8 @@ def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> 
         says = f"there is none by the name {wanted.name} yet"
         return Finding("cluster's index", True, says)
     other = differences(cluster, wanted.name, wanted.index, wanted.spaces)
-    told = f"{len(other)} settings are not as wanted" if other else "settings as wanted"
-    if not settings.has_archive:
-        return Finding("cluster's index", not other, f"{name}: {told}", _SETTINGS_MEND)
-    found = _coverage(settings, wanted, cluster, name)
-    says = (
-        f"{name}: {told}; {found.held:,} of {found.wanted:,} visible items;"
-        f" {found.behind:,} changes behind"
-    )
-    drifts = found.held != found.wanted
-    mend = _CHECK_MEND if drifts else _SETTINGS_MEND if other else _BEHIND_MEND
-    return Finding("cluster's index", not (other or drifts or found.behind), says, mend)
+    looks = _looks(settings, wanted, cluster, name) if settings.has_archive else []
+    return _judged(name, other, looks)
 
 
 _SETTINGS_MEND = "see `dateline index diff`; `dateline index apply` changes what can be in place"
@@ -149,14 +143,62 @@ _CHECK_MEND = "`dateline index check --repair`"
 _BEHIND_MEND = "start the service, or `dateline index check`, which brings it up to the record"
 
 
-def _coverage(
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The counts of an index that had change `applied` when the look began, where the record's
+    newest was `newest` when it ended.
+    """
+
+    coverage: Coverage
+    applied: int
+    newest: int
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the counts differ by more than what came meanwhile, one item a change."""
+        return abs(self.coverage.held - self.coverage.wanted) > self.newest - self.applied
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it needs no second look."""
+        return not self.drifts and not self.coverage.behind
+
+
+def _judged(name: str, other: Sequence[Difference], looks: Sequence[_Look]) -> Finding:
+    """By `other` settings than the wanted ones, and the counts of each look; none without a record.
+    One that is behind and has come further from look to look is being written to.
+    """
+    told = f"{len(other)} settings are not as wanted" if other else "settings as wanted"
+    if not looks:
+        return Finding("cluster's index", not other, f"{name}: {told}", _SETTINGS_MEND)
+    found = looks[-1].coverage
+    says = (
+        f"{name}: {told}; {found.held:,} of {found.wanted:,} visible items;"
+        f" {found.behind:,} changes behind"
+    )
+    waits = found.behind > 0 and looks[-1].applied == looks[0].applied
+    drifts = all(look.drifts for look in looks)
+    mend = _BEHIND_MEND if waits else _CHECK_MEND if drifts else _SETTINGS_MEND
+    return Finding("cluster's index", not (other or drifts or waits), says, mend)
+
+
+def _looks(
     settings: Settings, wanted: OpenSearchSettings, cluster: Cluster, name: str
-) -> Coverage:
+) -> list[_Look]:
+    """One, and where that is not well another one a little later: others may be writing."""
     from storage.opensearch.coverage import coverage_of
     from storage.opensearch.index_family import IndexFamily
 
     family = IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, concrete=name)
-    family.open(any_space=True)
+    family.open(any_space=True, read_only=True)
     record = record_of(settings, wanted)
-    with closing(record), record.moment() as reads:
-        return coverage_of(family, reads, to_micros(system_clock()))
+    looks: list[_Look] = []
+    with closing(record):
+        while not looks or (len(looks) == 1 and not looks[0].is_well):
+            if looks:
+                sleep(_PAUSE_S)
+            applied = family.note().applied
+            with record.moment() as reads:
+                coverage = coverage_of(family, reads, to_micros(system_clock()))
+            looks.append(_Look(coverage, applied, record.last_change()))
+    return looks

@@ -8,7 +8,7 @@ followed the record of truth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,7 @@ class IndexFamily:
         self._accepted = (dict(spaces), dict(beside))
         self._is_fixed = bool(concrete)
         self._any_space = False
+        self._read_only = False
         self._uuid = ""
         self._shards = 1
         self._mapping: Mapping[str, Any] = {}
@@ -86,17 +87,21 @@ class IndexFamily:
         """What the cluster tells this index by from another one of the same name."""
         return self._uuid
 
-    def open(self, *, any_space: bool = False) -> None:
+    def open(self, *, any_space: bool = False, read_only: bool = False) -> None:
         """Finds the index behind the alias, or makes it. Raises StorageError where that is of
         another format or, unless `any_space`, holds vectors of other encoders; MovedError where the
-        alias is on another index than it was. What was opened once with `any_space` is so for good.
+        alias is on another index than it was. With `read_only` nothing on the cluster is changed,
+        and MissingError is raised where there is none. What was opened once with either is so for
+        good.
         """
         self._any_space = self._any_space or any_space
-        self.make_notes()
+        self._read_only = self._read_only or read_only
+        if not self._read_only:
+            self.make_notes()
         try:
             self._find()
         except MissingError:
-            if self._is_fixed:
+            if self._is_fixed or self._read_only:
                 raise
             self._make(self.concrete or first_index(self.name))
             self._find()
@@ -130,7 +135,7 @@ class IndexFamily:
         self._uuid = body["settings"]["index"]["uuid"]
         self._shards = int(body["settings"]["index"]["number_of_shards"])
         self._mapping = body["mappings"]
-        if self.writes_to not in body["aliases"]:
+        if self.writes_to not in body["aliases"] and not self._read_only:
             add = {"add": {"index": concrete, "alias": self.writes_to}}
             self.cluster.ask("POST", "/_aliases", {"actions": [add]})
 
@@ -174,11 +179,12 @@ class IndexFamily:
         applied: int,
         seen: Sequence[Any],
         record: str,
-        sums: Mapping[str, Sum],
+        sums: Callable[[int], Mapping[str, Sum]],
         anew: bool = False,
     ) -> Note:
-        """Notes that change `applied` is in the index, unless a later one is noted, and adds `sums`
-        to those that are. With `anew`, nothing that was noted counts.
+        """Notes that change `applied` is in the index, unless a later one is noted, and adds to the
+        sums that are those that `sums` has of the changes beyond the one that was noted. With
+        `anew`, nothing that was noted counts.
         """
         for _ in range(_TRIES):
             before, place = self._read()
@@ -187,7 +193,7 @@ class IndexFamily:
                 max(applied, kept.applied),
                 tuple(seen) if applied >= kept.applied else kept.seen,
                 record,
-                added(kept.sums, sums),
+                added(kept.sums, sums(kept.applied)),
             )
             try:
                 self._write(after, place)

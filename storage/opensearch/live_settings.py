@@ -52,6 +52,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SPAN = re.compile(r"(\d+)(ms|s|m|h)")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 ABSENT = "(none)"
+_SECOND_COPY = ".vector.doc_values"  # of the vectors: an index of before has it, to no purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,9 @@ class Difference:
 def differences(
     cluster: Cluster, name: str, settings: IndexSettings, spaces: Mapping[str, VectorSpace]
 ) -> list[Difference]:
-    """How the index behind the alias `name`, and the one of its notes, differ from `settings`.
-    Raises MissingError where there is none.
+    """How the index behind the alias `name`, and the one of its notes, differ from `settings`. A
+    second copy of its vectors, which no search reads, is no difference: it costs disk alone. Raises
+    MissingError where there is none.
     """
     ((concrete, live),) = cluster.ask("GET", f"/{name}").items()
     wanted = index_body(settings, spaces)
@@ -81,6 +83,7 @@ def differences(
         Difference(concrete, key, mapped[0].get(key, ABSENT), mapped[1].get(key, ABSENT), False)
         for key in sorted({*mapped[0], *mapped[1]})
         if mapped[0].get(key) != mapped[1].get(key)
+        and not (key.endswith(_SECOND_COPY) and mapped[0].get(key) == "false")
     ]
     ((meta, notes),) = cluster.ask("GET", f"/{name}-meta").items()
     replicas = {"index.number_of_replicas": str(settings.replicas)}

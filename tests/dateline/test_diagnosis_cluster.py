@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from dateline import diagnosis_cluster
+from dateline.diagnosis_cluster import _Look
+from storage.opensearch.coverage import Coverage
+from storage.opensearch.live_settings import Difference
 from storage.opensearch.node_health import NodeHealth, passed
 
 GIBI = 2**30
@@ -59,3 +62,36 @@ def test_a_full_heap_is_told_with_its_node() -> None:
     assert not found.ok
     assert found.says == "node-1 25% of 4.0 GB, node-2 97% of 4.0 GB"
     assert "heap" in found.mend
+
+
+def look(applied: int, newest: int, held: int, *, behind: int = 0) -> _Look:
+    """Of a record that shows ten items."""
+    return _Look(Coverage(10, held, {}, behind), applied, newest)
+
+
+@pytest.mark.parametrize(
+    ("looks", "mend"),
+    [
+        ([look(20, 20, 10)], ""),
+        ([look(20, 22, 9), look(25, 26, 9)], ""),  # counted while writes came
+        ([look(20, 24, 8, behind=4), look(25, 27, 9, behind=2)], ""),  # a service follows
+        ([look(20, 20, 9), look(20, 20, 10)], ""),  # made searchable meanwhile
+        ([look(20, 24, 8, behind=4)] * 2, "start the service"),
+        ([look(0, 24, 0, behind=24)] * 2, "start the service"),  # all of it is to come
+        ([look(20, 20, 9)] * 2, "index check --repair"),
+        ([look(20, 21, 4), look(22, 23, 4)], "index check --repair"),  # by more than came
+        ([look(20, 20, 11)] * 2, "index check --repair"),
+    ],
+)
+def test_an_index_that_is_written_to_does_not_drift(looks: list[_Look], mend: str) -> None:
+    found = diagnosis_cluster._judged("dateline-000001", [], looks)
+    assert found.ok is not bool(mend)
+    assert mend in found.mend
+
+
+def test_other_settings_are_told_beside_whatever_the_counts_say() -> None:
+    other = [Difference("dateline-000001", "index.refresh_interval", "1s", "-1", True)]
+    for looks in ([], [look(20, 20, 10)]):
+        found = diagnosis_cluster._judged("dateline-000001", other, looks)
+        assert not found.ok
+        assert "index apply" in found.mend

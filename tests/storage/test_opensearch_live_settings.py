@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from core.errors import StorageError
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
+from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
+from storage.opensearch.index_body import IndexSettings, VectorSpace, index_body
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.live_settings import ABSENT, Difference, change_in_place, differences
 from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
@@ -97,6 +97,34 @@ def test_what_is_fixed_takes_another_index(
     assert not any(each.in_place for each in found)
     assert change_in_place(index.cluster, found) == found
     assert index.differences(settings, spaces) == found
+
+
+def test_who_only_reads_makes_nothing(index: Index) -> None:
+    concrete, meta = f"{index.name}-000001", f"{index.name}-meta"
+    index.cluster.ask("DELETE", f"/{concrete}/_alias/{concrete}-write")
+    index.cluster.ask("DELETE", f"/{meta}")
+    family = IndexFamily(index.cluster, index.name, WANTED, SPACES)
+    family.open(read_only=True)
+    assert family.note().applied == 0
+    assert [*index.cluster.ask("GET", f"/{concrete}")[concrete]["aliases"]] == [index.name]
+    with pytest.raises(MissingError):
+        index.cluster.ask("GET", f"/{meta}")
+    with pytest.raises(MissingError):
+        IndexFamily(index.cluster, new_name(), WANTED, SPACES).open(read_only=True)
+    family.make_notes()  # for whoever clears up
+
+
+def test_a_second_copy_of_the_vectors_is_no_difference(opensearch: str) -> None:  # noqa: F811
+    """An index of before has one: nothing in place takes it away, and searches are the same."""
+    cluster, name = Cluster(ClusterSettings((opensearch,))), new_name()
+    body = index_body(WANTED, SPACES)
+    vector = body["mappings"]["properties"]["passages_text"]["properties"]["vector"]
+    assert vector.pop("doc_values") is False
+    cluster.ask("PUT", f"/{name}-000001", {**body, "aliases": {name: {}}}, timeout_s=60)
+    IndexFamily(cluster, name, WANTED, SPACES).open()
+    assert differences(cluster, name, WANTED, SPACES) == []
+    cluster.ask("DELETE", f"/{name}-000001,{name}-meta")
+    cluster.close()
 
 
 def test_opensearch_agrees_what_is_fixed(index: Index) -> None:
