@@ -29,7 +29,7 @@ from storage.opensearch.connection import (
     ndjson,
     reason_of,
 )
-from storage.opensearch.nodes import AwayError, within
+from storage.opensearch.nodes import AwayError, left_s, within
 
 log = logging.getLogger(__name__)
 _LEAST_BYTES = 16_384
@@ -77,11 +77,10 @@ Line = tuple[Operation, bytes]
 
 @dataclass(slots=True)
 class Written:
-    """What became of operations: ids that were not there before, how many were there in a newer
-    state, and those that the index refuses, with its reasons.
+    """What became of operations: how many were there in a newer state, and the ids of those that
+    the index refuses, with its reasons.
     """
 
-    created: list[int] = field(default_factory=list)
     outdated: int = 0
     refused: dict[int, str] = field(default_factory=dict)
 
@@ -164,7 +163,7 @@ class BulkWriter:
     def _send(self, batch: list[Line], done: Written) -> tuple[list[Line], StorageError | None]:
         """Sends a batch; what of it is to be sent again, and why."""
         started = monotonic()
-        longest_s = self._cluster.settings.bulk_timeout_s
+        longest_s = min(self._cluster.settings.bulk_timeout_s, left_s())
         reply = self._cluster.ask(
             "POST",
             f"/{self._name}/_bulk",
@@ -172,7 +171,7 @@ class BulkWriter:
             timeout_s=longest_s,
             timeout=f"{max(1, round(longest_s / 2))}s",  # for a part of the index to have a node
             require_alias="true",  # a lost index must not be made by a write, without its mapping
-            filter_path="items.*.status,items.*.error,items.*.result",
+            filter_path="items.*.status,items.*.error",
         )
         left: list[Line] = []
         why: StorageError | None = None
@@ -203,8 +202,6 @@ class BulkWriter:
         elif error and result["status"] not in _PASSED_OVER:
             done.refused[operation.id] = reason_of(error)
             log.error("the index refuses document %d: %s", operation.id, reason_of(error))
-        elif result.get("result") == "created":
-            done.created.append(operation.id)
 
     def _adapt(self, sent: int, seconds: float) -> None:
         """Requests grow only by what full ones tell: a small one is quick whatever the cluster."""

@@ -47,6 +47,7 @@ from storage.topics import Topics
 
 log = logging.getLogger(__name__)
 _MOST_PRODUCTS = 10_000
+_LONGEST = 3  # times the time of a request: two for a search, half a one for what is asked beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,7 @@ class OpenSearchEngine:
             self._now(),
             self.cluster.where,
             self._beside,
+            _LONGEST * self._settings.cluster.nodes.timeout_s,
         )
 
     def _guarded(self, found: Retrieved, caller: Caller, flag: str) -> Retrieved:

@@ -1,24 +1,38 @@
-"""The thread that brings into the index what a write could not, and what others recorded."""
+"""The thread that brings into the index what a write could not, and what others recorded.
+
+While a request of its own is out, nobody else writes to the index. Where its answer is lost, as
+when the nodes were started again meanwhile, that is not waited for as long as a bulk write may
+take: it is sent again soon, which does no harm. On a cluster that is only slow, the next try has
+twice as long.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
+from time import monotonic
 
 from core.errors import StorageError
-from storage.opensearch.projector import Projector
+from storage.opensearch.projector import AT_LEISURE_S, Projector
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.5
 _PAUSE_S = 1.0  # after a failure
+_MOST_DOUBLINGS = 5
 
 
 class Follower:
-    """Runs until `stop`. A failure is noted and tried again; searches go on meanwhile."""
+    """Runs until `stop`. A failure is noted and tried again; searches go on meanwhile. A step has
+    `patience_s`, after others that took too long up to 32 times that.
+    """
 
-    def __init__(self, projector: Callable[[], Projector]) -> None:
+    def __init__(
+        self, projector: Callable[[], Projector], patience_s: float = AT_LEISURE_S
+    ) -> None:
         self._projector = projector
+        self._patience_s = patience_s
+        self._doublings = 0
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -45,11 +59,16 @@ class Follower:
                 self._stopped.wait(_PAUSE_S)
 
     def _step(self, projector: Projector) -> None:
+        within_s, began = self._patience_s * 2**self._doublings, monotonic()
         try:
-            projector.project(pages=1)
+            projector.project(pages=1, within_s=within_s)
+            if monotonic() - began < within_s / 4:
+                self._doublings = max(0, self._doublings - 1)
             if projector.is_behind():
                 self._wake.set()
         except StorageError as error:
+            if monotonic() - began >= within_s / 2:  # no quick refusal
+                self._doublings = min(_MOST_DOUBLINGS, self._doublings + 1)
             projector.failed(error)
             self._stopped.wait(_PAUSE_S)
         except Exception as error:

@@ -44,20 +44,23 @@ _ALIKE = 3  # of these, one that comes again is not told again
 _GAP_MEND = "bring a backup of it back (`dateline restore`), then `dateline rebuild`"
 _REFUSED_MEND = "`dateline index diff` tells whether the index's fields are as they should be"
 _STUCK = (AwayError, SlowError, StorageFullError)
+AT_LEISURE_S = (
+    10.0  # who has so long takes whole pages, and tries what others have just found stuck
+)
 _STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The changes up to a line of the log as operations on documents, with the vectors that they
-    bring; those of `revisited` versions may be new to a document that was there. Of the `told`
+    """The changes up to a line of the log as operations on documents, with the vectors in these;
+    `brought` says by version which change brought them, where one of these did. Of the `told`
     versions the index may know before that they are hidden.
     """
 
     line: LogLine
     operations: Sequence[Operation]
     vectors: Mapping[str, Mapping[int, FloatMatrix]]
-    revisited: frozenset[int]
+    brought: Mapping[int, int]
     told: Sequence[int]
 
 
@@ -108,7 +111,7 @@ class Projector:
         without. Raises StorageError; BusyError where that takes longer than `within_s`, or is
         known to.
         """
-        if within_s < inf:
+        if within_s < AT_LEISURE_S:
             self._check_stuck()
         with self._held(within_s), within(within_s):
             self._project(pages, within_s)
@@ -204,7 +207,7 @@ class Projector:
         if newest <= self.applied:
             return
         done, until = 0, monotonic() + within_s
-        page = _PAGE if within_s == inf else _SHORT_PAGE
+        page = _PAGE if within_s >= AT_LEISURE_S else _SHORT_PAGE
         try:
             self._take_over(self._family.note())
             while self.applied < newest and (pages is None or done < pages) and monotonic() < until:
@@ -242,10 +245,11 @@ class Projector:
             stated = restated(reads, chains, self._family.spaces, now, newest[0])
             gone = sorted({change.seq for change in changes if change.kind == "replaced"})
             removed = [hidden(seq, newest[0]) for seq in gone]
-            revisited = frozenset(change.seq for change in changes if change.brings_vectors)
-            fresh = {change.seq for change in changes if change.kind == "put"}
-            told = sorted(set().union(*stated.vectors.values()) - fresh)
-            return _Step(line, [*stated.operations, *removed], stated.vectors, revisited, told)
+            fresh = {change.seq: change.n for change in changes if change.kind == "put"}
+            brought = {change.seq: change.n for change in changes if change.brings_vectors}
+            told = sorted(set().union(*stated.vectors.values()) - {*fresh})
+            operations = [*stated.operations, *removed]
+            return _Step(line, operations, stated.vectors, fresh | brought, told)
 
     def _concerns(self, change: Change) -> bool:
         """Vectors for another index, while an archive moves, change nothing in this one."""
@@ -261,17 +265,22 @@ class Projector:
             what = f"the index refuses document {seq}: {reason}"
             where = self._family.cluster.where
             self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
-        sums = _sums(step, shown_again | {*written.created})
-        identity = self._record.identity
-        self._take_over(self._family.advance(step.line[0], step.line, identity, sums))
+        shown = dict.fromkeys(shown_again, step.line[0])
+        new = {seq: n for seq, n in {**step.brought, **shown}.items() if seq not in written.refused}
+        note = self._family.advance(
+            step.line[0], step.line, self._record.identity, lambda after: _sums(step, new, after)
+        )
+        self._take_over(note)
 
 
-def _sums(step: _Step, new: set[int]) -> dict[str, Sum]:
-    """The sums of the vectors that the index did not have before: those of `new` documents too."""
-    fresh = step.revisited | new
+def _sums(step: _Step, new: Mapping[int, int], after: int) -> dict[str, Sum]:
+    """The sums of the vectors of `new` versions, each by the change that brings its own, of changes
+    beyond `after`. So each change counts once, by whomever it is noted: what was written before,
+    and not noted because the answer did not come, is not told from what is new.
+    """
     found: dict[str, Sum] = {}
     for name, held in step.vectors.items():
-        rows = [matrix for seq, matrix in held.items() if seq in fresh and len(matrix)]
+        rows = [matrix for seq, matrix in held.items() if new.get(seq, 0) > after and len(matrix)]
         if rows:
             together = np.concatenate(rows).astype(np.float64)
             found[name] = Sum(len(together), together.sum(axis=0))

@@ -14,22 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import BusyError
 from core.items import FloatMatrix
 from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from storage.lexical_bound import Supremum
 from storage.machine_words import MachineWords
+from storage.opensearch.answered import lacking_vectors, missing
 from storage.opensearch.candidates import Hits, Near, hits_of, merged, no_hits
-from storage.opensearch.connection import Reply, error_of, reason_of
+from storage.opensearch.connection import Reply
 from storage.opensearch.exact import ExactCosines
 from storage.opensearch.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
+from storage.opensearch.nodes import within
 from storage.opensearch.query_dsl import EVERY_WORD, Clause, Compiler
 from storage.opensearch.search_bodies import MOST_NEAREST, counting, listed, nearest
 from storage.opensearch.seen import seen_by
-from storage.opensearch.statistics import Basics, Statistics, total
-from storage.opensearch.term_counts import TermCounts
+from storage.opensearch.statistics import Basics, Statistics
+from storage.opensearch.term_counts import LookUps, TermCounts
 from storage.opensearch.vector_sums import Sum
+
+_COMMON = 2  # one in so many items is taken to have a word of which nothing is known
+_MORE = 2  # times the passages that were counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class SearchSettings:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors, and on
-    `beside` runs what goes on while the query is encoded.
+    `beside` runs what goes on while the query is encoded. All that a retrieval asks of the index
+    has `longest_s` together.
     """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -60,6 +65,7 @@ class Sources:
     now: int
     where: str
     beside: Executor
+    longest_s: float
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class _Search:
     basics: Basics
     allowed: list[Clause]
     terms: TermCounts
+    look_ups: LookUps
     scored: Clause = field(default_factory=dict)
     narrowing: list[Clause] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
@@ -81,6 +88,11 @@ def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
     """All candidates for a request, at most the sum of its depths. Raises BusyError where the
     cluster answers none of its searches, and QueryError for a query of too many parts.
     """
+    with within(sources.longest_s):
+        return _retrieved(sources, request)
+
+
+def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     search = _begun(sources, request)
     if is_fact(request.query) and not request.vectors:
         return _browse(search)
@@ -101,7 +113,7 @@ def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
     search.terms.take_in(replies[len(bodies) :])
-    _flag_lacking(search, lacking, replies[lexical + len(vectors) : len(bodies)])
+    search.degraded += lacking_vectors(lacking, replies[lexical + len(vectors) : len(bodies)])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
         for (query, vector), reply in zip(vectors, replies[lexical:], strict=False)
@@ -115,7 +127,13 @@ def _begun(sources: Sources, request: Retrieval) -> _Search:
     if not isinstance(request.filters, Everything):
         filters = Compiler(basics.all_languages, basics.main).required(request.filters)
         allowed = [*allowed, filters]
-    return _Search(sources, request, basics, allowed, TermCounts(sources.statistics, allowed))
+    look_ups = LookUps(max(1, basics.documents // _COMMON))
+    terms = TermCounts(sources.statistics, look_ups, allowed)
+    search = _Search(sources, request, basics, allowed, terms, look_ups)
+    if basics.failed:
+        what = f"{basics.failed} parts of the index do not say what they hold"
+        search.degraded.append(f"lexical: {what}")
+    return search
 
 
 def _looked_up(search: _Search) -> Future[float] | None:
@@ -137,7 +155,7 @@ def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
 
 
 def _compile(search: _Search) -> None:
-    held = TermCounts(search.sources.statistics)
+    held = TermCounts(search.sources.statistics, search.look_ups)
     search.scored, search.narrowing = _compiled(search, search.request.query, held)
     if _size(search, search.scored, search.narrowing) > MOST_CLAUSES:
         _fold(search, held)
@@ -197,53 +215,19 @@ def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause
 
 def _width(search: _Search, name: str) -> int:
     """How wide to search the graphs of a vector field. A search for all that a filter lets through
-    is a scan of that: Lucene leaves the graph alone then.
+    is a scan of that: Lucene leaves the graph alone then. It may be a few more by now than it was
+    when they were counted.
     """
-    settings, held = search.sources.settings, search.sources.sums.get(name)
-    few = held is not None and held.count <= min(settings.exact_rows, MOST_NEAREST)
-    return max(settings.ef_search, held.count) if few and held else settings.ef_search
-
-
-def _flag_lacking(search: _Search, fields: Sequence[str], replies: Sequence[Reply]) -> None:
-    """What is to be said of vector fields that do not cover what the search is over."""
-    if not fields or any("error" in reply for reply in replies):
-        return
-    every = total(replies[-1])
-    for name, reply in zip(fields, replies, strict=False):
-        if lacking := total(reply):
-            what = f"vectors: field {name} lacks {lacking:,} of {every:,} items"
-            search.degraded.append(f"{what}; `dateline embed` adds them")
+    settings, held = search.sources.settings, search.basics.passages.get(name, 0)
+    if held > min(settings.exact_rows, MOST_NEAREST):
+        return settings.ef_search
+    return max(settings.ef_search, min(MOST_NEAREST, _MORE * held))
 
 
 def _check(search: _Search, replies: Sequence[Reply]) -> None:
     """Flags what some of the searches or some shards did not answer."""
-    failed = [reply for reply in replies if "error" in reply or _has_no_shard(reply)]
-    if replies and len(failed) == len(replies):
-        first = failed[0]
-        where = search.sources.where
-        if "error" in first:
-            error = error_of(first.get("status", 500), first["error"], where)
-            raise error
-        raise BusyError("no part of the index answers", where=where, mend="try again")
-    for place, reply in enumerate(replies):
-        if what := _partly(reply):
-            part = "lexical" if place == 0 and search.request.lexical_depth else "vectors"
-            search.degraded.append(f"{part}: {what}")
-
-
-def _has_no_shard(reply: Reply) -> bool:
-    shards = reply["_shards"]
-    return bool(shards["total"]) and not shards["successful"]
-
-
-def _partly(reply: Reply) -> str:
-    """What is missing in an answer; "" where nothing is."""
-    if "error" in reply:
-        return f"not searched: {reason_of(reply['error'])}"
-    shards = reply["_shards"]
-    if shards["failed"]:
-        return f"{shards['failed']} of {shards['total']} parts of the index do not answer"
-    return "not searched to the end in time" if reply["timed_out"] else ""
+    lexical, where = bool(search.request.lexical_depth), search.sources.where
+    search.degraded += missing(replies, lexical=lexical, where=where)
 
 
 def _bound(search: _Search) -> Callable[[], float]:
@@ -264,6 +248,8 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
     found = merged(hits, near, request.vector_depth, sources.exact, sources.sums)
     bound = search.terms.reckoned(_bound(search)) if request.lexical_depth else 0.0
     search.milliseconds["cosines"] = (perf_counter() - started) * 1000
+    if why := search.look_ups.lacking:
+        search.degraded.append(f"lexical: it is not known how rare some words are: {why}")
     return Retrieved(
         found.ids,
         found.bm25,

@@ -85,6 +85,14 @@ class Searcher:
                 _tell(replies, snapshot.lacking)
             return replies
 
+    def preferred(self) -> str:
+        """The nodes that answer, as a request's preference; "" where none is known to hang."""
+        return self._snapshots.preferred()
+
+    def look(self) -> None:
+        """Finds out which nodes answer."""
+        self._snapshots.look()
+
     def lost_error(self) -> BusyError:
         """Tells that there is no such index any more; what is to be raised."""
         return self._snapshots.lost_error()

@@ -11,29 +11,45 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 from typing import Any
 
 from core.query_tree import MACHINE
 from storage.analysis import analyzer, primary_subtag
 from storage.item_fields import unstemmed_field
-from storage.opensearch.connection import Cluster, Reply, error_of, reason_of
-from storage.opensearch.index_body import EMBEDDED, HOLDS_ITEM
+from storage.opensearch.connection import Reply
+from storage.opensearch.index_body import EMBEDDED, HOLDS_ITEM, vector_path
 from storage.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
 Term = tuple[str, str]  # field and term
-LookUp = Callable[[Sequence[Term]], dict[Term, int]]
 RARE = 32  # items; of so few it counts who may see them
 _KEPT_TERMS = 50_000
 _MOST_LANGUAGES = 200
 _STILL = 1000  # the share of changes, one in so many, for which numbers are kept
+_LACKING_S = 1.0  # for which numbers are kept that lack a part of the index
 OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many documents have terms; `lacking` says why some of the index is not counted, "" where
+    all is. Terms of which nothing is known are left out.
+    """
+
+    held: Mapping[Term, int] = field(default_factory=dict)
+    lacking: str = ""
+
+
+LookUp = Callable[[Sequence[Term]], Counts]
 
 
 @dataclass(frozen=True, slots=True)
 class Basics:
     """Of the index as of a change: documents, those by primary language subtag, those that machines
-    say something of, and those that were not embedded for each vector field.
+    say something of, and for each vector field those that were not embedded and how many passages
+    there are. `failed` parts of the index are not in it.
     """
 
     generation: int = -1
@@ -41,6 +57,8 @@ class Basics:
     languages: Mapping[str, int] = field(default_factory=dict)
     of_machines: int = 0
     lacking: Mapping[str, int] = field(default_factory=dict)
+    passages: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
 
     @property
     def main(self) -> tuple[str, ...]:
@@ -55,8 +73,8 @@ class Basics:
 
 class Statistics:
     """The numbers behind `ask`; `generation` tells how far the index is. `look_up` reads how many
-    documents have terms from the index's dictionaries, which costs next to nothing and counts what
-    is deleted and not merged away, as BM25 does. Thread-safe.
+    documents have terms from the index's dictionaries. What lacks a part of the index is not kept.
+    Thread-safe.
     """
 
     def __init__(
@@ -71,52 +89,63 @@ class Statistics:
         self._fields = tuple(fields)
         self._look_up = look_up
         self._basics = Basics()
+        self._until = inf  # when those are asked for anew in any case
         self._counts: OrderedDict[Term, int] = OrderedDict()
         self._frequencies = OrderedDict[Term, int]()
         self._lock = threading.Lock()
 
     def basics(self) -> Basics:
-        """The numbers of the whole index."""
+        """The numbers of the whole index. Raises as `ask`."""
         known, now = self._basics, self._generation()
-        if known.generation < 0 or now - known.generation > known.documents // _STILL:
-            known = _basics_of(self.ask([_basics_body(self._fields)])[0], now, self._fields)
-            with self._lock:
-                self._basics = known
+        if self._serve(known, now):
+            return known
+        fresh = _basics_of(self.ask([_basics_body(self._fields)])[0], now, self._fields)
+        with self._lock:
+            self._basics = fresh
+            self._until = monotonic() + _LACKING_S if fresh.failed else inf
+            if now != known.generation:
                 self._counts.clear()
                 self._frequencies.clear()
-        return known
+        return fresh
+
+    def _serve(self, known: Basics, now: int) -> bool:
+        if known.generation < 0 or monotonic() > self._until:
+            return False
+        return now - known.generation <= known.documents // _STILL
 
     def held(self, terms: Sequence[Term]) -> dict[Term, int]:
-        """How many documents have each term."""
-        return self._through(self._counts, terms, self._counted)
+        """How many documents have each term. Raises as `ask`."""
+        return dict(self._through(self._counts, terms, self._counted).held)
 
-    def frequencies(self, terms: Sequence[Term]) -> dict[Term, int]:
-        """How many documents BM25 takes each term to have."""
+    def frequencies(self, terms: Sequence[Term]) -> Counts:
+        """How many documents BM25 takes each term to have, as far as the index answers."""
         return self._through(self._frequencies, terms, self._look_up)
 
     def known(self, terms: Sequence[Term]) -> dict[Term, int]:
         """Those of `frequencies` that need no look at the index."""
         return self._known(self._frequencies, terms)
 
-    def _through(
-        self, kept: OrderedDict[Term, int], terms: Sequence[Term], ask: LookUp
-    ) -> dict[Term, int]:
+    def _through(self, kept: OrderedDict[Term, int], terms: Sequence[Term], ask: LookUp) -> Counts:
         """The numbers, asking for those that were not asked for lately."""
         found = self._known(kept, terms)
         missing = [term for term in dict.fromkeys(terms) if term not in found]
-        fresh = ask(missing) if missing else {}
-        with self._lock:
-            kept.update(fresh)
-            while len(kept) > _KEPT_TERMS:
-                kept.popitem(last=False)
-        return found | fresh
+        fresh = ask(missing) if missing else Counts()
+        if not fresh.lacking:
+            with self._lock:
+                kept.update(fresh.held)
+                while len(kept) > _KEPT_TERMS:
+                    kept.popitem(last=False)
+        return Counts({**found, **fresh.held}, fresh.lacking)
 
-    def _counted(self, terms: Sequence[Term]) -> dict[Term, int]:
+    def _counted(self, terms: Sequence[Term]) -> Counts:
         replies = self.ask([count_body(term) for term in terms])
-        return {term: total(reply) for term, reply in zip(terms, replies, strict=True)}
+        counts = {term: total(reply) for term, reply in zip(terms, replies, strict=True)}
+        failed = max(map(failed_parts, replies), default=0)
+        return Counts(counts, f"{failed} parts of the index do not answer" if failed else "")
 
     def _known(self, kept: OrderedDict[Term, int], terms: Sequence[Term]) -> dict[Term, int]:
-        silent = self._basics.of_machines == 0
+        basics = self._basics
+        silent = basics.generation >= 0 and not basics.failed and not basics.of_machines
         found: dict[Term, int] = {}
         with self._lock:
             for term in terms:
@@ -148,64 +177,14 @@ def term_clause(term: Term) -> Reply:
     return {"term": {term[0]: {"value": term[1]}}}
 
 
-def dictionary(cluster: Cluster, index: str, *, several: bool = False) -> LookUp:
-    """Reads document frequencies from the index's dictionaries, of which each of its parts has one
-    (`several` tells that there is more than one part), in one request. Parts that do not answer
-    count nothing, as in a search.
-    """
-    routings: list[str] = []
-
-    def look_up(terms: Sequence[Term]) -> dict[Term, int]:
-        if several and not routings:
-            routings[:] = _routings(cluster, index)
-        parts = [{"routing": routing} for routing in routings] or [{}]
-        asked = {"_index": index, **_frequencies_body(terms)}
-        body = {"docs": [{**asked, **part} for part in parts]}
-        docs = cluster.ask("POST", "/_mtermvectors", body, filter_path=_FREQUENCIES).get("docs", ())
-        errors = [part["error"] for part in docs if "error" in part]
-        if any(_NO_INDEX in reason_of(error) for error in errors):
-            raise error_of(404, errors[0], cluster.where)
-        counts = dict.fromkeys(terms, 0)
-        for name, term in terms:
-            found = (part.get("term_vectors", {}).get(name, {}).get("terms", {}) for part in docs)
-            counts[name, term] = sum(own.get(term, {}).get("doc_freq", 0) for own in found)
-        return counts
-
-    return look_up
-
-
-_FREQUENCIES = "docs.term_vectors.*.terms.*.doc_freq,docs.error"
-_NO_INDEX = "index_not_found_exception"
-_MOST_ROUTINGS = 10_000  # that are tried until each part is hit
-
-
-def _frequencies_body(terms: Sequence[Term]) -> Reply:
-    texts: dict[str, list[str]] = {}
-    for name, term in terms:
-        texts.setdefault(name, []).append(term)
-    return {
-        "doc": {name: " ".join(words) for name, words in texts.items()},
-        "term_statistics": True,
-        **dict.fromkeys(("field_statistics", "positions", "offsets", "payloads"), False),
-    }
-
-
-def _routings(cluster: Cluster, index: str) -> list[str]:
-    """For each part of an index a routing that leads there."""
-    path = f"/{index}/_search_shards"
-    count = len(cluster.ask("GET", path)["shards"])
-    found: dict[int, str] = {}
-    for number in map(str, range(_MOST_ROUTINGS)):
-        ((copy, *_),) = cluster.ask("GET", path, routing=number)["shards"]
-        found.setdefault(copy["shard"], number)
-        if len(found) == count:
-            break
-    return [*found.values()]
-
-
 def total(reply: Reply) -> int:
     """How many documents a search has found."""
     return int(reply["hits"]["total"]["value"])
+
+
+def failed_parts(reply: Reply) -> int:
+    """How many parts of the index a search's reply lacks."""
+    return int(reply["_shards"]["failed"])
 
 
 def _basics_body(fields: Sequence[str]) -> Reply:
@@ -213,6 +192,7 @@ def _basics_body(fields: Sequence[str]) -> Reply:
         f"lacking_{name}": {"filter": {"bool": {"must_not": [{"term": {EMBEDDED: name}}]}}}
         for name in fields
     }
+    passages = {f"passages_{name}": {"nested": {"path": vector_path(name)}} for name in fields}
     return {
         "size": 0,
         "track_total_hits": True,
@@ -221,6 +201,7 @@ def _basics_body(fields: Sequence[str]) -> Reply:
             "languages": {"terms": {"field": "language", "size": _MOST_LANGUAGES}},
             "machines": {"filter": {"exists": {"field": MACHINE}}},
             **lacking,
+            **passages,
         },
     }
 
@@ -237,4 +218,6 @@ def _basics_of(reply: Reply, generation: int, fields: Sequence[str]) -> Basics:
         languages,
         found["machines"]["doc_count"],
         {name: found[f"lacking_{name}"]["doc_count"] for name in fields},
+        {name: found[f"passages_{name}"]["doc_count"] for name in fields},
+        failed_parts(reply),
     )

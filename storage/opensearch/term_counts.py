@@ -1,14 +1,16 @@
 """How many items have the terms of one query, for what is reckoned beside its search.
 
 What needs the numbers is run with those that are known; what it asked for and nobody knew is then
-looked up together, and it is run again. Of a rare word, only the items that the caller may see
-count: that is asked in the request of the search. What has to be looked up is while the query is
-encoded, so that nobody waits for it.
+looked up together, and it is run again. Where the index does not answer, such words are taken for
+common ones in this search, and nothing more is looked up for it. Of a rare word, only the items
+that the caller may see count: that is asked in the request of the search. What has to be looked up
+is while the query is encoded, so that nobody waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from storage.opensearch.connection import Reply
@@ -18,15 +20,29 @@ T = TypeVar("T")
 _ROUNDS = 4
 
 
+@dataclass(slots=True)
+class LookUps:
+    """Those of one search. Once one has failed, `lacking` says why, there are no more, and in
+    `common` items is what is not known.
+    """
+
+    common: int = 1
+    lacking: str = ""
+
+
 class TermCounts:
     """The counts for one query of a caller whose items `within` lets through; without it, of all
-    items.
+    items. `look_ups` are those of the search.
     """
 
     def __init__(
-        self, statistics: Statistics, within: Sequence[Mapping[str, Any]] | None = None
+        self,
+        statistics: Statistics,
+        look_ups: LookUps,
+        within: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self._statistics = statistics
+        self._look_ups = look_ups
         self._within = within
         self._counts: dict[Term, int] = {}
         self._unknown: dict[Term, None] = {}
@@ -34,14 +50,16 @@ class TermCounts:
         self._rare: dict[Term, None] = {}
 
     def held(self, field: str, term: str) -> int:
-        """In how many items the term is, 0 as long as that is not known; 0 where they are few and
-        the caller sees none of them.
+        """In how many items the term is, 0 as long as that is not known and is to be looked up; 0
+        where they are few and the caller sees none of them.
         """
         key = (field, term)
         count = self._counts.get(key)
         if count is None:
             known = self._statistics.known((key,))
             if key not in known:
+                if self._look_ups.lacking:
+                    return self._look_ups.common
                 self._unknown[key] = None
                 return 0
             count = self._counts[key] = known[key]
@@ -67,7 +85,9 @@ class TermCounts:
             result = run()
             if not self._unknown:
                 return result
-            self._counts.update(self._statistics.frequencies([*self._unknown]))
+            found = self._statistics.frequencies([*self._unknown])
+            self._counts.update(found.held)
+            self._look_ups.lacking = self._look_ups.lacking or found.lacking
         return run()
 
     def reckoned(self, run: Callable[[], T]) -> T:

@@ -16,7 +16,8 @@ Total = npt.NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Sum:
     """The sum of `count` vectors: float64 [d], for their mean. What an index no longer holds stays
-    in it: a mean over an archive hardly moves by what was replaced.
+    in it, and what it shows again is in it again: a mean over an archive hardly moves by what was
+    replaced or hidden for a while. How many vectors there are is the index's to say.
     """
 
     count: int

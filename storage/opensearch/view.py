@@ -17,12 +17,13 @@ from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.connection import MissingError
+from storage.opensearch.dictionary import Dictionary
 from storage.opensearch.exact import ExactCosines
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.projector import Projector
 from storage.opensearch.query_dsl import Clause, Compiler
 from storage.opensearch.searcher import Searcher
-from storage.opensearch.statistics import LookUp, Statistics, Term, dictionary
+from storage.opensearch.statistics import Counts, LookUp, Statistics, Term
 from storage.record_port import RecordOfTruth, RecordReads
 from storage.topics import Topics
 
@@ -60,8 +61,16 @@ class View:
         spaces = family.spaces
         self.encoders: Mapping[str, str] = {name: each.encoder for name, each in spaces.items()}
         several = family.search_type() != "query_then_fetch"  # parts, each with a dictionary
-        look_up = self._noticing(dictionary(family.cluster, family.concrete, several=several))
-        self.statistics = Statistics(self.searcher.ask, self._generation, tuple(spaces), look_up)
+        look_up = Dictionary(
+            family.cluster,
+            family.concrete,
+            self.searcher.preferred,
+            self.searcher.look,
+            several=several,
+        )
+        self.statistics = Statistics(
+            self.searcher.ask, self._generation, tuple(spaces), self._noticing(look_up)
+        )
         self.exact = {
             name: ExactCosines(self._reads, name, encoder, vector_bytes)
             for name, encoder in self.encoders.items()
@@ -80,7 +89,7 @@ class View:
     def _noticing(self, look_up: LookUp) -> LookUp:
         """Tells where there is no index any more to look terms up in."""
 
-        def noticed(terms: Sequence[Term]) -> dict[Term, int]:
+        def noticed(terms: Sequence[Term]) -> Counts:
             try:
                 return look_up(terms)
             except MissingError as error:

@@ -32,7 +32,7 @@ def test_a_word_s_frequency_is_that_of_all_parts(folder: Path) -> None:
             write(engine, make_item(f"{number}", headline="ferry", body=body))
         engine.catch_up()
         terms = [("all", "ferri"), ("all", "storm"), ("headline", "storm"), ("body", "nowher")]
-        found = engine.statistics.frequencies(terms)
+        found = engine.statistics.frequencies(terms).held
         assert [found[term] for term in terms] == [COUNT, COUNT // 4, 0, 0]
         assert engine.statistics.known(terms) == found, "kept until the index changes"
         write(engine, make_item("more", headline="storm"))

@@ -1,0 +1,197 @@
+"""What is asked beside a search, where some of the index does not answer: the search is answered,
+says so, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.items import ItemType, PubStatus
+from core.query_tree import Word
+from core.writes import PutItem
+from storage.opensearch.dictionary import Dictionary
+from storage.opensearch.engine import OpenSearchEngine
+from storage.opensearch.follower import Follower
+from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
+from tests.storage.opensearch_world import lending, open_opensearch
+from tests.storage.world import (
+    WIRE,
+    SetClock,
+    change,
+    lexical,
+    make_item,
+    nearest,
+    unit,
+    vectors,
+    write,
+)
+from tests.tcp_proxy import Proxy, proxy_before
+
+COUNT = 40  # items: every part has some
+PARTS = 3
+FERRY = ("all", "ferri")
+PATIENCE_S = 30.0
+RARE_WORDS = "how rare some words are"
+
+
+@pytest.fixture
+def proxy(opensearch: str) -> Iterator[Proxy]:  # noqa: F811
+    with proxy_before(opensearch) as proxy:
+        yield proxy
+
+
+@pytest.fixture(params=[1, PARTS])
+def engine(
+    folder: Path, proxy: Proxy, request: pytest.FixtureRequest
+) -> Iterator[OpenSearchEngine]:
+    with lending(proxy.url, shards=request.param):
+        engine = open_opensearch(folder, SetClock())
+        yield engine
+        proxy.concerns = lambda _: False
+        engine.close()
+
+
+@contextmanager
+def one_part_without_a_copy(engine: OpenSearchEngine) -> Iterator[None]:
+    """Of the index; the others answer. An open point in time would keep the part alive."""
+    name = engine.family.concrete
+    allocation = f"/{name}/_settings"
+    node = next(iter(engine.cluster.ask("GET", "/_nodes/http")["nodes"].values()))["name"]
+    engine.cluster.ask("PUT", allocation, {"index.routing.allocation.enable": "none"})
+    gone = {"index": name, "shard": 1, "node": node, "allow_primary": True}
+    engine.cluster.ask("POST", "/_cluster/reroute", {"commands": [{"cancel": gone}]})
+    engine.cluster.ask("DELETE", "/_search/point_in_time/_all")
+    try:
+        yield
+    finally:
+        engine.cluster.ask("DELETE", "/_search/point_in_time/_all")
+        engine.cluster.ask(
+            "PUT", allocation, {"index.routing.allocation.enable": None}, timeout_s=PATIENCE_S
+        )
+        engine.cluster.ask("POST", "/_cluster/reroute", timeout_s=PATIENCE_S, retry_failed="true")
+        path = f"/_cluster/health/{name}"
+        engine.cluster.ask(
+            "GET", path, timeout_s=PATIENCE_S, wait_for_status="yellow", timeout="25s"
+        )
+
+
+def filled(engine: OpenSearchEngine) -> None:
+    for number in range(COUNT):
+        write(engine, make_item(f"{number}", headline="ferry"))
+    told: dict[str, Any] = {"caption": "Two dogs running", "caption_by": "model 1"}
+    write(engine, make_item("picture", type=ItemType.PICTURE, headline="", **told))
+    engine.catch_up()
+    engine.statistics.basics()
+
+
+@pytest.mark.parametrize("engine", [PARTS], indirect=True)
+@pytest.mark.parametrize("has_looked", [True, False])
+def test_counts_that_lack_a_part_are_said_to_and_not_kept(
+    engine: OpenSearchEngine, has_looked: bool
+) -> None:
+    filled(engine)
+    if has_looked:
+        assert engine.statistics.frequencies([("all", "storm")]).lacking == ""
+    with one_part_without_a_copy(engine):
+        found = engine.statistics.frequencies([FERRY])
+        assert 0 < found.held[FERRY] < COUNT
+        assert "part" in found.lacking
+        assert engine.statistics.known([FERRY]) == {}
+        assert engine.statistics.held([FERRY])[FERRY] < COUNT
+        searched = engine.retrieve(lexical(Word("ferry")))
+        assert 0 < len(searched.ids) < COUNT
+        assert any(RARE_WORDS in flag for flag in searched.degraded)
+    assert engine.statistics.frequencies([FERRY]).held == {FERRY: COUNT}
+    assert engine.statistics.held([FERRY]) == {FERRY: COUNT}
+
+
+@pytest.mark.parametrize("engine", [PARTS], indirect=True)
+def test_numbers_of_an_index_that_lacks_a_part_are_asked_for_anew(engine: OpenSearchEngine) -> None:
+    filled(engine)
+    with one_part_without_a_copy(engine):
+        engine.statistics._basics = type(engine.statistics._basics)()
+        assert 0 < engine.statistics.basics().documents < COUNT
+        assert engine.statistics.basics().failed == 1
+    deadline = time.monotonic() + PATIENCE_S
+    while engine.statistics.basics().failed:
+        assert time.monotonic() < deadline, "what lacks a part is kept"
+        time.sleep(0.1)
+    assert engine.statistics.basics().documents == COUNT + 1
+
+
+def test_a_search_does_not_depend_on_how_rare_its_words_are(
+    engine: OpenSearchEngine, proxy: Proxy
+) -> None:
+    """The node that is asked hangs. What machines say is found all the same."""
+    filled(engine)
+    proxy.concerns = lambda line: b"termvectors" in line
+    proxy.hangs = True
+    for word in ("dog", "ferry"):
+        before, began = proxy.count(b"termvectors"), time.monotonic()
+        found = engine.retrieve(lexical(Word(word)))
+        took = time.monotonic() - began
+        assert len(found.ids) == (COUNT if word == "ferry" else 1)
+        assert [flag for flag in found.degraded if RARE_WORDS in flag] == [*found.degraded]
+        assert found.degraded
+        assert found.bm25.min() > 0
+        assert proxy.count(b"termvectors") - before == 2, "asked once more, and not again"
+        assert took < engine.cluster.settings.nodes.timeout_s
+    proxy.concerns = lambda _: False
+    for word in ("dog", "ferry"):
+        assert engine.retrieve(lexical(Word(word))).degraded == (), "no guess was kept"
+
+
+def test_nodes_that_are_preferred_count_the_same(engine: OpenSearchEngine) -> None:
+    filled(engine)
+    several = engine.family.search_type() != "query_then_fetch"
+    name, terms = engine.family.concrete, [FERRY, ("all", "nowher")]
+    for nodes in ("", "_prefer_nodes:some,other"):
+        looked = Dictionary(engine.cluster, name, nodes.__str__, lambda: None, several=several)
+        assert looked(terms).held == {FERRY: COUNT, ("all", "nowher"): 0}
+        assert looked(terms).lacking == ""
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_what_was_written_though_its_answer_was_lost_is_sent_again_and_counted_once(
+    engine: OpenSearchEngine, proxy: Proxy
+) -> None:
+    """Nobody waits for such an answer as long as a bulk write may take."""
+    write(engine, make_item("first"), unit(9))
+    lost = iter([True])
+    proxy.concerns = lambda line: b"_bulk" in line and next(lost, False)
+    proxy.hangs = True
+    given = PutItem(make_item("late", headline="zebra"), (vectors(unit(1), unit(2)),))
+    engine.record.put([given])
+    began = time.monotonic()
+    follower = Follower(lambda: engine.projector, patience_s=1.0)
+    try:
+        while engine.projector.is_behind():
+            assert time.monotonic() - began < PATIENCE_S, "the lost answer is waited for"
+            time.sleep(0.05)
+    finally:
+        follower.stop()
+    assert time.monotonic() - began >= 1.0, "the first answer was lost"
+    assert engine.projector.note.sums["text"].count == 3
+    assert engine.statistics.basics().passages == {"text": 0}, "of before the first search"
+    assert len(engine.retrieve(nearest(unit(1), depth=5)).ids) == 2
+    assert engine.statistics.basics().passages == {"text": 3}
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_passages_are_counted_as_often_as_the_index_holds_them(engine: OpenSearchEngine) -> None:
+    write(engine, make_item("kept"), unit(1))
+    write(engine, make_item("hidden"), unit(2), unit(3))
+    for _ in range(3):
+        for status, count in ((PubStatus.WITHHELD, 1), (PubStatus.USABLE, 3)):
+            change(engine, "hidden", pubstatus=status)
+            assert engine.retrieve(nearest(unit(1), depth=9)).degraded == ()
+            assert engine.statistics.basics().passages == {"text": count}
+    write(engine, make_item("hidden", 2), unit(2))
+    engine.retrieve(lexical(Word("any"), caller=WIRE))
+    assert engine.statistics.basics().passages == {"text": 2}
