@@ -8,7 +8,7 @@ followed the record of truth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,11 +179,12 @@ class IndexFamily:
         applied: int,
         seen: Sequence[Any],
         record: str,
-        sums: Mapping[str, Sum],
+        sums: Callable[[int], Mapping[str, Sum]],
         anew: bool = False,
     ) -> Note:
-        """Notes that change `applied` is in the index, unless a later one is noted, and adds `sums`
-        to those that are. With `anew`, nothing that was noted counts.
+        """Notes that change `applied` is in the index, unless a later one is noted, and adds to the
+        sums that are those that `sums` has of the changes beyond the one that was noted. With
+        `anew`, nothing that was noted counts.
         """
         for _ in range(_TRIES):
             before, place = self._read()
@@ -192,7 +193,7 @@ class IndexFamily:
                 max(applied, kept.applied),
                 tuple(seen) if applied >= kept.applied else kept.seen,
                 record,
-                added(kept.sums, sums),
+                added(kept.sums, sums(kept.applied)),
             )
             try:
                 self._write(after, place)
