@@ -5,7 +5,9 @@ it reads that when it is loaded.
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,13 @@ from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
 
 MEMORY = Path("/dev/shm")
+
+# A shell that starts tests in the background makes them, and all that they start, deaf to Ctrl-C,
+# which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (
+    threading.current_thread() is threading.main_thread()
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
