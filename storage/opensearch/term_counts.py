@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from core.errors import BusyError
 from storage.opensearch.connection import Reply
 from storage.opensearch.statistics import RARE, Statistics, Term, term_clause
 
@@ -96,7 +97,11 @@ class TermCounts:
         result = self.solved(run)
         if not self._rare:
             return result
-        self.take_in(self._statistics.ask(self._rare_bodies()))
+        try:
+            self.take_in(self._statistics.ask(self._rare_bodies()))
+        except BusyError as error:
+            self._seen.update(dict.fromkeys(self._rare, False))
+            self._look_ups.lacking = self._look_ups.lacking or error.what
         return self.solved(run)
 
     def rare_bodies(self, run: Callable[[], T]) -> list[Reply]:
