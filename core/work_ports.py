@@ -152,6 +152,10 @@ class WaitingStills(Protocol):
         """
         ...
 
+    def of_assets(self, locations: Collection[str]) -> tuple[WaitingStill, ...]:
+        """All that is noted of the assets at `locations`, however far it is."""
+        ...
+
     def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
         """Those in no packet, in the order in which they came, from id `after` on."""
         ...

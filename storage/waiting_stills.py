@@ -83,6 +83,11 @@ class StoredWaitingStills:
 
         self._database.run(work)
 
+    def of_assets(self, locations: Collection[str]) -> tuple[WaitingStill, ...]:
+        """See `core.work_ports.WaitingStills`."""
+        parts = _parts(sorted(locations))
+        return tuple(one for some in parts for one in self._select(_STILLS.c.location.in_(some)))
+
     def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
         """See `core.work_ports.WaitingStills`."""
         return self._select(_OPEN, _STILLS.c.packet == "", _STILLS.c.id > after, limit=limit)

@@ -38,6 +38,7 @@ _MOST_PAGES = 1_000
 _MOST_LISTED = 4 * 2**20  # bytes of a page
 _DONE = frozenset({"completed", "failed", "expired", "cancelled"})
 _FAILED = _DONE - {"completed"}
+Leave = Callable[[Mapping[str, Uncaptioned]], None]
 Result = TypeVar("Result")
 Answered = TypeVar("Answered", bound=BaseModel)
 
@@ -97,9 +98,11 @@ class BatchCaptioner:
         """Closes the connections."""
         self.calls.close()
 
-    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
+    def submit(
+        self, stills: Mapping[str, ToCaption], packet: str, leave: Leave = lambda _: None
+    ) -> Submission:
         """Hands in stills by custom id, at most 64 characters each, as the packet of this name, of
-        at most 64 as well.
+        at most 64 as well. `leave` is told what is not put into the batch, before anything is sent.
 
         A packet is one batch, however often it is handed in, until that has failed; of one that is
         handed in again nothing more is sent.
@@ -114,13 +117,18 @@ class BatchCaptioner:
             self._outcomes(one, contexts)
         if not own:
             self.calls.spending.book.settle(packet, 0.0)  # of an attempt that made no batch
-        return self._handed_in(wanted, left, packet)
+        return self._handed_in(wanted, left, packet, leave)
 
     def _handed_in(
-        self, wanted: Mapping[str, ToCaption], left: dict[str, Uncaptioned], packet: str
+        self,
+        wanted: Mapping[str, ToCaption],
+        left: dict[str, Uncaptioned],
+        packet: str,
+        leave: Leave,
     ) -> Submission:
         """Sends what there is room for in the day's cap and in a file."""
         if not wanted:
+            leave(left)
             return Submission("", left)
         chosen, price = self._affordable(wanted)
         with tempfile.TemporaryFile() as file:
@@ -130,7 +138,10 @@ class BatchCaptioner:
                     reason = FULL if name in chosen else CAP
                     left[name] = Uncaptioned(reason, again=True)
             if not written or self.calls.spending.reserve(price, packet) is None:
-                return Submission("", left | {n: Uncaptioned(CAP, again=True) for n in written})
+                left |= {name: Uncaptioned(CAP, again=True) for name in written}
+                leave(left)
+                return Submission("", left)
+            leave(left)
             return Submission(self._created(packet, file), left)
 
     def poll(self, batch: str) -> BatchState:

@@ -47,10 +47,16 @@ def may_leave(
 
 def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
     """The same by what the record has of an item: its document, and in `embedded_rights` the
-    statements that were in its file or beside it. What is killed never leaves.
+    statements that were in its file or beside it.
+
+    What is killed or withheld does not leave: somebody holds it back, for a reason that may be in
+    the picture, and sending can't be undone. An embargo holds nothing back here. It is a date for
+    publishing what is fit to be used; a provider publishes nothing, the caption is under the
+    item's embargo, and it has to be there when that ends. Who wants it kept writes
+    `external_processing` false.
     """
     source = item.source
-    if item.pubstatus is PubStatus.CANCELED:
+    if item.pubstatus is not PubStatus.USABLE:
         return False
     written = source.get("embedded_rights", {})
     if not isinstance(written, Mapping):

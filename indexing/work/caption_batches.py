@@ -2,10 +2,10 @@
 
     unsent ──> packet ──> batch ──> answered ──> its asset is described and applied once more
 
-Each arrow is durable, so that a process may end anywhere: a packet is made before it is sent, and
-sent again it is the batch that is there already. Of stills that look the same one is sent; when it
-has its caption the others share it. What a batch gave no answer of goes into another one, TRIES
-times in all.
+Each arrow is durable, so that a process may end anywhere: a packet is made before it is sent, what
+does not go along leaves it before that, too, and sent again it is the batch that is there already.
+Of stills that look the same one is sent; when it has its caption the others share it. What a batch
+gave no answer of goes into another one, TRIES times in all.
 
 Whether a still may be sent is judged at the last moment, by what the record says of its item then.
 What waits for another model or prompt than the present one is never sent: its asset is described
@@ -26,7 +26,7 @@ from core.media import Caption, ToCaption, Uncaptioned
 from core.media_ports import MediaStore
 from core.work import Stage, WaitingStill
 from core.work_ports import Likenesses, WaitingStills
-from indexing.captions.batch import Submission
+from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
 from indexing.captions.gate import RIGHTS
 from indexing.work.alike import SAME_PICTURE_BITS, Looks
@@ -53,8 +53,10 @@ class Batches(Protocol):
         """Of the model and the prompt."""
         ...
 
-    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
-        """Hands stills in by key; a packet is one batch, however often it is handed in."""
+    def submit(self, stills: Mapping[str, ToCaption], packet: str, leave: Leave) -> Submission:
+        """Hands stills in by key; a packet is one batch, however often it is handed in. `leave` is
+        told what is not put into it, before anything is sent.
+        """
         ...
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> Outcomes | None:
@@ -185,7 +187,16 @@ class CaptionBatches:
             still.key: ToCaption(jpegs[still.key], still.context, True, still.language)
             for still in reversed(judged.fit)
         }
-        sent = self._batches.submit(wanted, packet)
+
+        def leave(refused: Mapping[str, Uncaptioned]) -> None:
+            """What would stay in a packet that it was not sent with would count as unanswered."""
+            self._refuse(packet, {key: why for key, why in refused.items() if not why.again})
+            self._waiting.drop(judged.forbidden)
+            later = {key for key, why in refused.items() if why.again}
+            others = (judged.later | judged.outdated) - wanted.keys()
+            self._waiting.unpack(packet, later | others)
+
+        sent = self._batches.submit(wanted, packet, leave)
         if sent.batch:
             self._waiting.send(packet, sent.batch)
             report.batches += 1
@@ -195,10 +206,6 @@ class CaptionBatches:
         report.reasons.update(why.reason for why in sent.refused.values())
         report.reasons.update({RIGHTS: len(judged.forbidden)} if judged.forbidden else {})
         report.reasons.update({UNRECORDED: len(judged.later)} if judged.later else {})
-        self._refuse(packet, {k: w for k, w in sent.refused.items() if not w.again})
-        self._waiting.drop(judged.forbidden)
-        later = {k for k, w in sent.refused.items() if w.again} | (judged.later - wanted.keys())
-        self._waiting.unpack(packet, later | (judged.outdated - wanted.keys()))
         return judged.later
 
     def _pictures(self, packet: str) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from core.items import Item
+from core.items import Item, PubStatus
 from core.media import Caption
 from core.work import Tracked
 from indexing.captions.rights import Rule, may_leave
@@ -44,16 +44,24 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """An asset, its item as it is without captions, and a wish (or None) for each of the captions
-    that it could have. `space` names those with whom its captions may be shared.
+    that it could have. `allowed` is what its rights say about outside services; `space` names those
+    with whom its captions may be shared.
     """
 
     asset: Tracked
     source: Asset
     enrichment: Enrichment
     item: Item
-    leaves: bool
+    allowed: bool
     space: str
     wishes: tuple[Wish | None, ...]
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it may be sent: what its document holds back or kills may not, whatever the
+        rights; see `indexing.captions.rights.may_leave_as_recorded`.
+        """
+        return self.allowed and self.item.pubstatus is PubStatus.USABLE
 
     @property
     def context(self) -> str:
@@ -61,6 +69,10 @@ class Prepared:
         item = self.item
         parts = (item.headline, item.description, item.located)
         return "\n".join(part for part in parts if part)[:MAX_CONTEXT]
+
+    def space_of(self, captioner: str) -> str:
+        """What `space` is for another captioner's digest."""
+        return _space(captioner, self.item, self.allowed)
 
 
 class Preparing:
@@ -94,10 +106,10 @@ class Preparing:
         found = asset.found
         source = Asset(found.location, asset.digest, found.size, found.sidecar, found.products)
         item = self._build(source, enrichment, None)
-        leaves = self._leaves(source, enrichment)
-        space = _space(self._captioner, item, leaves)
+        allowed = self._allowed(source, enrichment)
+        space = _space(self._captioner, item, allowed)
         wishes = self._wishes(enrichment, item, space)
-        return Prepared(asset, source, enrichment, item, leaves, space, wishes)
+        return Prepared(asset, source, enrichment, item, allowed, space, wishes)
 
     def captioned(self, prepared: Prepared, recorded: Item | None) -> Item:
         """The item with every caption that is remembered by now, as the version of it that follows
@@ -114,7 +126,7 @@ class Preparing:
         found = (known.get(wish.key) if wish is not None else None for wish in wishes)
         return tuple(None if not tree or "text" not in tree else caption_of(tree) for tree in found)
 
-    def _leaves(self, source: Asset, enrichment: Enrichment) -> bool:
+    def _allowed(self, source: Asset, enrichment: Enrichment) -> bool:
         if any(note.startswith("xmp ") for note in enrichment.facts.notes):
             return False  # its packet was too long or damaged: what can't be read forbids
         said: Mapping[str, Any] = source.sidecar or {}
@@ -138,9 +150,14 @@ class Preparing:
 def _wish(still: str, similarity: str, space: str) -> Wish | None:
     if not still or not similarity:
         return None
-    return Wish(still, similarity, result_key(still, "caption", space, {}))
+    return Wish(still, similarity, caption_key(still, space))
 
 
-def _space(captioner: str, item: Item, leaves: bool) -> str:
-    parts = [captioner, sorted(item.products), item.language, leaves]
+def caption_key(still: str, space: str) -> str:
+    """What the caption of a still is remembered under, for those who may share it."""
+    return result_key(still, "caption", space, {})
+
+
+def _space(captioner: str, item: Item, allowed: bool) -> str:
+    parts = [captioner, sorted(item.products), item.language, allowed]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()

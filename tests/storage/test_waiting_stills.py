@@ -49,6 +49,14 @@ def test_a_still_goes_through_its_states(waiting: StoredWaitingStills) -> None:
     assert waiting.count() == {"unsent": 1, "sent": 0, "answered": 0}
 
 
+def test_of_an_asset_all_is_told_however_far_it_is(waiting: StoredWaitingStills) -> None:
+    places = ["/a.jpg", "/b.jpg", "/c.jpg"]
+    waiting.replace(places, [still(key, place) for key, place in zip("abc", places, strict=True)])
+    waiting.pack("p", ["a", "b"])
+    waiting.answer("p", ["a"])
+    assert sorted(keys(waiting.of_assets(["/a.jpg", "/b.jpg", "/d.jpg"]))) == ["a", "b"]
+
+
 def test_what_failed_counts_its_tries_and_what_was_put_off_does_not(
     waiting: StoredWaitingStills,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -148,5 +149,7 @@ def test_what_is_recorded_says_the_same(
     item = make_item("urn:a", source=source)
     assert may_leave_as_recorded(item, "unless_forbidden") is unless_forbidden
     assert may_leave_as_recorded(item, "only_allowed") is only_allowed
-    killed = replace(item, pubstatus=PubStatus.CANCELED)
-    assert not may_leave_as_recorded(killed, "unless_forbidden")
+    for held in (PubStatus.CANCELED, PubStatus.WITHHELD):
+        assert not may_leave_as_recorded(replace(item, pubstatus=held), "unless_forbidden")
+    embargoed = replace(item, embargoed=datetime(2999, 1, 1, tzinfo=UTC))
+    assert may_leave_as_recorded(embargoed, "unless_forbidden") is unless_forbidden

@@ -14,7 +14,7 @@ from core.items import Item, PubStatus
 from core.media import ToCaption
 from core.work import JobState
 from core.writes import PutItem, SetStatus
-from indexing.captions.batch import BatchCaptioner, Submission
+from indexing.captions.batch import BatchCaptioner, Leave, Submission
 from indexing.captions.calls import CAP, Calls, new_breaker
 from indexing.captions.gate import RIGHTS
 from indexing.captions.provider import Provider
@@ -193,6 +193,19 @@ def test_what_may_not_leave_is_in_no_file(bench: Bench, server: CaptionServer) -
     assert bench.captions()["kept.jpg"] == ""
 
 
+def test_what_its_document_withholds_waits_for_no_batch(
+    bench: Bench, server: CaptionServer
+) -> None:
+    bench.world.write("a.jpg", "picture one")
+    bench.world.write("a.json", json.dumps({"pubstatus": "withheld"}))
+    job = bench.world.ingest()
+    assert bench.world.jobs.remarks(job.id) == {f"not described: {RIGHTS}": 1}
+    assert bench.batches().submit().batches == 0
+    bench.world.write("a.json", json.dumps({"pubstatus": "usable", "version": "2"}))
+    bench.world.ingest()
+    assert bench.batches().submit().stills == 1
+
+
 def test_rights_that_change_before_it_is_sent_take_it_back(
     bench: Bench, server: CaptionServer
 ) -> None:
@@ -205,7 +218,7 @@ def test_rights_that_change_before_it_is_sent_take_it_back(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("how", ["document", "embedded", "damaged", "rule", "killed"])
+@pytest.mark.parametrize("how", ["document", "embedded", "damaged", "rule", "killed", "withheld"])
 def test_what_the_record_forbids_by_then_never_leaves(
     bench: Bench, server: CaptionServer, how: str
 ) -> None:
@@ -224,8 +237,9 @@ def test_what_the_record_forbids_by_then_never_leaves(
     elif how == "rule":
         bench.rule = "only_allowed"
     else:
-        status = SetStatus(bench.item("kept.jpg").uri, PubStatus.CANCELED, None, False)
-        bench.world.writer.set_status([status])
+        status = PubStatus.CANCELED if how == "killed" else PubStatus.WITHHELD
+        change = SetStatus(bench.item("kept.jpg").uri, status, None, False)
+        bench.world.writer.set_status([change])
     report = bench.batches().submit()
     assert (report.stills, report.reasons) == (1, {RIGHTS: 1})
     assert b"Words of kept" not in server.received()
@@ -297,6 +311,81 @@ def test_a_packet_that_was_left_is_judged_once_more(
         assert (report.stills, report.reasons) == (0, {RENEWED: 2})
         assert server.files == {}
     assert bench.collected()["captions"] == report.stills
+    if not before:
+        items = [bench.item(name) for name in ("a.jpg", "b.jpg")]
+        assert all(item.caption_by.startswith(f"{MODEL}@") for item in items)
+        assert bench.batches().submit().batches == 0
+        assert bench.spent() == pytest.approx(2 * PRICES.of(900, 60) * 0.5)
+
+
+@pytest.mark.parametrize("ingested", ["before", "after"])
+def test_another_model_is_not_asked_about_what_was_sent_to_the_one_before(
+    bench: Bench, server: CaptionServer, ingested: str
+) -> None:
+    """Its captions are the items', whether the same files are ingested before they come or after,
+    and those of pictures that look the same.
+    """
+    bench.world.write("clip.mp4", "video one two three")
+    names = ["look.1", "look.22"] if ingested == "after" else ["look.1"]
+    for name in names:
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+    bench.world.ingest()
+    assert bench.batches().submit().stills == 4
+    bench.captioner.close()
+    bench.use("another-model")
+    if ingested == "before":
+        bench.world.ingest()
+        assert bench.batches().submit().batches == 0
+        bench.world.work()
+    assert bench.collected()["captions"] == 4
+    for _ in range(2):
+        bench.world.ingest()
+        assert bench.batches().submit().batches == 0
+        bench.collected()
+    assert all(shot.described_by.startswith(MODEL) for shot in bench.item("clip.mp4").shots)
+    assert all(bench.item(f"{name}.jpg").caption_by.startswith(f"{MODEL}@") for name in names)
+    assert len(sent(server)) == 4
+    assert bench.world.waiting.count() == {"unsent": 0, "sent": 0, "answered": 0}
+    bench.world.write("new.jpg", "picture new")
+    bench.world.ingest()
+    assert bench.batches().submit().stills == 1
+    bench.collected()
+    assert bench.item("new.jpg").caption_by.startswith("another-model@")
+
+
+def test_a_caption_of_the_model_before_is_not_taken_across_rights(
+    bench: Bench, server: CaptionServer
+) -> None:
+    bench.world.write("a.jpg", "picture a")
+    bench.world.ingest("wire")
+    bench.batches().submit()
+    bench.captioner.close()
+    bench.use("another-model")
+    bench.world.ingest("desk")
+    assert bench.batches().submit().stills == 1
+    bench.collected()
+    assert bench.item("a.jpg").caption_by.startswith("another-model@")
+
+
+def test_what_the_model_before_gave_no_caption_of_goes_to_the_one_that_is_set(
+    bench: Bench, server: CaptionServer
+) -> None:
+    for name in "ab":
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+    bench.world.ingest()
+    bench.batches().submit()
+    bench.captioner.close()
+    bench.use("another-model")
+    server.say(Reply(status=500), Reply(status=400))
+    bench.collected()
+    server.script.clear()
+    assert bench.batches().submit().reasons == {RENEWED: 1}
+    bench.world.work()
+    assert bench.world.waiting.count() == {"unsent": 1, "sent": 1, "answered": 0}
+    assert bench.batches().submit().stills == 1
+    bench.collected()
+    for name in ("a.jpg", "b.jpg"):
+        assert bench.item(name).caption_by.startswith("another-model@")
 
 
 def test_words_that_change_while_a_batch_is_made_do_not_make_another(
@@ -363,9 +452,9 @@ class Dying:
     def digest(self) -> str:
         return self._captioner.digest
 
-    def submit(self, stills: Mapping[str, ToCaption], packet: str) -> Submission:
+    def submit(self, stills: Mapping[str, ToCaption], packet: str, leave: Leave) -> Submission:
         if not self._before:
-            self._captioner.submit(stills, packet)
+            self._captioner.submit(stills, packet, leave)
         raise Killed
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> object:
@@ -388,6 +477,32 @@ def test_a_process_killed_while_it_sends_is_not_paid_for_twice(
     assert bench.collected()["captions"] == 4
     assert all(bench.captions().values())
     assert bench.spent() == pytest.approx(4 * PRICES.of(900, 60) * 0.5)
+
+
+def test_what_did_not_go_along_is_no_answer_that_is_missing(
+    bench: Bench, server: CaptionServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the provider had the batch, which some of the packet had no room in."""
+    monkeypatch.setattr("indexing.captions.batch.MOST_REQUESTS", 2)
+    for name in "abcd":
+        bench.world.write(f"{name}.jpg", f"picture {name}")
+    bench.world.write("kept.jpg", "picture kept")
+    bench.world.ingest()
+    bench.say("kept.jpg", external_processing=False)
+    with pytest.raises(Killed):
+        bench.batches(Dying(bench.captioner, before=False)).submit()
+    report = bench.batches().submit()
+    assert (report.batches, report.stills) == (2, 4)
+    assert len(sent(server)) == 4
+    server.say(*[Reply(status=500)] * 4)
+    bench.collected()
+    assert [still.tries for still in bench.world.waiting.unsent()] == [1] * 4
+    server.script.clear()
+    assert bench.batches().submit().stills == 4
+    bench.collected()
+    captions = bench.captions()
+    assert not captions.pop("kept.jpg")
+    assert all(captions.values())
 
 
 @pytest.mark.parametrize("call", ["put", "add", "answer", "again"])
