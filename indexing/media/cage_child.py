@@ -101,7 +101,7 @@ def _answers(message: Message, works: Mapping[str, Work], limits: CageLimits) ->
     except HungUpError:
         raise
     except Refusal as refusal:
-        yield Message(_refused(refusal.what, limit=refusal.limit))
+        yield Message(_refused(refusal.what, limit=refusal.limit, over=refusal.doubtful))
     except MemoryError:
         what = f"decoding it takes more than {limits.memory_bytes // 2**20} MiB"
         yield Message(_refused(what, limit=True, over=True))

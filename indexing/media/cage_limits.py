@@ -64,9 +64,12 @@ class CageProtection:
 
 
 class Refusal(Exception):  # noqa: N818 - it is no error of ours
-    """What a child says of a file that it can't read, or not within the `limit`s."""
+    """What a child says of a file that it can't read, or not within the `limit`s. `doubtful`: for
+    all that it knows, other files may have left it too little memory.
+    """
 
-    def __init__(self, what: str, *, limit: bool = False) -> None:
+    def __init__(self, what: str, *, limit: bool = False, doubtful: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.limit = limit
+        self.doubtful = doubtful

@@ -284,7 +284,7 @@ def _end(
     """What the header promises and the file does not hold."""
     if not timeline.is_begun:
         if damage.total:
-            raise Refusal(f"no frame of it can be decoded: {damage.first}")
+            raise Refusal(f"no frame of it can be decoded: {damage.first}", doubtful=True)
         return
     promised = duration_of(container, stream)
     if promised - timeline.next_s > max(_END_S, 2 * timeline.step_s):

@@ -153,7 +153,8 @@ def _looked_at(frames: Frames, painter: Painter, groups: Sequence[Group]) -> Ite
             break
     for group in groups:
         if group.found is None and not group.shown:
-            raise Refusal(f"no frame can be decoded at {group.moments[0]:.1f} s")
+            what = f"no frame can be decoded at {group.moments[0]:.1f} s"
+            raise Refusal(what, doubtful=True)
         if group.found is None:
             group.judge(painter)
         if group.found is not None:
