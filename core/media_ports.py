@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeAlias
 
 from core.items import FloatMatrix
 from core.media import (
@@ -12,6 +12,7 @@ from core.media import (
     FrameBatch,
     Frames,
     Gap,
+    Kept,
     MediaFacts,
     ShotBounds,
     ShotReading,
@@ -20,7 +21,7 @@ from core.media import (
     Uncaptioned,
 )
 
-Kept = TypeVar("Kept")
+FindShots: TypeAlias = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]]
 
 
 class MediaReader(Protocol):
@@ -44,7 +45,7 @@ class MediaReader(Protocol):
         self,
         path: Path,
         edge: int,
-        find: Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]],
+        find: FindShots,
         keep: Callable[[Still], Kept],
     ) -> ShotReading[Kept]:
         """Every frame as `frames` gives it goes to `find`, and out of the same reading comes a

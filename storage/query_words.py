@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from core.query_tree import Bool, Node, Word
@@ -25,6 +26,12 @@ def _terms(text: str, language: str) -> tuple[str, ...]:
 
 
 _kept_terms = lru_cache(maxsize=16_384)(_terms)
+
+
+def readings(word: str, languages: Iterable[str]) -> set[str]:
+    """The terms that a word of one term may be, by language."""
+    found = (terms_of(word, language) for language in languages)
+    return {terms[0] for terms in found if len(terms) == 1}
 
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:

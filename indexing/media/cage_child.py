@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from indexing.media.cage_limits import CageLimits, Refusal
 from indexing.media.cage_walls import build_walls, leave_the_network, raise_loopback
-from indexing.media.cage_wire import HungUpError, Message, receive, send
-
-Work = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Message]]
+from indexing.media.cage_wire import HungUpError, Message, Work, receive, send
 
 
 def main(told: Mapping[str, Any]) -> None:

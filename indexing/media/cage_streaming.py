@@ -18,7 +18,7 @@ import av
 from av.container import InputContainer
 
 from indexing.media.cage_limits import CageLimits, Refusal
-from indexing.media.cage_wire import Message, receive, send
+from indexing.media.cage_wire import Message, Work, receive, send
 from indexing.media.reading_open import check_sizes, open_source, options_of, prepare, video_of
 from indexing.media.reading_times import Timeline
 from indexing.media.reading_video import (
@@ -52,8 +52,6 @@ _DOOR = {
     },
     "rtmp": {"protocol_whitelist": "rtmp,tcp", "format_whitelist": "flv,live_flv"},
 }
-
-Work = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Message]]
 
 
 def over(line: socket.socket) -> Work:

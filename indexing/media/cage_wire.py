@@ -12,10 +12,12 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
+
+from indexing.media.cage_limits import CageLimits
 
 MAGIC = b"DLM1"
 MAX_HEAD = 2**20
@@ -42,6 +44,10 @@ class Message:
     head: Mapping[str, Any]
     body: bytes = b""
     handle: int | None = None
+
+
+# What a child does with an open file and a request's head: its answers.
+Work: TypeAlias = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Message]]
 
 
 def send(line: socket.socket, message: Message, within_s: float | None = None) -> None:

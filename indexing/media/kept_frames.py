@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from av.video.frame import VideoFrame
-from PIL import Image
 
 from core.media import Frames
-from indexing.media.painting import Painter
+from indexing.media.painting import Found, Painter
 from indexing.media.reading_pictures import looks_black
 from indexing.media.reading_video import turns_of
 from indexing.media.stills import (
@@ -55,15 +54,6 @@ class _Kept:
     after: Gray | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ShotStill:
-    """The frame that stands for a shot."""
-
-    second: float
-    image: Image.Image
-    blurred: bool
-
-
 @dataclass(slots=True)
 class KeptFrames:
     """What is kept of a video whose frames are shown for about `step_s`."""
@@ -89,7 +79,7 @@ class KeptFrames:
             self._kept.append(_Kept(number, second, small_frame, turns, before, gray))
             self._let_go(number)
 
-    def still_of(self, first: int, last: int) -> ShotStill | None:
+    def still_of(self, first: int, last: int) -> Found | None:
         """The best frame of a shot from frame `first` to `last`, and lets go of what came before
         its end; None where none of it was kept.
         """
@@ -100,7 +90,7 @@ class KeptFrames:
             number = best(judged)
             chosen = near[number]
             image = self.painter.image(chosen.frame, chosen.turns)
-            found = ShotStill(chosen.second, image, judged[number].blurred)
+            found = Found(chosen.second, image, judged[number].blurred)
         while self._kept and self._kept[0].number <= last:
             self._kept.popleft()
         return found
@@ -131,10 +121,8 @@ class KeptFrames:
 
     def _let_go(self, newest: int) -> None:
         """Of what is too old for its step."""
-        stale = [kept for kept in self._kept if newest - kept.number >= self._life(kept.number)]
-        if stale:
-            gone = {kept.number for kept in stale}
-            self._kept = deque(kept for kept in self._kept if kept.number not in gone)
+        young = (kept for kept in self._kept if newest - kept.number < self._life(kept.number))
+        self._kept = deque(young)
 
     def _life(self, number: int) -> int:
         """For how many frames one is kept."""

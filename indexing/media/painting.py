@@ -18,6 +18,15 @@ from indexing.media.stills import Gray
 _LOOKED_AT = 320
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The frame that was taken of several, as a picture."""
+
+    second: float
+    image: Image.Image
+    blurred: bool
+
+
 @dataclass(slots=True)
 class Painter:
     """Frames as pictures: pixels square, upright, at most `edge` pixels; and as grey levels."""

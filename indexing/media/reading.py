@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from core.errors import InputError, MediaError
-from core.media import FrameBatch, Gap, MediaFacts, ShotReading, Still
+from core.media import FrameBatch, Gap, Kept, MediaFacts, ShotReading, Still
+from core.media_ports import FindShots
 from indexing.media.cage import Cage, CagedChild, UnreadError
 from indexing.media.cage_answers import Done
 from indexing.media.cage_hearing import FrameEar, hear_done, hear_facts, hear_still
 from indexing.media.cage_limits import CageLimits, CageProtection
 from indexing.media.cage_sources import LiveSource, live_frames
-from indexing.media.shots_reading import FindShots, Kept, ShotsReading
+from indexing.media.shots_reading import ShotsReading
 
 Answer = TypeVar("Answer")
 _PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from av.video.stream import VideoStream
 
 from indexing.media.cage_limits import CageLimits
-from indexing.media.cage_wire import Message, receive
+from indexing.media.cage_wire import Message, Work, receive
 from indexing.media.kept_frames import KeptFrames
 from indexing.media.painting import Painter
 from indexing.media.reading_pictures import renditions
 from indexing.media.reading_video import See, seen_frames, step_of
-
-Work = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Message]]
 
 
 def over(line: socket.socket) -> Work:
@@ -50,9 +48,10 @@ class _Stills:
 
     def witness(self, stream: VideoStream) -> See:
         """What sees the video's frames; the same where it is read again after damage."""
+        painter = Painter(stream, self._edge)
         if self._kept is None:
-            self._kept = KeptFrames(Painter(stream, self._edge), step_of(stream))
-        self._kept.painter = Painter(stream, self._edge)
+            self._kept = KeptFrames(painter, step_of(stream))
+        self._kept.painter = painter
         return self._kept.see
 
     def asked(self) -> Iterator[Message]:

@@ -8,9 +8,10 @@ does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic
 
-from core.media import FrameBatch, Gap, ShotBounds, ShotReading, Still
+from core.media import FrameBatch, Gap, Kept, ShotBounds, ShotReading, Still
+from core.media_ports import FindShots
 from indexing.media import cage_answers
 from indexing.media.cage import CagedChild, UnreadError
 from indexing.media.cage_answers import AllRead, Answer, NoStill, StillAnswer
@@ -18,9 +19,7 @@ from indexing.media.cage_hearing import FrameEar, hear_done
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_wire import WireError
 
-Kept = TypeVar("Kept")
 _MOST_GAPS = 10_000
-FindShots = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]]
 
 
 class ShotsReading(Generic[Kept]):

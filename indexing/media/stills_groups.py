@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from av.video.frame import VideoFrame
-from PIL import Image
 
-from indexing.media.painting import Painter
+from indexing.media.painting import Found, Painter
 from indexing.media.reading_pictures import looks_black
 from indexing.media.stills import AROUND_S, Candidate, Gray, best, is_blend, sharpness
 
@@ -21,15 +20,6 @@ _SAME_S = 1e-6
 # The frame of a moment begins at most so long before it. A frame that is shown for longer, and that
 # no other needs, is missed beside other moments: their frames stand for the shot as well.
 _SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The frame that was taken for a group."""
-
-    second: float
-    image: Image.Image
-    blurred: bool
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from storage.analysis import LONGEST_TERM
 from storage.item_fields import keyword_field, unstemmed_field
 from storage.item_rows import to_micros
 from storage.machine_words import MachineWords
-from storage.query_words import PLAIN, terms_of, without_stop_words
+from storage.query_words import PLAIN, readings, terms_of, without_stop_words
 from storage.stop_words import is_stop_word
 from storage.word_pairs import WordPair, word_pairs
 
@@ -81,8 +81,7 @@ class Compiler:
 
     def readings(self, word: str) -> set[str]:
         """The terms that a word of one term may be, by language."""
-        found = (terms_of(word, language) for language in self._languages)
-        return {terms[0] for terms in found if len(terms) == 1}
+        return readings(word, self._languages)
 
     def written(self, term: str, filters: Node) -> Query:
         """The unstemmed `term` in any text field, within `filters`."""

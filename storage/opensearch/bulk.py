@@ -22,6 +22,7 @@ import orjson
 
 from core.errors import BusyError, StorageError, StorageFullError
 from storage.opensearch.connection import (
+    NO_INDEX,
     BlockedError,
     Cluster,
     error_of,
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 _LEAST_BYTES = 16_384
 _PASSED_OVER = frozenset({404, 409})  # gone already; a newer state is there
 _TRY_AGAIN = frozenset({403, 429, 502, 503, 504})
-_NO_INDEX = frozenset({"index_not_found_exception"})
 _FINAL = (StorageFullError, BlockedError)
 _LONGEST_PAUSE_S = 5.0
 
@@ -195,7 +195,7 @@ class BulkWriter:
 
     def _note(self, operation: Operation, result: Mapping[str, Any], done: Written) -> None:
         error = result.get("error")
-        if error and error.get("type") in _NO_INDEX:
+        if error and error.get("type") == NO_INDEX:
             raise error_of(404, error, self._cluster.where)
         if result["status"] == 409:
             done.outdated += 1

@@ -167,6 +167,9 @@ def error_of(status: int, info: Any, where: str) -> DatelineError:
     return StorageError(what, where=where, mend="see the nodes' logs, and `dateline index check`")
 
 
+NO_INDEX = "index_not_found_exception"  # an error's type
+
+
 def is_of_lost_node(info: Any) -> bool:
     """Whether an error tells that a node is gone which had a copy."""
     what = reason_of(info)

@@ -12,14 +12,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.errors import BusyError, StorageError
-from storage.opensearch.connection import Cluster, MissingError, Reply, error_of, ndjson, reason_of
+from storage.opensearch.connection import (
+    NO_INDEX,
+    Cluster,
+    MissingError,
+    Reply,
+    error_of,
+    ndjson,
+    reason_of,
+)
 from storage.opensearch.nodes import SlowError, left_s, within
 from storage.opensearch.statistics import Counts, Term
 
 _COUNTED = "term_vectors.*.terms.*.doc_freq"
 _OF_MANY = f"docs.{_COUNTED},docs.error"
 _FOUND = "responses.status,responses.error,responses.hits.hits._id,responses._shards.failed"
-_NO_INDEX = "index_not_found_exception"
 _MISSING = 404
 
 
@@ -78,7 +85,7 @@ class Dictionary:
             docs = [self._from_one(terms, preferred, routing) for routing in routings]
         errors = [each["error"] for each in docs if "error" in each]
         for error in errors:
-            if _NO_INDEX in reason_of(error):
+            if NO_INDEX in reason_of(error):
                 raise error_of(_MISSING, error, self._cluster.where)
         if errors:
             lacking = f"{len(errors)} parts of the index do not answer: {reason_of(errors[0])}"

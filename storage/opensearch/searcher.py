@@ -13,12 +13,11 @@ from concurrent.futures import Executor
 from typing import Any
 
 from core.errors import BusyError
-from storage.opensearch.connection import Cluster, Reply, error_of, is_of_lost_node
+from storage.opensearch.connection import NO_INDEX, Cluster, Reply, error_of, is_of_lost_node
 from storage.opensearch.nodes import SlowError, within
 from storage.opensearch.snapshots import KEPT_S, Snapshots
 
 _GONE = 404
-_NO_INDEX = "index_not_found_exception"
 _LOST = "search_context_missing_exception"
 
 
@@ -124,7 +123,7 @@ def _is_lost(reply: Reply) -> bool:
 def _has_no_index(reply: Reply) -> bool:
     """Whether the index itself is gone."""
     error = reply.get("error")
-    return isinstance(error, Mapping) and error.get("type") == _NO_INDEX
+    return isinstance(error, Mapping) and error.get("type") == NO_INDEX
 
 
 def _error(reply: Reply, where: str) -> Exception:

@@ -16,10 +16,11 @@ from time import monotonic
 from typing import Any
 
 from core.query_tree import MACHINE
-from storage.analysis import analyzer, primary_subtag
+from storage.analysis import primary_subtag
 from storage.item_fields import unstemmed_field
 from storage.opensearch.connection import Reply
 from storage.opensearch.index_body import EMBEDDED, HOLDS_ITEM, vector_path
+from storage.query_words import readings
 from storage.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -158,9 +159,7 @@ class Statistics:
 
     def readings(self, word: str) -> set[str]:
         """The terms that a word of one term may be, by language."""
-        languages = self.basics().all_languages or ("en",)
-        found = (analyzer(language).analyze(word) for language in languages)
-        return {terms[0] for terms in found if len(terms) == 1}
+        return readings(word, self.basics().all_languages or ("en",))
 
     def is_common(self, word: str) -> bool:
         """Whether it is a stop word of the archive's main languages."""

@@ -22,6 +22,7 @@ from core.media import (
     Caption,
     FrameBatch,
     Gap,
+    Kept,
     MediaFacts,
     MediaKind,
     ShotBounds,
@@ -31,11 +32,11 @@ from core.media import (
     Transition,
     Uncaptioned,
 )
+from core.media_ports import FindShots
 from core.work import AssetState, Job, Priority, Stage, Tracked
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
-from indexing.media.shots_reading import FindShots, Kept
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.apply_stage import ApplyStage
 from indexing.work.ask_later import AskLater
