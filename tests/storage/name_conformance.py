@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +14,10 @@ from hypothesis import strategies as st
 from core.callers import NOBODY, Caller
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.items import Concept, Item, PubStatus
-from core.ports import Clock, Engine
+from core.ports import Engine
 from core.query_tree import EVERYTHING, Keyword
 from tests.conftest import new_folder
+from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, lexical, make_item, uris, write
 
 PER, ORG, LOC, MISC = EntityLabel
@@ -64,16 +63,8 @@ def person(uri: str, *names: str, version: int = 1, **members: object) -> Item:
     return make_item(uri, version, person=tuple(Concept(name) for name in names), **members)
 
 
-class NameConformance(ABC):
-    """The tests; whoever subclasses says how an engine is opened and gives the fixtures."""
-
-    @abstractmethod
-    def open(self, folder: Path, clock: Clock) -> Engine:
-        """An engine in `folder`."""
-
-    @abstractmethod
-    def stories(self, engine: Engine, *items: Item) -> None:
-        """Writes items and makes them findable."""
+class NameConformance(EngineUnderTest):
+    """Which names are known, to whom, in which field."""
 
     def test_a_name_is_known_in_its_field(self, engine: Engine) -> None:
         assert known(engine, "Porto", LOC) is None

@@ -17,7 +17,7 @@ from storage.opensearch.long_queries import MOST_CLAUSES, Optional, clauses, fol
 from storage.opensearch.query_dsl import Compiler
 from storage.query_words import PLAIN
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
-from tests.storage.conformance import PROPERTY
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, by_vector, make_item, vector_of, write
 

@@ -19,7 +19,7 @@ from core.query_tree import Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
 from storage.embedded.engine import EmbeddedEngine
 from tests.conftest import new_folder
-from tests.storage.conformance import PROPERTY
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.world import WIRE, SetClock, any_of, lexical, make_item, opened, uris, write
 
 BY = "model 1, prompt 4f"

@@ -20,7 +20,7 @@ from core.retrieval import LexicalWeights, Retrieval, Retrieved
 from core.writes import PutItem
 from tests.conftest import new_folder
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
-from tests.storage.conformance import PROPERTY
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     SCANNED,

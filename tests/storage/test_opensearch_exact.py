@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.items import FloatMatrix
 from storage.opensearch.exact import ExactCosines
 from storage.record_port import RecordReads
-from tests.storage.conformance import PROPERTY
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.world import ENCODER, FIELD, WIDTH, unit, vector_of
 
 COUNT = 40

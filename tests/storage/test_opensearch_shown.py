@@ -14,7 +14,7 @@ from storage.embedded.record import Record
 from storage.item_rows import to_micros
 from storage.opensearch.shown import Stretch, shown_of
 from tests.conftest import new_folder
-from tests.storage.conformance import PROPERTY
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.world import HOUR, NOW, SetClock, make_item
 
 HOURS = st.none() | st.integers(-2, 6)
