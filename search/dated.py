@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.query_tree import Bool, DateRange, Node, all_of
-from search import language
+from search import accidental_operators, language
 from search.answers import DateSpan, DateUse
 from search.dates import Calendar, FoundDate, find_dates
 
@@ -68,7 +68,7 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
     """The dates that filter, and notes. A pasted headline or sentence tells what happened when; a
     query asks for it.
     """
-    if language.is_prose(query):
+    if accidental_operators.is_prose(query):
         return (), ()
     found, notes = find_dates(query, calendar)
     dates = tuple(date for date in found if _stands_alone(query, date))

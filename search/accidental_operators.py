@@ -1,0 +1,78 @@
+"""Signs in a query that are not meant as operators: a dash between words, a mark at a sentence's
+end, the colon of a heading or an address, quotes and capitals in prose that was pasted.
+"""
+
+from __future__ import annotations
+
+import re
+
+from search.query_fields import FIELD_NAMES
+
+_SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
+# A dash between words is no NOT, and a mark at a sentence's end is no wildcard.
+_PUNCTUATION = re.compile(r"(?<!\S)[-–—+]+(?!\S)|(?<=[)\]])-(?=\w)|(?<=\w)[?!]+(?!\S)")
+_NAMES = "|".join(FIELD_NAMES)
+_FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)
+# "Date: to be announced" is a heading: a field's value stands right after its colon.
+_HEADING = re.compile(rf"(?<!\S)({_NAMES}):(?=\s+\S)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<!\S)\w+://\w")
+_SENTENCE = re.compile(r"[.?!,;:…](?:\s|$)")
+_PROSE_WORDS, _CAPITALS = 12, 5
+_OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
+_WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
+
+
+def without_punctuation(query: str) -> str:
+    """`query`, as long as before, with blanks for punctuation that only looks like operators;
+    as it is where nothing else is in it.
+    """
+    blanked = _PUNCTUATION.sub(lambda found: " " * len(found[0]), query)
+    return blanked if blanked.strip() else query
+
+
+def headings(query: str) -> tuple[str, ...]:
+    """Names of fields with a colon and a blank after it, which are no `field:value`."""
+    return tuple(found[0] for found in _HEADING.finditer(query))
+
+
+def without_headings(query: str) -> str:
+    """`query`, as long as before, with a blank for the colon of each heading."""
+    return _HEADING.sub(r"\1 ", query)
+
+
+def has_operators(text: str) -> bool:
+    """Whether there is any sign or word in `text` that the query language knows."""
+    return bool(_SIGNS.search(text) or _OPERATORS.search(text))
+
+
+def why_plain(text: str) -> str:
+    """Why the operators in `text` are not meant, for a note; "" where they may be."""
+    if _ADDRESS.search(text):
+        return "read as plain words: there is a web address in it"
+    if prose := _prose(text):
+        return f"read as plain words, operators and quotes too: {prose}"
+    return ""
+
+
+def plain_words(text: str) -> list[str]:
+    """What is left of `text` between its signs."""
+    return _WORDS.findall(text)
+
+
+def is_prose(query: str) -> bool:
+    """Whether a query is pasted prose, in which nothing is meant to narrow."""
+    return bool(_prose(query.strip()))
+
+
+def _prose(text: str) -> str:
+    """Why a text is no query but pasted prose, "" where it may be one. People paste sentences and
+    headlines, and neither a quotation in them nor a capital NOT is meant to narrow.
+    """
+    if _FIELD.search(text):
+        return ""
+    words = len(text.split())
+    if words >= _CAPITALS and text.isupper() and not _SIGNS.search(text):
+        return "it is all in capitals"
+    if words >= _PROSE_WORDS and _SENTENCE.search(text):
+        return "it is a sentence"
+    return ""

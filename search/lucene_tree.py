@@ -1,0 +1,265 @@
+"""luqum's tree of a query made into ours.
+
+https://lucene.apache.org/core/10_0_0/queryparser/ is the syntax that luqum follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from luqum.tree import (
+    AndOperation,
+    BaseGroup,
+    BoolOperation,
+    Boost,
+    From,
+    Fuzzy,
+    Item,
+    Not,
+    OrOperation,
+    Plus,
+    Prohibit,
+    Proximity,
+    Range,
+    SearchField,
+    To,
+    UnknownOperation,
+)
+from luqum.tree import Phrase as LucenePhrase
+from luqum.tree import Word as LuceneWord
+
+from core.errors import QueryError
+from core.query_tree import (
+    DATE_FIELDS,
+    EVERYTHING,
+    KEYWORD_FIELDS,
+    Bool,
+    DateRange,
+    Everything,
+    Keyword,
+    Node,
+    Nothing,
+    Phrase,
+    Prefix,
+    Word,
+    is_fact,
+)
+from search.accidental_operators import plain_words
+from search.dates import parse_span
+from search.query_fields import field_called
+
+MAX_CLAUSES = 256
+
+
+@dataclass(slots=True)
+class TreeReader:
+    """Turns luqum's tree into ours; collects the words to embed, where their characters stand, and
+    the notes. What is read begins at `start` of the query, and dates are of `zone`.
+    """
+
+    start: int
+    zone: tzinfo
+    words: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    nodes: int = 0
+    negated: int = 0
+
+    def node(self, item: Item, name: str) -> Node:
+        """The node for `item` inside field `name` ("" outside of any)."""
+        self.nodes += 1
+        if self.nodes > MAX_CLAUSES:
+            raise too_long(self.nodes)
+        for kinds, read in _READERS:
+            if isinstance(item, kinds):
+                return read(self, item, name)
+        self.notes.append(f"not understood and taken as words: {item!s}")
+        return self._word(str(item), name, item.pos)
+
+    def operation(self, item: Item, name: str) -> Node:
+        """AND, OR, and the unsaid operator, under which words rank and the rest narrows."""
+        children = [(child, self.node(child, name)) for child in item.children]
+        if isinstance(item, OrOperation):
+            return Bool(should=tuple(node for _, node in children))
+        every = isinstance(item, AndOperation)
+        must: list[Node] = []
+        should: list[Node] = []
+        must_not: list[Node] = []
+        for child, node in children:
+            if isinstance(child, Not | Prohibit) and isinstance(node, Bool):
+                must_not.extend(node.must_not)
+            elif every or isinstance(child, Plus) or _narrows(node):
+                must.append(node)
+            else:
+                should.append(node)
+        return Bool(tuple(must), tuple(should), tuple(must_not))
+
+    def negation(self, item: Item, name: str) -> Node:
+        """NOT x and -x."""
+        self.negated += 1
+        node = self.node(item.children[0], name)
+        self.negated -= 1
+        return Bool(must_not=(node,))
+
+    def inner(self, item: Item, name: str) -> Node:
+        """Groups and +x: what is inside."""
+        return self.node(item.children[0], name)
+
+    def fielded(self, item: Item, name: str) -> Node:
+        """field:value; an unknown field is a word with a colon."""
+        if known := field_called(item.name):
+            return self.node(item.expr, known)
+        self.notes.append(f"there is no field {item.name!r}: its name is taken as a word")
+        word = self._word(item.name, "", item.pos)
+        return Bool(should=(word, self.node(item.expr, name)))
+
+    def boosted(self, item: Item, name: str) -> Node:
+        """x^2."""
+        node = self.node(item.expr, name)
+        boost = min(100.0, max(0.01, float(item.force)))
+        match node:
+            case Word(text, into, _):
+                return Word(text, into, boost)
+            case Phrase(text, into, slop, _):
+                return Phrase(text, into, slop, boost)
+            case Prefix(text, into, _):
+                return Prefix(text, into, boost)
+        self.notes.append(f"a weight on {item.expr!s} has no effect")
+        return node
+
+    def near(self, item: Item, name: str) -> Node:
+        """A phrase with a distance: "a b"~3."""
+        node = self.node(item.term, name)
+        slop = min(50, max(0, int(item.degree)))
+        return Phrase(node.text, node.field, slop) if isinstance(node, Phrase) else node
+
+    def fuzzy(self, item: Item, name: str) -> Node:
+        """word~ is read as the word itself."""
+        self.notes.append(f"{item!s}: similar spellings are not searched, the word itself is")
+        return self.node(item.term, name)
+
+    def word(self, item: Item, name: str) -> Node:
+        """One word, perhaps with * at its end."""
+        return self._word(item.value, name, item.pos)
+
+    def phrase(self, item: Item, name: str) -> Node:
+        """Words in quotes."""
+        text = item.value[1:-1].replace('\\"', '"')
+        if name in DATE_FIELDS:
+            return self._dates(name, text)
+        if name in KEYWORD_FIELDS:
+            return Keyword(name, (text,))
+        if not _has_word(text):
+            return self._nothing(item.value)
+        self._embed(text, item.value[1:-1], item.pos + 1)
+        return Phrase(text, name)
+
+    def range(self, item: Item, name: str) -> Node:
+        """[a TO b], of dates only."""
+        if name not in DATE_FIELDS:
+            return self._not_a_date(item, name)
+        low, high = str(item.low), str(item.high)
+        since = None if low == "*" else parse_span(low, self.zone)[0 if item.include_low else 1]
+        until = None if high == "*" else parse_span(high, self.zone)[1 if item.include_high else 0]
+        return DateRange(name, since, until)
+
+    def open_range(self, item: Item, name: str) -> Node:
+        """date:>a and date:<=a."""
+        if name not in DATE_FIELDS:
+            return self._not_a_date(item, name)
+        start, end = parse_span(str(item.a), self.zone)
+        if isinstance(item, From):
+            return DateRange(name, start if item.include else end, None)
+        return DateRange(name, None, end if item.include else start)
+
+    def _not_a_date(self, item: Item, name: str) -> Node:
+        """A range of something else is an error; signs without a field ("<IBM>") are just that."""
+        if name:
+            raise QueryError(f"{name}:{item!s} is a range", mend="ranges are for dates only")
+        words = " ".join(plain_words(str(item)))
+        self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
+        return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))
+
+    def _dates(self, name: str, text: str) -> Node:
+        since, until = parse_span(text, self.zone)
+        return DateRange(name, since, until)
+
+    def _word(self, value: str, name: str, place: int) -> Node:
+        """A word of field `name` that stands at `place` of what is read."""
+        text = re.sub(r"\\(.)", r"\1", value)
+        if name in DATE_FIELDS:
+            return self._dates(name, text)
+        if name in KEYWORD_FIELDS:
+            if "*" in text:
+                self.notes.append(f"{text}: facts are compared whole, * is no wildcard there")
+            return Keyword(name, (text,))
+        if text == "*":
+            return EVERYTHING
+        if len(text) > 2 and text.endswith("*") and text[:-1].isalnum():
+            self._embed(text[:-1], value, place)
+            return Prefix(text[:-1], name)
+        if "*" in text or "?" in text:
+            self.notes.append(f"{text}: only a * at a word's end is a wildcard")
+            text = text.replace("*", " ").replace("?", " ").strip()
+        if not text:
+            return self._nothing(value)
+        self._embed(text, value, place)
+        return Word(text, name)
+
+    def _nothing(self, written: str) -> Node:
+        self.notes.append(f"{written}: there is no word in it")
+        return Nothing()
+
+    def _embed(self, text: str, written: str, place: int) -> None:
+        """Takes `text` into what is embedded; it was `written` so, at `place` of what is read."""
+        if self.negated:
+            return
+        if self.words:
+            self.places.append(self.places[-1] + 1)
+        self.words.append(text)
+        at = 0
+        for character in text:  # in `written` there may be backslashes and wildcards before it
+            found = written.find(character, at)
+            at = found + 1 if found >= 0 else at
+            self.places.append(self.start + place + max(0, at - 1))
+
+
+def _narrows(node: Node) -> bool:
+    """Whether a clause without an operator narrows: phrases, wildcards, facts and fielded words."""
+    match node:
+        case Word(_, name, _):
+            return bool(name)
+        case Bool(must, _, must_not):
+            return bool(must or must_not) or is_fact(node)
+        case _:
+            return not isinstance(node, Everything | Nothing)
+
+
+def _has_word(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def too_long(count: int) -> QueryError:
+    """The error for a query of `count` clauses, or more."""
+    return QueryError(
+        f"the query has {count} or more clauses",
+        mend=f"at most {MAX_CLAUSES} are allowed; leave words out",
+    )
+
+
+_READERS: tuple[tuple[tuple[type, ...], Callable[[TreeReader, Item, str], Node]], ...] = (
+    ((LuceneWord,), TreeReader.word),
+    ((LucenePhrase,), TreeReader.phrase),
+    ((AndOperation, OrOperation, UnknownOperation, BoolOperation), TreeReader.operation),
+    ((Not, Prohibit), TreeReader.negation),
+    ((SearchField,), TreeReader.fielded),
+    ((BaseGroup, Plus), TreeReader.inner),
+    ((Boost,), TreeReader.boosted),
+    ((Proximity,), TreeReader.near),
+    ((Fuzzy,), TreeReader.fuzzy),
+    ((Range,), TreeReader.range),
+    ((From, To), TreeReader.open_range),
+)
