@@ -3,5 +3,5 @@
 Read in this order: manifest (what a model says of itself), store (where it lies, and that it is
 what it says), runtime and runtimes/ (arrays in, arrays out), tokens, pairs and feeding (texts to
 arrays), batches and batch_queue (many callers, one model), then encoder, tagger, cross_encoder and
-late_interaction, which are the ports' implementations.
+late_interaction (both by pair_scoring), which are the ports' implementations.
 """

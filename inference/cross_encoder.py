@@ -11,8 +11,9 @@ from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from core.pairs import PassageScores
 from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits, cut_texts
+from inference.batches import BatchLimits
 from inference.feeding import Feeding
+from inference.pair_scoring import score_pairs, score_passages
 from inference.pairs import PairRow, PairTokens
 from inference.pooling import sound
 from inference.runtime import Runtime
@@ -106,13 +107,11 @@ class CrossEncoder:
         Raises ValueError if there are not as many queries as passages, BusyError where too much
         waits already, ModelError where the model fails.
         """
-        if len(queries) != len(passages):
-            raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
-        scores = np.zeros((len(passages), 1), np.float32)
-        for group in cut_texts(passages, most=GROUP):
-            rows = self._tokenised(queries[group], passages[group], None)
-            scores[group, 0] = self.queue.run(rows)
-        return scores
+
+        def score(queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
+            return self.queue.run(self._tokenised(queries, passages, None))
+
+        return score_pairs(queries, passages, score, most=GROUP)
 
     def score_within(
         self,
@@ -123,17 +122,13 @@ class CrossEncoder:
         tokens: int | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`."""
-        scores = np.full((len(passages), 1), np.nan, np.float32)
-        truncated, failure = 0, ""
-        for group in cut_texts(passages, most=GROUP):
-            rows = self._tokenised([query] * len(passages[group]), passages[group], tokens)
-            truncated += sum(row.cut for row in rows)
-            for place, found in enumerate(self.queue.run_each(rows, until=until), group.start):
-                if not isinstance(found, Exception):
-                    scores[place, 0] = found
-                elif isinstance(found, ModelError) and not failure:
-                    failure = type(found).__name__
-        return PassageScores(scores, truncated, self.tokens.limit(tokens), failure)
+
+        def score(passages: Sequence[str]) -> tuple[Sequence[float | Exception], int]:
+            rows = self._tokenised([query] * len(passages), passages, tokens)
+            return self.queue.run_each(rows, until=until), sum(row.cut for row in rows)
+
+        limit = self.tokens.limit(tokens)
+        return score_passages(passages, score, most=GROUP, limit=limit)
 
     def close(self) -> None:
         """Free the graph; scoring afterwards fails."""

@@ -11,19 +11,19 @@ from time import perf_counter
 
 import numpy as np
 
-from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from core.pairs import PassageScores
 from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits, cut_texts
+from inference.batches import BatchLimits
 from inference.encoder import TokenRow
 from inference.feeding import Feeding
+from inference.pair_scoring import score_pairs, score_passages
 from inference.pooling import HIDDEN, TOKENS, finite, unit_rows
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens
+from inference.tokens import TextTokens, TokenRows
 
 GROUP = 64  # passages whose vectors are held at once, 25 MB at 256 tokens of 384 numbers
 
@@ -108,16 +108,15 @@ class MaxSimScorer:
         Raises ValueError if there are not as many queries as passages, BusyError where too much
         waits already, ModelError where the model fails.
         """
-        if len(queries) != len(passages):
-            raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
-        scores = np.zeros((len(passages), 1), np.float32)
-        for group in cut_texts(passages, most=GROUP):
-            texts = list(dict.fromkeys((*queries[group], *passages[group])))
-            rows, _ = self._tokenised(texts, None)
+
+        def score(queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
+            texts = list(dict.fromkeys((*queries, *passages)))
+            rows = self._tokenised(texts, None).rows
             encoded = dict(zip(texts, self.queue.run(rows), strict=True))
-            pairs = zip(queries[group], passages[group], strict=True)
-            scores[group, 0] = [max_sim(encoded[query], encoded[text]) for query, text in pairs]
-        return scores
+            pairs = zip(queries, passages, strict=True)
+            return [max_sim(encoded[query], encoded[text]) for query, text in pairs]
+
+        return score_pairs(queries, passages, score, most=GROUP)
 
     def score_within(
         self,
@@ -128,37 +127,38 @@ class MaxSimScorer:
         tokens: int | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`; the limit is a text's, as the two are read apart."""
-        scores = np.full((len(passages), 1), np.nan, np.float32)
-        truncated, failure = 0, ""
-        for group in cut_texts(passages, most=GROUP):
-            rows, cut = self._tokenised([query, *passages[group]], tokens)
-            truncated += sum(cut[1:])
-            asked, *answers = self.queue.run_each(rows, until=until)
-            for place, found in enumerate(answers, group.start):
-                failed = next((one for one in (asked, found) if isinstance(one, Exception)), None)
-                if isinstance(failed, ModelError):
-                    failure = failure or type(failed).__name__
-                if not isinstance(asked, Exception) and not isinstance(found, Exception):
-                    scores[place, 0] = max_sim(asked, found)
-        limit = min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
-        return PassageScores(scores, truncated, limit, failure)
+
+        def score(passages: Sequence[str]) -> tuple[Sequence[float | Exception], int]:
+            found = self._tokenised([query, *passages], tokens)
+            asked, *answers = self.queue.run_each(found.rows, until=until)
+            return [_score(asked, answer) for answer in answers], sum(found.cut[1:])
+
+        return score_passages(passages, score, most=GROUP, limit=self._limit(tokens))
 
     def close(self) -> None:
         """Free the graph; scoring afterwards fails."""
         self.queue.close()
         self.runtime.close()
 
-    def _tokenised(
-        self, texts: Sequence[str], tokens: int | None
-    ) -> tuple[tuple[TokenRow, ...], tuple[bool, ...]]:
-        """The rows of `texts` and which of them were cut, counted and timed."""
+    def _limit(self, tokens: int | None) -> int:
+        """The tokens that a text may have where `tokens` are asked for."""
+        return min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
+
+    def _tokenised(self, texts: Sequence[str], tokens: int | None) -> TokenRows:
+        """The rows of `texts`, counted and timed."""
         began = perf_counter()
-        limit = min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
-        found = TextTokens(self.tokens.tokenizer, limit).rows(texts)
+        found = TextTokens(self.tokens.tokenizer, self._limit(tokens)).rows(texts)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
         if found.truncated:
             self._watch.counted(Event.TRUNCATED, found.truncated)
-        return found.rows, found.cut
+        return found
+
+
+def _score(query: FloatMatrix | Exception, passage: FloatMatrix | Exception) -> float | Exception:
+    """A pair's score, or the error of the first of its texts that has one."""
+    if isinstance(query, Exception):
+        return query
+    return passage if isinstance(passage, Exception) else max_sim(query, passage)
 
 
 def max_sim(query: FloatMatrix, passage: FloatMatrix) -> float:
