@@ -16,8 +16,9 @@ from core.work import AssetState, FoundAsset, Job, JobState, Stage, first_trail
 from core.work_ports import Jobs, WorkOrders
 from indexing.sources import Rejected
 from indexing.work.chunks import Wait, ready_orders
+from indexing.work.finding import find
 from indexing.work.request import request_of
-from indexing.work.sources import Found, Store, find
+from indexing.work.sources import Found, Store
 from indexing.work.stage import Stop
 
 log = logging.getLogger(__name__)

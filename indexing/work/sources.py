@@ -19,7 +19,6 @@ from core.work import FoundAsset
 from indexing.media.sidecars import MAX_SIDECAR_BYTES, sidecar_names, sidecar_of
 from indexing.sources import Rejected
 from indexing.work.media_names import is_media
-from indexing.work.request import Request
 
 _DOCUMENT = ".json"
 _SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")
@@ -50,21 +49,6 @@ def stamp_of(path: Path) -> str:
     """What changes when a local file does: its size, time of change and number."""
     stat = path.stat()
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
-
-
-def find(request: Request, store: Store) -> Iterator[Found]:
-    """The media under the request's paths and in its manifests, that are of its share.
-
-    Rejected is a manifest's row or a sidecar that can't be read; the rest goes on.
-    """
-    from indexing.work.manifests import rows
-
-    for path in request.paths:
-        found = _remote(path, request, store) if is_url(path) else _local(Path(path), request)
-        yield from (entry for entry in found if _is_ours(entry, request))
-    for path in request.manifests:
-        entries = rows(path, request.products, store)
-        yield from (entry for entry in entries if _is_ours(entry, request))
 
 
 def look_at(path: Path, products: Sequence[str] = ()) -> Found:
@@ -99,24 +83,20 @@ def speaks_of_media(path: Path) -> bool:
     return any(path.name in sidecar_names(name) for name in names if is_media(name))
 
 
-def _is_ours(entry: Found, request: Request) -> bool:
-    place = entry.location if isinstance(entry, FoundAsset) else f"{entry.file}:{entry.line}"
-    return request.shard.has(place)
-
-
-def _local(top: Path, request: Request) -> Iterator[Found]:
+def in_folder(top: Path, products: Sequence[str]) -> Iterator[Found]:
+    """The media below a folder, in order, or one file. Raises InputError where nothing is there."""
     if not top.exists():
         raise InputError("no such file or folder", where=str(top))
     if not top.is_dir():
         if is_media(top.name):
-            yield seen_at(top, request.products)
+            yield seen_at(top, products)
         return
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(folder, name)
             if is_media(name) and _is_a_file(path):
-                yield seen_at(path, request.products)
+                yield seen_at(path, products)
 
 
 def _is_a_file(path: Path) -> bool:
@@ -137,22 +117,24 @@ def _bytes_of(path: Path) -> bytes | None:
         return None
 
 
-def _remote(top: str, request: Request, store: Store) -> Iterator[Found]:
-    """Files of one folder are seen together, since a sidecar may come before or after."""
+def in_store(top: str, products: Sequence[str], store: Store) -> Iterator[Found]:
+    """The media at or below a URL, in order. Files of one folder are seen together, since a sidecar
+    may come before or after. Raises InputError where nothing is there.
+    """
     folder: dict[str, tuple[str, int]] = {}
     at = None
     for address, stamp, size in store.walk(top):
         parent = address.rpartition("/")[0]
         if parent != at:
-            yield from _of_folder(folder, request, store)
+            yield from _of_folder(folder, products, store)
             folder, at = {}, parent
         if is_media(address) or address.endswith(_SIDECARS):
             folder[address] = (stamp, size)
-    yield from _of_folder(folder, request, store)
+    yield from _of_folder(folder, products, store)
 
 
 def _of_folder(
-    files: Mapping[str, tuple[str, int]], request: Request, store: Store
+    files: Mapping[str, tuple[str, int]], products: Sequence[str], store: Store
 ) -> Iterator[Found]:
     for address, (stamp, size) in files.items():
         if not is_media(address):
@@ -170,4 +152,4 @@ def _of_folder(
         if notes:
             yield Rejected(address, 0, "", "; ".join(notes))
         else:
-            yield FoundAsset(address, stamp, size, tree, request.products)
+            yield FoundAsset(address, stamp, size, tree, tuple(products))
