@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.media_clips import TrueCut
+from benchmarks.media_clip_files import TrueCut
 
 TOLERANCE = 2
 Group = Literal["hard", "gradual"]

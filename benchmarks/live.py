@@ -24,7 +24,8 @@ from typing import Any
 
 from benchmarks.live_writer import start_writer
 from benchmarks.machine import arguments, percentile, show, show_table, this_machine
-from benchmarks.media_clips import CLIPS, MadeClip, made_clips
+from benchmarks.media_clip_files import CLIPS, MadeClip
+from benchmarks.media_clips import made_clips
 from benchmarks.media_segments import SOURCES
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds

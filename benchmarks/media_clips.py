@@ -18,21 +18,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
-import av
 import numpy as np
-import numpy.typing as npt
-import orjson
-from av.video.stream import VideoStream
 
 from benchmarks.machine import arguments
+from benchmarks.media_clip_files import (
+    CLIPS,
+    Kind,
+    MadeClip,
+    Split,
+    TrueCut,
+    forth_and_back,
+    read_clip,
+    write_clip,
+)
+from benchmarks.media_negatives import made_negatives
 from benchmarks.media_segments import SOURCES, TEST, TUNING, Segment, segment_frames
 from core.media import Frames
 
-CLIPS = Path("build/shot-clips")
-Kind = Literal["hard", "dissolve", "fade"]
-Split = Literal["test", "tuning"]
 SEGMENTS: dict[Split, tuple[Segment, ...]] = {"test": TEST, "tuning": TUNING}
 _SEEDS: dict[Split, int] = {"test": 20_240, "tuning": 20_241}
 _SIZES = ((480, 270), (320, 240), (426, 240))
@@ -41,17 +44,6 @@ _CODECS = ("libx264", "libx264", "mpeg4")
 _NUMBER, _TRANSITIONS = 10, 16  # clips of a split, transitions of each
 _SHOT = (25, 90)  # frames that nothing is mixed into
 _LENGTHS = (8, 12, 16, 20, 25, 30, 40)
-
-
-@dataclass(frozen=True, slots=True)
-class TrueCut:
-    """A transition: its first and last frame. Of a hard cut they are the last frame of the old
-    shot and the first of the new; of a gradual one, the first and last that are mixed or black.
-    """
-
-    first: int
-    last: int
-    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +62,6 @@ class ClipPlan:
     @property
     def digest(self) -> str:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True, slots=True)
-class MadeClip:
-    """A clip on disk with its truth; `cuts` is empty where nothing is cut."""
-
-    path: Path
-    frames: int
-    cuts: tuple[TrueCut, ...]
 
 
 def plans(split: Split) -> tuple[ClipPlan, ...]:
@@ -143,13 +126,6 @@ def composed(
     yield frames_of[segment][forth_and_back(len(frames_of[segment]), offset, alone)], None
 
 
-def forth_and_back(count: int, offset: int, wanted: int) -> npt.NDArray[np.int64]:
-    """`wanted` numbers of `count` frames from `offset` on, turning at both ends."""
-    turn = max(1, 2 * (count - 1))
-    places = (np.arange(wanted) + offset) % turn
-    return np.where(places < count, places, turn - places)
-
-
 def _mixed(kind: Kind, old: Frames, new: Frames) -> Frames:
     """A dissolve, or a fade out to black and in again, over frames that go on moving."""
     steps = (np.arange(len(old), dtype=np.float32) + 1) / (len(old) + 1)
@@ -186,43 +162,8 @@ def _make(plan: ClipPlan, frames_of: dict[Segment, Frames], path: Path) -> MadeC
     return write_clip(path, frames, cuts, plan.size, plan.rate, plan.codec)
 
 
-def write_clip(
-    path: Path,
-    frames: Iterator[Frames],
-    cuts: Sequence[TrueCut],
-    size: tuple[int, int],
-    rate: Fraction,
-    codec: str,
-) -> MadeClip:
-    """Encodes RGB frames [height, width, 3]; the truth beside it is written last."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with av.open(str(path), "w") as container:
-        options = {"crf": "23", "preset": "veryfast"} if codec == "libx264" else {}
-        stream = container.add_stream(codec, rate=rate, options=options)
-        assert isinstance(stream, VideoStream)
-        if not options:
-            stream.bit_rate = 2_000_000
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for pixels in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
-            count += 1
-        container.mux(stream.encode())
-    truth = {"frames": count, "cuts": [[cut.first, cut.last, cut.kind] for cut in cuts]}
-    path.with_suffix(".json").write_bytes(orjson.dumps(truth))
-    return MadeClip(path, count, tuple(cuts))
-
-
-def read_clip(path: Path) -> MadeClip:
-    """A clip that was made before."""
-    truth = orjson.loads(path.with_suffix(".json").read_bytes())
-    return MadeClip(path, truth["frames"], tuple(TrueCut(*cut) for cut in truth["cuts"]))
-
-
 def main() -> None:
     """Makes them all and lists them."""
-    from benchmarks.media_negatives import made_negatives
-
     parser = arguments(__doc__, json=False)
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the real clips")
     parser.add_argument("--output", type=Path, default=CLIPS, help="where the clips are kept")

@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.media_clips import CLIPS, MadeClip, Split, forth_and_back, read_clip, write_clip
+from benchmarks.media_clip_files import (
+    CLIPS,
+    MadeClip,
+    Split,
+    forth_and_back,
+    read_clip,
+    write_clip,
+)
 from benchmarks.media_segments import COVERED, SOURCES, TEST, TUNING, Segment, segment_frames
 from core.media import Frames
 

@@ -37,7 +37,8 @@ import numpy as np
 from benchmarks.cut_scoring import Group, Score, scored
 from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, show, show_table, this_machine
-from benchmarks.media_clips import CLIPS, MadeClip, made_clips
+from benchmarks.media_clip_files import CLIPS, MadeClip
+from benchmarks.media_clips import made_clips
 from benchmarks.media_negatives import made_negatives
 from benchmarks.media_segments import SOURCES
 from core.media import Gap

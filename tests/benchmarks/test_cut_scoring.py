@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.cut_scoring import TOLERANCE, Score, scored
-from benchmarks.media_clips import TrueCut
+from benchmarks.media_clip_files import TrueCut
 
 HARD = TrueCut(99, 100, "hard")
 DISSOLVE = TrueCut(200, 219, "dissolve")

@@ -11,18 +11,15 @@ import numpy as np
 import pytest
 
 from benchmarks import media_negatives
-from benchmarks.media_clips import (
-    SEGMENTS,
-    ClipPlan,
+from benchmarks.media_clip_files import (
     MadeClip,
     Split,
     TrueCut,
-    composed,
     forth_and_back,
-    plans,
     read_clip,
     write_clip,
 )
+from benchmarks.media_clips import SEGMENTS, ClipPlan, composed, plans
 from benchmarks.media_negatives import SIZE, camera_script, filmed, made_negatives
 from benchmarks.media_segments import SOURCES, TEST, TUNING, Segment, segment_frames
 from core.media import Frames

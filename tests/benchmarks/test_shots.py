@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.interpreter import other_interpreter
-from benchmarks.media_clips import MadeClip, TrueCut
+from benchmarks.media_clip_files import MadeClip, TrueCut
 from benchmarks.shots import Answer, peer_side, quality, quality_figures, speed
 
 CLIPS = [
