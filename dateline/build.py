@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
-from api.metrics import Metrics
-from api.no_archive import NoArchive
-from api.served_models import ServedModels
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
-from core.errors import ModelError, SettingsError
+from core.errors import SettingsError
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
 from dateline.build_engine import (
@@ -27,15 +24,7 @@ from dateline.build_engine import (
     query_encoders,
     vector_fields,
 )
-from dateline.build_models import (
-    Models,
-    encoder_of,
-    load_models,
-    manifest_of,
-    optional_models,
-    served_models,
-    watched_by,
-)
+from dateline.build_models import Models, load_models, manifest_of, served_models
 from dateline.build_record import SharedLists, open_lists, open_roots
 from dateline.build_stills import served_media
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
@@ -240,66 +229,6 @@ def _adjusted(profile: Profile, settings: Settings) -> Profile:
         rerank_depth=settings.rerank_candidates,
         rerank_weight=settings.rerank_weight,
         rerank_tokens=settings.rerank_tokens,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelService:
-    """A service without an archive: its models, asked directly."""
-
-    settings: Settings
-    models: ServedModels
-    metrics: Metrics
-
-    def status(self) -> Mapping[str, Any]:
-        """Which models run, ready for JSON."""
-        running = (self.models.encoder, self.models.tagger, self.models.scorer)
-        names = [served.name for served in running if served is not None]
-        return {"models": {"running": names, "missing": list(self.models.missing.values())}}
-
-    def ready(self) -> tuple[bool, str]:
-        """Whether every model that the settings name runs."""
-        missing = ", ".join(sorted(self.models.missing))
-        return not missing, f"not loaded: {missing}" if missing else ""
-
-
-def build_model_service(settings: Settings) -> ModelService:
-    """The models that the settings name, any of them "" for none. Raises ModelError where none is
-    left.
-    """
-    metrics = Metrics()
-    watching = watched_by(metrics)
-    encoder = encoder_of(settings, watching) if settings.encoder else None
-    encoders = [] if encoder is None else [encoder]
-    tagger, scorer, missing = optional_models(settings, encoders, watching)
-    if encoder is None and tagger is None and scorer is None:
-        why = "; ".join(missing) or "no setting names one"
-        raise ModelError("there is no model to serve", where=why, mend="see `dateline doctor`")
-    served = served_models(settings, encoder, tagger, scorer, missing)
-    return ModelService(settings, served, metrics)
-
-
-def build_model_app(service: ModelService) -> Any:
-    """The ASGI application over models alone."""
-    settings = service.settings
-    absent = NoArchive()
-    return create_app(
-        Services(
-            search=absent,
-            library=absent,
-            writer=absent,
-            ingest=absent,
-            status=service,
-            keys=key_ring(settings),
-            settings=ApiSettings(
-                max_body_bytes=settings.max_body_bytes,
-                max_waiting=settings.waiting,
-                loopback=settings.on_loopback,
-                models_only=True,
-            ),
-            models=service.models,
-            metrics=service.metrics,
-        )
     )
 
 

@@ -10,7 +10,8 @@ import typer
 import uvicorn
 
 from core.errors import SettingsError
-from dateline.build import build_app, build_model_app, build_model_service, build_service
+from dateline.build import build_app, build_service
+from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.keys import key_ring

@@ -18,7 +18,7 @@ from api.no_archive import NoArchive
 from api.served_models import ServedModels
 from api.services import ApiSettings, Services
 from core.callers import Caller
-from dateline.build import build_model_service
+from dateline.build_model_service import build_model_service
 from dateline.settings import Settings
 
 KEY = "reader-key-1234"

@@ -13,7 +13,8 @@ import pytest
 
 from core.callers import Caller
 from core.errors import ModelError, SettingsError, UnavailableError
-from dateline.build import Service, build_model_service, build_service
+from dateline.build import Service, build_service
+from dateline.build_model_service import build_model_service
 from dateline.demo import DEMO_READ_KEY
 from dateline.diagnosis import diagnose
 from dateline.settings import Settings, configure
