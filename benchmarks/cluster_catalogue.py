@@ -170,7 +170,7 @@ def _similar(word: str, engine: Engine, _: Ids) -> object:
 
 
 def _rarities(words: Sequence[str], engine: Engine, _: Ids) -> object:
-    return engine.rarities(words, "en", WIRE).round(2).tolist()
+    return engine.rarities(words, "en", WIRE).values.round(2).tolist()
 
 
 def _window(engine: Engine) -> Ids:

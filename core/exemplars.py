@@ -1,4 +1,4 @@
-"""An item to find the like of."""
+"""An item to find the like of, and how telling its words are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.items import FloatMatrix, Item, Passage
+from core.retrieval import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,13 @@ class Exemplar:
     vectors: Mapping[str, FloatMatrix]
     passages: Mapping[str, tuple[Passage, ...]] = field(default_factory=dict)
     encoders: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rarities:
+    """BM25's idf of some words, float32 [n]. `lacking` says why a part of the archive is not in
+    the counts that they are reckoned from, "" where all is.
+    """
+
+    values: Floats
+    lacking: str = ""

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.exemplars import Exemplar
+from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.query_tree import Node
-from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
@@ -137,9 +137,9 @@ class Exemplars(Protocol):
         """The item that `Library.item` gives; None where that is none."""
         ...
 
-    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
-        """BM25's idf of each word, read as one of `language`: float32 [n]; 0 for a word that fewer
-        than two items have. Of a word that few have, only items that `caller` may see at this
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
+        """BM25's idf of each word, read as one of `language`; 0 for a word that fewer than two
+        items have. Of a word that few have, only items that `caller` may see at this
         moment count.
         """
         ...

@@ -38,15 +38,21 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What stands for a query: the item, and its words as a query's meaning."""
+    """What stands for a query: the item, and its words as a query's meaning. `lacking` says why
+    those were chosen by a part of the archive, "" where it was all of it.
+    """
 
     exemplar: Exemplar
     meaning: Meaning
+    lacking: str = ""
 
     def vectors(self, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-        """What to search each vector field for, and the flags of fields that the item is not in."""
+        """What to search each vector field for, and the flags: of words that were chosen by a part
+        of the archive, of fields that the item is not in.
+        """
         queries: list[VectorQuery] = []
-        flags: list[str] = []
+        chosen = "lexical: the item's words were chosen by a part of the archive"
+        flags = [f"{chosen}: {self.lacking}"] if self.lacking else []
         for field, weight in profile.vector_weights.items():
             passages = self.exemplar.vectors.get(field)
             if passages is None or not len(passages):
@@ -116,13 +122,14 @@ def likeness(
     exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
         raise _missing(uri)
-    words = tuple(Word(word) for word in telling_words(exemplar.item, archive, analysis, caller))
+    telling, lacking = telling_words(exemplar.item, archive, analysis, caller)
+    words = tuple(map(Word, telling))
     # A word of nothing: BM25 finds none, and nothing is asked of what the vectors find.
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("what is like an item is not reranked",) if reranking else ()
     said = Understood(vector_text="", lexical=describe(tree), notes=notes)
-    return Likeness(exemplar, Meaning(tree, EVERYTHING, said))
+    return Likeness(exemplar, Meaning(tree, EVERYTHING, said), lacking)
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
@@ -151,10 +158,11 @@ def _given(vector: FloatMatrix) -> FloatMatrix:
 
 def telling_words(
     item: Item, archive: Exemplars, analysis: TextAnalysis, caller: Caller
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], str]:
     """At most MOST_WORDS words of an item: up to MOST_HEADLINE_WORDS of the headline, in order,
     then those with the highest tf-idf. Stop words and words of no other item that `caller` sees
-    say nothing, and neither do numbers outside of the headline.
+    say nothing, and neither do numbers outside of the headline. And why a part of the archive had
+    no say in that, "" where all of it had.
     """
     counts: dict[str, int] = {}  # by index term
     written: dict[str, str] = {}
@@ -166,12 +174,12 @@ def telling_words(
             written.setdefault(term, word)
     terms = list(counts)
     found = archive.rarities([written[term] for term in terms], item.language, caller)
-    rarities = dict(zip(terms, found.tolist(), strict=True))
+    rarities = dict(zip(terms, found.values.tolist(), strict=True))
     chosen = _of_headline(item, analysis, rarities)
     rest = [term for term in terms if rarities[term] > 0 and term not in chosen]
     rest = [term for term in rest if not term.isdecimal()]
     rest.sort(key=lambda term: (-(1 + log(counts[term])) * rarities[term], term))
-    return tuple(written[term] for term in (*chosen, *rest)[:MOST_WORDS])
+    return tuple(written[term] for term in (*chosen, *rest)[:MOST_WORDS]), found.lacking
 
 
 def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:

@@ -4,6 +4,7 @@ that whoever asks through it really waits.
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,23 +16,33 @@ _CHUNK = 65_536
 _POLL_S = 0.02
 
 Matches = Callable[[bytes], bool]
+Answers = Callable[[bytes, bytes], bytes | None]
+_VERBS = (b"GET ", b"POST ", b"PUT ", b"DELETE ")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
 def _every(_: bytes) -> bool:
     return True
 
 
+def _nothing(_line: bytes, _body: bytes) -> None:
+    """Every request goes on to the server."""
+
+
 @dataclass(slots=True)
 class Proxy:
     """`url` leads through it. What a request that `concerns` it is answered is held back while it
     `hangs`, and comes byte by byte, one each `drip_s`, where that is above 0. `asked` are the first
-    lines of all requests.
+    lines of all requests. A request for which `answers` gives JSON, by its first line and its body,
+    is answered with that and does not reach the server.
     """
 
     url: str = ""
     hangs: bool = False
     drip_s: float = 0.0
     concerns: Matches = _every
+    answers: Answers = _nothing
     asked: list[bytes] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -53,11 +64,32 @@ class _Link:
         """Requests; a client's request begins in a packet of its own."""
         with suppress(OSError):
             while data := self.client.recv(_CHUNK):
-                if data.startswith((b"GET ", b"POST ", b"PUT ", b"DELETE ")):
+                if data.startswith(_VERBS):
                     self.line = data.partition(b"\r\n")[0]
                     self.proxy.asked.append(self.line)
+                    if self.proxy.answers is not _nothing:
+                        data = self._whole(data)
+                        given = self.proxy.answers(self.line, data.partition(b"\r\n\r\n")[2])
+                        if given is not None:
+                            self.client.sendall(_HEAD % len(given) + given)
+                            continue
                 self.server.sendall(data)
         self._end()
+
+    def _whole(self, data: bytes) -> bytes:
+        """The request that begins with `data`, to its end."""
+        while b"\r\n\r\n" not in data:
+            data += self.client.recv(_CHUNK)
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        missing = int(length[1]) - len(body) if length else 0
+        while missing > 0:
+            more = self.client.recv(_CHUNK)
+            if not more:
+                break
+            data += more
+            missing -= len(more)
+        return data
 
     def backward(self) -> None:
         """Answers, with the faults."""

@@ -12,12 +12,12 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.exemplars import Exemplar
+from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import EVERYTHING, Node, is_fact
-from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
@@ -309,10 +309,10 @@ class EmbeddedEngine:
         spaces = self._settings.spaces
         return exemplar_of(self.record, self._columns.stories, shown[0], spaces)
 
-    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`."""
         lexical, seen = self._words_seen(caller)
-        return lexical.rarities(words, language, seen.allowed)
+        return Rarities(lexical.rarities(words, language, seen.allowed))
 
     # Suggestions
 

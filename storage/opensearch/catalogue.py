@@ -12,11 +12,11 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.exemplars import Exemplar
+from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage
 from core.near_duplicates import TextSignatures
 from core.query_tree import Node, is_fact
-from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks
+from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from core.standing import SeenWord, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
@@ -153,7 +153,7 @@ class IndexCatalogue:
             return None
         return exemplar_of(self._record, self._guard.stories, item, self._encoders)
 
-    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`."""
         return self._words.rarities(words, language, caller)
 

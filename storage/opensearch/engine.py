@@ -13,7 +13,7 @@ import numpy as np
 from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.errors import BusyError, DatelineError
-from core.exemplars import Exemplar
+from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.ports import Clock
@@ -361,7 +361,7 @@ class OpenSearchEngine:
         """See `core.ports.Exemplars`."""
         return self._catalogue.exemplar(uri, caller)
 
-    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`. Where the index is behind the record, words that few items
         have say nothing: one of those may have been killed since.
         """
@@ -371,8 +371,8 @@ class OpenSearchEngine:
             return found
         few = np.array([RARE], np.float32)
         least = rarities_of(few, self.statistics.basics().documents)
-        common: Floats = np.where(found < least, found, np.float32(0))
-        return common
+        common: Floats = np.where(found.values < least, found.values, np.float32(0))
+        return replace(found, values=common)
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """See `core.ports.Suggestions`; none where the index is behind the record, see `known`."""

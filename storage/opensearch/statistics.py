@@ -114,9 +114,9 @@ class Statistics:
             return False
         return now - known.generation <= known.documents // _STILL
 
-    def held(self, terms: Sequence[Term]) -> dict[Term, int]:
+    def held(self, terms: Sequence[Term]) -> Counts:
         """How many documents have each term. Raises as `ask`."""
-        return dict(self._through(self._counts, terms, self._counted).held)
+        return self._through(self._counts, terms, self._counted)
 
     def frequencies(self, terms: Sequence[Term]) -> Counts:
         """How many documents BM25 takes each term to have, as far as the index answers."""
@@ -141,8 +141,7 @@ class Statistics:
     def _counted(self, terms: Sequence[Term]) -> Counts:
         replies = self.ask([count_body(term) for term in terms])
         counts = {term: total(reply) for term, reply in zip(terms, replies, strict=True)}
-        failed = max(map(failed_parts, replies), default=0)
-        return Counts(counts, f"{failed} parts of the index do not answer" if failed else "")
+        return Counts(counts, lacking_parts(max(map(failed_parts, replies), default=0)))
 
     def _known(self, kept: OrderedDict[Term, int], terms: Sequence[Term]) -> dict[Term, int]:
         basics = self._basics
@@ -184,6 +183,11 @@ def total(reply: Reply) -> int:
 def failed_parts(reply: Reply) -> int:
     """How many parts of the index a search's reply lacks."""
     return int(reply["_shards"]["failed"])
+
+
+def lacking_parts(failed: int) -> str:
+    """What is said of numbers that lack so many parts of the index, "" for none."""
+    return f"{failed} parts of the index do not answer" if failed else ""
 
 
 def _basics_body(fields: Sequence[str]) -> Reply:

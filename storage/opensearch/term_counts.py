@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 
 from core.errors import BusyError
 from storage.opensearch.connection import Reply
-from storage.opensearch.statistics import RARE, Statistics, Term, term_clause
+from storage.opensearch.statistics import (
+    RARE,
+    Statistics,
+    Term,
+    failed_parts,
+    lacking_parts,
+    term_clause,
+)
 
 T = TypeVar("T")
 _ROUNDS = 4
@@ -97,11 +104,15 @@ class TermCounts:
         result = self.solved(run)
         if not self._rare:
             return result
+        why = ""
         try:
-            self.take_in(self._statistics.ask(self._rare_bodies()))
+            replies = self._statistics.ask(self._rare_bodies())
+            why = lacking_parts(max(map(failed_parts, replies), default=0))
+            self.take_in(replies)
         except BusyError as error:
             self._seen.update(dict.fromkeys(self._rare, False))
-            self._look_ups.lacking = self._look_ups.lacking or error.what
+            why = error.what
+        self._look_ups.lacking = self._look_ups.lacking or why
         return self.solved(run)
 
     def rare_bodies(self, run: Callable[[], T]) -> list[Reply]:

@@ -8,7 +8,7 @@ sees holds it, and its count is of such items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +16,22 @@ import numpy as np
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
+from core.exemplars import Rarities
 from core.query_tree import MACHINE, TEXT_FIELDS, Node, Word
 from core.retrieval import Floats
 from core.standing import SeenWord
 from storage.analysis import analyzer
 from storage.item_fields import unstemmed_field
 from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
-from storage.opensearch.statistics import OF_MACHINES, RARE, Statistics, Term, total
+from storage.opensearch.statistics import (
+    OF_MACHINES,
+    RARE,
+    Statistics,
+    Term,
+    failed_parts,
+    lacking_parts,
+    total,
+)
 
 COUNTED = 1000  # items that hold a word are counted so far
 _MOST_EDITS = 2  # that Lucene's automata know
@@ -79,12 +88,14 @@ class IndexWords:
                     found[place].append((held, int(hits[0]["sort"][0])))
         return [each[:_ENOUGH] for each in found]
 
-    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Floats:
+    def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`."""
         analyze = analyzer(language).analyze
         firsts = [analyze(word)[:1] for word in words]
         terms = [(name, term) for found in firsts for term in found for name in ("all", MACHINE)]
-        held = self._seen_of_few(self._statistics.held(terms), caller)
+        basics = self._statistics.basics()
+        every = self._statistics.held(terms)
+        held, failed = self._seen_of_few(every.held, caller)
         counts = np.array(
             [
                 max((held[name, term] for term in found for name in ("all", MACHINE)), default=0)
@@ -92,16 +103,19 @@ class IndexWords:
             ],
             np.float32,
         )
-        found = rarities_of(counts, self._statistics.basics().documents)
+        found = rarities_of(counts, basics.documents)
         rare: Floats = np.where(counts > 1, found, np.float32(0))
-        return rare
+        return Rarities(rare, every.lacking or lacking_parts(max(failed, basics.failed)))
 
-    def _seen_of_few(self, held: dict[Term, int], caller: Caller) -> dict[Term, int]:
-        """The counts, those of terms that few items have for the caller."""
+    def _seen_of_few(self, held: Mapping[Term, int], caller: Caller) -> tuple[dict[Term, int], int]:
+        """The counts, those of terms that few items have for the caller; and how many parts of the
+        index are not in these.
+        """
         few = [term for term, count in held.items() if 0 < count <= RARE]
         seen = seen_by(caller, self._now())
         replies = self._ask([count_of(*term, seen) for term in few]) if few else []
-        return held | {term: total(reply) for term, reply in zip(few, replies, strict=True)}
+        counts = {term: total(reply) for term, reply in zip(few, replies, strict=True)}
+        return {**held, **counts}, max(map(failed_parts, replies), default=0)
 
     def _near(self, words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
         """For each folded word, terms that begin with its first or second letter, with their edits,

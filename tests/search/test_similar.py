@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.callers import NOBODY, Caller
 from core.errors import NotFoundError, QueryError
+from core.exemplars import Rarities
 from core.items import Concept, ItemType
 from core.query_tree import Keyword
 from core.retrieval import SortOrder, TotalRelation
@@ -172,9 +174,25 @@ def test_the_words_that_tell(room: Room) -> None:
     item = story("a", "The ferry and the storm", body="Tunnel tunnel tunnel bridge 1987. Unheard.")
     room.put(item, *(story(f"n{n}", "Ferry storm", body="bridge 1987") for n in range(9)))
     room.put(story("t", "The tunnel"))
-    found = telling_words(item, room.engine, Analysis(), READER)
+    found, lacking = telling_words(item, room.engine, Analysis(), READER)
+    assert lacking == ""
     assert found == ("ferry", "storm", "Tunnel", "bridge")
     # the headline in its order, then by tf-idf; no stop word, no number, no word of its own
+
+
+def test_words_that_a_part_of_the_archive_chose_are_said_to_be(
+    quay: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = quay.engine.rarities
+
+    def rarities(*asked: Any) -> Rarities:
+        return replace(whole(*asked), lacking="1 parts of the index do not answer")
+
+    monkeypatch.setattr(quay.engine, "rarities", rarities)
+    answer = quay.ask("", similar_to="ferry")
+    assert uris(answer)[0] == "storm"
+    (flag,) = answer.degraded
+    assert "chosen by a part of the archive: 1 parts" in flag
 
 
 @pytest.mark.parametrize("hidden", ["photos", "killed", "embargoed"])
@@ -201,8 +219,8 @@ def test_there_is_an_end_to_words(room: Room) -> None:
     many = " ".join(f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60))
     items = [story(uri, many, body=many[::-1]) for uri in "ab"]
     room.put(*items)
-    assert len(telling_words(items[0], room.engine, Analysis(), READER)) == MOST_WORDS
-    head = telling_words(story("c", many), room.engine, Analysis(), READER)
+    assert len(telling_words(items[0], room.engine, Analysis(), READER)[0]) == MOST_WORDS
+    head, _ = telling_words(story("c", many), room.engine, Analysis(), READER)
     assert head[:MOST_HEADLINE_WORDS] == tuple(many.split()[:MOST_HEADLINE_WORDS])
 
 

@@ -149,7 +149,7 @@ def test_captions_words_are_suggested_counted_and_rare(folder: Path) -> None:
         assert engine.seen_counts(["zeppelin"], 3, WIRE) == (2,)
         ((near,),) = engine.similar_words([("zepelin", 2)], WIRE)
         assert (near.text.casefold(), near.count) == ("zeppelin", 2)
-        rare = engine.rarities(["zeppelin", "unheard"], "en", WIRE)
+        rare = engine.rarities(["zeppelin", "unheard"], "en", WIRE).values
         assert rare[0] > 0
         assert rare[1] == 0
 

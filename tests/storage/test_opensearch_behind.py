@@ -83,7 +83,7 @@ def test_what_was_killed_is_on_no_surface(engine: OpenSearchEngine) -> None:
         assert engine.known([ANA], WIRE) == (None,)
         assert engine.suggest("ana", 5, WIRE) == ()
         assert engine.seen_counts(["zebra", "unheard"], 3, WIRE) == (4, 4), "none is doubted"
-        assert engine.rarities(["zebra"], "en", WIRE).tolist() == [0.0]
+        assert engine.rarities(["zebra"], "en", WIRE).values.tolist() == [0.0]
         assert engine.pending == 1
     assert uris(engine, EVERYTHING) == {"kept"}
     assert engine.retrieve(request).degraded == ()
@@ -200,7 +200,7 @@ def test_an_old_write_brings_nothing_back_however_late_it_is(engine: OpenSearchE
 
 
 def test_the_vectors_of_what_is_shown_at_last_are_counted(engine: OpenSearchEngine) -> None:
-    """How many there are decides how wide graphs are searched: never fewer than there are."""
+    """Among those that cosines are measured against: an index has them that it shows."""
     write(engine, make_item("late", pubstatus=PubStatus.WITHHELD), unit(1), unit(2))
     write(engine, make_item("early"), unit(3))
     engine.catch_up()

@@ -5,22 +5,30 @@ says so, and nothing of it is kept.
 from __future__ import annotations
 
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from core.items import ItemType, PubStatus
 from core.query_tree import Word
 from core.writes import PutItem
+from storage.item_rows import to_micros
 from storage.opensearch.dictionary import Dictionary
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.follower import Follower
+from storage.opensearch.seen import seen_by
+from storage.opensearch.statistics import Counts
+from storage.opensearch.term_counts import LookUps, TermCounts
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
+    NOW,
     WIRE,
     SetClock,
     change,
@@ -34,9 +42,10 @@ from tests.storage.world import (
 from tests.tcp_proxy import Proxy, proxy_before
 
 COUNT = 40  # items: every part has some
-PARTS = 3
+PARTS, LOST = 3, 1
 FERRY = ("all", "ferri")
 PATIENCE_S = 30.0
+JSON = "application/json"
 RARE_WORDS = "how rare some words are"
 
 
@@ -58,40 +67,48 @@ def engine(
 
 
 @contextmanager
-def one_part_without_a_copy(engine: OpenSearchEngine) -> Iterator[None]:
-    """Of the index; the others answer. An open point in time would keep the part alive."""
-    name = engine.family.concrete
-    allocation = f"/{name}/_settings"
-    node = next(iter(engine.cluster.ask("GET", "/_nodes/http")["nodes"].values()))["name"]
-    engine.cluster.ask("PUT", allocation, {"index.routing.allocation.enable": "none"})
-    gone = {"index": name, "shard": 1, "node": node, "allow_primary": True}
-    engine.cluster.ask("POST", "/_cluster/reroute", {"commands": [{"cancel": gone}]})
-    wait_until_gone(engine, name)
-    engine.cluster.ask("DELETE", "/_search/point_in_time/_all")
+def one_part_without_a_copy(engine: OpenSearchEngine, proxy: Proxy, node: str) -> Iterator[None]:
+    """Of the index; the others answer, by the node itself. The node's words for the one that does
+    not are put in here: a part that is taken from it is there again after a moment.
+    """
+    others = ",".join(str(part) for part in range(PARTS) if part != LOST)
+    error = {"type": "no_shard_available_action_exception", "reason": "No shard available"}
+
+    def answers(line: bytes, body: bytes) -> bytes | None:
+        verb, path, _ = line.decode().split()
+        if "/_mtermvectors" in path:
+            reply = asked(node, verb, path, body)
+            if len(reply["docs"]) == PARTS:
+                reply["docs"][LOST] = {"error": error}
+            return orjson.dumps(reply)
+        if "/_msearch" not in path:
+            return None
+        lines = [orjson.loads(each) for each in body.splitlines()]
+        heads, searches = lines[::2], lines[1::2]
+        for head, search in zip(heads, searches, strict=True):
+            if search.pop("pit", None):
+                head |= {"index": engine.family.concrete, "preference": f"_shards:{others}"}
+        reply = asked(node, verb, path, b"".join(orjson.dumps(each) + b"\n" for each in lines))
+        for place, (head, found) in enumerate(zip(heads, reply["responses"], strict=True)):
+            if head["preference"] == f"_shards:{LOST}":
+                reply["responses"][place] = {"error": error, "status": 503}
+            elif head["preference"] == f"_shards:{others}":
+                found["_shards"] |= {"total": PARTS, "failed": 1}
+        return orjson.dumps(reply)
+
+    given, proxy.answers = proxy.answers, answers
     try:
         yield
     finally:
-        engine.cluster.ask("DELETE", "/_search/point_in_time/_all")
-        engine.cluster.ask(
-            "PUT", allocation, {"index.routing.allocation.enable": None}, timeout_s=PATIENCE_S
-        )
-        engine.cluster.ask("POST", "/_cluster/reroute", timeout_s=PATIENCE_S, retry_failed="true")
-        path = f"/_cluster/health/{name}"
-        engine.cluster.ask(
-            "GET", path, timeout_s=PATIENCE_S, wait_for_status="yellow", timeout="25s"
-        )
+        proxy.answers = given
 
 
-def wait_until_gone(engine: OpenSearchEngine, name: str) -> None:
-    """The node takes its time to let the part go, and it answers until then."""
-    until = time.monotonic() + PATIENCE_S
-    path = f"/_cluster/state/routing_table/{name}"
-    while True:
-        table = engine.cluster.ask("GET", path)["routing_table"]["indices"][name]["shards"]
-        if all(copy["state"] == "UNASSIGNED" for copy in table["1"]):
-            return
-        assert time.monotonic() < until, "the part does not go"
-        time.sleep(0.05)
+def asked(node: str, verb: str, path: str, body: bytes) -> Any:
+    """The node's own reply."""
+    request = urllib.request.Request(node + path, body, method=verb)
+    request.add_header("content-type", "application/x-ndjson" if "_ms" in path else JSON)
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+        return orjson.loads(reply.read())
 
 
 def filled(engine: OpenSearchEngine) -> None:
@@ -106,27 +123,70 @@ def filled(engine: OpenSearchEngine) -> None:
 @pytest.mark.parametrize("engine", [PARTS], indirect=True)
 @pytest.mark.parametrize("has_looked", [True, False])
 def test_counts_that_lack_a_part_are_said_to_and_not_kept(
-    engine: OpenSearchEngine, has_looked: bool
+    engine: OpenSearchEngine,
+    proxy: Proxy,
+    opensearch: str,  # noqa: F811
+    has_looked: bool,
 ) -> None:
     filled(engine)
     if has_looked:
         assert engine.statistics.frequencies([("all", "storm")]).lacking == ""
-    with one_part_without_a_copy(engine):
+    with one_part_without_a_copy(engine, proxy, opensearch):
         found = engine.statistics.frequencies([FERRY])
         assert 0 < found.held[FERRY] < COUNT
         assert "part" in found.lacking
         assert engine.statistics.known([FERRY]) == {}
+        counted = engine.statistics.held([FERRY])
+        assert counted.held == found.held
+        assert counted.lacking == "1 parts of the index do not answer"
         searched = engine.retrieve(lexical(Word("ferry")))
-        # All of it where an open point in time has kept the part alive for searches.
-        assert len(searched.ids) == COUNT or searched.degraded
+        assert len(searched.ids) == found.held[FERRY]
+        assert any(RARE_WORDS in flag for flag in searched.degraded)
     assert engine.statistics.frequencies([FERRY]).held == {FERRY: COUNT}
-    assert engine.statistics.held([FERRY]) == {FERRY: COUNT}
+    assert engine.statistics.held([FERRY]) == Counts({FERRY: COUNT})
 
 
 @pytest.mark.parametrize("engine", [PARTS], indirect=True)
-def test_numbers_of_an_index_that_lacks_a_part_are_asked_for_anew(engine: OpenSearchEngine) -> None:
+def test_rarities_that_lack_a_part_are_said_to(
+    engine: OpenSearchEngine,
+    proxy: Proxy,
+    opensearch: str,  # noqa: F811
+) -> None:
     filled(engine)
-    with one_part_without_a_copy(engine):
+    with one_part_without_a_copy(engine, proxy, opensearch):
+        found = engine.rarities(["ferry"], "en", WIRE)
+        assert found.lacking == "1 parts of the index do not answer"
+        assert found.values[0] > 0
+    assert engine.rarities(["ferry", "dogs"], "en", WIRE).lacking == ""
+    with one_part_without_a_copy(engine, proxy, opensearch):
+        assert engine.rarities(["ferry"], "en", WIRE).lacking == "", "they are known"
+        rare = engine.rarities(["dogs"], "en", WIRE)
+        assert rare.lacking, "of a rare word it is asked each time who sees it"
+
+
+@pytest.mark.parametrize("engine", [PARTS], indirect=True)
+def test_a_search_says_that_who_sees_its_rare_words_was_asked_of_a_part(
+    engine: OpenSearchEngine,
+    proxy: Proxy,
+    opensearch: str,  # noqa: F811
+) -> None:
+    filled(engine)
+    look_ups = LookUps()
+    terms = TermCounts(engine.statistics, look_ups, seen_by(WIRE, to_micros(NOW)))
+    engine.statistics.frequencies([("machine", "dog")])
+    with one_part_without_a_copy(engine, proxy, opensearch):
+        terms.reckoned(partial(terms.held, "machine", "dog"))
+    assert look_ups.lacking == "1 parts of the index do not answer"
+
+
+@pytest.mark.parametrize("engine", [PARTS], indirect=True)
+def test_numbers_of_an_index_that_lacks_a_part_are_asked_for_anew(
+    engine: OpenSearchEngine,
+    proxy: Proxy,
+    opensearch: str,  # noqa: F811
+) -> None:
+    filled(engine)
+    with one_part_without_a_copy(engine, proxy, opensearch):
         engine.statistics._basics = type(engine.statistics._basics)()
         assert 0 < engine.statistics.basics().documents < COUNT
         assert engine.statistics.basics().failed == 1
