@@ -24,6 +24,7 @@ from storage.opensearch.bulk import BulkWriter
 from storage.opensearch.connection import Cluster
 from storage.opensearch.index_body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
 from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.recount import miscounted, recount
 from storage.opensearch.restate import hidden, is_hidden, restated
 from storage.opensearch.samples import differing_documents
 from storage.opensearch.shown import Stretch, shown_of
@@ -44,7 +45,8 @@ class Drift:
     those that are there and should not (`extra`), of those shown at other times (`mistimed`), and
     of the differing ones among the `sampled`, with what differs. `behind` changes of the record are
     not in the index yet, and `last_change` was the record's newest. Documents that are `past` are
-    shown to nobody any more: no drift, but a repair takes them away.
+    shown to nobody any more: no drift, but a repair takes them away. Nor is it one that sums of
+    vectors are `miscounted`, but a repair counts anew: by field how many too many are in it.
     """
 
     wanted: int
@@ -57,6 +59,7 @@ class Drift:
     sampled: int
     behind: int
     last_change: int
+    miscounted: Mapping[str, int]
 
     @property
     def seqs(self) -> Ids:
@@ -116,6 +119,7 @@ class IndexCheck:
             sampled=len(few),
             behind=max(0, last - self._family.note().applied),
             last_change=last,
+            miscounted=miscounted(self._family),
         )
 
     def repair(self, drift: Drift) -> dict[int, str]:
@@ -125,6 +129,8 @@ class IndexCheck:
         refused = self._restate(np.union1d(drift.seqs, drift.past).tolist())
         if stubborn := self._differing_still(drift):
             refused |= self._restate_by_force(stubborn)
+        if miscounted(self._family):
+            recount(self._record, self._family, self._clock, expected_of)
         return refused
 
     def _restate(self, seqs: Sequence[int]) -> dict[int, str]:

@@ -9,7 +9,8 @@ followed the record of truth.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import BusyError, StorageError
@@ -202,6 +203,17 @@ class IndexFamily:
             return after
         what = "too many processes write to the notes of the index at once"
         raise BusyError(what, where=self.cluster.where, mend="try again")
+
+    def note_sums(self, sums: Mapping[str, Sum], applied: int) -> bool:
+        """Notes `sums` in place of those of change `applied`, unless a later one is noted by then.
+        Gives whether it has.
+        """
+        before, place = self._read()
+        with suppress(StaleError):
+            if before.applied == applied:
+                self._write(replace(before, sums=sums), place)
+                return True
+        return False
 
     def _read(self) -> tuple[Note, dict[str, int]]:
         """The note, and what a write in its place needs to be sure of that."""

@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
 
-import numpy as np
-
 from core.errors import BusyError, DatelineError, StorageError, StorageFullError
-from core.items import FloatMatrix
 from core.ports import Clock
 from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkWriter, Operation
@@ -33,7 +30,7 @@ from storage.opensearch.connection import MissingError
 from storage.opensearch.index_family import IndexFamily, Note
 from storage.opensearch.nodes import AwayError, SlowError, within
 from storage.opensearch.restate import hidden, is_hidden, restated
-from storage.opensearch.vector_sums import Sum
+from storage.opensearch.vector_sums import Vectors, added, counted
 from storage.record_port import Change, LogLine, RecordOfTruth
 
 log = logging.getLogger(__name__)
@@ -53,15 +50,17 @@ _STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
 @dataclass(frozen=True, slots=True)
 class _Step:
     """The changes up to a line of the log as operations on documents, with the vectors in these;
-    `brought` says by version which change brought them, where one of these did. Of the `told`
-    versions the index may know before that they are hidden.
+    `brought` says by version which change brought them, where one of these did. `turned` says of
+    versions of before which change is the newest of their story: it may have shown or hidden them,
+    and those that are `hidden` now are known to be.
     """
 
     line: LogLine
     operations: Sequence[Operation]
-    vectors: Mapping[str, Mapping[int, FloatMatrix]]
+    vectors: Vectors
     brought: Mapping[int, int]
-    told: Sequence[int]
+    turned: Mapping[int, int]
+    hidden: Set[int]
 
 
 class Projector:
@@ -241,15 +240,18 @@ class Projector:
                 raise StorageError(
                     "the record's log has a gap", where=self._record.where, mend=_GAP_MEND
                 )
-            chains = [change.chain for change in changes if self._concerns(change)]
-            stated = restated(reads, chains, self._family.spaces, now, newest[0])
+            touched = {change.chain: change.n for change in changes if self._concerns(change)}
+            stated = restated(reads, touched, self._family.spaces, now, newest[0])
             gone = sorted({change.seq for change in changes if change.kind == "replaced"})
             removed = [hidden(seq, newest[0]) for seq in gone]
             fresh = {change.seq: change.n for change in changes if change.kind == "put"}
             brought = {change.seq: change.n for change in changes if change.brings_vectors}
-            told = sorted(set().union(*stated.vectors.values()) - {*fresh})
+            shown = stated.shown
+            known = set().union(shown.hidden, *stated.vectors.values()) - {*fresh}
+            turned = {seq: touched[shown.chains[seq]] for seq in sorted(known)}
             operations = [*stated.operations, *removed]
-            return _Step(line, operations, stated.vectors, fresh | brought, told)
+            arrived = fresh | brought
+            return _Step(line, operations, stated.vectors, arrived, turned, shown.hidden)
 
     def _concerns(self, change: Change) -> bool:
         """Vectors for another index, while an archive moves, change nothing in this one."""
@@ -258,30 +260,36 @@ class Projector:
         )
 
     def _apply(self, step: _Step, until: float) -> None:
-        held = self._family.sources(step.told)
-        shown_again = {seq for seq, source in held.items() if is_hidden(source)}
+        held = self._family.sources([*step.turned])
         written = self._writer.write(step.operations, until - monotonic())
         for seq, reason in written.refused.items():
             what = f"the index refuses document {seq}: {reason}"
             where = self._family.cluster.where
             self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
-        shown = dict.fromkeys(shown_again, step.line[0])
-        new = {seq: n for seq, n in {**step.brought, **shown}.items() if seq not in written.refused}
+        turned = {seq: n for seq, n in step.turned.items() if seq in held}
+        again = {seq: n for seq, n in turned.items() if is_hidden(held[seq])}
+        gone = {
+            seq: turned[seq]
+            for seq in turned.keys() & step.hidden - again.keys() - step.brought.keys()
+        }
+        new = {seq: n for seq, n in {**step.brought, **again}.items() if seq not in written.refused}
+        left = self._vectors_of(gone)
         note = self._family.advance(
-            step.line[0], step.line, self._record.identity, lambda after: _sums(step, new, after)
+            step.line[0],
+            step.line,
+            self._record.identity,
+            lambda after: added(
+                counted(step.vectors, new, after),
+                {name: -each for name, each in counted(left, gone, after).items()},
+            ),
         )
         self._take_over(note)
 
-
-def _sums(step: _Step, new: Mapping[int, int], after: int) -> dict[str, Sum]:
-    """The sums of the vectors of `new` versions, each by the change that brings its own, of changes
-    beyond `after`. So each change counts once, by whomever it is noted: what was written before,
-    and not noted because the answer did not come, is not told from what is new.
-    """
-    found: dict[str, Sum] = {}
-    for name, held in step.vectors.items():
-        rows = [matrix for seq, matrix in held.items() if new.get(seq, 0) > after and len(matrix)]
-        if rows:
-            together = np.concatenate(rows).astype(np.float64)
-            found[name] = Sum(len(together), together.sum(axis=0))
-    return found
+    def _vectors_of(self, seqs: Collection[int]) -> Vectors:
+        if not seqs:
+            return {}
+        reads, spaces = self._record.reads, self._family.spaces
+        return {
+            name: dict(reads.vectors_by_seq(name, space.encoder, [*seqs]))
+            for name, space in spaces.items()
+        }

@@ -17,8 +17,8 @@ Stretch = tuple[int | None, int | None]  # microseconds, [since, until); None is
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Of some stories: each version that is or will be shown with its chain and its stretches, and
-    every version that is not.
+    """Of some stories: each version that is or will be shown with its stretches, every version that
+    is not, and the chain of all of them.
     """
 
     stretches: dict[int, list[Stretch]]
@@ -35,6 +35,7 @@ def shown_of(reads: StoryReads, chains: Iterable[str], now: int) -> Shown:
         moment = min(due)
         for chain, (view, seqs) in reads.views_of(due.pop(moment), moment).items():
             every.update(seqs)
+            found.chains.update(dict.fromkeys(seqs, chain))
             if view.head:
                 since = None if moment == now else moment
                 found.chains[view.head] = chain
