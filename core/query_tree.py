@@ -134,3 +134,14 @@ def is_fact(node: Node) -> bool:
             return all(is_fact(child) for child in (*must, *should, *must_not))
         case _:
             return False
+
+
+def is_text(node: Node) -> bool:
+    """Whether a node asks for text only, no fact."""
+    match node:
+        case Word() | Phrase() | Prefix():
+            return True
+        case Bool(must, should, must_not):
+            return all(is_text(child) for child in (*must, *should, *must_not))
+        case _:
+            return False

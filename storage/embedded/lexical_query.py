@@ -79,6 +79,10 @@ class Compiler:
         """The query as a condition: a word that the analyzer takes apart must be there whole."""
         return self._node(node, strict=True)
 
+    def throughout(self, node: Node) -> Query:
+        """As `required`, alternatives too."""
+        return self._node(node, strict=True, throughout=True)
+
     def readings(self, word: str) -> set[str]:
         """The terms that a word of one term may be, by language."""
         return readings(word, self._languages)
@@ -97,7 +101,7 @@ class Compiler:
         one = Query.term_query(self._schema, "seq", seq)
         return Query.boolean_query([(Occur.Must, one), (Occur.Must, self.required(node))])
 
-    def _node(self, node: Node, *, strict: bool = False) -> Query:
+    def _node(self, node: Node, *, strict: bool = False, throughout: bool = False) -> Query:
         match node:
             case Word(text, field, boost):
                 how = _WHOLE if strict else _LOOSE
@@ -117,7 +121,7 @@ class Compiler:
             case Nothing():
                 return Query.empty_query()
             case Bool():
-                return self._bool(node)
+                return self._bool(node, throughout)
 
     def _ranking(self, node: Node) -> Query:
         """A list of optional words as one list of their terms: tantivy adds up a third faster what
@@ -147,10 +151,14 @@ class Compiler:
         telling = self._telling(readings.pop())
         return [part for term in telling for part in self._clauses((term,), _LOOSE)]
 
-    def _bool(self, node: Bool) -> Query:
-        clauses = [(Occur.Must, self._node(child, strict=True)) for child in node.must]
-        clauses += [(Occur.Should, self._node(child)) for child in node.should]
-        clauses += [(Occur.MustNot, self._node(child, strict=True)) for child in node.must_not]
+    def _bool(self, node: Bool, throughout: bool) -> Query:
+        def needed(child: Node) -> Query:
+            return self._node(child, strict=True, throughout=throughout)
+
+        some = needed if throughout else self._node
+        clauses = [(Occur.Must, needed(child)) for child in node.must]
+        clauses += [(Occur.Should, some(child)) for child in node.should]
+        clauses += [(Occur.MustNot, needed(child)) for child in node.must_not]
         if not node.must and not node.should:
             clauses.append((Occur.Must, self._node(Everything())))
         return Query.boolean_query(clauses)

@@ -6,7 +6,7 @@ core is free for it. What comes back is one list of candidates with every score 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from time import perf_counter
@@ -15,7 +15,17 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from core.query_tree import EVERYTHING, Bool, Everything, Keyword, Node, all_of, constraint, is_fact
+from core.query_tree import (
+    EVERYTHING,
+    Bool,
+    Everything,
+    Keyword,
+    Node,
+    all_of,
+    constraint,
+    is_fact,
+    is_text,
+)
 from core.retrieval import (
     Floats,
     Ids,
@@ -158,19 +168,44 @@ def _constrained(moment: Moment, query: Node) -> Mask:
 
 
 def _mask(moment: Moment, node: Node) -> Mask:
+    """Bool by seq."""
     size = len(moment.allowed)
     if is_fact(node):
         return moment.view.columns.facts_mask(node, size)
     if not isinstance(node, Bool):
-        mask = np.zeros(size, np.bool_)
-        ids = moment.lexical.matching(node)
-        mask[ids[ids < size]] = True
-        return mask
-    parts = [_mask(moment, child) for child in node.must]
+        return _matching(moment, node)
+    words, must, must_not = _worded(node)
+    parts = [_matching(moment, words)] if words.must else []
+    parts += [_mask(moment, child) for child in must]
     if node.should and not node.must:
         parts.append(np.logical_or.reduce([_mask(moment, child) for child in node.should]))
-    parts.extend(~_mask(moment, child) for child in node.must_not)
+    parts.extend(~_mask(moment, child) for child in must_not)
     return np.logical_and.reduce(parts) if parts else np.ones(size, np.bool_)
+
+
+def _worded(node: Bool) -> tuple[Bool, list[Node], list[Node]]:
+    """What a node asks of an item's words, as far as that can be looked up together, and the rest
+    of `must` and `must_not`. Each match costs, and beside a rare word a common one has few. Nothing
+    is looked up together where no word is asked for: all that lacks some would match.
+    """
+    words, must = _parted(node.must)
+    if all(isinstance(word, Bool) and not word.must and not word.should for word in words):
+        return Bool(), [*node.must], [*node.must_not]
+    refused, must_not = _parted(node.must_not)
+    return Bool(must=(*words,), must_not=(*refused,)), must, must_not
+
+
+def _parted(nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """Those that ask for text alone, and the others."""
+    return [n for n in nodes if is_text(n)], [n for n in nodes if not is_text(n)]
+
+
+def _matching(moment: Moment, node: Node) -> Mask:
+    size = len(moment.allowed)
+    mask = np.zeros(size, np.bool_)
+    ids = moment.lexical.matching(node)
+    mask[ids[ids < size]] = True
+    return mask
 
 
 def _merge(
