@@ -5,23 +5,12 @@ from __future__ import annotations
 import tantivy
 
 from core.items import Item
-from core.query_tree import DATE_FIELDS, MACHINE, TEXT_FIELDS
+from core.query_tree import DATE_FIELDS, KEYWORD_FIELDS, MACHINE, TEXT_FIELDS
 from storage.analysis import analyzer
 from storage.item_fields import indexed_texts, keyword_field, keywords_of, unstemmed_field
 from storage.item_rows import to_micros
 
 _UNSTEMMED = analyzer("und").pre_tokenize
-_KEYWORDS = (
-    "type",
-    "subject",
-    "person",
-    "organisation",
-    "place",
-    "language",
-    "product",
-    "rights",
-    "urgency",
-)
 
 
 def build_schema() -> tantivy.Schema:
@@ -33,7 +22,7 @@ def build_schema() -> tantivy.Schema:
         builder.add_text_field(name)
     for name in TEXT_FIELDS:
         builder.add_text_field(unstemmed_field(name), index_option="basic")
-    for name in _KEYWORDS:
+    for name in KEYWORD_FIELDS:
         builder.add_text_field(keyword_field(name), tokenizer_name="raw", index_option="basic")
     for name in DATE_FIELDS:
         builder.add_integer_field(name, indexed=True, fast=True)
