@@ -18,23 +18,18 @@ import orjson
 from core.errors import BusyError, CorruptError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
-from core.writes import Outcome, PutItem, SetStatus, Written
+from core.writes import PutItem, SetStatus, Written
 from storage import item_rows
-from storage.embedded import schema
+from storage.embedded import schema, writing
 from storage.embedded.reading import SqliteReads
 from storage.item_rows import to_micros
-from storage.near_duplicates import SCHEME, signature_of
+from storage.near_duplicates import signature_of
 from storage.record_port import vectors_kind
-from storage.vector_rows import passage_vectors, vector_row
 from storage.write_rules import (
-    Newest,
-    Space,
     digest_of,
     forgotten,
     is_recorded,
     outcome_of,
-    state_after,
-    state_of,
 )
 
 FILE = "record.sqlite3"
@@ -42,10 +37,6 @@ _FULL = ("database or disk is full", "disk I/O error")
 _DAMAGED = ("malformed", "not a database")
 _NOTHING: Mapping[str, str] = {}
 _RESTORE = "restore it with `dateline restore`"
-_NEWEST = (
-    "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items WHERE uri = ?"
-    " ORDER BY version DESC LIMIT 1"
-)
 
 
 @contextmanager
@@ -143,13 +134,13 @@ class Record:
         now = to_micros(self._clock())
         prepared = [(write, digest_of(write.item), signature_of(write.item)) for write in writes]
         with self._transaction() as cursor:
-            return tuple(_put(cursor, *write, now, self._kept) for write in prepared)
+            return tuple(writing.put(cursor, *write, now, self._kept) for write in prepared)
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """Changes the state of items' newest versions, all or none."""
         now = to_micros(self._clock())
         with self._transaction() as cursor:
-            return tuple(_set_status(cursor, change, now) for change in changes)
+            return tuple(writing.set_status(cursor, change, now) for change in changes)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `core.ports.VectorKeeper`, by seq; all or none."""
@@ -180,7 +171,7 @@ class Record:
         """Records text signatures of versions, by seq; what is gone by now is passed over."""
         with self._transaction() as cursor:
             for seq, signature in signatures.items():
-                _insert_signature(cursor, seq, signature)
+                writing.insert_signature(cursor, seq, signature)
 
     def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
         """Whether putting each item (with fresh vectors) would change the record."""
@@ -212,13 +203,13 @@ class Record:
     def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
         """Adds vectors to what is still there and lacks them."""
         row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
-        fresh, have = (entry.field, entry.encoder), _encoders(cursor, seq)
+        fresh, have = (entry.field, entry.encoder), writing.spaces_of(cursor, seq)
         if row is None or fresh in have:
             return False
-        _forget(cursor, seq, forgotten(have, {fresh}, self._kept))
-        _insert_vectors(cursor, seq, (entry,))
+        writing.forget_vectors(cursor, seq, forgotten(have, {fresh}, self._kept))
+        writing.insert_vectors(cursor, seq, (entry,))
         used = self.spaces.get(entry.field) == entry.encoder
-        _log(cursor, row[0], seq, vectors_kind(entry.encoder, used), now)
+        writing.log_change(cursor, row[0], seq, vectors_kind(entry.encoder, used), now)
         return True
 
     @contextmanager
@@ -235,145 +226,10 @@ class Record:
                 raise
 
     def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
-        newest = _newest(cursor, item.uri)
+        newest = writing.newest_version(cursor, item.uri)
         if newest is None or newest.version < item.version:
             return True
         if outcome_of(item, item_rows.content_digest(item), newest) is not None:
             return False
-        return not is_recorded(item, newest, _encoders(cursor, newest.seq), self.spaces.items())
-
-
-def _newest(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
-    row = cursor.execute(_NEWEST, (uri,)).fetchone()
-    return None if row is None else Newest(*row)
-
-
-def _put(
-    cursor: sqlite3.Cursor,
-    write: PutItem,
-    digest: bytes,
-    signature: bytes,
-    now: int,
-    kept: Collection[Space],
-) -> Written:
-    item = write.item
-    newest = _newest(cursor, item.uri)
-    outcome = outcome_of(item, digest, newest)
-    if outcome in (Outcome.STALE, Outcome.CONFLICT):
-        return Written(item.uri, item.version, outcome)
-    if outcome is None and newest is not None:
-        return _put_again(cursor, write, signature, newest, now, kept)
-    seq = _insert(cursor, item, digest, *state_of(item))
-    _insert_signature(cursor, seq, signature)
-    _insert_vectors(cursor, seq, write.vectors)
-    if newest and newest.chain != item.chain:
-        _log(cursor, newest.chain, 0, "left", now)
-    number = _log(cursor, item.chain, seq, "put", now)
-    return Written(item.uri, item.version, outcome or Outcome.CREATED, number)
-
-
-def _put_again(
-    cursor: sqlite3.Cursor,
-    write: PutItem,
-    signature: bytes,
-    old: Newest,
-    now: int,
-    kept: Collection[Space],
-) -> Written:
-    """The same version once more: only its products and its vectors may differ."""
-    item = write.item
-    fresh = {(entry.field, entry.encoder) for entry in write.vectors}
-    have = _encoders(cursor, old.seq)
-    if is_recorded(item, old, have, fresh):
-        return Written(item.uri, item.version, Outcome.UNCHANGED)
-    _forget(cursor, old.seq, forgotten(have, fresh, kept))
-    left = _vectors_of(cursor, old.seq)
-    cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
-    seq = _insert(cursor, item, old.digest, old.pubstatus, old.embargoed)
-    _insert_signature(cursor, seq, signature)
-    _insert_vectors(cursor, seq, (*left, *write.vectors))
-    _log(cursor, old.chain, old.seq, "replaced", now)
-    number = _log(cursor, item.chain, seq, "put", now)
-    return Written(item.uri, item.version, Outcome.UPDATED, number)
-
-
-def _insert(
-    cursor: sqlite3.Cursor, item: Item, digest: bytes, pubstatus: str, embargoed: int | None
-) -> int:
-    cursor.execute(
-        "INSERT INTO items (uri, version, chain, language, pubstatus, versioncreated, embargoed,"
-        " expires, digest, facts, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            item.uri,
-            item.version,
-            item.chain,
-            item.language,
-            str(pubstatus),
-            to_micros(item.versioncreated),
-            embargoed,
-            None if item.expires is None else to_micros(item.expires),
-            digest,
-            item_rows.encode_facts(item),
-            item_rows.encode_document(item),
-        ),
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def _insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> None:
-    """Records a version's text signature, in the place of one of another scheme."""
-    cursor.execute(
-        "INSERT OR REPLACE INTO signatures (seq, scheme, signature)"
-        " SELECT seq, ?, ? FROM items WHERE seq = ?",
-        (SCHEME, signature, seq),
-    )
-
-
-def _insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageVectors]) -> None:
-    for entry in vectors:
-        cursor.execute(
-            "INSERT INTO vectors (seq, field, encoder, passages, matrix, truncated)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (seq, *vector_row(entry)),
-        )
-
-
-def _forget(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) -> None:
-    for field, encoder in spaces:
-        cursor.execute(
-            "DELETE FROM vectors WHERE seq = ? AND field = ? AND encoder = ?", (seq, field, encoder)
-        )
-
-
-def _set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:
-    newest = _newest(cursor, change.uri)
-    if newest is None:
-        return Written(change.uri, 0, Outcome.MISSING)
-    state = (newest.pubstatus, newest.embargoed)
-    wanted = state_after(change, *state)
-    if wanted == state:
-        return Written(change.uri, newest.version, Outcome.UNCHANGED)
-    cursor.execute(
-        "UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, newest.seq)
-    )
-    number = _log(cursor, newest.chain, newest.seq, "status", now)
-    return Written(change.uri, newest.version, Outcome.UPDATED, number)
-
-
-def _log(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> int:
-    cursor.execute(
-        "INSERT INTO changes (chain, seq, kind, at) VALUES (?, ?, ?, ?)", (chain, seq, kind, now)
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def _encoders(cursor: sqlite3.Cursor, seq: int) -> frozenset[Space]:
-    rows = cursor.execute("SELECT field, encoder FROM vectors WHERE seq = ?", (seq,))
-    return frozenset(rows.fetchall())
-
-
-def _vectors_of(cursor: sqlite3.Cursor, seq: int) -> list[PassageVectors]:
-    rows = cursor.execute(
-        "SELECT field, encoder, passages, matrix, truncated FROM vectors WHERE seq = ?", (seq,)
-    )
-    return [passage_vectors(*row) for row in rows]
+        have = writing.spaces_of(cursor, newest.seq)
+        return not is_recorded(item, newest, have, self.spaces.items())
