@@ -2,14 +2,15 @@
 
 import { configuration, hasKey, search, setStatus, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
-import { byId, el, motionReduced, show } from "./dom.js";
+import { byId, el, motionReduced, redraw, show } from "./dom.js";
 import { showFacets } from "./facets.js";
 import { reader } from "./format.js";
 import { hitNode } from "./hits.js";
 import { listenToKeys } from "./keys.js";
 import { forgetMissing, listenToMissing } from "./missing.js";
+import { nothing } from "./nothing.js";
 import { showPanelProblem, showStory } from "./panel.js";
-import { emptyState, exampleState, hasFilters, readState, toggled, unfiltered, writeState } from "./state.js";
+import { emptyState, exampleState, readState, toggled, writeState } from "./state.js";
 import { similarChip } from "./similar.js";
 import { listenToSuggestions } from "./suggest.js";
 import { showSummary } from "./summary.js";
@@ -57,7 +58,7 @@ async function answerOnce(signal) {
   byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go));
   showFacets(state, data.facets, go);
   const list = data.items.map((result) => hitNode(result, address, actions()));
-  byId("results").replaceChildren(...(list.length ? list : [nothing(data)]), ...moreButton(data));
+  redraw(byId("results"), [...(list.length ? list : [nothing(state, data, config.examples, go)]), ...moreButton(data)], byId("results"));
 }
 
 async function answerTwice(signal) {
@@ -95,6 +96,11 @@ const actions = () => ({
 function showForm() {
   for (const name of ["q", "since", "until", "sort"]) byId(name).value = state[name];
   byId("fold").checked = Boolean(state.fold);
+  show(byId("clear"), Boolean(state.q));
+  // Without a question there is no best: the newest come first.
+  const [best, newest] = byId("sort").options;
+  best.text = state.q || state.similar_to ? "best first" : newest.text;
+  newest.hidden = best.text === newest.text && state.sort !== newest.value;
   byId("compare").setAttribute("aria-checked", String(state.compare));
   byId("columns").classList.toggle("comparing", state.compare);
   document.title = state.q ? `${state.q} – Dateline` : "Dateline";
@@ -125,23 +131,12 @@ function moreButton(data) {
   return [button];
 }
 
-/** An answer without a hit: what to try. */
-function nothing(data) {
-  const tries = config.examples.slice(0, 3).map((example) => el("button", { type: "button", class: "example", onclick: () => go(exampleState(example)) }, example.label));
-  return el("div", { class: "nothing" },
-    el("h2", {}, state.q ? `No story found for ${state.q.includes("\"") ? state.q : `“${state.q}”`}` : "No story found"),
-    el("ul", {},
-      hasFilters(state) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"), "."),
-      data.understood.dates.some((span) => !span.ignored) && el("li", {}, el("button", { type: "button", class: "plain", onclick: () => go({ ...state, dates: "off" }) }, "Take the dates in it as words"), "."),
-      /["]|\b(AND|NOT)\b/.test(state.q) && el("li", {}, "Quotes and AND ask for every word. Without them any word counts."),
-      el("li", {}, "Say it in other words: the search knows meanings, too."),
-      el("li", {}, "A story that was killed, withheld or is under embargo is never shown.")),
-    tries.length > 0 && el("div", { class: "examples" }, tries));
-}
-
 function askForKey() {
   if (!byId("key-dialog").open) byId("key-dialog").showModal();
 }
+
+/** Whether the same question may be answered the next time: no answer, too many of them, or a fault. */
+const isPassing = ({ status }) => !status || status === 410 || status === 429 || status >= 500;
 
 function showProblem(error) {
   if (error.status === 401) askForKey();
@@ -150,7 +145,8 @@ function showProblem(error) {
   byId("facets").replaceChildren();
   show(byId("columns"), false);
   byId("problem").replaceChildren(
-    el("p", {}, el("b", {}, error.message)), error.mend && el("p", {}, error.mend),
+    el("p", {}, el("b", {}, error.message)), error.mend ? el("p", {}, error.mend) : "",
+    isPassing(error) ? el("button", { type: "button", class: "go again", onclick: answer }, "Search again") : "",
     error.id ? el("p", { class: "problem-id" }, `Answer ${error.id}`) : "");
   show(byId("problem"), true);
 }
@@ -269,6 +265,8 @@ function listen() {
       go({ ...state, q, [name]: byId(name).value, similar_to: q ? "" : state.similar_to });
     });
   }
+  byId("q").addEventListener("input", () => show(byId("clear"), Boolean(byId("q").value)));
+  byId("clear").addEventListener("click", () => { byId("q").value = ""; show(byId("clear"), false); byId("q").focus(); });
   listenToMissing(() => state, { go, open: openStory });
   listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "" }));
   byId("fold").addEventListener("change", () => go({ ...state, fold: byId("fold").checked ? "near_duplicates" : "" }));

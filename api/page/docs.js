@@ -13,7 +13,7 @@ function kind(schema = {}) {
 }
 
 function table(titles, rows) {
-  return el("div", { class: "frame" }, el("table", {},
+  return el("div", { class: "frame", tabindex: "0", role: "group", "aria-label": titles.join(", ") }, el("table", {},
     el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell, place) => el("td", place === 1 ? { class: "kind" } : {}, cell)))))));
 }
@@ -52,7 +52,7 @@ function answers(operation, document_) {
 function example(method, path) {
   const sent = method === "get" ? "" : ` -X ${method.toUpperCase()} -H 'content-type: application/json' -d '…'`;
   const asked = path === "/content/search" ? "?q=storm&page_size=5" : "";
-  return el("pre", {}, `curl -H 'x-api-key: YOUR-KEY'${sent} '${location.origin}${path}${asked}'`);
+  return el("pre", { tabindex: "0", role: "group", "aria-label": `Example of ${path}` }, `curl -H 'x-api-key: YOUR-KEY'${sent} '${location.origin}${path}${asked}'`);
 }
 
 function section(document_, path, method, operation) {
@@ -64,7 +64,9 @@ function section(document_, path, method, operation) {
 }
 
 async function draw() {
-  const document_ = await (await fetch("/openapi.json")).json();
+  const answer = await fetch("/openapi.json");
+  if (!answer.ok) throw new Error(`/openapi.json: ${answer.status}`);
+  const document_ = await answer.json();
   const operations = Object.entries(document_.paths).flatMap(([path, methods]) =>
     METHODS.filter((method) => methods[method]).map((method) => [path, method, methods[method]]));
   byId("docs").append(
@@ -72,7 +74,11 @@ async function draw() {
     el("ul", { class: "toc" }, operations.map(([path, method, one]) =>
       el("li", {}, el("a", { href: `#${one.operationId}` }, el("span", { class: "method" }, method.toUpperCase()), path)))),
     ...operations.map(([path, method, one]) => section(document_, path, method, one)));
-  byId("docs").setAttribute("aria-busy", "false");
+  // The place that the address names is there only now.
+  if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
-draw();
+draw()
+  .catch(() => byId("docs").replaceChildren(el("p", { class: "problem", role: "alert" },
+    "The service did not say what it offers. Load this page again, or read ", el("a", { href: "/openapi.json" }, "openapi.json"), ".")))
+  .finally(() => byId("docs").setAttribute("aria-busy", "false"));

@@ -48,6 +48,16 @@ export function show(node, visible) {
   return node;
 }
 
+/** Puts nodes in place of a box's. Focus that was in it goes to the node that is kept by the same
+ * `data-keep`, else to `otherwise`: who walks by keys stays where they are. */
+export function redraw(box, nodes, otherwise) {
+  const had = box.contains(document.activeElement) ? document.activeElement.dataset : null;
+  box.replaceChildren(...nodes);
+  if (!had) return;
+  const again = had.keep && [...box.querySelectorAll("[data-keep]")].find((node) => node.dataset.keep === had.keep);
+  (again || otherwise).focus({ preventScroll: Boolean(again) });
+}
+
 /** A bar filled to `share` (0 to 1). Widths go through the CSSOM, which the page's policy allows. */
 export function bar(kind, share) {
   return stackedBar([[kind, share]]);

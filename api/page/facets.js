@@ -1,11 +1,12 @@
 // Filters with counts. A click adds a value, another takes it away.
 
-import { byId, el } from "./dom.js";
+import { byId, el, redraw, show } from "./dom.js";
 import { daysOf, facetName, facetValue, number } from "./format.js";
 import { toggled } from "./state.js";
 
 const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "rights", "language"];
-const SHOWN = 6;
+const SHOWN = 6; // of each facet at first, and what is chosen
+const LONG = 20; // letters, beyond which a name may not fit
 
 function isOn(state, name, value) {
   if (name !== "versioncreated") return state.filters[name].includes(value);
@@ -21,8 +22,9 @@ function next(state, name, value) {
 
 function valueButton(state, name, { value, count }, largest, go) {
   const on = isOn(state, name, value);
-  const button = el("button", { type: "button", class: "facet-value", "aria-pressed": String(on), onclick: () => go(next(state, name, value)) },
-    el("span", { class: "facet-name" }, facetValue(name, value)),
+  const text = facetValue(name, value);
+  const button = el("button", { type: "button", class: "facet-value", "data-keep": `${name} ${value}`, "aria-pressed": String(on), onclick: () => go(next(state, name, value)) },
+    el("span", { class: "facet-name", title: text.length > LONG && text }, text),
     el("span", { class: "facet-count" }, number(count)));
   button.style.setProperty("--share", `${(count / largest) * 100}%`);
   return el("li", {}, button);
@@ -31,7 +33,7 @@ function valueButton(state, name, { value, count }, largest, go) {
 /** Whether a subject counts for the topics above it, too. */
 function broaderSwitch(state, go) {
   const on = state.facet_subjects === "broader";
-  return el("button", { type: "button", class: "plain more-values", "aria-pressed": String(on),
+  return el("button", { type: "button", class: "plain more-values", "data-keep": "broader", "aria-pressed": String(on),
     onclick: () => go({ ...state, facet_subjects: on ? "" : "broader" }) }, on ? "Only as filed" : "With broader topics");
 }
 
@@ -41,20 +43,22 @@ function facetNode(state, name, counts, go) {
   const ordered = name === "versioncreated" ? [...counts].sort((a, b) => b.value.localeCompare(a.value)) : counts;
   const items = ordered.map((one) => valueButton(state, name, one, largest, go));
   const list = el("ul", {}, items);
-  items.slice(SHOWN).forEach((item) => { item.hidden = true; });
-  const more = items.length > SHOWN && el("button", {
-    type: "button", class: "plain more-values",
+  const rest = items.filter((item, at) => at >= SHOWN && !isOn(state, name, ordered[at].value));
+  rest.forEach((item) => { item.hidden = true; });
+  const more = rest.length > 0 && el("button", {
+    type: "button", class: "plain more-values", "aria-label": `${rest.length} more: ${facetName(name)}`,
     onclick: (event) => {
-      items.forEach((item) => { item.hidden = false; });
+      rest.forEach((item) => { item.hidden = false; });
       event.currentTarget.remove();
-      items[SHOWN].querySelector("button").focus();
+      rest[0].querySelector("button").focus();
     },
-  }, `${items.length - SHOWN} more`);
+  }, `${rest.length} more`);
   return el("section", { class: "facet" }, el("h3", {}, facetName(name)), list, more, name === "subject" && broaderSwitch(state, go));
 }
 
 export function showFacets(state, facets, go) {
   const nodes = ORDER.filter((name) => (facets[name] || []).length)
     .map((name) => facetNode(state, name, facets[name], go));
-  byId("facets").replaceChildren(...nodes);
+  redraw(byId("facets"), nodes, byId("results"));
+  show(byId("rail"), nodes.length > 0);
 }

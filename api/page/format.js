@@ -43,6 +43,15 @@ export function daysIn(since, until) {
 /** Words with days such as 2024-03-05 in the reader's way. */
 export const inWords = (text) => text.replace(/\d{4}-\d{2}-\d{2}/g, (found) => day.format(new Date(`${found}T00:00:00Z`)));
 
+/** First and last day of a filter, either of them "" for an open end. */
+export function dayRange(since, until) {
+  const [first, last] = [inWords(since), inWords(until)];
+  if (since && until) return since === until ? first : `${first} – ${last}`;
+  return since ? `from ${first}` : `until ${last}`;
+}
+
+export const withArticle = (word) => `${/^[aeiou]/i.test(word) ? "an" : "a"} ${word}`;
+
 /** What a total is, honestly. */
 export function total(value, relation) {
   const stories = value === 1 ? "story" : "stories";
@@ -72,6 +81,9 @@ export function daysOf(value) {
 
 const TYPES = { text: "Story", picture: "Picture", video: "Video", audio: "Audio", graphic: "Graphic" };
 export const typeName = (type) => TYPES[type] || type || "Item";
+
+/** What stands for the title of an item without any words; its uri tells a reader nothing. */
+export const undescribed = (item) => `${typeName(item.type)} without a description`;
 
 const RIGHTS = { commercial: "Commercial use", editorial: "Editorial use", restricted: "Restricted", owned: "Wholly owned" };
 export const rightsName = (word) => RIGHTS[word] || word;

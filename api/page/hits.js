@@ -1,7 +1,7 @@
 // One hit: what it is, when and where, why it is here.
 
 import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
-import { number, plural, time, typeName } from "./format.js";
+import { number, plural, time, typeName, undescribed } from "./format.js";
 import { filmStrip, machineCaption, machineMark, shotLine, thumbnail } from "./media.js";
 import { similarLink } from "./similar.js";
 import { fusedParts, isScored, scoreBar, whyButton } from "./why.js";
@@ -81,15 +81,15 @@ export function headlineLink(result, address, actions) {
   const { meta, item } = result;
   const own = (meta.highlights || {}).headline || item.headline || caption(item);
   const said = own ? null : item.machine_caption;
-  const text = own || (said && ((meta.highlights || {}).machine_caption || said.text)) || shotTitle(meta) || item.uri;
+  const text = own || (said && ((meta.highlights || {}).machine_caption || said.text)) || shotTitle(meta);
   const link = el("a", {
-    class: "headline", href: address(item.uri), "data-uri": item.uri,
+    class: text ? "headline" : "headline untold", href: address(item.uri), "data-uri": item.uri,
     onclick: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       actions.open(item.uri, meta);
     },
-  }, marked(text));
+  }, text ? marked(text) : undescribed(item));
   const madeBy = said ? said.made_by : !own && meta.shot && meta.shot.made_by;
   return madeBy ? el("span", {}, link, " ", machineMark(madeBy)) : link;
 }
@@ -124,6 +124,6 @@ export function hitNode(result, address, actions) {
           onclick: () => actions.kill(item),
         }, "Kill"))),
     media && el("div", { class: "media" }, media),
-    told && ranks(told, meta.score),
+    explained && ranks(told, meta.score),
     fold);
 }

@@ -1,7 +1,9 @@
-// The keyboard: "/" to the search, j and k (or arrows) among the stories, c to compare.
+// The keyboard: "/" to the search, j and k (or arrows) among the stories, c to compare. Keys that are
+// single characters can be switched off, for those who speak to their computer (WCAG 2.2, 2.1.4).
 
 import { byId } from "./dom.js";
 
+const OFF = "dateline-keys-off";
 const typing = (node) => node.matches("input, select, textarea, [contenteditable]");
 
 function step(by) {
@@ -31,10 +33,13 @@ function inSearch(event) {
 }
 
 export function listenToKeys({ compare }) {
+  const box = byId("keys-on");
+  box.checked = !localStorage.getItem(OFF);
+  box.addEventListener("change", () => (box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target === byId("q")) { inSearch(event); return; }
-    if (typing(event.target)) return;
+    if (typing(event.target) || (event.key.length === 1 && !byId("keys-on").checked)) return;
     const act = event.key === "c" ? compare : KEYS[event.key];
     if (!act) return;
     event.preventDefault();

@@ -1,7 +1,7 @@
 // One story whole: its text, what is known of it, its versions, and why it is where it is.
 
 import { byId, el, marked, unmarked } from "./dom.js";
-import { plural, rightsName, time, typeName } from "./format.js";
+import { plural, rightsName, time, typeName, undescribed } from "./format.js";
 import { badge, placeAndTime } from "./hits.js";
 import { figure, machineCredit, shotList } from "./media.js";
 import { isScored, whyPicture } from "./why.js";
@@ -71,7 +71,7 @@ export function showStory(data, meta, { close, open, kill, shown, missing }) {
       el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
       el("button", { type: "button", class: "close", "aria-label": "Close the story", onclick: close }, "×")),
     el("div", { class: "panel-body" },
-      el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || (item.machine_caption || {}).text || item.uri),
+      el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || (item.machine_caption || {}).text || undescribed(item)),
       (item.bylines || []).length > 0 && el("p", { class: "byline" }, `By ${item.bylines.map((by) => by.by).join(", ").replace(/^by\s+/i, "")}`),
       media,
       caption && el("p", { class: "standfirst", dir: "auto" }, caption),

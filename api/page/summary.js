@@ -1,8 +1,8 @@
 // What was found, how long each stage took, and the filters in force.
 
-import { byId, el, show } from "./dom.js";
-import { facetName, facetValue, inWords, milliseconds, total, words } from "./format.js";
-import { FILTERS, toggled } from "./state.js";
+import { byId, el, redraw, show } from "./dom.js";
+import { dayRange, facetName, facetValue, milliseconds, total, words } from "./format.js";
+import { FILTERS, toggled, unfiltered } from "./state.js";
 import { understood } from "./understood.js";
 
 const HUES = 5; // classes stage-0 to stage-4 in the style sheet
@@ -55,9 +55,9 @@ function chips(state, go) {
     for (const value of state.filters[name]) chip(facetName(name), facetValue(name, value), toggled(state, name, value));
   }
   if (state.since || state.until) {
-    const text = inWords([state.since || "…", state.until || "…"].join(" – "));
-    chip("Date", text, { ...state, since: "", until: "" });
+    chip("Date", dayRange(state.since, state.until), { ...state, since: "", until: "" });
   }
+  if (made.length > 1) made.push(el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Remove all filters"));
   return made;
 }
 
@@ -67,7 +67,7 @@ export function showSummary(state, data, go) {
   byId("total").replaceChildren(before, el("b", {}, count), after, data.counted === "groups" ? ", near-duplicates folded" : "",
     el("span", { class: "total-how" }, ` · ${words(data.profile)}`, spent === undefined ? "" : ` · ${milliseconds(spent)}`));
   byId("timing").replaceChildren(...timing(data.timings_ms));
-  byId("notes").replaceChildren(...understood(state, data, go));
-  byId("chips").replaceChildren(...chips(state, go));
+  redraw(byId("notes"), understood(state, data, go), byId("results"));
+  redraw(byId("chips"), chips(state, go), byId("results"));
   show(byId("summary"), true);
 }

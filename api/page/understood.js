@@ -2,20 +2,20 @@
 // everything that was not taken literally.
 
 import { el } from "./dom.js";
-import { daysIn, inWords, words } from "./format.js";
+import { daysIn, inWords, withArticle } from "./format.js";
 import { toggledIgnore } from "./state.js";
 
 const KINDS = { PER: "person", ORG: "organisation", LOC: "place", MISC: "name" };
 const USES = { boost: "ranks higher", filter: "asked for" };
 
 function chip(name, text, label, act, off = false) {
-  return el("button", { type: "button", class: off ? "chip chip-off" : "chip", "aria-label": label, onclick: act },
+  return el("button", { type: "button", class: off ? "chip chip-off" : "chip", "aria-label": label, "data-keep": name, onclick: act },
     el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, off ? "↺" : "×"));
 }
 
 /** What was understood and is taken as words, for the reader said so. */
 function wordsChip(state, text, what, go) {
-  return chip(text, "taken as words", `Read “${text}” as a ${what} again`, () => go(toggledIgnore(state, text)), true);
+  return chip(text, "taken as words", `Read “${text}” as ${withArticle(what)} again`, () => go(toggledIgnore(state, text)), true);
 }
 
 /** The query with characters (not code units) `start` to `end` in other words. */
@@ -76,9 +76,9 @@ function suggestion(state, data, go) {
 function notes({ entities = [], notes: said = [] }, degraded) {
   const lines = [
     ...entities.filter((found) => !found.canonical && !found.ignored).map((found) => el("li", {}, el("b", {}, found.text),
-      ` read as a ${found.field || KINDS[found.label] || "name"} that no story here is filed under`)),
+      ` read as ${withArticle(found.field || KINDS[found.label] || "name")} that no story here is filed under`)),
     ...said.map((note) => el("li", {}, note)),
-    ...degraded.map((flag) => el("li", { class: "degraded" }, el("b", {}, "Cut short: "), words(flag))),
+    ...degraded.map((flag) => el("li", { class: "degraded" }, el("b", {}, "Partial answer: "), flag)),
   ];
   return lines.length ? el("ul", { "aria-label": "Notes" }, lines) : null;
 }

@@ -126,7 +126,7 @@ export function whyPicture(result, { others = [], byDate = false } = {}) {
 }
 
 /** Whether there was anything to score: a list of all stories by date has no why. */
-export const isScored = (told) => Boolean(told && (told.lexical.rank || told.vectors.length));
+export const isScored = (told) => Boolean(told && (told.lexical.bm25 || told.vectors.length));
 
 /** A button that unfolds the picture under a hit; it is drawn when it is asked for first. */
 export function whyButton(result, fold, actions) {
