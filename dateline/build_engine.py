@@ -19,7 +19,7 @@ from dateline.build_record import drop_projections, open_record
 from dateline.settings import Settings
 from search.served_encoders import HoldsSpaces, ServedEncoders
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.projector import ProjectionSettings
+from storage.embedded.merge_plan import ProjectionSettings
 from storage.embedded.record import Record
 from storage.graphs.builders import builder_of
 from storage.graphs.settings import HnswSettings
@@ -178,7 +178,7 @@ def opensearch_settings(
         ),
         search=SearchSettings(
             timeout_s=settings.opensearch_search_timeout_s,
-            ef_search=settings.hnsw_ef_search,
+            ef_search=settings.opensearch_ef_search,
             rescored=1 if precision == "fp32" else 2,
             exact_rows=settings.hnsw_exact_rows,
         ),

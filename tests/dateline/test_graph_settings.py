@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from core.errors import SettingsError
-from dateline.build_engine import build_graphs
+from dateline.build_engine import build_graphs, opensearch_settings
 from dateline.settings import Settings, configure
 from storage.graphs import builders
+from storage.opensearch.retrieval import SearchSettings
 
 
 def test_the_default_is_faiss_with_full_vectors() -> None:
@@ -28,6 +29,14 @@ def test_build_parameters_reach_the_graph() -> None:
     vectors = np.eye(40, dtype=np.float32)
     sizes = [build_graphs(Settings(hnsw_m=m)).build(vectors, 1).bytes for m in (8, 32)]
     assert sizes[1] - sizes[0] > 40 * 4 * 2 * 20
+
+
+def test_each_engine_searches_its_graphs_as_wide_as_it_was_told(tmp_path: Path) -> None:
+    """Lucene's graphs and faiss's find other shares of what is near at one width."""
+    (tmp_path / "dateline.toml").write_text("opensearch_ef_search = 64\nhnsw_ef_search = 300\n")
+    settings = configure(folder=tmp_path).settings
+    assert opensearch_settings(settings, {}).search.ef_search == 64
+    assert opensearch_settings(Settings(hnsw_ef_search=8), {}).search == SearchSettings()
 
 
 @pytest.mark.parametrize(
