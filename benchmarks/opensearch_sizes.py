@@ -6,13 +6,15 @@ The texts are those of the Reuters set; the vectors are made up (points near a 3
 surface, as embeddings are), since only their number and width decide their size. Each row is one
 index, settled to one segment, by the lengths of its files: `vectors` are the raw ones, `coarse` the
 quantised ones that a search reads, `graph` the links of HNSW, `text` all the rest. The difference
-between one and three passages an item is what a passage costs beside its vector.
+between one and three passages an item is what a passage costs beside its vector, and that between
+no hidden versions and some what the number costs that is kept of each.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -30,6 +32,7 @@ from storage.opensearch.documents import Version, document_of
 from storage.opensearch.index_body import IndexSettings, VectorSpace
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.restate import hidden
 from storage.opensearch.settle import settle
 
 _NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -37,13 +40,32 @@ _NAME = "dateline-sizes"
 _PARTS = {"vec": "vectors", "veq": "coarse", "vex": "graph"}
 _SURFACE = 32
 _AT_ONCE = 1_000
-# library, precision, width, links, passages of an item
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One index: `links` are the graph's m, `passages` and `hidden` versions those of an item."""
+
+    library: str = "lucene"
+    precision: str = "fp32"
+    width: int = 384
+    links: int = 16
+    passages: int = 1
+    hidden: int = 0
+
+    def __str__(self) -> str:
+        shape = f"{self.width} wide, m {self.links}, {self.passages} passages"
+        return f"{self.library} {self.precision}, {shape}, {self.hidden} hidden"
+
+
 CELLS = (
-    ("lucene", "fp32", 384, 16, 1),
-    ("lucene", "fp32", 384, 16, 3),
-    ("lucene", "fp32", 384, 32, 1),
-    ("lucene", "fp32", 768, 16, 1),
-    ("lucene", "int8", 384, 16, 1),
+    Cell(),
+    Cell(passages=3),
+    Cell(links=32),
+    Cell(width=768),
+    Cell(precision="int8"),
+    Cell(hidden=1),
+    Cell(hidden=10),
 )
 
 
@@ -66,17 +88,14 @@ def main() -> None:
     show("sizes on OpenSearch", figures, this_machine(), as_json=chosen.json)
 
 
-def _measured(
-    cluster: Cluster, items: list[Item], cell: tuple[str, str, int, int, int]
-) -> dict[str, Any]:
-    library, precision, width, links, passages = cell
-    settings = IndexSettings(1, 0, library, precision, m=links)
-    family = IndexFamily(cluster, _NAME, settings, {"text": VectorSpace("made up", width)})
+def _measured(cluster: Cluster, items: list[Item], cell: Cell) -> dict[str, Any]:
+    settings = IndexSettings(1, 0, cell.library, cell.precision, m=cell.links)
+    family = IndexFamily(cluster, _NAME, settings, {"text": VectorSpace("made up", cell.width)})
     family.open()
     try:
         began = perf_counter()
         writer = BulkWriter(cluster, family.writes_to, BulkSettings())
-        operations = _written(items, width, passages)
+        operations = _written(items, cell)
         while few := [*islice(operations, _AT_ONCE)]:
             assert not writer.write(few).refused
             family.refresh()  # a segment by itself: a merge of one does nothing
@@ -87,13 +106,12 @@ def _measured(
     finally:
         cluster.ask("DELETE", f"/{family.concrete},{family.meta}")
     count = len(items)
-    name = f"{library} {precision}, {width} wide, m {links}, {passages} passages"
-    rows = {part: sizes.get(part, 0) / (count * passages) for part in _PARTS.values()}
+    rows = {part: sizes.get(part, 0) / (count * cell.passages) for part in _PARTS.values()}
     return {
-        f"{name}: text, bytes an item": sizes["text"] / count,
-        **{f"{name}: {part}, bytes a passage": size for part, size in rows.items()},
-        f"{name}: items written a second": count / taken,
-        f"{name}: all before it was settled, bytes an item": told.bytes_before / count,
+        f"{cell}: text, bytes an item": sizes["text"] / count,
+        **{f"{cell}: {part}, bytes a passage": size for part, size in rows.items()},
+        f"{cell}: items written a second": count / taken,
+        f"{cell}: all before it was settled, bytes an item": told.bytes_before / count,
     }
 
 
@@ -109,17 +127,20 @@ def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
     return found
 
 
-def _written(items: list[Item], width: int, passages: int) -> Iterator[Operation]:
+def _written(items: list[Item], cell: Cell) -> Iterator[Operation]:
+    """The items, and after each the numbers that are left of its hidden versions."""
     chance = np.random.default_rng(0)
-    surface = chance.standard_normal((_SURFACE, width))
-    for seq, item in enumerate(items, 1):
-        rows = chance.standard_normal((passages, _SURFACE)) @ surface
+    surface = chance.standard_normal((_SURFACE, cell.width))
+    for place, item in enumerate(items):
+        rows = chance.standard_normal((cell.passages, _SURFACE)) @ surface
         rows += 0.3 * chance.standard_normal(rows.shape) * np.sqrt(_SURFACE)
         matrix: FloatMatrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(
             np.float32
         )
+        seq = 1 + place * (1 + cell.hidden)
         version = Version(seq, item, item.uri, ((None, None),), {"text": matrix})
         yield Operation(seq, 1, document_of(version))
+        yield from (hidden(seq + more, 1) for more in range(1, cell.hidden + 1))
 
 
 def _items(corpus: Path) -> Iterator[Item]:

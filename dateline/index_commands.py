@@ -31,6 +31,7 @@ def plan(
     passages: Annotated[float, typer.Option(help="Of an item, on average.", min=0.01)] = 2.0,
     width: Annotated[int, typer.Option(help="Numbers of a vector.", min=1, max=4096)] = 384,
     fields: Annotated[int, typer.Option(help="Vectors of a passage.", min=0, max=8)] = 1,
+    hidden: Annotated[float, typer.Option(help="Versions of an item not shown.", min=0)] = 1.0,
     nodes: Annotated[int, typer.Option(help="Nodes that hold data.", min=1)] = 1,
     memory: Annotated[float, typer.Option(help="Memory of a node, in GiB.", min=1)] = 16.0,
     replicas: Annotated[int | None, typer.Option(help="Copies beside the first.", min=0)] = None,
@@ -51,9 +52,9 @@ def plan(
             chosen.opensearch_precision,
             chosen.hnsw_m,
             chosen.hnsw_ef_construction,
-            chosen.hnsw_ef_search,
+            chosen.opensearch_ef_search,
         )
-        archive = Archive(items, characters, passages, width, fields)
+        archive = Archive(items, characters, passages, width, fields, hidden)
         found = planned(archive, Hardware(nodes, int(memory * 2**30)), graphs, replicas)
     _show_plan(found, as_json=as_json)
     raise typer.Exit(0 if found.fits else 1)
@@ -123,7 +124,7 @@ def check(
             drift = checking.look(samples, seed)
             refused = {}
             mended = 0
-            if repair and (len(drift.seqs) or len(drift.past)):
+            if repair and (len(drift.seqs) or len(drift.past) or drift.miscounted):
                 mended = len(drift.seqs) + len(drift.past)
                 refused = checking.repair(drift)
                 drift = checking.look(samples, seed)
@@ -173,6 +174,7 @@ def drift_tree(drift: Drift) -> dict[str, Any]:
         "past": drift.past.tolist(),
         "sampled": drift.sampled,
         "differing": dict(drift.differing),
+        "miscounted": dict(drift.miscounted),
     }
 
 
@@ -228,6 +230,8 @@ def _show_drift(tree: dict[str, Any]) -> None:
     console.print(f"  {tree['sampled']:,} compared in full, {len(tree['differing']):,} differ")
     for seq, what in [*tree["differing"].items()][:_SHOWN]:
         console.print(f"    {seq}: {escape(what)}")
+    for name, more in tree["miscounted"].items():
+        console.print(f"  vectors of {escape(name)}: {more:+,} in the sum for their mean")
     if tree["mended"]:
         console.print(f"  {tree['mended']:,} stated anew")
     for seq, why in tree["refused"].items():

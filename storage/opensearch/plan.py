@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from core.errors import InputError
-from storage.opensearch.measured_sizes import link_bytes, sizes_of
+from storage.opensearch.measured_sizes import HIDDEN_BYTES, link_bytes, sizes_of
 
 SHARD_BYTES = 20e9  # in the middle of what is advised
 MOST_DOCUMENTS = 2**31 - 129  # of a shard: Lucene's own limit; each passage is one
@@ -34,7 +34,9 @@ _ROUTING = (
 @dataclass(frozen=True, slots=True)
 class Archive:
     """What is to be held: `items` shown, each of so many `characters` of text and `passages` on
-    average, with a vector of `width` numbers in each of `fields` for each passage.
+    average, with a vector of `width` numbers in each of `fields` for each passage. For each of them
+    `hidden` versions are recorded that are not shown: replaced, killed, withheld, expired. Nobody
+    knows that number beforehand; one a item is a story that is corrected once.
     """
 
     items: int
@@ -42,6 +44,7 @@ class Archive:
     passages: float = 2.0
     width: int = 384
     fields: int = 1
+    hidden: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Graphs:
     precision: str = "fp32"
     m: int = 16
     ef_construction: int = 200
-    ef_search: int = 200
+    ef_search: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,18 @@ class _Sizes:
     vectors: float
     coarse: float
     links: float
+    hidden: float
 
     @property
     def all(self) -> float:
-        return self.text + self.columns + self.vectors + self.coarse + self.links
+        vectors = self.columns + self.vectors + self.coarse + self.links
+        return self.text + vectors + self.hidden
 
     @property
     def hot(self) -> float:
-        """What searches read: the coarse vectors in the place of the others where there are any."""
+        """What searches read: the coarse vectors in the place of the others where there are any.
+        No search reads what is left of hidden versions.
+        """
         return self.text + (self.coarse or self.vectors) + self.links
 
 
@@ -117,7 +124,7 @@ def plan(archive: Archive, hardware: Hardware, graphs: Graphs, replicas: int | N
     vectors = archive.items * archive.passages * archive.fields
     sizes = _sizes(archive, graphs, vectors)
     primary = sizes.all * (1 + REPLACED)
-    documents = (archive.items + vectors) * (1 + REPLACED)
+    documents = (archive.items * (1 + archive.hidden) + vectors) * (1 + REPLACED)
     shards = _shards(primary, documents, hardware.nodes)
     heap = min(LARGEST_HEAP, max(SMALLEST_HEAP, hardware.memory / 4))
     cache = sizes.hot * (1 + REPLACED) * copies / hardware.nodes
@@ -146,6 +153,7 @@ def _sizes(archive: Archive, graphs: Graphs, vectors: float) -> _Sizes:
         numbers * row.raw,
         numbers * row.coarse,
         vectors * link_bytes(graphs.library, graphs.m, vectors),
+        archive.items * archive.hidden * HIDDEN_BYTES,
     )
 
 
@@ -183,7 +191,15 @@ def _size_lines(archive: Archive, graphs: Graphs, sizes: _Sizes, vectors: float)
         *([coarse] if sizes.coarse else []),
         *([column] if sizes.columns else []),
         Line("links", _gb(sizes.links), f"{vectors:,.0f} x at most {links:g} at m {graphs.m}"),
+        Line("hidden versions", _gb(sizes.hidden), _why_hidden(archive)),
     ]
+
+
+def _why_hidden(archive: Archive) -> str:
+    return (
+        f"{archive.items:,} x {archive.hidden:g} x {HIDDEN_BYTES:g}: of each its number is kept, "
+        "against writes that come late, for as long as the index is there"
+    )
 
 
 def _work_lines(graphs: Graphs, shard: float) -> list[Line]:

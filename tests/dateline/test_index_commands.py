@@ -95,6 +95,8 @@ def test_plan_needs_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["shards"], found["replicas"], found["fits"]) == (1, 1, True)
+    corrected = CliRunner().invoke(app, [*asked_for, "--hidden", "10"])
+    assert json.loads(corrected.stdout)["primary_bytes"] > found["primary_bytes"]
     tight = CliRunner().invoke(app, ["index", "plan", "100000000", "--memory", "8"])
     assert tight.exit_code == 1
     assert "does not hold" in tight.output

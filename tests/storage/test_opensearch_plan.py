@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from core.errors import InputError, SettingsError
 from storage.opensearch.index_body import ENCODERS
-from storage.opensearch.measured_sizes import MEASURED, link_bytes, sizes_of
-from storage.opensearch.plan import MOST_DOCUMENTS, SHARD_BYTES, Archive, Graphs, Hardware, plan
+from storage.opensearch.measured_sizes import HIDDEN_BYTES, MEASURED, link_bytes, sizes_of
+from storage.opensearch.plan import (
+    MOST_DOCUMENTS,
+    REPLACED,
+    SHARD_BYTES,
+    Archive,
+    Graphs,
+    Hardware,
+    plan,
+)
 
 _GIBI = 2**30
 
@@ -41,6 +49,21 @@ def test_what_does_not_fit_is_told() -> None:
     exact = plan(Archive(10**7), large, Graphs())
     assert coarse.memory_of_node < exact.memory_of_node  # searches read the coarse vectors
     assert coarse.primary_bytes > exact.primary_bytes  # which lie beside the exact ones
+
+
+def test_hidden_versions_take_their_room_for_good() -> None:
+    """Ten a item: of each a document, and the bytes that were measured; no search reads them."""
+    none, ten = (
+        plan(Archive(10**8, hidden=hidden), Hardware(16, 64 * _GIBI), Graphs())
+        for hidden in (0, 10)
+    )
+    more = ten.primary_bytes - none.primary_bytes
+    assert more == pytest.approx(10**9 * HIDDEN_BYTES * (1 + REPLACED))
+    assert ten.memory_of_node == none.memory_of_node
+    shown = {line.name: line for line in ten.lines}
+    assert shown["hidden versions"].value == f"{HIDDEN_BYTES:,.2f} GB"
+    documents = (10**8 * (1 + 10) + 2 * 10**8) * (1 + REPLACED)  # Lucene has a limit of them
+    assert f"{documents:,.0f} documents" in shown["shards"].why
 
 
 def test_copies_need_nodes() -> None:
