@@ -11,11 +11,12 @@ noisy machine is noisy for all of them; each turn has files that none had before
   hashes, items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
 - Photos: distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest asks for
   it, on as many threads.
-- Durability: chunks of 32 small photos through the same stages, with the orders, the jobs' table
-  and the ledger on disk, and by plain calls over a ledger in memory. Both put the same items into
-  a record of truth on disk. The overhead is the median over the turns, of the whole job and from
-  its first chunk that was applied to its last: a job waits some tenths of a second for its queues
-  when it begins and ends, however large it is.
+- Durability: chunks of 32 photos through the same stages, with the orders, the jobs' table and the
+  ledger on disk, and by plain calls over a ledger in memory. Both put the same items into a record
+  of truth on disk. The photos are small (half a megapixel, so that there is little work beside what
+  is measured), and as large as a camera's (8 megapixels). The overhead is the median over the
+  turns, of the whole job and from its first chunk that was applied to its last: a job waits some
+  tenths of a second for its queues when it begins and ends, however large it is.
 
 `computing` compares what the sides compute instead of how long they take, children included; it
 tells more where the machine has other work.
@@ -25,18 +26,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
-from time import perf_counter, sleep, time
 from typing import Any
 
-from benchmarks.decode import Side, computing_s, write_photo
+from benchmarks.decode import Side, write_photo
 from benchmarks.machine import arguments, show, this_machine
+from benchmarks.media_durability import durability
 from benchmarks.media_parts import (
     RATE,
     decoded_frames,
@@ -47,19 +44,9 @@ from benchmarks.media_parts import (
     windows_of,
     write_cuts,
 )
-from core.work import AssetState, FoundAsset, JobState, Priority, Stage, Tracked
-from dateline.build import Service, build_service
+from benchmarks.media_worker import opened
 from dateline.build_detector import shot_detector_of
-from dateline.build_media import Worker, build_worker
-from dateline.build_stages import Stages, build_stages
-from dateline.settings import Settings, configure
 from indexing.media.reading import CagedReader
-from indexing.work.request import Request
-from indexing.work.sources import look_at
-
-PRODUCTS = ("bench",)
-CHUNKS = 3  # that a worker decodes at the same time
-_LOOK_S = 0.05
 
 
 def main() -> None:
@@ -69,6 +56,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=8, help="clips of 720p")
     parser.add_argument("--seconds", type=int, default=30, help="length of a clip")
     parser.add_argument("--small", type=int, default=2048, help="small photos for durability")
+    parser.add_argument("--large", type=int, default=768, help="8-megapixel ones for durability")
     parser.add_argument("--turns", type=int, default=4)
     chosen = parser.parse_args()
     machine = this_machine()
@@ -79,8 +67,13 @@ def main() -> None:
             figures |= videos(place / "video", chosen.clips, chosen.seconds, chosen.turns)
         if chosen.photos:
             figures |= photos(place / "photos", chosen.photos, chosen.turns)
-        if chosen.small:
-            figures |= durability(place / "small", chosen.small, chosen.turns)
+        for name, count, write in (
+            ("small", chosen.small, small_photo),
+            ("large", chosen.large, write_photo),
+        ):
+            if count:
+                found = durability(place / name, count, chosen.turns, write)
+                figures |= {f"{name}_{figure}": value for figure, value in found.items()}
     show("durable ingest of media", figures, machine, as_json=chosen.json)
 
 
@@ -137,174 +130,9 @@ def photos(place: Path, count: int, turns: int) -> dict[str, float]:
     }
 
 
-def durability(place: Path, count: int, turns: int) -> dict[str, float]:
-    """The same work with and without orders, jobs and a ledger on disk."""
-    pairs: list[tuple[Lap, Lap]] = []
-    with opened(place / "durable") as bench, plainly(place / "plain") as parts:
-        for turn, part in enumerate(shares(count, turns)):
-            folder = place / f"turn-{turn}"
-            folder.mkdir(parents=True)
-            paths = [small_photo(folder / f"{n}.jpg", n) for n in part]
-            works = [partial(bench.applied, folder), partial(plain_ingest, parts, paths)]
-            laps = {n: lap_of(works[n]) for n in ((0, 1) if turn % 2 else (1, 0))}
-            pairs.append((laps[0], laps[1]))
-            shutil.rmtree(folder)
-
-    def overhead(of: Callable[[Lap], float]) -> float:
-        return median(of(durable) / of(plain) for durable, plain in pairs) - 1
-
-    return {
-        "durable_per_s": count / sum(durable.seconds for durable, _ in pairs),
-        "plain_per_s": count / sum(plain.seconds for _, plain in pairs),
-        "durability_overhead": overhead(lambda lap: lap.seconds),
-        "durability_overhead_steady": overhead(lambda lap: lap.steady_s),
-        "durability_overhead_computing": overhead(lambda lap: lap.computing),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """One side's turn: seconds of it all, seconds from the first applied chunk to the last, and
-    seconds of computing.
-    """
-
-    seconds: float
-    steady_s: float
-    computing: float
-
-
-def lap_of(work: Callable[[], Sequence[float]]) -> Lap:
-    """Runs a turn that gives the times at which its chunks were applied."""
-    started, computed = perf_counter(), computing_s()
-    applied = work()
-    seconds = perf_counter() - started
-    return Lap(seconds, max(applied) - min(applied), computing_s() - computed)
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """A worker in this process."""
-
-    settings: Settings
-    service: Service
-    worker: Worker
-
-    def ingest(self, folder: Path) -> int:
-        """Ingests a folder to the end; how many files it had."""
-        request = Request((str(folder),), (), PRODUCTS)
-        job = self.worker.desk.desk.start(request, Priority.BACKFILL)
-        jobs = self.worker.desk.jobs
-        while jobs.job(job.id).state is JobState.RUNNING:
-            sleep(_LOOK_S)
-        counts = jobs.counts(job.id)
-        if counts.past(Stage.APPLY) != counts.found or not counts.made["written"]:
-            raise SystemExit(f"not all was ingested: {counts}")
-        return counts.found
-
-    def applied(self, folder: Path) -> list[float]:
-        """Ingests a folder; when each chunk of it was applied, in seconds since 1970."""
-        self.ingest(folder)
-        job = self.worker.desk.jobs.jobs()[0]
-        found = self.worker.desk.jobs.find(job.id, [AssetState.DONE], limit=10**6)
-        chunks: dict[int, float] = {}
-        for asset in found:
-            chunks[asset.chunk] = max(chunks.get(asset.chunk, 0.0), asset.updated)
-        return list(chunks.values())
-
-    def ingest_frames(self, folder: Path, frames: int) -> int:
-        """Ingests a folder of videos; how many frames they have."""
-        self.ingest(folder)
-        return frames
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Bench]:
-    """A worker over a new archive, warm."""
-    settings = _settings(folder)
-    service = build_service(settings)
-    worker = build_worker(settings, service)
-    try:
-        bench = Bench(settings, service, worker)
-        warm = folder / "warm"
-        warm.mkdir()
-        small_photo(warm / "warm.jpg", 10**6)
-        bench.ingest(warm)
-        yield bench
-    finally:
-        worker.close()
-        service.close()
-
-
-@contextmanager
-def plainly(folder: Path) -> Iterator[Stages]:
-    """The same stages over a new archive and a ledger in memory."""
-    settings = _settings(folder)
-    service = build_service(settings)
-    parts = build_stages(settings, service, DictLedger(), "plain")
-    try:
-        plain_ingest(parts, [small_photo(folder / "warm.jpg", 10**6)])
-        yield parts
-    finally:
-        parts.close()
-        service.close()
-
-
-def plain_ingest(parts: Stages, paths: Sequence[Path], chunk: int = 32) -> list[float]:
-    """Chunk by chunk through the stages: as many are decoded at the same time as a worker does, and
-    each is applied as soon as it is decoded. When each was applied, in seconds since 1970.
-    """
-    chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
-    with ThreadPoolExecutor(CHUNKS) as decoding, ThreadPoolExecutor(1) as rest:
-        decoded = [decoding.submit(_decode, parts.stages, some) for some in chunks]
-        return [done.result() for done in [rest.submit(_rest, parts.stages, d) for d in decoded]]
-
-
-def _decode(stages: Mapping[Stage, Any], paths: Sequence[Path]) -> list[Tracked]:
-    assets = [tracked(n, look_at(path, PRODUCTS)) for n, path in enumerate(paths)]
-    return [worked.asset for worked in stages[Stage.DECODE].work(assets, lambda: False)]
-
-
-def _rest(stages: Mapping[Stage, Any], decoded: Future[list[Tracked]]) -> float:
-    assets: Sequence[Tracked] = decoded.result()
-    for stage in (Stage.DESCRIBE, Stage.APPLY):
-        worked = list(stages[stage].work(assets, lambda: False))
-        failed = [each for each in worked if each.failure is not None]
-        if failed or len(worked) != len(assets):
-            raise SystemExit(f"not all was ingested: {failed}")
-        assets = [each.asset for each in worked]
-    return time()
-
-
-def tracked(number: int, found: object) -> Tracked:
-    """An asset that no job knows."""
-    if not isinstance(found, FoundAsset):
-        raise SystemExit(f"not read: {found}")
-    return Tracked("bench", number, 0, found, state=AssetState.WAITING)
-
-
-@dataclass(slots=True)
-class DictLedger:
-    """`core.media_ports.Ledger` in memory."""
-
-    kept: dict[str, bytes] = field(default_factory=dict)
-
-    def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
-        return tuple(self.kept.get(key) for key in keys)
-
-    def put(self, results: Mapping[str, bytes]) -> None:
-        for key, value in results.items():
-            self.kept.setdefault(key, value)
-
-
 def _computing(whole: Side, *parts: Side) -> float:
     """Seconds of computing of a side against those of others, which other work does not touch."""
     return whole.computing / sum(part.computing for part in parts)
-
-
-def _settings(folder: Path) -> Settings:
-    folder.mkdir(parents=True)
-    flags = {"data": str(folder), "tagger": "", "reranker": ""}
-    return configure(flags).settings
 
 
 if __name__ == "__main__":
