@@ -32,10 +32,11 @@ from storage.embedded.facets import count_facets
 from storage.embedded.lexical import LexicalIndex
 from storage.embedded.lexical_reader import LexicalReader
 from storage.embedded.media_items import undescribed_items
+from storage.embedded.merge_plan import ProjectionSettings
 from storage.embedded.names import ColumnsNames
 from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
-from storage.embedded.projector import Mask, ProjectionSettings, Projector
+from storage.embedded.projector import Mask, Projector
 from storage.embedded.record import Record
 from storage.embedded.retrieval import Moment, retrieve
 from storage.embedded.suggestions import ColumnsSuggestions

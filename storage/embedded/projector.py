@@ -22,6 +22,7 @@ from core.ports import Clock
 from core.retrieval import Ids
 from storage.embedded.columns import Columns
 from storage.embedded.lexical import LexicalIndex
+from storage.embedded.merge_plan import ProjectionSettings, merge_plan
 from storage.embedded.segments import VectorField
 from storage.item_rows import to_micros
 from storage.record_port import Change, RecordOfTruth, RecordReads
@@ -30,22 +31,6 @@ from storage.visibility import StoryView
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectionSettings:
-    """`seal_rows`: the tail's length at which it becomes a segment; a tail of at least
-    `idle_seal_rows` is sealed when nothing was written for a while. `merge_segments`: so many
-    segments of about one size become one. `dead_share`: a segment with more hidden rows than that
-    is rebuilt.
-    """
-
-    seal_rows: int = 8192
-    idle_seal_rows: int = 512
-    merge_segments: int = 4
-    dead_share: float = 0.25
-    build_threads: int = 2
-    lexical_batch: int = 2000
 
 
 @dataclass(slots=True)
@@ -139,24 +124,21 @@ class Projector:
     def index_lexical(self, index: LexicalIndex) -> int:
         """Makes `index` hold exactly the visible versions; returns how many documents changed."""
         with self._build_lock:
-            return self._index_lexical(index)
-
-    def _index_lexical(self, index: LexicalIndex) -> int:
-        visible = self._columns.view().visible
-        held = _padded(self._in_lexical, len(visible))
-        add = np.flatnonzero(visible & ~held)
-        remove = np.flatnonzero(held & ~visible)
-        self.progress.lexical_pending = len(add) + len(remove)
-        step = self.settings.lexical_batch
-        for start in range(0, max(len(add), len(remove)), step):
-            gone, fresh = remove[start : start + step], add[start : start + step]
-            items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
-            index.update([int(seq) for seq in gone], items.items())
-            held = held.copy()
-            held[gone], held[fresh] = False, True
-            self._in_lexical = held
-            self.progress.lexical_pending -= len(gone) + len(fresh)
-        return len(add) + len(remove)
+            visible = self._columns.view().visible
+            held = _padded(self._in_lexical, len(visible))
+            add = np.flatnonzero(visible & ~held)
+            remove = np.flatnonzero(held & ~visible)
+            self.progress.lexical_pending = len(add) + len(remove)
+            step = self.settings.lexical_batch
+            for start in range(0, max(len(add), len(remove)), step):
+                gone, fresh = remove[start : start + step], add[start : start + step]
+                items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
+                index.update([int(seq) for seq in gone], items.items())
+                held = held.copy()
+                held[gone], held[fresh] = False, True
+                self._in_lexical = held
+                self.progress.lexical_pending -= len(gone) + len(fresh)
+            return len(add) + len(remove)
 
     def note_lexical(self, ids: Ids) -> None:
         """Tells which versions the lexical index holds, after it was opened."""
@@ -184,38 +166,33 @@ class Projector:
     def seal(self, name: str, least: int) -> bool:
         """Seals the tail of a field once it has `least` rows; says whether it did."""
         with self._build_lock:
-            return self._seal(name, least)
-
-    def _seal(self, name: str, least: int) -> bool:
-        vectors = self._fields[name]
-        rows = vectors.tail_size
-        if rows < max(1, least):
-            return False
-        segment = vectors.seal(rows, self.settings.build_threads, self._live())
-        with self._lock:
-            vectors.adopt(segment, [], rows, self._live())
-            self._recover(name)
-        return True
+            vectors = self._fields[name]
+            rows = vectors.tail_size
+            if rows < max(1, least):
+                return False
+            segment = vectors.seal(rows, self.settings.build_threads, self._live())
+            with self._lock:
+                vectors.adopt(segment, [], rows, self._live())
+                self._recover(name)
+            return True
 
     def merge(self, name: str, *, idle: bool) -> bool:
         """Merges a field's segments where that pays (`merge_plan`); says whether it did."""
         with self._build_lock:
-            return self._merge(name, idle=idle)
-
-    def _merge(self, name: str, *, idle: bool) -> bool:
-        vectors = self._fields[name]
-        segments = vectors.view().segments
-        live = self._live()
-        dead = [float(np.mean(~live[segment.seqs])) for segment in segments]
-        sizes = [len(segment.seqs) for segment in segments]
-        chosen = [segments[place] for place in merge_plan(sizes, dead, self.settings, idle=idle)]
-        if not chosen:
-            return False
-        merged = vectors.merge(chosen, self.settings.build_threads, live)
-        with self._lock:
-            vectors.adopt(merged, chosen, 0, self._live())
-            self._recover(name)
-        return True
+            vectors = self._fields[name]
+            segments = vectors.view().segments
+            live = self._live()
+            dead = [float(np.mean(~live[segment.seqs])) for segment in segments]
+            sizes = [len(segment.seqs) for segment in segments]
+            places = merge_plan(sizes, dead, self.settings, idle=idle)
+            if not places:
+                return False
+            chosen = [segments[place] for place in places]
+            merged = vectors.merge(chosen, self.settings.build_threads, live)
+            with self._lock:
+                vectors.adopt(merged, chosen, 0, self._live())
+                self._recover(name)
+            return True
 
     def follow_segments(self) -> None:
         """Takes over the segments that another process published."""
@@ -321,29 +298,3 @@ def _padded(mask: Mask, size: int) -> Mask:
     longer = np.zeros(size, np.bool_)
     longer[: len(mask)] = mask
     return longer
-
-
-def merge_plan(
-    sizes: Sequence[int], dead: Sequence[float], settings: ProjectionSettings, *, idle: bool
-) -> list[int]:
-    """Which segments to merge, as places in `sizes` (rows); empty for none.
-
-    `merge_segments` of one tier (sizes within a factor of four) become one, so that a row is
-    rebuilt once per tier (as in log-structured merge trees; O'Neil et al., 1996). An idle process
-    goes on: it merges all but the largest, and that too when the rest is a quarter of it.
-    """
-    by_size = sorted(range(len(sizes)), key=lambda place: sizes[place])
-    tiers: dict[int, list[int]] = {}
-    for place in by_size:
-        tier = int(np.log2(max(1.0, sizes[place] / settings.seal_rows)) / 2)
-        tiers.setdefault(tier, []).append(place)
-    for places in tiers.values():
-        if len(places) >= settings.merge_segments:
-            return places
-    decayed = [place for place in by_size if dead[place] > settings.dead_share]
-    if decayed or not idle or len(sizes) < 2:
-        return decayed[:1]
-    rest = by_size[:-1]
-    if 4 * sum(sizes[place] for place in rest) >= sizes[by_size[-1]]:
-        return by_size
-    return rest if len(rest) > 1 else []

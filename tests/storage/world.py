@@ -19,7 +19,7 @@ from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.projector import ProjectionSettings
+from storage.embedded.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.record_port import RecordOfTruth
 
