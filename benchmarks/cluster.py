@@ -2,23 +2,26 @@
 
     python -m benchmarks.cluster [FOLDER] [--url URL] [--documents N] [--queries N] [--shards N]
 
-The first N stories of Reuters (more than there are: repeated, with other words in the headlines)
-are ingested once, into the data folder; a later run goes on from there. The one record of truth
+The stories of Reuters, or with `--documents` so many made of them (benchmarks/made_stories.py), are
+recorded once, in the data folder; a later run goes on from there. The one record of truth
 then gets two projections, both made anew and timed: the embedded one, and an index on the cluster,
-settled, with one copy of each shard. Queries are headlines, each asked once of each side. Their
-vectors are made before, for all sides: the encoder is no part of the times. The sides:
+settled, with one copy of each shard. Queries are headlines, each asked once of each side:
 
-- `embedded`, `opensearch`: the whole pipeline, from the words to ten hits with their contents, by
-  the profile `hybrid`, without names;
-- `opensearch, again`: the same query right after, so that how common its words are is known and
-  its candidates' vectors are kept;
-- `…, _msearch`: what either of them just sent to the cluster to retrieve, sent once more as it was.
-  What it reads is in memory by then: the ratio is against us if anything;
+- `opensearch`: the whole pipeline, from the words to ten hits with their contents, by the profile
+  `hybrid`, without names. The query is new: it is encoded, and how common its words are is looked
+  up meanwhile;
+- `encode`: the same encoding by itself, which whoever sends an `_msearch` needs, too;
+- `opensearch, again`: the same query right after, so that its vector is there, how common its words
+  are is known, and its candidates' vectors are kept;
+- `…, _msearch`: what either of them sent to the cluster to retrieve: as long as it took in its
+  place, and (`sent again`) once more as it was. What it reads is in memory by then: that ratio is
+  against us if anything;
+- `embedded`: the whole pipeline; the query's vector is there;
 - `hybrid`: a `hybrid` query of the same two clauses with the same filters, by a search pipeline
   with a `normalization-processor` (min_max, arithmetic_mean, our weights), for the ids of ten hits.
-  Its body is made untimed, and it comes after ours, too. It has no guard, groups, contents, marks,
-  spelling. `hybrid` looks as deep in each list as there are hits, which is its default; `hybrid,
-  deep` as deep as we look (`pagination_depth`).
+  Its body is made untimed, its vector is there. It has no guard, groups, contents, marks, spelling.
+  `hybrid` looks as deep in each list as there are hits, which is its default; `hybrid, deep` as
+  deep as we look (`pagination_depth`).
 
 Quartiles stand beside medians: where others use the machine too, they are nearer to what it can do.
 `found` is how often the story with the headline is among the ten hits; `as embedded` is the share
@@ -28,9 +31,10 @@ the record of truth beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from time import perf_counter
@@ -39,10 +43,19 @@ from typing import Any
 import numpy as np
 import orjson
 
-from benchmarks.cluster_archive import NAME, WIRE, both_engines, engine_of, ingest, settings_of
+from benchmarks.cluster_archive import (
+    NAME,
+    WIRE,
+    both_engines,
+    engine_of,
+    ingest,
+    make,
+    settings_of,
+)
 from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
 from benchmarks.news import WARM_UP
 from benchmarks.suggest import documents_of
+from core.model_ports import TextEncoder
 from dateline.build import Service
 from dateline.build_models import load_models
 from search.answers import SearchRequest
@@ -77,13 +90,15 @@ class Tap:
     """Notes what is asked of a cluster and how long it took, and passes it on."""
 
     cluster: Cluster
-    searches: list[tuple[Bodies, Mapping[str, Any]]] = field(default_factory=list)
+    searches: list[tuple[Bodies, Mapping[str, Any], float]] = field(default_factory=list)
     requests: list[tuple[str, float]] = field(default_factory=list)
 
     def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
         """See `Cluster.search_many`."""
-        self.searches.append((bodies, header))
-        return Cluster.search_many(self.cluster, bodies, **header)
+        started = perf_counter()
+        replies = Cluster.search_many(self.cluster, bodies, **header)
+        self.searches.append((bodies, header, perf_counter() - started))
+        return replies
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
         """See `Cluster.ask`."""
@@ -92,8 +107,10 @@ class Tap:
         self.requests.append((path.rpartition("/")[2], perf_counter() - started))
         return reply
 
-    def retrieval(self) -> tuple[Bodies, Mapping[str, Any]]:
-        """The searches with the query's vector in them: of all the longest by far."""
+    def retrieval(self) -> tuple[Bodies, Mapping[str, Any], float]:
+        """The searches with the query's vector in them, of all the longest by far, and how many
+        seconds they took.
+        """
         return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
 
 
@@ -103,25 +120,30 @@ class Comparison:
 
     embedded: Service
     cluster: Service
+    encoder: TextEncoder
     tap: Tap
     sides: dict[str, Side] = field(default_factory=dict)
     stages: dict[str, list[float]] = field(default_factory=dict)
 
     def ask(self, text: str, turn: int) -> None:
-        """One query of every side; who begins changes with the turn."""
-        said = _PLAIN.understand(text).said.vector_text  # without quotes and signs
-        self.embedded.models.encoder.encode_queries([said])  # which it keeps
-        found: dict[str, list[str]] = {}
-        if turn % 2:
-            found["embedded"] = self._by_pipeline("embedded", self.embedded, text)
-        found["opensearch"] = self._on_cluster(AT_FIRST, text)
+        """One query of every side; the last three take turns."""
+        found = {"opensearch": self._on_cluster(AT_FIRST, text)}
+        self._encode(text)
         self._on_cluster(AGAIN, text)
-        if not turn % 2:
-            found["embedded"] = self._by_pipeline("embedded", self.embedded, text)
-        bodies, _ = self.tap.retrieval()
-        for name in (*_DEPTHS,) if turn % 2 else reversed((*_DEPTHS,)):
-            found[name] = self._hybrid(name, bodies)
+        bodies, _, _ = self.tap.retrieval()
+        sides: list[tuple[str, Callable[[], list[str]]]] = [
+            ("embedded", partial(self._by_pipeline, "embedded", self.embedded, text)),
+            *((name, partial(self._hybrid, name, bodies)) for name in _DEPTHS),
+        ]
+        for name, ask in sides[turn % 3 :] + sides[: turn % 3]:
+            found[name] = ask()
         self._compare(text, found)
+
+    def _encode(self, text: str) -> None:
+        said = _PLAIN.understand(text).said.vector_text  # without quotes and signs
+        started = perf_counter()
+        self.encoder.encode_queries([said])
+        self._side("encode").seconds.append(perf_counter() - started)
 
     def _by_pipeline(self, name: str, service: Service, text: str) -> list[str]:
         request = SearchRequest(q=text, profile="hybrid", page_size=_HITS)
@@ -140,10 +162,11 @@ class Comparison:
         uris = self._by_pipeline(name, self.cluster, text)
         for kind, seconds in self.tap.requests:
             self.stages.setdefault(f"{name}, request {kind}", []).append(seconds)
-        bodies, header = self.tap.retrieval()
+        bodies, header, seconds = self.tap.retrieval()
+        self._side(f"{name}, _msearch").seconds.append(seconds)
         started = perf_counter()
         replies = Cluster.search_many(self.tap.cluster, bodies, **header)
-        self._side(f"{name}, _msearch").seconds.append(perf_counter() - started)
+        self._side(f"{name}, _msearch sent again").seconds.append(perf_counter() - started)
         assert not any("error" in reply for reply in replies)
         return uris
 
@@ -179,22 +202,26 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--url", default="http://127.0.0.1:9200")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
-    parser.add_argument("--documents", type=int, default=0, help="stories in all; 0: the corpus")
+    parser.add_argument("--documents", type=int, default=0, help="made stories; 0: the corpus")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--shards", type=int, default=1)
     chosen = parser.parse_args()
     machine = this_machine()
-    documents = [*documents_of(chosen.folder, chosen.documents)]
-    settings = settings_of(chosen.data / "cluster-benchmark" / f"{len(documents)}")
+    documents = [*documents_of(chosen.folder, 0)]
+    place = chosen.data / "cluster-benchmark"
+    settings = settings_of(place / f"{len(documents)}")
     changes = {"opensearch_url": chosen.url, "opensearch_shards": chosen.shards}
     models = load_models(settings)
     ingest(settings, models, documents)
+    if chosen.documents:
+        corpus, settings = settings, settings_of(place / f"made-{chosen.documents}")
+        make(settings, models, corpus, chosen.documents)
     texts = [*dict.fromkeys(document["title"] for document in documents if document["title"])]
     step = max(1, len(texts) // (chosen.queries + WARM_UP))
-    figures: dict[str, Any] = {"documents": len(documents)}
+    figures: dict[str, Any] = {"documents": chosen.documents or len(documents)}
     with (
         both_engines(settings, models, changes, figures) as (embedded, cluster),
-        _compared(embedded, cluster) as comparison,
+        _compared(embedded, cluster, load_models(settings).encoder) as comparison,
     ):
         for turn, text in enumerate(texts[::step][: chosen.queries + WARM_UP]):
             if turn == WARM_UP:
@@ -206,9 +233,13 @@ def main() -> None:
 
 
 @contextmanager
-def _compared(embedded: Service, cluster: Service) -> Iterator[Comparison]:
-    """Ready to ask: with the search pipeline, for as long as it is needed."""
+def _compared(embedded: Service, cluster: Service, encoder: TextEncoder) -> Iterator[Comparison]:
+    """Ready to ask: with the search pipeline, for as long as it is needed. What a service reads
+    ahead is read.
+    """
     engine = engine_of(cluster)
+    while engine.read_ahead():
+        pass
     weights = [_PROFILE.lexical_weight, *_PROFILE.vector_weights.values()]
     combination = {"technique": "arithmetic_mean", "parameters": {"weights": weights}}
     processor = {"normalization": {"technique": "min_max"}, "combination": combination}
@@ -218,7 +249,7 @@ def _compared(embedded: Service, cluster: Service) -> Iterator[Comparison]:
         tap = Tap(engine.cluster)
         engine.cluster.search_many = tap.search_many  # type: ignore[method-assign]
         engine.cluster.ask = tap.ask  # type: ignore[method-assign]
-        yield Comparison(embedded, cluster, tap)
+        yield Comparison(embedded, cluster, encoder, tap)
     finally:
         engine.cluster.ask("DELETE", f"/_search/pipeline/{NAME}")
 
@@ -235,10 +266,13 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
             figures[f"{name}, as embedded"] = float(np.mean(side.shared))
     for name, at in product((AT_FIRST, AGAIN), (25, 50)):
         retrieved = percentile(comparison.stages[f"{name}, stage retrieve"], at)
-        raw = figures[f"{name}, _msearch, p{at}_ms"]
+        encoded = percentile(comparison.sides["encode"].seconds, at) if name == AT_FIRST else 0.0
         figures[f"{name}, retrieval p{at}_ms"] = retrieved
-        figures[f"{name} / its _msearch, p{at}"] = figures[f"{name}, p{at}_ms"] / raw
-        figures[f"{name}, retrieval / its _msearch, p{at}"] = retrieved / raw
+        for way in ("_msearch", "_msearch sent again"):
+            raw = encoded + figures[f"{name}, {way}, p{at}_ms"]
+            beside = f"encode + {way}" if encoded else way
+            figures[f"{name} / {beside}, p{at}"] = figures[f"{name}, p{at}_ms"] / raw
+            figures[f"{name}, retrieval / {beside}, p{at}"] = retrieved / raw
     for name in _DEPTHS:
         figures[f"{name} / embedded, p50"] = (
             figures[f"{name}, p50_ms"] / figures["embedded, p50_ms"]

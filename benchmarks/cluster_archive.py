@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.made_stories import made_stories, parents_of
 from benchmarks.news import Reporting
 from core.callers import Caller
 from dateline.build import Service, build_service
@@ -24,6 +25,7 @@ from storage.opensearch.settle import Settled, settle
 WIRE = Caller("wire", frozenset({"wire"}))
 NAME = "dateline-benchmark"
 _PATIENT_S = 60.0
+_BATCH = 2_000  # stories that are made at once
 
 
 def settings_of(folder: Path) -> Settings:
@@ -44,6 +46,27 @@ def ingest(settings: Settings, models: Models, documents: Sequence[Any]) -> None
         report = service.ingest.run([corpus], options, Reporting())
         if report.stopped_by is not None:
             raise report.stopped_by
+    finally:
+        service.close()
+
+
+def make(settings: Settings, models: Models, of: Settings, wanted: int) -> None:
+    """Records `wanted` stories that are made of those in another archive, as far as they are not
+    there yet.
+    """
+    service = build_service(settings, models=models, background=False)
+    try:
+        there = service.engine.status()["versions"]
+        if there >= wanted:
+            return
+        parents = build_service(of, models=models, background=False)
+        try:
+            drawn = parents_of(parents)
+        finally:
+            parents.close()
+        for first in range(there, wanted, _BATCH):
+            some = made_stories(drawn, first, min(_BATCH, wanted - first))
+            service.engine.put(tuple(some))
     finally:
         service.close()
 

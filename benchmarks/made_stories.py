@@ -1,0 +1,67 @@
+"""Stories made of others: an archive as large as is wanted.
+
+There is no free news archive of a million stories, so one is made of Reuters: each story has the
+sentences of two of the 19,043 stories, half of each, drawn at random, and one passage whose vector
+is between those of its two parents with noise beside it. Words keep their frequencies and vectors
+their neighbourhoods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.items import FloatMatrix, Item, Passage, PassageVectors
+from core.writes import PutItem
+from dateline.build import Service
+from dateline.build_engine import VECTOR_FIELD
+
+_SEED = 1987
+_SECOND_PARENT, _NOISE = 0.6, 0.35  # beside the first parent's 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The stories that the archive is made of, and a vector of each: float32 [n, d]."""
+
+    items: tuple[Item, ...]
+    sentences: tuple[tuple[str, ...], ...]
+    vectors: FloatMatrix
+    encoder: str
+
+
+def parents_of(service: Service) -> Parents:
+    """The stories of an archive that have a body."""
+    items = tuple(item for item in service.engine.all_items() if item.body.strip())
+    sentences = tuple(tuple(item.body.replace("\n", " ").split(". ")) for item in items)
+    encoder = service.models.encoder
+    texts = [f"{item.headline}\n{item.body[:300]}" for item in items]
+    vectors = np.concatenate(
+        [encoder.encode_passages(texts[n : n + 512]) for n in range(0, len(texts), 512)]
+    )
+    return Parents(items, sentences, vectors, encoder.digest)
+
+
+def made_stories(parents: Parents, first: int, size: int) -> Iterator[PutItem]:
+    """Stories number `first` to `first + size`: the same whenever they are made."""
+    random = np.random.default_rng((_SEED, first))
+    ones, others = random.integers(0, len(parents.items), (2, size))
+    noise = random.standard_normal((size, parents.vectors.shape[1]), np.float32)
+    noise *= _NOISE / np.sqrt(noise.shape[1])
+    mixed = parents.vectors[ones] + _SECOND_PARENT * parents.vectors[others] + noise
+    mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+    for n, (one, other) in enumerate(zip(ones, others, strict=True)):
+        drawn = [
+            sentence
+            for parent in (int(one), int(other))
+            for sentence in parents.sentences[parent]
+            if random.random() < 0.5
+        ]
+        uri = f"urn:made:{first + n}"
+        body = ". ".join(drawn) or parents.items[int(one)].headline
+        item = replace(parents.items[int(one)], uri=uri, chain=uri, body=body, source={})
+        passages = (Passage("body", 0, len(body)),)
+        vectors = PassageVectors(VECTOR_FIELD, parents.encoder, passages, mixed[n : n + 1])
+        yield PutItem(item, (vectors,))
