@@ -40,7 +40,7 @@ def set_status(
         finally:
             service.close()
         if written.outcome is Outcome.MISSING:
-            raise NotFoundError("there is no such item", where=uri)
+            raise NotFoundError("there is no such item", where=uri, mend="check its uri and --data")
         console.print(f"{escape(uri)} version {written.version}: {written.outcome}")
 
 

@@ -247,6 +247,10 @@ def _show(report: IngestReport) -> None:
     parts = [f"{figures[name]:,} {name}" for name in counted if figures[name] or name == "read"]
     rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
     console.print(", ".join(parts) + f" in {rate}")
+    if not report.read:
+        console.print(
+            "  [yellow]note:[/] no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
+        )
     for what, count in figures["warnings"].items():
         console.print(f"  [yellow]note:[/] {count:,} x {escape(what)}")
     if figures["unknown_members"]:

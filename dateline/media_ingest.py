@@ -57,7 +57,13 @@ def split(
     local = [Path(path) for path in paths if not is_url(path)]
     for path in local:
         if not path.exists():
-            raise InputError("no such file or folder", where=str(path))
+            raise InputError("no such file or folder", where=str(path), mend="check the path")
+    for path in manifests:
+        if not is_url(path) and not Path(path).is_file():
+            raise InputError("there is no such manifest", where=path, mend="name a CSV or JSONL")
+    for url in filter(is_url, (*paths, *manifests)):
+        if not url.partition("://")[2].strip("/"):
+            raise InputError("no bucket is named", where=url, mend="write s3://bucket/folder")
     documents = tuple(path for path in local if path.is_dir() or not is_media(path.name))
     media = tuple(absolute(path) for path in paths if is_url(path) or _has_media(Path(path)))
     request = Request(media, tuple(absolute(path) for path in manifests), products, shard)

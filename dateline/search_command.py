@@ -12,6 +12,7 @@ from rich.padding import Padding
 from api.parameters import MAX_PAGE
 from core.callers import Caller
 from core.errors import QueryError
+from core.items import Item
 from core.query_tree import DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, SortOrder
 from dateline.archive import envelope_json
@@ -103,7 +104,8 @@ def search(
     """Search the archive, as the operator of this machine: with every product unless told less."""
     with reported():
         zone = calendar_of(datetime.now(UTC), tz, locale).zone
-        service = build_service(settings_for(data=data, models=models, profile=profile))
+        settings = settings_for(data=data, models=models, profile=profile)
+        service = build_service(settings)
         try:
             service.engine.catch_up()
             caller = Caller(
@@ -148,6 +150,11 @@ def search(
                 typer.echo(envelope_json(request, response, caller))
             else:
                 _show(response, zone, explain=explain)
+                if not response.hits and not caller.products:
+                    console.print(
+                        f"the archive {escape(str(settings.data))} has no item of any product:"
+                        " `dateline ingest --products CODE` takes some in"
+                    )
         finally:
             service.close()
 
@@ -251,10 +258,16 @@ def _named(found: FoundName) -> str:
     return f"{found.text}: {found.known.field} {found.known.name}{also}{does[found.use]}"
 
 
+def _untitled(item: Item) -> str:
+    """What stands for a headline: that of which nothing is said is told so."""
+    said = " ".join((item.description or item.caption).split())
+    return escape(said) if said else f"[italic]{item.type} without a description[/]"
+
+
 def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
     item = hit.item
     pinned = " [dim](pinned)[/]" if hit.pinned else ""
-    headline = _marked(hit.highlights.get("headline", item.headline)) or escape(item.uri)
+    headline = _marked(hit.highlights.get("headline", item.headline)) or _untitled(item)
     versions = f", {hit.versions} versions" if hit.versions > 1 else ""
     when = f"{item.versioncreated.astimezone(zone):%Y-%m-%d %H:%M}"
     console.print(f"\n[bold]{hit.rank:>3}[/] {headline}{pinned}")

@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
@@ -192,7 +193,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"can't be read: {error}", where=str(path)) from error
+        raise SettingsError(
+            f"can't be read: {error}", where=str(path), mend='lines are TOML: data = "folder"'
+        ) from error
 
 
 def _from_environment() -> dict[str, object]:
@@ -209,7 +212,9 @@ def _from_environment() -> dict[str, object]:
             try:
                 value = orjson.loads(text)
             except orjson.JSONDecodeError as error:
-                raise SettingsError(f"is not JSON: {error}", where=variable) from error
+                raise SettingsError(
+                    f"is not JSON: {error}", where=variable, mend="quote it for the shell"
+                ) from error
         found[name] = value
     return found
 
@@ -224,10 +229,17 @@ def _mistake(error: ValidationError, origins: Mapping[str, str]) -> SettingsErro
     first = error.errors(include_input=False, include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     top = str(first["loc"][0]) if first["loc"] else ""
-    known = ", ".join(Settings.model_fields)
-    unknown = first["type"] == "extra_forbidden"
+    where = origins.get(top, "environment or file")
+    if first["type"] == "extra_forbidden":
+        return SettingsError(f"there is no setting {name!r}", where=where, mend=_known_like(top))
     return SettingsError(
-        f"there is no setting {name!r}" if unknown else f"{name}: {first['msg']}",
-        where=origins.get(top, "environment or file"),
-        mend=f"settings are {known}" if unknown else "see `dateline settings`",
+        f"{name}: {first['msg']}", where=where, mend="write another value, or none for the default"
     )
+
+
+def _known_like(name: str) -> str:
+    """The settings that are spelled nearly like it, else all."""
+    near = get_close_matches(name, Settings.model_fields)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"settings are {', '.join(Settings.model_fields)}"

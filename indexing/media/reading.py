@@ -224,7 +224,9 @@ def _opened(path: Path) -> Iterator[int]:
         # Opening a pipe that nobody writes to would wait; it is no file in any case.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise MediaError(f"can't be opened: {error.strerror}", where=str(path)) from error
+        raise MediaError(
+            f"can't be opened: {error.strerror}", where=str(path), mend="check the path"
+        ) from error
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):

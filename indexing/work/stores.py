@@ -50,10 +50,14 @@ class FileStores:
             found = system.find(path, detail=True)
         except FileNotFoundError:
             found = {}
-        except OSError as error:
-            raise InputError(f"can't be read: {error}", where=url) from error
+        except Exception as error:  # each library behind fsspec has its own
+            raise InputError(
+                f"can't be read: {error}",
+                where=url,
+                mend="check the address, and that this machine may read there",
+            ) from error
         if not found:
-            raise InputError("there is nothing", where=url)
+            raise InputError("there is nothing", where=url, mend="check the address")
         # Folder by folder: what lies beside a file comes with it.
         for name in sorted(found, key=lambda name: (name.rpartition("/")[0], name)):
             info = found[name]

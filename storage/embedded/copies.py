@@ -27,6 +27,8 @@ def backup(folder: Path, target: Path) -> int:
         raise InputError("there is no archive", where=str(folder), mend="name it with --data")
     if target.exists():
         raise ConflictError("this file exists", where=str(target), mend="choose another name")
+    if not target.parent.is_dir():
+        raise InputError("there is no such folder", where=str(target.parent), mend="make it first")
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
     try:
@@ -58,7 +60,9 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
     Raises ConflictError where a process uses the archive, or there is one and not `force`.
     """
     if not source.is_file():
-        raise InputError("there is no such file", where=str(source))
+        raise InputError(
+            "there is no such file", where=str(source), mend="name what `dateline backup` wrote"
+        )
     check(source)
     if (folder / FILE).exists() and not force:
         raise ConflictError(

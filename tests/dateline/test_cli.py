@@ -59,6 +59,20 @@ def test_strict_stops_at_the_first_bad_document(cli: Cli, tmp_path: Path) -> Non
 
 def test_what_is_not_there_is_an_error(cli: Cli) -> None:
     assert "no such file" in cli("ingest", "nowhere", code=2).stderr
+    assert "no such manifest" in cli("ingest", "--manifest", "nowhere.csv", code=2).stderr
+    assert "no bucket" in cli("ingest", "s3://", code=2).stderr
+
+
+def test_a_folder_of_nothing_and_an_archive_of_nothing_say_so(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "there" in cli("ingest", tmp_path / "empty").stdout
+    assert "dateline ingest" in cli("search", "ferry").stdout
+
+
+def test_a_picture_without_words_is_told_so(cli: Cli, tmp_path: Path) -> None:
+    bare = {"uri": "urn:bare", "type": "picture", "products": ["demo"]}
+    cli("ingest", write_lines(tmp_path / "wire.jsonl", bare))
+    assert "1 picture without a description" in cli("search").stdout
 
 
 def test_without_a_product_an_item_is_for_nobody(cli: Cli, tmp_path: Path) -> None:
@@ -216,6 +230,8 @@ def test_backup_and_restore(writing: Cli, folder: Path) -> None:
     assert "checked" in writing("backup", copy).stdout
     writing("set-status", "urn:ferry", "canceled")
     assert "exists" in writing("backup", copy, code=2).stderr
+    lost = folder / "no" / "wire.backup"
+    assert str(lost.parent) in " ".join(writing("backup", lost, code=2).stderr.split())
     assert "--force" in writing("restore", copy, code=2).stderr
     assert "urn:ferry" not in writing.found("")
     writing("restore", copy, "--force")

@@ -158,3 +158,21 @@ def test_stills_in_a_bucket(s3: str) -> None:
     with store.open(name) as stream:
         stream.seek(2)
         assert stream.read() == b"still"
+
+
+def test_a_store_that_may_not_be_read_ends_the_job_and_says_why(
+    world: World, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries of stores raise errors of their own, such as a lack of credentials."""
+
+    class NoCredentialsError(Exception):
+        pass
+
+    def refused(*_: object, **__: object) -> object:
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr("s3fs.S3FileSystem.find", refused)
+    job = world.desk.start(Request((f"{s3}/closed",), (), ("wire",)), Priority.BACKFILL)
+    world.work()
+    assert world.jobs.job(job.id).state is JobState.FINISHED
+    assert "Unable to locate credentials" in str(world.jobs.remarks(job.id))
