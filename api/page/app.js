@@ -90,7 +90,7 @@ const actions = () => ({
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
   kill: config.kill_enabled ? kill : null,
   // Two lists side by side have a score each: their hits are not compared with one another.
-  shown: () => ({ others: state.compare ? [] : shownHits, byDate: Boolean(state.sort) && !state.similar_to }),
+  shown: () => ({ others: state.compare ? [] : shownHits }),
 });
 
 function showForm() {

@@ -68,11 +68,10 @@ function laterRows(told, score) {
   return [...rows, row("", "Score", { drawn: scoreBar(told, score), gives: decimal(score, 3), type: "why-total" })];
 }
 
-function remarks(result, byDate) {
+function remarks(result) {
   const { explanation: told, pinned } = result.meta;
   const said = [];
   if (pinned) said.push("Editors pinned it here: its score did not decide.");
-  if (byDate) said.push("The list is in the order of dates: the score did not decide.");
   if (!told.fused.score) said.push("It is no nearer than any unrelated story: it fills the list.");
   else if (told.lexical.weight > 0 && !told.lexical.rank) said.push("No word of the query is in this story: its meaning alone led here.");
   return said.map((text) => el("p", { class: "remark" }, text));
@@ -112,7 +111,7 @@ function chooser(result, others) {
 }
 
 /** The whole picture of one hit. `others` are the hits that it can be compared with. */
-export function whyPicture(result, { others = [], byDate = false } = {}) {
+export function whyPicture(result, { others = [] } = {}) {
   const { explanation: told, score, rank } = result.meta;
   made += 1;
   const title = `why-${made}`;
@@ -122,10 +121,10 @@ export function whyPicture(result, { others = [], byDate = false } = {}) {
   return el("section", { class: "why", "aria-labelledby": title },
     el("h3", { id: title }, `Why it is number ${number(rank)}`),
     el("ol", { class: "why-rows" }, rows, (told.recency < 1 || isMixed(told)) && fused, laterRows(told, score)),
-    remarks(result, byDate), chooser(result, others));
+    remarks(result), chooser(result, others));
 }
 
-/** Whether there was anything to score: a list of all stories by date has no why. */
+/** Whether there was anything to score: a list in the order of dates has no why. */
 export const isScored = (told) => Boolean(told && (told.lexical.bm25 || told.vectors.length));
 
 /** A button that unfolds the picture under a hit; it is drawn when it is asked for first. */

@@ -86,9 +86,10 @@ def test_two_hits_are_compared_part_by_part(page: Page) -> None:
     assert sum(row[2] for row in values[:-1]) == pytest.approx(values[-1][2], abs=0.004)
 
 
-def test_the_panel_has_the_picture_and_dates_leave_it_no_say(page: Page) -> None:
+def test_the_panel_has_the_picture_and_a_list_by_date_has_none(page: Page) -> None:
     page.goto(f"/?q=ferry&sort=versioncreated%3Adesc&open={quote(FERRY, safe='')}")
-    expect(page.locator("#panel .why")).to_contain_text("in the order of dates")
+    expect(page.locator("#panel .facts")).to_be_visible()
+    expect(page.locator("#panel .why")).to_have_count(0)
     page.goto(f"/?q=solvane+wins+varland+election&open={quote(ELECTION, safe='')}")
     expect(page.locator("#panel .why-row")).not_to_have_count(0)
 
