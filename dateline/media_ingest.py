@@ -58,9 +58,9 @@ def split(
     for path in local:
         if not path.exists():
             raise InputError("no such file or folder", where=str(path), mend="check the path")
-    for path in manifests:
-        if not is_url(path) and not Path(path).is_file():
-            raise InputError("there is no such manifest", where=path, mend="name a CSV or JSONL")
+    for listed in manifests:
+        if not is_url(listed) and not Path(listed).is_file():
+            raise InputError("there is no such manifest", where=listed, mend="name a CSV or JSONL")
     for url in filter(is_url, (*paths, *manifests)):
         if not url.partition("://")[2].strip("/"):
             raise InputError("no bucket is named", where=url, mend="write s3://bucket/folder")

@@ -175,4 +175,4 @@ def test_a_store_that_may_not_be_read_ends_the_job_and_says_why(
     job = world.desk.start(Request((f"{s3}/closed",), (), ("wire",)), Priority.BACKFILL)
     world.work()
     assert world.jobs.job(job.id).state is JobState.FINISHED
-    assert "Unable to locate credentials" in str(world.jobs.remarks(job.id))
+    assert "Unable to locate credentials" in world.jobs.job(job.id).trouble
