@@ -96,7 +96,8 @@ class OpenSearchEngine:
         except BaseException:
             self._release()
             raise
-        self._follower = Follower(self._followed) if settings.background else None
+        background = settings.background
+        self._follower = Follower(self._followed, self.read_ahead) if background else None
         if self._follower is not None:
             record.follow(self._follower.wake)
 
@@ -127,6 +128,10 @@ class OpenSearchEngine:
         """What brings the index up to date that the alias is on by now."""
         self._views.look()
         return self.projector
+
+    def read_ahead(self) -> bool:
+        """Reads some of the newest vectors into memory. Gives whether there are more."""
+        return self._views.current.read_ahead()
 
     @property
     def family(self) -> IndexFamily:

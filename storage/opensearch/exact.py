@@ -1,4 +1,6 @@
-"""Exact cosines of candidates, from the record's vectors; those asked for lately are kept."""
+"""Exact cosines of candidates, from the record's vectors; those asked for lately are kept, and the
+newest are read before anybody asks.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from storage.record_port import RecordReads
 
 _BITS = 20
 _MASK = (1 << _BITS) - 1
+_PAGE = 500  # versions that are read ahead at once
 
 
 class _Rows:
@@ -63,7 +66,24 @@ class ExactCosines:
         self._encoder = encoder
         self._most = most_bytes
         self._young = self._old = _NONE
+        self._unread: int | None = None  # the newest version that was not read ahead
         self._lock = threading.Lock()
+
+    def read_ahead(self, newest: Callable[[], int]) -> bool:
+        """Reads the next few of the newest versions' vectors, from the `newest` down, into what
+        room is left. Gives whether there is more to read.
+        """
+        top = newest() if self._unread is None else self._unread
+        if not top:
+            return False
+        first = max(1, top - _PAGE + 1)
+        read = self._reads_of().vectors_by_seq(self._field, self._encoder, range(first, top + 1))
+        fresh = {seq: vectors for seq, vectors in read if len(vectors)}
+        with self._lock:
+            if self._young is _NONE and self._has_room(fresh):
+                self._young = self._empty(fresh)
+            self._unread = first - 1 if self._young.take(fresh) else 0
+        return self._unread > 0
 
     def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:
         """For each of `ids` the cosine of its best passage with `query` [1, d] (NaN without one),
@@ -117,6 +137,9 @@ class ExactCosines:
                 self._old, self._young = self._young, self._empty(fresh)
                 self._young.take(fresh)
             return self._young
+
+    def _has_room(self, wanted: Mapping[int, FloatMatrix]) -> bool:
+        return 0 < sum(each.nbytes for each in wanted.values()) <= self._most // 2
 
     def _empty(self, wanted: Mapping[int, FloatMatrix]) -> _Rows:
         width = next(iter(wanted.values())).shape[1]

@@ -24,13 +24,18 @@ _MOST_DOUBLINGS = 5
 
 class Follower:
     """Runs until `stop`. A failure is noted and tried again; searches go on meanwhile. A step has
-    `patience_s`, after others that took too long up to 32 times that.
+    `patience_s`, after others that took too long up to 32 times that. Where there is nothing to
+    bring, a part of what can be done `at_leisure` is; it says whether there is more.
     """
 
     def __init__(
-        self, projector: Callable[[], Projector], patience_s: float = AT_LEISURE_S
+        self,
+        projector: Callable[[], Projector],
+        at_leisure: Callable[[], bool],
+        patience_s: float = AT_LEISURE_S,
     ) -> None:
         self._projector = projector
+        self._at_leisure = at_leisure
         self._patience_s = patience_s
         self._doublings = 0
         self._wake = threading.Event()
@@ -54,6 +59,8 @@ class Follower:
             self._wake.clear()
             try:
                 self._step(self._projector())
+                if not self._wake.is_set() and self._at_leisure():
+                    self._wake.set()
             except Exception:  # the thread must outlive any failure
                 log.exception("the index could not be brought up to date")
                 self._stopped.wait(_PAUSE_S)

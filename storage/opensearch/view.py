@@ -86,6 +86,11 @@ class View:
             self.encoders,
         )
 
+    def read_ahead(self) -> bool:
+        """Reads some of the newest vectors before anybody asks. Gives whether there are more."""
+        newest = self._record.last_change  # no version has a higher number
+        return any(each.read_ahead(newest) for each in self.exact.values())
+
     def _noticing(self, look_up: LookUp) -> LookUp:
         """Tells where there is no index any more to look terms up in."""
 

@@ -84,3 +84,24 @@ def test_no_more_is_kept_than_may_be() -> None:
         for seq in MATRICES:
             exact.best_passages(unit(1), np.array([seq], np.int64))
     assert len(reads.asked) > 1.5 * len(MATRICES), "what was long ago is read again"
+
+
+def test_the_newest_are_read_before_they_are_asked_for() -> None:
+    reads = Reads()
+    exact = over(reads, 10**6)
+    while exact.read_ahead(lambda: COUNT):
+        pass
+    assert set(MATRICES) <= set(reads.asked)
+    reads.asked.clear()
+    with_vectors = [seq for seq, matrix in MATRICES.items() if len(matrix)]
+    cosines, _ = exact.best_passages(vector_of("query"), np.array(with_vectors, np.int64))
+    assert not np.isnan(cosines).any()
+    assert not reads.asked
+
+
+@pytest.mark.parametrize("most_bytes", [0, ROW, 20 * ROW])
+def test_what_has_no_room_is_not_read_ahead(most_bytes: int) -> None:
+    exact = over(Reads(), most_bytes)
+    assert not exact.read_ahead(lambda: COUNT)
+    cosines, _ = exact.best_passages(vector_of("query"), np.array([1, 2], np.int64))
+    assert cosines[0] == pytest.approx(float((MATRICES[1] @ vector_of("query")[0]).max()), abs=1e-5)

@@ -241,7 +241,7 @@ def test_what_was_written_though_its_answer_was_lost_is_sent_again_and_counted_o
     given = PutItem(make_item("late", headline="zebra"), (vectors(unit(1), unit(2)),))
     engine.record.put([given])
     began = time.monotonic()
-    follower = Follower(lambda: engine.projector, patience_s=1.0)
+    follower = Follower(lambda: engine.projector, lambda: False, patience_s=1.0)
     try:
         while engine.projector.is_behind():
             assert time.monotonic() - began < PATIENCE_S, "the lost answer is waited for"
