@@ -123,6 +123,6 @@ def _places(ids: Ids, ranked: Ids) -> Ints:
 
 def _background(sums: Sum | None, vector: FloatMatrix) -> float:
     """The query's mean cosine over all passages, 0 where there are none."""
-    if sums is None or not sums.count:
+    if sums is None or sums.count <= 0:
         return 0.0
     return float(sums.total @ vector[0].astype(np.float64)) / sums.count

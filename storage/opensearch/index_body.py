@@ -18,7 +18,7 @@ from storage.item_fields import unstemmed_field
 from storage.opensearch.name_fields import NAME_PROPERTIES
 from storage.query_words import K1
 
-FORMAT = 1  # of the documents; another one needs another index
+FORMAT = 2  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer
 GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on that
 GAP = "_"  # stands where the analysis dropped a word; no term has this sign
@@ -130,7 +130,7 @@ def _mappings(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dic
             "format": FORMAT,
             "spaces": {name: asdict(space) for name, space in spaces.items()},
         },
-        "_source": {"includes": ["seq", "uri", "chain", SHOWN, LASTING]},
+        "_source": {"includes": ["seq", "uri", "chain", SHOWN, LASTING, EMBEDDED]},
         "properties": properties,
     }
 

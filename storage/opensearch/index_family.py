@@ -8,12 +8,12 @@ followed the record of truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.errors import BusyError, StorageError
+from core.errors import StorageError
 from storage.opensearch.connection import Cluster, MissingError, Reply, StaleError
 from storage.opensearch.index_body import (
     FORMAT,
@@ -177,32 +177,25 @@ class IndexFamily:
 
     def advance(
         self,
+        since: int,
         applied: int,
         seen: Sequence[Any],
         record: str,
-        sums: Callable[[int], Mapping[str, Sum]],
-        anew: bool = False,
+        sums: Mapping[str, Sum],
     ) -> Note:
-        """Notes that change `applied` is in the index, unless a later one is noted, and adds to the
-        sums that are those that `sums` has of the changes beyond the one that was noted. With
-        `anew`, nothing that was noted counts.
+        """Notes that the changes beyond `since`, up to `applied`, are in the index, and adds what
+        they add to the sums. Where another process has noted any of them, nothing is changed: what
+        is noted by then is given back.
         """
-        for _ in range(_TRIES):
-            before, place = self._read()
-            kept = Note() if anew else before
-            after = Note(
-                max(applied, kept.applied),
-                tuple(seen) if applied >= kept.applied else kept.seen,
-                record,
-                added(kept.sums, sums(kept.applied)),
-            )
-            try:
-                self._write(after, place)
-            except StaleError:
-                continue
-            return after
-        what = "too many processes write to the notes of the index at once"
-        raise BusyError(what, where=self.cluster.where, mend="try again")
+        before, place = self._read()
+        if before.applied != since:
+            return before
+        after = Note(applied, tuple(seen), record, added(before.sums, sums))
+        try:
+            self._write(after, place)
+        except StaleError:
+            return self._read()[0]
+        return after
 
     def note_sums(self, sums: Mapping[str, Sum], applied: int) -> bool:
         """Notes `sums` in place of those of change `applied`, unless a later one is noted by then.

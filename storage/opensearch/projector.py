@@ -16,21 +16,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
+from typing import Any
 
 from core.errors import BusyError, DatelineError, StorageError, StorageFullError
+from core.items import FloatMatrix
 from core.ports import Clock
 from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkWriter, Operation
 from storage.opensearch.connection import MissingError
+from storage.opensearch.index_body import EMBEDDED
 from storage.opensearch.index_family import IndexFamily, Note
 from storage.opensearch.nodes import AwayError, SlowError, within
-from storage.opensearch.restate import hidden, is_hidden, restated
-from storage.opensearch.vector_sums import Vectors, added, counted
+from storage.opensearch.restate import hidden, restated
+from storage.opensearch.vector_sums import Vectors, difference
 from storage.record_port import Change, LogLine, RecordOfTruth
 
 log = logging.getLogger(__name__)
@@ -49,18 +52,11 @@ _STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The changes up to a line of the log as operations on documents, with the vectors in these;
-    `brought` says by version which change brought them, where one of these did. `turned` says of
-    versions of before which change is the newest of their story: it may have shown or hidden them,
-    and those that are `hidden` now are known to be.
-    """
+    """The changes up to a line of the log as operations on documents, with the vectors in these."""
 
     line: LogLine
     operations: Sequence[Operation]
     vectors: Vectors
-    brought: Mapping[int, int]
-    turned: Mapping[int, int]
-    hidden: Set[int]
 
 
 class Projector:
@@ -77,6 +73,8 @@ class Projector:
         self._began = 0.0  # when the one who holds it took it
         self._stuck: tuple[StorageError | None, float] = (None, 0.0)  # why, and until when
         self._is_lost = False
+        # Beyond which change, and what the index held of documents before they were sent.
+        self._sent: tuple[int, Mapping[int, Mapping[str, Any]]] = (0, {})
         self.applied = 0
         self.searchable = -1
         self.note = Note()
@@ -240,18 +238,11 @@ class Projector:
                 raise StorageError(
                     "the record's log has a gap", where=self._record.where, mend=_GAP_MEND
                 )
-            touched = {change.chain: change.n for change in changes if self._concerns(change)}
+            touched = {change.chain for change in changes if self._concerns(change)}
             stated = restated(reads, touched, self._family.spaces, now, newest[0])
             gone = sorted({change.seq for change in changes if change.kind == "replaced"})
             removed = [hidden(seq, newest[0]) for seq in gone]
-            fresh = {change.seq: change.n for change in changes if change.kind == "put"}
-            brought = {change.seq: change.n for change in changes if change.brings_vectors}
-            shown = stated.shown
-            known = set().union(shown.hidden, *stated.vectors.values()) - {*fresh}
-            turned = {seq: touched[shown.chains[seq]] for seq in sorted(known)}
-            operations = [*stated.operations, *removed]
-            arrived = fresh | brought
-            return _Step(line, operations, stated.vectors, arrived, turned, shown.hidden)
+            return _Step(line, [*stated.operations, *removed], stated.vectors)
 
     def _concerns(self, change: Change) -> bool:
         """Vectors for another index, while an archive moves, change nothing in this one."""
@@ -260,36 +251,38 @@ class Projector:
         )
 
     def _apply(self, step: _Step, until: float) -> None:
-        held = self._family.sources([*step.turned])
+        held = self._held_before(step)
         written = self._writer.write(step.operations, until - monotonic())
         for seq, reason in written.refused.items():
             what = f"the index refuses document {seq}: {reason}"
             where = self._family.cluster.where
             self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
-        turned = {seq: n for seq, n in step.turned.items() if seq in held}
-        again = {seq: n for seq, n in turned.items() if is_hidden(held[seq])}
-        gone = {
-            seq: turned[seq]
-            for seq in turned.keys() & step.hidden - again.keys() - step.brought.keys()
-        }
-        new = {seq: n for seq, n in {**step.brought, **again}.items() if seq not in written.refused}
-        left = self._vectors_of(gone)
-        note = self._family.advance(
-            step.line[0],
-            step.line,
-            self._record.identity,
-            lambda after: added(
-                counted(step.vectors, new, after),
-                {name: -each for name, each in counted(left, gone, after).items()},
-            ),
-        )
-        self._take_over(note)
+        sums = difference(self._before(step, held), step.vectors, written.refused)
+        identity = self._record.identity
+        self._take_over(self._family.advance(self.applied, step.line[0], step.line, identity, sums))
 
-    def _vectors_of(self, seqs: Collection[int]) -> Vectors:
-        if not seqs:
-            return {}
-        reads, spaces = self._record.reads, self._family.spaces
-        return {
-            name: dict(reads.vectors_by_seq(name, space.encoder, [*seqs]))
-            for name, space in spaces.items()
-        }
+    def _held_before(self, step: _Step) -> Mapping[int, Mapping[str, Any]]:
+        """What the index held of a step's documents before it was sent: where the answer was lost,
+        it may hold them by now.
+        """
+        since, held = self._sent
+        if since != self.applied:
+            held = {}
+        unsent = [operation.id for operation in step.operations if operation.id not in held]
+        found = self._family.sources(unsent)
+        held = {**held, **{seq: found.get(seq, {}) for seq in unsent}}
+        self._sent = (self.applied, held)
+        return held
+
+    def _before(self, step: _Step, held: Mapping[int, Mapping[str, Any]]) -> Vectors:
+        """The vectors that the documents of a step had before it."""
+        reads = self._record.reads
+        found: dict[str, dict[int, FloatMatrix]] = {}
+        for name, space in self._family.spaces.items():
+            seqs = [seq for seq, source in held.items() if name in source.get(EMBEDDED, ())]
+            stated = step.vectors.get(name, {})
+            gone = [seq for seq in seqs if seq not in stated]
+            found[name] = {seq: stated[seq] for seq in seqs if seq in stated}
+            if gone:
+                found[name] |= reads.vectors_by_seq(name, space.encoder, gone)
+        return found

@@ -12,6 +12,7 @@ from core.ports import Clock
 from storage.item_rows import to_micros
 from storage.opensearch.index_body import vector_path
 from storage.opensearch.index_family import IndexFamily
+from storage.opensearch.statistics import failed_parts
 from storage.opensearch.vector_sums import sums_of
 from storage.record_port import RecordOfTruth, RecordReads
 
@@ -21,13 +22,18 @@ Expected = Callable[[RecordReads, int], Collection[int]]
 
 def miscounted(family: IndexFamily) -> dict[str, int]:
     """By vector field how many more vectors its sum is of than passages are searchable, fewer below
-    0; fields whose sums are right are left out. An index that is written to is ahead of its note.
+    0; fields whose sums are right are left out. Nothing where that can't be told: a part of the
+    index does not answer, or it is written to meanwhile.
     """
     names = list(family.spaces)
     passages = {name: {"nested": {"path": vector_path(name)}} for name in names}
     body = {"size": 0, "track_total_hits": False, "aggs": passages}
-    found = family.cluster.ask("POST", f"/{family.concrete}/_search", body)["aggregations"]
-    sums = family.note().sums
+    before = family.note()
+    family.refresh()
+    reply = family.cluster.ask("POST", f"/{family.concrete}/_search", body)
+    if failed_parts(reply) or family.note().applied != before.applied:
+        return {}
+    found, sums = reply["aggregations"], before.sums
     surplus = {
         name: (sums[name].count if name in sums else 0) - found[name]["doc_count"] for name in names
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,14 @@ _PAGE = 500  # versions whose vectors are read at once
 @dataclass(frozen=True, slots=True)
 class Sum:
     """The sum of `count` vectors: float64 [d], for the mean of those that the index holds. What is
-    hidden leaves it and what is shown again comes back, each once.
+    hidden leaves it and what is shown again comes back, each once, by what the index held before a
+    write.
 
-    Two things can't be told apart by who follows the record, and leave vectors in it that the index
-    has no longer: a version that was recorded again with other products counts as another one, and
-    a version that was hidden by a write whose answer was lost had been hidden before. Vectors have
-    unit length, so h vectors too many among n move the mean by 2 h / (n + h) at most. `dateline
-    index check --repair` counts anew (`recount.py`).
+    So it is wrong by what was written without being noted: the page of a process that was killed,
+    and of one that came too late with its note. And a version that was
+    recorded again with other products is another one in its place. Vectors have unit length, so h
+    vectors too many among n move the mean by 2 h / (n + h) at most. `dateline index check --repair`
+    counts anew (`recount.py`).
     """
 
     count: int
@@ -56,15 +57,21 @@ def sum_of(matrices: Sequence[FloatMatrix]) -> Sum:
     return Sum(len(rows), rows.sum(axis=0))
 
 
-def counted(vectors: Vectors, by: Mapping[int, int], after: int) -> dict[str, Sum]:
-    """The sums of the vectors of the versions in `by`, which says by what change each counts, of
-    changes beyond `after`. So each change counts once, by whomever it is noted: what was written
-    before, and not noted because the answer did not come, is not told from what is new.
+def difference(before: Vectors, after: Vectors, without: Container[int]) -> dict[str, Sum]:
+    """What the sums gain where documents had the vectors `before` and have those `after`, but for
+    the versions in `without`. A version's vectors never change once it has them.
     """
+    gone = _beyond(before, after, without)
+    return added(_beyond(after, before, without), {name: -each for name, each in gone.items()})
+
+
+def _beyond(some: Vectors, others: Vectors, without: Container[int]) -> dict[str, Sum]:
+    """The sums of the vectors of versions that have none among the others."""
     found: dict[str, Sum] = {}
-    for name, held in vectors.items():
-        rows = [matrix for seq, matrix in held.items() if by.get(seq, 0) > after and len(matrix)]
-        if rows:
+    for name, held in some.items():
+        known = others.get(name, {})
+        fresh = [each for seq, each in held.items() if seq not in known and seq not in without]
+        if rows := [each for each in fresh if len(each)]:
             found[name] = sum_of(rows)
     return found
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core.items import PubStatus
 from core.writes import Outcome, PutItem, SetStatus
 from storage.item_rows import to_micros
+from storage.opensearch import projector
 from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.check import IndexCheck, expected_of
 from storage.opensearch.engine import OpenSearchEngine
@@ -67,11 +68,13 @@ def noted(engine: OpenSearchEngine) -> Sum:
 
 
 @settings(PROPERTY, max_examples=25)
-@given(HISTORIES, st.booleans())
+@given(HISTORIES, st.sampled_from(("each", "pages", "at once")))
 def test_the_sum_is_of_what_the_index_holds(
-    long_lived: OpenSearchEngine, history: list[tuple[str, str]], at_once: bool
+    long_lived: OpenSearchEngine, history: list[tuple[str, str]], followed: str
 ) -> None:
-    """Also where several changes are followed at once, or vectors come after their version."""
+    """Also where several changes are followed at once, where each is a page of its own that is read
+    when all have happened, or where vectors come after their version.
+    """
     engine, example, versions = long_lived, next(_numbers), dict.fromkeys("ab", 0)
     for item, event in history:
         uri = f"{example}/{item}"
@@ -86,9 +89,13 @@ def test_the_sum_is_of_what_the_index_holds(
                 engine.record.add_vectors({seq: own})
         elif versions[item]:
             engine.record.set_status([SetStatus(uri, PubStatus(event))])
-        if not at_once:
+        if followed == "each":
             engine.catch_up()
-    engine.catch_up()
+    with pytest.MonkeyPatch.context() as patched:
+        if followed == "pages":
+            patched.setattr(projector, "_PAGE", 1)
+            patched.setattr(projector, "_SHORT_PAGE", 1)
+        engine.catch_up()
     found, wanted = noted(engine), exact(engine)
     assert found.count == wanted.count
     assert np.allclose(found.total, wanted.total, atol=1e-4)
@@ -118,6 +125,9 @@ def test_what_is_recorded_again_is_counted_anew_by_a_repair(engine: OpenSearchEn
 
 def test_sums_are_not_noted_for_an_index_that_is_elsewhere(engine: OpenSearchEngine) -> None:
     write(engine, make_item("a", headline="ferry"), unit(1))
-    before = noted(engine)
-    assert not engine.family.note_sums({}, engine.projector.applied - 1)
-    assert noted(engine).count == before.count == 1
+    before, applied = engine.family.note(), engine.projector.applied
+    assert not engine.family.note_sums({}, applied - 1)
+    more = {"text": Sum(1, np.ones(WIDTH))}
+    after = engine.family.advance(applied - 1, applied + 1, ("late",), before.record, more)
+    assert after.applied == engine.family.note().applied == applied, "another one has noted before"
+    assert noted(engine).count == 1
