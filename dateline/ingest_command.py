@@ -247,10 +247,9 @@ def _show(report: IngestReport) -> None:
     parts = [f"{figures[name]:,} {name}" for name in counted if figures[name] or name == "read"]
     rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
     console.print(", ".join(parts) + f" in {rate}")
-    if not report.read:
-        console.print(
-            "  [yellow]note:[/] no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
-        )
+    if not report.read and not report.interrupted and report.stopped_by is None:
+        what = "no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
+        console.print(f"  [yellow]note:[/] {what}, or none of this shard's")
     for what, count in figures["warnings"].items():
         console.print(f"  [yellow]note:[/] {count:,} x {escape(what)}")
     if figures["unknown_members"]:

@@ -44,9 +44,9 @@ class FileStores:
 
     def walk(self, url: str) -> Iterator[tuple[str, str, int]]:
         """See `indexing.work.sources.Store`."""
-        system, path = _system(url)
         scheme = url.partition("://")[0]
         try:
+            system, path = _system(url)
             found = system.find(path, detail=True)
         except FileNotFoundError:
             found = {}
@@ -65,8 +65,13 @@ class FileStores:
 
     def read(self, url: str, most: int) -> bytes:
         """See `indexing.work.sources.Store`."""
-        system, path = _system(url)
-        data: bytes = system.cat_file(path, end=most)
+        try:
+            system, path = _system(url)
+            data: bytes = system.cat_file(path, end=most)
+        except OSError:
+            raise
+        except Exception as error:  # each library behind fsspec has its own
+            raise OSError(str(error)) from error
         return data
 
     def stamp(self, url: str) -> tuple[str, int]:

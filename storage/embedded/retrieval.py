@@ -189,10 +189,18 @@ def _worded(node: Bool) -> tuple[Bool, list[Node], list[Node]]:
     is looked up together where no word is asked for: all that lacks some would match.
     """
     words, must = _parted(node.must)
-    if all(isinstance(word, Bool) and not word.must and not word.should for word in words):
+    if not any(map(_asks_for_words, words)):
         return Bool(), [*node.must], [*node.must_not]
     refused, must_not = _parted(node.must_not)
     return Bool(must=(*words,), must_not=(*refused,)), must, must_not
+
+
+def _asks_for_words(node: Node) -> bool:
+    """Whether what satisfies a node has a word of it."""
+    if not isinstance(node, Bool):
+        return True
+    some = bool(node.should) and all(map(_asks_for_words, node.should))
+    return any(map(_asks_for_words, node.must)) or (some and not node.must)
 
 
 def _parted(nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:

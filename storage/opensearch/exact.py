@@ -71,9 +71,11 @@ class ExactCosines:
 
     def read_ahead(self, newest: Callable[[], int]) -> bool:
         """Reads the next few of the newest versions' vectors, from the `newest` down, into what
-        room is left. Gives whether there is more to read.
+        room is left. Gives whether there is more to read. What can't be read is for whoever asks
+        for it: nothing is read ahead any more.
         """
         top = newest() if self._unread is None else self._unread
+        self._unread = 0
         if not top:
             return False
         first = max(1, top - _PAGE + 1)
@@ -82,7 +84,8 @@ class ExactCosines:
         with self._lock:
             if self._young is _NONE and self._has_room(fresh):
                 self._young = self._empty(fresh)
-            self._unread = first - 1 if self._young.take(fresh) else 0
+            if self._young.take(fresh):
+                self._unread = first - 1
         return self._unread > 0
 
     def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:

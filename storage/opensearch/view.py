@@ -87,8 +87,10 @@ class View:
         )
 
     def read_ahead(self) -> bool:
-        """Reads some of the newest vectors before anybody asks. Gives whether there are more."""
-        newest = self._record.last_change  # no version has a higher number
+        """Reads some of the vectors that are there when a process begins, the newest first, before
+        anybody asks. Gives whether there are more.
+        """
+        newest = self._record.last_change  # about the highest number of a version
         return any(each.read_ahead(newest) for each in self.exact.values())
 
     def _noticing(self, look_up: LookUp) -> LookUp:

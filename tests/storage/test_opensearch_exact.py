@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
+from storage.opensearch import exact as exact_cosines
 from storage.opensearch.exact import ExactCosines
 from storage.record_port import RecordReads
 from tests.storage.engine_under_test import PROPERTY
@@ -86,12 +87,22 @@ def test_no_more_is_kept_than_may_be() -> None:
     assert len(reads.asked) > 1.5 * len(MATRICES), "what was long ago is read again"
 
 
+PAGE = 4
+
+
+@pytest.fixture
+def in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_cosines, "_PAGE", PAGE)
+
+
+@pytest.mark.usefixtures("in_pages")
 def test_the_newest_are_read_before_they_are_asked_for() -> None:
     reads = Reads()
     exact = over(reads, 10**6)
     while exact.read_ahead(lambda: COUNT):
         pass
-    assert set(MATRICES) <= set(reads.asked)
+    assert reads.asked[:PAGE] == [37, 38, 39, 40], "the newest first"
+    assert sorted(reads.asked) == [*range(1, COUNT + 1)]
     reads.asked.clear()
     with_vectors = [seq for seq, matrix in MATRICES.items() if len(matrix)]
     cosines, _ = exact.best_passages(vector_of("query"), np.array(with_vectors, np.int64))
@@ -99,9 +110,13 @@ def test_the_newest_are_read_before_they_are_asked_for() -> None:
     assert not reads.asked
 
 
-@pytest.mark.parametrize("most_bytes", [0, ROW, 20 * ROW])
-def test_what_has_no_room_is_not_read_ahead(most_bytes: int) -> None:
-    exact = over(Reads(), most_bytes)
-    assert not exact.read_ahead(lambda: COUNT)
+@pytest.mark.usefixtures("in_pages")
+@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (1, 1), (24, 4), (10**6, 10)])
+def test_no_more_is_read_ahead_than_there_is_room_for(rows: int, pages: int) -> None:
+    reads = Reads()
+    exact = over(reads, 2 * rows * ROW)
+    while exact.read_ahead(lambda: COUNT):
+        pass
+    assert len(reads.asked) == pages * PAGE
     cosines, _ = exact.best_passages(vector_of("query"), np.array([1, 2], np.int64))
     assert cosines[0] == pytest.approx(float((MATRICES[1] @ vector_of("query")[0]).max()), abs=1e-5)

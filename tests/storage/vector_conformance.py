@@ -104,6 +104,11 @@ class VectorConformance(EngineUnderTest):
             (Bool(must=(urgent, Word("storm"))), {"mp"}),
             (Bool(must=(Bool(must_not=(Word("prime"), urgent)),)), {"s"}),
             (Bool(must=(Prefix("sto"),)), {"mp", "s"}),
+            (Bool(must=(Word("prime"),), must_not=(Word("storm"),)), {"pm"}),
+            (Bool(must=(Word("minister"), Bool(must_not=(Word("storm"),)))), {"pm"}),
+            (Bool(must=(Word("storm"), any_of("prime", "cargo"))), {"mp"}),
+            (Bool(must=(urgent, Word("prime")), must_not=(Word("storm"),)), {"pm"}),
+            (Bool(must=(Bool(should=(Word("cargo"), Bool(must_not=(Word("prime"),)))),)), {"s"}),
             (Nothing(), set()),
         ]
         for query, wanted in cases:
