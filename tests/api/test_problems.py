@@ -19,7 +19,7 @@ CASES = [
     ("GET", "/content/urn:none", READ, 404, "not_found"),
     ("GET", "/nowhere", READ, 404, "not_found"),
     ("GET", "/page/../app.py", "", 404, "not_found"),
-    ("GET", "/page/nothing.js", "", 404, "not_found"),
+    ("GET", "/page/absent.js", "", 404, "not_found"),
     ("DELETE", "/content/search", READ, 405, "method_not_allowed"),
     ("PUT", "/content", INGEST, 405, "method_not_allowed"),
     ("GET", "/content/search?cursor=x", READ, 410, "cursor_expired"),
