@@ -26,7 +26,6 @@ from storage.opensearch.index_body import (
 )
 from storage.opensearch.vector_sums import Sum, added, decoded, encoded
 
-_TRIES = 20
 _REBUILD = "`dateline migration start` makes one beside it, to move over without a pause"
 _NOTHING: Mapping[str, VectorSpace] = {}
 

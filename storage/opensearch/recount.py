@@ -40,13 +40,11 @@ def miscounted(family: IndexFamily) -> dict[str, int]:
     return {name: more for name, more in surplus.items() if more}
 
 
-def recount(
-    record: RecordOfTruth, family: IndexFamily, clock: Clock, expected: Expected
-) -> dict[str, int]:
+def recount(record: RecordOfTruth, family: IndexFamily, clock: Clock, expected: Expected) -> bool:
     """Puts the sums of the vectors of all versions that the index is to hold, which `expected`
-    gives at a time in microseconds, in the place of those noted; how many vectors those are by
-    field. It reads every vector of the record. Where the index gets ahead or behind meanwhile,
-    several times, the sums stay as they were, and nothing is given back.
+    gives at a time in microseconds, in the place of those noted. It reads every vector of the
+    record. Gives whether it could: where the index gets ahead or behind meanwhile, several times,
+    the sums stay as they were.
     """
     for _ in range(_TRIES):
         with record.moment() as reads:
@@ -54,5 +52,5 @@ def recount(
             seqs = sorted(expected(reads, to_micros(clock())))
             sums = sums_of(reads, family.spaces, seqs)
         if family.note_sums(sums, newest[0] if newest else 0):
-            return {name: each.count for name, each in sums.items()}
-    return {}
+            return True
+    return False

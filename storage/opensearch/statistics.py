@@ -141,7 +141,7 @@ class Statistics:
     def _counted(self, terms: Sequence[Term]) -> Counts:
         replies = self.ask([count_body(term) for term in terms])
         counts = {term: total(reply) for term, reply in zip(terms, replies, strict=True)}
-        return Counts(counts, lacking_parts(max(map(failed_parts, replies), default=0)))
+        return Counts(counts, lacking_parts(failed_of(replies)))
 
     def _known(self, kept: OrderedDict[Term, int], terms: Sequence[Term]) -> dict[Term, int]:
         basics = self._basics
@@ -183,6 +183,11 @@ def total(reply: Reply) -> int:
 def failed_parts(reply: Reply) -> int:
     """How many parts of the index a search's reply lacks."""
     return int(reply["_shards"]["failed"])
+
+
+def failed_of(replies: Sequence[Reply]) -> int:
+    """How many parts of the index the replies of one request lack."""
+    return max(map(failed_parts, replies), default=0)
 
 
 def lacking_parts(failed: int) -> str:

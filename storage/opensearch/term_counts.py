@@ -19,7 +19,7 @@ from storage.opensearch.statistics import (
     RARE,
     Statistics,
     Term,
-    failed_parts,
+    failed_of,
     lacking_parts,
     term_clause,
 )
@@ -107,7 +107,7 @@ class TermCounts:
         why = ""
         try:
             replies = self._statistics.ask(self._rare_bodies())
-            why = lacking_parts(max(map(failed_parts, replies), default=0))
+            why = lacking_parts(failed_of(replies))
             self.take_in(replies)
         except BusyError as error:
             self._seen.update(dict.fromkeys(self._rare, False))

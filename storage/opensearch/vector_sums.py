@@ -26,10 +26,10 @@ class Sum:
     write.
 
     So it is wrong by what was written without being noted: the page of a process that was killed,
-    and of one that came too late with its note. And a version that was
-    recorded again with other products is another one in its place. Vectors have unit length, so h
-    vectors too many among n move the mean by 2 h / (n + h) at most. `dateline index check --repair`
-    counts anew (`recount.py`).
+    and of one that came too late with its note. And a version that was recorded again with other
+    products is another one in its place. Vectors have unit length, so h vectors too many among n
+    move the mean by 2 h / (n + h) at most. `dateline index check --repair` counts anew
+    (`recount.py`).
     """
 
     count: int

@@ -28,7 +28,7 @@ from storage.opensearch.statistics import (
     RARE,
     Statistics,
     Term,
-    failed_parts,
+    failed_of,
     lacking_parts,
     total,
 )
@@ -115,7 +115,7 @@ class IndexWords:
         seen = seen_by(caller, self._now())
         replies = self._ask([count_of(*term, seen) for term in few]) if few else []
         counts = {term: total(reply) for term, reply in zip(few, replies, strict=True)}
-        return {**held, **counts}, max(map(failed_parts, replies), default=0)
+        return {**held, **counts}, failed_of(replies)
 
     def _near(self, words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
         """For each folded word, terms that begin with its first or second letter, with their edits,
