@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 from time import perf_counter
 
 import numpy as np
@@ -58,13 +59,33 @@ class _Classes:
         logits: FloatMatrix = output.astype(np.float32, copy=False)
         if logits.ndim != 3 or logits.shape[2] != len(self.transitions.start):
             raise self.feeding.failed(f"logits have shape {logits.shape[1:]}")
-        words = [row[list(window.heads)] for row, window in zip(logits, batch, strict=True)]
+        whole = finite(logits)  # hardly ever not; then it matters whose words have no numbers
+        rows = zip(batch, logits, *_likeliest(logits), strict=True)
         return [
-            _window_tags(rows, self.transitions)
-            if finite(rows)
+            self._tags(window, row, classes, chances)
+            if whole or finite(row[list(window.heads)])
             else self.feeding.failed("a text's logits hold no numbers (NaN)")
-            for rows in words
+            for window, row, classes, chances in rows
         ]
+
+    def _tags(
+        self,
+        window: Window,
+        logits: FloatMatrix,
+        classes: Sequence[int],
+        chances: Sequence[float],
+    ) -> WindowTags:
+        """The window's words from its tokens' logits, likeliest classes and their probabilities."""
+        heads = window.heads
+        own = [classes[head] for head in heads]
+        if self.transitions.well_formed(own):
+            return WindowTags(own, [chances[head] for head in heads])
+        rows = logits[list(heads)].tolist()
+        best = self.transitions.best(rows)
+        shares = (exp(row[label] - max(row)) for row, label in zip(rows, best, strict=True))
+        return WindowTags(
+            best, [chances[head] * share for head, share in zip(heads, shares, strict=True)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +196,14 @@ class NameTagger:
         ]
 
 
-def _window_tags(logits: FloatMatrix, transitions: Transitions) -> WindowTags:
-    """The best class of each word from its logits [words, labels], and its probability."""
-    chances = softmax(logits)
-    classes = transitions.best(logits)
-    return WindowTags(classes.tolist(), chances[np.arange(len(classes)), classes].tolist())
-
-
-def softmax(logits: FloatMatrix) -> FloatMatrix:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: FloatMatrix = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
+def _likeliest(logits: FloatMatrix) -> tuple[list[list[int]], list[list[float]]]:
+    """The likeliest class of each token from logits [texts, tokens, labels], and how likely it is:
+    of all texts at once, since a call of NumPy costs more than a text's few numbers.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything
+        greatest = logits.max(axis=2, keepdims=True)
+        chances = 1 / np.exp(logits - greatest).sum(axis=2)
+    return logits.argmax(axis=2).tolist(), chances.tolist()
 
 
 def entities(text: str, words: Sequence[Word], tags: WordTags) -> tuple[Entity, ...]:
