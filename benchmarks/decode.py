@@ -19,7 +19,8 @@ tells more where the machine has other work too.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -86,18 +87,27 @@ class Side:
     seconds: float = 0.0
     computing: float = 0.0
 
-    def run(self, work: Callable[[], int]) -> None:
-        """One turn."""
+    def run(self, work: Callable[[], int], late_s: Callable[[], float] = lambda: 0.0) -> None:
+        """One turn; `late_s` tells how long after its end the work returned."""
         started, computed = perf_counter(), computing_s()
         self.made += work()
-        self.seconds += perf_counter() - started
+        self.seconds += perf_counter() - started - late_s()
         self.computing += computing_s() - computed
 
 
 def computing_s() -> float:
-    """Seconds of computing of this process and of its children that live."""
-    every = [psutil.Process(), *psutil.Process().children()]
-    return sum(times.user + times.system for times in (one.cpu_times() for one in every))
+    """Seconds of computing of this process and of its children, those that have ended included."""
+    own = psutil.Process()
+    every = [times.user + times.system for times in (own.cpu_times(), *_of(own.children()))]
+    ended = own.cpu_times()
+    return float(sum(every) + ended.children_user + ended.children_system)
+
+
+def _of(children: Sequence[psutil.Process]) -> Iterator[Any]:
+    """The processor times of those that still live."""
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            yield child.cpu_times()
 
 
 def alternate(one: Callable[[], int], other: Callable[[], int], rounds: int) -> tuple[Side, Side]:

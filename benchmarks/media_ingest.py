@@ -94,7 +94,8 @@ def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float
                 ("ingest", partial(bench.ingest_frames, folder, frames)),
             ]
             for name, work in works[turn % 3 :] + works[: turn % 3]:
-                sides[name].run(work)
+                late_s = (lambda: bench.late_s) if name == "ingest" else (lambda: 0.0)
+                sides[name].run(work, late_s)
             shutil.rmtree(folder)
         detector.close()
     rates = {name: side.made / side.seconds for name, side in sides.items()}
@@ -115,12 +116,12 @@ def photos(place: Path, count: int, turns: int) -> dict[str, float]:
             folder = place / f"turn-{turn}"
             folder.mkdir(parents=True)
             paths = [write_photo(folder / f"{n}.jpg", n) for n in part]
-            works: list[tuple[Side, Callable[[], int]]] = [
-                (decode, partial(decoded_photos, reader, paths, bench.settings.decode_files)),
-                (ingest, partial(bench.ingest, folder)),
-            ]
-            for side, work in works if turn % 2 else works[::-1]:
-                side.run(work)
+            for side in (decode, ingest) if turn % 2 else (ingest, decode):
+                if side is ingest:
+                    side.run(partial(bench.ingest, folder), lambda: bench.late_s)
+                else:
+                    files = bench.settings.decode_files
+                    side.run(partial(decoded_photos, reader, paths, files))
             shutil.rmtree(folder)
     return {
         "photo_decode_per_s": decode.made / decode.seconds,

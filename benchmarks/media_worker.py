@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
+from time import sleep, time
 
 from benchmarks.media_parts import small_photo
 from core.work import AssetState, JobState, Priority, Stage
@@ -20,13 +20,16 @@ PRODUCTS = ("bench",)
 _LOOK_S = 0.5  # seldom: a look takes the interpreter from the work
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bench:
-    """A worker in this process."""
+    """A worker in this process; `late_s` is how long after its end the last job was seen to have
+    ended, which is not the job's.
+    """
 
     settings: Settings
     service: Service
     worker: Worker
+    late_s: float = 0.0
 
     def ingest(self, folder: Path) -> int:
         """Ingests a folder to the end; how many files it had."""
@@ -35,6 +38,7 @@ class Bench:
         jobs = self.worker.desk.jobs
         while jobs.job(job.id).state is JobState.RUNNING:
             sleep(_LOOK_S)
+        self.late_s = time() - jobs.job(job.id).ended
         counts = jobs.counts(job.id)
         if counts.past(Stage.APPLY) != counts.found or not counts.made["written"]:
             raise SystemExit(f"not all was ingested: {counts}")

@@ -1,14 +1,17 @@
 """What encoding, tagging and reranking take, against what the machine needs for them at least.
 
-    python -m benchmarks.models [--seconds S] [--work TASK:TEXTSxTOKENS[:FLOOR_MS] ...]
+    python -m benchmarks.models [--seconds S] [--threads N]
+                                [--work TASK:TEXTSxTOKENS[:FLOOR_MS] ...]
 
-One run on one thread, all in turns, so that a slow minute is slow for every row:
+One run, all in turns, so that a slow minute is slow for every row. A batch has one thread, and
+`--threads` batches of a call run side by side, as many as in the service by default:
 
 - `ours`: the public class, texts in and results out: tokenizer, batching, graph, and what is made
   of its output; without a cache
-- `bare`: `session.run` of the same graph on the same batches, made before: what is above it is ours
-- `bound`: the matrix products alone at this machine's speed for them, which a product of
-  256 x 1024 x 1024 measures in the same turns; no program on this thread is faster
+- `bare`: `session.run` of the same graph on the same batches, made before, as many at once: what
+  is above it is ours
+- `bound`: the matrix products alone at this machine's speed for them, which as many products of
+  256 x 1024 x 1024 at once measure in the same turns; no program on these threads is faster
 - `floor`: the figure asked for, stated for two virtual cores of an EPYC that share one core; `x`
   are the times that ours takes of it, where at most 1.5 are wanted
 
@@ -20,7 +23,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -47,7 +51,9 @@ REACH = 1.5
 QUERY_MS, QUERIES_PER_S = 1.5, 1000  # tagging a query of 12 tokens; in batches
 _WORK = re.compile(r"(encode|tag|score):(\d+)x(\d+)(?::([\d.]+))?")
 _LEAST_TURNS = 5
+_REPEATED = 5  # products that a thread makes in a turn
 _TURN_S = 0.02  # a short call is repeated for so long in its turn
+Peak = tuple[str, int]  # a precision, and how many products of it run at once
 
 
 @dataclass(slots=True)
@@ -58,6 +64,7 @@ class Work:
     subject: Subject
     floor_ms: float
     each: int  # texts that a figure is divided by
+    at_once: int  # batches of a call that run side by side
     bare_call: Callable[[], None]
     operations: dict[str, float]
     ours: list[float] = field(default_factory=list)
@@ -76,9 +83,10 @@ class Work:
             if perf_counter() >= until:
                 return
 
-    def figures(self, peaks: dict[str, float]) -> dict[str, float]:
+    def figures(self, peaks: Mapping[Peak, float]) -> dict[str, float]:
         """Milliseconds and their ratios; 0 for a floor that is not stated."""
-        bound = sum(self.operations[kind] / peaks[kind] for kind in peaks) / self.each
+        needed = self.operations.items()
+        bound = sum(count / peaks[kind, self.at_once] for kind, count in needed) / self.each
         p50 = percentile(self.ours, 50)
         return {
             "ours p50_ms": p50,
@@ -98,15 +106,21 @@ def main() -> None:
     chosen = _arguments()
     machine = this_machine()
     settings = settings_of(chosen)
-    works = [_opened(settings, text) for text in chosen.work or default_works(settings)]
-    peaks = measure(works, chosen.seconds)
+    threads = chosen.threads or settings.threads
+    with ThreadPoolExecutor(threads) as pool:
+        asked = chosen.work or default_works(settings)
+        works = [_opened(settings, text, pool, threads) for text in asked]
+        peaks = measure(works, chosen.seconds, pool, threads)
     figures: dict[str, Any] = {work.name: work.figures(peaks) for work in works}
     models = {kind: model_of(settings, kind) for kind in ("encode", "tag", "score")}
-    speeds = {f"{kind} GFLOP/s": peak / 1e9 for kind, peak in peaks.items()}
+    speeds = {
+        f"{kind} GFLOP/s, {at_once} at once": peaks[kind, at_once] / 1e9 for kind, at_once in peaks
+    }
     if chosen.json:
-        tree = {"rows": figures, "models": models, **speeds}
-        show("models, one thread", tree, machine, as_json=True)
+        tree = {"rows": figures, "models": models, "threads": threads, **speeds}
+        show("models", tree, machine, as_json=True)
         return
+    print(f"threads: {threads}")
     show_table(HEAD, _rows(figures))
     for line in (*_verdicts(figures), *(f"{kind}: {name}" for kind, name in models.items())):
         print(line)
@@ -125,24 +139,47 @@ def default_works(settings: Settings) -> tuple[str, ...]:
     return WORKS if known or not tokens else (*WORKS, shipped)
 
 
-def measure(works: Sequence[Work], seconds: float) -> dict[str, float]:
-    """Fills the works' times; the operations a second of a product at each precision."""
+def measure(
+    works: Sequence[Work], seconds: float, pool: Executor, threads: int
+) -> dict[Peak, float]:
+    """Fills the works' times; the operations a second of one product, and of `threads` products at
+    once, at each precision.
+    """
     products = {kind: product_call(kind) for kind in (INT8_PEAK, FLOAT32_PEAK)}
-    times: dict[str, list[float]] = {kind: [] for kind in products}
+    times: dict[Peak, list[float]] = {
+        (kind, at_once): [] for kind in products for at_once in sorted({1, threads})
+    }
     until = perf_counter() + seconds
     turns = 0
     while turns <= _LEAST_TURNS or perf_counter() < until:
-        for kind, call in products.items():
-            started = perf_counter()
-            call()
-            times[kind].append(perf_counter() - started)
+        for (kind, at_once), found in times.items():
+            found.append(_seconds_each(products[kind], pool, at_once))
         for work in works:
             work.turn(turns)
         if not turns:  # the first turn warms up
             for kept in (*times.values(), *(t for work in works for t in (work.ours, work.bare))):
                 kept.clear()
         turns += 1
-    return {kind: WORK * 1000 / percentile(found, 50) for kind, found in times.items()}
+    return {peak: WORK * 1000 / percentile(found, 50) for peak, found in times.items()}
+
+
+def _seconds_each(call: Callable[[], Any], pool: Executor, at_once: int) -> float:
+    """Seconds of a call, `at_once` of which run at a time; each thread makes several, so that the
+    threads' start is little of it.
+    """
+    started = perf_counter()
+    if at_once == 1:
+        call()
+        return perf_counter() - started
+    calls = [pool.submit(_repeated, call) for _ in range(at_once)]
+    for one in calls:
+        one.result()
+    return (perf_counter() - started) / (at_once * _REPEATED)
+
+
+def _repeated(call: Callable[[], Any]) -> None:
+    for _ in range(_REPEATED):
+        call()
 
 
 def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
@@ -164,17 +201,21 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
 def _arguments() -> argparse.Namespace:
     parser = arguments(__doc__)
     add_options(parser, WORKS)
+    parser.add_argument("--threads", type=int, help="batches at once; the setting `threads`")
     return parser.parse_args()
 
 
-def _opened(settings: Settings, text: str) -> Work:
+def _opened(settings: Settings, text: str, pool: Executor, threads: int) -> Work:
     task, texts, tokens, floor_ms = read_work(text)
-    subject = open_subject(settings, model_of(settings, task), texts, tokens, task=task)
+    name = model_of(settings, task)
+    subject = open_subject(settings, name, texts, tokens, task=task, lanes=threads)
     operations = product_operations(subject)
     each = texts if task == "encode" else 1
     title = "rerank" if task == "score" else task
-    name = f"{title} {texts} x {tokens}"
-    return Work(name, subject, floor_ms, each, bare_call(subject), operations)
+    batches = len(subject.runtime.calls)
+    at_once = threads if batches > 1 else 1
+    bare = bare_call(subject, pool if at_once > 1 else None)
+    return Work(f"{title} {texts} x {tokens}", subject, floor_ms, each, at_once, bare, operations)
 
 
 def read_work(text: str) -> tuple[str, int, int, float]:
@@ -190,13 +231,18 @@ def model_of(settings: Settings, task: str) -> str:
     return {"encode": settings.encoder, "tag": settings.tagger, "score": settings.reranker}[task]
 
 
-def bare_call(subject: Subject) -> Callable[[], None]:
-    """The runs that the subject's call made, again, on the arrays that it made then."""
+def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], None]:
+    """The runs that the subject's call made, again, on the arrays that it made then: one after the
+    other, or as many at once as the pool has threads.
+    """
     session: Any = subject.runtime.runtime  # the port; below it is ONNX Runtime's own object
     run = session.session.run
     calls = [(list(call.outputs), dict(call.arrays)) for call in subject.runtime.calls]
 
     def bare() -> None:
+        if pool is not None:
+            list(pool.map(lambda call: run(*call), calls))
+            return
         for outputs, arrays in calls:
             run(outputs, arrays)
 

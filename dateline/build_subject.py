@@ -22,10 +22,17 @@ from inference.tokens import TextTokens
 
 
 def open_subject(
-    settings: Settings, name: str, texts: int, tokens: int, *, task: str = ""
+    settings: Settings,
+    name: str,
+    texts: int,
+    tokens: int,
+    *,
+    task: str = "",
+    lanes: int = 1,
 ) -> Subject:
-    """A model in ONNX Runtime on one thread and without a cache, with `texts` texts, or pairs of
-    texts, of `tokens` tokens to put to it; `task` `score` makes a scorer of an encoder.
+    """A model in ONNX Runtime without a cache, one thread to a batch and `lanes` batches at once,
+    with `texts` texts, or pairs of texts, of `tokens` tokens to put to it; `task` `score` makes a
+    scorer of an encoder.
 
     Raises ModelError for a model without an ONNX graph, InputError for texts that it can't read.
     """
@@ -36,7 +43,7 @@ def open_subject(
         raise InputError(what, mend=f"it reads 1 to {manifest.max_tokens} tokens of a text")
     runtime, clock = WatchedRuntime(OnnxRuntime.open(folder, threads=1)), TokeniseClock()
     tokenizer = TextTokens.open(folder).tokenizer if manifest.tokenizer else None
-    limits = replace(batch_limits(settings), lanes=1)
+    limits = replace(batch_limits(settings), lanes=lanes)
     call: Callable[[], object]
     match task or manifest.task:
         case "shots":
