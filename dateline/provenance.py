@@ -22,7 +22,11 @@ _SECRETS = ("keys", "remote_key")
 _PLACES = ("data", "models", "pulled_models", "host", "port")
 _OF_THE_SERVER = ("demo", "otel", "searches", "waiting", "max_body_bytes")
 LEFT_OUT = frozenset((*_SECRETS, *_PLACES, *_OF_THE_SERVER, "profile"))
-_SHAPING = ("hnsw_m", "hnsw_ef_construction", "hnsw_ef_search")  # told even where they are defaults
+# Told even where they are defaults: what an engine's graphs are like, how wide it searches them.
+_SHAPING = {
+    "embedded": ("hnsw_m", "hnsw_ef_construction", "hnsw_ef_search"),
+    "opensearch": ("opensearch_m", "hnsw_ef_construction", "opensearch_ef_search"),
+}
 
 
 def system_of(
@@ -42,10 +46,11 @@ def system_of(
 def told_settings(settings: Settings) -> dict[str, Setting]:
     """The settings that differ from their defaults, and those that always shape an answer."""
     told: dict[str, Setting] = {}
+    shaping = _SHAPING[settings.engine]
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         default = field.get_default(call_default_factory=True)
-        if name in LEFT_OUT or (value == default and name not in _SHAPING):
+        if name in LEFT_OUT or (value == default and name not in shaping):
             continue
         if isinstance(value, str | int | float | bool):
             told[name] = value

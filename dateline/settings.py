@@ -22,6 +22,7 @@ from dateline.model_settings import ModelSettings
 
 PREFIX = "DATELINE_"
 FILE = "dateline.toml"
+ORDERS = "work.sqlite"  # in the archive's folder: what was ordered of photos and videos
 
 
 class KeySetting(BaseModel):
@@ -108,9 +109,9 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
     max_body_bytes: int = Field(
         default=16 * 2**20, ge=1024, description="largest request body, in bytes"
     )
-    hnsw_m: int = Field(default=16, ge=4, le=128, description="HNSW: links per node")
+    hnsw_m: int = Field(default=32, ge=4, le=128, description="HNSW: links per node")
     hnsw_ef_construction: int = Field(default=200, ge=8, le=2000, description="HNSW: build width")
-    hnsw_ef_search: int = Field(default=200, ge=8, le=4000, description="HNSW: search width")
+    hnsw_ef_search: int = Field(default=300, ge=8, le=4000, description="HNSW: search width")
     hnsw_exact_rows: int = Field(
         default=10_000,
         ge=0,
@@ -130,6 +131,13 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
     def has_archive(self) -> bool:
         """Whether there is a record of truth already; one on Postgres is made when it is asked."""
         return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether photos and videos may have been ordered, before there is a record of truth too;
+        a database that a setting names is made when it is asked.
+        """
+        return self.has_archive or self.work_url is not None or (self.data / ORDERS).exists()
 
     def with_archive_in(self, folder: Path) -> Settings:
         """The same, but for an archive of its own with its record in `folder`, and an index that is
@@ -171,7 +179,7 @@ def configure(
         raise SettingsError("there is no such file", where=str(file), mend="name a dateline.toml")
     path = file or (folder or Path()) / FILE
     layers: list[tuple[str, Mapping[str, object]]] = [
-        (str(path), _from_file(path)),
+        (str(path), read_toml(path)[1]),
         ("environment", _from_environment()),
         ("flag", {name: value for name, value in (flags or {}).items() if value is not None}),
     ]
@@ -187,11 +195,13 @@ def configure(
         raise _mistake(error, origins) from error
 
 
-def _from_file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """A file's text, with its own line ends, and what that says; both empty where there is none.
+    Raises SettingsError.
+    """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_bytes().decode("utf-8") if path.is_file() else ""
+        return text, tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(
             f"can't be read: {error}", where=str(path), mend='lines are TOML: data = "folder"'
@@ -226,15 +236,22 @@ _NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
 
 
 def _mistake(error: ValidationError, origins: Mapping[str, str]) -> SettingsError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    top = str(first["loc"][0]) if first["loc"] else ""
+    name, says, kind = first_fault(error)
+    top = name.partition(".")[0]
     where = origins.get(top, "environment or file")
-    if first["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         return SettingsError(f"there is no setting {name!r}", where=where, mend=_known_like(top))
     return SettingsError(
-        f"{name}: {first['msg']}", where=where, mend="write another value, or none for the default"
+        f"{name}: {says}", where=where, mend="write another value, or none for the default"
     )
+
+
+def first_fault(error: ValidationError) -> tuple[str, str, str]:
+    """Of what does not fit, the first: its name with dots, what is said of it, and pydantic's kind;
+    never the value, which may be a secret.
+    """
+    first = error.errors(include_input=False, include_url=False)[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"], first["type"]
 
 
 def _known_like(name: str) -> str:

@@ -37,6 +37,9 @@ class FaissLinks:
         """
         index = faiss.IndexHNSWFlat(vectors.shape[1], settings.m, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = settings.ef_construction
+        # Places that the choice of diverse links leaves empty are filled with the nearest of those
+        # passed over: more of the neighbours are found, for a quarter more time to build.
+        index.keep_max_size_level0 = True
         with _on(threads):
             index.add(np.ascontiguousarray(vectors, np.float32))
             if settings.precision == "fp32":

@@ -32,9 +32,9 @@ class HnswSettings:
     and order them by their float16 vectors, which stay on disk; 0 for the precision's own factor.
     """
 
-    m: int = 16
+    m: int = 32
     ef_construction: int = 200
-    ef_search: int = 200
+    ef_search: int = 300
     exact_below: int = 4000
     exact_whole: int = 10_000
     implementation: Implementation = "faiss"

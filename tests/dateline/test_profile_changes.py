@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import SecretStr
@@ -97,10 +98,25 @@ def test_no_secret_and_no_place_is_told() -> None:
     told = told_settings(settings)
     assert told["entity_boost"] == 0.3
     assert told["runtimes.mini"] == "openvino"
-    assert told["hnsw_m"] == 16  # shapes an answer even by its default
+    assert told["hnsw_m"] == 32  # shapes an answer even by its default
     assert "lexical_weight" not in told
     assert not {"keys", "remote_key", "data", "host"} & set(told)
     assert "sesame" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("engine", "width", "others"),
+    [
+        ("embedded", "hnsw_ef_search", "opensearch_ef_search"),
+        ("opensearch", "opensearch_ef_search", "hnsw_ef_search"),
+    ],
+)
+def test_the_width_of_the_engine_that_answers_is_told(
+    engine: Literal["embedded", "opensearch"], width: str, others: str
+) -> None:
+    told = told_settings(Settings(engine=engine))
+    assert told[width] == getattr(Settings(), width)
+    assert others not in told
 
 
 def test_a_system_is_called_by_what_is_special_about_it() -> None:

@@ -112,7 +112,7 @@ def test_an_evaluation_keeps_an_index_of_its_own_for_two_fields(cli: Cli, tmp_pa
         cached_index(settings, judged, load_models(settings)).key.as_dict()["settings"]
         for settings in (Settings(reranker=""), Settings(reranker="", second_encoder=BGE))
     ]
-    assert keys[0] == {"hnsw_m": 16, "hnsw_ef_construction": 200}  # as it was without the setting
+    assert keys[0] == {"hnsw_m": 32, "hnsw_ef_construction": 200}  # as it was without the setting
     assert keys[1].keys() - keys[0].keys() == {"second_encoder"}
 
 
