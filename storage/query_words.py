@@ -28,10 +28,14 @@ def _terms(text: str, language: str) -> tuple[str, ...]:
 _kept_terms = lru_cache(maxsize=16_384)(_terms)
 
 
+def text_readings(text: str, languages: Iterable[str]) -> list[tuple[str, ...]]:
+    """The terms of a word or a phrase in each of the languages, once each, where it has any."""
+    return sorted({terms_of(text, language) for language in languages} - {()})
+
+
 def readings(word: str, languages: Iterable[str]) -> set[str]:
     """The terms that a word of one term may be, by language."""
-    found = (terms_of(word, language) for language in languages)
-    return {terms[0] for terms in found if len(terms) == 1}
+    return {terms[0] for terms in text_readings(word, languages) if len(terms) == 1}
 
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:

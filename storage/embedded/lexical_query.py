@@ -1,4 +1,6 @@
-"""Compiles the query tree for tantivy."""
+"""Compiles the query tree for tantivy. What words mean is `storage.query_readings`, for OpenSearch
+too.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,10 @@ from storage.analysis import LONGEST_TERM
 from storage.item_fields import keyword_field, unstemmed_field
 from storage.item_rows import to_micros
 from storage.machine_words import MachineWords
-from storage.query_words import PLAIN, readings, terms_of, without_stop_words
-from storage.stop_words import is_stop_word
-from storage.word_pairs import WordPair, word_pairs
+from storage.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
+from storage.query_words import PLAIN, readings, without_stop_words
+from storage.word_pairs import WordPair
 
-_WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
-_SILENT = MachineWords(0, lambda _field, _term: 0)
-_SHORTEST_PREFIX = 2
 _MOST_KNOWN = 4096  # words whose query is kept
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
 
@@ -41,10 +40,8 @@ Clause: TypeAlias = tuple[tantivy.Occur, Query]
 
 
 class Compiler:
-    """Compiles trees for one schema. A word means what it means in any of `languages` (those that
-    the archive holds); scores of its readings are not added up. The stop words of the `main` ones
-    are left out of lists of optional words. `weights` say what is added to a word's score, and
-    `machine` what a machine's words count, always the same: each word is compiled once.
+    """Compiles trees for one schema, for words as `storage.query_readings.QueryReadings` reads
+    them. What a machine's words count is always the same: each word is compiled once.
     """
 
     def __init__(
@@ -53,23 +50,21 @@ class Compiler:
         languages: tuple[str, ...],
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
-        machine: MachineWords = _SILENT,
+        machine: MachineWords = SILENT,
     ) -> None:
         self._schema = schema
-        self._languages = languages or ("en",)
-        self._main = main
-        self._weights = weights
-        self._machine = machine
+        self._readings = QueryReadings(languages or ("en",), main, weights, machine)
         self._known: dict[tuple[str, str, int], Query] = {}
         self._known_parts: dict[str, list[Clause]] = {}
 
     def weighing(self, weights: LexicalWeights) -> Compiler:
         """The same with other weights."""
-        return Compiler(self._schema, self._languages, self._main, weights, self._machine)
+        read = self._readings
+        return Compiler(self._schema, read.languages, read.main, weights, read.machine)
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
         """The query, scored by BM25; filters and other facts add nothing to a score."""
-        clauses = [(Occur.Must, self._ranking(without_stop_words(query, self._main)))]
+        clauses = [(Occur.Must, self._ranking(without_stop_words(query, self._readings.main)))]
         if filters is not None and not isinstance(filters, Everything):
             clauses.append((Occur.Must, Query.const_score_query(self._node(filters), 0.0)))
         clauses += [(Occur.Should, beside) for beside in self._pairs(query)]
@@ -85,7 +80,7 @@ class Compiler:
 
     def readings(self, word: str) -> set[str]:
         """The terms that a word of one term may be, by language."""
-        return readings(word, self._languages)
+        return readings(word, self._readings.languages)
 
     def written(self, term: str, filters: Node) -> Query:
         """The unstemmed `term` in any text field, within `filters`."""
@@ -104,7 +99,7 @@ class Compiler:
     def _node(self, node: Node, *, strict: bool = False, throughout: bool = False) -> Query:
         match node:
             case Word(text, field, boost):
-                how = _WHOLE if strict else _LOOSE
+                how = WHOLE if strict else LOOSE
                 return _boosted(self._text(text, field, how), boost)
             case Phrase(text, field, slop, boost):
                 return _boosted(self._text(text, field, slop), boost)
@@ -145,11 +140,11 @@ class Compiler:
         return known
 
     def _parts_of(self, word: Word) -> list[Clause]:
-        readings = {terms_of(word.text, language) for language in self._languages} - {()}
-        if len(readings) != 1:
+        found = self._readings.of(word.text)
+        if len(found) != 1:
             return [(Occur.Should, self._node(word))]
-        telling = self._telling(readings.pop())
-        return [part for term in telling for part in self._clauses((term,), _LOOSE)]
+        telling = self._readings.telling(found[0])
+        return [part for term in telling for part in self._clauses((term,), LOOSE)]
 
     def _bool(self, node: Bool, throughout: bool) -> Query:
         def needed(child: Node) -> Query:
@@ -175,8 +170,7 @@ class Compiler:
         return found
 
     def _compiled_text(self, text: str, field: str, slop: int) -> Query:
-        readings = {terms_of(text, language) for language in self._languages}
-        queries = [self._reading(terms, field, slop) for terms in sorted(readings) if terms]
+        queries = [self._reading(terms, field, slop) for terms in self._readings.of(text)]
         if not queries:
             return Query.empty_query()
         return queries[0] if len(queries) == 1 else Query.disjunction_max_query(queries)
@@ -191,68 +185,49 @@ class Compiler:
     def _clauses(self, terms: Sequence[str], slop: int) -> list[Clause]:
         """What the terms of a bare word add up, field by field."""
         clauses = [(Occur.Should, self._terms(terms, "all", slop))]
-        for name, weight in self._weights.fields.items():
-            if weight > 0:
-                part = Query.boost_query(self._terms(terms, name, slop), weight)
-                clauses.append((Occur.Should, part))
-        return clauses + self._said(terms, slop, max(0.0, self._weights.machine))
+        for name, weight in self._readings.fields:
+            part = Query.boost_query(self._terms(terms, name, slop), weight)
+            clauses.append((Occur.Should, part))
+        return clauses + self._said(terms, slop, self._readings.machine_weight)
 
     def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """The terms as machines say them. At a weight of 0 they still match: what an item says
-        does not depend on the profile.
-        """
-        wholes = [[term] for term in self._telling(terms)] if slop == _LOOSE else [terms]
-        scores = [self._machine.score(whole) for whole in wholes]
-        return [
-            (
-                Occur.Should,
-                Query.const_score_query(self._terms(whole, MACHINE, slop), weight * score),
-            )
-            for whole, score in zip(wholes, scores, strict=True)
-            if score > 0
-        ]
+        """The terms as machines say them."""
+        found = self._readings.said(terms, slop)
+        parts = ((self._terms(whole, MACHINE, slop), weight * score) for whole, score in found)
+        return [(Occur.Should, Query.const_score_query(part, score)) for part, score in parts]
 
     def _pairs(self, query: Node) -> Iterator[Query]:
         """What neighbouring words of the query add where they are near each other."""
-        weights = self._weights
-        kinds = [(weights.phrase, 0), (weights.proximity, weights.slop)]
-        used = [(weight, slop) for weight, slop in kinds if weight > 0]
-        if not used:
-            return
-        for pair in word_pairs(query, self._languages, self._main):
-            for weight, slop in used:
-                readings = [self._near(reading, slop) for reading in pair]
-                best = readings[0] if len(readings) == 1 else Query.disjunction_max_query(readings)
-                yield Query.boost_query(best, weight)
+        for pair, slop, weight in self._readings.pairs(query):
+            found = [self._near(reading, slop) for reading in pair]
+            best = found[0] if len(found) == 1 else Query.disjunction_max_query(found)
+            yield Query.boost_query(best, weight)
 
     def _near(self, pair: WordPair, slop: int) -> Query:
         words: list[str | tuple[int, str]] = [(0, pair.first), (pair.distance, pair.second)]
         return Query.phrase_query(self._schema, "all", words, slop)
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
-        """The terms within `slop` of each other in order; with slop _LOOSE any of them, as Lucene
+        """The terms within `slop` of each other in order; with slop LOOSE any of them, as Lucene
         reads "time-sharing" in a list of words.
         """
-        if slop == _LOOSE and len(terms) > 1:
-            each = [Query.term_query(self._schema, field, t) for t in self._telling(terms)]
+        if slop == LOOSE and len(terms) > 1:
+            telling = self._readings.telling(terms)
+            each = [Query.term_query(self._schema, field, term) for term in telling]
             return Query.boolean_query([(Occur.Should, query) for query in each])
         if len(terms) == 1:
             return Query.term_query(self._schema, field, terms[0])
         words: list[str | tuple[int, str]] = list(terms)
         return Query.phrase_query(self._schema, field, words, slop)
 
-    def _telling(self, terms: Sequence[str]) -> Sequence[str]:
-        """Without stop words, unless there is nothing else."""
-        return [term for term in terms if not is_stop_word(term, self._main)] or terms
-
     def _prefix(self, text: str, field: str) -> Query:
-        words = terms_of(text, "und")
-        if len("".join(words)) < _SHORTEST_PREFIX:
+        words = self._readings.beginning(text)
+        if not words:
             return Query.empty_query()
         if field:
             return self._beginning(words, field)
         found = {name: self._beginning(words, name) for name in TEXT_FIELDS}
-        found[MACHINE] = _boosted(found[MACHINE], max(0.0, self._weights.machine))
+        found[MACHINE] = _boosted(found[MACHINE], self._readings.machine_weight)
         return Query.disjunction_max_query(list(found.values()))
 
     def _beginning(self, words: Sequence[str], field: str) -> Query:

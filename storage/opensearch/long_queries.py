@@ -14,7 +14,7 @@ from typing import Any
 from core.errors import QueryError
 from core.query_tree import MACHINE, Bool, Node, Phrase, Prefix, Word
 from storage.machine_words import Held
-from storage.query_words import terms_of
+from storage.query_words import text_readings
 
 MOST_CLAUSES = 1_000  # a few are Lucene's own
 _LEAVES: Mapping[str, int] = {
@@ -73,13 +73,11 @@ def count_of(node: Optional, languages: Sequence[str], held: Held) -> int:
     """
     if isinstance(node, Prefix):
         return 0
-    readings = {terms_of(node.text, language) for language in languages}
     fields = (node.field,) if node.field else ("all", MACHINE)
     return max(
         (
             min(held(field, term) for term in terms)
-            for terms in readings
-            if terms
+            for terms in text_readings(node.text, languages)
             for field in fields
         ),
         default=0,

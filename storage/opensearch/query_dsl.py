@@ -1,10 +1,10 @@
 """Compiles the query tree into the query DSL: structured clauses only, so that no text of a user's
-is ever read as a query. It mirrors `storage.embedded.lexical_query`, which says why.
+is ever read as a query. What words mean is `storage.query_readings`, as for the embedded engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.query_tree import (
@@ -26,41 +26,31 @@ from storage.item_fields import unstemmed_field
 from storage.item_rows import to_micros
 from storage.machine_words import MachineWords
 from storage.opensearch.index_body import GAP
-from storage.query_words import PLAIN, terms_of, without_stop_words
-from storage.stop_words import is_stop_word
-from storage.word_pairs import WordPair, word_pairs
+from storage.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
+from storage.query_words import PLAIN, without_stop_words
+from storage.word_pairs import WordPair
 
 Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}
-_WHOLE, _LOOSE = 0, -1  # a word of several terms: side by side, or any of them
-_SILENT = MachineWords(0, lambda _field, _term: 0)
 EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # for conditions, which score nothing
-_SHORTEST_PREFIX = 2
 
 
 class Compiler:
-    """Compiles trees. A word means what it means in any of `languages` (those that the archive
-    holds); scores of its readings are not added up. The stop words of the `main` ones are left out
-    of lists of optional words. `weights` say what is added to a word's score, and `machine` what a
-    machine's words count.
-    """
+    """Compiles trees, for words as `storage.query_readings.QueryReadings` reads them."""
 
     def __init__(
         self,
         languages: tuple[str, ...],
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
-        machine: MachineWords = _SILENT,
+        machine: MachineWords = SILENT,
     ) -> None:
-        self._languages = languages or ("en",)
-        self._main = main
-        self._weights = weights
-        self._machine = machine
+        self._readings = QueryReadings(languages or ("en",), main, weights, machine)
 
     def scored(self, query: Node) -> Clause:
         """The query, scored by BM25."""
-        scored = self._node(without_stop_words(query, self._main))
-        pairs = list(self._pairs(query))
+        scored = self._node(without_stop_words(query, self._readings.main))
+        pairs = self._pairs(query)
         return {"bool": {"must": [scored], "should": pairs}} if pairs else scored
 
     def required(self, node: Node) -> Clause:
@@ -82,7 +72,7 @@ class Compiler:
     def _node(self, node: Node, *, strict: bool = False) -> Clause:
         match node:
             case Word(text, field, boost):
-                how = _WHOLE if strict else _LOOSE
+                how = WHOLE if strict else LOOSE
                 return _boosted(self._text(text, field, how), boost)
             case Phrase(text, field, slop, boost):
                 return _boosted(self._text(text, field, slop), boost)
@@ -116,8 +106,7 @@ class Compiler:
         return {"bool": {**{name: part for name, part in clause.items() if part}, **least}}
 
     def _text(self, text: str, field: str, slop: int) -> Clause:
-        readings = {terms_of(text, language) for language in self._languages}
-        return _best([self._reading(terms, field, slop) for terms in sorted(readings) if terms])
+        return _best([self._reading(terms, field, slop) for terms in self._readings.of(text)])
 
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Clause:
         if field == MACHINE:
@@ -125,51 +114,38 @@ class Compiler:
         if field:
             return self._terms(terms, field, slop)
         clauses = [self._terms(terms, "all", slop)]
-        for name, weight in self._weights.fields.items():
-            if weight > 0:
-                clauses.append(_boosted(self._terms(terms, name, slop), weight))
-        clauses += self._said(terms, slop, max(0.0, self._weights.machine))
-        return _any(clauses)
+        for name, weight in self._readings.fields:
+            clauses.append(_boosted(self._terms(terms, name, slop), weight))
+        return _any(clauses + self._said(terms, slop, self._readings.machine_weight))
 
     def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """The terms as machines say them; at a weight of 0 they still match."""
-        wholes = [[term] for term in self._telling(terms)] if slop == _LOOSE else [terms]
-        scores = [self._machine.score(whole) for whole in wholes]
+        """The terms as machines say them."""
         return [
             _constant(self._terms(whole, MACHINE, slop), weight * score)
-            for whole, score in zip(wholes, scores, strict=True)
-            if score > 0
+            for whole, score in self._readings.said(terms, slop)
         ]
 
-    def _pairs(self, query: Node) -> Iterator[Clause]:
+    def _pairs(self, query: Node) -> list[Clause]:
         """What neighbouring words of the query add where they are near each other."""
-        weights = self._weights
-        kinds = [(weights.phrase, 0), (weights.proximity, weights.slop)]
-        used = [(weight, slop) for weight, slop in kinds if weight > 0]
-        if not used:
-            return
-        for pair in word_pairs(query, self._languages, self._main):
-            for weight, slop in used:
-                yield _boosted(_best([_near(reading, slop) for reading in pair]), weight)
+        return [
+            _boosted(_best([_near(reading, slop) for reading in pair]), weight)
+            for pair, slop, weight in self._readings.pairs(query)
+        ]
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Clause:
-        """The terms within `slop` of each other in order; with slop _LOOSE any of them."""
-        if slop == _LOOSE and len(terms) > 1:
-            return _any([_term(field, term) for term in self._telling(terms)])
+        """The terms within `slop` of each other in order; with slop LOOSE any of them."""
+        if slop == LOOSE and len(terms) > 1:
+            return _any([_term(field, term) for term in self._readings.telling(terms)])
         return _term(field, terms[0]) if len(terms) == 1 else _phrase(field, " ".join(terms), slop)
 
-    def _telling(self, terms: Sequence[str]) -> Sequence[str]:
-        """Without stop words, unless there is nothing else."""
-        return [term for term in terms if not is_stop_word(term, self._main)] or terms
-
     def _prefix(self, text: str, field: str) -> Clause:
-        words = terms_of(text, "und")
-        if len("".join(words)) < _SHORTEST_PREFIX:
+        words = self._readings.beginning(text)
+        if not words:
             return dict(NONE)
         if field:
             return _beginning(words, field)
         found = {name: _beginning(words, name) for name in TEXT_FIELDS}
-        found[MACHINE] = _boosted(found[MACHINE], max(0.0, self._weights.machine))
+        found[MACHINE] = _boosted(found[MACHINE], self._readings.machine_weight)
         return _best(list(found.values()))
 
 
