@@ -9,7 +9,6 @@ big request gives way to the next after each batch.
 A batch that fails is tried again row by row, so that a bad row fails alone.
 """
 
-import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -111,12 +110,12 @@ class BatchQueue(Generic[Row, Answer]):
         limits = self.limits
         if limits.wait_ms > 0 or (until is not None and now >= until):
             return False
-        if len(rows) > 1:
-            lengths = [len(row) for row in rows]
-            if not limits.fit(min(lengths), max(lengths), len(rows)):
-                return False
+        lengths = [len(row) for row in rows] if len(rows) > 1 else []
+        if lengths and not limits.fit(min(lengths), max(lengths), len(rows)):
+            return False
         with self._lock:
-            if self._running >= limits.lanes or self._queue:
+            free = limits.lanes - self._running
+            if free < 1 or self._queue or (lengths and limits.batches(lengths, free)[0] > 1):
                 return False
             self._running += 1
             return True
@@ -138,10 +137,13 @@ class BatchQueue(Generic[Row, Answer]):
             self._queue.append(ticket)
             self._waiting += tokens
             self._watch.counted(Event.WAITING, len(ticket.rows))
+            free = 0 if len(self._queue) > 1 else self.limits.lanes - self._running
+            lengths = [len(row) for row in ticket.rows]
+            batches, ticket.most = self.limits.batches(lengths, free)
             if self._running < self.limits.lanes:
                 self._running += 1
                 ticket.leading = True
-            for _ in range(math.ceil(tokens / self.limits.tokens) - 1):
+            for _ in range(batches - 1):
                 if self._running >= self.limits.lanes or not self._ask_for_help():
                     break
                 self._running += 1
@@ -234,18 +236,19 @@ class BatchQueue(Generic[Row, Answer]):
         """
         now = perf_counter()
         batch: list[tuple[Ticket[Row, Answer], int]] = []
-        shortest, longest = 0, 0
+        shortest, longest, most = 0, 0, 0
         for ticket in list(self._queue):
             if ticket.until is not None and now >= ticket.until:
                 self._drop(ticket)
                 continue
             first = not batch
+            most = ticket.most if first else most
             while ticket.left:
                 tokens = len(ticket.rows[ticket.left[0]])
                 low, high = (
                     (min(shortest, tokens), max(longest, tokens)) if batch else (tokens,) * 2
                 )
-                if not self.limits.fit(low, high, len(batch) + 1):
+                if not self.limits.fit(low, high, len(batch) + 1, most):
                     break
                 shortest, longest = low, high
                 batch.append((ticket, ticket.left.popleft()))

@@ -4,6 +4,7 @@ A batch is padded to its longest text, so its cost is longest x rows. Taking the
 keeps padding small; whoever asked gets answers by index, so the order is kept.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,10 @@ Rows = npt.NDArray[np.int64]
 # processor's cache. Measured with MiniLM-L6 in int8 on two cores, thousand tokens a second and
 # thread: 9.5 at 512, 8.8 at 1024, 7.7 at 2048, 6.6 at 8192.
 TOKEN_BUDGET = 512
+
+# What a free lane is asked to help with at least: a few milliseconds, where waking a thread takes
+# less than a tenth of one. Half a batch takes half of its time: 10 x 48 tokens 40 ms, 5 x 48 20.
+LEAST_SHARED = 64
 
 # Of text that is tokenised at once: a tokenizer holds about a hundred bytes for each token.
 CHARACTERS_AT_ONCE = 2**21
@@ -40,9 +45,25 @@ class BatchLimits:
     waiting_tokens: int = 256 * 1024
     alike: float = 0.5
 
-    def fit(self, shortest: int, longest: int, rows: int) -> bool:
-        """Whether `rows` of lengths between these make a batch; a single row always does."""
-        return rows == 1 or (rows * longest <= self.tokens and shortest >= self.alike * longest)
+    def batches(self, lengths: Sequence[int], free: int) -> tuple[int, int]:
+        """How many batches rows of these lengths make where `free` lanes have nothing to do, and
+        the tokens that one of them may have: equal shares, so that no lane idles while another
+        has all.
+        """
+        total = sum(lengths)
+        count = max(math.ceil(total / self.tokens), min(free, total // LEAST_SHARED, len(lengths)))
+        if count <= 1:
+            return 1, self.tokens
+        longest = max(lengths)
+        rows = math.ceil(math.ceil(total / count) / longest)
+        return count, min(self.tokens, rows * longest)
+
+    def fit(self, shortest: int, longest: int, rows: int, most: int = 0) -> bool:
+        """Whether `rows` of lengths between these make a batch, of at most `most` tokens where that
+        is not 0; a single row always does.
+        """
+        tokens = most or self.tokens
+        return rows == 1 or (rows * longest <= tokens and shortest >= self.alike * longest)
 
 
 def longest_first(lengths: Sequence[int]) -> list[int]:

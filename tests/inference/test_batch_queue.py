@@ -184,6 +184,33 @@ def test_a_request_of_many_batches_uses_every_lane() -> None:
     assert queue.run([(1, 1)] * 20) == [2] * 20  # without helpers it only takes longer
 
 
+def test_a_batch_is_shared_out_among_lanes_that_are_free() -> None:
+    """Ten rows that would fit in one batch: each lane gets five, and both work at the same time."""
+    model = Model(gate=threading.Event())
+    queue = Queue(model, BatchLimits(tokens=512, lanes=2))
+    rows = rows_of([48] * 10, 1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(queue.run, rows)
+        until(lambda: len(model.batches) == 2)
+        assert [len(batch) for batch in model.batches] == [5, 5]
+        assert model.gate is not None
+        model.gate.set()
+        assert asked.result(WAIT) == [sum(row) for row in rows]
+    queue.close()
+
+
+def test_a_batch_is_not_shared_out_while_others_work() -> None:
+    model = Model()
+    queue = Queue(model, BatchLimits(tokens=512, lanes=1))
+    with occupied(queue, model) as free, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(queue.run, rows_of([48] * 10, 1))
+        until(lambda: queue.waiting == 480)
+        free()
+        asked.result(WAIT)
+    assert [len(batch) for batch in model.batches] == [1, 10]
+    queue.close()
+
+
 def test_a_full_queue_refuses_at_once() -> None:
     model = Model()
     queue = Queue(model, BatchLimits(tokens=4, waiting_tokens=10))
