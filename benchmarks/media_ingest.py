@@ -9,8 +9,8 @@ noisy machine is noisy for all of them; each turn has files that none had before
   and `model` the shot detector alone over the same frames' windows, each with the whole machine to
   itself. `ingest` is the job from its order to its end: digests, facts, frames, shots, stills,
   hashes, items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
-- Photos: distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest asks for
-  it, on as many threads.
+- Photos: one job of distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest asks for
+  it, on as many threads, of half of them before the job and of the others after it.
 - Durability: chunks of 32 photos through the same stages, with the orders, the jobs' table and the
   ledger on disk, and by plain calls over a ledger in memory. Both put the same items into a record
   of truth on disk. The photos are small (half a megapixel, so that there is little work beside what
@@ -24,9 +24,11 @@ tells more where the machine has other work.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ from benchmarks.media_parts import (
 from benchmarks.media_worker import opened
 from dateline.build_detector import shot_detector_of
 from indexing.media.reading import CagedReader
+from inference.runtimes.loading import cores
 
 
 def main() -> None:
@@ -66,7 +69,7 @@ def main() -> None:
         if chosen.clips:
             figures |= videos(place / "video", chosen.clips, chosen.seconds, chosen.turns)
         if chosen.photos:
-            figures |= photos(place / "photos", chosen.photos, chosen.turns)
+            figures |= photos(place / "photos", chosen.photos)
         for name, count, write in (
             ("small", chosen.small, small_photo),
             ("large", chosen.large, write_photo),
@@ -108,21 +111,21 @@ def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float
     }
 
 
-def photos(place: Path, count: int, turns: int) -> dict[str, float]:
-    """8-megapixel photos: ingest against decoding alone."""
+def photos(place: Path, count: int) -> dict[str, float]:
+    """8-megapixel photos: one job against decoding alone, half before it and half after it."""
     decode, ingest = Side(), Side()
+    folder = place / "photos"
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(cores()) as pool:
+        names = {folder / f"{number}.jpg": number for number in range(count)}
+        paths = list(pool.map(write_photo, names, names.values()))
+    os.sync()  # or the disk would be busy with them while they are read
     with opened(place / "archive") as bench, CagedReader() as reader:
-        for turn, part in enumerate(shares(count, turns)):
-            folder = place / f"turn-{turn}"
-            folder.mkdir(parents=True)
-            paths = [write_photo(folder / f"{n}.jpg", n) for n in part]
-            for side in (decode, ingest) if turn % 2 else (ingest, decode):
-                if side is ingest:
-                    side.run(partial(bench.ingest, folder), lambda: bench.late_s)
-                else:
-                    files = bench.settings.decode_files
-                    side.run(partial(decoded_photos, reader, paths, files))
-            shutil.rmtree(folder)
+        files = bench.settings.decode_files
+        decoded_photos(reader, paths[:files], files)  # its children have begun
+        decode.run(partial(decoded_photos, reader, paths[: count // 2], files))
+        ingest.run(partial(bench.ingest, folder), lambda: bench.late_s)
+        decode.run(partial(decoded_photos, reader, paths[count // 2 :], files))
     return {
         "photo_decode_per_s": decode.made / decode.seconds,
         "photo_ingest_per_s": ingest.made / ingest.seconds,

@@ -17,7 +17,7 @@ from indexing.work.request import Request
 
 Times = Callable[[], Sequence[float]]  # when each chunk was applied, and the end: s since 1970
 PRODUCTS = ("bench",)
-_LOOK_S = 0.5  # seldom: a look takes the interpreter from the work
+_LOOK_S = 2.0  # seldom: a look takes the interpreter from the work
 
 
 @dataclass(slots=True)
