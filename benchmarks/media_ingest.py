@@ -9,8 +9,8 @@ noisy machine is noisy for all of them; each turn has files that none had before
   and `model` the shot detector alone over the same frames' windows, each with the whole machine to
   itself. `ingest` is the job from its order to its end: digests, facts, frames, shots, stills,
   hashes, items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
-- Photos: one job of distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest asks for
-  it, on as many threads, of half of them before the job and of the others after it.
+- Photos: one job of distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest
+  asks for it, on as many threads, of half of them before the job and of the others after it.
 - Durability: chunks of 32 photos through the same stages, with the orders, the jobs' table and the
   ledger on disk, and by plain calls over a ledger in memory. Both put the same items into a record
   of truth on disk. The photos are small (half a megapixel, so that there is little work beside what
