@@ -115,7 +115,7 @@ def _measured(sides: dict[str, _Side], items: int, rounds: int) -> dict[str, Any
     for side in sides.values():
         while side.written < items:
             side.engine.record.put(side.puts(min(500, items - side.written)))
-        side.engine.projector.refresh()
+        side.engine.projections.refresh()
     ids = np.random.default_rng(1).choice(np.arange(1, items), 1000, replace=False)
     asked: dict[str, Callable[[_Side], Callable[[], object]]] = {
         "visible, 1,000 ids": lambda s: lambda: s.engine.visible(ids, _CALLER),

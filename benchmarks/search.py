@@ -66,10 +66,10 @@ class Bare:
         store = ModelStore(models.models)
         self._encoder = SentenceEncoder.open(store, models.encoder, threads=1, cache_size=0)
         # The libraries' own objects, out of their wrappers, are what is timed.
-        reader = engine.lexical.reader(engine._languages())  # noqa: SLF001
+        reader = engine.moments.lexical()
         self._compiled = reader._compiler.scored  # noqa: SLF001
         self._match = reader._searcher.search  # noqa: SLF001
-        view = engine._fields[VECTOR_FIELD].view()
+        view = engine.projections.fields[VECTOR_FIELD].view()
         self._graphs = [segment.graph for segment in view.segments]
         self._passages = int(_PROFILE.vector_depth * _PASSAGES_PER_ITEM)
         self._understanding = Understanding(None)

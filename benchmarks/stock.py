@@ -97,7 +97,7 @@ def _hand_over(news: News, place: Path) -> None:
     float32 [n, d] and `owners.npy` int64 [n], the line of each passage's document.
     """
     engine = embedded_of(news.service)
-    view = engine._fields[VECTOR_FIELD].view()
+    view = engine.projections.fields[VECTOR_FIELD].view()
     blocks = [*view.segments, *((view.tail,) if len(view.tail.seqs) else ())]
     vectors = np.concatenate([block.vectors for block in blocks])
     seqs = np.concatenate([block.seqs for block in blocks])

@@ -1,38 +1,19 @@
-"""The owner's background thread: commits the lexical index, seals and merges vector segments."""
+"""The owner's background work: commits the lexical index, seals and merges vector segments."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from time import monotonic
-from typing import Protocol
 
 from core.errors import BusyError
-from storage.embedded.lexical import LexicalIndex
-from storage.embedded.ownership import Ownership
-from storage.embedded.projector import Projector
+from storage.embedded.projections import Projections
+from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.2
+_PAUSE_S = 1.0  # after a failure
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
-
-
-class Projected(Protocol):
-    """What the thread needs of the engine."""
-
-    lexical: LexicalIndex
-    projector: Projector
-    ownership: Ownership
-
-    def catch_up(self) -> None:  # noqa: D102 - see the engine
-        ...
-
-    def take_over(self) -> bool:  # noqa: D102
-        ...
-
-    def reopen_lexical(self) -> None:  # noqa: D102
-        ...
 
 
 class Background:
@@ -40,43 +21,32 @@ class Background:
     memory and from the record meanwhile.
     """
 
-    def __init__(self, engine: Projected) -> None:
-        self._engine = engine
-        self._wake = threading.Event()
-        self._stopped = threading.Event()
+    def __init__(self, projections: Projections) -> None:
+        self._projections = projections
         self._busy_until = monotonic() + _IDLE_AFTER_S
-        self._thread = threading.Thread(target=self._run, name="projector", daemon=True)
+        self._thread = WokenThread("projector", _INTERVAL_S, self._step, last=self._step)
         self._thread.start()
 
     def wake(self) -> None:
         """Tells that something was written."""
         self._busy_until = monotonic() + _IDLE_AFTER_S
-        self._wake.set()
+        self._thread.wake()
 
     def stop(self) -> None:
         """Ends the thread after the step under way, with everything applied."""
-        self._stopped.set()
-        self._wake.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wake.wait(_INTERVAL_S)
-            self._wake.clear()
-            self._step()
-        self._step()
+        self._thread.stop()
 
     def _step(self) -> None:
         try:
-            self._engine.take_over()
-            self._engine.catch_up()
-            if self._engine.ownership.held and not self._stopped.is_set():
+            self._projections.take_over()
+            self._projections.catch_up()
+            if self._projections.ownership.held and not self._thread.stopping:
                 self._tend_segments()
         except Exception as error:  # noqa: BLE001 - the thread must outlive any failure
             self._failed(error)
 
     def _tend_segments(self) -> None:
-        projector = self._engine.projector
+        projector = self._projections.projector
         idle = monotonic() > self._busy_until
         for name in projector.field_names:
             settings = projector.settings
@@ -86,14 +56,14 @@ class Background:
     def _failed(self, error: Exception) -> None:
         if isinstance(error, BusyError):  # the record can't be asked just now; no file is at fault
             log.warning("the projections wait for the record: %s", error)
-            self._stopped.wait(1.0)
+            self._thread.pause(_PAUSE_S)
             return
         log.exception("the projections could not be brought up to date")
-        failures = self._engine.projector.progress.failures
+        failures = self._projections.projector.progress.failures
         failures.append(f"{type(error).__name__}: {error}")
         del failures[:-_KEPT_FAILURES]
-        self._stopped.wait(1.0)
+        self._thread.pause(_PAUSE_S)
         try:
-            self._engine.reopen_lexical()
+            self._projections.reopen_lexical()
         except Exception:
             log.exception("the lexical index could not be opened again")

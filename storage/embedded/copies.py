@@ -24,7 +24,9 @@ def backup(folder: Path, target: Path) -> int:
     """
     source = folder / FILE
     if not source.exists():
-        raise InputError("there is no archive", where=str(folder), mend="name it with --data")
+        raise InputError(
+            "there is no archive in this folder", where=str(folder), mend="name its folder"
+        )
     if target.exists():
         raise ConflictError("this file exists", where=str(target), mend="choose another name")
     if not target.parent.is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -29,25 +28,20 @@ from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.connection import Cluster, ClusterSettings
 from storage.opensearch.follower import Follower
-from storage.opensearch.index_body import IndexSettings, VectorSpace, vector_path
+from storage.opensearch.holdings import holdings_of, products_in
+from storage.opensearch.index_body import IndexSettings, VectorSpace
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.projector import Projector
-from storage.opensearch.query_dsl import Clause
-from storage.opensearch.retrieval import SearchSettings, Sources, retrieve
-from storage.opensearch.searcher import Searcher
-from storage.opensearch.seen import shown_at
-from storage.opensearch.statistics import RARE, Statistics, total
+from storage.opensearch.retrieval import SearchSettings
+from storage.opensearch.served_retrieval import ServedRetrieval
+from storage.opensearch.statistics import RARE, Statistics
 from storage.opensearch.view import View
-from storage.opensearch.views import Views, searchable
+from storage.opensearch.views import Views
 from storage.opensearch.words import rarities_of
 from storage.record_port import RecordOfTruth
 from storage.signatures import add_missing
 from storage.topic_trees import WrittenTopics
 from storage.topics import Topics
-
-log = logging.getLogger(__name__)
-_MOST_PRODUCTS = 10_000
-_LONGEST = 3  # times the time of a request: two for a search, half a one for what is asked beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +81,23 @@ class OpenSearchEngine:
         self._clock = clock
         self.record = record
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
-        self._beside = ThreadPoolExecutor(settings.cluster.nodes.pool, "beside-searches")
         self.cluster = Cluster(settings.cluster)
-        self._topics = WrittenTopics(settings.topics)
         self.guard = Guard(record, clock)
         try:
             self._views = Views(self._opened, settings.follow_s, settings.overlap_s)
         except BaseException:
             self._release()
             raise
+        self._retrieval = ServedRetrieval(
+            self._views,
+            self.guard,
+            WrittenTopics(settings.topics),
+            self.cluster,
+            settings.cluster.nodes,
+            settings.search,
+            settings.patience_s,
+            self._now,
+        )
         background = settings.background
         self._follower = Follower(self._followed, self.read_ahead) if background else None
         if self._follower is not None:
@@ -158,10 +160,6 @@ class OpenSearchEngine:
     def _catalogue(self) -> IndexCatalogue:
         return self._views.current.catalogue
 
-    @property
-    def _searcher(self) -> Searcher:
-        return self._views.current.searcher
-
     def _now(self) -> int:
         return to_micros(self._clock())
 
@@ -220,58 +218,7 @@ class OpenSearchEngine:
 
     def retrieve(self, request: Retrieval) -> Retrieved:
         """See `core.ports.Retriever`."""
-        self._views.look()
-        view = self._views.of(request)
-        try:
-            return self._retrieved(view, request)
-        except DatelineError:
-            if view is self._views.current:
-                raise
-            log.warning("index %s, the one before, does not answer", view.family.concrete)
-        return self._retrieved(self._views.current, request)
-
-    def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
-        flag = view.projector.make_searchable(self._settings.patience_s)
-        asked, flags = searchable(request, view)
-        found = retrieve(self._sources(view), self._topics.retrieval(asked))
-        found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
-        return self._guarded(found, request.caller, flag) if flag else found
-
-    def _sources(self, view: View) -> Sources:
-        return Sources(
-            view.searcher.replies,
-            view.statistics,
-            view.exact,
-            view.projector.note.sums,
-            self._settings.search,
-            self._now(),
-            self.cluster.where,
-            self._beside,
-            _LONGEST * self._settings.cluster.nodes.timeout_s,
-        )
-
-    def _guarded(self, found: Retrieved, caller: Caller, flag: str) -> Retrieved:
-        """Without what the record hides, where the index is behind it."""
-        kept = np.isin(found.ids, self.guard.visible(found.ids, caller))
-        hidden = int(np.count_nonzero(~kept & (found.lexical_ranks > 0)))
-        vectors = tuple(
-            replace(
-                scores,
-                cosines=scores.cosines[kept],
-                passages=scores.passages[kept],
-                ranks=scores.ranks[kept],
-            )
-            for scores in found.vectors
-        )
-        return replace(
-            found,
-            ids=found.ids[kept],
-            bm25=found.bm25[kept],
-            lexical_ranks=found.lexical_ranks[kept],
-            lexical_matches=found.lexical_matches - hidden,
-            vectors=vectors,
-            degraded=(*found.degraded, flag),
-        )
+        return self._retrieval.retrieve(request)
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """See `core.ports.Retriever`; asks the record of truth."""
@@ -430,59 +377,38 @@ class OpenSearchEngine:
     def products(self) -> frozenset[str]:
         """Every product code that an item in the index belongs to, casefolded."""
         self._freshen()
-        aggregation = {"terms": {"field": "product", "size": _MOST_PRODUCTS}}
-        (reply,) = self._searcher.ask([{"size": 0, "aggs": {"products": aggregation}}])
-        buckets = reply["aggregations"]["products"]["buckets"]
-        return frozenset(bucket["key"] for bucket in buckets)
+        return products_in(self._views.current.searcher)
 
     def status(self) -> dict[str, Any]:
         """What is held and how far the index is, ready for JSON."""
         behind = self._freshen()
-        shown, *passages = self._searcher.ask([self._shown_body(), *self._passages_bodies()])
-        basics = self.statistics.basics()
-        counts = dict(zip(self.family.spaces, passages, strict=True))
+        view = self._views.current
+        held = holdings_of(view, self._now())
         return {
             "engine": "opensearch",
             "cluster": self.cluster.where,
-            "index": {"name": self.family.name, "concrete": self.family.concrete},
+            "index": {"name": view.family.name, "concrete": view.family.concrete},
             "record": {"where": self.record.where, **self.record.facts()},
             "versions": self.record.reads.count_items(),
-            "visible": total(shown),
+            "visible": held["visible"],
             "last_change": self.record.last_change(),
-            "applied_change": self.projector.applied,
+            "applied_change": view.projector.applied,
             "behind": behind,
-            "lexical": {"pending": self.pending, "documents": basics.documents},
-            "vectors": {
-                name: {
-                    "segments": [reply["aggregations"]["passages"]["doc_count"]],
-                    "tail": 0,
-                    "lacking": basics.lacking[name],
-                }
-                for name, reply in counts.items()
-            },
+            "lexical": {"pending": self.pending, "documents": held["documents"]},
+            "vectors": held["vectors"],
             "repairs": [],
-            "failures": list(self.projector.failures),
+            "failures": list(view.projector.failures),
         }
-
-    def _shown_body(self) -> Clause:
-        query = {"bool": {"filter": shown_at(self._now())}}
-        return {"size": 0, "track_total_hits": True, "query": query}
-
-    def _passages_bodies(self) -> list[Clause]:
-        return [
-            {"size": 0, "aggs": {"passages": {"nested": {"path": vector_path(name)}}}}
-            for name in self.family.spaces
-        ]
 
     def close(self) -> None:
         """Ends the background work and every connection; nothing acknowledged depends on it."""
         if self._follower is not None:
             self._follower.stop()
         self._views.close()
+        self._retrieval.close()
         self._release()
 
     def _release(self) -> None:
         self._pool.shutdown()
-        self._beside.shutdown()
         self.cluster.close()
         self.record.close()

@@ -9,12 +9,12 @@ twice as long.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from time import monotonic
 
 from core.errors import StorageError
 from storage.opensearch.projector import AT_LEISURE_S, Projector
+from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.5
@@ -38,46 +38,39 @@ class Follower:
         self._at_leisure = at_leisure
         self._patience_s = patience_s
         self._doublings = 0
-        self._wake = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread = WokenThread("follower", _INTERVAL_S, self._step)
         self._thread.start()
 
     def wake(self) -> None:
         """Tells that something was written."""
-        self._wake.set()
+        self._thread.wake()
 
     def stop(self) -> None:
         """Ends the thread after the step under way."""
-        self._stopped.set()
-        self._wake.set()
-        self._thread.join()
+        self._thread.stop()
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wake.wait(_INTERVAL_S)
-            self._wake.clear()
-            try:
-                self._step(self._projector())
-                if not self._wake.is_set() and self._at_leisure():
-                    self._wake.set()
-            except Exception:  # the thread must outlive any failure
-                log.exception("the index could not be brought up to date")
-                self._stopped.wait(_PAUSE_S)
+    def _step(self) -> None:
+        try:
+            self._bring(self._projector())
+            if not self._thread.woken and self._at_leisure():
+                self._thread.wake()
+        except Exception:  # the thread must outlive any failure
+            log.exception("the index could not be brought up to date")
+            self._thread.pause(_PAUSE_S)
 
-    def _step(self, projector: Projector) -> None:
+    def _bring(self, projector: Projector) -> None:
         within_s, began = self._patience_s * 2**self._doublings, monotonic()
         try:
             projector.project(pages=1, within_s=within_s)
             if monotonic() - began < within_s / 4:
                 self._doublings = max(0, self._doublings - 1)
             if projector.is_behind():
-                self._wake.set()
+                self._thread.wake()
         except StorageError as error:
             if monotonic() - began >= within_s / 2:  # no quick refusal
                 self._doublings = min(_MOST_DOUBLINGS, self._doublings + 1)
             projector.failed(error)
-            self._stopped.wait(_PAUSE_S)
+            self._thread.pause(_PAUSE_S)
         except Exception as error:
             projector.failed(error)
             raise

@@ -176,9 +176,9 @@ def test_writes_are_refused_reads_go_on_and_all_recovers(
         engine.close()
     engine = open_archive(small_disk / "archive", background=False)
     try:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         engine.catch_up()
-        assert len(engine.lexical.ids()) == engine.status()["visible"]
+        assert len(engine.projections.lexical.ids()) == engine.status()["visible"]
     finally:
         engine.close()
 
@@ -192,7 +192,7 @@ def _fail_to_catch_up(engine: EmbeddedEngine) -> None:
             engine.catch_up()
             engine.compact()
         except (OSError, ValueError, RuntimeError):
-            engine.reopen_lexical()
+            engine.projections.reopen_lexical()
 
 
 def test_a_backup_onto_a_full_disk_leaves_nothing(small_disk: Path, tmp_path: Path) -> None:

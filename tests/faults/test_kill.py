@@ -115,8 +115,8 @@ def opened(folder: Path) -> Iterator[EmbeddedEngine]:
     """The archive after a crash: it must open without a repair, as no file was damaged."""
     engine = open_archive(folder, background=False)
     try:
-        assert engine.ownership.held
-        assert engine.repairs == []
+        assert engine.projections.ownership.held
+        assert engine.projections.repairs == []
         yield engine
     finally:
         engine.close()
@@ -161,7 +161,7 @@ def check_all(engine: EmbeddedEngine, expected: Expected) -> None:
     for uri, version in expected.versions.items():
         check_item(engine, uri, version, expected.statuses[uri])
     usable = sum(status == "usable" for status in expected.statuses.values())
-    assert engine.status()["visible"] == usable == len(engine.lexical.ids())
+    assert engine.status()["visible"] == usable == len(engine.projections.lexical.ids())
 
 
 def account(engine: EmbeddedEngine, expected: Expected, said: list[list[object]]) -> None:

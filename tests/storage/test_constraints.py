@@ -38,7 +38,7 @@ def test_parts_together_are_as_each_alone(bodies: list[str], asked: list[Node]) 
             items = [make_item(f"{n}", body=b, urgency=1 + n % 2) for n, b in enumerate(bodies)]
             engine.put([PutItem(item, ()) for item in items])
             engine.catch_up()
-            moment = engine._moment(nearest(unit(1)))
+            moment = engine.moments.of(nearest(unit(1)))
             for tree in asked:
                 visible = moment.view.visible
                 together = visible & retrieval._mask(moment, tree)

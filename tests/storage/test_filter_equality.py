@@ -97,7 +97,7 @@ def test_words_vectors_and_a_dict_agree_on_every_filter(data: st.DataObject) -> 
 def _agree(engine: EmbeddedEngine, items: list[Item], tree: Node) -> None:
     """Who may see what plays no part here: items of no product count, too."""
     wanted = {item.uri for item in items if model.matches(tree, item)}
-    moment = engine._moment(nearest(unit(1), filters=tree))
+    moment = engine.moments.of(nearest(unit(1), filters=tree))
     mask = moment.view.visible & moment.view.columns.facts_mask(tree, len(moment.allowed))
     hits = moment.fields[FIELD].search(unit(1), len(items), mask)
     uris = dict(engine.record.reader.execute("SELECT seq, uri FROM items").fetchall())

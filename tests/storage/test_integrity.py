@@ -54,7 +54,7 @@ def archive() -> Iterator[Path]:
             batch = [make_item(f"urn:{n}", body=f"zebra w{n}x") for n in range(first, first + 10)]
             engine.put([PutItem(item, (vectors(vector_of(item.uri)),)) for item in batch])
             if first < 30:
-                engine.projector.seal("text", 1)
+                engine.projections.projector.seal("text", 1)
         engine.catch_up()
         change(engine, "urn:3", pubstatus=PubStatus.CANCELED)
         engine.catch_up()
@@ -81,7 +81,7 @@ def answers(engine: EmbeddedEngine) -> Answers:
         near.vectors[0].cosines.round(5).tolist(),
         words,
         engine.item("urn:3", WIRE),
-        sorted(engine.lexical.ids().tolist()),
+        sorted(engine.projections.lexical.ids().tolist()),
     ]
 
 
@@ -90,7 +90,7 @@ def expected(archive: Path) -> Answers:
     copy = new_folder()
     shutil.copytree(archive, copy, dirs_exist_ok=True)
     with opened(copy, SetClock()) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         found = answers(engine)
     shutil.rmtree(copy)
     shown = sorted((f"urn:{n}", 1) for n in range(ITEMS) if n != 3)
@@ -172,12 +172,12 @@ def test_a_damaged_index_file_is_seen_and_made_anew(
     assert paths, f"the archive has no {kind}"
     damage(paths[0])
     with opened(damaged, SetClock()) as engine:
-        assert len(engine.repairs) == 1
-        assert paths[0].name in engine.repairs[0]
-        assert engine.status()["repairs"] == engine.repairs
+        assert len(engine.projections.repairs) == 1
+        assert paths[0].name in engine.projections.repairs[0]
+        assert engine.status()["repairs"] == engine.projections.repairs
         assert answers(engine) == expected
     with opened(damaged, SetClock()) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert answers(engine) == expected
 
 
@@ -198,7 +198,7 @@ def test_a_damaged_list_of_files_changes_no_answer(
         engine.catch_up()
         assert ask(engine, lexical(Word("crocodile"))) == [("new", 1)]
     with opened(damaged, SetClock()) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert ask(engine, nearest(vector_of("new/1")))[0] == ("new", 1)
 
 
@@ -209,7 +209,7 @@ def test_a_meta_file_of_other_fields(damaged: Path, expected: Answers) -> None:
     meta["schema"][0]["name"] = "other"
     path.write_text(json.dumps(meta))
     with opened(damaged, SetClock()) as engine:
-        assert len(engine.repairs) == 1
+        assert len(engine.projections.repairs) == 1
         assert answers(engine) == expected
 
 
@@ -258,8 +258,8 @@ def test_a_manifest_that_names_other_folders(damaged: Path, expected: Answers, n
     data["segments"][0]["name"] = name
     manifest(damaged).write_text(json.dumps(data))
     with opened(damaged, SetClock()) as engine:
-        assert len(engine.repairs) == 1
-        assert "not a name" in engine.repairs[0]
+        assert len(engine.projections.repairs) == 1
+        assert "not a name" in engine.projections.repairs[0]
         assert answers(engine) == expected
     assert (outside / "graph.faiss").read_bytes() == b"not to be touched"
 
@@ -270,7 +270,7 @@ def test_a_manifest_that_names_other_folders(damaged: Path, expected: Answers, n
 def test_a_manifest_of_another_shape(damaged: Path, expected: Answers, text: str) -> None:
     manifest(damaged).write_text(text)
     with opened(damaged, SetClock()) as engine:
-        assert len(engine.repairs) == 1
+        assert len(engine.projections.repairs) == 1
         assert answers(engine) == expected
 
 
@@ -282,8 +282,8 @@ def test_segments_that_changed_places(damaged: Path, expected: Answers) -> None:
     second.rename(first)
     spare.rename(second)
     with opened(damaged, SetClock()) as engine:
-        assert len(engine.repairs) == 1
-        assert "sha256" in engine.repairs[0]
+        assert len(engine.projections.repairs) == 1
+        assert "sha256" in engine.projections.repairs[0]
         assert answers(engine) == expected
 
 
@@ -306,7 +306,7 @@ def test_what_a_crash_left_is_swept_up(damaged: Path, expected: Answers) -> None
     half.mkdir()
     (half / "graph.faiss").write_bytes(b"half")
     with opened(damaged, SetClock()) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert {path.name for path in field.iterdir()} == named
         assert answers(engine) == expected
 
@@ -322,7 +322,7 @@ def test_only_the_owner_mends(damaged: Path, expected: Answers) -> None:
         assert "rebuild" in caught.value.mend
         path.write_bytes(whole)
         with opened(damaged, SetClock()) as follower:
-            assert not follower.ownership.held
+            assert not follower.projections.ownership.held
             assert answers(follower) == expected
 
 
@@ -366,7 +366,7 @@ def test_followers_open_while_the_owner_writes(folder: Path) -> None:
         try:
             for _ in range(25):
                 with opened(folder, SetClock()) as follower:
-                    assert not follower.ownership.held
+                    assert not follower.projections.ownership.held
                     follower.catch_up()
                     for request in (lexical(Word("zebra")), nearest(unit(1))):
                         found = follower.retrieve(request).ids
@@ -497,7 +497,7 @@ def test_restore_refuses(damaged: Path, tmp_path: Path, expected: Answers) -> No
         with pytest.raises(CorruptError):
             copies.restore(tmp_path / bad, damaged, force=True)
     with opened(damaged, SetClock()) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert answers(engine) == expected
 
 
@@ -521,7 +521,7 @@ def test_a_failed_start_leaves_the_archive_free(damaged: Path) -> None:
         open_embedded(damaged, SetClock())
     (damaged / FILE).write_bytes(whole)
     with opened(damaged, SetClock(), spaces={"text": ENCODER}) as engine:
-        assert engine.ownership.held
+        assert engine.projections.ownership.held
 
 
 def test_what_a_killed_writer_left_behind_is_in_nobodys_way(damaged: Path) -> None:
@@ -538,7 +538,7 @@ def test_what_a_killed_writer_left_behind_is_in_nobodys_way(damaged: Path) -> No
         before = answers(engine)
         change(engine, "urn:7", pubstatus=PubStatus.CANCELED)
         engine.catch_up()
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert "urn:7" not in ask(engine, lexical(Word("zebra")))
         change(engine, "urn:7", pubstatus=PubStatus.USABLE)
         assert answers(engine) == before

@@ -107,7 +107,7 @@ def test_segments_of_another_process_cover_what_was_lacking(archive: Path) -> No
         assert asked(other).degraded
         embed_all(owner)
         owner.compact()
-        other.projector.follow_segments()  # before it has read what was written
+        other.projections.projector.follow_segments()  # before it has read what was written
         assert other.status()["vectors"][SECOND]["lacking"] == 0
         assert len(found(other)) == 4
         assert other.status()["vectors"][SECOND]["tail"] == 0

@@ -138,7 +138,7 @@ def test_words_of_other_hosts_writes_are_found_without_a_search_in_between(
         wanted = {f"urn:{number}" for number in range(3)}
         deadline = time.monotonic() + 30
         for engine in engines:
-            assert engine.ownership.held, "each host keeps projections of its own"
+            assert engine.projections.ownership.held, "each host keeps projections of its own"
             while set(uris(engine, Word("zebra"))) != wanted:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -186,16 +186,16 @@ def test_indexes_of_another_record_are_made_anew(postgres: Server, folder: Path)
         engine.compact()
     for _ in range(2):
         with on(postgres), opened(data, SetClock()) as engine:
-            assert len(engine.repairs) == 1
+            assert len(engine.projections.repairs) == 1
             write(engine, make_item("postgres", body="zebra"))
             engine.catch_up()
             engine.compact()
             assert uris(engine, Word("zebra")) == {"postgres"}
             assert [uri for uri, _ in ask(engine, nearest(unit(1)))] == ["postgres"]
         with on(postgres), opened(data, SetClock()) as engine:
-            assert engine.repairs == []
+            assert engine.projections.repairs == []
         with opened(data, SetClock()) as engine:
-            assert len(engine.repairs) == 1
+            assert len(engine.projections.repairs) == 1
             engine.catch_up()
             assert uris(engine, Word("zebra")) == {"sqlite"}
 
@@ -224,7 +224,7 @@ def test_a_record_that_went_back_is_noticed(postgres: Server, folder: Path) -> N
             with pytest.raises(StorageError, match="gone back to an earlier state"):
                 ask(engine, lexical(EVERYTHING))
         with opened(folder, SetClock()) as engine:
-            assert len(engine.repairs) == 1
+            assert len(engine.projections.repairs) == 1
             write(engine, make_item("urn:9", body="zebra"))
             engine.catch_up()
             assert uris(engine, Word("zebra")) == {"urn:0", "urn:9"}

@@ -128,7 +128,7 @@ def restart_under_load(own: Server, folder: Path, how: list[signal.Signals]) -> 
             while uris(engine, Word("zebra")) != recorded:
                 assert time.monotonic() < deadline, engine.status()["failures"]
                 time.sleep(0.02)
-            assert engine.repairs == []
+            assert engine.projections.repairs == []
 
 
 def test_a_restart_in_the_middle_of_writes(own: Server, folder: Path) -> None:

@@ -70,7 +70,7 @@ def fill(folder: Path, hnsw: HnswSettings) -> None:
             batch = [make_item(f"urn:{n}", body=f"zebra w{n}x") for n in range(first, first + 10)]
             engine.put([PutItem(item, (vectors(vector_of(item.uri)),)) for item in batch])
             if first < 30:
-                engine.projector.seal("text", 1)
+                engine.projections.projector.seal("text", 1)
         engine.catch_up()
 
 
@@ -106,7 +106,7 @@ def test_every_kind_gives_the_same_items(
     fill(folder, hnsw)
     assert kinds(folder) == {hnsw.kind}
     with opened(folder, SetClock(), hnsw=hnsw) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert answers(engine) == expected
 
 
@@ -124,7 +124,7 @@ def test_another_setting_reads_what_is_there_and_writes_its_own(
         assert answers(engine) == expected
     assert hnsw.kind in kinds(folder)
     with opened(folder, SetClock(), hnsw=WALKED) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert answers(engine) == expected
 
 
@@ -135,7 +135,7 @@ def test_a_manifest_from_before_there_were_kinds(folder: Path, expected: list[An
         del entry["kind"], entry["beside"]
     manifest(folder).write_text(json.dumps(data))
     with opened(folder, SetClock(), hnsw=INT8) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert engine.status()["vectors"]["text"]["segments"] == [10, 10, 10]
         assert answers(engine) == expected
 
@@ -150,7 +150,7 @@ def test_segments_of_a_library_that_is_gone_are_made_anew(
     fill(folder, HNSWLIB)
     monkeypatch.setattr(builders, "is_installed", lambda library: False)
     with caplog.at_level(logging.WARNING), opened(folder, SetClock(), hnsw=WALKED) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         assert "hnswlib:fp32 is left out" in caplog.text
         assert answers(engine) == expected
         engine.catch_up()
@@ -199,11 +199,11 @@ def test_a_damaged_file_is_seen_before_it_is_opened(
     fill(folder, hnsw)
     damage(next(manifest(folder).parent.glob(f"*/{file}")))
     with opened(folder, SetClock(), hnsw=hnsw) as engine:
-        assert len(engine.repairs) == 1
-        assert file in engine.repairs[0]
+        assert len(engine.projections.repairs) == 1
+        assert file in engine.projections.repairs[0]
         assert answers(engine) == expected
     with opened(folder, SetClock(), hnsw=hnsw) as engine:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
 
 
 def test_vectors_that_the_manifest_does_not_vouch_for_are_not_opened(
@@ -214,7 +214,7 @@ def test_vectors_that_the_manifest_does_not_vouch_for_are_not_opened(
     data["segments"][0]["beside"] = {}
     manifest(folder).write_text(json.dumps(data))
     with opened(folder, SetClock(), hnsw=INT8) as engine:
-        assert "vectors.npy" in engine.repairs[0]
+        assert "vectors.npy" in engine.projections.repairs[0]
         assert answers(engine) == expected
 
 
@@ -227,5 +227,5 @@ def test_a_manifest_of_nonsense_is_made_anew(
     data["segments"][1]["beside"] = beside
     manifest(folder).write_text(json.dumps(data))
     with opened(folder, SetClock(), hnsw=INT8) as engine:
-        assert "manifest.json" in engine.repairs[0]
+        assert "manifest.json" in engine.projections.repairs[0]
         assert answers(engine) == expected

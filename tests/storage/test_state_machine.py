@@ -190,7 +190,8 @@ class Archive(RuleBasedStateMachine):
     @initialize(several=st.booleans())
     def open(self, several: bool) -> None:
         self.engines = [open_embedded(self.folder, self.clock) for _ in range(1 + several)]
-        assert [engine.ownership.held for engine in self.engines] == [True, False][: 1 + several]
+        held = [engine.projections.ownership.held for engine in self.engines]
+        assert held == [True, False][: 1 + several]
         self.settled = False
 
     @rule(batch=st.lists(drawn_items(), min_size=1, max_size=3), which=st.integers(0, 1))
@@ -261,7 +262,7 @@ class Archive(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
-        self.engines[0].projector.seal("text", 1)
+        self.engines[0].projections.projector.seal("text", 1)
 
     @rule()
     def compact(self) -> None:
@@ -277,7 +278,7 @@ class Archive(RuleBasedStateMachine):
     def take_over(self) -> None:
         """The owner ends and the one that followed owns now."""
         self.engines.pop(0).close()
-        assert self.engines[0].take_over()
+        assert self.engines[0].projections.take_over()
         self.settled = False
 
     @rule(several=st.booleans())
@@ -354,7 +355,7 @@ class Archive(RuleBasedStateMachine):
 
     def _close(self) -> None:
         for engine in self.engines:
-            assert engine.repairs == []
+            assert engine.projections.repairs == []
             engine.close()
         self.engines = []
 
@@ -362,7 +363,7 @@ class Archive(RuleBasedStateMachine):
         if self.engines:
             self.settle()
             self.every_surface_agrees()
-            held = sorted(self.engines[0].lexical.ids().tolist())
+            held = sorted(self.engines[0].projections.lexical.ids().tolist())
             visible = self.engines[0].status()["visible"]
             assert len(held) == len(set(held)) == visible, "the index holds what is visible, once"
         self._close()

@@ -1,0 +1,85 @@
+"""What a caller sees of an archive's projections at one moment: items, words and vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.callers import Caller
+from core.query_tree import EVERYTHING, Node
+from core.retrieval import Ids, Retrieval
+from storage.analysis import primary_subtag
+from storage.embedded.allowed import AllowedMasks
+from storage.embedded.columns import Columns
+from storage.embedded.lexical_reader import LexicalReader
+from storage.embedded.projections import Projections
+from storage.embedded.projector import Mask
+from storage.embedded.retrieval import Moment
+from storage.embedded.vocabulary import Seen
+
+
+class Moments:
+    """Of `columns` and `projections` as they are when they are asked; nothing here brings them up
+    with the record. Safe to use from any number of threads.
+    """
+
+    def __init__(self, columns: Columns, projections: Projections) -> None:
+        self._columns = columns
+        self._projections = projections
+        self._masks = AllowedMasks()
+        self._known_languages: tuple[int, dict[str, int]] = (0, {})
+
+    def of(self, request: Retrieval) -> Moment:
+        """Everything that a search sees."""
+        every = self._projections.fields
+        fields = {query.field: every[query.field].view() for query in request.vectors}
+        lexical = self.lexical()
+        view = self._columns.view()
+        allowed = self._masks.of(view, request.caller.products, request.filters)
+        passes = self._masks.is_everything(view, allowed)
+        return Moment(view, lexical, fields, allowed, passes)
+
+    def allowed(self, caller: Caller, filters: Node = EVERYTHING) -> Mask:
+        """What the caller may see within `filters`, bool by seq."""
+        return self._masks.of(self._columns.view(), caller.products, filters)
+
+    def shown(self, ids: Ids, caller: Caller, filters: Node = EVERYTHING) -> Ids:
+        """Those of `ids` that the caller may see within `filters`."""
+        allowed = self.allowed(caller, filters)
+        known = ids[(ids >= 0) & (ids < len(allowed))]
+        return known[allowed[known]]
+
+    def lexical(self) -> LexicalReader:
+        """The words that are indexed."""
+        return self._projections.lexical.reader(self.languages())
+
+    def words(self, caller: Caller) -> tuple[LexicalReader, Seen]:
+        """The words, and what of them the caller sees. The index's own frequencies are the caller's
+        where it lags nowhere and nothing is kept from them.
+        """
+        view = self._columns.view()
+        allowed = self._masks.of(view, caller.products, EVERYTHING)
+        every = self._masks.is_everything(view, allowed)
+        every = every and self._projections.projector.lexical_has(view.visible)
+        return self.lexical(), Seen(allowed, every)
+
+    def uncovered(self, field: str, allowed: Mask) -> str:
+        """What is to be said of a vector field that does not cover what a search is over (bool by
+        seq); "" where it does.
+        """
+        lacking = self._projections.projector.lacking(field, allowed)
+        if not lacking:
+            return ""
+        every = int(np.count_nonzero(allowed))
+        what = f"vectors: field {field} lacks {lacking:,} of {every:,} items"
+        return f"{what}; `dateline embed` adds them"
+
+    def languages(self) -> dict[str, int]:
+        """The primary language subtags of the archive, with their numbers of versions."""
+        size, languages = self._known_languages
+        if size != self._columns.size:
+            languages = {}
+            for label, count in self._columns.values["language"].totals().items():
+                subtag = primary_subtag(label)
+                languages[subtag] = languages.get(subtag, 0) + count
+            self._known_languages = (self._columns.size, languages)
+        return languages

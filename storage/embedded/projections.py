@@ -1,0 +1,148 @@
+"""The life of an archive's projections in one process: opened, kept up with the record, taken over
+from a process that ended, compacted, closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.ports import Clock
+from storage.embedded.columns import Columns
+from storage.embedded.lexical import LexicalIndex
+from storage.embedded.merge_plan import ProjectionSettings
+from storage.embedded.opening import Opening, note_source
+from storage.embedded.ownership import Ownership
+from storage.embedded.projector import Mask, Projector
+from storage.graphs.settings import HnswSettings
+from storage.record_port import RecordOfTruth
+
+
+class Projections:
+    """`columns` in memory, and the lexical index and the vector fields in `folder`, of a `record`;
+    `encoders` maps each field to the digest of its encoder.
+
+    The first process there owns the files and writes them; others follow what it publishes. What is
+    damaged is made anew by the owner, which `repairs` tells of. Raises StorageError where a process
+    keeps those of another record there, CorruptError for what only the owner may make anew.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        encoders: Mapping[str, str],
+        record: RecordOfTruth,
+        columns: Columns,
+        clock: Clock,
+        hnsw: HnswSettings,
+        settings: ProjectionSettings,
+    ) -> None:
+        self._folder = folder
+        self._record = record
+        self._columns = columns
+        self._noted = -1
+        self.repairs: list[str] = []
+        self.ownership = Ownership(folder / "owner.lock")
+        try:
+            self.ownership.try_acquire()
+            opening = self._opening()
+            opening.check_source(record)
+            self.fields = {
+                name: opening.field(name, encoder, hnsw) for name, encoder in encoders.items()
+            }
+            self.projector = Projector(record, columns, self.fields, clock, settings)
+            self.projector.load()
+            self.lexical = self._open_lexical()
+        except BaseException:
+            self.ownership.release()
+            raise
+
+    def _opening(self) -> Opening:
+        return Opening(self._folder, self.ownership.held, self.repairs)
+
+    def _open_lexical(self) -> LexicalIndex:
+        index = self._opening().lexical()
+        self.projector.note_lexical(index.ids())
+        return index
+
+    def refresh(self) -> None:
+        """Brings what is in memory up with the record: before each answer."""
+        self.projector.refresh()
+
+    def catch_up(self) -> None:
+        """Brings every projection up to date now; only the owner writes files."""
+        self.projector.refresh()
+        if self.ownership.held:
+            self._note_source()
+            self.projector.index_lexical(self.lexical)
+        else:
+            self._follow_lexical()
+            self.projector.follow_segments()
+
+    def _note_source(self) -> None:
+        """Before the indexes take in what the record has become since."""
+        applied = self.projector.progress.applied
+        if applied != self._noted:
+            note_source(self._folder, self._record, applied)
+            self._noted = applied
+
+    def _follow_lexical(self) -> None:
+        """Sees the owner's newest commit; the owner may have made the index after this opened."""
+        if self.lexical.on_disk:
+            self.lexical.reload()
+        else:
+            self.lexical = self._open_lexical()
+
+    def compact(self) -> None:
+        """Seals tails and merges segments as far as an idle process would."""
+        if self.ownership.held:
+            for name in self.fields:
+                self.projector.seal(name, 1)
+                while self.projector.merge(name, idle=True):
+                    pass
+
+    def take_over(self) -> bool:
+        """Becomes the owner where there is none; says whether this process owns now."""
+        if self.ownership.held:
+            return True
+        if not self.ownership.try_acquire():
+            return False
+        self._opening().check_source(self._record)
+        self.projector.follow_segments()
+        for field in self.fields.values():
+            field.sweep()
+        self.lexical = self._open_lexical()
+        return True
+
+    def reopen_lexical(self) -> None:
+        """Opens the lexical index anew, after a failed write."""
+        with suppress(Exception):
+            self.lexical.close()
+        self.lexical = self._open_lexical()
+
+    def status(self, visible: Mask) -> dict[str, Any]:
+        """How far each is and what it lacks of the `visible` items (bool by seq), for JSON."""
+        progress = self.projector.progress
+        return {
+            "owner": self.ownership.held,
+            "applied_change": progress.applied,
+            "lexical": {"pending": progress.lexical_pending, "documents": len(self.lexical.ids())},
+            "vectors": {
+                name: {
+                    "segments": list(field.segment_sizes),
+                    "tail": field.tail_size,
+                    "lacking": self.projector.lacking(name, visible),
+                }
+                for name, field in self.fields.items()
+            },
+            "repairs": list(self.repairs),
+            "failures": list(progress.failures),
+        }
+
+    def close(self) -> None:
+        """Waits for what is being written, and lets the next process own the files."""
+        if self.ownership.held:
+            self.lexical.close()
+        self.ownership.release()

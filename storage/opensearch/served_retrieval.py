@@ -1,0 +1,112 @@
+"""Retrieval from the index that is served: from the one before where that is what a request's
+vectors were made for, and without what the record hides where the index is behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from core.callers import Caller
+from core.errors import DatelineError
+from core.retrieval import Retrieval, Retrieved
+from storage.guard import Guard
+from storage.opensearch.connection import Cluster
+from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.retrieval import SearchSettings, Sources, retrieve
+from storage.opensearch.view import View
+from storage.opensearch.views import Views, searchable
+from storage.topic_trees import WrittenTopics
+
+log = logging.getLogger(__name__)
+_LONGEST = 3  # times the time of a request: two for a search, half a one for what is asked beside
+
+
+class ServedRetrieval:
+    """`core.ports.Retriever.retrieve` over `views`. A search waits at most `patience_s` for what
+    was recorded to become searchable. `now` tells microseconds. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        guard: Guard,
+        topics: WrittenTopics,
+        cluster: Cluster,
+        nodes: NodeSettings,
+        search: SearchSettings,
+        patience_s: float,
+        now: Callable[[], int],
+    ) -> None:
+        self._views = views
+        self._guard = guard
+        self._topics = topics
+        self._cluster = cluster
+        self._search = search
+        self._patience_s = patience_s
+        self._longest_s = _LONGEST * nodes.timeout_s
+        self._now = now
+        self._beside = ThreadPoolExecutor(nodes.pool, "beside-searches")
+
+    def retrieve(self, request: Retrieval) -> Retrieved:
+        """See `core.ports.Retriever`."""
+        self._views.look()
+        view = self._views.of(request)
+        try:
+            return self._retrieved(view, request)
+        except DatelineError:
+            if view is self._views.current:
+                raise
+            log.warning("index %s, the one before, does not answer", view.family.concrete)
+        return self._retrieved(self._views.current, request)
+
+    def close(self) -> None:
+        """Waits for what runs."""
+        self._beside.shutdown()
+
+    def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
+        behind = view.projector.make_searchable(self._patience_s)
+        asked, flags = searchable(request, view)
+        found = retrieve(self._sources(view), self._topics.retrieval(asked))
+        found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
+        return self._guarded(found, request.caller, behind) if behind else found
+
+    def _sources(self, view: View) -> Sources:
+        return Sources(
+            view.searcher.replies,
+            view.statistics,
+            view.exact,
+            view.projector.note.sums,
+            self._search,
+            self._now(),
+            self._cluster.where,
+            self._beside,
+            self._longest_s,
+        )
+
+    def _guarded(self, found: Retrieved, caller: Caller, behind: str) -> Retrieved:
+        """Without what the record hides, from an index that is `behind` it."""
+        kept = np.isin(found.ids, self._guard.visible(found.ids, caller))
+        hidden = int(np.count_nonzero(~kept & (found.lexical_ranks > 0)))
+        vectors = tuple(
+            replace(
+                scores,
+                cosines=scores.cosines[kept],
+                passages=scores.passages[kept],
+                ranks=scores.ranks[kept],
+            )
+            for scores in found.vectors
+        )
+        return replace(
+            found,
+            ids=found.ids[kept],
+            bm25=found.bm25[kept],
+            lexical_ranks=found.lexical_ranks[kept],
+            lexical_matches=found.lexical_matches - hidden,
+            vectors=vectors,
+            degraded=(*found.degraded, behind),
+        )
