@@ -22,7 +22,8 @@ from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
 from indexing.captions.rights import Rule, may_leave_as_recorded
 from indexing.media.reading import CagedReader
-from indexing.work.caption_batches import CaptionBatches, RightsNow
+from indexing.work.caption_batches import CaptionBatches
+from indexing.work.caption_packets import RightsNow
 from indexing.work.remembered import Remembered
 from indexing.work.scaling import Scaler
 from storage.embedded.record import Record

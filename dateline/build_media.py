@@ -12,11 +12,12 @@ from dateline.build import Service
 from dateline.build_detector import batch_sizes
 from dateline.build_stages import Stages, build_stages, work_database
 from dateline.media_settings import WORK_CHUNKS
-from dateline.settings import Settings
+from dateline.settings import ORDERS, Settings
 from indexing.work.chunks import ChunkRunner
 from indexing.work.desk import JobDesk
+from indexing.work.order_book import OrderBook
 from indexing.work.queue_names import QUEUES
-from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
+from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.reading_stage import Reading
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
@@ -42,7 +43,7 @@ class Desk:
 
 def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
     """The orders of the settings' archive, as `synced` as is wanted. Raises StorageError."""
-    database = work_database(settings, "work.sqlite", synced=synced)
+    database = work_database(settings, ORDERS, synced=synced)
     jobs = StoredJobs(database)
     orders = OrderBook(database.engine)
     return Desk(database, jobs, orders, JobDesk(jobs, orders))

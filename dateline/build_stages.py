@@ -13,7 +13,7 @@ from dateline.build import Service, passage_embedder, system_clock
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build_stills import media_store
-from dateline.settings import Settings
+from dateline.settings import ORDERS, Settings
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
@@ -116,7 +116,7 @@ def _asking(
     # What was paid for is kept like the record: on the disk before anything else is done.
     known, likenesses = Remembered(StoredLedger(database)), StoredLikenesses(database)
     if asked_in_batches(settings):
-        orders = work_database(settings, "work.sqlite")
+        orders = work_database(settings, ORDERS)
         ends.append(orders.close)
         return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
     at_once = batch_sizes(settings)[Stage.DESCRIBE]

@@ -7,16 +7,15 @@ does not go along leaves it before that, too, and sent again it is the batch tha
 Of stills that look the same one is sent; when it has its caption the others share it. What a batch
 gave no answer of goes into another one, TRIES times in all.
 
-Whether a still may be sent is judged at the last moment, by what the record says of its item then.
-What waits for another model or prompt than the present one is never sent: its asset is described
-again, which notes it anew.
+What goes into a packet is `indexing.work.caption_packets`. What waits for another model or prompt
+than the present one is never sent: its asset is described again, which notes it anew.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
@@ -29,8 +28,9 @@ from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
 from indexing.captions.gate import RIGHTS
-from indexing.work.alike import SAME_PICTURE_BITS, Looks
+from indexing.work.alike import SAME_PICTURE_BITS
 from indexing.work.asking import Scale
+from indexing.work.caption_packets import PAGE, Packets, RightsNow
 from indexing.work.desk import JobDesk
 from indexing.work.remembered import Remembered, caption_tree
 
@@ -38,11 +38,8 @@ MOST = 1_000  # stills in a batch
 TRIES = 3
 UNRECORDED = "not in the archive yet, or taken out of it"
 RENEWED = "noted for another model or prompt: `dateline worker` notes it anew"
-_PAGE = 1_000
 
 Outcomes = Mapping[str, Caption | Uncaptioned]
-# For each uri, whether the record lets its item leave now; None where it has none of that uri.
-RightsNow = Callable[[Sequence[str]], Sequence[bool | None]]
 
 
 class Batches(Protocol):
@@ -100,13 +97,10 @@ class CaptionBatches:
     ) -> None:
         self._waiting = waiting
         self._batches = batches
-        self._store = store
         self._known = known
         self._likenesses = likenesses
         self._desk = desk
-        self._scale = scale
-        self._rights = rights
-        self._most = most
+        self._packets = Packets(waiting, batches.digest, store, scale, rights, most)
 
     def submit(self) -> BatchReport:
         """Sends what waits, as far as the day's cap goes; first what a process that ended was at.
@@ -119,7 +113,7 @@ class CaptionBatches:
             put_off |= self._send(packet, report)
         self._renew(report)
         self._share()
-        while CAP not in report.reasons and (chosen := self._chosen(put_off)):
+        while CAP not in report.reasons and (chosen := self._packets.chosen(put_off)):
             packet = uuid.uuid4().hex
             self._waiting.pack(packet, chosen)
             put_off |= self._send(packet, report)
@@ -157,32 +151,14 @@ class CaptionBatches:
         self._waiting.unpack(stills[0].packet, keys, failed=True)
         return len(keys)
 
-    def _chosen(self, put_off: Collection[str]) -> set[str]:
-        """The keys of the next stills to send, which look like none other; not those `put_off`."""
-        looks: dict[str, Looks] = {}
-        for still in self._waiting.under_way():
-            looks.setdefault(still.space, Looks()).add(still.similarity)
-        chosen: set[str] = set()
-        after, terms = 0, self._batches.digest
-        while len(chosen) < self._most and (page := self._waiting.unsent(after, _PAGE)):
-            after = page[-1].id
-            for still in page:
-                seen = looks.setdefault(still.space, Looks())
-                is_fit = still.terms == terms and still.key not in put_off
-                if not is_fit or seen.nearest(still.similarity) is not None:
-                    continue
-                seen.add(still.similarity)
-                chosen.add(still.key)
-                if len(chosen) == self._most:
-                    break
-        return chosen
-
     def _send(self, packet: str, report: BatchReport) -> set[str]:
         """Hands a packet in; what is refused leaves it, for good or until later. The keys of what
         is put off to another run.
         """
-        jpegs = self._pictures(packet)
-        judged = self._judged(packet, jpegs)
+        jpegs, gone = self._packets.pictures(packet)
+        if gone:
+            self._forget(packet, gone)
+        judged = self._packets.judged(packet, jpegs)
         wanted = {
             still.key: ToCaption(jpegs[still.key], still.context, True, still.language)
             for still in reversed(judged.fit)
@@ -208,41 +184,13 @@ class CaptionBatches:
         report.reasons.update({UNRECORDED: len(judged.later)} if judged.later else {})
         return judged.later
 
-    def _pictures(self, packet: str) -> dict[str, bytes]:
-        """The stills of a packet by key, as small as they are sent."""
-        jpegs: dict[str, bytes] = {}
-        for still in {still.key: still for still in self._of_packet(packet)}.values():
-            try:
-                with self._store.open(still.still) as stream:
-                    jpegs[still.key] = self._scale(stream.read())
-            except NotFoundError:  # it was removed from the store: nobody can describe it
-                self._forget(packet, {still.key})
-        return jpegs
-
-    def _judged(self, packet: str, keys: Collection[str]) -> _Judged:
-        """What of a packet may be sent now; of one picture in several places, each by itself."""
-        stills = [still for still in self._of_packet(packet) if still.key in keys]
-        uris = list(dict.fromkeys(still.uri for still in stills))
-        rights = dict(zip(uris, self._rights(uris), strict=True)) if uris else {}
-        found = _Judged()
-        for still in stills:
-            if still.terms != self._batches.digest:
-                found.outdated.add(still.key)
-            elif rights[still.uri] is None:
-                found.later.add(still.key)
-            elif not (rights[still.uri] and still.may_leave):
-                found.forbidden.append(still.id)
-            else:
-                found.fit.append(still)
-        return found
-
     def _renew(self, report: BatchReport) -> None:
         """Has the assets of what waits for another model or prompt described again. Where a job is
         no more, the next ingest of the same files notes what it needs.
         """
         after = 0
         outdated: list[WaitingStill] = []
-        while page := self._waiting.unsent(after, _PAGE):
+        while page := self._waiting.unsent(after, PAGE):
             after = page[-1].id
             outdated += [still for still in page if still.terms != self._batches.digest]
         for job in dict.fromkeys(still.job for still in outdated):
@@ -256,10 +204,9 @@ class CaptionBatches:
 
     def _forget(self, packet: str, keys: Collection[str]) -> None:
         """What had its tries waits no more; the next ingest of the same file asks again."""
-        self._waiting.drop([still.id for still in self._of_packet(packet) if still.key in keys])
-
-    def _of_packet(self, packet: str) -> list[WaitingStill]:
-        return [still for still in self._waiting.under_way() if still.packet == packet]
+        self._waiting.drop(
+            [still.id for still in self._packets.stills(packet) if still.key in keys]
+        )
 
     def _keep(
         self, stills: Sequence[WaitingStill], outcomes: Outcomes, report: BatchReport
@@ -286,7 +233,7 @@ class CaptionBatches:
     def _share(self) -> None:
         """What waits and looks the same as what has a caption by now needs none of its own."""
         after = 0
-        while page := self._waiting.unsent(after, _PAGE):
+        while page := self._waiting.unsent(after, PAGE):
             after = page[-1].id
             for space, some in groupby(sorted(page, key=lambda s: s.space), lambda s: s.space):
                 alike = list(some)
@@ -310,15 +257,3 @@ class CaptionBatches:
         again, over = self._desk.again(job, {s.number for s in stills}, Stage.DESCRIBE)
         self._waiting.drop([still.id for still in stills if still.number in over])
         return again
-
-
-@dataclass(slots=True)
-class _Judged:
-    """A packet's stills that may be sent, the ids of those that are forbidden, and the keys of what
-    the record does not have yet and of what waits for another model.
-    """
-
-    fit: list[WaitingStill] = field(default_factory=list)
-    forbidden: list[int] = field(default_factory=list)
-    later: set[str] = field(default_factory=set)
-    outdated: set[str] = field(default_factory=set)

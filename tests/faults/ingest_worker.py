@@ -34,8 +34,9 @@ from indexing.work.decode_stage import DecodeStage
 from indexing.work.decoding import Decoder
 from indexing.work.describe_stage import DescribeStage
 from indexing.work.desk import JobDesk
+from indexing.work.order_book import OrderBook
 from indexing.work.preparing import Preparing
-from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
+from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.reading_stage import Reading
 from indexing.work.remembered import Remembered
 from indexing.work.stage import StageWork

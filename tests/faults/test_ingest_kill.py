@@ -25,7 +25,7 @@ from PIL import Image
 
 from core.work import AssetState, Job, JobState, Priority, Stage
 from indexing.work.desk import JobDesk
-from indexing.work.queues import OrderBook
+from indexing.work.order_book import OrderBook
 from indexing.work.request import Request
 from indexing.work.steps import picture_key
 from storage.databases import open_database
@@ -178,7 +178,7 @@ def check_computed(said: list[list[object]], photos: list[str]) -> None:
 def check_record(folder: Path, photos: list[str]) -> None:
     engine = open_archive(folder / "archive", background=False)
     try:
-        assert engine.repairs == []
+        assert engine.projections.repairs == []
         recorded = Counter(item.uri for item in engine.all_items())
         assert recorded == {f"urn:sha256:{digest}": 1 for digest in photos}
     finally:

@@ -19,7 +19,8 @@ import pytest
 
 from core.work import Job, JobState, Stage
 from indexing.work.chunks import Order
-from indexing.work.queues import OrderBook, QueueSettings, QueueWorker
+from indexing.work.order_book import OrderBook
+from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
 from storage.databases import Database, open_database
