@@ -99,7 +99,7 @@ SETS ?= ../shared/datasets
 GATED := scifact:test checkthat2020:dev cacm vaswani fnc1 bbc_news reuters21578 flickr8k_captions
 gate: $(READY_DEV)
 	$(BIN)/dateline eval run $(GATED:%=$(SETS)/%) --name hybrid --output build/gate
-	$(BIN)/dateline eval gate build/gate --baseline baselines/hybrid.json --config baselines/gate.toml --page build/gate.html
+	$(BIN)/dateline eval gate build/gate --baseline baselines/hybrid.json --config baselines/gate.toml --html build/gate.html
 
 lock: $(READY_DEV)
 	bash scripts/lock

@@ -14,14 +14,24 @@ from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
 from dateline.build import build_service
 from dateline.build_record import backup_archive, restore_archive
-from dateline.options import Data, Models, console, escape, reported, settings_for
+from dateline.options import (
+    Data,
+    Models,
+    archive_settings,
+    console,
+    escape,
+    reported,
+    settings_for,
+)
 from search.dates import parse_span
 
 
 def set_status(
     uri: Annotated[str, typer.Argument(help="The item's uri.")],
     pubstatus: Annotated[PubStatus | None, typer.Argument(help="The new state.")] = None,
-    embargo: Annotated[str, typer.Option(help="Hide the newest version until this time.")] = "",
+    embargo: Annotated[
+        str, typer.Option(help="Hide the newest version until then, such as 2026-12-01T06:00:00Z.")
+    ] = "",
     lift: Annotated[bool, typer.Option("--lift", help="Lift the embargo.")] = False,
     data: Data = None,
     models: Models = None,
@@ -34,7 +44,7 @@ def set_status(
         if pubstatus is None and not embargo and not lift:
             raise QueryError("nothing to change", mend="give a state, --embargo TIME or --lift")
         until: datetime | None = parse_span(embargo)[0] if embargo else None
-        service = build_service(settings_for(data=data, models=models))
+        service = build_service(archive_settings(data=data, models=models))
         try:
             written = service.engine.set_status([SetStatus(uri, pubstatus, until, lift)])[0]
         finally:
@@ -50,7 +60,7 @@ def rebuild(data: Data = None, models: Models = None) -> None:
     Needs to be alone: stop the service first.
     """
     with reported():
-        settings = settings_for(data=data, models=models)
+        settings = archive_settings(data=data, models=models)
         status = rebuild_projections(settings)
         console.print(
             f"rebuilt: {status['lexical']['documents']:,} documents,"
@@ -62,9 +72,12 @@ def backup(
     target: Annotated[Path, typer.Argument(help="File to write; must not be there yet.")],
     data: Data = None,
 ) -> None:
-    """Write a consistent copy of the archive, while it is being served."""
+    """Write a consistent copy of the archive, while it is being served.
+
+    A record of truth on Postgres is copied by pg_dump, see docs/postgres.md.
+    """
     with reported():
-        settings = settings_for(data=data)
+        settings = archive_settings(data=data)
         size = backup_archive(settings, target)
         console.print(f"{escape(str(target))}: {size:,} bytes, checked")
 

@@ -16,11 +16,11 @@ from dateline.options import (
     EXIT_REFUSED,
     AsJson,
     Data,
+    archive_settings,
     console,
     errors,
     escape,
     reported,
-    settings_for,
 )
 from indexing.work.packages import need_packages
 
@@ -47,9 +47,11 @@ def submit(as_json: AsJson = False, data: Data = None) -> None:
 @app.command("collect")
 def collect(
     wait: Annotated[
-        bool, typer.Option(help="Look each minute until every batch has ended.")
+        bool, typer.Option("--wait", help="Look again and again until every batch has ended.")
     ] = False,
-    every: Annotated[float, typer.Option(help="Seconds between looks.", min=0.1)] = _LOOK_S,
+    every: Annotated[
+        float, typer.Option(help="Seconds between two looks of --wait.", min=0.1)
+    ] = _LOOK_S,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -107,7 +109,7 @@ def _opened(data: Data) -> Iterator[OpenedBatches]:
         need_packages()
         from dateline.build_caption_batches import opened_batches
 
-        with opened_batches(settings_for(data=data)) as opened:
+        with opened_batches(archive_settings(data=data)) as opened:
             yield opened
 
 

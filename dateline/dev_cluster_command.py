@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 Folder = Annotated[
     Path | None,
-    typer.Option(help="The cluster's folder: data, logs, what runs.", show_default="setting"),
+    typer.Option(
+        help="The cluster's folder: data, logs, what runs.",
+        show_default="the setting dev_cluster_folder",
+    ),
 ]
 _GIBI = 2**30
 _MEBI = 2**20

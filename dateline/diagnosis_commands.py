@@ -12,7 +12,16 @@ from rich.table import Table
 from dateline.archive import archive_status, archive_undescribed
 from dateline.diagnosis import diagnose
 from dateline.finding import Finding
-from dateline.options import AsJson, Data, Models, console, escape, reported, settings_for
+from dateline.options import (
+    AsJson,
+    Data,
+    Models,
+    archive_settings,
+    console,
+    escape,
+    reported,
+    settings_for,
+)
 from dateline.settings import Settings, configure
 from dateline.undescribed_list import show_undescribed
 
@@ -24,7 +33,9 @@ def status(
     undescribed: Annotated[
         bool, typer.Option("--undescribed", help="List pictures and videos without description.")
     ] = False,
-    limit: Annotated[int, typer.Option(help="Most of them to list.", min=1, max=10**6)] = 1000,
+    limit: Annotated[
+        int, typer.Option(help="Most to list with --undescribed.", min=1, max=10**6)
+    ] = 1000,
 ) -> None:
     """Show what the archive holds and how far the indexes are.
 
@@ -32,7 +43,7 @@ def status(
     a machine. They can't be found by what they show.
     """
     with reported():
-        chosen = settings_for(data=data, models=models)
+        chosen = archive_settings(data=data, models=models)
         if undescribed:
             show_undescribed(archive_undescribed(chosen, limit), as_json=as_json)
             return

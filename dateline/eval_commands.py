@@ -10,7 +10,7 @@ import typer
 from dateline.eval_app import eval_app
 from dateline.evaluate import candidates_of
 from dateline.ingest_command import Bar, progress_bar
-from dateline.options import Data, Models, console, reported, settings_for
+from dateline.options import Kept, Models, console, reported, settings_for
 
 
 @eval_app.command("candidates", no_args_is_help=True)
@@ -26,7 +26,7 @@ def candidates(
     titles: Annotated[
         int, typer.Option(min=0, help="Ask so many of the corpus's own titles instead.")
     ] = 0,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Write what a reranker would be given for each query, with judgements: to train one.

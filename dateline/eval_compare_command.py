@@ -12,7 +12,7 @@ import typer
 from core.errors import InputError
 from dateline.eval_app import eval_app
 from dateline.eval_outcome_tables import print_comparison
-from dateline.options import AsJson, console, escape, reported
+from dateline.options import AsJson, Html, console, escape, reported
 from eval.comparison import compare
 from eval.datasets import read_judged_set
 from eval.measures import Qrels
@@ -48,7 +48,7 @@ def compare_systems(
         bool, typer.Option("--allow-missing", help="Queries that one of them lacks count 0 there.")
     ] = False,
     as_json: AsJson = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots too.")] = None,
+    html: Html = None,
 ) -> None:
     """Say what differs between systems, by how much, and whether it is more than chance."""
     with reported():

@@ -16,7 +16,8 @@ from core.errors import InputError
 from dateline.eval_app import eval_app
 from dateline.eval_compare_command import named_folder, write_page
 from dateline.eval_outcome_tables import print_verdict
-from dateline.options import AsJson, console, escape, reported
+from dateline.options import AsJson, Html, console, escape, reported
+from dateline.settings import first_fault
 from eval.gate import Rule, judge
 from eval.gate_baseline import read_baseline, write_baseline
 from eval.pairing import read_system
@@ -68,7 +69,7 @@ def gate(
         Path | None, typer.Option(help="TOML with measures, least_effect, alpha, floors …")
     ] = None,
     as_json: AsJson = False,
-    page: Annotated[Path | None, typer.Option(help="Write the verdict as a page too.")] = None,
+    html: Html = None,
 ) -> None:
     """Hold new results against a baseline; exit with 0 for a pass, 1 for a fail, 2 for a mistake.
 
@@ -76,7 +77,7 @@ def gate(
     much as the least effect, where a slice is under its floor, and where results can't be compared.
     """
     with reported():
-        if page is not None:
+        if html is not None:
             need_packages()
         name, folder = named_folder(runs)
         results = read_system(folder, name)
@@ -87,14 +88,14 @@ def gate(
             console.print(escape(f"{count:,} queries of {len(results)} sets in {baseline}"))
             return
         verdict = judge(read_baseline(baseline), results, rule)
-        if page is not None:
-            write_page(page, gate_page(verdict))
+        if html is not None:
+            write_page(html, gate_page(verdict))
     if as_json:
         typer.echo(orjson.dumps(verdict.as_dict(), option=orjson.OPT_INDENT_2))
     else:
         print_verdict(verdict)
-        if page is not None:
-            console.print(escape(f"page: {page}"))
+        if html is not None:
+            console.print(escape(f"page: {html}"))
     raise typer.Exit(0 if verdict.passed else EXIT_FAILED)
 
 
@@ -136,11 +137,10 @@ def _read(path: Path) -> GateFile:
         tree: Mapping[str, object] = tomllib.loads(path.read_text("utf-8"))
         return GateFile.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place, says, _ = first_fault(error)
         known = ", ".join(GateFile.model_fields)
         raise InputError(
-            f"{place}: {first['msg']}", where=str(path), mend=f"it may have {known}"
+            f"{place}: {says}", where=str(path), mend=f"it may have {known}"
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"can't be read: {error}", where=str(path)) from error

@@ -15,7 +15,7 @@ from dateline.eval_compare_command import write_page
 from dateline.eval_table import show_summary
 from dateline.evaluate import RunPlan
 from dateline.ingest_command import Bar, progress_bar
-from dateline.options import AsJson, Data, Models, reported
+from dateline.options import AsJson, Html, Kept, Models, reported
 from dateline.run_sets import (
     default_output,
     measures_of,
@@ -49,8 +49,6 @@ Output = Annotated[
         show_default="eval-runs in the data folder",
     ),
 ]
-
-Html = Annotated[Path | None, typer.Option(help="Write a page with plots too.")]
 
 
 class Bars:
@@ -129,7 +127,7 @@ def run(
     name: Annotated[str, typer.Option(help="What to call the system in tables.")] = "",
     html: Html = None,
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Run judged sets through the pipeline that serves, and measure.

@@ -9,9 +9,9 @@ import typer
 
 from dateline.eval_app import eval_app
 from dateline.eval_compare_command import write_page
-from dateline.eval_run_command import Html, Measures
+from dateline.eval_run_command import Measures
 from dateline.eval_table import show_summary
-from dateline.options import AsJson, reported
+from dateline.options import AsJson, Html, reported
 from dateline.run_sets import folder_name
 from eval.datasets import read_judged_set
 from eval.measures import DEFAULT_MEASURES, VIEWS, names_of

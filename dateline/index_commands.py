@@ -10,7 +10,16 @@ import orjson
 import typer
 from rich.table import Column, Table
 
-from dateline.options import AsJson, Data, console, errors, escape, reported, settings_for
+from dateline.options import (
+    AsJson,
+    Data,
+    archive_settings,
+    console,
+    errors,
+    escape,
+    reported,
+    settings_for,
+)
 
 if TYPE_CHECKING:  # they need an extra
     from storage.opensearch.check import Drift
@@ -27,15 +36,27 @@ _MEBI = 2**20
 @app.command("plan", no_args_is_help=True)
 def plan(
     items: Annotated[int, typer.Argument(help="Items that are shown.", min=1)],
-    characters: Annotated[float, typer.Option(help="Of an item's text, on average.", min=1)] = 2e3,
-    passages: Annotated[float, typer.Option(help="Of an item, on average.", min=0.01)] = 2.0,
-    width: Annotated[int, typer.Option(help="Numbers of a vector.", min=1, max=4096)] = 384,
-    fields: Annotated[int, typer.Option(help="Vectors of a passage.", min=0, max=8)] = 1,
-    hidden: Annotated[float, typer.Option(help="Versions of an item not shown.", min=0)] = 1.0,
+    characters: Annotated[
+        float, typer.Option(help="Characters of an item's text, on average.", min=1)
+    ] = 2e3,
+    passages: Annotated[
+        float, typer.Option(help="Passages of an item, on average.", min=0.01)
+    ] = 2.0,
+    width: Annotated[int, typer.Option(help="Numbers in a vector.", min=1, max=4096)] = 384,
+    fields: Annotated[
+        int, typer.Option(help="Vector fields: vectors of a passage.", min=0, max=8)
+    ] = 1,
+    hidden: Annotated[
+        float, typer.Option(help="Hidden versions of an item, on average.", min=0)
+    ] = 1.0,
     nodes: Annotated[int, typer.Option(help="Nodes that hold data.", min=1)] = 1,
     memory: Annotated[float, typer.Option(help="Memory of a node, in GiB.", min=1)] = 16.0,
-    replicas: Annotated[int | None, typer.Option(help="Copies beside the first.", min=0)] = None,
-    precision: Annotated[str | None, typer.Option(help="In place of the setting's.")] = None,
+    replicas: Annotated[
+        int | None, typer.Option(help="Copies of each shard beside the first.", min=0)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Precision of the graphs, in place of the setting's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Reckon shards, copies, disk and memory of an index, from measured sizes; asks no cluster.
@@ -50,7 +71,7 @@ def plan(
         graphs = Graphs(
             chosen.opensearch_library,
             chosen.opensearch_precision,
-            chosen.hnsw_m,
+            chosen.opensearch_m,
             chosen.hnsw_ef_construction,
             chosen.opensearch_ef_search,
         )
@@ -104,7 +125,7 @@ def check(
     samples: Annotated[
         int, typer.Option(help="Documents of which all that they hold is compared.", min=0)
     ] = 200,
-    seed: Annotated[int, typer.Option(help="Decides which ones.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of that choice.", min=0)] = 0,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -116,7 +137,7 @@ def check(
     from dateline.build_index import opened_check, wanted_index
 
     with reported():
-        settings = settings_for(data=data)
+        settings = archive_settings(data=data)
         wanted = wanted_index(settings)  # before what needs the extra
         from storage.opensearch.live_settings import differences
 

@@ -100,17 +100,22 @@ def ingest(
             help="Product codes, by commas, that these items belong to besides their own."
         ),
     ] = "",
-    strict: Annotated[bool, typer.Option(help="Stop at the first bad document.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first bad document.")
+    ] = False,
     manifest: Annotated[
         list[str] | None,
-        typer.Option(help="List of photos and videos, CSV or JSONL with a column location."),
+        typer.Option(
+            help="List of photos and videos, CSV or JSONL with a column location. Repeatable."
+        ),
     ] = None,
     shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = "1/1",
     priority: Annotated[
-        PriorityName, typer.Option(help="What goes first where photos and videos wait.")
+        PriorityName,
+        typer.Option(help="Of photos and videos that wait, those of the wire go first."),
     ] = PriorityName.BACKFILL,
     detach: Annotated[
-        bool, typer.Option(help="Leave photos and videos to `dateline worker`.")
+        bool, typer.Option("--detach", help="Leave photos and videos to `dateline worker`.")
     ] = False,
     watch: Annotated[
         Path | None, typer.Option(help="Ingest what is put into this folder, until interrupted.")
@@ -120,6 +125,8 @@ def ingest(
     models: Models = None,
 ) -> None:
     """Take documents, photos and videos into the archive; what is known already is passed over.
+
+    For example: `dateline ingest wire.jsonl photos/ --products news`.
 
     An item that belongs to no product is seen by nobody. Exit code 1: something was rejected,
     refused or failed; it is listed, and the rest went on. Photos and videos are done durably: after

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from core.errors import InputError
 from core.work import AssetState, Job, Tracked
-from dateline.options import AsJson, Data, console, escape, reported, settings_for
+from dateline.options import AsJson, Data, console, escape, no_archive, reported, settings_for
 from indexing.work.packages import need_packages
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ def prune(
         str, typer.Option(help="Since when they have to be over: such as 30d, 12h.")
     ] = "30d",
     with_failed: Annotated[
-        bool, typer.Option(help="Those with dead letters, too, which are lost then.")
+        bool,
+        typer.Option("--with-failed", help="Those with dead letters, too, which are lost then."),
     ] = False,
     as_json: AsJson = False,
     data: Data = None,
@@ -187,7 +188,10 @@ def _opened(data: Data) -> Iterator[Desk]:
         need_packages()
         from dateline.build_media import open_desk
 
-        desk = open_desk(settings_for(data=data))
+        settings = settings_for(data=data)
+        if not settings.has_orders:
+            raise no_archive(settings)
+        desk = open_desk(settings)
         try:
             yield desk
         finally:

@@ -9,6 +9,8 @@ from dateline.options import console, escape, reported, settings_for
 def migrate() -> None:
     """Create or bring up to date the tables of the record of truth on Postgres.
 
+    To move to another model or index is `dateline migration`.
+
     For the role that owns them: with a role of fewer rights in the setting `record`, services
     refuse tables that are not up to date. All of it or nothing; safe to run twice.
     """

@@ -15,7 +15,7 @@ from dateline.build_migration import Moving, opened_migration
 from dateline.embed_command import Bars
 from dateline.ingest_command import progress_bar
 from dateline.migration_evaluation import Verdict, evaluated
-from dateline.options import AsJson, Data, console, escape, reported, settings_for
+from dateline.options import AsJson, Data, archive_settings, console, escape, reported
 from dateline.run_sets import read_sets
 from storage.sampled_queries import sampled_queries
 
@@ -28,14 +28,16 @@ app = typer.Typer(
 
 @contextmanager
 def _moving(data: Any) -> Iterator[Moving]:
-    with reported(), opened_migration(settings_for(data=data)) as moving:
+    with reported(), opened_migration(archive_settings(data=data)) as moving:
         yield moving
 
 
 @app.command()
 def start(
     data: Data = None,
-    again: Annotated[bool, typer.Option(help="Even where the index is as it should be.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Even where the index is as it should be.")
+    ] = False,
 ) -> None:
     """Make the next index beside the one that is served."""
     with _moving(data) as moving:

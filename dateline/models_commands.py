@@ -27,7 +27,12 @@ _LICENCE = 10  # characters in the table; the card has the whole
 
 _WIDTHS = {"role": 8}
 
-Pulled = Annotated[Path | None, typer.Option(help="Folder of the models that were pulled.")]
+Pulled = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the models that were pulled.", show_default="the setting pulled_models"
+    ),
+]
 app.command("profile", no_args_is_help=True)(models_profile_command.profile)
 app.command("bench", no_args_is_help=True)(models_tools_commands.bench_model)
 app.command("export", no_args_is_help=True)(models_tools_commands.export_model)
@@ -93,7 +98,7 @@ def pull(
         Path | None, typer.Option("--from", help="A folder with its files, instead of a hub.")
     ] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help="onnx or safetensors; may be repeated.")
+        list[str] | None, typer.Option("--format", help="onnx or safetensors. Repeatable.")
     ] = None,
     models: Models = None,
     pulled_models: Pulled = None,

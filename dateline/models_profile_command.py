@@ -24,11 +24,11 @@ from dateline.profile_report import (
     heading,
     machine_line,
     opportunity_line,
-    page_of,
     place_rows,
     table_of,
 )
 from dateline.settings import Settings
+from eval.report import need_packages
 from inference.machine import measure_limits
 from inference.model_profile import ModelProfile
 from inference.profiling import profile_model
@@ -43,7 +43,7 @@ Shapes = Annotated[
     list[str] | None,
     typer.Option(
         "--shape",
-        help="Texts x tokens each; may be given again.",
+        help="Texts x tokens of a call, such as 64x128. Repeatable.",
         show_default="1x16 64x128; 1x100 for shots",
     ),
 ]
@@ -53,10 +53,12 @@ def profile(
     model: Annotated[str, typer.Argument(help="Name of a model, as `dateline models list` says.")],
     shape: Shapes = None,
     seconds: Annotated[
-        float, typer.Option(min=0.01, max=600, help="How long to measure each shape.")
+        float, typer.Option(min=0.01, max=600, help="Seconds to measure each shape.")
     ] = 5.0,
-    html: Annotated[Path | None, typer.Option(help="Write a page with tables and picture.")] = None,
-    svg: Annotated[Path | None, typer.Option(help="Write the picture.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write it as an HTML page with the picture, too.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write the picture, an SVG file.")] = None,
     as_json: AsJson = False,
     models: Models = None,
 ) -> None:
@@ -67,7 +69,9 @@ def profile(
     with reported():
         settings = settings_for(models=models)
         sizes = [read_shape(text) for text in shape or _usual(settings, model)]
-        if html is not None or svg is not None:
+        if html is not None:
+            need_packages()
+        if svg is not None:
             _need_plots()
         measure = partial(measure_limits, min(0.3, seconds))
         profiles = [
@@ -117,22 +121,21 @@ def _need_plots() -> None:
     if find_spec("matplotlib") is None:
         raise InputError(
             "a picture needs matplotlib, which is not installed",
-            where="--html, --svg",
+            where="--svg",
             mend="pip install 'dateline-search[plots]', or leave the picture out",
         )
 
 
 def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None) -> None:
     """Writes what is asked for."""
-    if html is None and svg is None:
-        return
-    from dateline.profile_figure import profile_svg  # half a second that no other command needs
-
-    picture = profile_svg(profiles)
     if svg is not None:
-        _write(svg, picture)
+        from dateline.profile_figure import profile_svg  # half a second nobody else needs
+
+        _write(svg, profile_svg(profiles))
     if html is not None:
-        _write(html, page_of(profiles, picture))
+        from dateline.profile_page import profile_page
+
+        _write(html, profile_page(profiles))
 
 
 def _write(path: Path, text: str) -> None:

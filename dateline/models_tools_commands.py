@@ -18,7 +18,7 @@ from dateline.model_texts import read_texts
 from dateline.options import (
     EXIT_REFUSED,
     AsJson,
-    Data,
+    Kept,
     Models,
     console,
     errors,
@@ -40,19 +40,24 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def bench_model(
     name: Annotated[str, typer.Argument(help="A model that `models list` shows.")],
     shape: Annotated[
-        list[str] | None, typer.Option(help="Texts x tokens of a call, as 64x128; repeatable.")
+        list[str] | None, typer.Option(help="Texts x tokens of a call, such as 64x128. Repeatable.")
     ] = None,
     runtimes: Annotated[
-        str, typer.Option(help="As onnxruntime,openvino:bf16; all where none is named.")
+        str,
+        typer.Option(help="By commas, such as onnxruntime,openvino:bf16; all where none is named."),
     ] = "",
-    seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="For each shape.")] = 5.0,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="That work on one call.")] = 1,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, max=3600, help="Seconds to measure each shape.")
+    ] = 5.0,
+    threads: Annotated[
+        int, typer.Option(min=1, max=256, help="Threads that work on one call.")
+    ] = 1,
     choose: Annotated[
         bool, typer.Option("--choose", help="Keep the fastest whose answers agree.")
     ] = False,
     texts: Texts = None,
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Measure a model in every runtime that is installed, in turns, and whether they agree.
@@ -91,14 +96,16 @@ def export_model(
     task: Annotated[str, typer.Option(help="encode, tag or score.")],
     output: Annotated[Path, typer.Option(help="Folder to make; its name is the model's.")],
     formats: Annotated[
-        str, typer.Option(help="Of onnx, openvino, torchscript and safetensors.")
+        str, typer.Option(help="By commas: onnx, openvino, torchscript, safetensors.")
     ] = "onnx,openvino,torchscript",
     pooling: Annotated[
         str, typer.Option(help="mean or cls.", show_default="what the checkpoint says, or mean")
     ] = "",
     query_prefix: Annotated[str, typer.Option(help="Put before each query.")] = "",
     passage_prefix: Annotated[str, typer.Option(help="Put before each passage.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=0, help="0 for the model's own.")] = 0,
+    max_tokens: Annotated[
+        int, typer.Option(min=0, help="Most tokens of a text; 0 for the model's own.")
+    ] = 0,
     source: Annotated[str, typer.Option(help="Whose weights they are, for the manifest.")] = "",
     revision: Annotated[str, typer.Option(help="Which version they are.")] = "",
     licence: Annotated[str, typer.Option(help="Under which terms.")] = "",
@@ -108,7 +115,7 @@ def export_model(
     """Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.
 
     What does not give the checkpoint's answers (least cosine .9999) is refused, and nothing kept.
-    Needs the extra [torch], and [openvino] for its format.
+    Needs the extra `torch`, and `openvino` for that format.
     """
     with reported():
         parts = library("training.checkpoint_folder")
@@ -155,13 +162,13 @@ def quantize_model(
         typer.Option(help="FOLDER[:SPLIT] in BEIR's layout; for taggers a CoNLL file."),
     ] = "",
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Make a model smaller: int8, or float16 on disk.
 
     With `--judge` its figure is measured before and after; where it loses more than half a point
-    the result is put aside as NAME.refused, and the exit code is 1. Needs the extra [torch].
+    the result is put aside as NAME.refused, and the exit code is 1. Needs the extra `torch`.
     """
     with reported():
         _check_name(output)

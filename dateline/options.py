@@ -17,20 +17,46 @@ from core.errors import (
     DatelineError,
     InputError,
     ModelError,
+    NotFoundError,
     SettingsError,
     StorageFullError,
 )
 from dateline.settings import Settings, configure
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the archive.", show_default="data")]
-Models = Annotated[Path | None, typer.Option(help="Folder of the models.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Tz = Annotated[str, typer.Option(help="Time zone of dates in the query, such as Europe/Berlin.")]
-Locale = Annotated[str, typer.Option(help="How dates are written, such as en-US (month first).")]
-Ignore = Annotated[
-    list[str] | None, typer.Option(help="A date or name in the query that is words; repeatable.")
+Kept = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Folder of what is kept between runs: indexed sets, results, the archive.",
+        show_default="data",
+    ),
 ]
-Profile = Annotated[str | None, typer.Option(help="Ranking profile, such as hybrid or lexical.")]
+Models = Annotated[
+    Path | None, typer.Option(help="Folder of the models.", show_default="the bundled ones")
+]
+Html = Annotated[Path | None, typer.Option(help="Write it as an HTML page with plots, too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Tz = Annotated[
+    str,
+    typer.Option(help="Time zone of dates, such as Europe/Berlin.", show_default="UTC"),
+]
+Locale = Annotated[
+    str,
+    typer.Option(
+        help="How dates in the query are written, such as en-US.", show_default="day before month"
+    ),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option(help="A date or name in the query to take as words. Repeatable.")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="Ranking profile, such as hybrid, lexical or vector.",
+        show_default="the setting profile",
+    ),
+]
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -47,6 +73,35 @@ EXIT_INTERRUPTED = 130
 def settings_for(**flags: object) -> Settings:
     """The settings in force with these flags."""
     return configure(flags).settings
+
+
+def archive_settings(**flags: object) -> Settings:
+    """The settings in force with these flags, of an archive that is there: what only asks makes
+    none. Raises NotFoundError.
+    """
+    settings = settings_for(**flags)
+    if not settings.has_archive:
+        raise no_archive(settings)
+    return settings
+
+
+def no_archive(settings: Settings) -> NotFoundError:
+    """What is said of a folder without an archive."""
+    return NotFoundError(
+        "there is no archive in this folder",
+        where=str(settings.data.absolute()),
+        mend="name the archive's folder with --data or the setting data; "
+        "`dateline ingest` makes a new one",
+    )
+
+
+def note_new_archive(settings: Settings) -> None:
+    """Says on the error stream that an archive will be made, where there is none: for what goes on
+    with an empty one, so that a mistake in its folder's name is seen.
+    """
+    if not settings.has_archive:
+        place = escape(str(settings.data.absolute()))
+        errors.print(f"[yellow]note:[/] there was no archive in {place}; an empty one is made")
 
 
 def exit_code(error: DatelineError) -> int:

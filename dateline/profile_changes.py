@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import SettingsError
+from dateline.settings import first_fault
 from search.profiles import Profile
 
 PREFIX = "profile."
@@ -42,9 +43,8 @@ def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
     try:
         changed = _PROFILE.validate_python(tree)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _misfit(where, str(first["msg"])) from error
+        where, says, _ = first_fault(error)
+        raise _misfit(where, says) from error
     _check(changed)
     return changed
 

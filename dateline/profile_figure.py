@@ -31,6 +31,7 @@ COLOURS = {
     Group.BETWEEN: "#BBBBBB",
     Group.PYTHON: "#777777",
 }
+BARS, ROOFLINE = "share of the time", "speed against this machine's bounds"
 _MARKERS = "osD^vP"
 _LEFT, _RIGHT = 0.05, 2000.0  # of the roofline, in operations a byte
 _LEAST_LABELLED = 0.04  # share of a bar that has room for a number
@@ -46,19 +47,21 @@ def profile_svg(profiles: Sequence[ModelProfile]) -> str:
         bars, roofs = figure.subplots(1, 2, width_ratios=(1, 1.15))
         for axes in (bars, roofs):
             axes.spines[["top", "right"]].set_visible(False)
-        _draw_bars(bars, profiles)
-        _draw_roofs(roofs, profiles[0].limits)
-        for profile, marker in zip(profiles, _MARKERS, strict=False):
-            _draw_points(roofs, profile.groups(), marker)
-        _draw_legends(figure, roofs, profiles)
+        draw_bars(bars, profiles)
+        bars.set_title(f"{BARS}, texts in to results out", loc="left")
+        draw_roofline(roofs, profiles)
+        roofs.set_title(ROOFLINE, loc="left")
+        figure.legend(
+            handles=colours_of(profiles), loc="outside lower center", ncols=5, frameon=False
+        )
         figure.suptitle(f"{profiles[0].model}: where the time goes, one thread", weight="bold")
         target = io.StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None})
     return target.getvalue()
 
 
-def _draw_bars(axes: Axes, profiles: Sequence[ModelProfile]) -> None:
-    """One bar for each shape, cut into the groups' shares."""
+def draw_bars(axes: Axes, profiles: Sequence[ModelProfile]) -> None:
+    """One bar for each shape, cut into the groups' shares of the time."""
     for place, profile in enumerate(profiles):
         left = 0.0
         for each in profile.groups():
@@ -74,29 +77,47 @@ def _draw_bars(axes: Axes, profiles: Sequence[ModelProfile]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.set_title("share of the time, texts in to results out", loc="left")
 
 
-def _draw_roofs(axes: Axes, limits: MachineLimits) -> None:
+def draw_roofline(axes: Axes, profiles: Sequence[ModelProfile], ink: str = "#444444") -> None:
+    """The machine's bounds, in `ink`, and the groups of each profile among them."""
+    _draw_roofs(axes, profiles[0].limits, ink)
+    for profile, marker in zip(profiles, _MARKERS, strict=False):
+        _draw_points(axes, profile.groups(), marker)
+    markers = [
+        Line2D([], [], marker=marker, ls="", color=ink, label=f"{profile.shape} tokens")
+        for profile, marker in zip(profiles, _MARKERS, strict=False)
+    ]
+    axes.legend(handles=markers, loc="lower right", frameon=False)
+
+
+def colours_of(profiles: Sequence[ModelProfile]) -> list[Line2D]:
+    """What the colours are, for a legend: of the groups that any of the profiles has."""
+    shown = [group for group in Group if any(_has(profile, group) for profile in profiles)]
+    return [Line2D([], [], marker="s", ls="", color=COLOURS[g], label=str(g)) for g in shown]
+
+
+def _draw_roofs(axes: Axes, limits: MachineLimits, ink: str) -> None:
     """Both arithmetic peaks, and the memory's speed for its smallest and its largest block."""
     axes.set(xscale="log", yscale="log", xlim=(_LEFT, _RIGHT))
     top = max(limits.int8, limits.float32)
     for (size, speed), side in zip((limits.memory[0], limits.memory[-1]), "lr", strict=True):
         edge = top / speed
-        axes.plot([_LEFT, edge], [_LEFT * speed / 1e9, top / 1e9], color="#444444", lw=1)
+        axes.plot([_LEFT, edge], [_LEFT * speed / 1e9, top / 1e9], color=ink, lw=1)
         said = f"block of {_size(size)}: {speed / 1e9:.0f} GB/s"
         if side == "l":
-            axes.text(edge * 0.45, top * 0.5 / 1e9, said, ha="right", fontsize=7)
+            axes.text(edge * 0.45, top * 0.5 / 1e9, said, ha="right", fontsize=8)
         else:
-            axes.text(_LEFT * 1.1, _LEFT * speed / 1e9, said, va="top", fontsize=7)
+            axes.text(_LEFT * 1.1, _LEFT * speed / 1e9, said, va="top", fontsize=8)
     for name, peak in (("int8", limits.int8), ("float32", limits.float32)):
-        axes.plot([peak / limits.memory[0][1], _RIGHT], [peak / 1e9] * 2, color="#444444", lw=1)
+        axes.plot([peak / limits.memory[0][1], _RIGHT], [peak / 1e9] * 2, color=ink, lw=1)
         axes.text(
-            _RIGHT, peak / 1e9 * 1.08, f"{name}, {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=7
+            _RIGHT, peak / 1e9 * 1.08, f"{name}, {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=8
         )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.12g}")
     axes.set_xlabel("operations for each byte moved")
     axes.set_ylabel("GFLOP/s")
-    axes.set_title("speed against this machine's bounds", loc="left")
 
 
 def _draw_points(axes: Axes, groups: Sequence[GroupTime], marker: str) -> None:
@@ -114,18 +135,6 @@ def _draw_points(axes: Axes, groups: Sequence[GroupTime], marker: str) -> None:
                 linewidth=0.6,
                 zorder=3,
             )
-
-
-def _draw_legends(figure: Figure, roofs: Axes, profiles: Sequence[ModelProfile]) -> None:
-    """Below both halves what the colours are, in the roofline what the markers are."""
-    shown = [group for group in Group if any(_has(profile, group) for profile in profiles)]
-    colours = [Line2D([], [], marker="s", ls="", color=COLOURS[g], label=str(g)) for g in shown]
-    figure.legend(handles=colours, loc="outside lower center", ncols=5, frameon=False)
-    markers = [
-        Line2D([], [], marker=marker, ls="", color="#666666", label=f"{profile.shape} tokens")
-        for profile, marker in zip(profiles, _MARKERS, strict=False)
-    ]
-    roofs.legend(handles=markers, loc="lower right", frameon=False)
 
 
 def _has(profile: ModelProfile, group: Group) -> bool:

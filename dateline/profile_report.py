@@ -1,10 +1,9 @@
-"""A profile as tables for the terminal, as a page, and as a tree for machines."""
+"""A profile as tables, and as a tree for machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
-from html import escape
 from typing import Any, Literal
 
 from rich.table import Table
@@ -17,21 +16,6 @@ Row = tuple[str, ...]
 GROUP_HEAD = ("part", "calls", "µs", "share", "GFLOP", "GFLOP/s", "MB", "GB/s", "least µs")
 PLACE_HEAD = ("place", "operator", "calls", "µs", "share", "GFLOP/s", "GB/s", "least µs")
 _PLACE, _OPERATOR, _TERMINAL = 22, 14, 80  # characters that names get in a terminal of 80
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto }}
-table {{ border-collapse: collapse; margin: 1rem 0 2rem }}
-th, td {{ padding: .15rem .8rem; text-align: right; font-variant-numeric: tabular-nums }}
-th:first-child, td:first-child, .places td:nth-child(2) {{ text-align: left }}
-thead th {{ border-bottom: 1px solid #888 }} tbody tr:nth-child(even) {{ background: #f4f4f4 }}
-svg {{ max-width: 100%; height: auto }}
-</style></head><body><h1>{title}</h1>
-<p>{machine}</p>
-{svg}
-{tables}
-</body></html>
-"""
 
 
 def group_rows(profile: ModelProfile) -> Iterator[Row]:
@@ -75,8 +59,9 @@ def place_rows(profile: ModelProfile, least: float = 0.0) -> Iterator[Row]:
 
 def heading(profile: ModelProfile) -> str:
     """The shape and the totals in two lines."""
+    batches = "1 batch" if profile.batches == 1 else f"{profile.batches} batches"
     return (
-        f"{profile.model}, {profile.shape} tokens in {profile.batches} batches: "
+        f"{profile.model}, {profile.shape} tokens in {batches}: "
         f"{profile.total * 1e3:,.3f} ms, one thread\n"
         f"graph {profile.graph * 1e3:,.3f} ms; the profiler adds {profile.overhead:.0%} to it, "
         f"which is not in the figures; {profile.rounds} rounds, the faster half counts"
@@ -128,31 +113,3 @@ def as_tree(profile: ModelProfile) -> dict[str, Any]:
         "groups": [asdict(each) for each in profile.groups()],
         "opportunities": [asdict(each) for each in profile.opportunities()],
     }
-
-
-def page_of(profiles: Sequence[ModelProfile], svg: str) -> str:
-    """A page in one file: the picture `svg` and all tables."""
-    return _PAGE.format(
-        title=escape(f"Where {profiles[0].model} spends its time"),
-        machine=escape(machine_line(profiles[0].limits)),
-        svg=svg[svg.index("<svg") :],
-        tables="\n".join(_section(profile) for profile in profiles),
-    )
-
-
-def _section(profile: ModelProfile) -> str:
-    lines = "".join(f"<li>{escape(opportunity_line(o))}</li>" for o in profile.opportunities())
-    return (
-        f"<h2>{escape(profile.shape)} tokens</h2>\n<p>{escape(heading(profile))}</p>\n"
-        f"<h3>Most to gain</h3><ol>{lines}</ol>\n"
-        + _html_table("groups", GROUP_HEAD, group_rows(profile))
-        + _html_table("places", PLACE_HEAD, place_rows(profile))
-    )
-
-
-def _html_table(kind: str, head: Row, rows: Iterator[Row]) -> str:
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows
-    )
-    return f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table>\n'

@@ -7,17 +7,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
-from rich.padding import Padding
 
 from api.parameters import MAX_PAGE
 from core.callers import Caller
 from core.errors import QueryError
-from core.items import Item
 from core.query_tree import DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, SortOrder
 from dateline.archive import envelope_json
 from dateline.build import build_service
-from dateline.explained_table import days, explained, query_lines, ranked
 from dateline.options import (
     AsJson,
     Data,
@@ -26,41 +23,45 @@ from dateline.options import (
     Models,
     Profile,
     Tz,
+    archive_settings,
     console,
     escape,
     reported,
-    settings_for,
 )
-from indexing.media.timecodes import timecode
+from dateline.search_output import show
 from search.answers import (
+    FACET_FIELDS,
+    MAX_PAGE_SIZE,
     DateUse,
     EntityUse,
     FacetSubjects,
     Fold,
-    FoundName,
-    Hit,
-    Missing,
     SearchRequest,
-    SearchResponse,
 )
 from search.dates import calendar_of, parse_span
-from search.highlight import END, START
 
 
 def search(
     query: Annotated[str, typer.Argument(help='Words, "phrases", AND/OR/NOT, field:value.')] = "",
-    type_: Annotated[str, typer.Option("--type", help="text, picture, video, …, by commas.")] = "",
-    subject: Annotated[str, typer.Option(help="Subjects, by commas.")] = "",
-    place: Annotated[str, typer.Option(help="Places, by commas.")] = "",
-    person: Annotated[str, typer.Option(help="People, by commas.")] = "",
-    organisation: Annotated[str, typer.Option(help="Organisations, by commas.")] = "",
-    language: Annotated[str, typer.Option(help="Languages, by commas.")] = "",
+    type_: Annotated[
+        str, typer.Option("--type", help="Only these types, by commas: text, picture, video, …")
+    ] = "",
+    subject: Annotated[str, typer.Option(help="Only these subjects, by commas.")] = "",
+    place: Annotated[str, typer.Option(help="Only these places, by commas.")] = "",
+    person: Annotated[str, typer.Option(help="Only these people, by commas.")] = "",
+    organisation: Annotated[str, typer.Option(help="Only these organisations, by commas.")] = "",
+    language: Annotated[str, typer.Option(help="Only these languages, by commas.")] = "",
     rights: Annotated[
-        str, typer.Option(help="Rights, by commas: commercial, editorial, restricted, owned.")
+        str,
+        typer.Option(
+            help="Only these rights, by commas: commercial, editorial, restricted, owned."
+        ),
     ] = "",
     since: Annotated[str, typer.Option(help="From this date on (2024, 2024-03, 2024-03-05).")] = "",
     until: Annotated[str, typer.Option(help="Up to this date and with it.")] = "",
-    facet: Annotated[str, typer.Option(help="Facets to count, by commas.")] = "",
+    facet: Annotated[
+        str, typer.Option(help=f"Facets to count, by commas: {', '.join(FACET_FIELDS)}.")
+    ] = "",
     open_facet: Annotated[
         str, typer.Option(help="Facets to count without their own filter, by commas.")
     ] = "",
@@ -73,7 +74,7 @@ def search(
     facet_limit: Annotated[int, typer.Option(help="Values per facet.", min=1, max=200)] = 20,
     sort: Annotated[SortOrder, typer.Option(help="Order of the hits.")] = SortOrder.SCORE,
     page: Annotated[int, typer.Option(help="Page number, from 1.", min=1, max=MAX_PAGE)] = 1,
-    page_size: Annotated[int, typer.Option(help="Hits per page.")] = 10,
+    page_size: Annotated[int, typer.Option(help=f"Hits per page, up to {MAX_PAGE_SIZE}.")] = 10,
     products: Annotated[
         str, typer.Option(help="Search as a caller with these product codes; all when left out.")
     ] = "",
@@ -101,10 +102,15 @@ def search(
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Search the archive, as the operator of this machine: with every product unless told less."""
+    """Search the archive, as the operator of this machine: with every product unless told less.
+
+    For example: `dateline search "ferry accident march 2026" --facet place` or
+    `dateline search 'place:Kalymira NOT "coral dawn"' --type picture --explain`. The words AND, OR
+    and NOT, quotes, fields and dates are told in docs/query-language.md.
+    """
     with reported():
         zone = calendar_of(datetime.now(UTC), tz, locale).zone
-        settings = settings_for(data=data, models=models, profile=profile)
+        settings = archive_settings(data=data, models=models, profile=profile)
         service = build_service(settings)
         try:
             service.engine.catch_up()
@@ -149,7 +155,7 @@ def search(
             if as_json:
                 typer.echo(envelope_json(request, response, caller))
             else:
-                _show(response, zone, explain=explain)
+                show(response, zone, explain=explain)
                 if not response.hits and not caller.products:
                     console.print(
                         f"the archive {escape(str(settings.data))} has no item of any product:"
@@ -189,114 +195,3 @@ def _filters(named: Mapping[str, str], since: datetime | None, until: datetime |
     if since or until:
         nodes.append(DateRange("versioncreated", since, until))
     return all_of(*nodes)
-
-
-_SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
-
-
-def _show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
-    total = _SAID[response.total.relation].format(f"{response.total.value:,}")
-    took = response.milliseconds["total"]
-    if response.fold is Fold.NEAR_DUPLICATES:
-        total += " groups of stories"
-    console.print(f"[dim]{total}, profile {response.profile}, {took:.1f} ms[/]")
-    _show_understood(response, zone, explain=explain)
-    if response.suggestion:
-        console.print(f"Did you mean [bold]{escape(response.suggestion)}[/]?")
-    if response.missing:
-        _show_missing(response.missing)
-    if not response.hits:
-        console.print("nothing found; try fewer or other words, or a wider date")
-    for hit in response.hits:
-        _show_hit(hit, zone, explain=explain)
-    for name, counts in response.facets.items():
-        listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
-        console.print(f"[bold]{name}[/]: {listed}")
-
-
-def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
-    for line in (*response.understood.notes, *response.degraded):
-        console.print(f"[yellow]note:[/] {escape(line)}")
-    for found in response.understood.entities:
-        console.print(f"[dim]{escape(_named(found))}[/]")
-    for span in response.understood.dates:
-        read = "taken as words" if span.ignored else f"{days(span, zone)} ({zone})"
-        console.print(f"[dim]{escape(span.text)}: {read}[/]")
-        if span.other:
-            console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
-    if explain:
-        for label, text in query_lines(response):
-            console.print(f"[dim]{label}: {escape(text)}[/]", highlight=False)
-
-
-def _show_missing(missing: Missing) -> None:
-    console.print(f"[bold]{escape(missing.uri)}[/] ({missing.stage}): {escape(missing.reason)}")
-    for miss in missing.retrievers:
-        own = "–" if miss.score is None else f"{miss.score:.3f}"
-        last = "–" if miss.last is None else f"{miss.last:.3f}"
-        console.print(
-            f"    [dim]{miss.retriever}: rank {ranked(miss.rank)}, score {own}; "
-            f"the last of the best {miss.depth:,} has {last}[/]"
-        )
-    if missing.words or missing.words_missing:
-        has, lacks = ", ".join(missing.words) or "–", ", ".join(missing.words_missing) or "–"
-        console.print(f"    [dim]words in it: {escape(has)}; not in it: {escape(lacks)}[/]")
-    console.print(f"    what would show it: {escape(missing.mend)}")
-
-
-_KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": "a name"}
-
-
-def _named(found: FoundName) -> str:
-    """What was made of a name in the query."""
-    if found.ignored:
-        return f"{found.text}: taken as words"
-    if found.known is None:
-        return f"{found.text}: {_KINDS[found.label]}"
-    does = {EntityUse.BOOST: ", boosts", EntityUse.FILTER: ", filters", EntityUse.OFF: ""}
-    also = f", also {', '.join(found.known.aliases)}" if found.known.aliases else ""
-    return f"{found.text}: {found.known.field} {found.known.name}{also}{does[found.use]}"
-
-
-def _untitled(item: Item) -> str:
-    """What stands for a headline: that of which nothing is said is told so."""
-    said = " ".join((item.description or item.caption).split())
-    return escape(said) if said else f"[italic]{item.type} without a description[/]"
-
-
-def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
-    item = hit.item
-    pinned = " [dim](pinned)[/]" if hit.pinned else ""
-    headline = _marked(hit.highlights.get("headline", item.headline)) or _untitled(item)
-    versions = f", {hit.versions} versions" if hit.versions > 1 else ""
-    when = f"{item.versioncreated.astimezone(zone):%Y-%m-%d %H:%M}"
-    console.print(f"\n[bold]{hit.rank:>3}[/] {headline}{pinned}")
-    console.print(
-        f"    [dim]{item.type} {when} {escape(item.located)}{versions}  {escape(item.uri)}[/]"
-    )
-    for uri in hit.near_duplicates:
-        console.print(f"    [dim]nearly the same text: {escape(uri)}[/]")
-    text = hit.passage or hit.highlights.get("description", "")
-    if text:
-        console.print("    " + _marked(" ".join(text.split())))
-    if hit.shot:
-        shot = item.shots[hit.shot - 1]
-        console.print(
-            f"    [dim]shot {hit.shot}, {timecode(shot.start_s)}–{timecode(shot.end_s)}[/]"
-        )
-    if said := hit.highlights.get("caption", ""):
-        console.print(f"    [dim]machine-made ({escape(item.caption_by)}):[/] {_marked(said)}")
-    if explain and hit.explanation:
-        console.print(Padding(explained(hit), (0, 0, 0, 4)))
-
-
-def _marked(text: str) -> str:
-    """A text from the highlighter, with its marks as bold type."""
-    pieces = []
-    for number, part in enumerate(text.split(START)):
-        if number == 0:
-            pieces.append(escape(part))
-            continue
-        inside, _, outside = part.partition(END)
-        pieces.append(f"[bold yellow]{escape(inside)}[/]{escape(outside)}")
-    return "".join(pieces)

@@ -15,7 +15,16 @@ from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.keys import key_ring
-from dateline.options import Data, Models, Profile, console, escape, reported, settings_for
+from dateline.options import (
+    Data,
+    Models,
+    Profile,
+    console,
+    escape,
+    note_new_archive,
+    reported,
+    settings_for,
+)
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
@@ -57,6 +66,7 @@ def serve(
 
 
 def _serve_searches(settings: Settings, listening: socket.socket) -> None:
+    note_new_archive(settings)
     service = build_service(settings, share_cursors=True)
     app = build_app(
         service, read_examples(demo_folder() / "examples.json") if settings.demo else ()

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.errors import SettingsError
-from dateline.settings import FILE, Settings
+from dateline.settings import FILE, Settings, first_fault, read_toml
 
 Plain = str | int | float | bool
 _TABLE = re.compile(r"\s*\[")
@@ -32,8 +32,7 @@ def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
     is no setting, a value that does not fit, a file that can't be read, written or safely edited.
     """
     path = (path / FILE if path.is_dir() else path).resolve()
-    before = _text(path)
-    tree = _parsed(before, path)
+    before, tree = read_toml(path)
     _check(values, path)
     after = before
     for name, value in values.items():
@@ -45,27 +44,12 @@ def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
     return _diff(before, after, path.name)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"can't be read: {error}", where=str(path)) from error
-
-
-def _parsed(text: str, path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"can't be read: {error}", where=str(path), mend="mend it") from error
-
-
 def _check(values: Mapping[str, Plain], path: Path) -> None:
     try:
         Settings.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{name}: {first['msg']}", where=str(path)) from error
+        name, says, _ = first_fault(error)
+        raise SettingsError(f"{name}: {says}", where=str(path)) from error
 
 
 def _with_setting(text: str, name: str, literal: str) -> str:

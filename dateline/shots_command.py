@@ -45,7 +45,8 @@ def shots(
     stride: Annotated[
         int | None,
         typer.Option(
-            help="Frames between two looks of the model: fewer tell a shot sooner and cost more."
+            help="Frames between two looks of the model: fewer tell a shot sooner and cost more.",
+            show_default="the setting shot_stride",
         ),
     ] = None,
     stall: Annotated[
@@ -58,7 +59,8 @@ def shots(
         float, typer.Option(help="Seconds after which a live file that does not grow is over.")
     ] = 10.0,
     host: Annotated[
-        list[str] | None, typer.Option(help="Host that an HLS playlist may name besides its own.")
+        list[str] | None,
+        typer.Option(help="Host that an HLS playlist may name besides its own. Repeatable."),
     ] = None,
     models: Models = None,
 ) -> None:

@@ -17,7 +17,8 @@ from dateline.eval_app import tune_app
 from dateline.ingest_command import Bar, progress_bar
 from dateline.options import (
     AsJson,
-    Data,
+    Html,
+    Kept,
     Models,
     console,
     errors,
@@ -55,26 +56,30 @@ def fusion(
     sets: Annotated[
         list[str], typer.Argument(help="Folders with queries and qrels, and perhaps :split.")
     ],
-    folds: Annotated[int, typer.Option(min=2, max=100, help="Outer folds.")] = 5,
-    measure: Annotated[str, typer.Option(help="What to choose by.")] = "nDCG@10",
+    folds: Annotated[
+        int, typer.Option(min=2, max=100, help="Folds of the outer cross-validation.")
+    ] = 5,
+    measure: Annotated[str, typer.Option(help="Measure to choose by.")] = "nDCG@10",
     parameters: Annotated[
         list[str] | None,
-        typer.Option(help=f"NAME or NAME=VALUE,VALUE; several times. {', '.join(PARAMETERS)}."),
+        typer.Option(help=f"NAME or NAME=VALUE,VALUE, of {', '.join(PARAMETERS)}. Repeatable."),
     ] = None,
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Tune the reranking profile.")
     ] = False,
-    sample: Annotated[int, typer.Option(min=0, help="At most so many queries of a set.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of folds, samples and intervals.")] = 1,
+    sample: Annotated[
+        int, typer.Option(min=0, help="At most so many queries of a set; 0 for all.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of folds, samples and intervals.")] = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for fusion.md and fusion.json.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="File for the report as a page.")] = None,
+    html: Html = None,
     apply: Annotated[
         bool, typer.Option("--apply", help=f"Write what is recommended into {FILE} here.")
     ] = False,
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Choose the weights of the hybrid profile on judged queries, and say what they are worth.

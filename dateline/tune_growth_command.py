@@ -15,7 +15,16 @@ from dateline.eval_app import tune_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Lazily
 from dateline.ingest_command import progress_bar
-from dateline.options import AsJson, Data, Models, console, escape, reported, settings_for
+from dateline.options import (
+    AsJson,
+    Html,
+    Kept,
+    Models,
+    console,
+    escape,
+    reported,
+    settings_for,
+)
 from dateline.settings import Settings
 from dateline.sweep_subjects import Vectors, vectors_of
 from dateline.sweep_tables import fit_rows, growth_rows, named_fits, prediction_rows, print_rows
@@ -48,16 +57,22 @@ _POOR = 0.25  # of a law, where it says something else than was seen
 def growth(
     what: What = "",
     file: VectorsFile = None,
-    sizes: Annotated[str, typer.Option(help="Vectors, by commas.")] = "10000,30000,100000",
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of vectors, by commas.")
+    ] = "10000,30000,100000",
     queries: Queries = 200,
-    implementation: Annotated[str, typer.Option(help="faiss or hnswlib.")] = "",
-    precision: Annotated[str, typer.Option(help="fp32, fp16, int8, pq or binary.")] = "",
+    implementation: Annotated[
+        str, typer.Option(help="faiss or hnswlib.", show_default="the setting's")
+    ] = "",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16, int8, pq or binary.", show_default="the setting's")
+    ] = "",
     m: Annotated[int, typer.Option(min=0, help="Links of a node; 0: the setting's.")] = 0,
     ef_construction: Annotated[
         int, typer.Option(min=0, help="Width of building; 0: the setting's.")
     ] = 0,
     ef: Annotated[
-        str, typer.Option(help="Widths of searching, until the recall is reached.")
+        str, typer.Option(help="Widths of searching, by commas: tried until the recall is reached.")
     ] = "100,128,160,200,256,320,400,512,640,800,1000,1280,1600",
     k: Annotated[int, typer.Option(min=1, max=1000, help="Rows asked for.")] = 100,
     target: Annotated[
@@ -71,9 +86,9 @@ def growth(
             "--output", "-o", help="Folder to work in.", show_default="in the data folder"
         ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots too.")] = None,
+    html: Html = None,
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Measure one graph at growing sizes, fit laws to it, and say what they predict for 10 and

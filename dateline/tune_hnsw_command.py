@@ -17,7 +17,8 @@ from dateline.ingest_command import progress_bar
 from dateline.options import (
     EXIT_REFUSED,
     AsJson,
-    Data,
+    Html,
+    Kept,
     Models,
     console,
     escape,
@@ -48,12 +49,20 @@ What = Annotated[
 VectorsFile = Annotated[
     Path | None, typer.Option("--vectors", help="A .npy file of vectors, n x d, instead.")
 ]
-Count = Annotated[int, typer.Option(min=0, help="Vectors; 0 for all, more are made with noise.")]
+Count = Annotated[
+    int,
+    typer.Option(
+        min=0, help="How many vectors; 0 for all. Beyond what there are, copies with noise."
+    ),
+]
 Queries = Annotated[int, typer.Option(min=1, max=10_000, help="Queries to ask.")]
 Threads = Annotated[
-    int, typer.Option(min=0, max=256, help="For builds and for timings on all; 0: the setting's.")
+    int,
+    typer.Option(
+        min=0, max=256, help="Threads of builds, and of timings on all of them; 0: the setting's."
+    ),
 ]
-Seconds = Annotated[float, typer.Option(min=0, max=60, help="Least seconds of each timing.")]
+Seconds = Annotated[float, typer.Option(min=0, max=60, help="Least length of each timing, in s.")]
 
 
 class SweepBar:
@@ -89,14 +98,29 @@ def hnsw(
     file: VectorsFile = None,
     count: Count = 0,
     queries: Queries = 500,
-    implementations: Annotated[str, typer.Option(help="faiss, hnswlib.")] = "faiss",
-    precision: Annotated[str, typer.Option(help="fp32, fp16, int8, pq, binary.")] = "fp32",
-    m: Annotated[str, typer.Option(help="Links of a node.")] = "8,16,32",
-    ef_construction: Annotated[str, typer.Option(help="Widths of building.")] = "100,200",
-    ef: Annotated[str, typer.Option(help="Widths of searching.")] = "16,32,64,96,128,192,256,400",
-    k: Annotated[str, typer.Option(help="Rows asked for; the service asks for 100.")] = "10,100",
+    implementations: Annotated[
+        str, typer.Option(help="Libraries of graphs, by commas: faiss, hnswlib.")
+    ] = "faiss",
+    precision: Annotated[
+        str,
+        typer.Option(help="Precisions of the vectors, by commas: fp32, fp16, int8, pq, binary."),
+    ] = "fp32",
+    m: Annotated[str, typer.Option(help="M, links of a node, by commas.")] = "8,16,32",
+    ef_construction: Annotated[
+        str, typer.Option(help="Widths of building, by commas.")
+    ] = "100,200",
+    ef: Annotated[
+        str, typer.Option(help="Widths of searching, by commas.")
+    ] = "16,32,64,96,128,192,256,400",
+    k: Annotated[
+        str, typer.Option(help="Rows asked for, by commas; the service asks for 100.")
+    ] = "10,100",
     target: Annotated[
-        str, typer.Option(help="What to meet: recall, recall@10, p50, p95, p99, memory, qps.")
+        str,
+        typer.Option(
+            help="What to meet, such as 'recall .99, p95 under 20 ms': recall, recall@10, p50, "
+            "p95, p99, memory, qps."
+        ),
     ] = "recall .99",
     threads: Threads = 0,
     seconds: Seconds = 0.3,
@@ -104,13 +128,15 @@ def hnsw(
         bool, typer.Option("--halving", help="Narrow a wide grid on samples that grow.")
     ] = False,
     filters: Annotated[
-        bool, typer.Option("--filters/--no-filters", help="Recall under filters.")
+        bool, typer.Option("--filters/--no-filters", help="Measure recall under filters, too.")
     ] = True,
     churn: Annotated[
-        bool, typer.Option("--churn/--no-churn", help="Recall after rows were replaced.")
+        bool,
+        typer.Option("--churn/--no-churn", help="Measure recall after rows were replaced, too."),
     ] = True,
     pipeline: Annotated[
-        bool, typer.Option("--pipeline/--no-pipeline", help="Loss on the judged queries.")
+        bool,
+        typer.Option("--pipeline/--no-pipeline", help="Measure what judged queries lose, too."),
     ] = True,
     output: Annotated[
         Path | None,
@@ -118,13 +144,15 @@ def hnsw(
             "--output", "-o", help="Folder to work in.", show_default="in the data folder"
         ),
     ] = None,
-    keep_graphs: Annotated[bool, typer.Option("--keep-graphs", help="Leave them there.")] = False,
+    keep_graphs: Annotated[
+        bool, typer.Option("--keep-graphs", help="Leave the graphs in that folder.")
+    ] = False,
     apply: Annotated[
         bool, typer.Option("--apply", help=f"Write what is recommended into {FILE} here.")
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots too.")] = None,
+    html: Html = None,
     as_json: AsJson = False,
-    data: Data = None,
+    data: Kept = None,
     models: Models = None,
 ) -> None:
     """Build graphs, ask them, and recommend the fastest that meets a target.

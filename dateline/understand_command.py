@@ -24,6 +24,7 @@ from dateline.options import (
     reported,
     settings_for,
 )
+from dateline.search_output import KINDS
 from search.answers import DateSpan, DateUse, EntityUse, FoundName, Understood
 from search.dates import Calendar, calendar_of
 from search.understand import Meaning, describe
@@ -107,11 +108,8 @@ def _line(label: str, text: str) -> None:
     console.print(f"[dim]{label:9}[/]{escape(text)}", highlight=False)
 
 
-_KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": "a name"}
-
-
 def _named(name: FoundName) -> str:
-    place = f'"{name.text}" at {name.start} to {name.end}: {_KINDS[name.label]}'
+    place = f'"{name.text}" at {name.start} to {name.end}: {KINDS[name.label]}'
     if name.known is None:
         return f"{place}, not known here"
     also = f", also {', '.join(name.known.aliases)}" if name.known.aliases else ""

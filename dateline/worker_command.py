@@ -9,7 +9,15 @@ import typer
 
 from core.work import JobState
 from dateline.build import build_service
-from dateline.options import EXIT_INTERRUPTED, Data, Models, errors, reported, settings_for
+from dateline.options import (
+    EXIT_INTERRUPTED,
+    Data,
+    Models,
+    errors,
+    note_new_archive,
+    reported,
+    settings_for,
+)
 from indexing.work.packages import need_packages
 
 _LOOK_S = 0.5
@@ -24,7 +32,9 @@ def worker(
             "models for shots, describe and embed."
         ),
     ] = "read,decode,models,apply",
-    until_done: Annotated[bool, typer.Option(help="End when no job runs any more.")] = False,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="End when no job runs any more.")
+    ] = False,
     data: Data = None,
     models: Models = None,
 ) -> None:
@@ -41,6 +51,8 @@ def worker(
 
         names = queues_named(queues)
         settings = settings_for(data=data, models=models)
+        if not settings.has_orders:
+            note_new_archive(settings)
         service = build_service(settings)
         try:
             running = build_worker(settings, service, names)

@@ -98,10 +98,10 @@ def test_what_the_cap_has_no_room_for_waits(
     assert provider.batches == {}
 
 
-def test_batches_need_a_provider(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_need_a_provider(writing: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATELINE_RERANKER", "")
-    told = cli("captions", "submit", code=3)
+    told = writing("captions", "submit", code=3)
     assert "caption_mode" in told.output
     monkeypatch.setenv("DATELINE_CAPTION_MODE", "batch")
     monkeypatch.setenv("DATELINE_CAPTIONER", "a-model-of-mine")
-    assert "only a provider takes batches" in cli("captions", "status", code=3).output
+    assert "only a provider takes batches" in writing("captions", "status", code=3).output

@@ -69,6 +69,38 @@ def test_a_folder_of_nothing_and_an_archive_of_nothing_say_so(cli: Cli, tmp_path
     assert "dateline ingest" in cli("search", "ferry").stdout
 
 
+ASKING = [
+    ("search", "ferry"),
+    ("suggest", "fe"),
+    ("status",),
+    ("status", "--undescribed"),
+    ("set-status", "urn:ferry", "canceled"),
+    ("embed",),
+    ("rebuild",),
+    ("backup", "copy"),
+    ("jobs", "list"),
+    ("jobs", "failed"),
+    ("captions", "status"),
+    ("index", "check"),
+    ("migration", "status"),
+    ("migration", "start"),
+]
+
+
+@pytest.mark.parametrize("command", ASKING, ids=" ".join)
+def test_what_needs_an_archive_makes_none_where_there_is_none(
+    cli: Cli, command: tuple[str, ...]
+) -> None:
+    for there in (False, True):  # no folder, then a folder of other things
+        cli.data.mkdir(exist_ok=True) if there else None
+        told = cli(*command, code=2)
+        for part in ("there is no archive", f"where: {cli.data}", "mend:", "--data"):
+            assert part in told.stderr
+        assert told.stdout == ""
+        assert cli.data.exists() == there
+    assert list(cli.data.iterdir()) == []
+
+
 def test_a_picture_without_words_is_told_so(cli: Cli, tmp_path: Path) -> None:
     bare = {"uri": "urn:bare", "type": "picture", "products": ["demo"]}
     cli("ingest", write_lines(tmp_path / "wire.jsonl", bare))

@@ -109,7 +109,7 @@ def test_a_page_of_a_comparison_and_of_a_verdict(
     assert MEASURE in page.read_text()
     baseline = tmp_path / "baseline.json"
     run("gate", folders[0], "--baseline", baseline, "--write")
-    run("gate", folders[1], "--baseline", baseline, "--page", page, code=1)
+    run("gate", folders[1], "--baseline", baseline, "--html", page, code=1)
     assert "all queries" in page.read_text()
 
 

@@ -124,6 +124,12 @@ def test_what_can_t_be_read_is_told_shown_mended_and_replayed(cli: Cli, folder: 
     assert cli.json("jobs", "failed") == []
 
 
+def test_a_worker_without_an_archive_says_that_it_makes_one(cli: Cli) -> None:
+    assert f"no archive in {cli.data}" in cli("worker", "--until-done").stderr
+    assert "no archive" not in cli("worker", "--until-done").stderr
+    assert cli.json("jobs", "list") == []
+
+
 def test_an_ingest_is_only_ordered_and_workers_do_it(cli: Cli, folder: Path) -> None:
     place = folder / "in"
     for number in range(5):
