@@ -22,7 +22,6 @@ from search.answers import (
     Missing,
     SearchRequest,
     SearchResponse,
-    Total,
 )
 from search.candidates import (
     CandidateSet,
@@ -45,6 +44,7 @@ from search.reranking import Reranking
 from search.similar import check_similar, check_still_there
 from search.spelling import Speller
 from search.stopwatch import Stopwatch
+from search.totals import relation_of, total_of
 from search.why_missing import folded_under, why_missing
 
 
@@ -81,7 +81,7 @@ class SearchPipeline:
         cursor = self._cursor(candidates, token, following, page)
         answer = SearchResponse(
             hits=hits,
-            total=_total(candidates, len(ids), int(np.count_nonzero(shown))),
+            total=total_of(candidates, len(ids), int(np.count_nonzero(shown))),
             page=page.number,
             page_size=request.page_size,
             profile=candidates.profile,
@@ -223,7 +223,7 @@ class SearchPipeline:
             rerank_scores=reranked.scores[places],
             relation=TotalRelation.WINDOW
             if request.similar_to
-            else _relation(got.retrieval, found),
+            else relation_of(got.retrieval, found),
             degraded=got.flags(reranked.flag),
             similar_to=request.similar_to,
             pinned=pinned,
@@ -271,32 +271,6 @@ def _check(request: SearchRequest) -> None:
                 f"there is no facet {name!r}", mend=f"one of {', '.join(FACET_FIELDS)}"
             )
     check_similar(request)
-
-
-def _relation(retrieval: Retrieval, found: Retrieved) -> TotalRelation:
-    """What the number of candidates is. Vectors always give the nearest, so their count is that of
-    a window; a list of matches that was cut is a lower bound.
-    """
-    if retrieval.vectors:
-        return TotalRelation.WINDOW
-    browsing = is_fact(retrieval.query)
-    if browsing or found.lexical_matches <= retrieval.lexical_depth:
-        return TotalRelation.EXACT
-    return TotalRelation.LOWER_BOUND
-
-
-def _total(candidates: CandidateSet, hits: int, shown: int) -> Total:
-    """The total over what is visible now, `shown` candidates in `hits` hits; of a browsed list that
-    is longer than the window, the count of all that the facts let through. What is folded is
-    compared inside of the window only, so that there are at least as many groups as it has.
-    """
-    gone = len(candidates.ids) - shown
-    matches = candidates.found.lexical_matches
-    if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
-        if candidates.groups is not None:
-            return Total(hits, TotalRelation.LOWER_BOUND)
-        return Total(matches - gone, TotalRelation.EXACT)
-    return Total(hits, candidates.relation)
 
 
 def _among(ids: Ids, shown: Ids) -> Marks:

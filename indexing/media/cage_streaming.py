@@ -20,17 +20,9 @@ from av.container import InputContainer
 from indexing.media.cage_limits import CageLimits, Refusal
 from indexing.media.cage_wire import Message, Work, receive, send
 from indexing.media.reading_open import check_sizes, open_source, options_of, prepare, video_of
+from indexing.media.reading_stream import step_of, turns_of
 from indexing.media.reading_times import Timeline
-from indexing.media.reading_video import (
-    Batch,
-    Damage,
-    Shrinker,
-    decoded,
-    said,
-    step_of,
-    time_of,
-    turns_of,
-)
+from indexing.media.reading_video import Batch, Damage, Shrinker, decoded, said, time_of
 
 _FRAMES = 16
 _WAIT_S = 0.04  # frames that came within so long go together

@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from core.media import Frames
 from indexing.media.painting import Found, Painter
 from indexing.media.reading_pictures import looks_black
-from indexing.media.reading_video import turns_of
+from indexing.media.reading_stream import turns_of
 from indexing.media.stills import (
     AROUND_S,
     MOMENTS,

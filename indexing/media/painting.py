@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from core.media import FRAME_HEIGHT, FRAME_WIDTH
-from indexing.media.reading_video import turns_of
+from indexing.media.reading_stream import turns_of
 from indexing.media.stills import Gray
 
 _LOOKED_AT = 320

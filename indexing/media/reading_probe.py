@@ -14,8 +14,8 @@ from indexing.media.cage_limits import CageLimits, Refusal
 from indexing.media.cage_wire import Message
 from indexing.media.reading_open import open_file, video_of
 from indexing.media.reading_pictures import facts_of_picture, open_picture
+from indexing.media.reading_stream import duration_of
 from indexing.media.reading_tags import container_tags, packed
-from indexing.media.reading_video import duration_of
 
 _ROTATION = re.compile(r"(?i)display ?matrix: rotation of (-?\d+(?:\.\d+)?) degrees")
 _MIMETYPES = {

@@ -19,7 +19,8 @@ from indexing.media.cage_wire import Message, Work, receive
 from indexing.media.kept_frames import KeptFrames
 from indexing.media.painting import Painter
 from indexing.media.reading_pictures import renditions
-from indexing.media.reading_video import See, seen_frames, step_of
+from indexing.media.reading_stream import step_of
+from indexing.media.reading_video import See, seen_frames
 
 
 def over(line: socket.socket) -> Work:

@@ -19,6 +19,7 @@ from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames, Gap
 from indexing.media.cage_limits import CageLimits, Refusal
 from indexing.media.cage_wire import Message
 from indexing.media.reading_open import check_sizes, open_file, prepare, video_of
+from indexing.media.reading_stream import duration_of, is_stamped, stamp_of, step_of, turns_of
 from indexing.media.reading_times import Timeline
 
 BATCH = 64
@@ -246,31 +247,6 @@ def time_of(
     return second, gap
 
 
-def is_stamped(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a file says when its frames are shown. AVI says when they are decoded, which is
-    another order where frames lean on later ones; but their rate is constant.
-    """
-    return container.format.name != "avi" or not stream.codec_context.has_b_frames
-
-
-def stamp_of(frame: VideoFrame) -> float | None:
-    """When the source says that a frame is shown, in seconds of its clock."""
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return float(frame.pts * frame.time_base)
-
-
-def step_of(stream: VideoStream) -> float:
-    """How long a frame is shown, as far as the header knows."""
-    rate = stream.average_rate or stream.guessed_rate or 25
-    return 1 / float(rate) if 1 <= rate <= 1000 else 0.04
-
-
-def turns_of(frame: VideoFrame) -> int:
-    """Quarter turns counterclockwise that make a frame upright."""
-    return round(frame.rotation / 90) % 4
-
-
 def said(gap: Gap) -> Message:
     """A gap as a message."""
     return Message(
@@ -290,12 +266,3 @@ def _end(
     if promised - timeline.next_s > max(_END_S, 2 * timeline.step_s):
         why = damage.first or "no more of it could be read, though its header promises it"
         yield said(Gap(timeline.next_s, promised, why))
-
-
-def duration_of(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds of a video as its header says; 0 where it says nothing."""
-    if stream.duration is not None and stream.time_base is not None:
-        return max(0.0, float(stream.duration * stream.time_base))
-    if container.duration is not None:
-        return max(0.0, container.duration / av.time_base)
-    return 0.0

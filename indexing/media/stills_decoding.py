@@ -20,8 +20,9 @@ from indexing.media.cage_wire import Message
 from indexing.media.painting import Found, Painter
 from indexing.media.reading_open import open_file, prepare, video_of
 from indexing.media.reading_pictures import renditions
+from indexing.media.reading_stream import is_stamped, stamp_of, step_of
 from indexing.media.reading_times import Timeline
-from indexing.media.reading_video import Damage, decoded, is_stamped, stamp_of, step_of
+from indexing.media.reading_video import Damage, decoded
 from indexing.media.stills_groups import Group, Needed, overlapping
 
 _AHEAD_S = 0.5  # a seek over less than that saves nothing
