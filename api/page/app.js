@@ -1,12 +1,13 @@
 // The page: one state, one way to show it. Everything asked for is in the address.
 
-import { configuration, hasKey, search, setStatus, story, useKey, useKeys } from "./client.js";
+import { configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
-import { byId, el, motionReduced, redraw, show } from "./dom.js";
+import { byId, el, redraw, show } from "./dom.js";
 import { showFacets } from "./facets.js";
 import { reader } from "./format.js";
 import { hitNode } from "./hits.js";
 import { listenToKeys } from "./keys.js";
+import { killing } from "./kill.js";
 import { forgetMissing, listenToMissing } from "./missing.js";
 import { nothing } from "./nothing.js";
 import { showPanelProblem, showStory } from "./panel.js";
@@ -88,7 +89,7 @@ const actions = () => ({
   go,
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
-  kill: config.kill_enabled ? kill : null,
+  kill: config.kill_enabled ? killing({ answer, failed: showProblem }) : null,
   // Two lists side by side have a score each: their hits are not compared with one another.
   shown: () => ({ others: state.compare ? [] : shownHits }),
 });
@@ -194,53 +195,6 @@ function storyClosed() {
   state = { ...state, open: "" };
   history.pushState(null, "", writeState(state));
   byId("results").querySelector(`a.headline[data-uri="${CSS.escape(uri)}"]`)?.focus();
-}
-
-// --- the kill, in the demo
-
-async function kill(item) {
-  const name = item.headline || item.uri;
-  try {
-    await setStatus(item.uri, "canceled");
-  } catch (error) {
-    showProblem(error);
-    return;
-  }
-  await Promise.all([...byId("results").querySelectorAll(`.hit[data-uri="${CSS.escape(item.uri)}"]`)].map(vanish));
-  await answer();
-  toast(`Killed: “${name}”. It is gone from hits, totals, filters and links.`, "Undo", async () => {
-    await setStatus(item.uri, "usable");
-    await answerUntil(item.uri);
-    toast(`“${name}” is back.`);
-  });
-}
-
-/** Asks again until the item is among the hits: hiding is at once, but words find a story within a second. */
-async function answerUntil(uri) {
-  for (let tries = 0; tries < 6; tries += 1) {
-    await answer();
-    if (byId("results").querySelector(`.hit[data-uri="${CSS.escape(uri)}"]`)) return;
-    await new Promise((done) => setTimeout(done, 250));
-  }
-}
-
-async function vanish(node) {
-  if (motionReduced()) return;
-  node.classList.add("killed");
-  node.style.height = `${node.offsetHeight}px`;
-  await new Promise((done) => setTimeout(done, 450));
-  const folded = { height: "0px", opacity: 0, paddingTop: "0px", paddingBottom: "0px" };
-  await node.animate([{}, folded], { duration: 280, easing: "ease-in", fill: "forwards" }).finished;
-}
-
-let toastTimer = 0;
-function toast(text, action = "", run = null) {
-  const box = byId("toast");
-  clearTimeout(toastTimer);
-  const button = action && el("button", { type: "button", onclick: () => { show(box, false); run().catch(showProblem); } }, action);
-  box.replaceChildren(el("span", {}, text), button);
-  show(box, true);
-  toastTimer = setTimeout(() => show(box, false), 15000);
 }
 
 // --- the start
