@@ -172,7 +172,7 @@ def opensearch_settings(
             replicas=settings.opensearch_replicas,
             library=library,
             precision=precision,
-            m=settings.opensearch_m,
+            m=settings.hnsw_m,
             ef_construction=settings.hnsw_ef_construction,
             refresh_s=settings.opensearch_refresh_s,
         ),

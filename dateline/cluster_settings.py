@@ -67,9 +67,6 @@ class ClusterSettings(BaseModel):
     opensearch_timeout_s: float = Field(
         default=5.0, gt=0, le=600, description="OpenSearch: longest wait for an answer, in s"
     )
-    opensearch_m: int = Field(
-        default=16, ge=4, le=128, description="OpenSearch: links per node of a vector graph"
-    )
     opensearch_ef_search: int = Field(
         default=400, ge=8, le=4000, description="OpenSearch: width of a search in a vector graph"
     )

@@ -71,7 +71,7 @@ def plan(
         graphs = Graphs(
             chosen.opensearch_library,
             chosen.opensearch_precision,
-            chosen.opensearch_m,
+            chosen.hnsw_m,
             chosen.hnsw_ef_construction,
             chosen.opensearch_ef_search,
         )

@@ -23,9 +23,10 @@ _PLACES = ("data", "models", "pulled_models", "host", "port")
 _OF_THE_SERVER = ("demo", "otel", "searches", "waiting", "max_body_bytes")
 LEFT_OUT = frozenset((*_SECRETS, *_PLACES, *_OF_THE_SERVER, "profile"))
 # Told even where they are defaults: what an engine's graphs are like, how wide it searches them.
+_BUILT = ("hnsw_m", "hnsw_ef_construction")
 _SHAPING = {
-    "embedded": ("hnsw_m", "hnsw_ef_construction", "hnsw_ef_search"),
-    "opensearch": ("opensearch_m", "hnsw_ef_construction", "opensearch_ef_search"),
+    "embedded": (*_BUILT, "hnsw_ef_search"),
+    "opensearch": (*_BUILT, "opensearch_ef_search"),
 }
 
 

@@ -50,7 +50,7 @@ class IndexSettings:
     replicas: int = 0
     library: str = "lucene"
     precision: str = "fp32"
-    m: int = 16
+    m: int = 32
     ef_construction: int = 200
     refresh_s: float = 30.0
     window: int = 100_000

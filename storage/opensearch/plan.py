@@ -61,7 +61,7 @@ class Graphs:
 
     library: str = "lucene"
     precision: str = "fp32"
-    m: int = 16
+    m: int = 32
     ef_construction: int = 200
     ef_search: int = 400
 

@@ -83,7 +83,7 @@ def test_replicas_are_changed_of_the_notes_too(index: Index) -> None:
     ("settings", "spaces", "name"),
     [
         (replace(WANTED, shards=3), SPACES, "index.number_of_shards"),
-        (replace(WANTED, m=32), SPACES, "parameters.m"),
+        (replace(WANTED, m=48), SPACES, "parameters.m"),
         (replace(WANTED, ef_construction=100), SPACES, "parameters.ef_construction"),
         (WANTED, {"text": VectorSpace("f" * 64, 8)}, "mapping._meta.spaces.text.encoder"),
         (WANTED, SPACES | {"image": VectorSpace("e" * 64, 4)}, "passages_image"),

@@ -31,7 +31,7 @@ def test_a_plan_that_a_person_can_check() -> None:
     assert shown["vectors"] == "30.72 GB"
     assert "vectors in columns" not in shown  # Lucene has them once
     assert shown["text"] == "22.27 GB"  # 10 million x 2,000 x 1.09 + 20 million x 23.5
-    assert shown["links"] == "1.92 GB"  # 20 million x 32 links x 3 bytes
+    assert shown["links"] == "3.84 GB"  # 20 million x 64 links x 3 bytes
     assert (found.shards % 3, found.replicas) == (0, 1)
     assert found.shards * SHARD_BYTES >= found.primary_bytes
     assert found.fits
