@@ -5,11 +5,12 @@
 
 The stock path (benchmarks/stock_models_path.py) is what the tutorials of sentence-transformers and
 transformers give: fp32 and their own batching, once with as many threads as torch takes by itself
-and once with one, as ours has; the faster of the two is what ours is compared with. It runs in an
-interpreter of its own that has them (extra [torch]); `--stock-model` is a folder of
-all-MiniLM-L6-v2 as sentence-transformers saves it, whose shape all three of our models have. Both
-sides get the same texts, in turns; each times itself, so that handing the texts over costs neither
-of them. At least 3 times is what is asked for.
+and once with one; the faster of the two is what ours is compared with, which has as many batches at
+once as a service (the setting `threads`), one thread each. It runs in an interpreter of its own that
+has them (extra [torch]); `--stock-model` is a folder of all-MiniLM-L6-v2 as sentence-transformers
+saves it, whose shape all three of our models have. Both sides get the same texts, in turns; each
+times itself, so that handing the texts over costs neither of them. At least 3 times is what is
+asked for.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _opened(settings: Settings, text: str) -> Both:
     """A row. The texts are made as `open_subject` makes them, so both sides have the same."""
     task, texts, tokens, _ = read_work(text)
     name = model_of(settings, task)
-    subject = open_subject(settings, name, texts, tokens, task=task)
+    subject = open_subject(settings, name, texts, tokens, task=task, lanes=settings.threads)
     tokenizer = TextTokens.open(model_store(settings).open(name)).tokenizer
     message: dict[str, Any] = {"work": task}
     if task == "score":
