@@ -6,8 +6,8 @@
 The stock path (benchmarks/stock_models_path.py) is what the tutorials of sentence-transformers and
 transformers give: fp32 and their own batching, once with as many threads as torch takes by itself
 and once with one; the faster of the two is what ours is compared with, which has as many batches at
-once as a service (the setting `threads`), one thread each. It runs in an interpreter of its own that
-has them (extra [torch]); `--stock-model` is a folder of all-MiniLM-L6-v2 as sentence-transformers
+once as a service (the setting `threads`), one thread each. It runs in an interpreter of its own
+that has them (extra [torch]); `--stock-model` is a folder of MiniLM-L6 as sentence-transformers
 saves it, whose shape all three of our models have. Both sides get the same texts, in turns; each
 times itself, so that handing the texts over costs neither of them. At least 3 times is what is
 asked for.
