@@ -228,6 +228,7 @@ def hnsw(stored: FloatMatrix) -> Search:
     settings = HnswSettings()
     index = faiss.IndexHNSWFlat(stored.shape[1], settings.m, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = settings.ef_construction
+    index.keep_max_size_level0 = True
     index.add(stored)
     index.hnsw.efSearch = settings.ef_search
     return partial(nearest, index)

@@ -206,7 +206,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=1000, help="vectors that ask")
     parser.add_argument("--recall", type=float, default=0.99, help="recall@10 to be had")
     parser.add_argument("--rounds", type=int, default=12, help="turns of each, best 6 or 12")
-    parser.add_argument("--m", type=int, default=16)
+    parser.add_argument("--m", type=int, default=Settings().hnsw_m)
     parser.add_argument("--ef-construction", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2, help="threads that build")
     parser.add_argument("--seed", type=int, default=0)

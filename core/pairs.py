@@ -38,8 +38,8 @@ class BoundedScorer(Protocol):
     ) -> PassageScores:
         """Scores `passages` for `query`; higher is more relevant.
 
-        Pairs that have not entered the model when `until` passes, a reading of
-        `time.perf_counter`, are left out. At most `tokens` of a pair are read, and never more
-        than the model can. Raises BusyError where too much waits for the model already.
+        Pairs that have no score when `until` passes, a reading of `time.perf_counter`, are left
+        out, but for those that entered the model at once. At most `tokens` of a pair are read, and
+        never more than the model can. Raises BusyError where too much waits for the model already.
         """
         ...

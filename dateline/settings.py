@@ -130,7 +130,10 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
     @property
     def has_archive(self) -> bool:
         """Whether there is a record of truth already; one on Postgres is made when it is asked."""
-        return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
+        try:
+            return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
+        except PermissionError:
+            return True  # whoever opens it says why not
 
     @property
     def has_orders(self) -> bool:

@@ -105,13 +105,13 @@ def hnsw(
         str,
         typer.Option(help="Precisions of the vectors, by commas: fp32, fp16, int8, pq, binary."),
     ] = "fp32",
-    m: Annotated[str, typer.Option(help="M, links of a node, by commas.")] = "8,16,32",
+    m: Annotated[str, typer.Option(help="M, links of a node, by commas.")] = "16,32,48",
     ef_construction: Annotated[
         str, typer.Option(help="Widths of building, by commas.")
     ] = "100,200",
     ef: Annotated[
         str, typer.Option(help="Widths of searching, by commas.")
-    ] = "16,32,64,96,128,192,256,400",
+    ] = "32,64,96,128,192,256,300,400",
     k: Annotated[
         str, typer.Option(help="Rows asked for, by commas; the service asks for 100.")
     ] = "10,100",

@@ -52,7 +52,8 @@ class BatchQueue(Generic[Row, Answer]):
         """An answer for each of `rows`, in order.
 
         Raises BusyError where too much waits already, or where `until`, a reading of
-        perf_counter, passes before all rows have entered the model; else the first row's error.
+        perf_counter, passes before all rows have their answers, unless they entered the model at
+        once in this thread; else the first row's error.
         """
         answers: list[Answer] = []
         for found in self.run_each(rows, until=until):
@@ -64,8 +65,8 @@ class BatchQueue(Generic[Row, Answer]):
     def run_each(
         self, rows: Sequence[Row], *, until: float | None = None
     ) -> list[Answer | Exception]:
-        """Like `run`, with a row's error in its place; rows that time did not suffice for have
-        BusyError. Raises BusyError only where too much waits already.
+        """Like `run`, with a row's error in its place; rows that time did not suffice for, those
+        under way elsewhere too, have BusyError. Raises it only where too much waits already.
         """
         if not rows:
             return []
@@ -137,7 +138,9 @@ class BatchQueue(Generic[Row, Answer]):
             self._queue.append(ticket)
             self._waiting += tokens
             self._watch.counted(Event.WAITING, len(ticket.rows))
-            free = 0 if len(self._queue) > 1 else self.limits.lanes - self._running
+            # Not where others wait: there batches are to be full.
+            alone = len(self._queue) == 1 and self.limits.wait_ms <= 0
+            free = self.limits.lanes - self._running if alone else 0
             lengths = [len(row) for row in ticket.rows]
             batches, ticket.most = self.limits.batches(lengths, free)
             if self._running < self.limits.lanes:
@@ -242,7 +245,8 @@ class BatchQueue(Generic[Row, Answer]):
                 self._drop(ticket)
                 continue
             first = not batch
-            most = ticket.most if first else most
+            if first and len(self._queue) == 1:
+                most = ticket.most
             while ticket.left:
                 tokens = len(ticket.rows[ticket.left[0]])
                 low, high = (

@@ -21,8 +21,8 @@ class Ticket(Generic[Row, Answer]):
 
     `left` are the rows that no batch has taken yet, longest first; `open` is how many have no
     answer; `until` is when the caller gives up, as a reading of perf_counter. `leading` says that
-    the caller's thread has one of the queue's lanes, `gone` that it waits no longer. A batch that
-    begins with one of the rows has at most `most` tokens.
+    the caller's thread has one of the queue's lanes, `gone` that it waits no longer. While
+    nobody else waits, a batch of its rows has at most `most` tokens.
     """
 
     rows: Sequence[Row]

@@ -47,13 +47,14 @@ class BatchLimits:
 
     def batches(self, lengths: Sequence[int], free: int) -> tuple[int, int]:
         """How many batches rows of these lengths make where `free` lanes have nothing to do, and
-        the tokens that one of them may have: equal shares, so that no lane idles while another
-        has all.
+        the tokens that one of them may have: equal shares where there are several, so that no lane
+        idles while another has all.
         """
         total = sum(lengths)
-        count = max(math.ceil(total / self.tokens), min(free, total // LEAST_SHARED, len(lengths)))
-        if count <= 1:
-            return 1, self.tokens
+        needed = max(1, math.ceil(total / self.tokens))
+        count = max(needed, min(free, total // LEAST_SHARED, len(lengths)))
+        if count == 1 or free < 2:
+            return needed, self.tokens
         longest = max(lengths)
         rows = math.ceil(math.ceil(total / count) / longest)
         return count, min(self.tokens, rows * longest)

@@ -15,7 +15,7 @@ from core.model_ports import PairScorer
 from core.pairs import BoundedScorer, PassageScores
 from core.retrieval import Floats
 
-_FIRST = 10  # passages where no pace is known; how long they take decides how many are scored next
+_FIRST = 10  # passages at most; how long they take decides how many are scored next
 _WORKERS = 8  # threads; where all hang, what comes next is skipped at its deadline
 _IN_TIME = "in time"
 
@@ -55,9 +55,9 @@ class DeadlineReranker:
     """Scores passages best first, some at a time, while time is left. Safe to use from several
     threads.
 
-    A batch is as many as would take half of what time is left, so that a scorer may sort many by
-    length and share them out, and the best are still scored first. The first goes by the last
-    query's pace, and is a few where there was none.
+    The first few show the pace; after them a batch is as many as would take half of what time is
+    left, so that a scorer may sort many by length, and the best are still scored first. How many
+    the first few are is what the last query's pace allows.
 
     A batch runs in a thread of the reranker's own, `workers` of them at most, and is left behind
     when time is up: the answer does not wait for a scorer that hangs.
@@ -108,7 +108,7 @@ class DeadlineReranker:
         """How many passages to begin with, before this query's pace is known."""
         if self._pace <= 0:
             return _FIRST
-        return max(1, int(seconds / 2 / self._pace))
+        return max(1, min(_FIRST, int(seconds / 2 / self._pace)))
 
     def _scored(
         self, query: str, batch: Sequence[str], end: float, tokens: int | None

@@ -359,8 +359,10 @@ class EmbeddedEngine:
         """Ends the background work and closes every file; nothing acknowledged depends on it."""
         if self._background is not None:
             self._background.stop()
-        self._release()
-        self.projections.close()
+        try:
+            self.projections.close()
+        finally:
+            self._release()
 
     def _release(self) -> None:
         self._beside.close()
