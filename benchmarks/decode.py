@@ -97,10 +97,10 @@ class Side:
 
 def computing_s() -> float:
     """Seconds of computing of this process and of its children, those that have ended included."""
-    own = psutil.Process()
-    every = [times.user + times.system for times in (own.cpu_times(), *_of(own.children()))]
-    ended = own.cpu_times()
-    return float(sum(every) + ended.children_user + ended.children_system)
+    process = psutil.Process()
+    own = process.cpu_times()
+    every = [times.user + times.system for times in (own, *_of(process.children()))]
+    return float(sum(every) + own.children_user + own.children_system)
 
 
 def _of(children: Sequence[psutil.Process]) -> Iterator[Any]:
