@@ -117,11 +117,11 @@ def latency(finding: ShotFinding, clip: MadeClip, rate: int, frames: int) -> dic
 
 def cost(finding: ShotFinding, clip: MadeClip) -> dict[str, float]:
     """Frames that the model sees for each frame, and frames a second without decoding."""
-    counting = Counting(finding.finder.detector)
-    counted = ShotFinding(finding.reader, replace(finding.finder, detector=counting))
+    counting = Counting(finding.live.detector)
+    counted = replace(finding.live, detector=counting)
     batches: list[FrameBatch | Gap] = list(finding.reader.frames(clip.path))
     started = perf_counter()
-    list(counted.found(batches))
+    list(counted.shots(batches))
     seconds = perf_counter() - started
     return {
         "model_frames_per_frame": counting.frames / clip.frames,

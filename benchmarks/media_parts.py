@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.decode import textured
 from core.media import FrameBatch
 from indexing.media.reading import CagedReader
-from indexing.media.windows import FrameWindows, WindowLayout
+from indexing.media.windows import FILE_WINDOW, FrameWindows, WindowLayout
 from indexing.work.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
 
 RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
@@ -42,9 +42,9 @@ def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> in
 
 
 def windows_of(reader: CagedReader, paths: Sequence[Path], stride: int) -> Iterator[Any]:
-    """The windows of a clip, uint8 [100, 27, 48, 3], and how many frames count in each."""
+    """The windows of a clip, uint8 [t, 27, 48, 3], and how many frames count in each."""
     for path in paths:
-        cut = FrameWindows(WindowLayout.of_stride(stride))
+        cut = FrameWindows(WindowLayout.of_stride(stride).lengthened(FILE_WINDOW))
         for each in reader.frames(path):
             if isinstance(each, FrameBatch):
                 yield from cut.push(each.pixels)
@@ -52,13 +52,12 @@ def windows_of(reader: CagedReader, paths: Sequence[Path], stride: int) -> Itera
 
 
 def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: int) -> int:
-    """As many windows as `clips` such clips have, two at a time as the queue takes them."""
+    """As many windows as `clips` such clips have, each by itself as the queue takes them."""
     frames = 0
     for _ in range(clips):
-        for at in range(0, len(windows), 2):
-            some = windows[at : at + 2]
-            score(np.stack([pixels for pixels, _ in some]))
-            frames += sum(counted for _, counted in some)
+        for pixels, counted in windows:
+            score(pixels[None])
+            frames += counted
     return frames
 
 

@@ -1,14 +1,15 @@
 """The model that finds shots: what serving it adds to the bare runtime, and how fast its forms are.
 
     python -m benchmarks.shots_model [--model NAME ...] [--runtime KIND[:OPTION] ...]
-                                     [--windows N] [--threads N] [--seconds S] [--clips FOLDER]
+                                     [--windows N] [--frames N] [--threads N] [--seconds S]
+                                     [--clips FOLDER]
 
 For each model in each runtime two sides take turns on the same windows of real clips, or of made
 frames where there are none: the detector as it serves, windows in and probabilities out, and the
 bare runtime, arrays in and arrays out. Of each side the faster half of its calls counts, for other
 work on the machine only ever adds to a time; `ours / bare` is the ratio of their means. A second is
-told in frames of the model's windows and in frames of video, of which each is in two windows at the
-stride of 50.
+told in frames of the model's windows and in frames of video: of a live source, whose windows of 100
+frames have each frame in two, or of a file where `--frames` says how long its windows are.
 
 `--only agree` tells instead whether each finds the shots of the first one over all the clips.
 """
@@ -32,7 +33,7 @@ from core.media import FrameBatch, Frames
 from dateline.build_runtimes import RUNTIMES, model_store
 from dateline.settings import configure
 from indexing.media.shots import ShotFinder
-from indexing.media.windows import FrameWindows, WindowLayout
+from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
 from inference.machine import faster_half
 from inference.runtimes.choice import on_device, open_choice, parse_choice
 from inference.sample_windows import sample_windows
@@ -51,6 +52,7 @@ class Side:
 
     name: str
     detector: TransitionDetector
+    layout: WindowLayout
     ours: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
 
@@ -75,7 +77,7 @@ class Side:
             "bare_ms": bare * 1000,
             "ours / bare": ours / bare,
             "windowed_frames_per_s": speed,
-            "video_frames_per_s": speed / WindowLayout().cost,
+            "video_frames_per_s": speed / self.layout.cost,
         }
 
 
@@ -88,7 +90,7 @@ def main() -> None:
     if chosen.only == "agree":
         show(title, agreement(sides, read_clips(chosen.clips)), machine, as_json=chosen.json)
         return
-    windows = real_windows(chosen.clips, chosen.windows)
+    windows = real_windows(chosen.clips, chosen.windows, _layout(chosen))
     found = measure(sides, windows, chosen.seconds)
     if chosen.json:
         show(title, found, machine, as_json=True)
@@ -152,15 +154,15 @@ def read_clips(folder: Path) -> dict[str, Frames]:
     return clips
 
 
-def real_windows(folder: Path, count: int) -> Frames:
+def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:
     """The first windows of the clips in `folder`, as they follow; made ones where there are few."""
     found: list[Frames] = []
     if folder.is_dir():
         for frames in read_clips(folder).values():
-            found += [window for window, _ in FrameWindows(WindowLayout()).push(frames)]
+            found += [window for window, _ in FrameWindows(layout).push(frames)]
             if len(found) >= count:
                 return np.stack(found[:count])
-    return sample_windows(count)
+    return sample_windows(count, frames=layout.window)
 
 
 def _sides(chosen: argparse.Namespace) -> list[Side]:
@@ -178,8 +180,13 @@ def _sides(chosen: argparse.Namespace) -> list[Side]:
             except ModelError as error:
                 print(f"{name} in {choice}: {error.what}")
                 continue
-            sides.append(Side(f"{name} {choice}", TransitionDetector.over(folder, runtime)))
+            detector = TransitionDetector.over(folder, runtime)
+            sides.append(Side(f"{name} {choice}", detector, _layout(chosen)))
     return sides
+
+
+def _layout(chosen: argparse.Namespace) -> WindowLayout:
+    return WindowLayout().lengthened(chosen.frames)
 
 
 def _cells(figures: Mapping[str, float]) -> list[str]:
@@ -193,6 +200,7 @@ def _chosen() -> argparse.Namespace:
     parser.add_argument("--runtime", action="append", help=f"in place of {', '.join(KINDS)}")
     parser.add_argument("--models", help="folder of the models")
     parser.add_argument("--windows", type=int, default=1, help="windows a call")
+    parser.add_argument("--frames", type=int, default=WINDOW, help="of a window")
     parser.add_argument("--threads", type=int, default=1, help="threads that work on a call")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure")
     parser.add_argument("--clips", type=Path, default=SOURCES, help="folder of real clips")

@@ -80,9 +80,9 @@ class ShotDetector(Protocol):
         ...
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """For uint8 [n, 100, 27, 48, 3]: float32 [n, 200], the 100 probabilities that the frame is
-        the last before a cut, or in the middle of a transition, and then the 100 that it is any
-        frame of one (the second head).
+        """For uint8 [n, t, 27, 48, 3], windows of t frames, 100 or more: float32 [n, 2 * t], the t
+        probabilities that the frame is the last before a cut, or in the middle of a transition,
+        and then the t that it is any frame of one (the second head).
         """
         ...
 

@@ -9,10 +9,10 @@ from core.work import Stage
 from dateline.build_runtimes import model_store, open_runtime
 from dateline.settings import Settings
 from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WindowLayout
+from indexing.media.windows import FILE_WINDOW, STRIDE, WINDOW, WindowLayout
 from inference.batches import BatchLimits
 from inference.remote_calls import is_remote
-from inference.shot_detector import WINDOWS_AT_ONCE, TransitionDetector
+from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
 
 _MOST_AT_ONCE = 1024
 
@@ -34,7 +34,7 @@ def shot_detector_of(settings: Settings) -> TransitionDetector:
     folder = model_store(settings).open(name)
     runtime = open_runtime(settings, folder, threads=settings.threads)
     limits = BatchLimits(
-        tokens=batch_sizes(settings)[Stage.SHOTS] * folder.manifest.max_tokens,
+        tokens=batch_sizes(settings)[Stage.SHOTS] * WINDOW,  # a file's longer window goes alone
         wait_ms=settings.batch_wait_ms,
         waiting_tokens=settings.batch_waiting_tokens,
     )
@@ -45,7 +45,7 @@ def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
     """How much goes through a model at once, by the stage of an ingest. Raises SettingsError for a
     name that is none of these.
     """
-    sizes = {Stage.SHOTS: WINDOWS_AT_ONCE, Stage.DESCRIBE: 16, Stage.EMBED: 32}
+    sizes = {Stage.SHOTS: FRAMES_AT_ONCE // WINDOW, Stage.DESCRIBE: 16, Stage.EMBED: 32}
     for name, size in settings.work_batch.items():
         if name not in sizes or not 0 < size <= _MOST_AT_ONCE:
             what = f"{name} = {size} is no batch's size"
@@ -55,6 +55,13 @@ def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
 
 
 def shot_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
-    """What finds shots by a detector: how frames are put to it."""
+    """What finds the shots of files by a detector, in long windows."""
+    usual = WindowLayout.of_stride(STRIDE, settings.shot_ahead)
+    layout = usual.lengthened(min(FILE_WINDOW, detector.longest))
+    return ShotFinder(detector, ShotSettings(layout))
+
+
+def live_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
+    """What finds the shots of live sources by a detector: how frames are put to it."""
     layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
     return ShotFinder(detector, ShotSettings(layout))

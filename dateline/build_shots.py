@@ -10,21 +10,25 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from core.media import FrameBatch, Gap, ShotBounds
-from dateline.build_detector import shot_detector_of, shot_finder_of
+from dateline.build_detector import live_finder_of, shot_detector_of, shot_finder_of
 from dateline.settings import Settings
 from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_sources import LiveSource
 from indexing.media.live import LiveFrames, LiveSettings
 from indexing.media.reading import CagedReader, FrameStream
+from indexing.media.reading_ahead import read_ahead
 from indexing.media.shots import ShotFinder
 
 
 @dataclass(frozen=True, slots=True)
 class ShotFinding:
-    """A reader of media, and what finds shots in its frames."""
+    """A reader of media, and what finds shots in its frames: in those of a file, and in those that
+    come live.
+    """
 
     reader: CagedReader
     finder: ShotFinder
+    live: ShotFinder
 
     @property
     def model(self) -> str:
@@ -32,13 +36,9 @@ class ShotFinding:
         return self.finder.detector.name
 
     def found(self, frames: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds | Gap]:
-        """Shots and gaps of a file's or a live source's frames, each as soon as it is known."""
-        stream = self.finder.stream()
-        for arrived in frames:
-            yield from self.finder.push([stream], [arrived])[0]
-            if isinstance(arrived, Gap):
-                yield arrived
-        yield from self.finder.push([stream], [None])[0]
+        """Shots and gaps of a file's frames, which are read while the model looks at others."""
+        with read_ahead(frames) as ahead:
+            yield from _found(self.finder, ahead)
 
     def followed(
         self, source: LiveSource, settings: LiveSettings, notes: list[str]
@@ -58,9 +58,18 @@ class ShotFinding:
 
         with closing(LiveFrames(connect, settings)) as live:
             try:
-                yield from self.found(live)
+                yield from _found(self.live, live)
             finally:
                 note()
+
+
+def _found(finder: ShotFinder, frames: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds | Gap]:
+    stream = finder.stream()
+    for arrived in frames:
+        yield from finder.push([stream], [arrived])[0]
+        if isinstance(arrived, Gap):
+            yield arrived
+    yield from finder.push([stream], [None])[0]
 
 
 @contextmanager
@@ -71,4 +80,6 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     name no model for shots, ModelError where it can't be loaded.
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
-        yield ShotFinding(reader, shot_finder_of(settings, shot_detector_of(settings)))
+        detector = shot_detector_of(settings)
+        finder, live = shot_finder_of(settings, detector), live_finder_of(settings, detector)
+        yield ShotFinding(reader, finder, live)

@@ -15,7 +15,7 @@ from inference.profiling import Subject, TokeniseClock, WatchedRuntime
 from inference.runtimes.loading import beside
 from inference.runtimes.onnx import OnnxRuntime
 from inference.sample_windows import sample_windows
-from inference.shot_detector import TransitionDetector
+from inference.shot_detector import SHORTEST, TransitionDetector
 from inference.sized_texts import sized_pairs, sized_texts
 from inference.tagger import NameTagger
 from inference.tokens import TextTokens
@@ -47,11 +47,11 @@ def open_subject(
     call: Callable[[], object]
     match task or manifest.task:
         case "shots":
-            if tokens != manifest.max_tokens:
-                mend = f"a window has {manifest.max_tokens} frames"
+            if tokens < SHORTEST:
+                mend = f"a window has {SHORTEST} to {manifest.max_tokens} frames"
                 raise InputError(f"{name} can't read windows of {tokens} frames", mend=mend)
             detector = TransitionDetector.over(folder, runtime, watching=clock)
-            call = partial(detector.transitions, sample_windows(texts))
+            call = partial(detector.transitions, sample_windows(texts, frames=tokens))
         case _ if tokenizer is None:
             raise InputError(f"{name} reads no texts", where=name)
         case "tag":

@@ -101,7 +101,7 @@ class ClusterSettings(BaseModel):
         default=2.0, ge=0.1, le=600, description="OpenSearch: how long that pause is, in s"
     )
     opensearch_vector_mb: int = Field(
-        default=128,
+        default=512,
         ge=1,
         le=2**16,
         description="OpenSearch: memory for vectors of candidates, of each field, in MiB",

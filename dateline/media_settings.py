@@ -24,8 +24,8 @@ class MediaSettings(BaseModel):
         default=50,
         ge=1,
         le=80,
-        description="frames between the model's windows of 100: fewer tell a live source's shots "
-        "sooner and put more frames to the model (100 / stride for each)",
+        description="frames between the model's windows of 100 at a live source: fewer tell its "
+        "shots sooner and put more frames to the model (100 / stride for each)",
     )
     shot_ahead: int = Field(
         default=20,

@@ -23,14 +23,14 @@ from inference.runtimes.choice import (
 )
 from inference.runtimes.sample import Arrays, full_batch, ordinary_batches
 from inference.sample_windows import sample_windows
-from inference.shot_detector import FRAMES
+from inference.shot_detector import FRAMES, SHORTEST
 from inference.store import ModelFolder
 
 SHAPES = {
     "encode": (Shape(1, 16), Shape(64, 128)),
     "tag": (Shape(1, 16), Shape(64, 16)),
     "score": (Shape(20, 48),),
-    "shots": (Shape(1, 100),),
+    "shots": (Shape(1, SHORTEST), Shape(1, 300)),
 }
 REAL_TEXTS = 32  # that answers are compared on
 REAL_WINDOWS = 4
@@ -69,12 +69,12 @@ def bench(
 def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
     """Raises InputError for a shape that the model can't read."""
     longest = manifest.max_tokens
-    least = longest if manifest.task == "shots" else 1
+    least = SHORTEST if manifest.task == "shots" else 1
     for shape in shapes:
         if not (shape.texts >= 1 and least <= shape.tokens <= longest):
             mend = f"a text has 1 to {longest} tokens"
             if manifest.task == "shots":
-                mend = f"a window has {longest} frames: 1x{longest}, 4x{longest}"
+                mend = f"a window has {least} to {longest} frames: 1x{least}, 1x{longest}"
             what = f"{manifest.name} can't read {shape} tokens"
             raise InputError(what, where="--shape", mend=mend)
 
@@ -99,7 +99,9 @@ def _texts(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put
 
 def _windows(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:
     """Windows of frames that move, are cut and dissolve."""
-    arrays: dict[Shape, Arrays] = {shape: {FRAMES: sample_windows(shape.texts)} for shape in shapes}
+    arrays: dict[Shape, Arrays] = {
+        shape: {FRAMES: sample_windows(shape.texts, frames=shape.tokens)} for shape in shapes
+    }
     return arrays, [{FRAMES: sample_windows(1, seed=seed)} for seed in range(REAL_WINDOWS)]
 
 

@@ -45,7 +45,8 @@ def shots(
     stride: Annotated[
         int | None,
         typer.Option(
-            help="Frames between two looks of the model: fewer tell a shot sooner and cost more.",
+            help="Frames between two looks of the model at a live source: fewer tell a shot sooner "
+            "and cost more.",
             show_default="the setting shot_stride",
         ),
     ] = None,

@@ -59,7 +59,7 @@ def _facts(manifest: ModelManifest) -> str:
         ("languages", ", ".join(manifest.languages)),
         ("precision", manifest.precision),
         ("formats", ", ".join(_FORMATS[kind] for kind in manifest.graphs)),
-        ("window", "" if manifest.tokenizer else f"{manifest.max_tokens} frames"),
+        ("window", "" if manifest.tokenizer else f"at most {manifest.max_tokens} frames"),
         ("longest text", _longest(manifest) if manifest.tokenizer else ""),
         ("vector", f"{manifest.dimension} numbers, length 1" if encodes else ""),
         ("pooling", manifest.pooling if encodes else ""),

@@ -47,7 +47,7 @@ class ModelManifest:
     - `pooling`: `mean`, `cls` or "" where the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
     - `max_tokens`: a text's greatest length, special tokens counted, or for `shots` the frames of
-      a window; `dimension`: of a vector
+      the longest window; `dimension`: of a vector
     - `labels`: the tagger's, by class number
     - `precision`: of the weights; `quality`: measured figures, by what was measured
     - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes, `mul` for many

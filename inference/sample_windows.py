@@ -11,12 +11,14 @@ FRAMES_EACH = 100
 _COARSE = (4, 6)  # points of the noise that a picture is a smooth enlargement of
 
 
-def sample_windows(count: int, *, seed: int = 1) -> Frames:
-    """uint8 [count, 100, 27, 48, 3]: in each window a picture that moves, cut to another and that
-    one dissolved into a third.
+def sample_windows(count: int, *, seed: int = 1, frames: int = FRAMES_EACH) -> Frames:
+    """uint8 [count, frames, 27, 48, 3]: in each 100 frames a picture that moves, cut to another and
+    that one dissolved into a third.
     """
     random = np.random.default_rng(seed)
-    return np.stack([_window(random) for _ in range(count)])
+    several = -(-frames // FRAMES_EACH)
+    made = np.stack([_window(random) for _ in range(count * several)])
+    return made.reshape(count, -1, *made.shape[2:])[:, :frames]
 
 
 def _window(random: np.random.Generator) -> Frames:

@@ -9,7 +9,7 @@ Source: Soucek and Lokoc 2020, TransNet V2 (a window's frames, the two heads).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,22 +25,24 @@ from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
 
 FRAMES, LOGITS = "frames", "logits"
-WINDOWS_AT_ONCE = 2  # more gain nothing on a processor, and each takes a hundred megabytes
+SHORTEST = 100  # frames of a window: those that the model learned from
+FRAMES_AT_ONCE = 200  # more gain nothing on a processor, and a hundred take a hundred megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """The queue's work: windows [100, 27, 48, 3] to 200 numbers each, or the window's error."""
+    """The queue's work: windows of one length, [t, 27, 48, 3], to 2 * t numbers each, or the
+    window's error.
+    """
 
     runtime: Runtime
     where: str
-    width: int
 
     def __call__(self, windows: Sequence[Frames]) -> list[FloatMatrix | Exception]:
         joint = windows[0][None] if len(windows) == 1 else np.stack(windows)
         (output,) = self.runtime.run({FRAMES: joint}, (LOGITS,))
         logits: FloatMatrix = output.astype(np.float32, copy=False)
-        if logits.shape != (len(windows), self.width):
+        if logits.shape != (len(windows), 2 * joint.shape[1]):
             raise self.failed(f"its answer to {len(windows)} windows has shape {logits.shape}")
         return [
             row if good else self.failed("a window's answer holds no numbers (NaN)")
@@ -59,7 +61,6 @@ class TransitionDetector:
     folder: ModelFolder
     runtime: Runtime
     queue: BatchQueue[Frames, FloatMatrix]
-    window: tuple[int, ...]
 
     @classmethod
     def over(
@@ -70,7 +71,8 @@ class TransitionDetector:
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> TransitionDetector:
-        """A detector over a loaded graph; in `limits` each frame of a window is a token.
+        """A detector over a loaded graph; in `limits` each frame of a window is a token, and
+        windows of several lengths are kept apart.
 
         Raises ModelError for a model that does not find shots.
         """
@@ -82,11 +84,9 @@ class TransitionDetector:
         if runtime.inputs != (FRAMES,) or LOGITS not in runtime.outputs:
             what = f"the graph takes {runtime.inputs} and gives {runtime.outputs}"
             raise ModelError(what, where=where, mend=f"needed: {FRAMES} in, {LOGITS} out")
-        frames = manifest.max_tokens
-        limits = limits or BatchLimits(tokens=WINDOWS_AT_ONCE * frames)
+        limits = replace(limits or BatchLimits(tokens=FRAMES_AT_ONCE), alike=1.0)
         watch = watching.of(manifest.name, "shots")
-        queue = BatchQueue(_Logits(runtime, where, 2 * frames), limits, watch=watch)
-        return cls(folder, runtime, queue, (frames, FRAME_HEIGHT, FRAME_WIDTH, 3))
+        return cls(folder, runtime, BatchQueue(_Logits(runtime, where), limits, watch=watch))
 
     @classmethod
     def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> TransitionDetector:
@@ -107,21 +107,34 @@ class TransitionDetector:
         """sha256 over the model's files."""
         return self.folder.manifest.digest
 
+    @property
+    def longest(self) -> int:
+        """Frames of the longest window that the model takes."""
+        return self.folder.manifest.max_tokens
+
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """float32 [n, 200] for uint8 [n, 100, 27, 48, 3]; see `core.media_ports.ShotDetector`.
+        """float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3]; see `core.media_ports.ShotDetector`.
 
         Raises InputError for arrays of another shape or type, BusyError where too much waits
         already, ModelError where the model fails.
         """
-        if windows.shape[1:] != self.window or windows.dtype != np.uint8:
-            what = f"windows are {windows.dtype} of shape {windows.shape}"
-            raise InputError(what, where=self.name, mend=f"uint8 of shape [n, *{self.window}]")
+        self._check(windows)
         if not len(windows):
-            return np.zeros((0, 2 * self.window[0]), np.float32)
+            return np.zeros((0, 2 * windows.shape[1]), np.float32)
         logits = np.stack(self.queue.run(list(windows)))
         odds = np.exp(-np.clip(logits, -60.0, 60.0))
         scores: FloatMatrix = (1.0 / (1.0 + odds)).astype(np.float32)
         return scores
+
+    def _check(self, windows: Frames) -> None:
+        """Raises InputError for what the model can't read."""
+        frame = (FRAME_HEIGHT, FRAME_WIDTH, 3)
+        given = windows.shape[1] if windows.ndim > 1 else 0
+        fits = windows.shape[2:] == frame and SHORTEST <= given <= self.longest
+        if not fits or windows.dtype != np.uint8:
+            what = f"windows are {windows.dtype} of shape {windows.shape}"
+            mend = f"uint8 of shape [n, t, *{frame}], t from {SHORTEST} to {self.longest}"
+            raise InputError(what, where=self.name, mend=mend)
 
     def close(self) -> None:
         """Ends the threads and frees the graph; finding shots fails afterwards."""

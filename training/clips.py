@@ -32,8 +32,8 @@ def read_clip(path: Path) -> Frames:
     return np.stack(frames)
 
 
-def windows_of(frames: Frames) -> Iterator[Frames]:
-    """Every window [100, 27, 48, 3] that the model is given of a clip's frames [n, 27, 48, 3]."""
-    windows = FrameWindows(WindowLayout())
+def windows_of(frames: Frames, layout: WindowLayout) -> Iterator[Frames]:
+    """Every window [t, 27, 48, 3] that the model is given of a clip's frames [n, 27, 48, 3]."""
+    windows = FrameWindows(layout)
     for window, _ in (*windows.push(frames), *windows.close()):
         yield window

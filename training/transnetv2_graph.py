@@ -29,11 +29,11 @@ from training.transnetv2_parts import (
     INPUT,
     STACKS,
     WIDTH,
-    WINDOW,
     Weights,
     add_colours,
     add_heads,
     add_similarity,
+    add_sizes,
     channels_of,
     closed,
     full_rows,
@@ -47,10 +47,11 @@ from training.transnetv2_parts import (
 
 
 def transition_graph(weights: Weights) -> onnx.ModelProto:
-    """Input `frames`, uint8 [n, 100, 27, 48, 3] RGB; output `logits`, float32 [n, 200]: of the 100
+    """Input `frames`, uint8 [n, t, 27, 48, 3] RGB; output `logits`, float32 [n, 2 * t]: of the t
     frames, that it is the one of a transition, and then that it is any of a transition's.
     """
     draft = GraphDraft()
+    add_sizes(draft)
     hidden = _add_picture(draft)
     height, means = HEIGHT + 1, []
     for stack in range(STACKS):
@@ -65,12 +66,12 @@ def transition_graph(weights: Weights) -> onnx.ModelProto:
 
 
 def _add_picture(draft: GraphDraft) -> str:
-    """Frames below each other with an empty row after each: [n, 3, 100 * 28, 48]."""
+    """Frames below each other with an empty row after each: [n, 3, t * 28, 48]."""
     floats = draft.node("Cast", [INPUT], ["picture/floats"], to=TensorProto.FLOAT)
     planes = draft.node("Transpose", [floats], ["picture/planes"], perm=[0, 4, 1, 2, 3])
     row = sizes(draft, "picture/row", 0, 0, 0, 0, 0, 0, 0, 0, 1, 0)
     apart = draft.node("Pad", [planes, row], ["picture/apart"])
-    shape = sizes(draft, "picture/shape", 0, COLOURS, WINDOW * (HEIGHT + 1), WIDTH)
+    shape = sizes(draft, "picture/shape", 0, COLOURS, -1, WIDTH)
     return draft.node("Reshape", [apart, shape], ["picture"])
 
 
@@ -116,9 +117,9 @@ def _add_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
 
 
 def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """Means of 2x2 points of each frame by itself, without its empty row: [n, c * 100, 3, 6]."""
+    """Means of 2x2 points of each frame by itself, without its empty row: [n, c * t, 3, 6]."""
     name, two = f"stack{stack}/pool", [2, 2]
-    shape = sizes(draft, name + "/shape", 0, channels_of(stack) * WINDOW, height, width_of(stack))
+    shape = sizes(draft, name + "/shape", 0, -1, height, width_of(stack))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
     bounds = [sizes(draft, f"{name}/bound{n}", n) for n in (0, height - 1, 2)]
     full = draft.node("Slice", [apart, *bounds], [name + "/full"])
@@ -126,11 +127,9 @@ def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> s
 
 
 def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """The mean of each frame and channel, [n, c, 100]: over its rows, but for an empty one."""
+    """The mean of each frame and channel, [n, c, t]: over its rows, but for an empty one."""
     name = f"stack{stack}/mean"
-    shape = sizes(
-        draft, name + "/shape", 0, channels_of(stack), WINDOW, height * width_of(stack + 1)
-    )
+    shape = sizes(draft, name + "/shape", 0, channels_of(stack), -1, height * width_of(stack + 1))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
     mean = draft.node("ReduceMean", [apart], [name + "/all"], axes=[3], keepdims=0)
     if stack == STACKS - 1:
@@ -139,22 +138,21 @@ def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
 
 
 def _add_rows(draft: GraphDraft, means: Sequence[str]) -> str:
-    """What all stacks see in each frame, [n, 100, 448]."""
+    """What all stacks see in each frame, [n, t, 448]."""
     joint = draft.node("Concat", list(means), ["seen/joint"], axis=1)
     return draft.node("Transpose", [joint], ["seen"], perm=[0, 2, 1])
 
 
 def _add_flat(draft: GraphDraft, hidden: str) -> str:
-    """What the last stack sees in each frame, [n, 100, 18 * 256], channels innermost."""
+    """What the last stack sees in each frame, [n, t, 18 * 256], channels innermost."""
     channels, points = channels_of(STACKS - 1), 18
-    shape = sizes(draft, "flat/shape", 0, channels, WINDOW, points)
+    shape = sizes(draft, "flat/shape", 0, channels, -1, points)
     apart = draft.node("Reshape", [hidden, shape], ["flat/apart"])
     turned = draft.node("Transpose", [apart], ["flat/turned"], perm=[0, 2, 3, 1])
-    line = sizes(draft, "flat/line", 0, WINDOW, points * channels)
+    line = sizes(draft, "flat/line", 0, 0, points * channels)
     return draft.node("Reshape", [turned, line], ["flat"])
 
 
 def _full_rows(draft: GraphDraft, name: str, height: int) -> str:
-    """1 for a frame's rows and 0 for the empty one after them, [1, 1, 100 * height, 1]."""
-    rows = full_rows(height).astype(np.float32)
-    return draft.constant(name + "/rows", rows.reshape(1, 1, -1, 1))
+    """1 for a frame's rows and 0 for the empty one after them, [1, 1, t * height, 1]."""
+    return full_rows(draft, name + "/rows", height, np.float32, (1, 1, -1, 1))

@@ -34,11 +34,12 @@ from training.transnetv2_parts import (
     INPUT,
     STACKS,
     WIDTH,
-    WINDOW,
+    WINDOWS,
     Weights,
     add_colours,
     add_heads,
     add_similarity,
+    add_sizes,
     channels_of,
     closed,
     full_rows,
@@ -46,6 +47,7 @@ from training.transnetv2_parts import (
     of_full_rows,
     own_channels,
     separable,
+    sized,
     sizes,
     width_of,
 )
@@ -134,8 +136,8 @@ class _ByteDraft:
         return y
 
     def emptied(self, x: str, height: int, name: str) -> str:
-        """`x` [n, 100 * height, w, c] with 0 in the last row of each frame."""
-        full = self.draft.constant(name + "/rows", full_rows(height).reshape(1, -1, 1, 1))
+        """`x` [n, t * height, w, c] with 0 in the last row of each frame."""
+        full = full_rows(self.draft, name + "/rows", height, np.bool_, (1, -1, 1, 1))
         nothing = self.scalar(name + "/nothing", np.array(0, np.uint8))
         return self.draft.node("Where", [full, x, nothing], [name])
 
@@ -143,6 +145,7 @@ class _ByteDraft:
 def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
     """As `transition_graph`, in int8 by the measured `ranges`."""
     made = _ByteDraft(weights, ranges)
+    add_sizes(made.draft)
     hidden, height = _add_picture(made), HEIGHT + 1
     means: list[str] = []
     for stack in range(STACKS):
@@ -152,17 +155,17 @@ def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
     draft = made.draft
     rows = draft.node("Concat", means, ["seen"], axis=2)
     parts = [add_colours(draft, weights), add_similarity(draft, weights, rows)]
-    shape = sizes(draft, "flat/shape", -1, WINDOW, 18 * channels_of(STACKS - 1))
+    shape = sizes(draft, "flat/shape", 0, 0, 18 * channels_of(STACKS - 1))
     flat = draft.node("Reshape", [f"stack{STACKS - 1}/mean/floats", shape], ["flat"])
     add_heads(draft, weights, [*parts, flat], ranges[HEADS_INPUT])
     return closed(draft)
 
 
 def _add_picture(made: _ByteDraft) -> _Bytes:
-    """Frames below each other with an empty row after each: [n, 100 * 28, 48, 3]."""
+    """Frames below each other with an empty row after each: [n, t * 28, 48, 3]."""
     row = sizes(made.draft, "picture/row", 0, 0, 0, 0, 0, 0, 0, 1, 0, 0)
     apart = made.draft.node("Pad", [INPUT, row], ["picture/apart"])
-    shape = sizes(made.draft, "picture/shape", 0, WINDOW * (HEIGHT + 1), WIDTH, COLOURS)
+    shape = sizes(made.draft, "picture/shape", 0, -1, WIDTH, COLOURS)
     picture = made.named("picture", 1 / _LARGEST, 0)
     made.draft.node("Reshape", [apart, shape], [picture.name])
     return picture
@@ -205,23 +208,24 @@ def _add_block(made: _ByteDraft, place: tuple[int, int], hidden: _Bytes, height:
 
 
 def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Bytes:
-    """Means of 2x2 points: [n, 100 * h, w, c] with an empty row in each frame again, but of the
-    last stack [n * 100, 3, 6, c], where frames part.
+    """Means of 2x2 points: [n, t * h, w, c] with an empty row in each frame again, but of the
+    last stack [n * t, 3, 6, c], where frames part.
     """
     draft, name, last = made.draft, f"stack{stack}/pool", stack == STACKS - 1
     width, channels = width_of(stack), channels_of(stack)
-    source, rows = hidden.name, WINDOW * height
+    source = hidden.name
     if last:
         shape = sizes(draft, name + "/shape", -1, height, width, channels)
         apart = draft.node("Reshape", [source, shape], [name + "/apart"])
         bounds = [sizes(draft, f"{name}/bound{n}", n) for n in (0, height - 1, 1)]
-        source, rows = draft.node("Slice", [apart, *bounds], [name + "/full"]), height - 1
+        source = draft.node("Slice", [apart, *bounds], [name + "/full"])
     means = _add_halved(made, replace(hidden, name=source), name + "/down", width * channels)
     means = _add_halved(made, means, name + "/across", channels)
-    shape = sizes(draft, name + "/whole", -1, rows // 2, width // 2, channels)
     if last:
+        shape = sizes(draft, name + "/whole", -1, (height - 1) // 2, width // 2, channels)
         draft.node("Reshape", [means.name, shape], [name])
     else:
+        shape = sized(draft, name + "/whole", WINDOWS, -1, width // 2, channels)
         made.emptied(draft.node("Reshape", [means.name, shape], [name + "/all"]), height // 2, name)
     return replace(hidden, name=name)
 
@@ -242,10 +246,10 @@ def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
 
 
 def _add_means(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> str:
-    """The mean of each frame and channel, [n, 100, c]: over its rows, but for an empty one."""
+    """The mean of each frame and channel, [n, t, c]: over its rows, but for an empty one."""
     draft, name = made.draft, f"stack{stack}/mean"
     points = height * width_of(stack + 1)
-    shape = sizes(draft, name + "/shape", -1, WINDOW, points, channels_of(stack))
+    shape = sized(draft, name + "/shape", WINDOWS, -1, points, channels_of(stack))
     apart = draft.node("Reshape", [hidden.name, shape], [name + "/apart"])
     inputs = [apart, hidden.step, hidden.zero]
     floats = draft.node("DequantizeLinear", inputs, [name + "/floats"])

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -19,9 +18,12 @@ LOOKUP = 101  # frames that each is compared with: 50 before, itself, 50 after
 BINS = 512  # of a colour histogram: 8 for each of red, green and blue
 NORM_EPSILON = 1e-3
 INPUT, OUTPUT = "frames", "logits"
+WINDOWS, TIME = "sizes/windows", "sizes/time"
 HEADS_INPUT, HEADS_DENSE = "heads/joint", "heads/dense"
 
 Weights = Mapping[str, Floats]
+_ENOUGH = {"from": 0, "to": 1 - LOOKUP, "axis": 1}  # of all numbers of a lookup, for its rows
+_NEAR = {"from": 0, "to": LOOKUP, "axis": 2}  # of a row of a lookup
 
 
 def filters_of(stack: int) -> int:
@@ -39,11 +41,30 @@ def width_of(stack: int) -> int:
     return int(WIDTH // 2**stack)
 
 
-def full_rows(height: int) -> npt.NDArray[np.bool_]:
-    """Which of a window's rows are a frame's: all but the empty one after each, [100, height]."""
-    rows = np.ones((WINDOW, height), np.bool_)
-    rows[:, -1] = False
-    return rows
+def add_sizes(draft: GraphDraft) -> None:
+    """How many windows there are, and how many frames in each: whole numbers [1], of the input."""
+    draft.node("Shape", [INPUT], [WINDOWS], start=0, end=1)
+    draft.node("Shape", [INPUT], [TIME], start=1, end=2)
+
+
+def sized(draft: GraphDraft, name: str, *values: int | str) -> str:
+    """A shape [n] of whole numbers and of such as the graph knows by name."""
+    parts = [
+        value if isinstance(value, str) else sizes(draft, f"{name}/{place}", value)
+        for place, value in enumerate(values)
+    ]
+    return draft.node("Concat", parts, [name], axis=0)
+
+
+def full_rows(
+    draft: GraphDraft, name: str, height: int, kind: type[np.generic], shape: Sequence[int]
+) -> str:
+    """Which of a window's rows are a frame's: all but the empty one after each. As numbers of
+    `kind`, 1 or 0, in the `shape` whose -1 they are, t * height.
+    """
+    rows = draft.constant(name + "/frame", (np.arange(height) < height - 1).astype(kind))
+    all_ = draft.node("Tile", [rows, TIME], [name + "/frames"])
+    return draft.node("Reshape", [all_, sizes(draft, name + "/shape", *shape)], [name])
 
 
 def of_full_rows(draft: GraphDraft, name: str, mean: str, height: int) -> str:
@@ -81,7 +102,7 @@ def sizes(draft: GraphDraft, name: str, *values: int) -> str:
 
 
 def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
-    """How alike frames are by what the stacks see in them, [n, 100, 448]: [n, 100, 128]."""
+    """How alike frames are by what the stacks see in them, [n, t, 448]: [n, t, 128]."""
     base = "frame_sim_layer."
     kernel, bias = weights[base + "projection.weight"].T, weights[base + "projection.bias"]
     seen = draft.dense(rows, kernel, bias, "similar/seen")
@@ -89,7 +110,7 @@ def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
 
 
 def add_colours(draft: GraphDraft, weights: Weights) -> str:
-    """How alike frames are by their colour histograms: [n, 100, 128]."""
+    """How alike frames are by their colour histograms: [n, t, 128]."""
     name = "histogram"
     whole = draft.node("Cast", [INPUT], [name + "/whole"], to=TensorProto.INT32)
     width = draft.constant(name + "/width", np.array(32, np.int32))
@@ -98,12 +119,10 @@ def add_colours(draft: GraphDraft, weights: Weights) -> str:
     placed = draft.node("Mul", [eighths, places], [name + "/placed"])
     colour = sizes(draft, name + "/colour", 4)
     bins = draft.node("ReduceSum", [placed, colour], [name + "/bins"], keepdims=0)
-    line = sizes(draft, name + "/line", 0, WINDOW, HEIGHT * WIDTH)
+    line = sizes(draft, name + "/line", 0, 0, HEIGHT * WIDTH)
     points = draft.node("Reshape", [bins, line], [name + "/points"])
-    # Counting: for each point a one is added where its bin is, onto zeros [n, 100, 512].
-    windows = draft.node("Shape", [INPUT], [name + "/windows"], end=1)
-    rest = sizes(draft, name + "/rest", WINDOW, BINS)
-    shape = draft.node("Concat", [windows, rest], [name + "/sizes"], axis=0)
+    # Counting: for each point a one is added where its bin is, onto zeros [n, t, 512].
+    shape = sized(draft, name + "/sizes", WINDOWS, TIME, BINS)
     empty = _filled(draft, shape, 0, name + "/empty")
     ones = _filled(draft, draft.node("Shape", [points], [name + "/each"]), 1, name + "/ones")
     counts = draft.node(
@@ -116,7 +135,7 @@ def add_colours(draft: GraphDraft, weights: Weights) -> str:
 def add_heads(
     draft: GraphDraft, weights: Weights, parts: Sequence[str], seen: InputRange | None = None
 ) -> None:
-    """One hidden layer over the `parts` [n, 100, ...] and two numbers a frame: [n, 200]. The
+    """One hidden layer over the `parts` [n, t, ...] and two numbers a frame: [n, 2 * t]. The
     hidden layer is int8 where the range of its input is known.
     """
     joint = draft.node("Concat", list(parts), [HEADS_INPUT], axis=2)
@@ -128,14 +147,14 @@ def add_heads(
     bias = np.concatenate([weights[head + "bias"] for head in heads])
     both = draft.dense(hidden, kernel, bias, "heads/both")
     turned = draft.node("Transpose", [both], ["heads/turned"], perm=[0, 2, 1])
-    draft.node("Reshape", [turned, sizes(draft, "heads/line", 0, 2 * WINDOW)], [OUTPUT])
+    draft.node("Reshape", [turned, sizes(draft, "heads/line", 0, -1)], [OUTPUT])
 
 
 def closed(draft: GraphDraft) -> onnx.ModelProto:
     """The graph over its input and output."""
-    frames = ["n", WINDOW, HEIGHT, WIDTH, COLOURS]
+    frames = ["n", "t", HEIGHT, WIDTH, COLOURS]
     given = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, frames)]
-    results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 2 * WINDOW])]
+    results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", "2t"])]
     graph = helper.make_graph(draft.nodes, "transnetv2", given, results, draft.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     if any(node.domain == FUSED for node in draft.nodes):
@@ -146,24 +165,26 @@ def closed(draft: GraphDraft) -> onnx.ModelProto:
 def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name: str) -> str:
     """Cosines of each frame with the 50 before and after it, and a dense layer over them.
 
-    Cosines of all pairs are [100, 100], each row shifted by one to stand under the other: rows of
-    200 numbers read on as rows of 201. What lies beyond the 101 is met by zeros.
+    Cosines of all pairs are [t, t], each row shifted by one to stand under the other: rows of
+    t + 100 numbers read on as rows of t + 101, of which the first 101 are those wanted.
     """
     unit = draft.node("LpNormalization", [rows], [name + "/unit"], axis=-1, p=2)
     turned = draft.node("Transpose", [unit], [name + "/turned"], perm=[0, 2, 1])
     pairs = draft.node("MatMul", [unit, turned], [name + "/pairs"])
-    half, wide = LOOKUP // 2, WINDOW + LOOKUP - 1
-    sides = sizes(draft, name + "/sides", 0, 0, half, 0, 0, half)
+    half = LOOKUP // 2
+    # One more row gives the t numbers by which longer rows are longer, and 100 too many.
+    sides = sizes(draft, name + "/sides", 0, 0, half, 0, 1, half)
     padded = draft.node("Pad", [pairs, sides], [name + "/padded"])
     line = draft.node("Reshape", [padded, sizes(draft, name + "/line", 0, -1)], [name + "/flat"])
-    longer = draft.node(
-        "Pad", [line, sizes(draft, name + "/tail", 0, 0, 0, WINDOW)], [name + "/on"]
+    bounds = [sizes(draft, f"{name}/{what}", n) for what, n in _ENOUGH.items()]
+    enough = draft.node("Slice", [line, *bounds], [name + "/enough"])
+    skew = sized(draft, name + "/skew", 0, TIME, -1)
+    shifted = draft.node("Reshape", [enough, skew], [name + "/shifted"])
+    bounds = [sizes(draft, f"{name}/near/{what}", n) for what, n in _NEAR.items()]
+    near = draft.node("Slice", [shifted, *bounds], [name + "/near"])
+    dense = draft.dense(
+        near, weights[base + "fc.weight"].T, weights[base + "fc.bias"], name + "/dense"
     )
-    skew = sizes(draft, name + "/skew", 0, WINDOW, wide + 1)
-    shifted = draft.node("Reshape", [longer, skew], [name + "/shifted"])
-    kernel = np.zeros((wide + 1, len(weights[base + "fc.bias"])), np.float32)
-    kernel[:LOOKUP] = weights[base + "fc.weight"].T
-    dense = draft.dense(shifted, kernel, weights[base + "fc.bias"], name + "/dense")
     return draft.node("Relu", [dense], [name])
 
 

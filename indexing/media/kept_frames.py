@@ -36,8 +36,8 @@ from indexing.media.stills import (
 _EVERY_S = 0.2
 _LEAST_STEP = 5  # frames: where few are shown in a second, memory would not be bounded otherwise
 _COARSER = 4  # how much further apart frames are that are kept for as many times longer
-_KEPT = 600  # frames from the newest back to the oldest of the finest step
-_LATE = 450  # frames: the latest that a shot is asked for, with what is on its way
+_KEPT = 800  # frames from the newest back to the oldest of the finest step
+_LATE = 650  # frames: the latest that a shot of a file is asked for, with what is on its way
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, 2.5.1
 
 

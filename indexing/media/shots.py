@@ -1,7 +1,8 @@
 """Frames in, shots out as soon as they are known: one way for a file and for a live source.
 
 Windows of many sources go through the model together: a `ShotStream` says which windows it wants
-scored and takes the scores, and a `ShotFinder` puts those of several streams into one call.
+scored and takes the scores, and a `ShotFinder` puts those of several streams that have one length
+into one call.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from itertools import islice
 import numpy as np
 
 from core.items import FloatMatrix
-from core.media import FRAME_HEIGHT, FRAME_WIDTH, FrameBatch, Frames, Gap, Seconds, ShotBounds
+from core.media import FrameBatch, Frames, Gap, Seconds, ShotBounds
 from core.media_ports import ShotDetector
 from indexing.media.boundaries import Boundaries, BoundaryRule
-from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
+from indexing.media.windows import FrameWindows, WindowLayout
 
 Arrived = FrameBatch | Gap | None  # None: the source has ended
 
@@ -68,20 +69,19 @@ class ShotStream:
         self._cut(self._windows.close())
         self._waiting.append(arrived)
 
-    def wanted(self) -> Frames:
-        """The windows to be scored before `settle`, uint8 [n, 100, 27, 48, 3]."""
-        pixels = [each.pixels for each in self._waiting if isinstance(each, _Scored)]
-        return np.stack(pixels) if pixels else _NO_WINDOWS
+    def wanted(self) -> tuple[Frames, ...]:
+        """The windows to be scored before `settle`, each uint8 [t, 27, 48, 3]."""
+        return tuple(each.pixels for each in self._waiting if isinstance(each, _Scored))
 
-    def settle(self, scores: FloatMatrix) -> tuple[ShotBounds, ...]:
-        """The shots that are known by the scores of what was wanted, float32 [n, 200]."""
+    def settle(self, scores: Iterable[FloatMatrix]) -> tuple[ShotBounds, ...]:
+        """The shots that are known by the scores of what was wanted, of each float32 [t, 2]."""
         found: list[ShotBounds] = []
-        rows = iter(scores.reshape(-1, 2, WINDOW))
+        rows = iter(scores)
         before = self.settings.layout.before
         while self._waiting:
             each = self._waiting.popleft()
             if isinstance(each, _Scored):
-                row, end = next(rows).T, before + len(each.seconds)
+                row, end = next(rows), before + len(each.seconds)
                 found += self._boundaries.push(row[before:end], each.seconds, each.first)
                 foreseen = row[end : end + len(each.after_s)]
                 following = each.first + len(each.seconds)
@@ -99,9 +99,6 @@ class ShotStream:
             )
             after_s = np.array([second for second, _ in after], np.float64)
             self._waiting.append(_Scored(pixels, seconds, frames[0][1], after_s))
-
-
-_NO_WINDOWS: Frames = np.zeros((0, WINDOW, FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +122,28 @@ class ShotFinder:
         self, streams: Sequence[ShotStream], arrived: Sequence[Arrived]
     ) -> list[tuple[ShotBounds, ...]]:
         """What arrived at each of the streams, and the shots that are known by it: one call of the
-        model for the windows of all.
+        model for all windows of a length.
 
         Raises ModelError where the model fails, BusyError where too much waits for it.
         """
         for stream, each in zip(streams, arrived, strict=True):
             stream.offer(each)
-        windows = [stream.wanted() for stream in streams]
-        scores = self.detector.transitions(np.concatenate([_NO_WINDOWS, *windows]))
-        ends = np.cumsum([len(each) for each in windows])[:-1]
-        parts = np.split(scores, ends)
-        return [stream.settle(part) for stream, part in zip(streams, parts, strict=True)]
+        wanted = [stream.wanted() for stream in streams]
+        scores = iter(self._scores([window for windows in wanted for window in windows]))
+        return [
+            stream.settle(list(islice(scores, len(windows))))
+            for stream, windows in zip(streams, wanted, strict=True)
+        ]
+
+    def _scores(self, windows: Sequence[Frames]) -> list[FloatMatrix]:
+        """The two numbers of each frame of each window, float32 [t, 2]."""
+        scores: dict[int, FloatMatrix] = {}
+        for length in sorted({len(window) for window in windows}):
+            places = [place for place, window in enumerate(windows) if len(window) == length]
+            found = self.detector.transitions(np.stack([windows[place] for place in places]))
+            rows = found.reshape(-1, 2, length).transpose(0, 2, 1)
+            scores |= dict(zip(places, rows, strict=True))
+        return [scores[place] for place in range(len(windows))]
 
     def shots(self, source: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds]:
         """The shots of one source, each as soon as it is known. Raises as `push` does."""

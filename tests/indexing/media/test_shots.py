@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, Seconds, ShotBounds, Transition
-from dateline.build_detector import shot_detector_of, shot_finder_of
+from dateline.build_detector import live_finder_of, shot_detector_of, shot_finder_of
 from dateline.settings import Settings
 from indexing.media.boundaries import Boundaries, BoundaryRule
 from indexing.media.shots import ShotFinder, ShotSettings
@@ -27,6 +27,7 @@ from inference.sample_windows import sample_windows
 LENGTHS = (0, 1, 2, 24, 25, 49, 50, 51, 74, 75, 76, 99, 100, 101, 149, 150, 151, 233)
 LAYOUTS = [WindowLayout.of_stride(stride) for stride in (1, 7, 25, 49, 50, 51, 75, 80)]
 LAYOUTS += [WindowLayout(50, ahead) for ahead in (0, 10, 50)]
+LAYOUTS += [WindowLayout(50, 20).lengthened(window) for window in (140, 200, 300)]
 
 
 class Colours:
@@ -69,12 +70,13 @@ def seconds_of(chance: np.random.Generator, count: int) -> Seconds:
 
 def whole_scores(frames: Frames, layout: WindowLayout) -> FloatMatrix:
     """[n, 2] by the plain way: the padded array, a window each stride, its middle."""
-    after = WINDOW + layout.stride
+    after = layout.window
     parts = (np.repeat(frames[:1], layout.before, 0), frames, np.repeat(frames[-1:], after, 0))
     padded = np.concatenate(parts)
     rows = []
     for start in range(0, len(frames), layout.stride):
-        scores = Colours().transitions(padded[None, start : start + WINDOW]).reshape(2, WINDOW)
+        length = layout.fitting(len(frames) - start)
+        scores = Colours().transitions(padded[None, start : start + length]).reshape(2, length)
         rows.append(scores[:, layout.before : layout.before + layout.stride].T)
     return np.concatenate(rows)[: len(frames)]
 
@@ -131,7 +133,7 @@ def moved(shot: ShotBounds, first: int, kind: Transition | None = None) -> ShotB
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: f"{layout.stride}-{layout.ahead}")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda each: f"{each.stride}-{each.ahead}")
 @pytest.mark.parametrize("count", LENGTHS)
 def test_batches_give_the_shots_of_the_whole_array(layout: WindowLayout, count: int) -> None:
     chance = np.random.default_rng(count * 100 + layout.stride)
@@ -147,6 +149,7 @@ def test_batches_give_the_shots_of_the_whole_array(layout: WindowLayout, count: 
 def test_a_gap_parts_two_stretches_that_know_nothing_of_each_other(seed: int, stride: int) -> None:
     chance = np.random.default_rng(seed)
     layout, count = WindowLayout.of_stride(stride), int(chance.integers(1, 260))
+    layout = layout.lengthened(int(chance.choice([WINDOW, 150, 200])))
     place = int(chance.integers(0, count + 1))
     frames, seconds = frames_of(chance, count), seconds_of(chance, count)
     gap_s = float(seconds[place - 1]) + 0.05 if place else 0.0
@@ -190,7 +193,7 @@ def test_sources_side_by_side_are_found_as_alone_in_one_call_for_all() -> None:
     for list_, shots in zip(found, finder.push(streams, [None] * len(clips)), strict=True):
         list_ += shots
     assert found == alone
-    assert len(detector.calls) == 8
+    assert len(detector.calls) == 6  # none where nothing is to be looked at
     assert max(detector.calls) >= 3  # windows of several sources in one call
 
 
@@ -214,6 +217,32 @@ def test_a_cut_is_told_of_before_81_frames_more_have_come() -> None:
             assert found[0].end_frame == cut
             assert number - cut <= most
     assert (WindowLayout(50).cost, WindowLayout.of_stride(25).cost) == (2.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("count", "lengths"),
+    [
+        (1, [100]),
+        (50, [100]),
+        (51, [150]),
+        (132, [200]),
+        (250, [300]),
+        (251, [300, 100]),
+        (301, [300, 150]),
+        (749, [300, 300, 300]),
+    ],
+)
+def test_a_file_is_looked_at_in_long_windows_and_its_end_in_one_that_fits(
+    count: int, lengths: list[int]
+) -> None:
+    windows = FrameWindows(WindowLayout(50, 20).lengthened(300))
+    frames = np.zeros((count, 27, 48, 3), np.uint8)
+    frames[:, 0, 0, 0] = np.arange(count) % 251
+    parts = np.split(frames, range(70, count, 70))
+    found = [each for part in parts for each in windows.push(part)] + list(windows.close())
+    assert [len(window) for window, _ in found] == lengths
+    counted = np.concatenate([window[30 : 30 + several] for window, several in found])
+    assert np.array_equal(counted, frames)
 
 
 def test_a_dissolve_is_told_of_no_later_wherever_it_stands() -> None:
@@ -272,7 +301,9 @@ def test_a_stream_of_any_length_holds_the_same_memory() -> None:
     sizes = []
     for number in range(0, 20_000, 250):
         stream.offer(FrameBatch(frames, np.arange(number, number + 250) / 25, number))
-        stream.settle(Colours().transitions(stream.wanted()))
+        windows = np.stack(stream.wanted())
+        rows = Colours().transitions(windows).reshape(len(windows), 2, -1)
+        stream.settle(rows.transpose(0, 2, 1))
         held = stream._windows._held.base if stream._windows._held.base is not None else frames
         sizes.append(held.nbytes + sys.getsizeof(stream._frames) + sys.getsizeof(stream._waiting))
     assert max(sizes[40:]) <= max(sizes[:40])
@@ -369,8 +400,11 @@ def made_clip(path: Path) -> tuple[list[int], int]:
     return [48, 84], len(frames)
 
 
+@pytest.mark.parametrize("late", [0, 1])  # of two frames, the first look sees one
 @pytest.mark.parametrize("model", ["transnetv2", "transnetv2-int8"])
-def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: str) -> None:
+def test_the_bundled_models_find_the_cuts_of_a_made_clip(
+    tmp_path: Path, model: str, late: int
+) -> None:
     cuts, count = made_clip(tmp_path / "clip.mp4")
     with av.open(str(tmp_path / "clip.mp4")) as container:
         decoded = [
@@ -379,13 +413,31 @@ def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: 
         ]
     settings = Settings(shots=model)
     finder = shot_finder_of(settings, shot_detector_of(settings))
-    batch = FrameBatch(np.stack(decoded), np.arange(count) / 25, 0)
+    batch = FrameBatch(np.stack(decoded)[late:], np.arange(late, count) / 25, 0)
     shots = list(finder.shots([batch]))
     assert [(shot.start_frame, shot.transition) for shot in shots] == [
         (0, Transition.START),
-        *((cut, Transition.CUT) for cut in cuts),
+        *((cut - late, Transition.CUT) for cut in cuts),
     ]
     assert [shot.end_s for shot in shots] == pytest.approx([1.92, 3.36, count / 25])
+
+
+@pytest.mark.parametrize("model", ["transnetv2", "transnetv2-int8"])
+def test_a_file_and_a_live_source_have_the_same_shots(model: str) -> None:
+    """Whose windows differ in length: 9 shots with cuts and dissolves between them."""
+    frames = sample_windows(4).reshape(-1, 27, 48, 3)
+    batch = FrameBatch(frames, np.arange(len(frames)) / 25, 0)
+    settings = Settings(shots=model)
+    detector = shot_detector_of(settings)
+    file, live = shot_finder_of(settings, detector), live_finder_of(settings, detector)
+    assert file.settings.layout.window > live.settings.layout.window
+    assert file.digest != live.digest
+    shots = list(file.shots([batch]))
+    assert shots == list(live.shots([batch]))
+    assert len(shots) > 8
+    few = FrameBatch(frames[:9], np.arange(9) / 25, 0)
+    assert len(list(file.shots([few]))) == 1
+    detector.close()
 
 
 def test_settings_say_whether_and_how_shots_are_found() -> None:
@@ -395,5 +447,7 @@ def test_settings_say_whether_and_how_shots_are_found() -> None:
     with pytest.raises(SettingsError, match="can't be asked at another service"):
         shot_detector_of(Settings(shots="transnetv2", runtimes=remote))
     strides = [Settings(shot_stride=stride) for stride in (50, 50, 25)]
-    one, same, other = (shot_finder_of(s, shot_detector_of(s)).digest for s in strides)
+    one, same, other = (live_finder_of(s, shot_detector_of(s)).digest for s in strides)
     assert one == same != other
+    one, same, other = (shot_finder_of(s, shot_detector_of(s)).digest for s in strides)
+    assert one == same == other  # a file's shots need not be made again

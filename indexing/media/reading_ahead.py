@@ -1,0 +1,40 @@
+"""A file's frames, read by a thread of its own while the model looks at those before them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from core.media import FrameBatch, Gap
+from indexing.handover import Handover
+
+_WAITING = 8  # batches that are read meanwhile: two megabytes, more than one of a file's windows
+
+
+@contextmanager
+def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBatch | Gap]]:
+    """Everything that `frames` gives, in order. What reading them raises is raised after what came
+    before it. When this ends, the thread has ended, and `frames` is read no further.
+    """
+    waiting: Handover[FrameBatch | Gap] = Handover(_WAITING)
+    reading = (frames, waiting)
+    thread = threading.Thread(target=_read, args=reading, name="frames ahead", daemon=True)
+    thread.start()
+    try:
+        yield waiting
+    finally:
+        waiting.cancel()
+        thread.join()
+
+
+def _read(frames: Iterable[FrameBatch | Gap], waiting: Handover[FrameBatch | Gap]) -> None:
+    """The thread: until there is no more, or nobody takes it."""
+    try:
+        for each in frames:
+            if not waiting.put(each):
+                return
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        waiting.close(error)
+    else:
+        waiting.close()
