@@ -62,7 +62,7 @@ class OpenSearchSettings:
     bulk: BulkSettings = field(default_factory=BulkSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     patience_s: float = 1.0
-    vector_bytes: int = 128 * 2**20
+    vector_bytes: int = 512 * 2**20
     background: bool = True
     topics: Topics = field(default_factory=Topics)
     beside: Mapping[str, VectorSpace] = field(default_factory=dict)
