@@ -47,7 +47,7 @@ from benchmarks.media_parts import (
     write_cuts,
 )
 from benchmarks.media_worker import opened
-from dateline.build_detector import shot_detector_of
+from dateline.build_detector import shot_detector_of, shot_finder_of
 from indexing.media.reading import CagedReader
 from inference.runtimes.loading import cores
 
@@ -85,10 +85,11 @@ def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float
     sides = {name: Side() for name in ("decode", "model", "ingest")}
     with opened(place / "archive") as bench, CagedReader() as reader:
         detector = shot_detector_of(bench.settings)
+        layout = shot_finder_of(detector).settings.layout
         for turn, part in enumerate(shares(clips, turns)):
             folder = place / f"turn-{turn}"
             paths = [write_cuts(folder / f"{n}.mp4", n, seconds) for n in part]
-            windows = list(windows_of(reader, paths[:1], bench.settings.shot_stride))
+            windows = list(windows_of(reader, paths[:1], layout))
             count = len(paths)
             files, frames = bench.settings.decode_files, count * seconds * RATE
             works: list[tuple[str, Callable[[], int]]] = [

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.decode import textured
 from core.media import FrameBatch
 from indexing.media.reading import CagedReader
-from indexing.media.windows import FILE_WINDOW, FrameWindows, WindowLayout
+from indexing.media.windows import FrameWindows, WindowLayout
 from indexing.work.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
 
 RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
@@ -41,10 +41,10 @@ def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> in
     return len(paths)
 
 
-def windows_of(reader: CagedReader, paths: Sequence[Path], stride: int) -> Iterator[Any]:
+def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout) -> Iterator[Any]:
     """The windows of a clip, uint8 [t, 27, 48, 3], and how many frames count in each."""
     for path in paths:
-        cut = FrameWindows(WindowLayout.of_stride(stride).lengthened(FILE_WINDOW))
+        cut = FrameWindows(layout)
         for each in reader.frames(path):
             if isinstance(each, FrameBatch):
                 yield from cut.push(each.pixels)

@@ -32,7 +32,7 @@ from core.errors import ModelError
 from core.media import FrameBatch, Frames
 from dateline.build_runtimes import RUNTIMES, model_store
 from dateline.settings import configure
-from indexing.media.shots import ShotFinder
+from indexing.media.shots import ShotFinder, ShotSettings
 from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
 from inference.machine import faster_half
 from inference.runtimes.choice import on_device, open_choice, parse_choice
@@ -117,7 +117,7 @@ def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str,
 
 def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, Any]:
     """Boundaries that each side finds, and of how many the first one has the very frame."""
-    found = {side.name: boundaries(side.detector, clips) for side in sides}
+    found = {side.name: boundaries(side, clips) for side in sides}
     expected = next(iter(found.values()))
     tree: dict[str, Any] = {}
     for name, frames in found.items():
@@ -128,9 +128,9 @@ def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, A
     return tree
 
 
-def boundaries(detector: TransitionDetector, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
+def boundaries(side: Side, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
     """The first frame of every shot but a clip's first."""
-    finder = ShotFinder(detector)
+    finder = ShotFinder(side.detector, ShotSettings(side.layout))
     return {
         (name, shot.start_frame)
         for name, frames in clips.items()

@@ -9,7 +9,7 @@ from core.work import Stage
 from dateline.build_runtimes import model_store, open_runtime
 from dateline.settings import Settings
 from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import FILE_WINDOW, STRIDE, WINDOW, WindowLayout
+from indexing.media.windows import FILE_AHEAD, FILE_WINDOW, WINDOW, WindowLayout
 from inference.batches import BatchLimits
 from inference.remote_calls import is_remote
 from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
@@ -34,7 +34,7 @@ def shot_detector_of(settings: Settings) -> TransitionDetector:
     folder = model_store(settings).open(name)
     runtime = open_runtime(settings, folder, threads=settings.threads)
     limits = BatchLimits(
-        tokens=batch_sizes(settings)[Stage.SHOTS] * WINDOW,  # a file's longer window goes alone
+        tokens=batch_sizes(settings)[Stage.SHOTS] * WINDOW,  # a file's window is three of these
         wait_ms=settings.batch_wait_ms,
         waiting_tokens=settings.batch_waiting_tokens,
     )
@@ -54,10 +54,9 @@ def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
     return sizes | {Stage(name): size for name, size in settings.work_batch.items()}
 
 
-def shot_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
+def shot_finder_of(detector: TransitionDetector) -> ShotFinder:
     """What finds the shots of files by a detector, in long windows."""
-    usual = WindowLayout.of_stride(STRIDE, settings.shot_ahead)
-    layout = usual.lengthened(min(FILE_WINDOW, detector.longest))
+    layout = WindowLayout(ahead=FILE_AHEAD).lengthened(min(FILE_WINDOW, detector.longest))
     return ShotFinder(detector, ShotSettings(layout))
 
 

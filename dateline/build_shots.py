@@ -81,5 +81,5 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
         detector = shot_detector_of(settings)
-        finder, live = shot_finder_of(settings, detector), live_finder_of(settings, detector)
+        finder, live = shot_finder_of(detector), live_finder_of(settings, detector)
         yield ShotFinding(reader, finder, live)

@@ -133,7 +133,7 @@ def work_database(settings: Settings, file: str, *, synced: bool = True) -> Data
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     detector = shot_detector_of(settings)
     ends.append(detector.close)
-    return shot_finder_of(settings, detector)
+    return shot_finder_of(detector)
 
 
 def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:

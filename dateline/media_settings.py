@@ -139,8 +139,8 @@ class MediaSettings(BaseModel):
     )
     work_batch: Mapping[str, int] = Field(
         default_factory=dict,
-        description="what goes through a model at once, by queue: windows of frames in shots, "
-        "pictures in describe, items in embed (a table; JSON in a variable)",
+        description="what goes through a model at once, by queue: windows of 100 frames in shots "
+        "(a file's has 300), pictures in describe, items in embed (a table; JSON in a variable)",
     )
     models_apart: bool = Field(
         default=False,

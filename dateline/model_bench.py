@@ -12,6 +12,7 @@ from core.errors import InputError, ModelError
 from dateline.build_runtimes import RUNTIMES, kept_choices, model_store, model_tokenizer
 from dateline.model_texts import read_texts
 from dateline.settings import Settings
+from indexing.media.windows import FILE_WINDOW
 from inference.manifest import ModelManifest
 from inference.runtimes.bench import Contender, Row, Shape, fastest, measure
 from inference.runtimes.choice import (
@@ -30,7 +31,7 @@ SHAPES = {
     "encode": (Shape(1, 16), Shape(64, 128)),
     "tag": (Shape(1, 16), Shape(64, 16)),
     "score": (Shape(20, 48),),
-    "shots": (Shape(1, SHORTEST), Shape(1, 300)),
+    "shots": (Shape(1, SHORTEST), Shape(1, FILE_WINDOW)),
 }
 REAL_TEXTS = 32  # that answers are compared on
 REAL_WINDOWS = 4

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from training.bert_graph import FUSED, OPSET, GraphDraft
 from training.quantize import Floats, InputRange
 
-WINDOW, HEIGHT, WIDTH, COLOURS = 100, 27, 48, 3
+HEIGHT, WIDTH, COLOURS = 27, 48, 3
 STACKS, BLOCKS, FILTERS, DILATIONS = 3, 2, 16, (1, 2, 4, 8)
 LOOKUP = 101  # frames that each is compared with: 50 before, itself, 50 after
 BINS = 512  # of a colour histogram: 8 for each of red, green and blue

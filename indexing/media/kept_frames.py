@@ -1,7 +1,7 @@
 """Frames that are kept while a video is read, so that a shot's still needs no second reading;
 inside the child.
 
-A shot is known some hundred frames after its end, and its best frame lies near its middle. So
+A shot is known some hundreds of frames after its end, and its best frame lies near its middle. So
 frames are kept small and at even steps: every fifth of a second for a while, one in four of them
 for four times as long, one in sixteen for sixteen times as long. Which frames stand for a shot
 depends on its length alone, never on how late it was asked for: the same file gives the same
@@ -36,8 +36,10 @@ from indexing.media.stills import (
 _EVERY_S = 0.2
 _LEAST_STEP = 5  # frames: where few are shown in a second, memory would not be bounded otherwise
 _COARSER = 4  # how much further apart frames are that are kept for as many times longer
-_KEPT = 800  # frames from the newest back to the oldest of the finest step
-_LATE = 650  # frames: the latest that a shot of a file is asked for, with what is on its way
+_KEPT = 900  # frames from the newest back to the oldest of the finest step
+# Frames: a shot of a file is asked for at most 651 after its end (a transition of 250, a window's
+# 249 + 25, two batches on their way), and its candidates reach further back than its middle.
+_LATE = 750
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, 2.5.1
 
 

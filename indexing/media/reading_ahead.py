@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from core.media import FrameBatch, Gap
 from indexing.handover import Handover
 
+_END_S = 2.0  # a batch takes some milliseconds
 _WAITING = 8  # batches that are read meanwhile: two megabytes, more than one of a file's windows
 
 
 @contextmanager
 def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBatch | Gap]]:
     """Everything that `frames` gives, in order. What reading them raises is raised after what came
-    before it. When this ends, the thread has ended, and `frames` is read no further.
+    before it. When this ends, `frames` is read no further; a decoder that hangs is not waited for.
     """
     waiting: Handover[FrameBatch | Gap] = Handover(_WAITING)
     reading = (frames, waiting)
@@ -25,7 +26,7 @@ def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBat
         yield waiting
     finally:
         waiting.cancel()
-        thread.join()
+        thread.join(_END_S)
 
 
 def _read(frames: Iterable[FrameBatch | Gap], waiting: Handover[FrameBatch | Gap]) -> None:

@@ -22,11 +22,10 @@ from core.errors import SettingsError
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
 
 WINDOW = 100  # frames: the windows that the model learned from, and those of a live source
-# Frames of a file's window. Each is looked at 1.2 times in the place of 2, for
-# the same F1 on the test clips. A window takes 146 MB in int8, two of 100 take 84; one of 500 takes
-# 256 MB.
+# Frames of a file's window. Each is looked at 1.2 times in the place of 2, for the same F1 on the
+# test clips. A window takes 146 MB in int8, two of 100 take 84; one of 500 takes 256 MB.
 FILE_WINDOW = 300
-STRIDE = 50  # frames of such a window that count, by its makers
+FILE_AHEAD = 20  # frames after those that count in a file's window, as by default in a live one
 AHEAD = 25  # frames after those that count, where the stride leaves so many
 LEAST_AROUND = 20  # frames beside those that count: with fewer, false cuts are found
 _STEP = 50  # frames by which the last windows of files differ: few lengths, and little in vain
@@ -41,7 +40,7 @@ class WindowLayout:
     Raises SettingsError where a window has not so many frames.
     """
 
-    stride: int = STRIDE
+    stride: int = 50
     ahead: int = AHEAD
     window: int = WINDOW
 

@@ -109,6 +109,7 @@ def test_windows_of_several_lengths_share_no_batch(tmp_path: Path) -> None:
     for window, scores in zip(windows, found, strict=True):
         np.testing.assert_allclose(scores, expected_of(window), rtol=1e-6)
     assert sum(runtime.rows) == 5
+    assert max(runtime.rows) == 2  # two of a length; a batch of several would be run row by row
 
 
 def test_a_window_without_numbers_fails_alone_and_shapes_are_checked(tmp_path: Path) -> None:

@@ -400,11 +400,8 @@ def made_clip(path: Path) -> tuple[list[int], int]:
     return [48, 84], len(frames)
 
 
-@pytest.mark.parametrize("late", [0, 1])  # of two frames, the first look sees one
 @pytest.mark.parametrize("model", ["transnetv2", "transnetv2-int8"])
-def test_the_bundled_models_find_the_cuts_of_a_made_clip(
-    tmp_path: Path, model: str, late: int
-) -> None:
+def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: str) -> None:
     cuts, count = made_clip(tmp_path / "clip.mp4")
     with av.open(str(tmp_path / "clip.mp4")) as container:
         decoded = [
@@ -412,12 +409,12 @@ def test_the_bundled_models_find_the_cuts_of_a_made_clip(
             for frame in container.decode(video=0)
         ]
     settings = Settings(shots=model)
-    finder = shot_finder_of(settings, shot_detector_of(settings))
-    batch = FrameBatch(np.stack(decoded)[late:], np.arange(late, count) / 25, 0)
+    finder = shot_finder_of(shot_detector_of(settings))
+    batch = FrameBatch(np.stack(decoded), np.arange(count) / 25, 0)
     shots = list(finder.shots([batch]))
     assert [(shot.start_frame, shot.transition) for shot in shots] == [
         (0, Transition.START),
-        *((cut - late, Transition.CUT) for cut in cuts),
+        *((cut, Transition.CUT) for cut in cuts),
     ]
     assert [shot.end_s for shot in shots] == pytest.approx([1.92, 3.36, count / 25])
 
@@ -429,7 +426,7 @@ def test_a_file_and_a_live_source_have_the_same_shots(model: str) -> None:
     batch = FrameBatch(frames, np.arange(len(frames)) / 25, 0)
     settings = Settings(shots=model)
     detector = shot_detector_of(settings)
-    file, live = shot_finder_of(settings, detector), live_finder_of(settings, detector)
+    file, live = shot_finder_of(detector), live_finder_of(settings, detector)
     assert file.settings.layout.window > live.settings.layout.window
     assert file.digest != live.digest
     shots = list(file.shots([batch]))
@@ -449,5 +446,5 @@ def test_settings_say_whether_and_how_shots_are_found() -> None:
     strides = [Settings(shot_stride=stride) for stride in (50, 50, 25)]
     one, same, other = (live_finder_of(s, shot_detector_of(s)).digest for s in strides)
     assert one == same != other
-    one, same, other = (shot_finder_of(s, shot_detector_of(s)).digest for s in strides)
+    one, same, other = (shot_finder_of(shot_detector_of(s)).digest for s in strides)
     assert one == same == other  # a file's shots need not be made again
