@@ -252,7 +252,8 @@ def _judged(
             runtime = "" if name == detector.name else f"{name.removeprefix(f'{detector.name} ')}, "
             found, prefix = figures[detector.name], runtime + longer
             if name != FLOAT32.name or longer:
-                title = f"{prefix}F1 of {count} boundaries against float32"
+                beside = " in windows of 100" if longer else ""
+                title = f"{prefix}F1 of {count} boundaries against float32{beside}"
                 found[title] = f1(boundaries(detector, judged, layout), expected)
             if name != FLOAT32.name:
                 times = fast[name] / fast[FLOAT32.name]
