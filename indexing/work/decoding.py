@@ -101,14 +101,25 @@ class Decoder:
                 made = self._fresh(found, file, results, shots=shots)
             else:
                 made = Decoded(file.digest, file.size, recalled)
-            if self._spool.stamp(found.location) != file.stamp:
-                raise MediaError(
-                    "changed while it was read", where=found.location, mend="it is tried again"
-                )
+            self._check_unchanged(found, file)
             if file.stamp:
                 results[steps.digest_key(found.location, file.stamp)] = [file.digest, file.size]
             self._known.hold(results)
             return made
+
+    def _check_unchanged(self, found: FoundAsset, file: Fetched) -> None:
+        if self._spool.stamp(found.location) != file.stamp:
+            raise MediaError(
+                "changed while it was read", where=found.location, mend="it is tried again"
+            )
+
+    def _remember(self, found: FoundAsset, file: Fetched, results: Mapping[str, Any]) -> None:
+        """Durable at once. What was read of a file that lies here is that of its digest only if
+        nobody has replaced the file meanwhile; a copy out of a store is read as it was digested.
+        """
+        if not is_url(found.location):
+            self._check_unchanged(found, file)
+        self._known.put(results, fixed=True)
 
     def keep(self) -> None:
         """Makes durable what was computed of files, in one go."""
@@ -164,21 +175,21 @@ class Decoder:
             except LimitError:
                 raise
             except MediaError as refused:
-                facts = self._facts_of_other(file, refused)
+                facts = self._facts_of_other(found, file, refused)
         else:
-            facts = self._facts(file)
+            facts = self._facts(found, file)
         if facts.kind is MediaKind.PICTURE:
             return self._picture(file, results)
         tree, fresh = None, 0
         if facts.kind is MediaKind.VIDEO and self._finder is not None:
             if not shots:
                 return Decoded(file.digest, file.size, None)
-            tree, fresh = self._shots(file, self._finder)
+            tree, fresh = self._shots(found, file, self._finder)
         elif facts.kind is MediaKind.VIDEO:
             tree = _listed(found.sidecar, facts)
         if tree is None:
             return Decoded(file.digest, file.size, Enrichment(facts), decoded=1)
-        video = steps.of_video(facts, tree, self._stills(file, tree["shots"]))
+        video = steps.of_video(facts, tree, self._stills(found, file, tree["shots"]))
         return Decoded(file.digest, file.size, video, decoded=1, shots=fresh)
 
     def _picture(self, file: Fetched, results: dict[str, Any]) -> Decoded:
@@ -194,7 +205,7 @@ class Decoder:
         results[steps.picture_key(file.digest)] = tree
         return Decoded(file.digest, file.size, steps.of_picture(tree), decoded=1)
 
-    def _facts(self, file: Fetched) -> MediaFacts:
+    def _facts(self, found: FoundAsset, file: Fetched) -> MediaFacts:
         key = steps.facts_key(file.digest)
         (known,) = self._known.get([key])
         if known is not None:
@@ -202,20 +213,22 @@ class Decoder:
         with self._decoding:
             facts = self._reader.probe(file.path)
         if facts.kind is not MediaKind.PICTURE:
-            self._known.put({key: remembered.facts_tree(facts)}, fixed=True)
+            self._remember(found, file, {key: remembered.facts_tree(facts)})
         return facts
 
-    def _facts_of_other(self, file: Fetched, refused: MediaError) -> MediaFacts:
+    def _facts_of_other(self, found: FoundAsset, file: Fetched, refused: MediaError) -> MediaFacts:
         """The facts of what has a picture's name and is none; raises what refused the picture."""
         try:
-            facts = self._facts(file)
+            facts = self._facts(found, file)
         except MediaError:
             raise refused from None
         if facts.kind is MediaKind.PICTURE:
             raise refused
         return facts
 
-    def _shots(self, file: Fetched, finder: ShotFinder) -> tuple[dict[str, Any], int]:
+    def _shots(
+        self, found: FoundAsset, file: Fetched, finder: ShotFinder
+    ) -> tuple[dict[str, Any], int]:
         key = steps.shots_key(file.digest, finder.digest)
         (known,) = self._known.get([key])
         if known is not None:
@@ -229,16 +242,18 @@ class Decoder:
         }
         stills = self._completed(file, tree["shots"], read.stills)
         results = {key: tree, steps.stills_key(file.digest, tree["shots"]): stills}
-        self._known.put(results, fixed=True)
+        self._remember(found, file, results)
         return tree, len(read.shots)
 
-    def _stills(self, file: Fetched, shots: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    def _stills(
+        self, found: FoundAsset, file: Fetched, shots: Sequence[Sequence[Any]]
+    ) -> list[list[Any]]:
         """Of shots that were found at another time, or by a person."""
         key = steps.stills_key(file.digest, shots)
         (known,) = self._known.get([key])
         if known is None:
             known = self._completed(file, shots, [None] * len(shots))
-            self._known.put({key: known}, fixed=True)
+            self._remember(found, file, {key: known})
         return list(known)
 
     def _completed(

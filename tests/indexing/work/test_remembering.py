@@ -136,6 +136,34 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was(world
     del found
 
 
+@pytest.mark.parametrize("at", ["probe", "shots", "stills"])
+def test_nothing_of_a_video_s_successor_is_remembered_as_the_video_s(world: World, at: str) -> None:
+    """The file is replaced before it is opened for a step; then the old bytes come back."""
+    lines = [{"start": at, "end": at + 4, "description": "Quay"} for at in (0, 4)]
+    path = world.write("clip.mp4", "video one two")
+    if at == "stills":  # a person names the shots
+        world.finder = None
+        path.with_suffix(".json").write_text(json.dumps({"shotlist": lines}), "utf-8")
+
+    class Meddling(type(world.reader)):  # type: ignore[misc]
+        def _read(self, what: str, path: Path) -> object:
+            if what == at and not any(step == at for step, _ in self.opened):
+                path.write_text("video three four five", "utf-8")
+            return super()._read(what, path)
+
+    world.reader = Meddling()
+    with pytest.raises(MediaError, match="changed while"):
+        world.decoder().decode(_found(path))
+    path.write_text("video one two", "utf-8")
+    world.ingest()
+    (uri,) = world.writer.versions
+    item = world.writer.newest(uri).item
+    assert item.media is not None
+    assert item.media.duration_s == 8.0
+    stills = [world.store.kept[shot.thumbnail] for shot in item.shots]
+    assert stills == [b"jpeg of one", b"jpeg of two"]
+
+
 def test_a_video_with_a_picture_s_name_is_a_video(world: World) -> None:
     world.write("clip.jpg", "video one two")
     world.ingest()
