@@ -103,11 +103,17 @@ class Sweeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread and says that the process is gone."""
+        """Ends the thread and says that the process is gone. Where it leaves orders behind, it just
+        falls silent: its folder may not come back, and others look for the orders of the silent.
+        """
         self._ended.set()
         self._thread.join(timeout=10)
+        name = self._name.name
         try:
-            self._beats.forget(self._name.name)
+            if self._orders.left_by(name):
+                self._beats.beat(name)  # it may not have been swept once
+            else:
+                self._beats.forget(name)
         except StorageError as error:
             log.warning("%s", error)
 

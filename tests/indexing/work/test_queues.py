@@ -253,6 +253,40 @@ def test_orders_of_a_silent_host_are_given_again(folder: Path, sqlite: Database)
     book.close()
 
 
+def test_an_order_left_at_a_polite_end_goes_to_another_folder(
+    folder: Path, sqlite: Database
+) -> None:
+    """The folder of the process that was stopped need not come back."""
+    book, beats = OrderBook(sqlite.engine), StoredBeats(sqlite)
+    begun, let_go = threading.Event(), threading.Event()
+    book.give(job("a"), 0, Stage.DECODE, "0.0")
+
+    def ignore_the_stop(_: Order) -> None:
+        begun.set()
+        let_go.wait(PATIENCE_S)
+
+    stopped, other = ProcessName(folder / "one"), ProcessName(folder / "other")
+    with working(sqlite, ignore_the_stop, process=stopped.name) as worker:
+        assert begun.wait(PATIENCE_S)
+        sweeper = Sweeper(stopped, book, beats, lambda: worker.working, lambda: None)
+        worker.close(within_s=0)
+        sweeper.close()
+    stopped.release()
+    done: list[Order] = []
+    with working(sqlite, done.append, process=other.name) as worker:
+        sweeper = Sweeper(other, book, beats, lambda: worker.working, lambda: None)
+        sweeper.sweep()
+        assert book.left_by(stopped.name) == ["a/0/0.0"]  # it may be at its end yet
+        sqlite.run(lambda c: c.exec_driver_sql("UPDATE dateline_workers SET seen = seen - 100"))
+        sweeper.sweep()
+        wait_until(lambda: bool(done), "the order of the process that was stopped")
+        sweeper.close()
+    assert beats.silent(-PATIENCE_S) == ()
+    let_go.set()
+    other.release()
+    book.close()
+
+
 def test_an_order_whose_end_was_not_written_is_noticed(folder: Path, sqlite: Database) -> None:
     """Twice looked at and nobody at work on it: then it is given again."""
     book = OrderBook(sqlite.engine)
