@@ -222,8 +222,13 @@ class Projector:
         self._open()
         self._is_lost = False
 
-    def _take_over(self, note: Note) -> None:
-        """What other processes have done since."""
+    def _take_over(self, note: Note, own: LogLine | None = None) -> None:
+        """What other processes have done since; `own` is what this one has just noted. Raises
+        StorageError where it was for another record: two that began on one empty index see that
+        only now.
+        """
+        if note.seen not in (self.note.seen, own):
+            self._check_source(note)
         self.note = note
         self.applied = note.applied
         self.searchable = min(self.searchable, note.applied)  # less where it was made anew
@@ -259,7 +264,9 @@ class Projector:
             self.failed(StorageError(what, where=where, mend=_REFUSED_MEND))
         sums = difference(self._before(step, held), step.vectors, written.refused)
         identity = self._record.identity
-        self._take_over(self._family.advance(self.applied, step.line[0], step.line, identity, sums))
+        line = step.line
+        note = self._family.advance(self.applied, line[0], line, identity, sums)
+        self._take_over(note, line)
 
     def _held_before(self, step: _Step) -> Mapping[int, Mapping[str, Any]]:
         """What the index held of a step's documents before it was sent: where the answer was lost,

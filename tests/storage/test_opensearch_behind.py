@@ -17,6 +17,7 @@ from core.items import Concept, PubStatus
 from core.query_tree import EVERYTHING, Word
 from core.retrieval import Retrieval
 from core.writes import Outcome
+from storage.embedded.record import Record
 from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
 from storage.opensearch.engine import OpenSearchEngine
@@ -24,6 +25,7 @@ from storage.opensearch.restate import restated
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
+    ENCODER,
     NOW,
     WIRE,
     SetClock,
@@ -208,3 +210,23 @@ def test_the_vectors_of_what_is_shown_at_last_are_counted(engine: OpenSearchEngi
     change(engine, "late", pubstatus=PubStatus.USABLE)
     assert engine.projector.note.sums["text"].count == 3
     assert len(engine.retrieve(nearest(unit(1), depth=5)).ids) == 2
+
+
+def test_a_second_archive_that_began_on_the_same_empty_index_is_told(
+    engine: OpenSearchEngine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    clock = SetClock()
+    record = Record(tmp_path_factory.mktemp("other"), {"text": ENCODER}, clock)
+    other = OpenSearchEngine(engine._settings, clock, record)
+    try:
+        write(engine, make_item("first", headline="zebra"), unit(1))
+        for uri in ("second", "third"):
+            write(other, make_item(uri, headline="zebra"), unit(1))
+        found = other.retrieve(Retrieval(Word("zebra"), WIRE))
+        assert "follows another record" in " ".join(found.degraded)
+        assert "follows another record" in " ".join(other.projector.failures)
+        assert other.projector.applied == 0
+        assert engine.projector.applied == engine.record.last_change()
+        assert not engine.retrieve(Retrieval(Word("zebra"), WIRE)).degraded
+    finally:
+        other.close()
