@@ -19,6 +19,7 @@ from indexing.work.order_book import OrderBook
 from indexing.work.queue_names import QUEUES
 from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.reading_stage import Reading
+from indexing.work.stores import FileStores
 from indexing.work.workers import ProcessName, Sweeper
 from storage.beats import StoredBeats
 from storage.databases import Database
@@ -46,7 +47,7 @@ def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
     database = work_database(settings, ORDERS, synced=synced)
     jobs = StoredJobs(database)
     orders = OrderBook(database.engine)
-    return Desk(database, jobs, orders, JobDesk(jobs, orders))
+    return Desk(database, jobs, orders, JobDesk(jobs, orders, FileStores()))
 
 
 @dataclass(frozen=True, slots=True)

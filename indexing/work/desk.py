@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from core.errors import InputError, NotFoundError
 from core.media import is_url
 from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked, first_trail
 from core.work_ports import Jobs, WorkOrders
+from indexing.media.sidecars import overlaid
 from indexing.sources import Rejected
 from indexing.work.chunks import ready_orders
 from indexing.work.media_names import is_media
-from indexing.work.request import Request
-from indexing.work.sources import absolute, look_at
+from indexing.work.request import Request, request_of
+from indexing.work.sources import Store, absolute, look_at, look_in_store
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)
@@ -24,11 +28,12 @@ _GIVEN_UP = (AssetState.DEAD, AssetState.DROPPED)
 
 
 class JobDesk:
-    """Jobs and what may be done with them; no work is done here."""
+    """Jobs and what may be done with them; no work is done here. `store` is where URLs lead."""
 
-    def __init__(self, jobs: Jobs, orders: WorkOrders) -> None:
+    def __init__(self, jobs: Jobs, orders: WorkOrders, store: Store) -> None:
         self.jobs = jobs
         self._orders = orders
+        self._store = store
 
     def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
         """Orders an ingest; one of the same request that is under way goes on instead. Where
@@ -89,8 +94,8 @@ class JobDesk:
         return self.jobs.job(job_id)
 
     def replay(self, job_id: str, numbers: Sequence[int] = ()) -> int:
-        """Tries dead letters again, those of `numbers` or all; how many. What lies beside a local
-        file is read anew.
+        """Tries dead letters again, those of `numbers` or all; how many. What lies beside a file
+        is read anew, and as long as it can't be, the file stays a dead letter.
         """
         job = self.jobs.change(job_id, next_epoch=True)
         again = [self._revived(asset, job) for asset in self._dead(job_id, numbers)]
@@ -196,7 +201,7 @@ class JobDesk:
 
     def _revived(self, asset: Tracked, job: Job) -> Tracked:
         """A dead letter that waits for another try; one that has no file stays what it is."""
-        found = _looked_at(asset.found)
+        found = _looked_at(asset.found, request_of(job.request), self._store)
         if isinstance(found, str):
             return replace(asset, cause=found)
         return replace(
@@ -209,19 +214,42 @@ class JobDesk:
         )
 
 
-def _looked_at(found: FoundAsset) -> FoundAsset | str:
+def _looked_at(found: FoundAsset, request: Request, store: Store) -> FoundAsset | str:
     """A file as it is now, or what keeps it from being read."""
-    if is_url(found.location):
-        return found
     if not is_media(found.location):
         return "it has no file of its own; mend its manifest and ingest that again"
     try:
-        seen = look_at(Path(found.location), found.products)
+        if is_url(found.location):
+            if not request.paths:  # a manifest in a store names files of folders that none may list
+                return replace(found, stamp="")
+            seen = look_in_store(found.location, found.products, store, size=found.size)
+        else:
+            seen = look_at(Path(found.location), found.products)
     except OSError as error:
         return f"can't be read: {error.strerror}"
-    if isinstance(seen, Rejected):
-        return seen.reason
-    return replace(seen, sidecar=found.sidecar) if seen.sidecar is None else seen
+    return seen.reason if isinstance(seen, Rejected) else _as_said(found, seen, request)
+
+
+def _as_said(found: FoundAsset, seen: FoundAsset, request: Request) -> FoundAsset | str:
+    """What was found, with what was said of it then and is said now. A manifest's row goes before
+    what lies beside the file; what lay beside a file of a folder gives way to what lies there now.
+    """
+    if seen.sidecar is None:
+        return replace(seen, sidecar=found.sidecar)
+    if found.sidecar is None or not request.manifests:
+        return seen
+    if not request.paths:
+        return replace(seen, sidecar=overlaid(found.sidecar, seen.sidecar))
+    if _text(found.sidecar) == _text(seen.sidecar):
+        return seen
+    return (
+        "what lies beside it is not what was said of it, and whether that was a manifest's row "
+        "can't be told; ingest it again"
+    )
+
+
+def _text(tree: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
 
 
 def _new_id() -> str:

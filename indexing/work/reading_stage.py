@@ -79,12 +79,13 @@ class Reading:
 
     def add(self, job: Job, part: Sequence[Found]) -> None:
         """Makes a chunk of what was found, and orders it; what was rejected is a dead letter."""
-        assets = [e if isinstance(e, FoundAsset) else _in_place_of(e) for e in part]
+        products = request_of(job.request).products
+        assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
         trail = first_trail(job.epoch, Stage.DECODE)
         chunk = self._jobs.add(job.id, assets, trail)
         if chunk is None:
             return
-        reasons = {_in_place_of(e).location: e.reason for e in part if isinstance(e, Rejected)}
+        reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
         dead = [
             replace(asset, state=AssetState.DEAD, cause=reasons[asset.found.location])
             for asset in self._jobs.of_chunk(job.id, chunk)
@@ -130,7 +131,10 @@ def chunks_of(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
         yield part
 
 
-def _in_place_of(entry: Rejected) -> FoundAsset:
-    """What stands for something that could not be read, so that it is listed."""
-    place = f"{entry.file}:{entry.line}" if entry.line else entry.file
-    return FoundAsset(place, "", 0)
+def _in_place_of(entry: Rejected, products: tuple[str, ...]) -> FoundAsset:
+    """What stands for something that could not be read, so that it is listed, and may be mended."""
+    return FoundAsset(_place(entry), "", 0, None, products)
+
+
+def _place(entry: Rejected) -> str:
+    return f"{entry.file}:{entry.line}" if entry.line else entry.file

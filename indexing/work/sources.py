@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,22 @@ def look_at(path: Path, products: Sequence[str] = ()) -> Found:
     if notes:  # what it says of rights could be in what can't be read
         return Rejected(str(path), 0, "", "; ".join(notes))
     return FoundAsset(str(path), stamp_of(path), stat.st_size, tree, tuple(products))
+
+
+def look_in_store(
+    address: str, products: Sequence[str], store: Store, *, stamp: str = "", size: int = 0
+) -> Found:
+    """One file in a store, with what lies beside it: that is asked for by name, nothing is listed.
+    Without a stamp, its bytes are looked at anew.
+    """
+
+    def read(beside: str) -> bytes | None:
+        try:
+            return store.read(beside, MAX_SIDECAR_BYTES + 1)
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+    return _with_sidecar(FoundAsset(address, stamp, size, None, tuple(products)), read)
 
 
 def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
@@ -124,7 +141,10 @@ def in_store(top: str, products: Sequence[str], store: Store) -> Iterator[Found]
     folder: dict[str, tuple[str, int]] = {}
     at = None
     for address, stamp, size in store.walk(top):
-        parent = address.rpartition("/")[0]
+        parent, _, name = address.rpartition("/")
+        if is_media(address) and name == top.rpartition("/")[2]:  # a file: its folder is not listed
+            yield look_in_store(address, products, store, stamp=stamp, size=size)
+            continue
         if parent != at:
             yield from _of_folder(folder, products, store)
             folder, at = {}, parent
@@ -136,20 +156,21 @@ def in_store(top: str, products: Sequence[str], store: Store) -> Iterator[Found]
 def _of_folder(
     files: Mapping[str, tuple[str, int]], products: Sequence[str], store: Store
 ) -> Iterator[Found]:
+    def read(beside: str) -> bytes | None:
+        return store.read(beside, MAX_SIDECAR_BYTES + 1) if beside in files else None
+
     for address, (stamp, size) in files.items():
-        if not is_media(address):
-            continue
-        parent, _, name = address.rpartition("/")
+        if is_media(address):
+            yield _with_sidecar(FoundAsset(address, stamp, size, None, tuple(products)), read)
 
-        def read(beside: str, parent: str = parent) -> bytes | None:
-            place = f"{parent}/{beside}"
-            return store.read(place, MAX_SIDECAR_BYTES + 1) if place in files else None
 
-        try:
-            tree, notes = sidecar_of(name, read)
-        except OSError as error:
-            tree, notes = None, (str(error),)
-        if notes:
-            yield Rejected(address, 0, "", "; ".join(notes))
-        else:
-            yield FoundAsset(address, stamp, size, tree, tuple(products))
+def _with_sidecar(found: FoundAsset, read: Callable[[str], bytes | None]) -> Found:
+    """A file in a store with what lies beside it; `read` gives the bytes of an address."""
+    parent, _, name = found.location.rpartition("/")
+    try:
+        tree, notes = sidecar_of(name, lambda beside: read(f"{parent}/{beside}"))
+    except OSError as error:
+        tree, notes = None, (f"what lies beside it can't be read: {error}",)
+    if notes:  # what it says of rights could be in what can't be read
+        return Rejected(found.location, 0, "", "; ".join(notes))
+    return replace(found, sidecar=tree)

@@ -28,6 +28,7 @@ from indexing.work.desk import JobDesk
 from indexing.work.order_book import OrderBook
 from indexing.work.request import Request
 from indexing.work.steps import picture_key
+from indexing.work.stores import FileStores
 from storage.databases import open_database
 from storage.jobs import StoredJobs
 from tests.faults.world import open_archive
@@ -131,7 +132,7 @@ def ordered(folder: Path) -> Job:
     """A backfill of the photos, ordered and not begun."""
     database = open_database(folder / "work.sqlite")
     orders = OrderBook(database.engine)
-    desk = JobDesk(StoredJobs(database), orders)
+    desk = JobDesk(StoredJobs(database), orders, FileStores())
     job = desk.start(Request((str(folder / "photos"),), (), ("wire",)), Priority.BACKFILL)
     orders.close()
     database.close()

@@ -239,7 +239,8 @@ class World:
         self.database = open_database(self.folder / "work.sqlite")
         self.jobs = StoredJobs(self.database)
         self.orders = HandOrders()
-        self.desk = JobDesk(self.jobs, self.orders)
+        self.files = FileStores()
+        self.desk = JobDesk(self.jobs, self.orders, self.files)
         self.ledger = StoredLedger(self.database)
         self.known = Remembered(self.ledger)
         self.likenesses = StoredLikenesses(self.database)
@@ -254,7 +255,6 @@ class World:
         self.writer = DictWriter()
         self.encoder = HashingEncoder()
         self.stop = False
-        self.files = FileStores()
 
     def __enter__(self) -> World:
         return self
