@@ -5,7 +5,7 @@ Needs the extra [media]; everything else runs without this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +20,15 @@ from dateline.build_stages import work_database
 from dateline.build_stills import media_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
-from indexing.captions.rights import Rule, may_leave_as_recorded
+from indexing.captions.rights import rights_now
 from indexing.media.reading import CagedReader
 from indexing.work.caption_batches import CaptionBatches
-from indexing.work.caption_packets import RightsNow
 from indexing.work.remembered import Remembered
 from indexing.work.scaling import Scaler
 from storage.embedded.record import Record
 from storage.ledger import StoredLedger
 from storage.likenesses import StoredLikenesses
 from storage.media_items import newest_versions
-from storage.record_port import RecordOfTruth
 from storage.spend import StoredSpend
 from storage.waiting_stills import StoredWaitingStills
 
@@ -69,7 +67,9 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
                 StoredLikenesses(results),
                 desk.desk,
                 Scaler(reader, Path(folder), settings.caption_edge).scaled,
-                rights_now(record, settings.external_processing),
+                rights_now(
+                    lambda uris: newest_versions(record.reads, uris), settings.external_processing
+                ),
                 most=settings.caption_batch,
             )
             yield OpenedBatches(batches, waiting, captioner, book)
@@ -77,13 +77,3 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
         captioner.close()
         for each in (results, book, desk, record):
             each.close()
-
-
-def rights_now(record: RecordOfTruth, rule: Rule) -> RightsNow:
-    """Whether items may leave, by their newest recorded versions at each time it is asked."""
-
-    def judged(uris: Sequence[str]) -> list[bool | None]:
-        items = newest_versions(record.reads, uris)
-        return [None if item is None else may_leave_as_recorded(item, rule) for item in items]
-
-    return judged

@@ -14,6 +14,7 @@ from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build_stills import media_store
 from dateline.settings import ORDERS, Settings
+from indexing.captions.rights import RightsNow, rights_now
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
@@ -76,8 +77,9 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         rule=settings.external_processing,
     )
     scale = Scaler(reader, spare, settings.caption_edge).scaled
-    asking = _asking(settings, captioner, store, database, scale, ends)
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
+    rights = rights_now(newest, settings.external_processing)
+    asking = _asking(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
         ingest = Ingest(service.engine, embedder, system_clock)
@@ -108,6 +110,7 @@ def _asking(
     store: MediaStore,
     database: Database,
     scale: Scale,
+    rights: RightsNow,
     ends: list[Callable[[], None]],
 ) -> Asking | None:
     """Who asks about stills: nobody, a captioner at once, or the next batch."""
@@ -120,7 +123,7 @@ def _asking(
         ends.append(orders.close)
         return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
     at_once = batch_sizes(settings)[Stage.DESCRIBE]
-    return AskNow(captioner, store, known, likenesses, scale, at_once)
+    return AskNow(captioner, store, known, likenesses, scale, rights, at_once)
 
 
 def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:

@@ -14,13 +14,16 @@ https://ns.useplus.org/LDF/ldf-XMPSpecification, https://www.w3.org/community/re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 from xml.etree.ElementTree import Element, ParseError
 
 from core.items import Item, PubStatus
 
 Rule = Literal["unless_forbidden", "only_allowed"]
+
+# For each uri, whether the record lets its item leave now; None where it has none of that uri.
+RightsNow = Callable[[Sequence[str]], Sequence[bool | None]]
 
 LONGEST_PACKET = 2**20  # characters
 _PLUS = "{http://ns.useplus.org/ldf/xmp/1.0/}DataMining"
@@ -65,6 +68,16 @@ def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
     said = [allowed for name, text in texts for allowed in _of_statement(_RECORDED[name], text)]
     said += [source[_MEMBER] is True] if _MEMBER in source else []
     return _are_allowed(said, rule)
+
+
+def rights_now(newest: Callable[[Sequence[str]], Sequence[Item | None]], rule: Rule) -> RightsNow:
+    """Whether items may leave, by their `newest` recorded versions at each time it is asked."""
+
+    def judged(uris: Sequence[str]) -> list[bool | None]:
+        items = newest(uris)
+        return [None if item is None else may_leave_as_recorded(item, rule) for item in items]
+
+    return judged
 
 
 def _are_allowed(said: Sequence[bool], rule: Rule) -> bool:

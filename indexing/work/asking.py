@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from core.errors import ModelError
 from core.media import Caption, ToCaption, Uncaptioned
 from core.media_ports import Captioner, MediaStore
 from core.work_ports import Likenesses
+from indexing.captions.rights import RightsNow
 from indexing.work.alike import SAME_PICTURE_BITS, first_alike
 from indexing.work.preparing import Prepared, Wish
 from indexing.work.remembered import Remembered, caption_tree
@@ -73,7 +74,8 @@ def questions_of(ready: Sequence[Prepared], known: Remembered) -> list[Question]
 
 class AskNow:
     """`Asking` that waits for the answers. `scale` makes a still as small as the captioner wants
-    it. Thread-safe.
+    it. `rights` is asked just before each call: what the record forbids by then does not leave.
+    Thread-safe.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class AskNow:
         known: Remembered,
         likenesses: Likenesses,
         scale: Scale,
+        rights: RightsNow,
         at_once: int = AT_ONCE,
     ) -> None:
         self._captioner = captioner
@@ -90,6 +93,7 @@ class AskNow:
         self._known = known
         self._likenesses = likenesses
         self._scale = scale
+        self._rights = rights
         self._at_once = at_once
 
     def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
@@ -105,6 +109,7 @@ class AskNow:
         return told
 
     def _ask(self, questions: Sequence[Question], told: Told) -> None:
+        questions = self._judged(questions)
         likes = kept_alike(questions, self._likenesses)
         likes |= _alike_among([q for q in questions if q.wish.key not in likes])
         asked = [q for q in questions if q.wish.key not in likes]
@@ -122,6 +127,12 @@ class AskNow:
         for space, kept in fresh.items():
             self._likenesses.add(space, kept)
         share(questions, likes, self._known, told)
+
+    def _judged(self, questions: Sequence[Question]) -> list[Question]:
+        """The questions with what the record says now. Of what it has not, the document decides."""
+        uris = list(dict.fromkeys(question.of.item.uri for question in questions))
+        forbidden = {uri for uri, may in zip(uris, self._rights(uris), strict=True) if may is False}
+        return [replace(q, of=replace(q.of, held=q.of.item.uri in forbidden)) for q in questions]
 
     def _answers(self, asked: Sequence[Question]) -> Sequence[Caption | Uncaptioned]:
         """A caption, or why there is none, for each; a model that fails holds no asset up."""

@@ -28,9 +28,10 @@ from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
 from indexing.captions.gate import RIGHTS
+from indexing.captions.rights import RightsNow
 from indexing.work.alike import SAME_PICTURE_BITS
 from indexing.work.asking import Scale
-from indexing.work.caption_packets import PAGE, Packets, RightsNow
+from indexing.work.caption_packets import PAGE, Packets
 from indexing.work.desk import JobDesk
 from indexing.work.remembered import Remembered, caption_tree
 

@@ -8,20 +8,18 @@ same one is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from core.errors import NotFoundError
 from core.media_ports import MediaStore
 from core.work import WaitingStill
 from core.work_ports import WaitingStills
+from indexing.captions.rights import RightsNow
 from indexing.work.alike import Looks
 from indexing.work.asking import Scale
 
 PAGE = 1_000
-
-# For each uri, whether the record lets its item leave now; None where it has none of that uri.
-RightsNow = Callable[[Sequence[str]], Sequence[bool | None]]
 
 
 @dataclass(slots=True)

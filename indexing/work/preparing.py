@@ -45,7 +45,8 @@ class Wish:
 class Prepared:
     """An asset, its item as it is without captions, and a wish (or None) for each of the captions
     that it could have. `allowed` is what its rights say about outside services; `space` names those
-    with whom its captions may be shared.
+    with whom its captions may be shared. `held` is whether the record holds it back, for who asked
+    the record.
     """
 
     asset: Tracked
@@ -55,13 +56,14 @@ class Prepared:
     allowed: bool
     space: str
     wishes: tuple[Wish | None, ...]
+    held: bool = False
 
     @property
     def leaves(self) -> bool:
-        """Whether it may be sent: what its document holds back or kills may not, whatever the
-        rights; see `indexing.captions.rights.may_leave_as_recorded`.
+        """Whether it may be sent: what its document or the record holds back or kills may not,
+        whatever the rights; see `indexing.captions.rights.may_leave_as_recorded`.
         """
-        return self.allowed and self.item.pubstatus is PubStatus.USABLE
+        return self.allowed and not self.held and self.item.pubstatus is PubStatus.USABLE
 
     @property
     def context(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.errors import ConflictError
 from core.items import PubStatus
+from core.media import Caption, ToCaption, Uncaptioned
 from core.work import AssetState, Stage
 from core.writes import SetStatus
 from tests.indexing.work.world import Describer, World, look_of
@@ -113,6 +116,51 @@ def test_a_killed_picture_stays_killed_when_it_is_described_anew(
     assert newest.caption_by == "captioner-2"
     assert newest.pubstatus is PubStatus.CANCELED
     assert world.made(world.ingest()) == {}
+    assert [still.may_leave for still in world.captioner.asked] == [False]
+
+
+@pytest.mark.parametrize("how", ["canceled", "withheld", "document", "rule"])
+def test_what_the_record_forbids_does_not_leave(world: World, how: str) -> None:
+    """Its file says nothing of that, and was ingested when nobody described pictures."""
+    for name in ("open", "kept"):
+        world.write(f"{name}.jpg", f"picture {name}")
+        world.write(f"{name}.json", json.dumps({"uri": name, "external_processing": True}))
+    world.ingest()
+    kept = world.writer.newest("kept")
+    if how == "document":
+        source = {**kept.item.source, "external_processing": False}
+        again = replace(kept.item, version=kept.item.version + 1, source=source)
+        world.writer.put([replace(kept, item=again)])
+    elif how == "rule":
+        world.rule = "only_allowed"
+        said = {k: v for k, v in kept.item.source.items() if k != "external_processing"}
+        again = replace(kept.item, version=kept.item.version + 1, source=said)
+        world.writer.put([replace(kept, item=again)])
+    else:
+        world.writer.set_status([SetStatus("kept", PubStatus(how))])
+    world.captioner = Describer()
+    world.ingest()
+    assert {(still.jpeg, still.may_leave) for still in world.captioner.asked} == {
+        (b"jpeg of open", True),
+        (b"jpeg of kept", False),
+    }
+
+
+def test_what_is_killed_while_others_are_described_does_not_leave(world: World) -> None:
+    """The record is asked before each call, not once for a chunk."""
+    for name in "ab":
+        world.write(f"{name}.jpg", f"picture {name}")
+        world.write(f"{name}.json", json.dumps({"uri": name}))
+    world.ingest()
+
+    class Killing(Describer):
+        def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
+            world.writer.set_status([SetStatus("b", PubStatus.CANCELED)])
+            return super().caption(stills)
+
+    world.captioner, world.at_once = Killing(), 1
+    world.ingest()
+    assert [still.may_leave for still in world.captioner.asked] == [True, False]
 
 
 def test_a_dated_document_with_other_content_is_a_conflict(world: World) -> None:

@@ -34,13 +34,14 @@ from core.media import (
 )
 from core.media_ports import FindShots
 from core.work import AssetState, Job, Priority, Stage, Tracked
+from indexing.captions.rights import Rule, rights_now
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.apply_stage import ApplyStage
 from indexing.work.ask_later import AskLater
-from indexing.work.asking import Asking, AskNow
+from indexing.work.asking import AT_ONCE, Asking, AskNow
 from indexing.work.chunks import ChunkRunner, Order
 from indexing.work.decode_stage import DecodeStage
 from indexing.work.decoding import Decoder
@@ -250,6 +251,8 @@ class World:
         self.captioner: Describer | None = None
         self.waiting = StoredWaitingStills(self.database)
         self.later = False
+        self.at_once = AT_ONCE
+        self.rule: Rule = "unless_forbidden"
         self.apart = False
         self.here: dict[Stage, int] = {}
         self.writer = DictWriter()
@@ -276,7 +279,7 @@ class World:
     def stages(self) -> dict[Stage, StageWork]:
         decoder = self.decoder()
         digest = "" if self.captioner is None else self.captioner.digest
-        preparing = Preparing(decoder, _built, self.known, digest)
+        preparing = Preparing(decoder, _built, self.known, digest, rule=self.rule)
         encoder = RememberedEncoder(self.encoder, self.ledger) if self.apart else self.encoder
         embedder = PassageEmbedder(self.splitter, [("text", encoder)])
         ingest = Ingest(self.writer, embedder, clock)
@@ -296,7 +299,8 @@ class World:
         if self.later:
             return AskLater(self.waiting, self.known, self.likenesses, self.captioner.digest)
         store, known, likenesses = self.store, self.known, self.likenesses
-        return AskNow(self.captioner, store, known, likenesses, lambda jpeg: jpeg)
+        rights = rights_now(self.newest, self.rule)
+        return AskNow(self.captioner, store, known, likenesses, bytes, rights, self.at_once)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         known = self.writer.versions
