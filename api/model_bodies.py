@@ -54,8 +54,8 @@ class EmbeddingsBody(_Body):
 
     input: Annotated[
         list[str],
+        Field(min_length=1, max_length=MAX_INPUTS),  # before what looks at each of them
         BeforeValidator(_texts, json_schema_input_type=str | list[str]),
-        Field(min_length=1, max_length=MAX_INPUTS),
     ] = Field(description=f"A text, or at most {MAX_INPUTS} of them.")
     encoding_format: Literal["float", "base64"] = Field(
         default="float", description="float: numbers. base64: little-endian float32."

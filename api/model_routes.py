@@ -6,8 +6,9 @@ are the same problems as everywhere. Each answer's header `x-model-digest` says 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ValidationError
@@ -106,10 +107,18 @@ async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
     media_type(request, lines=False)
     data = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
     try:
-        return model.model_validate(parse_object(data))
+        return model.model_validate(with_one_unknown(parse_object(data), model))
     except ValidationError as error:
         problem = validation_problem(error.errors(include_url=False), model)
         raise ParameterError(problem.message, field=problem.field, mend=problem.mend) from error
+
+
+def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
+    """Without all unknown members but the first: each is an error of its own, and a body has room
+    for a million.
+    """
+    unknown = [name for name in body if name not in model.model_fields][:1]
+    return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
 
 
 def _named(served: Served[Port] | None, asked: str, role: str, reason: str) -> Served[Port]:

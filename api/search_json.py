@@ -8,6 +8,7 @@ Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,8 @@ from search.answers import (
     SearchResponse,
     Understood,
 )
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON's readers, ours included, take for a whole number
 
 
 def search_data(
@@ -97,7 +100,8 @@ def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
     """The item's products that the caller holds; `id` only where the code is a number."""
     held = [code for code in item.products if code in caller.products]
     return [
-        {"id": int(code), "name": code} if code.isdecimal() else {"name": code} for code in held
+        {"id": int(code), "name": code} if _NUMBER.fullmatch(code) else {"name": code}
+        for code in held
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -17,6 +16,7 @@ from api.envelope import Json, base
 from api.keys import HEADER
 from api.parameters import SearchParameters, search_request
 from api.search_json import hit_json, page_links, search_data
+from search.answers import SearchResponse
 
 
 class SearchRoute(APIRoute):
@@ -63,10 +63,15 @@ async def search_content(
     404.
     """
     asked = search_request(parameters, surface.services.settings.profiles)
-    found = await surface.reads.run(partial(surface.services.search.search, asked, caller))
-    surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
-    items = [hit_json(hit, caller, include, exclude, links) for hit in found.hits]
+
+    def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
+        found = surface.services.search.search(asked, caller)
+        # Here and not in the event loop: a video has thousands of shots, each with signed links.
+        return found, [hit_json(hit, caller, include, exclude, links) for hit in found.hits]
+
+    found, items = await surface.reads.run(searched)
+    surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
     pages = page_links(request.url.path, request.query_params.multi_items(), found)
     envelope = base(request, org_name=caller.name)
     if parameters.session_label:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from core.reading import Reading
+from inference.batches import cut_texts
 from inference.pairs import PairTokens
 from inference.store import ModelFolder
 from inference.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
+
+GROUP = 256  # texts whose tokens are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +64,31 @@ class TokenMeter:
         """
         if self.pairs is None:
             return self._readings(passages, min(limit or self.max_tokens, self.max_tokens))
-        rows = self.pairs.rows([query] * len(passages), passages, tokens=limit)
-        return tuple(Reading(len(row), row.cut) for row in rows)
+        readings: list[Reading] = []
+        for group in cut_texts(passages, most=GROUP):
+            some = passages[group]
+            rows = self.pairs.rows([query] * len(some), some, tokens=limit)
+            readings += [Reading(len(row), row.cut) for row in rows]
+        return tuple(readings)
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
         """Each text up to the end of its token number `limit`, special ones not counted."""
         return tuple(self._cut(text, limit) for text in texts)
 
     def _readings(self, texts: Sequence[str], limit: int) -> tuple[Reading, ...]:
-        clipped = [well_formed(text[: self.max_characters]) for text in texts]
-        found = self.tokenizer.encode_batch_fast(clipped)
-        return tuple(
-            Reading(
-                min(len(encoding), limit or len(encoding)),
-                len(text) > self.max_characters or bool(limit and len(encoding) > limit),
-            )
-            for encoding, text in zip(found, texts, strict=True)
-        )
+        readings: list[Reading] = []
+        for group in cut_texts(texts, most=GROUP):
+            some = texts[group]
+            clipped = [well_formed(text[: self.max_characters]) for text in some]
+            found = self.tokenizer.encode_batch_fast(clipped)
+            readings += [
+                Reading(
+                    min(len(encoding), limit or len(encoding)),
+                    len(text) > self.max_characters or bool(limit and len(encoding) > limit),
+                )
+                for encoding, text in zip(found, some, strict=True)
+            ]
+        return tuple(readings)
 
     def _cut(self, text: str, limit: int) -> str:
         encoding = self.tokenizer.encode(

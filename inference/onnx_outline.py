@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from inference.wire import fields, only, parts, whole
 
 _MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 1, 5, 12
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 12, 15
 _FUNCTION_NODE = 7
 _NODE_ATTRIBUTE = 5
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_SPARSE_TENSORS = (1, 2)  # its values, and their places
 _TENSOR_EXTERNAL, _TENSOR_LOCATION, _EXTERNAL = 13, 14, 1
 _DEEPEST = 8  # graphs within graphs
 
@@ -62,6 +63,8 @@ def _places_in_graph(graph: memoryview, depth: int) -> Iterator[str]:
         raise ValueError("graphs lie within graphs too deeply")
     for tensor in parts(graph, _GRAPH_INITIALIZER):
         yield from _place(tensor)
+    for sparse in parts(graph, _GRAPH_SPARSE):
+        yield from _places_in_sparse(sparse)
     for node in parts(graph, _GRAPH_NODE):
         yield from _places_in_node(node, depth)
 
@@ -70,8 +73,15 @@ def _places_in_node(node: memoryview, depth: int) -> Iterator[str]:
     for attribute in parts(node, _NODE_ATTRIBUTE):
         for tensor in parts(attribute, *_ATTRIBUTE_TENSORS):
             yield from _place(tensor)
+        for sparse in parts(attribute, *_ATTRIBUTE_SPARSE):
+            yield from _places_in_sparse(sparse)
         for graph in parts(attribute, *_ATTRIBUTE_GRAPHS):
             yield from _places_in_graph(graph, depth + 1)
+
+
+def _places_in_sparse(sparse: memoryview) -> Iterator[str]:
+    for tensor in parts(sparse, *_SPARSE_TENSORS):
+        yield from _place(tensor)
 
 
 def _place(tensor: memoryview) -> Iterator[str]:

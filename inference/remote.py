@@ -30,7 +30,7 @@ from inference.remote_groups import groups, mapped, remembered
 from inference.tokens import well_formed
 
 QUERY_SECONDS = 2.0  # for what a search waits for
-BULK_SECONDS = 60.0  # for passages of an ingest
+BULK_SECONDS = 60.0  # for passages of an ingest, and what nobody waits for at a page
 CACHE_SIZE = 4096  # queries
 _NORM_SLACK = 1e-2
 
@@ -108,7 +108,8 @@ class RemoteEncoder:
 
         def ask(unknown: Sequence[str]) -> Sequence[FloatMatrix]:
             prefix = self.model.manifest.query_prefix
-            return list(self._encode(unknown, "query", prefix, QUERY_SECONDS))
+            vectors = self._encode(unknown, "query", prefix, QUERY_SECONDS)
+            return [row.copy() for row in vectors]  # a view would keep its whole batch
 
         rows = remembered(self.cache, texts, ask)
         return np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32)
@@ -189,7 +190,7 @@ class RemoteScorer:
             start = 0
             for group in groups([passages[row] for row in rows]):
                 found = rows[start : start + len(group)]
-                scores[found, 0], _ = self._scores(query, group, QUERY_SECONDS, None)
+                scores[found, 0], _ = self._scores(query, group, BULK_SECONDS, None)
                 start += len(group)
         return scores
 
@@ -202,6 +203,7 @@ class RemoteScorer:
         tokens: int | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`; a request that is not answered by `until` is given up.
+        Without `until` no score may lack: what went wrong is raised.
 
         An `unverified` service knows no limit of tokens, so all is put to it.
         """
@@ -210,12 +212,14 @@ class RemoteScorer:
         limit = min(tokens or longest, longest)
         start, truncated = 0, 0
         for group in groups(passages):
-            left = QUERY_SECONDS if until is None else min(QUERY_SECONDS, until - perf_counter())
+            left = BULK_SECONDS if until is None else min(QUERY_SECONDS, until - perf_counter())
             if left <= 0:
                 break
             try:
                 found, cut = self._scores(query, group, left, tokens)
             except ModelError as error:
+                if until is None:
+                    raise
                 return PassageScores(scores, truncated, limit, type(error).__name__)
             scores[start : start + len(group), 0] = found
             start, truncated = start + len(group), truncated + cut

@@ -25,8 +25,11 @@ ATTEMPTS = 3
 FIRST_WAIT = 0.05  # seconds before the second attempt, twice that before the third
 REST = 2.0  # seconds that a service is left alone after it did not answer, doubled each time
 LONGEST_REST = 30.0
+LONGEST_TRIAL = 2.0  # seconds that others wait for what becomes of a trial after a rest
+FAIR_SECONDS = 0.25  # who gave a service less can't tell that it is down
 MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_SECONDS = 1.0
+_IN_TIME = "did not answer in time"
 _PASSING = frozenset({429, 502, 503, 504})
 
 
@@ -85,13 +88,15 @@ class _Health:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def may_ask(self, seconds: float) -> bool:
-        """Whether to ask now; who tries after a rest has `seconds` to himself."""
+        """Whether to ask now; who tries after a rest has `seconds` to himself, or
+        LONGEST_TRIAL.
+        """
         now = monotonic()
         with self.lock:
             if now < self.until:
                 return False
             if self.failures:
-                self.until = now + seconds
+                self.until = now + min(seconds, LONGEST_TRIAL)
             return True
 
     def answered(self) -> None:
@@ -155,6 +160,8 @@ class RemoteService:
         self._client.close()
 
     def _once(self, path: str, content: bytes, seconds: float) -> tuple[Any, Mapping[str, str]]:
+        if seconds <= 0:
+            raise self._unavailable(_IN_TIME)
         until = monotonic() + seconds
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         try:
@@ -165,9 +172,9 @@ class RemoteService:
                 headers={"content-type": "application/json"},
                 timeout=timeout,
             ) as answer:
-                data = self._bounded(answer, until)
+                data = self._bounded(answer, until, seconds)
         except httpx.TimeoutException as error:
-            raise self._slow() from error
+            raise self._slow(seconds) from error
         except httpx.HTTPError as error:
             word = "can't be reached" if isinstance(error, httpx.ConnectError) else "was cut off"
             raise _PassingError(f"{word} ({type(error).__name__})", down=True) from error
@@ -179,7 +186,7 @@ class RemoteService:
         except orjson.JSONDecodeError as error:
             raise self.wrong("its answer is not JSON") from error
 
-    def _bounded(self, answer: httpx.Response, until: float) -> bytes:
+    def _bounded(self, answer: httpx.Response, until: float, seconds: float) -> bytes:
         """The whole body. The client's own timeout is for each read: a service that sends a byte
         now and then would keep us for ever.
         """
@@ -189,7 +196,7 @@ class RemoteService:
             if len(body) > MAX_ANSWER_BYTES:
                 raise self.wrong(f"its answer is over {MAX_ANSWER_BYTES // 2**20} MiB")
             if monotonic() > until:
-                raise self._slow()
+                raise self._slow(seconds)
         return bytes(body)
 
     def _refused(self, answer: httpx.Response, data: bytes) -> Exception:
@@ -213,9 +220,11 @@ class RemoteService:
             mend="check which service and model the setting `runtimes` names",
         )
 
-    def _slow(self) -> UnavailableError:
-        self._health.failed()
-        return self._unavailable("did not answer in time")
+    def _slow(self, seconds: float) -> UnavailableError:
+        """The error for no answer in so many seconds."""
+        if seconds >= FAIR_SECONDS:
+            self._health.failed()
+        return self._unavailable(_IN_TIME)
 
     def _given_up(self, failure: _PassingError) -> UnavailableError:
         if failure.down:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from search.answers import Understood
 from search.fusion import Fused
 
 _KEPT = 512
+_NUMBER = re.compile(r"[0-9]{1,18}")  # JSON carries 63 bits
 _LIFETIME_S = 600.0
 
 
@@ -160,6 +162,6 @@ def read_cursor(cursor: str) -> tuple[str, int, int]:
     """The inverse. Raises ExpiredError for what is no cursor."""
     token, _, rest = cursor.partition(".")
     start, _, page = rest.partition(".")
-    if not token or not start.isdecimal() or not page.isdecimal() or len(cursor) > 64:
+    if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:
         raise ExpiredError("this is not a cursor", mend="use the one that an answer gave")
     return token, int(start), int(page)

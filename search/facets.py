@@ -47,21 +47,24 @@ def _is_of(node: Node, name: str) -> bool:
 
 def open_facets(
     gathering: Gathering, request: SearchRequest, caller: Caller, got: Gathered, watch: Stopwatch
-) -> Mapping[str, OpenFacet]:
+) -> tuple[Mapping[str, OpenFacet], tuple[str, ...]]:
     """The candidates of each open facet whose own filter is set: everything is asked again as it
-    was, without that filter. The query's vector is not computed again.
+    was, without that filter. The query's vector is not computed again. And what could not be done.
     """
     found: dict[str, OpenFacet] = {}
+    flags: list[str] = []
     for name in dict.fromkeys(request.open_facets):
         filters = without_filter(request.filters, name)
         if filters is not request.filters:
             wider = replace(got.retrieval, filters=all_of(got.meaning.filters, filters))
-            retrieval, retrieved = gathering.retrieve(wider, got.profile, [])
+            degraded: list[str] = []
+            retrieval, retrieved = gathering.retrieve(wider, got.profile, degraded)
+            flags += [f"facet {name}: {flag}" for flag in (*degraded, *retrieved.degraded)]
             fresh = replace(got, retrieval=retrieval, found=retrieved, names=None)
             found[name] = _candidates(gathering, request, caller, fresh)
     if found:
         watch.lap("open facets")
-    return found
+    return found, tuple(flags)
 
 
 def _candidates(

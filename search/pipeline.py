@@ -76,7 +76,8 @@ class SearchPipeline:
         facets = count_facets(self._gathering, request, candidates, ids)
         watch.lap("facets")
         suggestion = self._suggestion(request, candidates)
-        missing = self._missing(request, candidates, shown, faces)
+        flags: list[str] = []
+        missing = self._missing(request, candidates, shown, faces, flags)
         watch.lap("spelling")
         cursor = self._cursor(candidates, token, following, page)
         answer = SearchResponse(
@@ -88,7 +89,7 @@ class SearchPipeline:
             understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
             cursor=cursor,
-            degraded=(*candidates.degraded, *not_open(request, candidates)),
+            degraded=(*candidates.degraded, *not_open(request, candidates), *flags),
             milliseconds=watch.report(candidates.found.milliseconds),
             lexical_matches=candidates.found.lexical_matches,
             suggestion=suggestion,
@@ -132,19 +133,31 @@ class SearchPipeline:
         return self._speller.suggestion(request.q, candidates.query, candidates.caller)
 
     def _missing(
-        self, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces
+        self,
+        request: SearchRequest,
+        candidates: CandidateSet,
+        shown: Marks,
+        faces: Faces,
+        flags: list[str],
     ) -> Missing | None:
+        """Why an item is not among the hits, where that was asked; what could not be done for it is
+        added to `flags`.
+        """
         if not request.why_missing:
             return None
         profile = self._parts.profiles[candidates.profile]
 
         def retrieve(retrieval: Retrieval) -> Retrieved:
-            return self._gathering.retrieve(retrieval, profile, [])[1]
+            degraded: list[str] = []
+            found = self._gathering.retrieve(retrieval, profile, degraded)[1]
+            told = (*degraded, *found.degraded)
+            flags.extend(f"why_missing: {flag}" for flag in told if flag not in flags)
+            return found
 
-        told = folded_under(self._parts.engine, candidates, shown, request.why_missing)
+        folded = folded_under(self._parts.engine, candidates, shown, request.why_missing)
         hits = np.zeros_like(shown)
         hits[faces.faces] = True
-        return told or why_missing(self._parts.engine, candidates, hits, request, retrieve)
+        return folded or why_missing(self._parts.engine, candidates, hits, request, retrieve)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
         """What a reranker would be given of the best `depth` stories, for training and judging one
@@ -209,6 +222,7 @@ class SearchPipeline:
         places = order[first_of_each(self._parts.engine.chains(found.ids[order]))]
         pinned = len(first_of_each(self._parts.engine.chains(pins)))
         groups = self._groups(request, found.ids[places], pinned, watch)
+        facets, flags = open_facets(self._gathering, request, caller, gathered, watch)
         return CandidateSet(
             caller=caller,
             profile=request.profile or self._parts.default_profile,
@@ -224,13 +238,13 @@ class SearchPipeline:
             relation=TotalRelation.WINDOW
             if request.similar_to
             else relation_of(got.retrieval, found),
-            degraded=got.flags(reranked.flag),
+            degraded=(*got.flags(reranked.flag), *flags),
             similar_to=request.similar_to,
             pinned=pinned,
             retrieval=got.retrieval,
             mixing=reranked.mixing,
             groups=groups,
-            open_facets=open_facets(self._gathering, request, caller, gathered, watch),
+            open_facets=facets,
         )
 
     def _groups(

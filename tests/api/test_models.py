@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from api.model_bodies import EmbeddingsAnswer, RerankAnswer, TagAnswer
+from api.model_bodies import EmbeddingsAnswer, EmbeddingsBody, RerankAnswer, TagAnswer
+from api.model_routes import with_one_unknown
 from api.problems import problem_of
 from api.served_models import ServedModels
 from core.errors import BusyError, UnavailableError
@@ -202,6 +204,19 @@ def test_a_wrong_member_is_named(
     http: httpx.Client, path: str, body: dict[str, Any], field: str
 ) -> None:
     assert refused(http, path, body)["field"] == field
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [[]] * 100_000},
+        {"input": "ferry", **{f"x{number}": 1 for number in range(100_000)}},
+    ],
+)
+def test_a_hundred_thousand_mistakes_are_one(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        EmbeddingsBody.model_validate(with_one_unknown(body, EmbeddingsBody))
+    assert caught.value.error_count() == 1
 
 
 def test_ten_thousand_texts_are_too_many(http: httpx.Client) -> None:

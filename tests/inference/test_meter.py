@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
-from inference.meter import TokenMeter
+from inference.batches import CHARACTERS_AT_ONCE
+from inference.meter import GROUP, TokenMeter
 from inference.pairs import PairTokens
 from inference.store import ModelStore
 from inference.tokens import TextTokens
@@ -26,6 +29,30 @@ def test_it_counts_the_tokens_that_the_encoder_gets(meter: TokenMeter) -> None:
     found = meter.measure(TEXTS)
     assert [reading.tokens for reading in found] == rows.lengths
     assert tuple(reading.truncated for reading in found) == rows.cut
+
+
+def test_no_more_is_held_at_once_than_a_group_however_much_is_measured() -> None:
+    tokenizer = Watched(TextTokens.open(FOLDER).tokenizer)
+    meter = TokenMeter(tokenizer, 0, 20_480)  # type: ignore[arg-type]
+    found = meter.measure(["." * 20_480] * 60 + ["a"] * 600)
+    assert [reading.tokens for reading in found] == [20_482] * 60 + [3] * 600
+    assert max(tokenizer.characters) <= CHARACTERS_AT_ONCE
+    assert max(tokenizer.texts) <= GROUP
+
+
+@dataclass
+class Watched:
+    """A tokenizer, and how much it was given at once."""
+
+    tokenizer: Tokenizer
+    characters: list[int] = field(default_factory=list)
+    texts: list[int] = field(default_factory=list)
+
+    def encode_batch_fast(self, texts: list[str]) -> list[Any]:
+        self.characters.append(sum(map(len, texts)))
+        self.texts.append(len(texts))
+        found: list[Any] = self.tokenizer.encode_batch_fast(texts)
+        return found
 
 
 def test_a_prefix_takes_its_room() -> None:

@@ -318,7 +318,9 @@ def test_a_score_that_is_no_number_is_refused(scores: Any) -> None:
         scorer = RemoteScorer(model_at(wrong.url))
         with pytest.raises(ModelError, match="no usable answer"):
             scorer.score(["q"], ["a"])
-        bounded = scorer.score_within("q", ["a"])
+        with pytest.raises(ModelError, match="no usable answer"):
+            scorer.score_within("q", ["a"])
+        bounded = scorer.score_within("q", ["a"], until=time.perf_counter() + 5)
         assert (bounded.failure, bool(np.isnan(bounded.scores).all())) == ("ModelError", True)
 
 
@@ -393,7 +395,9 @@ def test_a_rest_gets_longer_and_is_ended_by_one_caller(monkeypatch: pytest.Monke
     assert health.may_ask(5.0)
     health.failed()
     clock[0] += 2.1
-    assert health.may_ask(5.0)  # the rests begin anew
+    assert health.may_ask(60.0)  # the rests begin anew
+    clock[0] += 2.1
+    assert health.may_ask(5.0)  # an ingest's minute does not keep searches away
 
 
 def test_nobody_there_is_soon_said() -> None:
@@ -420,6 +424,32 @@ def test_a_busy_service_is_asked_again_after_the_time_it_says(status: int) -> No
     with answering(reply) as wrong:
         assert encoder_at(wrong.url).encode_queries(["ferry"]).shape == (1, 384)
     assert times[1] - times[0] >= 1.0
+
+
+def test_a_search_s_own_short_time_does_not_make_a_service_one_that_is_down() -> None:
+    begun = threading.Event()
+
+    def reply(handler: Handler, _: dict[str, Any]) -> None:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(0.3)  # as slow as a busy model
+        handler.send(b"{}")
+
+    with answering(reply) as slow:
+        service = model_at(slow.url).service
+        for seconds in (0.05, 0.0, -0.1):
+            with pytest.raises(UnavailableError, match="in time"):
+                service.post("/embeddings", {}, seconds=seconds)
+        assert service.post("/embeddings", {}, seconds=5.0)[0] == {}
+
+
+def test_scores_without_a_deadline_lack_nothing_or_fail() -> None:
+    with answering(lambda handler, _: handler.send(b"{}", 503)) as wrong:
+        scorer = RemoteScorer(model_at(wrong.url, SCORER))
+        with pytest.raises(UnavailableError, match="busy"):
+            scorer.score_within("ferry", ["a"], tokens=16)
+        until = time.perf_counter() + 0.2
+        assert scorer.score_within("ferry", ["a"], until=until).failure == "UnavailableError"
 
 
 def test_a_wait_longer_than_there_is_time_is_not_begun() -> None:

@@ -133,7 +133,7 @@ def test_a_cursor_of_another_process_is_expired(full: Room) -> None:
 
 def test_a_cursor_beyond_the_end_is_an_empty_page(full: Room) -> None:
     token, _, _ = read_cursor(full.ask("ferry", page_size=5).cursor)
-    for start in (23, 10**9, 10**40):
+    for start in (23, 10**9, 10**17):
         answer = full.ask("ferry", cursor=write_cursor(token, start, 2))
         assert (answer.hits, answer.cursor, answer.total.value) == ((), "", 23)
 
@@ -147,7 +147,7 @@ def test_a_page_number_beyond_the_end_is_an_empty_page(full: Room) -> None:
 @pytest.mark.parametrize(
     "garbage",
     ["x", ".", "..", "a.b.c", "a.1", "a.1.", "a.-1.2", "a.1.2.3", ".1.2", "a.1e3.2", "a.²." * 2,
-     "a" * 100 + ".1.2", "\x00", "😀.1.2", "a.1.2"],
+     "a" * 100 + ".1.2", "\x00", "😀.1.2", "a.1.2", "a.1." + "9" * 20, f"a.{2**63}.1"],
 )  # fmt: skip
 def test_garbage_is_an_expired_cursor(full: Room, garbage: str) -> None:
     with pytest.raises(ExpiredError):
@@ -161,7 +161,7 @@ def test_any_text_is_a_cursor_or_expired(text: str) -> None:
     except ExpiredError:
         return
     assert token
-    assert min(start, page) >= 0
+    assert 0 <= min(start, page) <= max(start, page) < 2**63  # JSON carries no more
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**12))

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from core.errors import QueryError
 from core.items import Concept, Item, ItemType
 from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, all_of
-from core.retrieval import DateInterval, TotalRelation
+from core.retrieval import DateInterval, Retrieval, Retrieved, TotalRelation
 from search.answers import Fold, SearchResponse
 from search.candidates import CandidateStore
 from search.facets import without_filter
@@ -149,6 +150,22 @@ def test_open_facets_are_frozen_with_the_answer(wire: Room) -> None:
         later = wire.ask("ferry", pipeline=pipeline, cursor=first.cursor, **asked)
         assert later.facets == first.facets
         assert later.degraded == ()
+
+
+def test_what_an_open_facet_could_not_be_counted_over_is_flagged(
+    wire: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = type(wire.engine).retrieve
+
+    def partly(engine: Any, request: Retrieval) -> Retrieved:
+        found = whole(engine, request)
+        if request.filters == OSLO:
+            return found
+        return replace(found, degraded=("1 of 3 parts of the index do not answer",))
+
+    monkeypatch.setattr(type(wire.engine), "retrieve", partly)
+    answer = wire.ask("ferry", filters=OSLO, open_facets=("place", "type"))
+    assert answer.degraded == ("facet place: 1 of 3 parts of the index do not answer",)
 
 
 def test_a_facet_that_is_opened_on_a_later_page_is_flagged(wire: Room) -> None:
