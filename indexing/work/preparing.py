@@ -3,8 +3,9 @@
 A still gets a caption where the agency says nothing of it itself, or, where that is wanted, always;
 never where it is black. A caption is remembered by the still's own bytes, by the captioner's digest
 and by whom it may be shown to: its context is the agency's text for certain products, and its
-rights say whether it may be sent at all. So nothing is shared across rights. The context is no part
-of the key: a changed text of the agency's is not paid for again.
+rights say whether it may be sent at all. So nothing is shared across rights, nor across embargoes:
+a caption may tell what the text beside it told. The context is no part of the key: a changed text
+of the agency's is not paid for again.
 """
 
 from __future__ import annotations
@@ -161,5 +162,7 @@ def caption_key(still: str, space: str) -> str:
 
 
 def _space(captioner: str, item: Item, allowed: bool) -> str:
-    parts = [captioner, sorted(item.products), item.language, allowed]
+    parts: list[object] = [captioner, sorted(item.products), item.language, allowed]
+    if item.embargoed is not None:  # else the key is that of before there was this part
+        parts.append(item.embargoed.isoformat())
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()

@@ -461,6 +461,23 @@ class Dying:
         raise Killed
 
 
+def test_a_look_alike_without_embargo_is_sent_with_its_own_words(
+    bench: Bench, server: CaptionServer
+) -> None:
+    for name, look in (("kept", "look.1"), ("open", "look.22"), ("open2", "look.333")):
+        embargo = {"embargoed": "2999-01-01T00:00:00Z"} if name == "kept" else {}
+        bench.world.write(f"{name}.jpg", f"picture {look}")
+        document = {"uri": name, "headline": f"Words of {name}"} | embargo
+        bench.world.write(f"{name}.json", json.dumps(document))
+    bench.world.ingest()
+    assert bench.batches().submit().stills == 2
+    assert b"Words of open" in server.received()
+    assert bench.collected()["captions"] == 2
+    assert all(bench.captions().values())
+    captions = bench.captions()
+    assert captions["open.jpg"] == captions["open2.jpg"] != captions["kept.jpg"]
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_process_killed_while_it_sends_is_not_paid_for_twice(
     bench: Bench, server: CaptionServer, before: bool

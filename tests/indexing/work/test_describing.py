@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
+import orjson
 import pytest
 
 from core.errors import ConflictError
@@ -14,6 +16,7 @@ from core.items import PubStatus
 from core.media import Caption, ToCaption, Uncaptioned
 from core.work import AssetState, Stage
 from core.writes import SetStatus
+from indexing.work.remembered import caption_tree, result_key
 from tests.indexing.work.world import Describer, World, look_of
 
 
@@ -70,6 +73,39 @@ def test_nothing_is_shared_across_rights(world: World, asking: Describer) -> Non
     world.write("b.json", json.dumps({"external_processing": False}))
     world.ingest()
     assert sorted(still.may_leave for still in asking.asked) == [False, True]
+
+
+@pytest.mark.parametrize("look", ["look.22", "look.1"], ids=["alike", "the same still"])
+@pytest.mark.parametrize("embargoed_first", [True, False])
+def test_nothing_is_shared_across_embargoes(
+    world: World, asking: Describer, look: str, embargoed_first: bool
+) -> None:
+    """A caption is made with the text beside it, which nobody may see before the embargo ends."""
+    first, second = ("kept", "open") if embargoed_first else ("open", "kept")
+    for name, looks in ((first, "look.1"), (second, look)):
+        embargo = {"embargoed": "2999-01-01T00:00:00Z"} if name == "kept" else {}
+        world.write(f"{name}.jpg", f"picture {looks}")
+        world.write(f"{name}.json", json.dumps({"uri": name, "headline": name} | embargo))
+        world.ingest()
+    assert [still.context for still in asking.asked] == [first, second]
+    world.write("late.jpg", "picture look.333")
+    world.write("late.json", json.dumps({"embargoed": "2999-01-01T00:00:00Z"}))
+    world.ingest()
+    assert len(asking.asked) == 2  # under the same embargo
+
+
+def test_a_caption_from_before_embargoes_were_looked_at_is_not_paid_for_again(
+    world: World, asking: Describer
+) -> None:
+    world.write("a.jpg", "picture a")
+    still = world.store.put(b"jpeg of a", ".jpg")
+    space = sha256(orjson.dumps([asking.digest, ["wire"], "en", True])).hexdigest()
+    caption = Caption("From before", asking.digest)
+    world.known.put({result_key(still, "caption", space, {}): caption_tree(caption)})
+    world.ingest()
+    assert asking.asked == []
+    (uri,) = world.writer.versions
+    assert world.writer.newest(uri).item.caption == "From before"
 
 
 def test_a_packet_that_can_t_be_read_forbids(world: World, asking: Describer) -> None:
