@@ -46,9 +46,12 @@ class Jobs(Protocol):
         """Changes what is named and gives the job as it stands then."""
         ...
 
-    def add(self, job_id: str, found: Sequence[FoundAsset], trail: str) -> int | None:
+    def add(
+        self, job_id: str, found: Sequence[FoundAsset], trail: str, dead: Mapping[str, str] = ...
+    ) -> int | None:
         """Makes a new chunk of those that the job doesn't know yet (the same place, stamp and
-        sidecar), to wait for the order `trail`; its number, or None where it knows them all.
+        sidecar), to wait for the order `trail`; its number, or None where it knows them all. Those
+        whose location is in `dead` are dead letters of that cause from the start.
         """
         ...
 

@@ -91,8 +91,10 @@ def job_of(row: Any) -> Job:
     )
 
 
-def new_row(job: str, number: int, chunk: int, trail: str, found: FoundAsset) -> dict[str, Any]:
-    """The row of an asset that nothing was done with."""
+def new_row(
+    job: str, number: int, chunk: int, trail: str, found: FoundAsset, dead: str | None
+) -> dict[str, Any]:
+    """The row of an asset that nothing was done with; where a cause is given, of a dead letter."""
     return {
         "job": job,
         "number": number,
@@ -100,10 +102,10 @@ def new_row(job: str, number: int, chunk: int, trail: str, found: FoundAsset) ->
         "trail": trail,
         "digest": "",
         "stage": str(Stage.DECODE),
-        "state": str(AssetState.WAITING),
+        "state": str(AssetState.WAITING if dead is None else AssetState.DEAD),
         "attempts": 0,
         "crashes": 0,
-        "cause": "",
+        "cause": (dead or "")[:MAX_CAUSE],
         "updated": time.time(),
         "mark": mark_of(found),
         **found_columns(found),

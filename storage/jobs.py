@@ -39,6 +39,9 @@ from storage.job_tables import (
 
 _AT_ONCE = 200  # marks in one statement
 _REMARKS = 20
+_NONE: Mapping[str, str] = {}
+
+_New = tuple[FoundAsset, str | None]  # the cause of a dead letter
 
 
 class StoredJobs:
@@ -88,12 +91,15 @@ class StoredJobs:
             self._database.run(lambda connection: connection.execute(statement))
         return self.job(job_id)
 
-    def add(self, job_id: str, found: Sequence[FoundAsset], trail: str) -> int | None:
+    def add(
+        self, job_id: str, found: Sequence[FoundAsset], trail: str, dead: Mapping[str, str] = _NONE
+    ) -> int | None:
         """See `core.work_ports.Jobs`. Raises InputError for a location that is too long."""
         for entry in found:
             if len(entry.location) > MAX_LOCATION:
                 raise InputError("the name is too long", where=entry.location[:200])
-        return self._database.run(lambda connection: _add(connection, job_id, found, trail))
+        marked = {mark_of(entry): (entry, dead.get(entry.location)) for entry in found}
+        return self._database.run(lambda connection: _add(connection, job_id, marked, trail))
 
     def retrail(self, job_id: str) -> Mapping[tuple[int, Stage], str]:
         """See `core.work_ports.Jobs`."""
@@ -282,9 +288,8 @@ def _over(ended_before: float) -> tuple[Any, ...]:
 
 
 def _add(
-    connection: sa.Connection, job_id: str, found: Sequence[FoundAsset], trail: str
+    connection: sa.Connection, job_id: str, marked: Mapping[str, _New], trail: str
 ) -> int | None:
-    marked = {mark_of(entry): entry for entry in found}
     # A write first: one adder of a job at a time, in SQLite as in Postgres.
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(id=JOBS.c.id))
     marks, known = list(marked), set[str]()
@@ -292,12 +297,12 @@ def _add(
         some = marks[start : start + _AT_ONCE]
         query = sa.select(ASSETS.c.mark).where(ASSETS.c.job == job_id, ASSETS.c.mark.in_(some))
         known |= set(connection.execute(query).scalars())
-    fresh = {mark: entry for mark, entry in marked.items() if mark not in known}
+    fresh = [new for mark, new in marked.items() if mark not in known]
     if not fresh:
         return None
     last = sa.select(sa.func.max(ASSETS.c.number), sa.func.max(ASSETS.c.chunk))
     number, chunk = connection.execute(last.where(ASSETS.c.job == job_id)).one()
     first, chunk = (-1 if number is None else number) + 1, (-1 if chunk is None else chunk) + 1
-    rows = [new_row(job_id, first + n, chunk, trail, e) for n, e in enumerate(fresh.values())]
+    rows = [new_row(job_id, first + n, chunk, trail, *new) for n, new in enumerate(fresh)]
     connection.execute(sa.insert(ASSETS), rows)
     return int(chunk)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from core.errors import InputError, StorageError
-from core.work import AssetState, FoundAsset, Job, JobState, Stage, first_trail
+from core.work import FoundAsset, Job, JobState, Stage, first_trail
 from core.work_ports import Jobs, WorkOrders
 from indexing.sources import Rejected
 from indexing.work.chunks import Wait, ready_orders
@@ -82,16 +81,10 @@ class Reading:
         products = request_of(job.request).products
         assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
         trail = first_trail(job.epoch, Stage.DECODE)
-        chunk = self._jobs.add(job.id, assets, trail)
+        reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
+        chunk = self._jobs.add(job.id, assets, trail, reasons)
         if chunk is None:
             return
-        reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
-        dead = [
-            replace(asset, state=AssetState.DEAD, cause=reasons[asset.found.location])
-            for asset in self._jobs.of_chunk(job.id, chunk)
-            if asset.found.location in reasons
-        ]
-        self._jobs.update(dead)
         if self._jobs.job(job.id).state is JobState.FINISHED:  # while its folder is still watched
             self._jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
         self._orders.give(job, chunk, Stage.DECODE, trail)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
+from core.errors import StorageError
 from core.work import AssetState, Job, JobState, Priority
 from indexing.work.request import Request
 from indexing.work.stores import FileStores
@@ -79,6 +81,33 @@ def test_a_store_that_does_not_answer_keeps_its_file_a_dead_letter(
     assert "Access Denied" in world.assets(job)["a.jpg"].cause
     world.work()
     assert not world.writer.versions
+
+
+@pytest.mark.parametrize("error", [StorageError("the database is restarted"), KeyboardInterrupt()])
+def test_what_was_rejected_is_a_dead_letter_at_once(
+    world: World, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader ends, or finds no database, as soon as it has made the chunk."""
+    world.write("a.jpg", "picture a")
+    world.write("a.json", '{"external_processing": false, "headline": ')
+    world.write("b.jpg", "picture b")
+    world.captioner = Describer()
+    job = world.start()
+    with monkeypatch.context() as context:
+
+        def refused(*_: object) -> None:
+            raise error
+
+        context.setattr(world.jobs, "update", refused)
+        context.setattr(world.orders, "give", refused)
+        with suppress(KeyboardInterrupt):
+            world.work(1)
+    world.desk.heal_all()
+    world.work()
+    states = {name: asset.state for name, asset in world.assets(job).items()}
+    assert states == {"a.jpg": AssetState.DEAD, "b.jpg": AssetState.DONE}
+    assert "a.json" in world.assets(job)["a.jpg"].cause
+    assert [asked.jpeg for asked in world.captioner.asked] == [b"jpeg of b"]
 
 
 def test_one_file_of_a_store_has_what_lies_beside_it(world: World, bucket: str) -> None:
