@@ -154,20 +154,21 @@ def rollback(data: Data = None) -> None:
 def clean(
     data: Data = None,
     abandon: Annotated[
-        bool, typer.Option("--abandon", help="Give up a migration that has not flipped.")
+        bool,
+        typer.Option("--abandon", help="Give up a migration that has not flipped, or is back."),
     ] = False,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds after the flip that services have to follow it.")
+        float,
+        typer.Option(min=0, help="Seconds after the flip or rollback for services to follow it."),
     ] = 40.0,
 ) -> None:
     """Remove the index that is not served and the vectors of its encoder: no way back after it."""
     with _moving(data) as moving:
         migration = moving.mover.state()
-        left = wait - moving.mover.since_flip(migration)
-        if left > 0 and not abandon:
-            _say(
-                f"{migration.source} is kept for {left:.0f} s more: searches may be under way in it"
-            )
+        gone = moving.mover.removable(migration, abandon=abandon)
+        left = wait - moving.mover.since_move(migration)
+        if gone and left > 0:
+            _say(f"{gone} is kept for {left:.0f} s more: searches may be under way in it")
             sleep(left)
         forgotten = moving.mover.clean(migration, abandon=abandon)
         _say(f"{moving.mover.served() or 'the embedded engine'} is served, nothing is beside it")

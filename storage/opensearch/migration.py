@@ -71,7 +71,7 @@ class Mover:
         phase = FLIPPED if served == found.target else BUILDING
         if phase == found.phase:
             return found
-        after = replace(found, phase=phase, flipped=self._now() if phase == FLIPPED else 0)
+        after = replace(found, phase=phase, flipped=self._now())
         self._state.change(found, after)
         return after
 
@@ -165,7 +165,7 @@ class Mover:
                 mend="set `engine` back to embedded, and begin the services again",
             )
         self._move(migration, migration.target, migration.source, least)
-        after = replace(migration, phase=BUILDING, flipped=0)
+        after = replace(migration, phase=BUILDING, flipped=self._now(), verdict={})
         self._state.change(migration, after)
         return after
 
@@ -207,21 +207,31 @@ class Mover:
                 break
         return found
 
-    def since_flip(self, migration: Migration) -> float:
-        """Seconds since the flip."""
+    def since_move(self, migration: Migration) -> float:
+        """Seconds since the alias moved, to the next index or back."""
         return (self._now() - migration.flipped) / 1e6
 
-    def clean(self, migration: Migration, *, abandon: bool) -> int:
-        """Ends a migration: removes the index that is not served, and the vectors of encoders that
-        the served one does not hold; of how many versions. Raises InputError for one that has not
-        flipped, unless it is to be abandoned.
+    def removable(self, migration: Migration, *, abandon: bool) -> str:
+        """The index that `clean` removes, "" where there is none. Raises InputError for a migration
+        that has not flipped unless it is to be abandoned, and for one that has if it is.
         """
+        if migration.phase == FLIPPED and abandon:
+            raise InputError(
+                f"{migration.target} is served: the migration has flipped",
+                mend="`dateline migration rollback` first, or `clean` to stay with it",
+            )
         if migration.phase == BUILDING and not abandon:
             raise InputError(
                 f"{migration.target} is not served yet",
                 mend="`dateline migration flip` first, or `clean --abandon` to give it up",
             )
-        gone = migration.source if migration.phase == FLIPPED else migration.target
+        return migration.source if migration.phase == FLIPPED else migration.target
+
+    def clean(self, migration: Migration, *, abandon: bool) -> int:
+        """Ends a migration: removes the index that is not served, and the vectors of encoders that
+        the served one does not hold; of how many versions. Raises as `removable`.
+        """
+        gone = self.removable(migration, abandon=abandon)
         if gone and gone == self.served():
             raise self._moved()
         if gone:

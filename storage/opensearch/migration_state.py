@@ -25,8 +25,8 @@ _MEND = "see `dateline migration status`"
 @dataclass(frozen=True, slots=True)
 class Migration:
     """From the index `source` ("" from another engine) to `target`, whose vectors are of `spaces`.
-    `began` and `flipped` are in microseconds, 0 where that is to come. `verdict` is what
-    the last evaluation found, ready for JSON.
+    `began` and `flipped` are in microseconds; `flipped` is when the alias last moved, on or back, 0
+    where it has not. `verdict` is what the last evaluation found, ready for JSON.
     """
 
     phase: str

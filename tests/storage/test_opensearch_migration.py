@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -206,9 +207,31 @@ def test_the_way_back_catches_the_index_before_up(archive: Archive) -> None:
     assert archive.embed(OLD) == 1
     assert mover.roll_back(flipped, 1.0).phase == BUILDING
     assert order(engine, OLD) == [2, 1, 0]
+    archive.clock.advance(timedelta(seconds=3))
+    assert mover.since_move(mover.state()) == 3
     mover.clean(mover.state(), abandon=True)
     assert order(engine, OLD) == [2, 1, 0]
     assert archive.record.reads.count_lacking(FIELD, NEW) == 3
+
+
+def test_what_has_flipped_is_not_abandoned(archive: Archive) -> None:
+    engine = archive.engine()
+    archive.put(engine, 0, 1)
+    mover = archive.mover()
+    flipped = archive.migrated()
+    with pytest.raises(InputError, match="has flipped"):
+        mover.clean(mover.state(), abandon=True)
+    assert archive.record.reads.count_lacking(FIELD, OLD) == 0
+    assert mover.roll_back(flipped, 1.0).phase == BUILDING
+    assert order(engine, OLD) == [1, 0]
+
+
+def test_a_way_back_takes_the_verdict_along(archive: Archive) -> None:
+    archive.put(archive.engine(), 0)
+    mover = archive.mover()
+    judged = mover.judged(archive.migrated(), {"passed": True})
+    mover.roll_back(judged, 1.0)
+    assert mover.state().verdict == {}
 
 
 def test_two_migrations_exclude_each_other(archive: Archive) -> None:
