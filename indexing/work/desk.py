@@ -37,15 +37,18 @@ class JobDesk:
 
     def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
         """Orders an ingest; one of the same request that is under way goes on instead. Where
-        `reads` is false, the caller gives it its assets.
+        `reads` is false, nothing goes through its sources: the caller gives it its assets.
         """
+        # Marked, so that an ingest of the same sources never takes it for its own.
+        asked = request.as_dict() if reads else {**request.as_dict(), "watched": True}
         if reads:
             for job in self.jobs.jobs():
-                same = job.request == request.as_dict() and job.priority == priority
+                same = job.request == asked and job.priority == priority
                 if job.state is JobState.RUNNING and same:
                     self.heal(job)
                     return job
-        job = Job(_new_id(), request.as_dict(), priority, JobState.RUNNING, time.time())
+        now = time.time()
+        job = Job(_new_id(), asked, priority, JobState.RUNNING, now, read=not reads)
         self.jobs.create(job)
         if reads:
             self._orders.give_reading(job, "0")

@@ -85,7 +85,9 @@ class Reading:
         chunk = self._jobs.add(job.id, assets, trail, reasons)
         if chunk is None:
             return
-        if self._jobs.job(job.id).state is JobState.FINISHED:  # while its folder is still watched
+        if (
+            self._jobs.job(job.id).state is JobState.FINISHED
+        ):  # nothing waited, its folder is watched
             self._jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
         self._orders.give(job, chunk, Stage.DECODE, trail)
 

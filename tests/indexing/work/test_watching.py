@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
+from core.work import JobState, Priority
+from indexing.work.request import Request
+from indexing.work.sources import seen_at
 from indexing.work.watching import WatchedFolder, media_meant
+from tests.indexing.work.world import World
 
 PATIENCE_S = 30.0
 
@@ -83,3 +87,25 @@ def test_a_sidecar_means_its_media_file(folder: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(InputError):
         WatchedFolder(folder / "nowhere")
+
+
+def test_a_watched_folder_gives_only_what_is_whole(world: World) -> None:
+    """Whoever looks after jobs meanwhile, and whatever else is asked of the folder, reads nothing
+    of it in the watching job's name.
+    """
+    whole = world.write("whole.jpg", "picture a")
+    world.write("growing.jpg", "picture b")
+    request = Request((str(world.folder / "in"),), (), ("wire",))
+    watching = world.desk.start(request, Priority.BACKFILL, reads=False)
+    world.desk.heal_all()
+    world.work()
+    assert not world.writer.versions
+    world.reading().feed(world.jobs.job(watching.id), [seen_at(whole, ("wire",))], lambda: False)
+    ingest = world.desk.start(request, Priority.BACKFILL)
+    assert ingest.id != watching.id
+    world.orders.take_back(ingest.id)
+    world.desk.heal(world.jobs.job(watching.id))
+    world.work()
+    assert len(world.writer.versions) == 1
+    assert list(world.assets(watching)) == ["whole.jpg"]
+    assert world.jobs.job(watching.id).state is JobState.FINISHED
