@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from core.errors import InputError
 from core.work import Priority
 from dateline import media_ingest
 from dateline.build import Service, build_service
@@ -41,6 +42,7 @@ from indexing.report import IngestReport
 from indexing.work.request import shard_of
 
 _SHOWN = 20
+_WHOLE = "1/1"
 
 
 class PriorityName(StrEnum):
@@ -109,7 +111,7 @@ def ingest(
             help="List of photos and videos, CSV or JSONL with a column location. Repeatable."
         ),
     ] = None,
-    shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = "1/1",
+    shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = _WHOLE,
     priority: Annotated[
         PriorityName,
         typer.Option(help="Of photos and videos that wait, those of the wire go first."),
@@ -118,7 +120,10 @@ def ingest(
         bool, typer.Option("--detach", help="Leave photos and videos to `dateline worker`.")
     ] = False,
     watch: Annotated[
-        Path | None, typer.Option(help="Ingest what is put into this folder, until interrupted.")
+        Path | None,
+        typer.Option(
+            help="Ingest what is put into this folder, and nothing else, until interrupted."
+        ),
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
@@ -136,6 +141,16 @@ def ingest(
     with reported():
         settings = settings_for(data=data, models=models)
         if watch is not None:
+            _check_alone(
+                {
+                    "PATHS": paths,
+                    "--manifest": manifest,
+                    "--shard": shard != _WHOLE,
+                    "--detach": detach,
+                    "--strict": strict,
+                    "--json": as_json,
+                }
+            )
             raise typer.Exit(_watch(settings, watch, codes, priority))
         parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
         options = ingesting.IngestOptions(
@@ -225,6 +240,16 @@ class _Run:
                 tree["media"] = media
             console.print_json(orjson.dumps(tree).decode())
         return max(0 if report is None else _exit(report), code)
+
+
+def _check_alone(named: Mapping[str, object]) -> None:
+    """Raises InputError where something is named that a watched folder is not followed by."""
+    besides = ", ".join(name for name, value in named.items() if value)
+    if besides:
+        what = f"--watch goes without {besides}"
+        raise InputError(
+            what, mend="watch the folder alone, and ingest the rest by another command"
+        )
 
 
 def _watch(

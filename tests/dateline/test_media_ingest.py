@@ -243,6 +243,25 @@ def test_what_is_wrong_is_said(cli: Cli, folder: Path) -> None:
     assert "no store" in http["media"]["trouble"]
 
 
+@pytest.mark.parametrize(
+    "besides",
+    [
+        ["wire.jsonl"],
+        ["--manifest", "list.csv"],
+        ["--shard", "1/2"],
+        ["--detach"],
+        ["--strict"],
+        ["--json"],
+    ],
+)
+def test_a_folder_is_watched_and_nothing_else(cli: Cli, folder: Path, besides: list[str]) -> None:
+    """What it would not do is refused, and not passed over; here nothing ends it otherwise."""
+    told = cli("ingest", "--watch", folder / "nowhere", *besides, code=2)
+    named = "PATHS" if besides[0] == "wire.jsonl" else besides[0]
+    assert f"--watch goes without {named}" in " ".join(told.output.split())
+    assert not cli.data.exists()
+
+
 def test_without_the_extra_documents_go_in_and_photos_are_told_about(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
