@@ -76,7 +76,8 @@ class CagedChild:
         self._limits = limits
         self.files = 0
         self.handle: int | None = None
-        self._budget = 0
+        self._budget: int | None = None  # of computing in all, where what it reads has an end
+        self._on_budget = False
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = _start(theirs, limits, mode)
@@ -87,10 +88,16 @@ class CagedChild:
         """The number of the process."""
         return self._process.pid
 
-    def ask(self, head: Mapping[str, Any], handle: int | None = None) -> None:
-        """Sends a request, with an open file; raises UnreadError."""
+    def ask(
+        self, head: Mapping[str, Any], handle: int | None = None, *, endless: bool = False
+    ) -> None:
+        """Sends a request, with an open file; raises UnreadError. For what is `endless`, such as a
+        live source, there is no limit of computing in all, only that between two answers.
+        """
         self.files += 1
-        self._budget = self._used_s() + self._limits.file_cpu_s
+        self._budget = None if endless else self._used_s() + self._limits.file_cpu_s
+        if endless:
+            self._give_time()  # before its first answer is heard it has what the last file left
         self.tell(head, handle)
 
     def tell(self, head: Mapping[str, Any], handle: int | None = None) -> None:
@@ -153,7 +160,11 @@ class CagedChild:
     def _give_time(self) -> None:
         """A little more computing time than it has used: the kernel kills it beyond that."""
         used = self._used_s()
-        allowed = min(used + self._limits.cpu_s, self._budget or used + self._limits.cpu_s) + 1
+        allowed = used + self._limits.cpu_s
+        self._on_budget = self._budget is not None and self._budget < allowed
+        if self._budget is not None:
+            allowed = min(allowed, self._budget)
+        allowed += 1
         if sys.platform == "linux":
             with suppress(OSError, ValueError):
                 _, hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)
@@ -182,7 +193,9 @@ class CagedChild:
             what = f"decoding stood still for {self._limits.stall_s:.0f} s"
             return UnreadError(what, limit=True, ended=True)
         if ended == -signal.SIGXCPU:
-            what = f"decoding took more than {self._limits.cpu_s} s of computing"
+            what = f"decoding took more than {self._limits.cpu_s} s of computing at a time"
+            if self._on_budget:
+                what = f"decoding took more than {self._limits.file_cpu_s} s of computing in all"
             return UnreadError(what, limit=True, ended=True)
         return UnreadError(f"the decoder ended ({_how(ended)})", ended=True, again=True)
 

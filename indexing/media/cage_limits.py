@@ -15,7 +15,8 @@ class CageLimits:
     """What a child process may use, and what it refuses from a file's header.
 
     `memory_bytes` is its whole address space. It may compute `cpu_s` and be silent for `stall_s`
-    between two answers (a batch of frames is one), and compute `file_cpu_s` in all for one file.
+    between two answers (a batch of frames is one), and compute `file_cpu_s` in all for one file; a
+    live source goes on for as long as it does.
     `picture_pixels` and `video_edge` are looked at before anything is decoded. Of a file's
     metadata `tag_bytes` are kept, and a still may have `still_bytes`. A child reads
     `files_per_child` files and is then replaced, because what one file does to it the next must

@@ -103,7 +103,7 @@ def _of_handle(
     growing = stat.S_ISREG(os.fstat(handle).st_mode)
     child = held.enter_context(cage.child())
     way = "growing" if growing else "pipe"
-    child.ask({"do": "live", "way": way, "grown_s": source.grown_s}, handle)
+    child.ask({"do": "live", "way": way, "grown_s": source.grown_s}, handle, endless=True)
     yield from _heard(child, patience, notes, None)
 
 
@@ -143,13 +143,14 @@ def _of_address(
         way.carrier = fetches = held.enter_context(closing(Fetches(source.url, source.hosts)))
         child = held.enter_context(cage.child())
         is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
-        child.ask({"do": "live", "way": "fetch", "url": source.url, "hls": is_list})
+        request = {"do": "live", "way": "fetch", "url": source.url, "hls": is_list}
+        child.ask(request, endless=True)
         yield from _heard(child, patience, notes, fetches)
         return
     child = CagedChild(limits, "network")
     held.callback(child.kill)
     way.carrier = door = _door_of(held, child, source)
-    child.ask(_through(door, source))
+    child.ask(_through(door, source), endless=True)
     yield from _heard(child, patience, notes, None)
 
 

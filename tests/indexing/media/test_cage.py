@@ -181,8 +181,11 @@ def test_computing_time_has_an_end(tmp_path: Path) -> None:
     start, end = min(zip(starts, ends, strict=False), key=lambda scan: scan[1] - scan[0])
     path = tmp_path / "scans.jpg"
     path.write_bytes(data[:end] + data[start:end] * 12_000 + data[end:])
+    limits = CageLimits(cpu_s=2, file_cpu_s=1)
+    with CagedReader(limits) as reader, pytest.raises(LimitError, match="1 s of computing in all"):
+        reader.picture(path, [3000])
     with CagedReader(CageLimits(cpu_s=1)) as reader:
-        with pytest.raises(LimitError, match="computing"):
+        with pytest.raises(LimitError, match="1 s of computing at a time"):
             reader.picture(path, [3000])
         photo((64, 48)).save(path, "PNG")
         assert reader.probe(path).width == 64

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
+from indexing.media.cage_limits import CageLimits
 from indexing.media.cage_sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, write_clip
@@ -77,6 +80,40 @@ def test_frames_come_while_the_source_goes_on(reader: CagedReader, stream: Path)
     finally:
         os.close(ours)
         thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_live_source_may_compute_for_longer_than_a_file(tmp_path: Path) -> None:
+    """As it comes after a file that a child has read, and for as long as it goes on."""
+    large = Clip(count=50, size=(1280, 720), options={"g": "25", "preset": "ultrafast"})
+    data = write_clip(tmp_path / "large.ts", large).read_bytes()
+    ours, theirs = os.pipe()
+    enough = threading.Event()
+
+    def pour_on() -> None:
+        with os.fdopen(theirs, "wb", 0) as pipe, suppress(BrokenPipeError):
+            while not enough.is_set():
+                pipe.write(data)
+
+    others = psutil.Process().children()
+    with CagedReader(CageLimits(file_cpu_s=1)) as reader:
+        reader.probe(tmp_path / "large.ts")
+        (child,) = set(psutil.Process().children()) - set(others)
+        until = _computed_s(child) + 3
+        thread = in_thread(pour_on)
+        try:
+            for _ in reader.live(LiveSource(handle=ours)):
+                if _computed_s(child) > until:
+                    enough.set()
+        finally:
+            enough.set()
+            os.close(ours)
+            thread.join()
+
+
+def _computed_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def test_a_named_pipe_and_a_growing_file_are_followed(
