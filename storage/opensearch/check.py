@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from core.errors import BusyError
 from core.ports import Clock
 from core.retrieval import Ids
 from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkWriter
-from storage.opensearch.connection import Cluster
+from storage.opensearch.connection import Cluster, Reply
 from storage.opensearch.index_body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.recount import miscounted, recount
@@ -251,10 +252,13 @@ def _these(seqs: Sequence[int]) -> dict[str, Any]:
 
 
 def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
-    """Every document with an item in one moment of the index, by rising seq."""
+    """Every document with an item in one moment of the index, by rising seq. Raises BusyError where
+    a part of the index does not answer: what it holds would count as missing.
+    """
     keep = f"{_KEPT_S}s"
     opened = cluster.ask("POST", f"/{name}/_search/point_in_time", keep_alive=keep)
     moment = opened["pit_id"]
+    parts = int(opened["_shards"]["total"])
     body: dict[str, Any] = {
         "size": _PAGE,
         "track_total_hits": False,
@@ -264,14 +268,24 @@ def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
         "_source": [SHOWN, LASTING],
     }
     try:
+        _need_every_part(cluster, opened, parts)
         while True:
-            hits = cluster.ask("POST", "/_search", body, timeout_s=60)["hits"]["hits"]
+            reply = cluster.ask("POST", "/_search", body, timeout_s=60)
+            _need_every_part(cluster, reply, parts)
+            hits = reply["hits"]["hits"]
             yield from hits
             if len(hits) < _PAGE:
                 return
             body["search_after"] = hits[-1]["sort"]
     finally:
         cluster.ask("DELETE", "/_search/point_in_time", {"pit_id": [moment]})
+
+
+def _need_every_part(cluster: Cluster, reply: Reply, parts: int) -> None:
+    answered = int(reply["_shards"]["successful"])
+    if answered < parts or reply["_shards"]["failed"] or reply.get("timed_out"):
+        what = f"{answered} of {parts} parts of the index answer in full: nothing can be compared"
+        raise BusyError(what, where=cluster.where, mend="bring the nodes back, then try again")
 
 
 def _batches(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:

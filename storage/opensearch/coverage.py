@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.errors import BusyError
+from storage.opensearch.connection import Reply, error_of
 from storage.opensearch.index_body import EMBEDDED
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.seen import shown_at
-from storage.opensearch.statistics import total
+from storage.opensearch.statistics import failed_parts, total
 from storage.record_port import RecordReads
 
 
@@ -33,7 +35,7 @@ class Coverage:
 
 def coverage_of(family: IndexFamily, reads: RecordReads, now: int) -> Coverage:
     """The index as it is, made searchable, against one moment of the record; `now` in microseconds.
-    Raises StorageError.
+    Raises StorageError; BusyError where a part of the index does not answer.
     """
     family.refresh()
     newest = reads.line(None)
@@ -44,6 +46,20 @@ def coverage_of(family: IndexFamily, reads: RecordReads, now: int) -> Coverage:
         {"size": 0, "track_total_hits": True, "query": {"bool": {"filter": filters}}}
         for filters in conditions
     ]
-    held, *embedded = map(total, family.cluster.search_many(bodies, index=family.concrete))
+    replies = family.cluster.search_many(bodies, index=family.concrete)
+    held, *embedded = (_total(reply, family) for reply in replies)
     behind = (newest[0] if newest else 0) - family.note().applied
     return Coverage(wanted, held, dict(zip(family.spaces, embedded, strict=True)), max(0, behind))
+
+
+def _total(reply: Reply, family: IndexFamily) -> int:
+    where = f"{family.cluster.where}, {family.concrete}"
+    if "error" in reply:
+        raise error_of(reply.get("status", 500), reply["error"], where)
+    if failed := failed_parts(reply):
+        raise BusyError(
+            f"{failed} parts of the index do not answer: nothing can be counted",
+            where=where,
+            mend="bring the nodes back, then try again",
+        )
+    return total(reply)

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.errors import BusyError
 from core.items import PubStatus
+from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
 from storage.opensearch.check import Drift, IndexCheck, stretches_of
+from storage.opensearch.coverage import coverage_of
 from storage.opensearch.documents import Version, document_of
 from storage.opensearch.engine import OpenSearchEngine
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
@@ -217,6 +220,47 @@ def test_what_someone_deleted_by_hand_comes_back(world: World) -> None:
     assert len(drift.missing) == 2
     assert world.check.repair(drift) == {}
     assert world.look().is_sound
+
+
+@pytest.mark.parametrize(
+    ("path", "lacks"),
+    [
+        ("/_search/point_in_time", {"_shards": {"total": 2, "successful": 1, "failed": 1}}),
+        ("/_search", {"_shards": {"total": 1, "successful": 0, "failed": 0}}),
+        ("/_search", {"_shards": {"total": 1, "successful": 1, "failed": 1}}),
+        ("/_search", {"timed_out": True}),
+    ],
+)
+def test_an_index_of_which_a_part_does_not_answer_is_not_called_sound(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, lacks: dict[str, Any]
+) -> None:
+    really = world.engine.cluster.ask
+
+    def ask(method: str, at: str, *body: Any, **more: Any) -> dict[str, Any]:
+        reply = really(method, at, *body, **more)
+        return reply | lacks if method == "POST" and at.endswith(path) else reply
+
+    monkeypatch.setattr(world.engine.cluster, "ask", ask)
+    with pytest.raises(BusyError, match="parts of the index answer in full"):
+        world.look()
+    monkeypatch.undo()
+    assert world.look().is_sound
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"error": {"type": "no_shard_available_action_exception", "reason": ""}, "status": 503},
+        {"hits": {"total": {"value": 3}}, "_shards": {"total": 2, "failed": 1}},
+    ],
+)
+def test_a_coverage_that_lacks_a_part_of_the_index_is_no_count(
+    world: World, monkeypatch: pytest.MonkeyPatch, reply: dict[str, Any]
+) -> None:
+    engine = world.engine
+    monkeypatch.setattr(engine.cluster, "search_many", lambda bodies, **_: [reply for _ in bodies])
+    with engine.record.moment() as reads, pytest.raises(BusyError):
+        coverage_of(engine.family, reads, to_micros(NOW))
 
 
 bounds = st.one_of(st.none(), st.integers(0, 20))
