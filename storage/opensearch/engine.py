@@ -163,10 +163,13 @@ class OpenSearchEngine:
     def _now(self) -> int:
         return to_micros(self._clock())
 
-    def _freshen(self) -> str:
-        """Lets what follows see every acknowledged change; what is to be said where it can't."""
+    def _freshened(self) -> tuple[View, str]:
+        """A view that sees every acknowledged change, and what is to be said where it does not. The
+        alias may move meanwhile: what follows has to ask this view, not the current one.
+        """
         self._views.look()
-        return self.projector.make_searchable(self._settings.patience_s)
+        view = self._views.current
+        return view, view.projector.make_searchable(self._settings.patience_s)
 
     # Writer
 
@@ -270,9 +273,10 @@ class OpenSearchEngine:
         """See `core.ports.Names`. Where the index is behind the record none is: it could be a name
         of what has been killed since.
         """
-        if self._freshen():
+        view, behind = self._freshened()
+        if behind:
             return (None,) * len(entities)
-        return self._catalogue.known(entities, caller)
+        return view.catalogue.known(entities, caller)
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """See `core.ports.Names`."""
@@ -290,24 +294,26 @@ class OpenSearchEngine:
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """See `core.ports.Standings`."""
-        self._freshen()
-        return self._catalogue.satisfies(id_, nodes)
+        view, _ = self._freshened()
+        return view.catalogue.satisfies(id_, nodes)
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
         """See `core.ports.Vocabulary`. Where the index is behind the record every word counts as
         one that more than `few` items have, so that none is doubted: see `known`.
         """
-        if self._freshen():
+        view, behind = self._freshened()
+        if behind:
             return (few + 1,) * len(words)
-        return self._catalogue.seen_counts(words, few, caller)
+        return view.catalogue.seen_counts(words, few, caller)
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
         """See `core.ports.Vocabulary`; none where the index is behind the record, see `known`."""
-        if self._freshen():
+        view, behind = self._freshened()
+        if behind:
             return ((),) * len(words)
-        return self._catalogue.similar_words(words, caller)
+        return view.catalogue.similar_words(words, caller)
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """See `core.ports.Exemplars`."""
@@ -317,18 +323,19 @@ class OpenSearchEngine:
         """See `core.ports.Exemplars`. Where the index is behind the record, words that few items
         have say nothing: one of those may have been killed since.
         """
-        behind = self._freshen()
-        found = self._catalogue.rarities(words, language, caller)
+        view, behind = self._freshened()
+        found = view.catalogue.rarities(words, language, caller)
         if not behind:
             return found
         few = np.array([RARE], np.float32)
-        least = rarities_of(few, self.statistics.basics().documents)
+        least = rarities_of(few, view.statistics.basics().documents)
         common: Floats = np.where(found.values < least, found.values, np.float32(0))
         return replace(found, values=common)
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """See `core.ports.Suggestions`; none where the index is behind the record, see `known`."""
-        return () if self._freshen() else self._catalogue.suggest(text, limit, caller)
+        view, behind = self._freshened()
+        return () if behind else view.catalogue.suggest(text, limit, caller)
 
     # Library, MediaItems, Exporter
 
@@ -348,9 +355,10 @@ class OpenSearchEngine:
         """See `core.ports.MediaItems`. Raises BusyError where the index is behind the record: what
         was killed since could be among them.
         """
-        if behind := self._freshen():
+        view, behind = self._freshened()
+        if behind:
             raise BusyError(behind, where=self.cluster.where, mend="try again")
-        return self._catalogue.undescribed(limit)
+        return view.catalogue.undescribed(limit)
 
     def all_items(self) -> Iterator[Item]:
         """See `core.ports.Exporter`."""
@@ -361,7 +369,7 @@ class OpenSearchEngine:
     def catch_up(self) -> None:
         """Brings the index up to date now."""
         self.projector.project()
-        self._freshen()
+        self._freshened()
 
     def compact(self) -> None:
         """Makes each part of the index one segment, which is quickest to search: for an index that
@@ -372,17 +380,19 @@ class OpenSearchEngine:
     @property
     def pending(self) -> int:
         """How many changes of the record the index does not have yet."""
-        return max(0, self.record.last_change() - self.projector.applied)
+        return self._pending(self._views.current)
+
+    def _pending(self, view: View) -> int:
+        return max(0, self.record.last_change() - view.projector.applied)
 
     def products(self) -> frozenset[str]:
         """Every product code that an item in the index belongs to, casefolded."""
-        self._freshen()
-        return products_in(self._views.current.searcher)
+        view, _ = self._freshened()
+        return products_in(view.searcher)
 
     def status(self) -> dict[str, Any]:
         """What is held and how far the index is, ready for JSON."""
-        behind = self._freshen()
-        view = self._views.current
+        view, behind = self._freshened()
         held = holdings_of(view, self._now())
         return {
             "engine": "opensearch",
@@ -394,7 +404,7 @@ class OpenSearchEngine:
             "last_change": self.record.last_change(),
             "applied_change": view.projector.applied,
             "behind": behind,
-            "lexical": {"pending": self.pending, "documents": held["documents"]},
+            "lexical": {"pending": self._pending(view), "documents": held["documents"]},
             "vectors": held["vectors"],
             "repairs": [],
             "failures": list(view.projector.failures),

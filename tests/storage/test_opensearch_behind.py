@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -91,6 +91,39 @@ def test_what_was_killed_is_on_no_surface(engine: OpenSearchEngine) -> None:
     assert engine.retrieve(request).degraded == ()
     assert engine.known([ANA], WIRE) != (None,)
     assert engine.seen_counts(["zebra", "unheard"], 3, WIRE) == (1, 0)
+
+
+ASKED: dict[str, Callable[[OpenSearchEngine], object]] = {
+    "known": lambda engine: engine.known([ANA], WIRE),
+    "satisfies": lambda engine: engine.satisfies(1, [EVERYTHING]),
+    "seen_counts": lambda engine: engine.seen_counts(["zebra"], 3, WIRE),
+    "similar_words": lambda engine: engine.similar_words([("zebro", 1)], WIRE),
+    "rarities": lambda engine: engine.rarities(["zebra"], "en", WIRE).values.tolist(),
+    "suggest": lambda engine: engine.suggest("ana", 5, WIRE),
+    "undescribed": lambda engine: engine.undescribed(5),
+    "products": lambda engine: engine.products(),
+    "status": lambda engine: engine.status()["visible"],
+}
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_what_was_made_searchable_is_what_is_asked(
+    engine: OpenSearchEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The alias moves between the two: the index that it is on by then may lack a kill."""
+    write(engine, make_item("a", person=(Concept("Ana Reyes"),), headline="zebra"), unit(1))
+    expected = ASKED[kind](engine)
+    views, view = engine._views, engine._views.current
+    really = view.projector.make_searchable
+
+    def moved_meanwhile(patience_s: float) -> str:
+        said = really(patience_s)
+        monkeypatch.setattr(views, "current", None)
+        return said
+
+    monkeypatch.setattr(view.projector, "make_searchable", moved_meanwhile)
+    assert ASKED[kind](engine) == expected
+    monkeypatch.undo()
 
 
 def test_what_was_recorded_meanwhile_comes_later(engine: OpenSearchEngine) -> None:
