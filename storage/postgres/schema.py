@@ -18,6 +18,7 @@ from storage.postgres.failures import is_denied, storage_errors
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _TABLE = "dateline_schema"
+_LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :limit, true)")
 _ONE_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(7351901)")
 
 
@@ -53,13 +54,17 @@ def prepare(pool: sa.Engine, where: str) -> None:
 
 def migrate(pool: sa.Engine, where: str) -> tuple[str, str]:
     """Runs what migrations are missing, all or none; the revision before ("" for none) and after.
-    Hosts that start at the same time wait for one another.
+    Hosts that start at the same time wait for one another, however long that takes; for the tables
+    themselves no longer than any write does, so that a migration does not stop the others.
     """
     with storage_errors(where), pool.connect() as plain:
         connection = plain.execution_options(isolation_level="READ COMMITTED")
         with connection.begin():
             connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            limit = connection.execute(sa.text("SHOW lock_timeout")).scalar_one()
+            connection.execute(_LOCK_TIMEOUT, {"limit": "0"})
             connection.execute(_ONE_AT_A_TIME)
+            connection.execute(_LOCK_TIMEOUT, {"limit": limit})
             before = _revision(connection)
             _refuse_newer(before, where)
             command.upgrade(_config(connection), "head")

@@ -91,6 +91,20 @@ def test_hosts_that_start_at_once_make_the_tables_once(address: str) -> None:
         record.close()
 
 
+def test_a_host_waits_for_a_migration_longer_than_for_a_write(
+    address: str, record: PostgresRecord
+) -> None:
+    pool = connections.pool_of(address, limits={**connections.LIMITS, "lock_timeout": 50})
+    with psycopg.connect(address) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("SELECT pg_advisory_xact_lock(7351901)")
+        host = threads.submit(schema.migrate, pool, "here")
+        with pytest.raises(TimeoutError):
+            host.result(timeout=0.5)
+        other.commit()
+        assert host.result(timeout=30) == (schema.newest(), schema.newest())
+    pool.dispose()
+
+
 def test_tables_of_a_newer_program_are_left_alone(address: str, record: PostgresRecord) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("UPDATE dateline_schema SET version_num = '0999'")
