@@ -2,8 +2,9 @@
 
 What is recorded already stays as it is; what differs from it becomes the next version of the item
 (`indexing.media.assets`), with the state (killed, withheld, embargoed) that an editor gave the
-recorded one. Putting the same thing again changes nothing, so a chunk may be applied any number of
-times.
+recorded one. A version that a document names stays as it was recorded, whatever a model says of it
+since: that goes into the document's next one. Putting the same thing again changes nothing, so a
+chunk may be applied any number of times.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import ConflictError, DatelineError, StorageError
-from core.items import Item, PubStatus
+from core.items import Item, PubStatus, Shot
 from core.work import Stage, Tracked
 from core.writes import REFUSED, Outcome, Written
 from indexing.ingest import Ingest
@@ -20,16 +21,23 @@ from indexing.work.preparing import Prepared, Preparing
 from indexing.work.stage import Stop, Worked, with_made
 
 _ROUNDS = 4  # where another process took the version meanwhile, the newest one is looked up again
+_OUTDATED = (
+    "stays with what a model said of it when it was recorded: what it says now goes into the"
+    " document's next version"
+)
 
 Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoever may see it
 
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """What became of an item, and whether it was embedded for that."""
+    """What became of an item, whether it was embedded for that, and whether a model says something
+    else of it by now than what is recorded.
+    """
 
     written: Written
     embedded: bool
+    outdated: bool
 
 
 class ApplyStage:
@@ -86,11 +94,14 @@ class ApplyStage:
         left = list(ready)
         for _ in range(_ROUNDS):
             recorded = self._newest([prepared.item.uri for prepared in left])
-            items = [item_of(self._preparing, *pair) for pair in zip(left, recorded, strict=True)]
+            pairs = list(zip(left, recorded, strict=True))
+            built = [self._preparing.captioned(*pair) for pair in pairs]
+            items = [_over(item, *pair) for item, pair in zip(built, pairs, strict=True)]
             writes = self._ingest.embed(items)
             answers = self._ingest.put(writes)
-            for write, answer in zip(writes, answers, strict=True):
-                done[answer.uri] = _Put(answer, bool(write.vectors))
+            for item, write, answer in zip(built, writes, answers, strict=True):
+                outdated = _words(item) != _words(write.item)
+                done[answer.uri] = _Put(answer, bool(write.vectors), outdated)
             refused = {uri for uri, put in done.items() if put.written.outcome in REFUSED}
             left = [p for p in left if p.item.uri in refused and not _dated(p)]
             if not left:
@@ -100,7 +111,12 @@ class ApplyStage:
 
 def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> Item:
     """The item to be put over the recorded one, in the state that an editor gave that."""
-    item = preparing.captioned(prepared, recorded)
+    return _over(preparing.captioned(prepared, recorded), prepared, recorded)
+
+
+def _over(item: Item, prepared: Prepared, recorded: Item | None) -> Item:
+    if recorded is not None and recorded.version == item.version and _dated(prepared):
+        return _as_recorded(item, recorded)
     if recorded is None or recorded.version >= item.version or _dated(prepared):
         return item
     usable = recorded.pubstatus is PubStatus.USABLE
@@ -109,6 +125,22 @@ def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> 
         pubstatus=item.pubstatus if usable else recorded.pubstatus,
         embargoed=item.embargoed or recorded.embargoed,
     )
+
+
+def _as_recorded(item: Item, recorded: Item) -> Item:
+    """The item with the words that models had for it when this version of it was recorded."""
+    shots = item.shots
+    if [_unworded(shot) for shot in shots] == [_unworded(shot) for shot in recorded.shots]:
+        shots = recorded.shots
+    return replace(item, caption=recorded.caption, caption_by=recorded.caption_by, shots=shots)
+
+
+def _unworded(shot: Shot) -> Shot:
+    return replace(shot, description="", described_by="") if shot.described_by else shot
+
+
+def _words(item: Item) -> tuple[str, str, tuple[Shot, ...]]:
+    return item.caption, item.caption_by, item.shots
 
 
 def _dated(prepared: Prepared) -> bool:
@@ -130,5 +162,7 @@ def _worked(asset: Tracked, put: _Put) -> Worked:
                 mend="give the changed document a higher version",
             ),
         )
+    if put.outdated:
+        asset = replace(asset, cause=f"version {written.version} {_OUTDATED}")
     is_new = written.outcome is not Outcome.UNCHANGED
     return Worked(with_made(asset, embedded=int(put.embedded), written=int(is_new)))

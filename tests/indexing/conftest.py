@@ -53,6 +53,9 @@ class HashingEncoder:
         return normed
 
 
+_CONTENT = ("source", "caption", "caption_by", "shots")  # with it, all else that counts differs
+
+
 class DictWriter:
     """A record of truth in a dict: what the embedded engine promises, without a disk."""
 
@@ -83,7 +86,7 @@ class DictWriter:
         if item.version != newest:
             return Outcome.STALE if item.version < newest else Outcome.SUPERSEDED
         recorded = versions[newest].item
-        if recorded.source != item.source:
+        if any(getattr(recorded, name) != getattr(item, name) for name in _CONTENT):
             return Outcome.CONFLICT
         return Outcome.UNCHANGED if recorded.products == item.products else Outcome.UPDATED
 

@@ -187,6 +187,40 @@ def test_what_can_t_be_described_now_is_applied_and_asked_about_next_time(world:
     assert world.assets(second)["a.jpg"].cause == ""
 
 
+@pytest.mark.parametrize("text", ["picture a", "video a b"])
+def test_what_is_described_late_waits_for_the_next_version_of_a_document(
+    world: World, text: str
+) -> None:
+    """A version that the agency has numbered stays what it was."""
+    name = "a.jpg" if text.startswith("picture") else "a.mp4"
+    world.captioner = Describer()
+    world.captioner.refusing = Uncaptioned("the day's spend is reached", again=True)
+    world.write(name, text)
+    world.write("a.json", json.dumps({"version": "3", "uri": "a"}))
+    world.ingest()
+    world.captioner.refusing = None
+    late = world.assets(world.ingest())[name]
+    assert late.state is AssetState.DONE
+    assert "version 3 stays" in late.cause
+    assert list(world.writer.versions["a"]) == [3]
+    assert "jpeg of a" not in _said(world)
+    asked = len(world.captioner.asked)
+    world.write("a.json", json.dumps({"version": "4", "uri": "a"}))
+    assert world.assets(world.ingest())[name].cause == ""
+    assert "jpeg of a" in _said(world)
+    assert len(world.captioner.asked) == asked  # what was paid for is taken
+    world.captioner = None
+    without = world.assets(world.ingest())[name]
+    assert without.state is AssetState.DONE
+    assert "jpeg of a" in _said(world)
+
+
+def _said(world: World) -> list[str]:
+    """What a model says of the item `a`."""
+    item = world.writer.newest("a").item
+    return [item.caption, *(shot.description for shot in item.shots)]
+
+
 def test_what_can_never_be_described_is_asked_about_once(world: World) -> None:
     world.captioner = Describer()
     world.captioner.refusing = Uncaptioned("the provider's policy", again=False)
