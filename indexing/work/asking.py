@@ -98,35 +98,50 @@ class AskNow:
 
     def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
         """See `Asking`; assets that were not all asked about when it is stopped are left."""
-        open_ = {question.wish.key: question for question in questions_of(ready, self._known)}
-        questions = list(open_.values())
+        by_key: dict[str, list[Question]] = {}
+        for question in questions_of(ready, self._known):
+            by_key.setdefault(question.wish.key, []).append(question)
+        same = list(by_key.values())
         told = Told()
-        for start in range(0, len(questions), self._at_once):
+        for start in range(0, len(same), self._at_once):
             if stop():
-                told.left = {question.of.asset.id for question in questions[start:]}
+                told.left = {question.of.asset.id for each in same[start:] for question in each}
                 break
-            self._ask(questions[start : start + self._at_once], told)
+            chosen = same[start : start + self._at_once]
+            self._ask([question for each in chosen for question in each], told)
         return told
 
     def _ask(self, questions: Sequence[Question], told: Told) -> None:
         questions = self._judged(questions)
-        likes = kept_alike(questions, self._likenesses)
-        likes |= _alike_among([q for q in questions if q.wish.key not in likes])
-        asked = [q for q in questions if q.wish.key not in likes]
+        firsts = _first_of_each(questions)
+        likes = kept_alike(firsts, self._likenesses)
+        likes |= _alike_among([q for q in firsts if q.wish.key not in likes])
+        without = self._described([q for q in firsts if q.wish.key not in likes], told)
+        share(firsts, likes, self._known, told)
+        for question in questions:
+            key = question.wish.key
+            if (why := without.get(likes.get(key, key))) is not None:
+                told.add(question.of.asset.id, why)
+
+    def _described(self, asked: Sequence[Question], told: Told) -> dict[str, Uncaptioned]:
+        """Asks and remembers what comes; by key, why there is no caption."""
         results: dict[str, dict[str, object]] = {}
         fresh: dict[str, dict[str, str]] = {}
+        without: dict[str, Uncaptioned] = {}
         for question, answer in zip(asked, self._answers(asked), strict=True):
             wish = question.wish
-            told.add(question.of.asset.id, answer)
             if isinstance(answer, Caption):
+                told.add(question.of.asset.id, answer)
                 results[wish.key] = caption_tree(answer)
                 fresh.setdefault(question.of.space, {})[wish.similarity] = wish.key
-            elif not answer.again and question.of.leaves:
+                continue
+            without[wish.key] = answer
+            if not answer.again and question.of.leaves:
                 results[wish.key] = {"none": answer.reason}
         self._known.put(results)
         for space, kept in fresh.items():
             self._likenesses.add(space, kept)
-        share(questions, likes, self._known, told)
+        return without
 
     def _judged(self, questions: Sequence[Question]) -> list[Question]:
         """The questions with what the record says now. Of what it has not, the document decides."""
@@ -148,6 +163,16 @@ class AskNow:
         return ToCaption(self._scale(jpeg), of.context, of.leaves, of.item.language)
 
 
+def _first_of_each(questions: Sequence[Question]) -> list[Question]:
+    """One question for each key, those that may be sent first: whoever is asked for others, too, is
+    then one that may be, if any may.
+    """
+    found: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda question: not question.of.leaves):
+        found.setdefault(question.wish.key, question)
+    return list(found.values())
+
+
 def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[str, str]:
     """By key, the key of the picture with a caption that it looks the same as."""
     found: dict[str, str] = {}
@@ -162,13 +187,16 @@ def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[st
 def share(
     questions: Sequence[Question], likes: Mapping[str, str], known: Remembered, told: Told
 ) -> None:
-    """Gives the caption of a picture to those that look the same."""
+    """Gives the caption of a picture to those that look the same. That it has none for good is not
+    passed on: they are asked about themselves the next time.
+    """
     followers = [q for q in questions if q.wish.key in likes]
     trees = known.get([likes[q.wish.key] for q in followers])
-    known.put({q.wish.key: t for q, t in zip(followers, trees, strict=True) if t})
-    for question, tree in zip(followers, trees, strict=True):
-        if tree and "text" in tree:
-            told.share(question.of.asset.id)
+    pairs = zip(followers, trees, strict=True)
+    captioned = [(q, tree) for q, tree in pairs if tree and "text" in tree]
+    known.put({question.wish.key: tree for question, tree in captioned})
+    for question, _ in captioned:
+        told.share(question.of.asset.id)
 
 
 def _alike_among(questions: Sequence[Question]) -> dict[str, str]:

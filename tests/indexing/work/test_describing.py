@@ -16,6 +16,7 @@ from core.items import PubStatus
 from core.media import Caption, ToCaption, Uncaptioned
 from core.work import AssetState, Stage
 from core.writes import SetStatus
+from indexing.captions.gate import RIGHTS
 from indexing.work.remembered import caption_tree, result_key
 from tests.indexing.work.world import Describer, World, look_of
 
@@ -180,6 +181,63 @@ def test_what_the_record_forbids_does_not_leave(world: World, how: str) -> None:
         (b"jpeg of open", True),
         (b"jpeg of kept", False),
     }
+
+
+class Gated(Describer):
+    """A provider: what may not leave is refused."""
+
+    def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
+        answers = super().caption(stills)
+        refused = Uncaptioned(RIGHTS, again=False)
+        return tuple(a if s.may_leave else refused for a, s in zip(answers, stills, strict=True))
+
+
+@pytest.mark.parametrize("second", ["look.22", "look.1"], ids=["alike", "the same still"])
+@pytest.mark.parametrize("held", ["a", "b"])
+def test_what_looks_like_a_picture_that_is_held_back_is_asked_about(
+    world: World, second: str, held: str
+) -> None:
+    looks = {"a": "look.1", "b": second}
+    for name, look in looks.items():
+        withheld = {"pubstatus": "withheld"} if name == held else {}
+        world.write(f"{name}.jpg", f"picture {look}")
+        world.write(f"{name}.json", json.dumps({"uri": name, "headline": name} | withheld))
+    world.captioner = Gated()
+    world.ingest()
+    (open_,) = set(looks) - {held}
+    assert [s.context for s in world.captioner.asked if s.may_leave] == [open_]
+    assert world.writer.newest(open_).item.caption == f"jpeg of {looks[open_]}"
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_looks_like_a_picture_without_a_caption_says_why_and_is_asked_about_later(
+    world: World, asking: Describer, again: bool
+) -> None:
+    for name in ("look.1", "look.22", "look.333"):
+        world.write(f"{name}.jpg", f"picture {name}")
+    world.write("copy/look.1.jpg", "picture look.1")
+    world.write("copy/look.1.json", json.dumps({"uri": "copy"}))
+    asking.refusing = Uncaptioned("the provider is away", again=again)
+    job = world.ingest()
+    assert len(asking.asked) == 1
+    assert world.jobs.remarks(job.id) == {"not described: the provider is away": 4}
+    asking.refusing = None
+    world.ingest()
+    described = {uri for uri in world.writer.versions if world.writer.newest(uri).item.caption}
+    assert len(described) == (4 if again else 2)
+
+
+def test_what_it_did_not_get_to_is_left_with_every_copy(world: World) -> None:
+    for name in "ab":
+        world.write(f"{name}.jpg", "picture a")
+        world.write(f"{name}.json", json.dumps({"uri": name}))
+    assets = world.assets(world.ingest()).values()
+    world.captioner = Describer()
+    asking = world.asking()
+    assert asking is not None
+    ready = [prepared for asset in assets if (prepared := world.preparing().prepare(asset))]
+    assert asking.ask(ready, lambda: True).left == {asset.id for asset in assets}
+    assert len(assets) == 2
 
 
 def test_what_is_killed_while_others_are_described_does_not_leave(world: World) -> None:

@@ -278,8 +278,7 @@ class World:
 
     def stages(self) -> dict[Stage, StageWork]:
         decoder = self.decoder()
-        digest = "" if self.captioner is None else self.captioner.digest
-        preparing = Preparing(decoder, _built, self.known, digest, rule=self.rule)
+        preparing = self.preparing(decoder)
         encoder = RememberedEncoder(self.encoder, self.ledger) if self.apart else self.encoder
         embedder = PassageEmbedder(self.splitter, [("text", encoder)])
         ingest = Ingest(self.writer, embedder, clock)
@@ -291,6 +290,10 @@ class World:
             Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
             Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
         }
+
+    def preparing(self, decoder: Decoder | None = None) -> Preparing:
+        digest = "" if self.captioner is None else self.captioner.digest
+        return Preparing(decoder or self.decoder(), _built, self.known, digest, rule=self.rule)
 
     def asking(self) -> Asking | None:
         """The captioner, at once or, where `later`, in a batch."""
