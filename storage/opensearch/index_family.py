@@ -27,6 +27,9 @@ from storage.opensearch.index_body import (
 from storage.opensearch.vector_sums import Sum, added, decoded, encoded
 
 _REBUILD = "`dateline migration start` makes one beside it, to move over without a pause"
+# Nobody writes by the alias that is served: the cluster refuses a second index that has it so.
+ONLY_ONE: Mapping[str, bool] = {"is_write_index": True}
+_WAS_FASTER = ("resource_already_exists", "more than one write index")  # another process
 _NOTHING: Mapping[str, VectorSpace] = {}
 
 
@@ -140,7 +143,7 @@ class IndexFamily:
             self.cluster.ask("POST", "/_aliases", {"actions": [add]})
 
     def _make(self, concrete: str) -> None:
-        make_index(self.cluster, concrete, self.settings, self.spaces, (self.name,))
+        make_index(self.cluster, concrete, self.settings, self.spaces, served_as=self.name)
 
     def make_notes(self) -> None:
         """Makes the index that keeps notes of the others, unless it is there."""
@@ -280,13 +283,18 @@ def make_index(
     concrete: str,
     settings: IndexSettings,
     spaces: Mapping[str, VectorSpace],
-    aliases: Sequence[str] = (),
+    *,
+    served_as: str = "",
 ) -> None:
-    """Makes an index, unless it is there, with its alias for writes and `aliases`."""
-    names = (f"{concrete}-write", *aliases)
-    body = {**index_body(settings, spaces), "aliases": {name: {} for name in names}}
+    """Makes an index, unless it is there, with its alias for writes and the alias `served_as`; none
+    where that is on another index by then.
+    """
+    aliases: dict[str, Any] = {f"{concrete}-write": {}}
+    if served_as:
+        aliases[served_as] = ONLY_ONE
+    body = {**index_body(settings, spaces), "aliases": aliases}
     try:
         cluster.ask("PUT", f"/{concrete}", body, timeout_s=60)
     except StorageError as error:
-        if "resource_already_exists" not in error.what:  # another process was faster
+        if not any(sign in error.what for sign in _WAS_FASTER):
             raise

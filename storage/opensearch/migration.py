@@ -21,7 +21,13 @@ from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.connection import Cluster, MissingError
 from storage.opensearch.coverage import Coverage, coverage_of
 from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import IndexFamily, first_index, make_index, served_index
+from storage.opensearch.index_family import (
+    ONLY_ONE,
+    IndexFamily,
+    first_index,
+    make_index,
+    served_index,
+)
 from storage.opensearch.migration_state import BUILDING, FLIPPED, Migration, MigrationState
 from storage.opensearch.view import projector_on
 from storage.record_port import RecordOfTruth
@@ -180,7 +186,7 @@ class Mover:
                 mend="`dateline migration step` goes on with what is missing",
             )
         name = self._family.name
-        actions: list[dict[str, Any]] = [{"add": {"index": target, "alias": name}}]
+        actions: list[dict[str, Any]] = [{"add": {"index": target, "alias": name, **ONLY_ONE}}]
         if source:
             gone = {"index": source, "alias": name, "must_exist": True}
             actions.insert(0, {"remove": gone})

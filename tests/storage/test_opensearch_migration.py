@@ -25,6 +25,7 @@ from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
 from storage.opensearch.index_body import IndexSettings, VectorSpace
+from storage.opensearch.index_family import make_index
 from storage.opensearch.migration import Family, Mover
 from storage.opensearch.migration_state import BUILDING, FLIPPED, Migration
 from storage.record_port import RecordOfTruth
@@ -232,6 +233,30 @@ def test_a_way_back_takes_the_verdict_along(archive: Archive) -> None:
     judged = mover.judged(archive.migrated(), {"passed": True})
     mover.roll_back(judged, 1.0)
     assert mover.state().verdict == {}
+
+
+def test_a_lost_index_is_made_anew_once_after_a_move(archive: Archive) -> None:
+    """Running processes make the index that they had, one that begins makes the first one."""
+    engine = archive.engine()
+    archive.put(engine, 0, 1, both=True)
+    archive.migrated()
+    assert order(engine, NEW) == [0, 1]
+    both = f"{archive.name}-000001,{archive.name}-000002"
+    archive.cluster.ask("DELETE", f"/{both}")
+    fresh = archive.engine(moved=True)
+    make_index(
+        archive.cluster,
+        engine.family.concrete,
+        IndexSettings(),
+        NEW_SPACE,
+        served_as=archive.name,
+    )
+    assert [*archive.cluster.ask("GET", f"/_alias/{archive.name}")] == [fresh.family.concrete]
+    assert f"{archive.name}-000002" not in archive.cluster.ask("GET", f"/{archive.name}-*/_alias")
+    assert order(fresh, NEW) == [0, 1]
+    archive.put(engine, 2, both=True)
+    assert order(engine, NEW) == [0, 1, 2]
+    assert engine.family.concrete == fresh.family.concrete
 
 
 def test_two_migrations_exclude_each_other(archive: Archive) -> None:
