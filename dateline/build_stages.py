@@ -79,7 +79,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     scale = Scaler(reader, spare, settings.caption_edge).scaled
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
     rights = rights_now(newest, settings.external_processing)
-    asking = _asking(settings, captioner, store, database, scale, rights, ends)
+    asking = asking_of(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
         ingest = Ingest(service.engine, embedder, system_clock)
@@ -104,7 +104,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     return Stages(stages, stores, ends)
 
 
-def _asking(
+def asking_of(
     settings: Settings,
     captioner: OwnedCaptioner | None,
     store: MediaStore,
@@ -113,7 +113,9 @@ def _asking(
     rights: RightsNow,
     ends: list[Callable[[], None]],
 ) -> Asking | None:
-    """Who asks about stills: nobody, a captioner at once, or the next batch."""
+    """Who asks about stills: nobody, a captioner at once, or the next batch. `ends` gets what is to
+    be closed with it.
+    """
     if captioner is None:
         return None
     # What was paid for is kept like the record: on the disk before anything else is done.
@@ -122,7 +124,9 @@ def _asking(
         orders = work_database(settings, ORDERS)
         ends.append(orders.close)
         return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
+    # What a provider was paid for is kept when a call ends: so it gets what it is asked together.
     at_once = batch_sizes(settings)[Stage.DESCRIBE]
+    at_once = settings.caption_at_once if captioner.leaves else at_once
     return AskNow(captioner, store, known, likenesses, scale, rights, at_once)
 
 

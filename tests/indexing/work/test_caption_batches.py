@@ -14,12 +14,15 @@ from core.items import Item, PubStatus
 from core.media import ToCaption
 from core.work import JobState
 from core.writes import PutItem, SetStatus
+from dateline.build_captions import captioner_of
+from dateline.build_stages import asking_of
+from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner, Leave, Submission
 from indexing.captions.calls import CAP, Calls, new_breaker
 from indexing.captions.gate import RIGHTS
 from indexing.captions.provider import Provider
 from indexing.captions.rates import Rates
-from indexing.captions.rights import Rule, may_leave_as_recorded
+from indexing.captions.rights import Rule, may_leave_as_recorded, rights_now
 from indexing.captions.spending import Prices, Spending
 from indexing.work.ask_later import WAITS
 from indexing.work.caption_batches import RENEWED, TRIES, UNRECORDED, CaptionBatches
@@ -439,6 +442,39 @@ def test_the_cap_leaves_the_rest_for_another_day(world: World, server: CaptionSe
     assert bench.batches().submit().stills == 2
     assert bench.collected()["captions"] == 2
     bench.captioner.close()
+
+
+def test_single_calls_that_end_in_the_middle_leave_little_to_pay_again(
+    world: World, server: CaptionServer
+) -> None:
+    """What was paid for is in the ledger after as many calls as are made at the same time."""
+    for name in "abcdef":
+        world.write(f"{name}.jpg", f"picture {name}")
+    assets = world.assets(world.ingest()).values()
+    provider = {"captioner": "openai", "caption_model": MODEL, "caption_key": KEY}
+    here = {"data": world.folder, "caption_url": server.base_url, "caption_at_once": 2}
+    settings = Settings.model_validate({**provider, **here})
+    captioner = captioner_of(settings, Book())
+    assert captioner is not None
+    world.captioner = Describer(captioner.digest)
+    ready = [prepared for asset in assets if (prepared := world.preparing().prepare(asset))]
+
+    def dies_at_the_fourth() -> bool:
+        if len(server.asked()) >= 4:
+            raise Killed
+        return False
+
+    rights = rights_now(world.newest, "unless_forbidden")
+    parts = (settings, captioner, world.store, world.database, picture_of, rights, [])
+    first, second = asking_of(*parts), asking_of(*parts)
+    assert first is not None
+    assert second is not None
+    with pytest.raises(Killed):
+        first.ask(ready, dies_at_the_fourth)
+    assert len(server.asked()) == 4
+    assert sum(second.ask(ready, lambda: False).made.values()) == 2
+    assert len(server.asked()) == 6
+    captioner.close()
 
 
 class Dying:
