@@ -99,6 +99,16 @@ class Moving:
             mend="name both models of the migration: the one served in `encoder`",
         )
 
+    def _unserved(self, migration: Migration) -> str:
+        if self.settings.engine != "opensearch" or migration.target != self.mover.served():
+            return migration.target
+        if not migration.source:
+            raise InputError(
+                f"{migration.target} is served, and no other index is there to compare it with",
+                mend="`dateline migration clean` ends the migration",
+            )
+        return migration.source
+
     @contextmanager
     def served(self) -> Iterator[Service]:
         """The service as it serves."""
@@ -110,19 +120,25 @@ class Moving:
 
     @contextmanager
     def shadow(self, migration: Migration) -> Iterator[Service]:
-        """The service as it would serve from the next index."""
+        """The service as it would serve from the index that is not served: the next one, after the
+        flip the one before. Raises InputError where there is none but the served one.
+        """
         settings, models = self.settings, self.models
+        index = self.mover.opened(migration, self._unserved(migration))
         changes: dict[str, object] = {"engine": "opensearch"}
-        if models.following is not None:
+        following = {name: each.digest for name, each in following_fields(models).items()}
+        held = {name: space.encoder for name, space in index.spaces.items()}
+        if models.following is not None and following.items() <= held.items():
             changes |= {"encoder": settings.next_encoder, "next_encoder": settings.encoder}
             models = replace(models, encoder=models.following, following=models.encoder)
         service = build_service(
             settings.model_copy(update=changes),
             models=models,
             background=False,
-            index=migration.target,
+            index=index.concrete,
         )
         try:
+            service.engine.catch_up()  # what it lacks would count against it
             yield service
         finally:
             service.close()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.callers import Caller
-from core.errors import InputError
+from core.errors import BusyError, InputError
 from dateline.build import Service
 from dateline.evaluate import reader_of
 from eval.answering import PipelineAnswers
@@ -38,7 +38,8 @@ class SetVerdict:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What an evaluation found. `overlap` is the mean share of the best 10 stories that both have,
-    over `sampled` live queries. `passed` is whether no set loses more than the setting allows.
+    over `sampled` live queries that both answer in full. `passed` is whether no set loses more than
+    the setting allows.
     """
 
     sets: tuple[SetVerdict, ...]
@@ -58,10 +59,14 @@ def evaluated(
     queries: Sequence[str],
     loss: float,
 ) -> Verdict:
-    """Asks both the same. Raises InputError for a set of whose documents the archive has none."""
+    """Asks both the same; a query of `queries` that either answers only in part does not count.
+    Raises InputError for a set of whose documents the archive has none, BusyError where a query of
+    a set is answered only in part: a verdict on that would lie.
+    """
     verdicts = tuple(_of_set(served, shadow, judged) for judged in sets)
     caller = Caller("evaluation", served.engine.products())
-    shares = [_overlap(served, shadow, query, caller) for query in queries]
+    found = [_overlap(served, shadow, query, caller) for query in queries]
+    shares = [share for share in found if share is not None]
     return Verdict(
         verdicts,
         len(shares),
@@ -85,13 +90,22 @@ def _mean(service: Service, judged: JudgedSet) -> float:
             f"the archive has no document of {judged.name}",
             mend="name a set whose documents were ingested",
         )
+    if flags := [flag for row in result.rows for flag in row.degraded]:
+        raise BusyError(
+            f"{sum(bool(row.degraded) for row in result.rows)} answers are degraded: {flags[0]}",
+            where=f"{judged.name}:{judged.split}",
+            mend="see to that, by `dateline migration step` where the index lacks something,"
+            " then evaluate again",
+        )
     return float(result.mean(MEASURE))
 
 
-def _overlap(served: Service, shadow: Service, query: str, caller: Caller) -> float:
+def _overlap(served: Service, shadow: Service, query: str, caller: Caller) -> float | None:
     tops = [
         PipelineAnswers(service.pipeline, service.settings.profile, caller).answer(query, _DEPTH)
         for service in (served, shadow)
     ]
+    if any(answer.degraded for answer in tops):
+        return None
     first, second = ({*answer.uris} for answer in tops)
     return len(first & second) / max(len(first), len(second), 1)
