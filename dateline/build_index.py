@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.model_ports import TextEncoder
@@ -24,14 +25,22 @@ if TYPE_CHECKING:  # they need an extra
 
 
 def wanted_index(settings: Settings) -> OpenSearchSettings:
-    """What the settings ask for, whatever the engine in use. Raises SettingsError where the extra
-    is missing, ModelError for an encoder.
+    """What the settings ask for, whatever the engine in use; while the archive moves to another
+    encoder, the index may be of that, too. Raises SettingsError where the extra is missing,
+    ModelError for an encoder.
     """
     names = {VECTOR_FIELD: settings.encoder, SECOND_FIELD: settings.second_encoder}
     encoders: dict[str, TextEncoder] = {
         field: encoder_of(settings, UNWATCHED, name) for field, name in names.items() if name
     }
-    return opensearch_settings(settings, encoders)
+    wanted = opensearch_settings(settings, encoders)
+    if not settings.next_encoder:
+        return wanted
+    from storage.opensearch.index_body import VectorSpace
+
+    following = encoder_of(settings, UNWATCHED, settings.next_encoder)
+    space = VectorSpace(following.digest, following.dimension)
+    return replace(wanted, beside={VECTOR_FIELD: space})
 
 
 @contextmanager
@@ -50,7 +59,7 @@ def family_of(wanted: OpenSearchSettings, cluster: Cluster) -> IndexFamily:
     """The archive's indexes; `open` finds the one in use, or makes it."""
     from storage.opensearch.index_family import IndexFamily
 
-    return IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces)
+    return IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
 
 
 def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:

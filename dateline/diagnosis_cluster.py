@@ -133,7 +133,7 @@ def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> 
     if not name:
         says = f"there is none by the name {wanted.name} yet"
         return Finding("cluster's index", True, says)
-    other = differences(cluster, wanted.name, wanted.index, wanted.spaces)
+    other = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
     looks = _looks(settings, wanted, cluster, name) if settings.has_archive else []
     return _judged(name, other, looks)
 

@@ -100,7 +100,7 @@ def diff(as_json: AsJson = False, data: Data = None) -> None:
     with _opened(data) as (wanted, cluster):  # before what needs the extra
         from storage.opensearch.live_settings import differences
 
-        found = differences(cluster, wanted.name, wanted.index, wanted.spaces)
+        found = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
     _show_differences(found, as_json=as_json)
     raise typer.Exit(1 if found else 0)
 
@@ -111,7 +111,7 @@ def apply(as_json: AsJson = False, data: Data = None) -> None:
     with _opened(data) as (wanted, cluster):  # before what needs the extra
         from storage.opensearch.live_settings import change_in_place, differences
 
-        found = differences(cluster, wanted.name, wanted.index, wanted.spaces)
+        found = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
         left = change_in_place(cluster, found)
     if not as_json:
         console.print(f"{len(found) - len(left)} changed in place")
@@ -150,7 +150,7 @@ def check(
                 refused = checking.repair(drift)
                 drift = checking.look(samples, seed)
             cluster = checking.cluster
-            other = differences(cluster, wanted.name, wanted.index, wanted.spaces)
+            other = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
     tree = drift_tree(drift) | {"mended": mended, "refused": refused}
     if as_json:
         tree["settings"] = [_difference_tree(each) for each in other]

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.opensearch.connection import Cluster
-from storage.opensearch.index_body import IndexSettings, VectorSpace, index_body
+from storage.opensearch.index_body import (
+    IndexSettings,
+    VectorSpace,
+    format_of,
+    index_body,
+    spaces_of,
+)
 
 # OpenSearch's "dynamic index settings", as far as they are of use here: names and beginnings.
 _IN_PLACE = (
@@ -52,6 +58,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SPAN = re.compile(r"(\d+)(ms|s|m|h)")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 ABSENT = "(none)"
+_NOTHING: Mapping[str, VectorSpace] = {}
 _SECOND_COPY = ".vector.doc_values"  # of the vectors: an index of before has it, to no purpose
 
 
@@ -69,14 +76,21 @@ class Difference:
 
 
 def differences(
-    cluster: Cluster, name: str, settings: IndexSettings, spaces: Mapping[str, VectorSpace]
+    cluster: Cluster,
+    name: str,
+    settings: IndexSettings,
+    spaces: Mapping[str, VectorSpace],
+    beside: Mapping[str, VectorSpace] = _NOTHING,
 ) -> list[Difference]:
     """How the index behind the alias `name`, and the one of its notes, differ from `settings`. A
-    second copy of its vectors, which no search reads, is no difference: it costs disk alone. Raises
-    MissingError where there is none.
+    second copy of its vectors, which no search reads, is no difference: it costs disk alone; nor is
+    a field that has the space `beside` in place of that of `spaces`. Raises MissingError where
+    there is none.
     """
     ((concrete, live),) = cluster.ask("GET", f"/{name}").items()
-    wanted = index_body(settings, spaces)
+    held = spaces_of(live["mappings"]) if format_of(live["mappings"]) else {}
+    moved = {field: space for field, space in beside.items() if held.get(field) == space}
+    wanted = index_body(settings, {**spaces, **moved})
     found = _compared(concrete, _flat({"index": wanted["settings"]["index"]}), _settings_of(live))
     mapped = _flat({"mapping": wanted["mappings"]}), _flat({"mapping": live["mappings"]})
     found += [

@@ -10,8 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from core.callers import Caller
+from dateline.build_migration import opened_migration
+from dateline.options import archive_settings
+from eval.answering import PipelineAnswers
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+
+WIRE = Caller("test", frozenset({"demo"}))
 
 
 @pytest.fixture
@@ -82,6 +88,45 @@ def test_a_wrong_setting_is_drift_too(
     found = cli.json("index", "check", code=1)
     assert found["sound"]
     assert [each["name"] for each in found["settings"]] == ["index.search.idle.after"]
+
+
+@pytest.mark.timeout(300)
+def test_between_a_flip_and_its_end(
+    cli: Cli,
+    folder: Path,
+    name: str,
+    opensearch: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATELINE_RERANKER", "")
+    cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
+    monkeypatch.setenv("DATELINE_NEXT_ENCODER", "bge-small-en-v1.5")
+    try:
+        cli("migration", "start")
+        cli("migration", "step")
+        assert _compared(cli) == (f"{name}-000001", f"{name}-000002", 1.0)
+        cli("migration", "flip", "--unevaluated")
+        # The index before is what the served one is compared with, as its own model asks for it.
+        assert _compared(cli) == (f"{name}-000002", f"{name}-000001", 1.0)
+        assert "is there already" in cli("index", "create").output
+        assert cli.json("index", "diff") == []
+        found = cli.json("index", "check")
+        assert (found["sound"], found["held"], found["settings"]) == (True, 3, [])
+        assert "settings as wanted" in doctor(cli)["cluster's index"]["says"]
+    finally:
+        asked(opensearch, "DELETE", f"/{name}-000002?ignore_unavailable=true")
+
+
+def _compared(cli: Cli) -> tuple[str, str, float]:
+    """The served index, the one that an evaluation compares it with, and what that has embedded."""
+    with opened_migration(archive_settings(data=cli.data)) as moving:
+        migration = moving.mover.state()
+        with moving.served() as served, moving.shadow(migration) as shadow:
+            answer = PipelineAnswers(shadow.pipeline, "hybrid", WIRE).answer("ferry", 10)
+            assert (len(answer.uris), answer.degraded) == (3, ())
+            names = [each.engine.status()["index"]["concrete"] for each in (served, shadow)]
+        share = moving.mover.coverage(moving.mover.opened(migration, names[1])).share
+    return names[0], names[1], share
 
 
 def test_plan_needs_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
