@@ -31,6 +31,7 @@ from storage.opensearch.bulk import BulkWriter, Operation
 from storage.opensearch.connection import MissingError
 from storage.opensearch.index_body import EMBEDDED
 from storage.opensearch.index_family import IndexFamily, Note
+from storage.opensearch.indexed_vectors import indexed_vectors
 from storage.opensearch.nodes import AwayError, SlowError, within
 from storage.opensearch.restate import hidden, restated
 from storage.opensearch.vector_sums import Vectors, difference
@@ -285,11 +286,11 @@ class Projector:
         """The vectors that the documents of a step had before it."""
         reads = self._record.reads
         found: dict[str, dict[int, FloatMatrix]] = {}
-        for name, space in self._family.spaces.items():
+        for name in self._family.spaces:
             seqs = [seq for seq, source in held.items() if name in source.get(EMBEDDED, ())]
             stated = step.vectors.get(name, {})
             gone = [seq for seq in seqs if seq not in stated]
             found[name] = {seq: stated[seq] for seq in seqs if seq in stated}
             if gone:
-                found[name] |= reads.vectors_by_seq(name, space.encoder, gone)
+                found[name] |= indexed_vectors(reads, self._family.spaces, name, gone)
         return found

@@ -21,6 +21,7 @@ from core.items import FloatMatrix
 from storage.opensearch.bulk import Operation
 from storage.opensearch.documents import Version, document_of
 from storage.opensearch.index_body import VectorSpace
+from storage.opensearch.indexed_vectors import indexed_vectors
 from storage.opensearch.shown import Shown, shown_of
 from storage.record_port import RecordReads
 
@@ -58,10 +59,7 @@ def restated(
     """
     shown = shown_of(reads, chains, now)
     seqs = sorted(shown.stretches)
-    vectors = {
-        name: dict(reads.vectors_by_seq(name, space.encoder, seqs))
-        for name, space in spaces.items()
-    }
+    vectors = {name: indexed_vectors(reads, spaces, name, seqs) for name in spaces}
     operations = [hidden(seq, version) for seq in sorted(shown.hidden)]
     for seq, item in reads.items_by_seq(seqs).items():
         own = {name: held[seq] for name, held in vectors.items() if seq in held}

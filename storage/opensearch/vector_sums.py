@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from core.items import FloatMatrix
 from storage.opensearch.index_body import VectorSpace
+from storage.opensearch.indexed_vectors import indexed_vectors
 from storage.record_port import VectorReads
 
 Total = npt.NDArray[np.float64]
@@ -79,13 +80,14 @@ def _beyond(some: Vectors, others: Vectors, without: Container[int]) -> dict[str
 def sums_of(
     reads: VectorReads, spaces: Mapping[str, VectorSpace], seqs: Sequence[int]
 ) -> dict[str, Sum]:
-    """The sums of the recorded vectors of versions, by field; one without any is left out."""
+    """The sums of the vectors that versions have in the index, by field; one without any is left
+    out.
+    """
     found: dict[str, Sum] = {}
     for start in range(0, len(seqs), _PAGE):
-        for name, space in spaces.items():
-            page = seqs[start : start + _PAGE]
-            held = [each for _, each in reads.vectors_by_seq(name, space.encoder, page)]
-            if rows := [each for each in held if len(each)]:
+        for name in spaces:
+            held = indexed_vectors(reads, spaces, name, seqs[start : start + _PAGE])
+            if rows := [each for each in held.values() if len(each)]:
                 found = added(found, {name: sum_of(rows)})
     return found
 

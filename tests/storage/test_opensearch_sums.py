@@ -14,18 +14,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.items import PubStatus
+from core.query_tree import Word
+from core.retrieval import Retrieval
 from core.writes import Outcome, PutItem, SetStatus
 from storage.item_rows import to_micros
 from storage.opensearch import projector
 from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.check import IndexCheck, expected_of
 from storage.opensearch.engine import OpenSearchEngine
+from storage.opensearch.indexed_vectors import MOST_PASSAGES
 from storage.opensearch.vector_sums import Sum, sums_of
 from tests.conftest import new_folder
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
-from tests.storage.world import NOW, WIDTH, SetClock, make_item, unit, vector_of, vectors, write
+from tests.storage.world import (
+    NOW,
+    WIDTH,
+    WIRE,
+    SetClock,
+    by_vector,
+    make_item,
+    unit,
+    vector_of,
+    vectors,
+    write,
+)
 
 STATES = (PubStatus.USABLE, PubStatus.WITHHELD, PubStatus.CANCELED, PubStatus.USABLE)
 HISTORIES = st.lists(
@@ -131,3 +145,21 @@ def test_sums_are_not_noted_for_an_index_that_is_elsewhere(engine: OpenSearchEng
     after = engine.family.advance(applied - 1, applied + 1, ("late",), before.record, more)
     assert after.applied == engine.family.note().applied == applied, "another one has noted before"
     assert noted(engine).count == 1
+
+
+def test_an_item_with_more_passages_than_a_document_takes_is_found(
+    engine: OpenSearchEngine,
+) -> None:
+    last = unit(1)
+    many = [vector_of(str(number)) for number in range(10_050)]
+    assert write(engine, make_item("long", headline="zebra"), *many, last) is Outcome.CREATED
+    found = engine.retrieve(Retrieval(Word("zebra"), WIRE, vectors=(by_vector(last),)))
+    assert (found.degraded, engine.projector.failures) == ((), [])
+    assert found.vectors[0].cosines.tolist() == pytest.approx([1.0]), "of all its passages"
+    assert engine.projector.note.sums["text"].count == MOST_PASSAGES
+    writer = BulkWriter(engine.cluster, engine.family.writes_to, BulkSettings())
+    drift = IndexCheck(engine.record, engine.family, writer, SetClock()).look()
+    assert (drift.is_sound, drift.held, drift.miscounted) == (True, 1, {})
+    assert engine.set_status([SetStatus("long", PubStatus.CANCELED)])[0].outcome is Outcome.UPDATED
+    engine.catch_up()
+    assert engine.projector.note.sums["text"].count == 0
