@@ -271,6 +271,7 @@ def test_an_order_left_at_a_polite_end_goes_to_another_folder(
         sweeper = Sweeper(stopped, book, beats, lambda: worker.working, lambda: None)
         worker.close(within_s=0)
         sweeper.close()
+        let_go.set()
     stopped.release()
     done: list[Order] = []
     with working(sqlite, done.append, process=other.name) as worker:
@@ -280,9 +281,9 @@ def test_an_order_left_at_a_polite_end_goes_to_another_folder(
         sqlite.run(lambda c: c.exec_driver_sql("UPDATE dateline_workers SET seen = seen - 100"))
         sweeper.sweep()
         wait_until(lambda: bool(done), "the order of the process that was stopped")
-        sweeper.close()
-    assert beats.silent(-PATIENCE_S) == ()
-    let_go.set()
+        wait_until(lambda: not book.left_by(other.name), "its end")
+    sweeper.close()
+    assert beats.silent(-PATIENCE_S) == ()  # who left nothing is gone
     other.release()
     book.close()
 
