@@ -100,7 +100,7 @@ class ApplyStage:
             writes = self._ingest.embed(items)
             answers = self._ingest.put(writes)
             for item, write, answer in zip(built, writes, answers, strict=True):
-                outdated = _words(item) != _words(write.item)
+                outdated = _says_more(item, write.item)
                 done[answer.uri] = _Put(answer, bool(write.vectors), outdated)
             refused = {uri for uri, put in done.items() if put.written.outcome in REFUSED}
             left = [p for p in left if p.item.uri in refused and not _dated(p)]
@@ -116,7 +116,8 @@ def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> 
 
 def _over(item: Item, prepared: Prepared, recorded: Item | None) -> Item:
     if recorded is not None and recorded.version == item.version and _dated(prepared):
-        return _as_recorded(item, recorded)
+        # Words may come from what looks alike within some products: not for more of them.
+        return _as_recorded(item, recorded) if {*item.products} <= {*recorded.products} else item
     if recorded is None or recorded.version >= item.version or _dated(prepared):
         return item
     usable = recorded.pubstatus is PubStatus.USABLE
@@ -139,8 +140,11 @@ def _unworded(shot: Shot) -> Shot:
     return replace(shot, description="", described_by="") if shot.described_by else shot
 
 
-def _words(item: Item) -> tuple[str, str, tuple[Shot, ...]]:
-    return item.caption, item.caption_by, item.shots
+def _says_more(item: Item, put: Item) -> bool:
+    """Whether models have words for the item that it was not put with."""
+    told = {shot.description for shot in put.shots}
+    words = [shot.description for shot in item.shots if shot.described_by]
+    return item.caption not in ("", put.caption) or any(word not in told for word in words)
 
 
 def _dated(prepared: Prepared) -> bool:

@@ -219,7 +219,8 @@ class JobDesk:
 
 def _looked_at(found: FoundAsset, request: Request, store: Store) -> FoundAsset | str:
     """A file as it is now, or what keeps it from being read."""
-    if not is_media(found.location):
+    line_of, _, _ = found.location.rpartition(":")
+    if line_of in request.manifests or not (is_url(found.location) or is_media(found.location)):
         return "it has no file of its own; mend its manifest and ingest that again"
     try:
         if is_url(found.location):

@@ -77,7 +77,9 @@ class Mover:
         phase = FLIPPED if served == found.target else BUILDING
         if phase == found.phase:
             return found
-        after = replace(found, phase=phase, flipped=self._now())
+        # Back on the index before: what was judged since was the way back.
+        verdict = {} if phase == BUILDING else found.verdict
+        after = replace(found, phase=phase, flipped=self._now(), verdict=verdict)
         self._state.change(found, after)
         return after
 

@@ -215,6 +215,19 @@ def test_what_is_described_late_waits_for_the_next_version_of_a_document(
     assert "jpeg of a" in _said(world)
 
 
+def test_words_of_a_model_are_not_taken_along_to_more_products(world: World) -> None:
+    """They may come from what looks alike within the products before."""
+    world.captioner = Describer()
+    world.write("a.jpg", "picture a")
+    world.write("a.json", json.dumps({"version": "3", "uri": "a"}))
+    world.ingest("wire")
+    assert "jpeg of a" in _said(world)
+    world.captioner = None
+    late = world.assets(world.ingest("wire", "public"))["a.jpg"]
+    assert late.state is AssetState.DEAD
+    assert world.writer.newest("a").item.products == ("wire",)
+
+
 def _said(world: World) -> list[str]:
     """What a model says of the item `a`."""
     item = world.writer.newest("a").item

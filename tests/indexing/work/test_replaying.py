@@ -157,6 +157,18 @@ def test_a_manifest_s_row_of_a_store_stays_what_is_said(world: World, bucket: st
     assert "mend its manifest" in dead.cause
 
 
+def test_a_manifest_s_file_without_an_ending_is_tried_again(world: World, bucket: str) -> None:
+    put(f"{bucket}/rows.jsonl", json.dumps({"location": f"{bucket}/photo-123", "uri": "a"}))
+    put(f"{bucket}/photo-123", "poison")
+    job = ingested(world, manifests=(f"{bucket}/rows.jsonl",))
+    (dead,) = world.jobs.find(job.id, [AssetState.DEAD])
+    assert dead.found.location.endswith("photo-123")
+    put(f"{bucket}/photo-123", "picture a")
+    assert world.desk.replay(job.id) == 1
+    world.work()
+    assert the_item(world).uri == "a"
+
+
 def test_where_it_can_t_be_told_what_holds_a_file_stays_a_dead_letter(world: World) -> None:
     """A folder and a manifest of one ingest name it, and what lies beside it has changed."""
     world.write("b.jpg", "poison")
