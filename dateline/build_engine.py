@@ -28,6 +28,7 @@ from storage.topics import MEDIA_TOPICS, Topics, read_topics
 
 if TYPE_CHECKING:  # it needs an extra
     from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.index_body import VectorSpace
 
 VECTOR_FIELD = "text"
 SECOND_FIELD = "second"  # the same passages by the second encoder
@@ -114,10 +115,8 @@ def _on_opensearch(
 ) -> ServedEngine:
     wanted = opensearch_settings(settings, vector_fields(models), background=background)
     from storage.opensearch.engine import OpenSearchEngine
-    from storage.opensearch.index_body import VectorSpace
 
-    following = following_fields(models)
-    beside = {name: VectorSpace(e.digest, e.dimension) for name, e in following.items()}
+    beside = vector_spaces(following_fields(models))
     record = record_beside(settings, models, clock)
     return OpenSearchEngine(replace(wanted, beside=beside, concrete=index), clock, record)
 
@@ -130,6 +129,13 @@ def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfT
     return record or Record(settings.data, spaces, clock, beside)
 
 
+def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]:
+    """By vector field, the space that an index on OpenSearch has for it."""
+    from storage.opensearch.index_body import VectorSpace
+
+    return {name: VectorSpace(each.digest, each.dimension) for name, each in encoders.items()}
+
+
 def opensearch_settings(
     settings: Settings, encoders: Mapping[str, TextEncoder], *, background: bool = False
 ) -> OpenSearchSettings:
@@ -139,7 +145,7 @@ def opensearch_settings(
     need_opensearch()
     from storage.opensearch.connection import ClusterSettings
     from storage.opensearch.engine import OpenSearchSettings
-    from storage.opensearch.index_body import ENCODERS, IndexSettings, VectorSpace
+    from storage.opensearch.index_body import ENCODERS, IndexSettings
     from storage.opensearch.nodes import NodeSettings
     from storage.opensearch.retrieval import SearchSettings
 
@@ -149,7 +155,7 @@ def opensearch_settings(
         what = f"{library} has no precision {precision}"
         raise SettingsError(what, where="opensearch_precision", mend=f"it has {known}")
     return OpenSearchSettings(
-        spaces={name: VectorSpace(e.digest, e.dimension) for name, e in encoders.items()},
+        spaces=vector_spaces(encoders),
         name=settings.opensearch_index,
         cluster=ClusterSettings(
             urls=tuple(url.strip() for url in settings.opensearch_url.split(",") if url.strip()),

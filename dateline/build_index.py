@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from core.model_ports import TextEncoder
 from core.observation import UNWATCHED
 from dateline.build import system_clock
-from dateline.build_engine import SECOND_FIELD, VECTOR_FIELD, opensearch_settings
+from dateline.build_engine import (
+    SECOND_FIELD,
+    VECTOR_FIELD,
+    opensearch_settings,
+    vector_spaces,
+)
 from dateline.build_models import encoder_of
 from dateline.build_record import open_record
 from dateline.settings import Settings
@@ -36,11 +41,8 @@ def wanted_index(settings: Settings) -> OpenSearchSettings:
     wanted = opensearch_settings(settings, encoders)
     if not settings.next_encoder:
         return wanted
-    from storage.opensearch.index_body import VectorSpace
-
     following = encoder_of(settings, UNWATCHED, settings.next_encoder)
-    space = VectorSpace(following.digest, following.dimension)
-    return replace(wanted, beside={VECTOR_FIELD: space})
+    return replace(wanted, beside=vector_spaces({VECTOR_FIELD: following}))
 
 
 @contextmanager

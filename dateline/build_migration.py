@@ -24,6 +24,7 @@ from dateline.build_engine import (
     opensearch_settings,
     record_beside,
     vector_fields,
+    vector_spaces,
 )
 from dateline.build_models import Models, load_models
 from dateline.settings import Settings
@@ -51,11 +52,7 @@ class Moving:
     @property
     def target_spaces(self) -> dict[str, VectorSpace]:
         """The vector fields that the next index is to have, by the settings."""
-        from storage.opensearch.index_body import VectorSpace
-
-        following = following_fields(self.models).items()
-        moved = {name: VectorSpace(each.digest, each.dimension) for name, each in following}
-        return {**self.wanted.spaces, **moved}
+        return {**self.wanted.spaces, **vector_spaces(following_fields(self.models))}
 
     def start(self, *, again: bool) -> Migration:
         """Begins the migration that the settings ask for. Raises InputError where the index is as

@@ -85,9 +85,8 @@ class Reading:
         chunk = self._jobs.add(job.id, assets, trail, reasons)
         if chunk is None:
             return
-        if (
-            self._jobs.job(job.id).state is JobState.FINISHED
-        ):  # nothing waited, its folder is watched
+        # A job ends where nothing waits, also one whose folder is still watched.
+        if self._jobs.job(job.id).state is JobState.FINISHED:
             self._jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
         self._orders.give(job, chunk, Stage.DECODE, trail)
 
