@@ -116,7 +116,7 @@ class BatchQueue(Generic[Row, Answer]):
             return False
         with self._lock:
             free = limits.lanes - self._running
-            if free < 1 or self._queue or (lengths and limits.batches(lengths, free)[0] > 1):
+            if free < 1 or self._queue or (lengths and limits.shared(lengths, free) > 1):
                 return False
             self._running += 1
             return True
@@ -141,8 +141,9 @@ class BatchQueue(Generic[Row, Answer]):
             # Not where others wait: there batches are to be full.
             alone = len(self._queue) == 1 and self.limits.wait_ms <= 0
             free = self.limits.lanes - self._running if alone else 0
-            lengths = [len(row) for row in ticket.rows]
-            batches, ticket.most = self.limits.batches(lengths, free)
+            lengths = ticket.lengths
+            ticket.cut.extend(self.limits.cut(lengths, free))
+            batches = len(ticket.cut) or self.limits.needed(lengths)
             if self._running < self.limits.lanes:
                 self._running += 1
                 ticket.leading = True
@@ -239,20 +240,22 @@ class BatchQueue(Generic[Row, Answer]):
         """
         now = perf_counter()
         batch: list[tuple[Ticket[Row, Answer], int]] = []
-        shortest, longest, most = 0, 0, 0
+        shortest, longest = 0, 0
+        alone = len(self._queue) == 1
         for ticket in list(self._queue):
             if ticket.until is not None and now >= ticket.until:
                 self._drop(ticket)
                 continue
             first = not batch
-            if first and len(self._queue) == 1:
-                most = ticket.most
-            while ticket.left:
+            if not alone:
+                ticket.cut.clear()  # batches are to be full
+            rows = ticket.cut.popleft() if ticket.cut else 0
+            while ticket.left and (not rows or len(batch) < rows):
                 tokens = len(ticket.rows[ticket.left[0]])
                 low, high = (
                     (min(shortest, tokens), max(longest, tokens)) if batch else (tokens,) * 2
                 )
-                if not self.limits.fit(low, high, len(batch) + 1, most):
+                if not rows and not self.limits.fit(low, high, len(batch) + 1):
                     break
                 shortest, longest = low, high
                 batch.append((ticket, ticket.left.popleft()))

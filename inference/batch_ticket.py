@@ -21,20 +21,20 @@ class Ticket(Generic[Row, Answer]):
 
     `left` are the rows that no batch has taken yet, longest first; `open` is how many have no
     answer; `until` is when the caller gives up, as a reading of perf_counter. `leading` says that
-    the caller's thread has one of the queue's lanes, `gone` that it waits no longer. While
-    nobody else waits, a batch of its rows has at most `most` tokens.
+    the caller's thread has one of the queue's lanes, `gone` that it waits no longer. `cut` is how
+    many rows each of its batches has; empty where a batch takes what fits.
     """
 
     rows: Sequence[Row]
     until: float | None
     queued: float
     entered: float = 0.0  # when the first of the rows went into the model
-    most: int = 0
     leading: bool = False
     gone: bool = False
     returns: int = 0
     open: int = 0
     left: deque[int] = field(default_factory=deque)
+    cut: deque[int] = field(default_factory=deque)
     answers: list[Answer | Exception] = field(default_factory=list)
     wake: threading.Event = field(default_factory=threading.Event)
 
@@ -47,7 +47,12 @@ class Ticket(Generic[Row, Answer]):
     @property
     def waiting_tokens(self) -> int:
         """Tokens of the rows that no batch has taken yet."""
-        return sum(len(self.rows[index]) for index in self.left)
+        return sum(self.lengths)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row that no batch has taken yet, in the order in which they are taken."""
+        return [len(self.rows[index]) for index in self.left]
 
     def settle(self, index: int, answer: Answer | Exception) -> None:
         """Row `index` has its answer; the caller is woken by the last one."""
@@ -68,6 +73,7 @@ class Ticket(Generic[Row, Answer]):
     def put_back(self, indexes: Sequence[int]) -> bool:
         """Rows whose thread ended wait again; after two such ends they fail. Whether they wait."""
         self.returns += 1
+        self.cut.clear()
         if self.returns <= MOST_RETURNS:
             self.left.extendleft(reversed(indexes))
             return True

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from inference.even_batches import EvenCut
+
 Rows = npt.NDArray[np.int64]
 
 # Tokens of padded input that one batch may have. More, and intermediate results leave the
@@ -45,26 +47,31 @@ class BatchLimits:
     waiting_tokens: int = 256 * 1024
     alike: float = 0.5
 
-    def batches(self, lengths: Sequence[int], free: int) -> tuple[int, int]:
-        """How many batches rows of these lengths make where `free` lanes have nothing to do, and
-        the tokens that one of them may have: equal shares where there are several, so that no lane
-        idles while another has all.
+    def cut(self, lengths: Sequence[int], free: int) -> tuple[int, ...]:
+        """How many rows each batch has where rows of these lengths, longest first, have `free`
+        lanes to themselves: cut so that the lanes end together, each with 64 tokens at least.
+        Empty where one lane takes all: then a batch takes what fits.
         """
-        total = sum(lengths)
-        needed = max(1, math.ceil(total / self.tokens))
-        count = max(needed, min(free, total // LEAST_SHARED, len(lengths)))
-        if count == 1 or free < 2:
-            return needed, self.tokens
-        longest = max(lengths)
-        rows = math.ceil(math.ceil(total / count) / longest)
-        return count, min(self.tokens, rows * longest)
+        lanes = self.shared(lengths, free)
+        if lanes < 2:
+            return ()
+        longest = max(1, lengths[0])
+        equal = math.ceil(sum(lengths) / max(self.needed(lengths), lanes))
+        most = min(self.tokens, math.ceil(equal / longest) * longest)
+        return EvenCut(self.tokens, lanes, self.alike).sizes(lengths, most)
 
-    def fit(self, shortest: int, longest: int, rows: int, most: int = 0) -> bool:
-        """Whether `rows` of lengths between these make a batch, of at most `most` tokens where that
-        is not 0; a single row always does.
-        """
-        tokens = most or self.tokens
-        return rows == 1 or (rows * longest <= tokens and shortest >= self.alike * longest)
+    def shared(self, lengths: Sequence[int], free: int) -> int:
+        """How many of `free` lanes rows of these lengths are worth."""
+        worth = max(self.needed(lengths), sum(lengths) // LEAST_SHARED)
+        return max(1, min(free, worth, len(lengths)))
+
+    def needed(self, lengths: Sequence[int]) -> int:
+        """How many batches rows of these lengths make at least."""
+        return max(1, math.ceil(sum(lengths) / self.tokens))
+
+    def fit(self, shortest: int, longest: int, rows: int) -> bool:
+        """Whether `rows` of lengths between these make a batch; a single row always does."""
+        return rows == 1 or (rows * longest <= self.tokens and shortest >= self.alike * longest)
 
 
 def longest_first(lengths: Sequence[int]) -> list[int]:

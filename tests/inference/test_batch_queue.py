@@ -199,6 +199,41 @@ def test_a_batch_is_shared_out_among_lanes_that_are_free() -> None:
     queue.close()
 
 
+def test_a_lone_request_keeps_its_lanes_equally_long() -> None:
+    """Twenty rows of 128 tokens: ten for each lane, whichever ends a batch first."""
+    model = Model(gate=threading.Event())
+    queue = Queue(model, BatchLimits(tokens=512, lanes=2))
+    rows = rows_of([128] * 20, 1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(queue.run, rows)
+        until(lambda: len(model.batches) == 2)
+        assert model.gate is not None
+        model.gate.set()
+        assert asked.result(WAIT) == [sum(row) for row in rows]
+    sizes = [len(batch) for batch in model.batches]
+    assert sum(sizes) == 20
+    assert sum(sizes[::2]) == sum(sizes[1::2]) == 10
+    queue.close()
+
+
+def test_batches_are_full_again_once_others_wait() -> None:
+    model = Model(gate=threading.Event())
+    queue = Queue(model, BatchLimits(tokens=512, lanes=2))
+    rows = rows_of([128] * 10, 1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(queue.run, rows)
+        until(lambda: len(model.batches) == 2)
+        assert [len(batch) for batch in model.batches] == [3, 3]
+        second = pool.submit(queue.run, rows_of([128] * 4, 500))
+        until(lambda: queue.waiting == 8 * 128)
+        assert model.gate is not None
+        model.gate.set()
+        assert first.result(WAIT) == [sum(row) for row in rows]
+        second.result(WAIT)
+    assert [len(batch) for batch in model.batches[2:]] == [4, 4]
+    queue.close()
+
+
 def test_a_batch_is_not_shared_out_while_others_work() -> None:
     model = Model()
     queue = Queue(model, BatchLimits(tokens=512, lanes=1))
