@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from inference.runtime import Array
+from inference.runtimes import openvino_forms
 from inference.runtimes.loading import (
     beside,
     closed,
@@ -64,7 +65,8 @@ class OpenVinoRuntime:
                 (weights,) = apart.values()
                 model = core.read_model(graph, weights)
             else:
-                model = core.read_model(io.BytesIO(graph))
+                model = core.read_model(io.BytesIO(openvino_forms.fastest(graph)))
+                openvino_forms.cut_products(model, library("openvino.opset15"))
             compiled = core.compile_model(model, "CPU", _properties(threads, _PRECISIONS[option]))
             inputs = {port.get_any_name(): port for port in compiled.inputs}
             types = {name: port.get_element_type().to_dtype() for name, port in inputs.items()}
