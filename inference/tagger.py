@@ -2,33 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, isfinite
 from time import perf_counter
 
 import numpy as np
 
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
-from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from inference.batch_queue import BatchQueue
 from inference.batches import BatchLimits, cut_texts
 from inference.cache import AnswerCache
 from inference.feeding import Feeding
 from inference.labels import bio_labels
-from inference.pooling import finite
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
 from inference.tokens import TextTokens
 from inference.transitions import Transitions
-from inference.words import Window, Word, split_words, windows
+from inference.word_tokens import WordTokens
+from inference.words import Window, places, split_words, windows
 
 LOGITS = "logits"
 LONGEST_TEXT = 20_000  # characters; names after that are not looked for
 CACHE_SIZE = 4096  # texts
 GROUP = 256  # texts whose tokens are held at once: the rest wait as text, so memory is flat
 Names = tuple[Entity, ...]
+_TYPES = {label.value: label for label in EntityLabel}  # a call of an enum takes microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +56,28 @@ class _Classes:
 
     def __call__(self, batch: Sequence[Window]) -> list[WindowTags | Exception]:
         (output,), _ = self.feeding.run([window.tokens for window in batch], (LOGITS,))
-        logits: FloatMatrix = output.astype(np.float32, copy=False)
-        if logits.ndim != 3 or logits.shape[2] != len(self.transitions.start):
-            raise self.feeding.failed(f"logits have shape {logits.shape[1:]}")
-        whole = finite(logits)  # hardly ever not; then it matters whose words have no numbers
-        rows = zip(batch, logits, *_likeliest(logits), strict=True)
-        return [
-            self._tags(window, row, classes, chances)
-            if whole or finite(row[list(window.heads)])
-            else self.feeding.failed("a text's logits hold no numbers (NaN)")
-            for window, row, classes, chances in rows
-        ]
+        if output.ndim != 3 or output.shape[2] != len(self.transitions.start):
+            raise self.feeding.failed(f"logits have shape {output.shape[1:]}")
+        logits: list[list[list[float]]] = output.astype(np.float32, copy=False).tolist()
+        return [self._tags(window, rows) for window, rows in zip(batch, logits, strict=True)]
 
-    def _tags(
-        self,
-        window: Window,
-        logits: FloatMatrix,
-        classes: Sequence[int],
-        chances: Sequence[float],
-    ) -> WindowTags:
-        """The window's words from its tokens' logits, likeliest classes and their probabilities."""
-        heads = window.heads
-        own = [classes[head] for head in heads]
-        if self.transitions.well_formed(own):
-            return WindowTags(own, [chances[head] for head in heads])
-        rows = logits[list(heads)].tolist()
-        best = self.transitions.best(rows)
-        shares = (exp(row[label] - max(row)) for row, label in zip(rows, best, strict=True))
-        return WindowTags(
-            best, [chances[head] * share for head, share in zip(heads, shares, strict=True)]
-        )
+    # A word has a few numbers: Python's own take less time than NumPy's calls, for a query a
+    # third, since those are out of the processor's caches after each run of a graph.
+
+    def _tags(self, window: Window, logits: Sequence[list[float]]) -> WindowTags | Exception:
+        """The window's words from its tokens' logits [tokens][labels]."""
+        rows = [logits[head] for head in window.heads]
+        if not isfinite(sum(map(sum, rows))):  # what stands elsewhere may be anything
+            return self.feeding.failed("a text's logits hold no numbers (NaN)")
+        greatest = list(map(max, rows))
+        classes = [row.index(most) for row, most in zip(rows, greatest, strict=True)]
+        if not self.transitions.well_formed(classes):
+            classes = self.transitions.best(rows)
+        scores = [
+            exp(row[label] - most) / sum([exp(each - most) for each in row])
+            for row, label, most in zip(rows, classes, greatest, strict=True)
+        ]
+        return WindowTags(classes, scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +91,7 @@ class NameTagger:
     folder: ModelFolder
     runtime: Runtime
     tokens: TextTokens
+    words: WordTokens
     labels: tuple[str, ...]
     cache: AnswerCache[Names]
     queue: BatchQueue[Window, WindowTags]
@@ -117,7 +110,8 @@ class NameTagger:
     ) -> "NameTagger":
         """A tagger over a loaded graph; `threads` is how many batches run at once.
 
-        Raises ModelError for a model that is no tagger, or knows none of our types of names.
+        Raises ModelError for a model that is no tagger, knows none of our types of names, or puts
+        a text between other than two tokens.
         """
         manifest = folder.manifest
         labels = bio_labels(manifest.labels)
@@ -129,7 +123,8 @@ class NameTagger:
         watch = watching.of(manifest.name, "tag")
         queue = BatchQueue(work, limits or BatchLimits(lanes=max(1, threads)), watch=watch)
         cache: AnswerCache[Names] = AnswerCache(cache_size, watch)
-        return cls(folder, runtime, tokens, labels, cache, queue, watch)
+        words = WordTokens.over(tokens.tokenizer)
+        return cls(folder, runtime, tokens, words, labels, cache, queue, watch)
 
     @classmethod
     def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "NameTagger":
@@ -167,16 +162,20 @@ class NameTagger:
     def tag_words(self, texts: Sequence[Sequence[str]]) -> tuple[WordTags, ...]:
         """A label for each word of each text; `O` at 0 for words that the model can't see."""
         began = perf_counter()
-        cut = windows(self.tokens.tokenizer, texts, limit=self.folder.manifest.max_tokens)
+        cut = windows(self.words, texts, limit=self.folder.manifest.max_tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
         labels = [["O"] * len(words) for words in texts]
         scores = [[0.0] * len(words) for words in texts]
         for window, tags in zip(cut, self.queue.run(cut), strict=True):
+            named, sure = labels[window.text], scores[window.text]
             for word, label, score in zip(window.words, tags.classes, tags.scores, strict=True):
-                labels[window.text][word] = self.labels[label]
-                scores[window.text][word] = score
+                named[word] = self.labels[label]
+                sure[word] = score
         return tuple(
-            WordTags(tuple(one), tuple(sure)) for one, sure in zip(labels, scores, strict=True)
+            [
+                WordTags(tuple(named), tuple(sure))
+                for named, sure in zip(labels, scores, strict=True)
+            ]
         )
 
     def close(self) -> None:
@@ -189,41 +188,40 @@ class NameTagger:
         split = [split_words(text[:LONGEST_TEXT]) for text in texts]
         if longer := sum(len(text) > LONGEST_TEXT for text in texts):
             self._watch.counted(Event.TRUNCATED, longer)
-        tagged = self.tag_words([[word.text for word in words] for words in split])
+        tagged = self.tag_words(split)
         return [
             entities(text, words, tags)
             for text, words, tags in zip(texts, split, tagged, strict=True)
         ]
 
 
-def _likeliest(logits: FloatMatrix) -> tuple[list[list[int]], list[list[float]]]:
-    """The likeliest class of each token from logits [texts, tokens, labels], and how likely it is:
-    of all texts at once, since a call of NumPy costs more than a text's few numbers.
-    """
-    with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything
-        greatest = logits.max(axis=2, keepdims=True)
-        chances = 1 / np.exp(logits - greatest).sum(axis=2)
-    return logits.argmax(axis=2).tolist(), chances.tolist()
-
-
-def entities(text: str, words: Sequence[Word], tags: WordTags) -> tuple[Entity, ...]:
+def entities(text: str, words: Sequence[str], tags: WordTags) -> Names:
     """The runs of labelled words in `text` as entities; a score is its words' mean."""
-    found: list[Entity] = []
-    run: list[int] = []
+    found = _runs(tags.labels)
+    if not found:
+        return ()
+    where = places(text, words)
+    return tuple([_entity(text, where, run, tags) for run in found])
 
-    def close() -> None:
-        if run:
-            start, end = words[run[0]].start, words[run[-1]].end
-            score = sum(tags.scores[number] for number in run) / len(run)
-            label = EntityLabel(tags.labels[run[0]][2:])
-            found.append(Entity(text[start:end], label, start, end, score))
-            run.clear()
 
-    for number, label in enumerate(tags.labels):
-        goes_on = label.startswith("I-") and run and tags.labels[run[0]][2:] == label[2:]
-        if not goes_on:
-            close()
-        if label != "O":
-            run.append(number)
-    close()
-    return tuple(found)
+def _runs(labels: Sequence[str]) -> list[list[int]]:
+    """The numbers of the words of each name."""
+    found: list[list[int]] = []
+    kind = ""  # of the name that the word before belongs to
+    for number, label in enumerate(labels):
+        if label == "O":
+            kind = ""
+            continue
+        if label.startswith("B-") or label[2:] != kind:
+            found.append([])
+            kind = label[2:]
+        found[-1].append(number)
+    return found
+
+
+def _entity(
+    text: str, where: Sequence[tuple[int, int]], run: Sequence[int], tags: WordTags
+) -> Entity:
+    start, end = where[run[0]][0], where[run[-1]][1]
+    score = sum([tags.scores[number] for number in run]) / len(run)
+    return Entity(text[start:end], _TYPES[tags.labels[run[0]][2:]], start, end, score)

@@ -111,7 +111,8 @@ def padded(
     """
     if len(rows) == 1:  # a query: nothing is padded
         alone = np.array(rows, dtype=np.int32)
-        arrays = {"input_ids": alone, "attention_mask": np.ones_like(alone)}
+        mask = np.array([(1,) * alone.size], dtype=np.int32)
+        arrays = {"input_ids": alone, "attention_mask": mask}
         if segments is not None:
             arrays["token_type_ids"] = np.array(segments, dtype=np.int32).reshape(alone.shape)
         return arrays

@@ -40,12 +40,13 @@ class Transitions:
 
     def well_formed(self, classes: Sequence[int]) -> bool:
         """Whether a sequence of labels, by number, says something; none is well-formed."""
-        if not classes:
-            return True
-        return self.start[classes[0]] and all(
-            not self.before[label] or earlier in self.before[label]
-            for earlier, label in pairwise(classes)
-        )
+        if classes and not self.start[classes[0]]:
+            return False
+        before = self.before
+        for earlier, label in pairwise(classes):
+            if (some := before[label]) and earlier not in some:
+                return False
+        return True
 
     def best(self, logits: Sequence[Sequence[float]]) -> list[int]:
         """The best well-formed classes [words] for logits [words, labels]."""
@@ -53,14 +54,18 @@ class Transitions:
             return []
         never = float("-inf")
         scores = [score if may else never for score, may in zip(logits[0], self.start, strict=True)]
+        bound = [(label, some) for label, some in enumerate(self.before) if some]
         backward: list[list[int]] = []
         for row in logits[1:]:
-            score_of = scores.__getitem__
-            best = max(range(len(scores)), key=score_of)
-            came = [max(some, key=score_of) if some else best for some in self.before]
+            greatest = max(scores)
+            came = [scores.index(greatest)] * len(scores)
+            sums = [greatest + score for score in row]
+            for label, some in bound:
+                came[label] = place = max(some, key=scores.__getitem__)
+                sums[label] = scores[place] + row[label]
             backward.append(came)
-            scores = [scores[place] + score for place, score in zip(came, row, strict=True)]
-        classes = [max(range(len(scores)), key=scores.__getitem__)]
+            scores = sums
+        classes = [scores.index(max(scores))]
         for came in reversed(backward):
             classes.append(came[classes[-1]])
         return classes[::-1]

@@ -2,14 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.entities import EntityLabel
 from core.errors import ModelError
 from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger, WordTags, entities
+from inference.transitions import Transitions
 from inference.words import split_words
+from tests.inference.computed_models import ComputedRuntime, folder_like, hidden_states
 
 
 def named(tagger: NameTagger, text: str) -> set[tuple[str, str]]:
@@ -91,6 +96,34 @@ def test_names_are_the_same_whoever_asks_beside(models: ModelStore, tagger: Name
             for one, other in zip(found[0], alone, strict=True):
                 assert (one.text, one.label, one.start) == (other.text, other.label, other.start)
                 assert one.score == pytest.approx(other.score, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def computed(models: ModelStore) -> NameTagger:
+    """Nine numbers of a token's own as its logits, so that most rows of labels say nothing."""
+    runtime = ComputedRuntime(lambda arrays: hidden_states(arrays)[..., :9], "logits")
+    return NameTagger.over(folder_like(models, "distilbert-ner-news"), runtime)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text(min_size=1, max_size=8), max_size=12), max_size=5))
+def test_labels_and_their_probabilities(computed: NameTagger, texts: list[list[str]]) -> None:
+    found = computed.tag_words(texts)
+    assert found == tuple(computed.tag_words([words])[0] for words in texts)
+    for tags, words, pieces in zip(found, texts, computed.words.of(texts), strict=True):
+        assert len(tags.labels) == len(tags.scores) == len(words)
+        seen = [number for number, own in enumerate(pieces) if own]
+        unseen = set(range(len(words))) - set(seen)
+        assert {(tags.labels[n], tags.scores[n]) for n in unseen} <= {("O", 0.0)}
+        if seen:
+            heads = np.array([[pieces[number][0] for number in seen]])
+            arrays = {"input_ids": heads, "attention_mask": np.ones_like(heads)}
+            logits = hidden_states(arrays)[0, :, :9].astype(np.float64)
+            best = Transitions.of(computed.labels).best(logits.tolist())
+            assert [tags.labels[n] for n in seen] == [computed.labels[c] for c in best]
+            shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            right = shares[np.arange(len(best)), best]
+            assert [tags.scores[n] for n in seen] == pytest.approx(right.tolist(), abs=1e-12)
 
 
 def _opened(models: ModelStore) -> tuple[ModelFolder, OnnxRuntime]:
