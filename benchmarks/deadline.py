@@ -18,7 +18,7 @@ from typing import Any, cast
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import add_options, open_news
 from core.items import FloatMatrix
-from core.pairs import BoundedScorer, PassageScores
+from core.pairs import BoundedScorer, PassageScores, Told
 from dateline.build import build_service
 from search.answers import SearchRequest
 
@@ -43,10 +43,11 @@ class Slower:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`."""
         sleep(_SLOWER_S)
-        return self._scorer.score_within(query, passages, until=until, tokens=tokens)
+        return self._scorer.score_within(query, passages, until=until, tokens=tokens, told=told)
 
 
 def main() -> None:

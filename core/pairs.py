@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +24,10 @@ class PassageScores:
     failure: str = ""
 
 
+Told = Callable[[PassageScores], None]
+"""Hears the scores that there are so far; called from any thread, and must not take long."""
+
+
 @runtime_checkable
 class BoundedScorer(Protocol):
     """A PairScorer that can stop in time and says what it did not read."""
@@ -35,11 +39,15 @@ class BoundedScorer(Protocol):
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         """Scores `passages` for `query`; higher is more relevant.
 
         Pairs that have no score when `until` passes, a reading of `time.perf_counter`, are left
         out, but for those that entered the model at once. At most `tokens` of a pair are read, and
-        never more than the model can. Raises BusyError where too much waits for the model already.
+        never more than the model can. `told` hears of scores as soon as there are more, so that who
+        stops listening at `until` has what was done by then; each time it gets an array of its own.
+
+        Raises BusyError where too much waits for the model already.
         """
         ...

@@ -19,7 +19,7 @@ from typing import Generic
 from core.errors import BusyError
 from core.observation import UNWATCHED, Event, ModelWatch, Stage
 from inference.attempt import Work, attempt
-from inference.batch_ticket import Answer, Row, Ticket
+from inference.batch_ticket import Answer, Row, Ticket, Told
 from inference.batches import BatchLimits
 
 
@@ -63,10 +63,19 @@ class BatchQueue(Generic[Row, Answer]):
         return answers
 
     def run_each(
-        self, rows: Sequence[Row], *, until: float | None = None
+        self,
+        rows: Sequence[Row],
+        *,
+        until: float | None = None,
+        headed: bool = False,
+        told: Told[Answer] | None = None,
     ) -> list[Answer | Exception]:
         """Like `run`, with a row's error in its place; rows that time did not suffice for, those
         under way elsewhere too, have BusyError. Raises it only where too much waits already.
+
+        Where they are `headed`, row 0 goes in before the others, which are no use without it.
+        Where they are several batches, `told` hears of each one's answers when it ends, until the
+        caller gives up: this thread may be held by its own batch when `until` passes.
         """
         if not rows:
             return []
@@ -78,7 +87,7 @@ class BatchQueue(Generic[Row, Answer]):
                 self._leave()
             self._tell(began, began)
             return found
-        ticket: Ticket[Row, Answer] = Ticket(rows, until, began)
+        ticket: Ticket[Row, Answer] = Ticket(rows, until, began, headed, told)
         self._admit(ticket)
         try:
             self._see_through(ticket)
@@ -142,7 +151,7 @@ class BatchQueue(Generic[Row, Answer]):
             alone = len(self._queue) == 1 and self.limits.wait_ms <= 0
             free = self.limits.lanes - self._running if alone else 0
             lengths = ticket.lengths
-            ticket.cut.extend(self.limits.cut(lengths, free))
+            ticket.cut.extend(self.limits.cut(lengths, free, headed=ticket.headed))
             batches = len(ticket.cut) or self.limits.needed(lengths)
             if self._running < self.limits.lanes:
                 self._running += 1
@@ -223,9 +232,14 @@ class BatchQueue(Generic[Row, Answer]):
             with self._lock:
                 self._put_back(batch)
             raise
+        heard: dict[Ticket[Row, Answer], dict[int, Answer | Exception]] = {}
         with self._lock:
             for (ticket, index), answer in zip(batch, answers, strict=True):
                 ticket.settle(index, answer)
+                if ticket.told is not None and not ticket.gone:
+                    heard.setdefault(ticket, {})[index] = answer
+        for ticket, found in heard.items():
+            ticket.tell(found)
         return True
 
     def _wait_for_more(self, own: Ticket[Row, Answer]) -> None:

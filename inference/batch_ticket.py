@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -11,6 +12,8 @@ from inference.batches import longest_first
 
 Row = TypeVar("Row", bound=Sized)
 Answer = TypeVar("Answer")
+Told = Callable[[Mapping[int, Answer | Exception]], None]
+"""Hears the answers of rows, by their places, from the thread that ran them; must not take long."""
 
 MOST_RETURNS = 2  # how often rows go back into the queue because the thread that ran them ended
 
@@ -19,15 +22,18 @@ MOST_RETURNS = 2  # how often rows go back into the queue because the thread tha
 class Ticket(Generic[Row, Answer]):
     """Rows that wait or run. Only the queue changes it, under the queue's lock.
 
-    `left` are the rows that no batch has taken yet, longest first; `open` is how many have no
-    answer; `until` is when the caller gives up, as a reading of perf_counter. `leading` says that
-    the caller's thread has one of the queue's lanes, `gone` that it waits no longer. `cut` is how
-    many rows each of its batches has; empty where a batch takes what fits.
+    `left` are the rows that no batch has taken yet, longest first, but row 0 before all where it is
+    `headed`; `told` hears of answers as they come; `open` is how many have none; `until` is when
+    the caller gives up, as a reading of perf_counter. `leading` says that the caller's thread has
+    one of the queue's lanes, `gone` that it waits no longer. `cut` is how many rows each of its
+    batches has; empty where a batch takes what fits.
     """
 
     rows: Sequence[Row]
     until: float | None
     queued: float
+    headed: bool = False
+    told: Told[Answer] | None = None
     entered: float = 0.0  # when the first of the rows went into the model
     leading: bool = False
     gone: bool = False
@@ -40,7 +46,10 @@ class Ticket(Generic[Row, Answer]):
 
     def __post_init__(self) -> None:
         self.open = len(self.rows)
-        self.left = deque(longest_first([len(row) for row in self.rows]))
+        order = longest_first([len(row) for row in self.rows])
+        if self.headed:
+            order = [0, *(index for index in order if index)]
+        self.left = deque(order)
         late = BusyError("the model was busy for longer than could be waited", mend="try again")
         self.answers = [late] * len(self.rows)
 
@@ -60,6 +69,14 @@ class Ticket(Generic[Row, Answer]):
         self.open -= 1
         if not self.open:
             self.wake.set()
+
+    def tell(self, found: Mapping[int, Answer | Exception]) -> None:
+        """Passes answers on to whoever hears of them as they come. Another caller's thread may do
+        it, which their errors are none of; the answers themselves are in their places already.
+        """
+        if self.told is not None:
+            with suppress(Exception):
+                self.told(found)
 
     def give_up(self) -> int:
         """No more waiting: rows not taken yet stay unanswered. How many those are."""

@@ -47,18 +47,21 @@ class BatchLimits:
     waiting_tokens: int = 256 * 1024
     alike: float = 0.5
 
-    def cut(self, lengths: Sequence[int], free: int) -> tuple[int, ...]:
+    def cut(self, lengths: Sequence[int], free: int, *, headed: bool = False) -> tuple[int, ...]:
         """How many rows each batch has where rows of these lengths, longest first, have `free`
-        lanes to themselves: cut so that the lanes end together, each with 64 tokens at least.
-        Empty where one lane takes all: then a batch takes what fits.
+        lanes to themselves: cut so that the lanes end together, each with 64 tokens at least. Where
+        it is `headed`, the first row is apart. Empty where one lane takes all: then a batch takes
+        what fits.
         """
         lanes = self.shared(lengths, free)
         if lanes < 2:
             return ()
-        longest = max(1, lengths[0])
-        equal = math.ceil(sum(lengths) / max(self.needed(lengths), lanes))
+        head, rest = lengths[: int(headed)], lengths[int(headed) :]
+        longest = max(1, rest[0])
+        equal = math.ceil(sum(rest) / max(self.needed(rest), lanes))
         most = min(self.tokens, math.ceil(equal / longest) * longest)
-        return EvenCut(self.tokens, lanes, self.alike).sizes(lengths, most)
+        cut = EvenCut(self.tokens, lanes, self.alike, sum(head))
+        return (*[1] * len(head), *cut.sizes(rest, most))
 
     def shared(self, lengths: Sequence[int], free: int) -> int:
         """How many of `free` lanes rows of these lengths are worth."""

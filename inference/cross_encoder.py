@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy as np
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from inference.batch_queue import BatchQueue
 from inference.batches import BatchLimits
 from inference.feeding import Feeding
-from inference.pair_scoring import score_pairs, score_passages
+from inference.pair_scoring import ScoreSheet, score_pairs, score_passages
 from inference.pairs import PairRow, PairTokens
 from inference.pooling import sound
 from inference.runtime import Runtime
@@ -120,15 +121,19 @@ class CrossEncoder:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`."""
 
-        def score(passages: Sequence[str]) -> tuple[Sequence[float | Exception], int]:
-            rows = self._tokenised([query] * len(passages), passages, tokens)
-            return self.queue.run_each(rows, until=until), sum(row.cut for row in rows)
+        def score(group: slice, sheet: ScoreSheet) -> None:
+            texts = passages[group]
+            rows = self._tokenised([query] * len(texts), texts, tokens)
+            sheet.cut(sum(row.cut for row in rows))
+            put = partial(sheet.put, group.start)
+            put(dict(enumerate(self.queue.run_each(rows, until=until, told=put))))
 
-        limit = self.tokens.limit(tokens)
-        return score_passages(passages, score, most=GROUP, limit=limit)
+        sheet = ScoreSheet(len(passages), self.tokens.limit(tokens), told)
+        return score_passages(passages, score, sheet, most=GROUP)
 
     def close(self) -> None:
         """Free the graph; scoring afterwards fails."""

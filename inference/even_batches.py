@@ -21,11 +21,13 @@ from operator import neg
 class EvenCut:
     """How rows are cut for `lanes` lanes, at least 1: batches of at most `tokens` padded tokens,
     whose shortest row has at least the share `alike` of the longest's. A longer row is alone.
+    One lane has `ahead` tokens to do first.
     """
 
     tokens: int
     lanes: int
     alike: float
+    ahead: int = 0
 
     def sizes(self, lengths: Sequence[int], most: int) -> tuple[int, ...]:
         """Rows of each batch, in the order in which they are taken; `lengths`, longest first, are
@@ -78,7 +80,7 @@ class EvenCut:
         """Padded tokens of the lane that has the most, where each takes the next batch when it is
         free.
         """
-        lanes = [0] * self.lanes
+        lanes = [0] * (self.lanes - 1) + [self.ahead]  # sorted, and so a heap
         start = 0
         for rows in sizes:
             heapreplace(lanes, lanes[0] + rows * lengths[start])

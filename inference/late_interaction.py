@@ -5,20 +5,22 @@ one's best cosine with a token of the passage (MaxSim, Khattab and Zaharia 2020,
 training). Special tokens take no part: they lie near each other in every text.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from inference.batch_queue import BatchQueue
 from inference.batches import BatchLimits
 from inference.encoder import TokenRow
 from inference.feeding import Feeding
-from inference.pair_scoring import score_pairs, score_passages
+from inference.pair_scoring import Scored, ScoreSheet, score_pairs, score_passages
 from inference.pooling import HIDDEN, TOKENS, finite, unit_rows
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
@@ -125,15 +127,19 @@ class MaxSimScorer:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`; the limit is a text's, as the two are read apart."""
 
-        def score(passages: Sequence[str]) -> tuple[Sequence[float | Exception], int]:
-            found = self._tokenised([query, *passages], tokens)
-            asked, *answers = self.queue.run_each(found.rows, until=until)
-            return [_score(asked, answer) for answer in answers], sum(found.cut[1:])
+        def score(group: slice, sheet: ScoreSheet) -> None:
+            found = self._tokenised([query, *passages[group]], tokens)
+            sheet.cut(sum(found.cut[1:]))
+            pairs = _Pairs(partial(sheet.put, group.start))
+            answers = self.queue.run_each(found.rows, until=until, headed=True, told=pairs.hear)
+            pairs.hear(dict(enumerate(answers)))
 
-        return score_passages(passages, score, most=GROUP, limit=self._limit(tokens))
+        sheet = ScoreSheet(len(passages), self._limit(tokens), told)
+        return score_passages(passages, score, sheet, most=GROUP)
 
     def close(self) -> None:
         """Free the graph; scoring afterwards fails."""
@@ -152,6 +158,34 @@ class MaxSimScorer:
         if found.truncated:
             self._watch.counted(Event.TRUNCATED, found.truncated)
         return found
+
+
+@dataclass(slots=True, eq=False)
+class _Pairs:
+    """Scores each passage as soon as it and the query are encoded; `put` gets the scores."""
+
+    put: Callable[[Scored], None]
+    _query: FloatMatrix | Exception | None = None
+    _waiting: dict[int, FloatMatrix | Exception] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+
+    def hear(self, found: Mapping[int, FloatMatrix | Exception]) -> None:
+        """Vectors of the query, which is text 0, and of passages; known ones may come again."""
+        with self._lock:  # to the end, so that who hears of all of them finds all put
+            for place, vectors in found.items():
+                if place == 0:
+                    self._query = vectors
+                elif place not in self._done:
+                    self._waiting[place] = vectors
+            query = self._query
+            if query is None or not self._waiting:
+                return
+            self._done.update(self._waiting)
+            ready = self._waiting.items()
+            scores = {place - 1: _score(query, vectors) for place, vectors in ready}
+            self._waiting = {}
+            self.put(scores)
 
 
 def _score(query: FloatMatrix | Exception, passage: FloatMatrix | Exception) -> float | Exception:

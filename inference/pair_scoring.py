@@ -2,19 +2,67 @@
 passage where time is limited.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from inference.batches import cut_texts
 
 ScorePairs = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
 """Equally many queries and passages to a score each; raises what the model raises."""
-ScorePassages = Callable[[Sequence[str]], tuple[Sequence[float | Exception], int]]
-"""Passages to a score or the error of each, and how many were cut."""
+ScorePassages = Callable[[slice, "ScoreSheet"], None]
+"""Scores a slice of the passages and puts what it finds on the sheet."""
+Scored = Mapping[int, float | Exception]
+"""The score of each of some passages, or its error, by its place."""
+
+
+@dataclass(slots=True, eq=False)
+class ScoreSheet:
+    """The scores of one query's passages as they come, from several threads at once, under a
+    `limit` in tokens. `told` hears of them in order: what it has heard is never taken back.
+    """
+
+    count: int
+    limit: int
+    told: Told | None = None
+    truncated: int = 0
+    failure: str = ""
+    _scores: FloatMatrix = field(init=False)
+    _lock: Lock = field(init=False, default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._scores = np.full((self.count, 1), np.nan, np.float32)
+
+    def cut(self, passages: int) -> None:
+        """So many more pairs were longer than the limit."""
+        with self._lock:
+            self.truncated += passages
+
+    def put(self, start: int, found: Scored) -> None:
+        """Scores of passages, counted from `start`. An error takes only its passage's score away;
+        those that are not the model's (it was too late, say) are no failure.
+        """
+        with self._lock:
+            for place, answer in found.items():
+                if not isinstance(answer, Exception):
+                    self._scores[start + place, 0] = answer
+                elif isinstance(answer, ModelError) and not self.failure:
+                    self.failure = type(answer).__name__
+            if self.told is not None:
+                self.told(self._so_far())
+
+    def so_far(self) -> PassageScores:
+        """What there is at this moment, apart from the sheet."""
+        with self._lock:
+            return self._so_far()
+
+    def _so_far(self) -> PassageScores:
+        return PassageScores(self._scores.copy(), self.truncated, self.limit, self.failure)
 
 
 def score_pairs(
@@ -33,20 +81,9 @@ def score_pairs(
 
 
 def score_passages(
-    passages: Sequence[str], score: ScorePassages, *, most: int, limit: int
+    passages: Sequence[str], score: ScorePassages, sheet: ScoreSheet, *, most: int
 ) -> PassageScores:
-    """The passages of one query, at most `most` of them at once, under a `limit` in tokens. An
-    error takes only its passage's score away; those that are not the model's (it was too late,
-    say) are no failure.
-    """
-    scores = np.full((len(passages), 1), np.nan, np.float32)
-    truncated, failure = 0, ""
+    """The passages of one query on its `sheet`, at most `most` of them at once."""
     for group in cut_texts(passages, most=most):
-        answers, cut = score(passages[group])
-        truncated += cut
-        for place, found in enumerate(answers, group.start):
-            if not isinstance(found, Exception):
-                scores[place, 0] = found
-            elif isinstance(found, ModelError) and not failure:
-                failure = type(found).__name__
-    return PassageScores(scores, truncated, limit, failure)
+        score(group, sheet)
+    return sheet.so_far()

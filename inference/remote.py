@@ -21,7 +21,7 @@ import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from inference.cache import AnswerCache
 from inference.manifest import ModelManifest
 from inference.remote_answers import Names, by_index, entities_of, is_real, vector_row
@@ -201,6 +201,7 @@ class RemoteScorer:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         """See `core.pairs.BoundedScorer`; a request that is not answered by `until` is given up.
         Without `until` no score may lack: what went wrong is raised.
@@ -223,6 +224,8 @@ class RemoteScorer:
                 return PassageScores(scores, truncated, limit, type(error).__name__)
             scores[start : start + len(group), 0] = found
             start, truncated = start + len(group), truncated + cut
+            if told is not None:
+                told(PassageScores(scores.copy(), truncated, limit))
         return PassageScores(scores, truncated, limit)
 
     @property

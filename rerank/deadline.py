@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from core.model_ports import PairScorer
-from core.pairs import BoundedScorer, PassageScores
+from core.pairs import BoundedScorer, PassageScores, Told
 from core.retrieval import Floats
 
 _FIRST = 10  # passages at most; how long they take decides how many are scored next
@@ -60,7 +60,8 @@ class DeadlineReranker:
     the first few are is what the last query's pace allows.
 
     A batch runs in a thread of the reranker's own, `workers` of them at most, and is left behind
-    when time is up: the answer does not wait for a scorer that hangs.
+    when time is up: the answer does not wait for a scorer that hangs. What a scorer has told of by
+    then counts.
     """
 
     def __init__(self, scorer: PairScorer, workers: int = _WORKERS) -> None:
@@ -78,7 +79,7 @@ class DeadlineReranker:
         """
         end = perf_counter() + budget_ms / 1000
         scores = np.full(len(passages), np.nan, np.float32)
-        done, pace, truncated, limit, why = 0, 0.0, 0, 0, ""
+        done, pace, read, truncated, limit, why = 0, 0.0, 0, 0, 0, ""
         first = self._first_size(end - perf_counter())
         while done < len(passages):
             begun = perf_counter()
@@ -86,22 +87,18 @@ class DeadlineReranker:
             if not size:
                 why = why or _IN_TIME
                 break
-            batch = passages[done : done + size]
-            try:
-                found = self._scored(query, batch, end, tokens)
-                scores[done : done + size] = found.scores[:, 0]
-            except _TimeIsUpError:
-                self._pace = (perf_counter() - begun) / size
-                why = why or _IN_TIME
-                break
-            except Exception as error:  # noqa: BLE001 - a broken model must not break the answer
-                why = type(error).__name__
-                break
+            found, stopped = self._scored(query, passages[done : done + size], end, tokens)
+            scores[done : done + size] = found.scores[:, 0]
             done += size
-            truncated, limit = truncated + found.truncated, found.tokens
-            why = why or found.failure
-            self._pace = pace = max(pace, (perf_counter() - begun) / size)
-        note = f"rerank: {truncated} of {done} passages truncated to {limit} tokens"
+            if found.tokens:
+                read, truncated, limit = done, truncated + found.truncated, found.tokens
+            why = why or found.failure or stopped
+            if stopped in ("", _IN_TIME):
+                known = int(np.isfinite(found.scores).sum()) or size
+                self._pace = pace = max(pace, (perf_counter() - begun) / known)
+            if stopped:
+                break
+        note = f"rerank: {truncated} of {read} passages truncated to {limit} tokens"
         return Reranked(scores, _flag(scores, why), note if truncated else "")
 
     def _first_size(self, seconds: float) -> int:
@@ -112,28 +109,52 @@ class DeadlineReranker:
 
     def _scored(
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
-    ) -> PassageScores:
-        """One batch, by whatever the scorer can do. Raises _TimeIsUpError."""
+    ) -> tuple[PassageScores, str]:
+        """What is scored of one batch by `end`, and what stopped the rest: _IN_TIME, an error's
+        class, or "" where the scorer came to its end.
+        """
+        heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
-            raise _TimeIsUpError
+            return heard.latest, _IN_TIME
         traced = copy_context()  # so that a trace goes on in the other thread
-        future = self._pool.submit(traced.run, self._score, query, batch, end, tokens)
+        future = self._pool.submit(traced.run, self._score, query, batch, end, tokens, heard)
         future.add_done_callback(lambda _: self._free.release())
         if not wait((future,), max(0.0, end - perf_counter())).done:
             future.cancel()  # one that has begun runs on, unheard
-            raise _TimeIsUpError
-        return future.result()
+            return heard.latest, _IN_TIME
+        try:
+            return _sound(future.result(), len(batch)), ""
+        except Exception as error:  # noqa: BLE001 - a broken model must not break the answer
+            return heard.latest, type(error).__name__
 
     def _score(
-        self, query: str, batch: Sequence[str], end: float, tokens: int | None
+        self, query: str, batch: Sequence[str], end: float, tokens: int | None, told: Told
     ) -> PassageScores:
-        if isinstance(self._scorer, BoundedScorer):
-            return self._scorer.score_within(query, batch, until=end, tokens=tokens)
-        return PassageScores(self._scorer.score([query] * len(batch), batch), 0, 0)
+        scorer = self._scorer
+        if isinstance(scorer, BoundedScorer):
+            return scorer.score_within(query, batch, until=end, tokens=tokens, told=told)
+        return PassageScores(scorer.score([query] * len(batch), batch), 0, 0)
 
 
-class _TimeIsUpError(Exception):
-    """A batch did not end in time."""
+class _Heard:
+    """What a scorer told last of its scores for `count` passages. It is put there whole, so whoever
+    reads it needs no lock and waits for nobody.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.latest = PassageScores(np.full((count, 1), np.nan, np.float32), 0, 0)
+
+    def __call__(self, found: PassageScores) -> None:
+        self.latest = _sound(found, len(self.latest.scores))
+
+
+def _sound(found: PassageScores, count: int) -> PassageScores:
+    """`found`. Raises IndexError or ValueError where it has not one score for each of `count`."""
+    if found.scores.shape[1:] != (1,):
+        raise IndexError(f"scores have shape {found.scores.shape}, not ({count}, 1)")
+    if len(found.scores) != count:
+        raise ValueError(f"{len(found.scores)} scores for {count} passages")
+    return found
 
 
 def _next_size(left: int, seconds: float, pace: float, first: int) -> int:

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -297,6 +297,49 @@ def test_a_request_that_runs_out_of_time_keeps_what_it_has() -> None:
     assert found[:2] == [2, 4]
     assert isinstance(found[2], BusyError)
     assert queue.waiting == 0
+
+
+def test_answers_are_told_until_the_caller_goes() -> None:
+    """Two lanes: the caller's own batch ends, the helper's only after the caller has gone."""
+    gate, helping = threading.Event(), threading.Event()
+
+    def work(rows: Sequence[Row]) -> list[int | Exception]:
+        if threading.current_thread().name.startswith("model"):
+            helping.set()
+            assert gate.wait(WAIT)
+        else:
+            assert helping.wait(WAIT)
+        return [sum(row) for row in rows]
+
+    told: dict[int, int | Exception] = {}
+    queue: Queue = BatchQueue(work, BatchLimits(tokens=4, lanes=2))
+    found = queue.run_each([(1, 1, 1), (2, 2, 2)], until=perf_counter() + 0.2, told=told.update)
+    gate.set()
+    queue.close()  # waits for the helper
+    answered = {index: one for index, one in enumerate(found) if isinstance(one, int)}
+    assert told == answered
+    assert len(told) < 2
+
+
+def test_a_listener_that_fails_disturbs_nobody() -> None:
+    def hear(found: Mapping[int, int | Exception]) -> None:
+        raise ValueError("no")
+
+    queue = Queue(Model(), BatchLimits(tokens=4))
+    assert queue.run_each([(1, 1)] * 6, told=hear) == [2] * 6
+
+
+def test_the_head_goes_in_before_longer_rows() -> None:
+    model = Model()
+    queue = Queue(model, BatchLimits(tokens=300, lanes=2))
+    rows = rows_of([16, *[128] * 5], 1)
+    assert queue.run_each(rows, headed=True) == [sum(row) for row in rows]
+    assert rows[0] in model.batches[0] or rows[0] in model.batches[1]  # two lanes begin at once
+    single = Model()
+    assert Queue(single, BatchLimits(tokens=300)).run_each(rows, headed=True)
+    assert [len(batch) for batch in single.batches] == [1, 2, 2, 1]
+    assert single.batches[0] == rows[:1]
+    queue.close()
 
 
 def test_a_batch_waits_for_more_if_it_may() -> None:

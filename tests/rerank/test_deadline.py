@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from threading import Event
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from core.retrieval import Floats
 from rerank import deadline
 from rerank.deadline import DeadlineReranker, mix
@@ -189,6 +191,7 @@ class Bounded:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         self.asked.append((until, tokens))
         scores = [NAN if passage == self.late else len(passage) for passage in passages]
@@ -216,6 +219,80 @@ def test_a_passage_that_failed_fails_alone(watch: Watch) -> None:
     found = DeadlineReranker(scorer).rerank("q", passages(20), 100)
     assert scored(found.scores) == 19
     assert found.flag == "rerank: partial, ModelError"
+
+
+class Telling:
+    """Tells of the first `scored` passages of a batch, and then hangs or fails."""
+
+    def __init__(self, scored: int, fails: bool = False) -> None:
+        self.scored = scored
+        self.fails = fails
+        self.told = Event()
+        self.freed = Event()
+        self.left = Event()
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        raise AssertionError("it can do better")
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        until: float | None = None,
+        tokens: int | None = None,
+        told: Told | None = None,
+    ) -> PassageScores:
+        assert told is not None
+        scores = np.full((len(passages), 1), NAN, np.float32)
+        for place in range(self.scored):
+            scores[place] = len(passages[place])
+            told(PassageScores(scores.copy(), 4, 48))
+        self.told.set()
+        if self.fails:
+            raise MemoryError("no room")
+        assert self.freed.wait(60)
+        scores[:] = 99.0
+        told(PassageScores(scores, 4, 48))
+        self.left.set()
+        return PassageScores(scores, 4, 48)
+
+
+@pytest.mark.parametrize(
+    ("count", "flag", "note"),
+    [
+        (
+            3,
+            "rerank: partial, 3 of 30 in time",
+            "rerank: 4 of 10 passages truncated to 48 tokens",
+        ),
+        (0, "rerank: skipped, 0 of 30 in time", ""),
+    ],
+)
+def test_what_was_told_by_the_deadline_counts(
+    monkeypatch: pytest.MonkeyPatch, count: int, flag: str, note: str
+) -> None:
+    scorer = Telling(count)
+
+    def until_told(futures: tuple[Future[PassageScores]], timeout: float) -> object:
+        assert scorer.told.wait(60)
+        return wait_for(futures, 0)
+
+    monkeypatch.setattr(deadline, "wait", until_told)  # time is up once it has told
+    try:
+        found = DeadlineReranker(scorer).rerank("q", passages(30), 60_000)
+        kept = found.scores.copy()
+        assert kept[:count].tolist() == [n + 1 for n in range(count)]
+        assert (scored(kept), found.flag, found.note) == (count, flag, note)
+    finally:
+        scorer.freed.set()
+    assert scorer.left.wait(60)
+    assert np.array_equal(found.scores, kept, equal_nan=True)  # what comes later is not heard
+
+
+def test_what_was_told_before_a_failure_counts() -> None:
+    found = DeadlineReranker(Telling(3, fails=True)).rerank("q", passages(30), 60_000)
+    assert (scored(found.scores), found.flag) == (3, "rerank: partial, MemoryError")
 
 
 class BrokenScorer:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.items import FloatMatrix
-from core.pairs import PassageScores
+from core.pairs import PassageScores, Told
 from rerank.deadline import DeadlineReranker, Reranked
 from search.reranking import Afterwards
 from tests.search.room import Room, story
@@ -29,6 +29,7 @@ class Bounded:
         *,
         until: float | None = None,
         tokens: int | None = None,
+        told: Told | None = None,
     ) -> PassageScores:
         self.limits.append(tokens)
         limit = tokens or 10_000
