@@ -44,6 +44,7 @@ class _Sum:
     operations: float = 0.0
     weights: float = 0.0
     activations: float = 0.0
+    unrounded: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def operator_times(
         added.operations += work.operations
         added.weights += work.weights
         added.activations += work.activations
+        added.unrounded += work.unrounded
     scale = min(1.0, graph * len(kept) / sum(each.seconds for each in sums.values()))
     found = [_mean(key, each, len(kept), scale) for key, each in sums.items()]
     return tuple(sorted(found, key=lambda each: -each.seconds))
@@ -117,7 +119,8 @@ def least_seconds(work: Work, limits: MachineLimits, reading: float) -> float:
     Weights come at `reading` bytes a second, activations from where a block their size lies.
     """
     moving = work.weights / reading + work.activations / limits.bandwidth(work.activations)
-    return max(work.operations / limits.arithmetic(work.precision), moving)
+    counting = sum(count / limits.arithmetic(precision) for precision, count in work.by_precision)
+    return max(counting, moving)
 
 
 def place_of(name: str) -> str:
@@ -128,7 +131,12 @@ def place_of(name: str) -> str:
 def _mean(key: tuple[str, str, Group, str], each: _Sum, rounds: int, scale: float) -> OperatorTime:
     place, kind, group, precision = key
     work = Work(
-        group, each.operations / rounds, each.weights / rounds, each.activations / rounds, precision
+        group,
+        each.operations / rounds,
+        each.weights / rounds,
+        each.activations / rounds,
+        precision,
+        each.unrounded / rounds,
     )
     seconds = each.seconds / rounds * scale
     return OperatorTime(

@@ -2,13 +2,15 @@
 
 To know what a machine can do, a bare product has to run through the runtime that serves. The
 library that writes ONNX files is a training dependency, and these few fields don't need it.
-Source: onnx.proto3 of ONNX 1.17 (field numbers), the protocol buffers encoding guide (wire types).
+Source: onnx.proto3 of ONNX 1.17 (field numbers).
 """
 
 import numpy as np
 import numpy.typing as npt
 
-FLOAT, UINT8, INT8, INT32 = 1, 2, 3, 6  # TensorProto.DataType
+from inference.wire import part_field, text_field, whole_field
+
+FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7  # TensorProto.DataType
 _IR_VERSION, _OPSET = 8, 17
 _TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
 
@@ -22,40 +24,20 @@ def product_graph(
     runtime packs it once, as it does with a layer's weights.
     """
     inner, columns = kernel.shape
-    tensor = b"".join(_number(1, size) for size in kernel.shape)
-    tensor += _number(2, _TYPES[kernel.dtype]) + _text(8, "kernel")
-    tensor += _bytes(9, np.ascontiguousarray(kernel).tobytes())
-    node = _text(1, "x") + _text(1, "kernel") + _text(2, "y") + _text(3, "product")
-    graph = _bytes(1, node + _text(4, operator)) + _text(2, "product") + _bytes(5, tensor)
-    graph += _bytes(11, _value("x", taken, (rows, inner)))
-    graph += _bytes(12, _value("y", given, (rows, columns)))
-    return _number(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _number(2, _OPSET))
+    tensor = b"".join(whole_field(1, size) for size in kernel.shape)
+    tensor += whole_field(2, _TYPES[kernel.dtype]) + text_field(8, "kernel")
+    tensor += part_field(9, np.ascontiguousarray(kernel).tobytes())
+    node = text_field(1, "x") + text_field(1, "kernel") + text_field(2, "y")
+    node += text_field(3, "product") + text_field(4, operator)
+    graph = part_field(1, node) + text_field(2, "product") + part_field(5, tensor)
+    graph += part_field(11, _value("x", taken, (rows, inner)))
+    graph += part_field(12, _value("y", given, (rows, columns)))
+    opset = part_field(8, whole_field(2, _OPSET))
+    return whole_field(1, _IR_VERSION) + part_field(7, graph) + opset
 
 
 def _value(name: str, element: int, shape: tuple[int, ...]) -> bytes:
     """A ValueInfoProto: the name, element type and shape of an input or output."""
-    sizes = b"".join(_bytes(1, _number(1, size)) for size in shape)
-    return _text(1, name) + _bytes(2, _bytes(1, _number(1, element) + _bytes(2, sizes)))
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    """A field of wire type 2: its length, then its bytes."""
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _number(field: int, value: int) -> bytes:
-    """A field of wire type 0."""
-    return _varint(field << 3) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))
+    sizes = b"".join(part_field(1, whole_field(1, size)) for size in shape)
+    tensor = whole_field(1, element) + part_field(2, sizes)
+    return text_field(1, name) + part_field(2, part_field(1, tensor))

@@ -44,7 +44,9 @@ class Work:
     """What one call of an operator has to do at least.
 
     `operations` of arithmetic at `precision` (`int8` or `float32`), `weights` bytes of constants
-    and `activations` bytes of arrays that change from call to call, read or written.
+    and `activations` bytes of arrays that change from call to call, read or written. `unrounded`
+    of the operations are float32 whatever the precision: those of the attention that an int8
+    product is fused with.
     """
 
     group: Group
@@ -52,6 +54,13 @@ class Work:
     weights: float
     activations: float
     precision: str
+    unrounded: float = 0.0
+
+    @property
+    def by_precision(self) -> tuple[tuple[str, float], ...]:
+        """Each precision with its operations, which add up to all."""
+        rest = self.operations - self.unrounded
+        return (self.precision, rest), ("float32", self.unrounded)
 
     @property
     def bytes(self) -> float:
@@ -142,17 +151,19 @@ def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[O
 def _attention(
     kind: str, inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str
 ) -> Work:
-    """Scores and mixing, 2 n t t d each; `Attention` holds the projection to q, k and v too."""
+    """Scores and mixing, 2 n t t d each; `Attention` and `QAttention` hold the product that makes
+    q, k and v too, and QAttention rounds nothing but what goes into that.
+    """
     rows, length, width = (1, 1, *outputs[0].shape)[-3:]
-    operations = 4.0 * rows * length * length * width
+    own = 4.0 * rows * length * length * width
     activations = float(inputs[0].bytes + outputs[0].bytes)
     if kind == "MultiHeadAttention":
         activations = float(sum(operand.bytes for operand in (*inputs, *outputs)))
-        return Work(Group.ATTENTION, operations, 0.0, activations, precision)
+        return Work(Group.ATTENTION, own, 0.0, activations, precision)
     inner = _last(inputs[0])
-    operations += 2.0 * rows * length * inner * 3 * width
+    product = 2.0 * rows * length * inner * 3 * width
     weights = inner * 3.0 * width * (1 if precision == "int8" else 4)
-    return Work(Group.ATTENTION, operations, weights, activations, precision)
+    return Work(Group.ATTENTION, own + product, weights, activations, precision, own)
 
 
 def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str) -> Work:

@@ -192,7 +192,8 @@ def product_operations(subject: Subject) -> dict[str, float]:
     found = {INT8_PEAK: 0.0, FLOAT32_PEAK: 0.0}
     for node in trace.nodes:
         if node.work.group in (Group.DENSE, Group.ATTENTION):
-            found[node.work.precision] += node.work.operations
+            for precision, count in node.work.by_precision:
+                found[precision] += count
     return found
 
 

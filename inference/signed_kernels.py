@@ -4,11 +4,11 @@ Our int8 kernels are unsigned, which every processor sums exactly. Where it has 
 bytes (VNNI), ONNX Runtime uses it for unsigned times signed alone: 430 against 154 thousand million
 operations a second. Shifted by 128 together with its zero point, a kernel gives the same numbers to
 the last bit. Without VNNI that form overflows 16 bits, so the processor is asked first.
-Source: onnx.proto3 of ONNX 1.17 (field numbers), ONNX Runtime's contributed operators.
+Source: ONNX Runtime's contributed operators.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,12 +16,18 @@ import numpy as np
 import onnxruntime as ort
 
 from inference.one_node import INT8, INT32, UINT8, product_graph
+from inference.onnx_nodes import (
+    GRAPH_INITIALIZER,
+    MODEL_GRAPH,
+    TENSOR_NAME,
+    TENSOR_RAW,
+    TENSOR_TYPE,
+    Node,
+    nodes_of,
+    uses_of,
+)
 from inference.wire import Field, fields, only, parts
 
-_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 1, 5, 12
-_NODE_INPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 4, 5
-_ATTRIBUTE_GRAPHS = (6, 11)
-_TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 2, 8, 9
 # Where each operator takes a kernel and the kernel's zero point.
 _KERNELS: Mapping[bytes, tuple[int, int]] = {
     b"MatMulInteger": (1, 3),
@@ -61,7 +67,7 @@ def with_signed_kernels(content: bytes) -> bytes | bytearray:
     are no ONNX file.
     """
     changed = bytearray(content)
-    graph = only(memoryview(changed), _MODEL_GRAPH)
+    graph = only(memoryview(changed), MODEL_GRAPH)
     tensors = dict(_unsigned(graph))
     wanted = _free(graph, frozenset(tensors))
     for name in wanted:
@@ -75,8 +81,9 @@ def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
     """Those of the `unsigned` constants that can be shifted: kernels and their zero points that
     nothing else takes in.
     """
-    pairs = [pair for pair in _kernels(graph) if unsigned.issuperset(pair)]
-    uses = _uses(graph)
+    nodes = list(nodes_of(graph))
+    pairs = [pair for pair in _kernels(nodes) if unsigned.issuperset(pair)]
+    uses = uses_of(graph, nodes)
     while True:
         own = Counter(name for pair in pairs for name in pair)
         free = [pair for pair in pairs if all(own[name] == uses[name] for name in pair)]
@@ -87,32 +94,20 @@ def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
 
 def _unsigned(graph: memoryview) -> Iterator[tuple[bytes, _Tensor]]:
     """The constants of unsigned bytes that lie in the graph's file as such, by name."""
-    for tensor in parts(graph, _GRAPH_INITIALIZER):
+    for tensor in parts(graph, GRAPH_INITIALIZER):
         members: dict[int, Field] = {field.number: field for field in fields(tensor)}
-        type_, numbers = members.get(_TENSOR_TYPE), members.get(_TENSOR_RAW)
+        type_, numbers = members.get(TENSOR_TYPE), members.get(TENSOR_RAW)
         if type_ is None or numbers is None or type_.whole != UINT8 or numbers.part is None:
             continue
         yield (
-            bytes(only(tensor, _TENSOR_NAME)),
+            bytes(only(tensor, TENSOR_NAME)),
             _Tensor(tensor[type_.start : type_.stop], numbers.part),
         )
 
 
-def _kernels(graph: memoryview) -> Iterator[tuple[bytes, bytes]]:
+def _kernels(nodes: Iterable[Node]) -> Iterator[tuple[bytes, bytes]]:
     """The names of each product's kernel and of the kernel's zero point."""
-    for node in parts(graph, _GRAPH_NODE):
-        places = _KERNELS.get(bytes(only(node, _NODE_OPERATOR)))
-        names = [bytes(name) for name in parts(node, _NODE_INPUT)]
-        if places is not None and len(names) > max(places):
-            yield names[places[0]], names[places[1]]
-
-
-def _uses(graph: memoryview) -> Counter[bytes]:
-    """How many times each name is taken in or given out, in graphs within the graph too."""
-    found = Counter(bytes(only(output, 1)) for output in parts(graph, _GRAPH_OUTPUT))
-    for node in parts(graph, _GRAPH_NODE):
-        found.update(bytes(name) for name in parts(node, _NODE_INPUT))
-        for attribute in parts(node, _NODE_ATTRIBUTE):
-            for inner in parts(attribute, *_ATTRIBUTE_GRAPHS):
-                found.update(_uses(inner))
-    return found
+    for node in nodes:
+        places = _KERNELS.get(node.operator)
+        if places is not None and len(node.inputs) > max(places):
+            yield node.inputs[places[0]], node.inputs[places[1]]

@@ -1,9 +1,9 @@
-"""The fields of a protocol buffer's message, walked without its schema.
+"""The fields of a protocol buffer's message, walked and written without its schema.
 
 Source: the protocol buffers encoding guide (wire types).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
@@ -12,10 +12,12 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field: its number, and what lies under it between `start` and `stop` of the message: a
-    `whole` number, or the `part` that is a text, bytes or a message (None for a number).
+    `whole` number, or the `part` that is a text, bytes or a message (None for a number). The field
+    itself begins `at` its key.
     """
 
     number: int
+    at: int
     start: int
     stop: int
     whole: int
@@ -26,16 +28,17 @@ def fields(message: memoryview) -> Iterator[Field]:
     """The fields of `message` in order; ValueError where it is none."""
     place = 0
     while place < len(message):
-        key, place = _varint(message, place)
+        at = place
+        key, place = _varint(message, at)
         kind, start = key & 7, place
         if kind == VARINT:
             whole, place = _varint(message, place)
-            yield Field(key >> 3, start, place, whole, None)
+            yield Field(key >> 3, at, start, place, whole, None)
             continue
         size, place = _size(message, place, kind)
         if place + size > len(message):
             raise ValueError("it is cut off")
-        yield Field(key >> 3, place, place + size, 0, message[place : place + size])
+        yield Field(key >> 3, at, place, place + size, 0, message[place : place + size])
         place += size
 
 
@@ -60,6 +63,49 @@ def whole(message: memoryview, number: int) -> int | None:
     return found[-1] if found else None
 
 
+def wholes(field: Field) -> Iterator[int]:
+    """The whole numbers of a field that may have many packed into one part."""
+    if field.part is None:
+        yield field.whole
+        return
+    place = 0
+    while place < len(field.part):
+        value, place = _varint(field.part, place)
+        yield value
+
+
+def whole_field(number: int, value: int) -> bytes:
+    """A field that holds a whole number, 0 or more."""
+    return _written(number << 3 | VARINT) + _written(value)
+
+
+def part_field(number: int, *pieces: bytes | memoryview) -> bytes:
+    """A field that holds a text, bytes or a message, given in `pieces`."""
+    return b"".join((part_key(number, sum(map(len, pieces))), *pieces))
+
+
+def text_field(number: int, value: str) -> bytes:
+    """A field that holds a text."""
+    return part_field(number, value.encode())
+
+
+def part_key(number: int, size: int) -> bytes:
+    """What stands before the `size` bytes of a text, bytes or a message."""
+    return _written(number << 3 | LENGTH) + _written(size)
+
+
+def spliced(
+    message: memoryview, changes: Sequence[tuple[Field, bytes]]
+) -> Iterator[bytes | memoryview]:
+    """`message` in pieces, with the bytes given in the place of each field (none: it goes)."""
+    place = 0
+    for field, instead in sorted(changes, key=lambda change: change[0].at):
+        yield message[place : field.at]
+        yield instead
+        place = field.stop
+    yield message[place:]
+
+
 def _size(message: memoryview, place: int, kind: int) -> tuple[int, int]:
     """The length of what follows, and where it begins."""
     if kind == LENGTH:
@@ -71,6 +117,8 @@ def _size(message: memoryview, place: int, kind: int) -> tuple[int, int]:
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
     """The number at `place`, seven bits a byte with the lowest first, and the place after it."""
+    if place < len(message) and (byte := message[place]) < 0x80:
+        return byte, place + 1
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
@@ -81,3 +129,12 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, place
     raise ValueError("a number in it is too long")
+
+
+def _written(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the top bit says that more follow."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))

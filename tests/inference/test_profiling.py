@@ -114,6 +114,24 @@ def test_attention_is_two_products_for_each_text() -> None:
     assert foreign.operations == 2 * 4 * 12 * 32 * 32 * 64
 
 
+def test_attention_with_its_product_counts_each_at_its_own_precision() -> None:
+    """The product that makes q, k and v is of bytes, the scores and what they mix are not."""
+    taken = (Operand("uint8", (4, 32, 384)), floats(1152), floats(1), floats(1152))
+    work = work_of("QAttention", "layer3/attention/mixed", taken, (floats(4, 32, 384),))
+    product, own = 2 * 4 * 32 * 384 * 1152, 4 * 4 * 32 * 32 * 384
+    assert (work.group, work.precision) == (Group.ATTENTION, "int8")
+    assert dict(work.by_precision) == {"int8": product, "float32": own}
+    assert work.operations == product + own
+    assert work.weights == 384 * 1152
+    assert work.activations == 4 * 32 * 384 + 4 * 4 * 32 * 384
+    least = product / LIMITS.int8 + own / LIMITS.float32
+    assert least_seconds(work, LIMITS, 1e12) == pytest.approx(least)
+    # All of the one that computes in float32 is counted there.
+    plain = work_of("Attention", "Attention_0", (floats(4, 32, 384),), (floats(4, 32, 384),))
+    assert sum(count for _, count in plain.by_precision) == plain.operations == product + own
+    assert {precision for precision, _ in plain.by_precision} == {"float32"}
+
+
 def test_a_convolution_is_a_product_at_each_place() -> None:
     taken, given = floats(1, 64, 28, 48), floats(1, 32, 28, 48)
     work = work_of("Conv", "stack0/block1", (taken, floats(32, 64, 3, 3)), (given,))
@@ -278,10 +296,19 @@ def test_the_encoder_s_work_is_what_papers_count(texts: int, tokens: int, batche
     assert (found.batches, found.rounds) == (batches, 6)
     groups = {each.group: each for each in found.groups()}
     width, layers = 384, 6
-    dense = 2 * texts * tokens * 12 * width**2 * layers
-    assert groups[Group.DENSE].operations == pytest.approx(dense)
-    assert groups[Group.DENSE].calls == 4 * layers * batches
-    assert groups[Group.ATTENTION].operations >= 4 * texts * tokens**2 * width * layers
+    # Three of a layer's twelve squares of weights make q, k and v, inside of attention.
+    square = 2 * texts * tokens * width**2 * layers
+    scores = 4 * texts * tokens**2 * width * layers
+    assert groups[Group.DENSE].operations == pytest.approx(9 * square)
+    assert groups[Group.DENSE].calls == 3 * layers * batches
+    assert groups[Group.ATTENTION].operations == pytest.approx(3 * square + scores)
+    assert groups[Group.ATTENTION].calls == layers * batches
+    (attention,) = (each for each in found.operators if each.kind == "QAttention")
+    assert attention.place == "attention/mixed"
+    assert dict(attention.work.by_precision) == pytest.approx(
+        {"int8": 3 * square, "float32": scores}
+    )
+    assert attention.bound > 0
     assert sum(each.share for each in groups.values()) == pytest.approx(1.0)
     assert sum(each.seconds for each in found.operators) <= found.graph * 1.001
     assert found.tokenise > 0

@@ -5,47 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import one_node
 from inference.one_node import INT32, UINT8, product_graph
 from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
+from tests.inference.written_graphs import Values, graph_of, node, session, tensor
 
+TAKEN: Values = {"x": (UINT8, (2, "k"))}
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.parent.name for path in (ROOT / "models").glob("*/model.int8.onnx"))
-
-
-def session(content: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def tensor(name: str, numbers: np.ndarray) -> bytes:
-    sizes = b"".join(one_node._number(1, size) for size in numbers.shape)
-    kind = one_node._number(2, one_node._TYPES[numbers.dtype])
-    return sizes + kind + one_node._text(8, name) + one_node._bytes(9, numbers.tobytes())
-
-
-def node(operator: str, inputs: list[str], output: str) -> bytes:
-    taken = b"".join(one_node._text(1, name) for name in inputs)
-    return taken + one_node._text(2, output) + one_node._text(4, operator)
-
-
-def graph_of(nodes: list[bytes], tensors: list[bytes], outputs: dict[str, int], k: int) -> bytes:
-    """A model that takes `x` uint8 [2, k]; the outputs' shapes are left open."""
-    graph = b"".join(one_node._bytes(1, each) for each in nodes) + one_node._text(2, "g")
-    graph += b"".join(one_node._bytes(5, each) for each in tensors)
-    graph += one_node._bytes(11, one_node._value("x", UINT8, (2, k)))
-    for name, kind in outputs.items():
-        value = one_node._bytes(2, one_node._bytes(1, one_node._number(1, kind)))
-        graph += one_node._bytes(12, one_node._text(1, name) + value)
-    opset = one_node._bytes(8, one_node._number(2, 17))
-    return one_node._number(1, 8) + one_node._bytes(7, graph) + opset
 
 
 @pytest.mark.skipif(not sums_signed_exactly(), reason="this processor has no dot product of bytes")
@@ -80,10 +50,10 @@ def test_a_product_is_the_same_for_any_kernel(k: int, m: int, zero: int, seed: i
     zeros = np.full(m, zero, np.uint8)
     x = random.integers(0, 256, (2, k)).astype(np.uint8)
     content = graph_of(
-        [node("MatMulInteger", ["x", "kernel", "", "zero"], "y")],
+        [node("MatMulInteger", ["x", "kernel", "", "zero"], ["y"])],
         [tensor("kernel", kernel), tensor("zero", zeros)],
-        {"y": INT32},
-        k,
+        TAKEN,
+        {"y": (INT32, (2, "m"))},
     )
     changed = bytes(with_signed_kernels(content))
     assert (changed != content) is True
@@ -100,13 +70,13 @@ def test_a_kernel_without_a_zero_point_or_taken_by_others_stays() -> None:
     kernel, zero = np.full((4, 3), 200, np.uint8), np.full(3, 128, np.uint8)
     shared = graph_of(
         [
-            node("MatMulInteger", ["x", "kernel", "", "zero"], "y"),
-            node("MatMulInteger", ["x", "other", "", "zero"], "z"),
-            node("Identity", ["other"], "copy"),
+            node("MatMulInteger", ["x", "kernel", "", "zero"], ["y"]),
+            node("MatMulInteger", ["x", "other", "", "zero"], ["z"]),
+            node("Identity", ["other"], ["copy"]),
         ],
         [tensor("kernel", kernel), tensor("other", kernel), tensor("zero", zero)],
-        {"y": INT32, "z": INT32, "copy": UINT8},
-        4,
+        TAKEN,
+        {"y": (INT32, (2, 3)), "z": (INT32, (2, 3)), "copy": (UINT8, (4, 3))},
     )
     assert with_signed_kernels(shared) == shared
 

@@ -1,0 +1,105 @@
+"""The operators and constants of an ONNX file's graph, for what changes a graph as it is loaded.
+
+Source: onnx.proto3 of ONNX 1.17 (field numbers).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from inference.wire import Field, fields, only, parts, wholes
+
+MODEL_GRAPH, MODEL_FUNCTION = 7, 25
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
+NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5, 7
+ATTRIBUTE_NAME, ATTRIBUTE_WHOLE, ATTRIBUTE_GRAPHS = 1, 3, (6, 11)
+TENSOR_SIZES, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
+_NODE_MEMBERS = (NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN)
+_DEEPEST = 8  # graphs within graphs
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator's call: the `field` of its graph that holds its `message`, its operator and the
+    domain of that, the names that it takes and gives, empty for one left out, and its attributes.
+    """
+
+    field: Field
+    message: memoryview
+    domain: bytes
+    operator: bytes
+    inputs: tuple[bytes, ...]
+    outputs: tuple[bytes, ...]
+    attributes: tuple[memoryview, ...]
+
+    @property
+    def settings(self) -> dict[bytes, memoryview]:
+        """The attributes by name; ValueError for one without a name."""
+        return {bytes(only(each, ATTRIBUTE_NAME)): each for each in self.attributes}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A tensor in the graph: its element type, its shape, and its numbers where they lie in it as
+    they are (little-endian).
+    """
+
+    type: int | None
+    shape: tuple[int, ...]
+    numbers: bytes | memoryview
+
+
+def nodes_of(graph: memoryview) -> Iterator[Node]:
+    """The operators of a graph in order, without those of graphs within it."""
+    for field in fields(graph):
+        if field.number != GRAPH_NODE or field.part is None:
+            continue
+        members: dict[int, list[memoryview]] = {number: [] for number in _NODE_MEMBERS}
+        for member in fields(field.part):
+            if member.number in members and member.part is not None:
+                members[member.number].append(member.part)
+        inputs, outputs, operators, attributes, domains = members.values()
+        yield Node(
+            field,
+            field.part,
+            bytes(domains[-1]) if domains else b"",
+            bytes(operators[-1]) if operators else b"",
+            tuple(map(bytes, inputs)),
+            tuple(map(bytes, outputs)),
+            tuple(attributes),
+        )
+
+
+def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
+    """The constants of a graph by name; ValueError for one without a name."""
+    for tensor in parts(graph, GRAPH_INITIALIZER):
+        name = kind = None
+        shape: list[int] = []
+        numbers: bytes | memoryview = b""
+        for member in fields(tensor):
+            if member.number == TENSOR_SIZES:
+                shape += wholes(member)
+            elif member.number == TENSOR_TYPE:
+                kind = member.whole
+            elif member.number == TENSOR_NAME:
+                name = member.part
+            elif member.number == TENSOR_RAW and member.part is not None:
+                numbers = member.part
+        if name is None:
+            raise ValueError("a name or a shape is missing")
+        yield bytes(name), Constant(kind, tuple(shape), numbers)
+
+
+def uses_of(graph: memoryview, nodes: Iterable[Node], depth: int = 0) -> Counter[bytes]:
+    """How many times each name is taken in by a graph's `nodes` or given out, in graphs within the
+    graph too. Raises ValueError where these lie more than 8 deep.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("graphs lie within graphs too deeply")
+    found = Counter(bytes(only(output, 1)) for output in parts(graph, GRAPH_OUTPUT))
+    for node in nodes:
+        found.update(node.inputs)
+        for attribute in node.attributes:
+            for inner in parts(attribute, *ATTRIBUTE_GRAPHS):
+                found.update(uses_of(inner, nodes_of(inner), depth + 1))
+    return found
