@@ -116,6 +116,7 @@ class Gathering:
         again where the archive spells a name otherwise, and get their shares of the known names.
         """
         said = meaning.told()
+        degraded.extend(meaning.flags())
         if profile.entity_boost <= 0 or request.order is not SortOrder.SCORE:
             said = only_told(said)
         tree = respelt(meaning.tree, said.entities, self.parts.analysis)

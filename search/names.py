@@ -10,7 +10,7 @@ archive writes it ("merkle", an alias) is searched as the archive has it, too.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,7 +32,16 @@ from core.retrieval import Floats, Ids
 from search.answers import EntityUse, FoundName, Understood
 from search.dated import as_ignored
 
-Found = tuple[tuple[FoundName, ...], tuple[str, ...]]  # names, and notes
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The names in a query, notes on them, and the flag of an answer where none could be looked for
+    that were to be used.
+    """
+
+    names: tuple[FoundName, ...] = ()
+    notes: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
 
 
 class NameFinder:
@@ -57,19 +66,19 @@ class NameFinder:
         use: EntityUse,
         ignore: Collection[str] = frozenset(),
     ) -> Found:
-        """The names in `text`, of which character i was typed at `places[i]`, and notes on what
-        could not be done. A tagger that fails is an extra that is missing; the search goes on.
-        Nothing is done with those that `ignore` has, as `as_ignored` writes them.
+        """The names in `text`, of which character i was typed at `places[i]`, and what could not be
+        done. A tagger that fails, or is busy or away, is an extra that is missing; the search goes
+        on. Nothing is done with those that `ignore` has, as `as_ignored` writes them.
         """
         if use is EntityUse.OFF or not text:
-            return (), ()
+            return Found()
         filtering = use is EntityUse.FILTER
         if self._tagger is None:
-            return (), _missing("there is no tagger", use) if filtering else ()
+            return _missing("there is no tagger", use) if filtering else Found()
         try:
             entities = self._tagger.tag([text])[0]
         except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
-            return (), _missing(type(error).__name__, use)
+            return _missing(type(error).__name__, use)
         known: Sequence[KnownName | None] = (None,) * len(entities)
         if self._archive is not None and entities:
             known = self._archive.known(entities, caller)
@@ -77,7 +86,7 @@ class NameFinder:
             _found(entity, places, name, use, ignored=as_ignored(entity.text) in ignore)
             for entity, name in zip(entities, known, strict=True)
         )
-        return found, _unfiltered(found) if filtering else ()
+        return Found(found, _unfiltered(found) if filtering else ())
 
     def recheck(self, said: Understood, caller: Caller) -> Understood:
         """`said` with the known names that the caller may see at this moment."""
@@ -178,9 +187,10 @@ def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
     return replace(now, match=before.match)
 
 
-def _missing(reason: str, use: EntityUse) -> tuple[str, ...]:
+def _missing(reason: str, use: EntityUse) -> Found:
     then = ", so none filters" if use is EntityUse.FILTER else ""
-    return (f"names were not looked for: {reason}{then}",)
+    note = f"names were not looked for: {reason}{then}"
+    return Found(notes=(note,), degraded=(f"names: skipped, {reason}",))
 
 
 def _unfiltered(found: Sequence[FoundName]) -> tuple[str, ...]:

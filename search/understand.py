@@ -46,7 +46,7 @@ class Meaning:
     """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
     the user: what was made of the words, and the text that is embedded. Names that don't filter are
     being looked for meanwhile (`names`) and come with `told`, which also says what of `ignore` is
-    neither a date nor a name.
+    neither a date nor a name; `flags` says whether they could not be looked for.
     """
 
     tree: Node
@@ -54,13 +54,18 @@ class Meaning:
     said: Understood
     names: Future[Found] | None = None
     ignore: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+    def flags(self) -> tuple[str, ...]:
+        """Flags of what could not be done for the answer; waits for the names."""
+        return self.degraded if self.names is None else self.names.result().degraded
 
     def told(self) -> Understood:
         """What goes back to the user, names included; waits for them."""
         said = self.said
         if self.names is not None:
-            entities, notes = self.names.result()
-            said = replace(said, entities=entities, notes=(*said.notes, *notes))
+            found = self.names.result()
+            said = replace(said, entities=found.names, notes=(*said.notes, *found.notes))
         texts = [one.text for one in said.dates] + [one.text for one in said.entities]
         understood = set(map(as_ignored, texts))
         strange = [text for text in self.ignore if as_ignored(text) not in understood]
@@ -71,9 +76,9 @@ class Meaning:
 class Understanding:
     """Parses the query, reads dates in plain words, and finds names.
 
-    A tagger that is missing or fails leaves names out; the response says so. `archive` says which
-    names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder reads; none
-    are told, no mismatch is.
+    A tagger that is missing or fails leaves names out; the response says so, in its notes and
+    flags. `archive` says which names are known, `clock` what time it is, `languages` (ISO 639-1)
+    what the encoder reads; none are told, no mismatch is.
     """
 
     def __init__(
@@ -116,10 +121,10 @@ class Understanding:
         if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
             names = self._pool.submit(find)
             return Meaning(parsed.tree, parsed.filters, said, names, asked)
-        found, failed = find()
-        said = replace(said, entities=found, notes=(*said.notes, *failed))
-        filters = all_of(parsed.filters, name_filters(found))
-        return Meaning(parsed.tree, filters, said, ignore=asked)
+        found = find()
+        said = replace(said, entities=found.names, notes=(*said.notes, *found.notes))
+        filters = all_of(parsed.filters, name_filters(found.names))
+        return Meaning(parsed.tree, filters, said, ignore=asked, degraded=found.degraded)
 
     def _read(
         self,

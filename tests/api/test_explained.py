@@ -1,8 +1,8 @@
-"""`why_missing`, `suggestion` and `pinned` on `GET /content/search`, over a real archive."""
+"""`why_missing`, `suggestion`, `pinned`, `degraded` on `GET /content/search`, over an archive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.contract import SearchAnswer
+from core.entities import Entity
+from core.errors import UnavailableError
 from search.editorial import Editorial
 from search.pipeline import SearchPipeline
 from search.spelling import Doubt
+from search.understand import Understanding
 from tests.api.archive import answering
-from tests.api.conftest import OTHER, READ
+from tests.api.conftest import INGEST, OTHER, READ
 from tests.search.room import Room, story
 
 STORM = "https://news.example/stories?id=1&x=ü"
@@ -109,3 +112,27 @@ def test_recency_is_explained(quay: tuple[Room, TestClient]) -> None:
     room.put(story("urn:old", "Ferry sails", body="The ferry sails.", when=-24))
     items = get(client, q="the ferry sails", profile="hybrid", explain="true")["items"]
     assert {one["meta"]["explanation"]["recency"] for one in items} == {1.0}
+
+
+class AwayTagger:
+    """A model at another service that does not answer."""
+
+    def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
+        raise UnavailableError("nothing answers there")
+
+
+def test_names_that_could_not_be_looked_for_are_flagged(folder: Path) -> None:
+    room = Room(folder)
+    room.put(story("urn:ferry", "Ferry aground"), story(STORM, "Ferry in a storm"))
+    understanding = Understanding(AwayTagger(), room.engine)
+    room.pipeline = SearchPipeline(replace(room.pipeline._parts, understanding=understanding))
+    with answering(room) as client:
+        first = get(client, q="ferry", page_size=1)
+        flag = "names: skipped, UnavailableError"
+        assert first["degraded"] == [flag]
+        assert first["understood"]["notes"] == ["names were not looked for: UnavailableError"]
+        assert get(client, q="ferry", page_size=1, cursor=first["cursor"])["degraded"] == [flag]
+        assert get(client, q="ferry", entities="off")["degraded"] == []
+        told = client.get("/metrics", headers={"x-api-key": INGEST}).text
+    assert "dateline_search_degraded_total 2.0" in told
+    room.engine.close()

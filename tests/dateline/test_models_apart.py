@@ -88,6 +88,7 @@ def test_a_search_without_its_models_is_flagged_not_broken(folder: Path) -> None
         assert any("vectors" in flag and "UnavailableError" in flag for flag in found.degraded)
         assert any("rerank" in flag for flag in found.degraded)
         assert "names were not looked for: UnavailableError" in found.understood.notes
+        assert "names: skipped, UnavailableError" in found.degraded
         before = service.engine.status()["versions"]
         story = {"uri": "urn:new", "version": "1", "headline": "Lighthouse relit"}
         with pytest.raises(UnavailableError):

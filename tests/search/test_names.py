@@ -244,6 +244,7 @@ def test_a_filter_that_can_not_be_is_said(kept: Room) -> None:
         )
         said = f"names were not looked for: {reason}, so none filters"
         assert answer.understood.notes == (said,)
+        assert answer.degraded == (f"names: skipped, {reason}",)
         assert uris(answer)
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from core.callers import NOBODY, Caller
 from core.entities import Entity, EntityLabel
-from core.errors import QueryError
+from core.errors import BusyError, ModelError, QueryError, UnavailableError
 from core.items import Concept, FloatMatrix, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Keyword, Word
 from core.retrieval import Ids, SortOrder, TotalRelation
 from core.writes import SetStatus
 from rerank.deadline import DeadlineReranker
-from search.answers import FACET_FIELDS, Explanation, Hit
+from search.answers import FACET_FIELDS, EntityUse, Explanation, Hit
 from search.highlight import END, START
 from search.pipeline import SearchPipeline
 from tests.search.room import (
@@ -511,6 +511,38 @@ def test_a_tagger_that_fails_leaves_names_out_and_says_so(wire: Room) -> None:
     assert "election" in uris(answer)
     assert answer.understood.entities == ()
     assert answer.understood.notes == ("names were not looked for: ValueError",)
+    assert answer.degraded == ("names: skipped, ValueError",)
+
+
+@pytest.mark.parametrize("error", [BusyError, UnavailableError, ModelError])
+@pytest.mark.parametrize("entities", EntityUse)
+def test_a_tagger_that_can_not_answer_is_flagged_on_every_page(
+    wire: Room, error: type[BusyError | UnavailableError | ModelError], entities: EntityUse
+) -> None:
+    class Away:
+        def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
+            raise error("not now")
+
+    pipeline = wire.build(tagger=Away())
+    flags = () if entities is EntityUse.OFF else (f"names: skipped, {error.__name__}",)
+    first = wire.ask("ferry", pipeline=pipeline, entities=entities, page_size=1)
+    assert (len(first.hits), first.degraded) == (1, flags)
+    second = wire.ask(
+        "ferry", pipeline=pipeline, entities=entities, page_size=1, cursor=first.cursor
+    )
+    assert (len(second.hits), second.degraded) == (1, flags)
+    assert uris(first) != uris(second)
+    facts = wire.ask("type:text", pipeline=pipeline, entities=entities)
+    assert facts.degraded == ()  # there is nothing in it to look for names in
+
+
+def test_a_tagger_and_an_encoder_that_fail_are_both_flagged(wire: Room) -> None:
+    pipeline = wire.build(tagger=FailingTagger(), encoders={"text": FailingEncoder()})
+    answer = wire.ask("ferry", pipeline=pipeline)
+    assert answer.degraded == (
+        "vectors: the encoder of field text failed, RuntimeError",
+        "names: skipped, ValueError",
+    )
 
 
 def test_names_are_echoed_and_boost_only_when_asked(wire: Room) -> None:
