@@ -8,8 +8,8 @@ One run, all in turns, so that a slow minute is slow for every row. A batch has 
 
 - `ours`: the public class, texts in and results out: tokenizer, batching, graph, and what is made
   of its output; without a cache
-- `bare`: `session.run` of the same graph on the same batches, made before, as many at once: what
-  is above it is ours
+- `bare`: the runtime's own call (`session.run` of ONNX Runtime) of the same graph on the same
+  batches, made before, as many at once: what is above it is ours
 - `bound`: the matrix products alone at this machine's speed for them, which as many products of
   256 x 1024 x 1024 at once measure in the same turns; no program on these threads is faster
 - `floor`: the figure asked for, stated for two virtual cores of an EPYC that share one core; `x`
@@ -34,6 +34,8 @@ from dateline.build_subject import open_subject
 from dateline.settings import Settings, configure
 from inference.machine import FLOAT32_PEAK, INT8_PEAK, WORK, product_call
 from inference.profiling import Subject, product_operations
+from inference.runtime import Array
+from inference.runtimes.onnx import OnnxRuntime
 
 # Texts x tokens and the stated floor in milliseconds; rerank's are of a call with all its pairs.
 WORKS = (
@@ -112,7 +114,10 @@ def main() -> None:
         works = [_opened(settings, text, pool, threads) for text in asked]
         peaks = measure(works, chosen.seconds, pool, threads)
     figures: dict[str, Any] = {work.name: work.figures(peaks) for work in works}
-    models = {kind: model_of(settings, kind) for kind in ("encode", "tag", "score")}
+    models = {
+        work.name.split()[0]: f"{work.subject.name} in {work.subject.runtime.kind}"
+        for work in works
+    }
     speeds = {
         f"{kind} GFLOP/s, {at_once} at once": peaks[kind, at_once] / 1e9 for kind, at_once in peaks
     }
@@ -208,7 +213,7 @@ def _arguments() -> argparse.Namespace:
 def _opened(settings: Settings, text: str, pool: Executor, threads: int) -> Work:
     task, texts, tokens, floor_ms = read_work(text)
     name = model_of(settings, task)
-    subject = open_subject(settings, name, texts, tokens, task=task, lanes=threads)
+    subject = open_subject(settings, name, texts, tokens, task=task, lanes=threads, as_served=True)
     operations = product_operations(subject)
     each = texts if task == "encode" else 1
     title = "rerank" if task == "score" else task
@@ -235,8 +240,7 @@ def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], No
     """The runs that the subject's call made, again, on the arrays that it made then: one after the
     other, or as many at once as the pool has threads.
     """
-    session: Any = subject.runtime.runtime  # the port; below it is ONNX Runtime's own object
-    run = session.session.run
+    run = own_call(subject.runtime.runtime)
     calls = [(list(call.outputs), dict(call.arrays)) for call in subject.runtime.calls]
 
     def bare() -> None:
@@ -247,6 +251,20 @@ def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], No
             run(outputs, arrays)
 
     return bare
+
+
+def own_call(port: Any) -> Callable[[list[str], dict[str, Array]], object]:
+    """What runs a graph below the port: ONNX Runtime's own `run`. OpenVINO's needs a request for
+    each thread, which the port keeps with a lock and a copy of the answer, so there it is the port.
+    """
+    if isinstance(port, OnnxRuntime):
+        run: Callable[[list[str], dict[str, Array]], object] = port.session.run
+        return run
+
+    def through(outputs: list[str], arrays: dict[str, Array]) -> object:
+        return port.run(arrays, outputs)
+
+    return through
 
 
 def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:

@@ -115,7 +115,9 @@ def measure(settings: Settings, archive: Archive, shape: str, limit: int) -> Sid
         "DATELINE_RERANK_TOKENS": str(tokens),
         "DATELINE_TAGGER": "",
     }
-    subject = open_subject(settings, settings.reranker, candidates, tokens, task="score")
+    subject = open_subject(
+        settings, settings.reranker, candidates, tokens, task="score", as_served=True
+    )
     subject.call()
     bare = bare_call(subject)
     found = Sides()

@@ -114,7 +114,9 @@ def _opened(settings: Settings, text: str) -> Both:
     """A row. The texts are made as `open_subject` makes them, so both sides have the same."""
     task, texts, tokens, _ = read_work(text)
     name = model_of(settings, task)
-    subject = open_subject(settings, name, texts, tokens, task=task, lanes=settings.threads)
+    subject = open_subject(
+        settings, name, texts, tokens, task=task, lanes=settings.threads, as_served=True
+    )
     tokenizer = TextTokens.open(model_store(settings).open(name)).tokenizer
     message: dict[str, Any] = {"work": task}
     if task == "score":

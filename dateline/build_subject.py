@@ -6,7 +6,7 @@ from functools import partial
 
 from core.errors import InputError
 from core.model_ports import PairScorer
-from dateline.build_runtimes import batch_limits, model_store
+from dateline.build_runtimes import batch_limits, model_store, open_runtime
 from dateline.settings import Settings
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
@@ -29,10 +29,12 @@ def open_subject(
     *,
     task: str = "",
     lanes: int = 1,
+    as_served: bool = False,
 ) -> Subject:
-    """A model in ONNX Runtime without a cache, one thread to a batch and `lanes` batches at once,
-    with `texts` texts, or pairs of texts, of `tokens` tokens to put to it; `task` `score` makes a
-    scorer of an encoder.
+    """A model without a cache, one thread to a batch and `lanes` batches at once, with `texts`
+    texts, or pairs of texts, of `tokens` tokens to put to it; `task` `score` makes a scorer of an
+    encoder. It is in ONNX Runtime, whose operators a profile counts, or `as_served` in the runtime
+    that the settings choose.
 
     Raises ModelError for a model without an ONNX graph, InputError for texts that it can't read.
     """
@@ -41,7 +43,8 @@ def open_subject(
     if not texts or not tokens or tokens > manifest.max_tokens:
         what = f"{texts} texts of {tokens} tokens can't be put to {name}"
         raise InputError(what, mend=f"it reads 1 to {manifest.max_tokens} tokens of a text")
-    runtime, clock = WatchedRuntime(OnnxRuntime.open(folder, threads=1)), TokeniseClock()
+    opened = partial(open_runtime, settings) if as_served else OnnxRuntime.open
+    runtime, clock = WatchedRuntime(opened(folder, threads=1)), TokeniseClock()
     tokenizer = TextTokens.open(folder).tokenizer if manifest.tokenizer else None
     limits = replace(batch_limits(settings), lanes=lanes)
     call: Callable[[], object]

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import models
 from benchmarks.rerank_http import Sides
 from benchmarks.stock_models import Both
+from core.errors import SettingsError
 from dateline.build_subject import open_subject
 from dateline.settings import configure
 from inference.profiling import Subject, product_operations
@@ -33,7 +34,7 @@ def test_every_row_has_ours_the_bare_graph_and_the_bound(
     shown = figures(monkeypatch, capsys, *works, "--reranker", ENCODER, "--json")
     tree: dict[str, Any] = json.loads(shown)["figures"]
     assert set(tree["rows"]) == {"encode 2 x 16", "rerank 2 x 24"}
-    assert tree["models"]["score"] == ENCODER
+    assert tree["models"]["rerank"] == f"{ENCODER} in onnxruntime"
     for row in tree["rows"].values():
         assert row["bare p50_ms"] > 0
         assert row["bound_ms"] > 0
@@ -87,6 +88,13 @@ def test_the_bare_call_runs_what_ours_ran() -> None:
     assert shapes == [(4, 128), (1, 128)]
     models.bare_call(subject)()
     assert len(subject.runtime.calls) == 2  # it goes to the session itself
+
+
+def test_what_is_measured_runs_in_the_runtime_that_serves() -> None:
+    settings = configure({"runtimes": {ENCODER: "no-such"}}).settings
+    open_subject(settings, ENCODER, 1, 12)  # a profile counts ONNX Runtime's operators
+    with pytest.raises(SettingsError, match="no-such"):
+        open_subject(settings, ENCODER, 1, 12, as_served=True)
 
 
 def test_the_bound_counts_every_product_once() -> None:
