@@ -73,7 +73,8 @@ def with_signed_kernels(content: bytes) -> bytes | bytearray:
     for name in wanted:
         tensor = tensors[name]
         tensor.type_digit[0] = INT8
-        tensor.numbers[:] = (np.frombuffer(tensor.numbers, np.uint8) ^ _SHIFT).tobytes()
+        numbers = np.frombuffer(tensor.numbers, np.uint8)
+        np.bitwise_xor(numbers, _SHIFT, out=numbers)  # in place: no second copy of a large file
     return changed if wanted else content
 
 
