@@ -10,10 +10,13 @@ from threading import BoundedSemaphore
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from core.model_ports import PairScorer
 from core.pairs import BoundedScorer, PassageScores, Told
 from core.retrieval import Floats
+
+Bools = npt.NDArray[np.bool_]
 
 _FIRST = 10  # passages at most; how long they take decides how many are scored next
 _WORKERS = 8  # threads; where all hang, what comes next is skipped at its deadline
@@ -23,7 +26,7 @@ _IN_TIME = "in time"
 @dataclass(frozen=True, slots=True)
 class Mixing:
     """How two scores became one (`mix`): `weight` is the reranker's, `floor` the best fused score
-    among those given that were not reranked, the ends (low, high) those of the ones that were.
+    among those below all that were reranked, the ends (low, high) those of the others.
     """
 
     weight: float
@@ -180,15 +183,19 @@ def _flag(scores: Floats, why: str) -> str:
 
 def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
     """`weight` of the rerank score and the rest of the fused one, both min-max over the candidates
-    that were reranked; those that were not keep their place below them.
+    that were reranked. Those that were not keep their place below them, but one that stands above
+    some that were (a batch was cut, its passage failed) is placed among them by its fused score
+    alone: a short passage must not fall behind long ones for having none yet.
     """
     mixing = mixing_of(fused, reranked, weight)
     if mixing is None:
         return fused
     mixed, known = fused.copy(), np.isfinite(reranked)
-    fused_share = _unit(fused[known], mixing.fused_ends)
-    share = (1 - weight) * fused_share + weight * _unit(reranked[known], mixing.rerank_ends)
-    mixed[known] = mixing.floor + share + np.float32(1e-6)
+    among = _among(fused, known)
+    share = _unit(fused, mixing.fused_ends)
+    share[known] *= 1 - weight
+    share[known] += weight * _unit(reranked[known], mixing.rerank_ends)
+    mixed[among] = mixing.floor + share[among] + np.float32(1e-6)
     return mixed
 
 
@@ -197,12 +204,19 @@ def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
     known = np.isfinite(reranked)
     if not known.any() or weight <= 0:
         return None
+    among = _among(fused, known)
     return Mixing(
         weight,
-        float(fused[~known].max(initial=0.0)),
-        (float(fused[known].min()), float(fused[known].max())),
+        float(fused[~among].max(initial=0.0)),
+        (float(fused[among].min()), float(fused[among].max())),
         (float(reranked[known].min()), float(reranked[known].max())),
     )
+
+
+def _among(fused: Floats, known: Bools) -> Bools:
+    """Which candidates were reranked or stand above one that was; some are `known` to be."""
+    among: Bools = known | (fused > fused[known].min())
+    return among
 
 
 def _place(score: float, ends: tuple[float, float]) -> float:

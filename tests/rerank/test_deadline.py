@@ -353,8 +353,16 @@ def test_equal_scores_stay_equal() -> None:
 
 def test_a_score_that_is_no_number_counts_as_none() -> None:
     mixed = mix(floats([0.9, 0.8, 0.7]), floats([float("inf"), 1, NAN]), 0.5)
-    assert mixed[1] > max(mixed[0], mixed[2])
-    assert mixed[0] == np.float32(0.9)
+    assert mixed[0] > mixed[1] > mixed[2]  # the first by its fused score, the last below both
+    assert mixed[2] == np.float32(0.7)
+
+
+def test_a_hit_that_was_not_scored_in_time_does_not_fall_behind_worse_ones_that_were() -> None:
+    """The longest passages go first: the best hit was short, and the deadline cut its batch."""
+    fused = floats([0.9, 0.5, 0.4, 0.3, 0.2])
+    mixed = mix(fused, floats([NAN, 2, 9, NAN, NAN]), 0.3)
+    assert np.argsort(-mixed).tolist() == [0, 2, 1, 3, 4]
+    assert np.argsort(-mix(fused, floats([NAN, 2, 9, NAN, NAN]), 1.0))[:3].tolist() == [0, 2, 1]
 
 
 units = st.floats(0, 1, width=32)
@@ -365,16 +373,32 @@ weights = st.floats(0.01, 1)
 
 
 @given(pairs, weights)
-def test_what_was_not_reranked_stays_below_and_keeps_its_score(
+def test_what_stands_below_all_that_was_reranked_stays_there_and_keeps_its_score(
     values: list[tuple[float, float]], weight: float
 ) -> None:
     fused, reranked = floats([f for f, _ in values]), floats([r for _, r in values])
     mixed = mix(fused, reranked, weight)
     known = np.isfinite(reranked)
     assert np.isfinite(mixed).all()
-    assert mixed[~known].tolist() == fused[~known].tolist()
-    if known.any() and (~known).any():
-        assert mixed[known].min() > mixed[~known].max()
+    if not known.any():
+        assert mixed.tolist() == fused.tolist()
+        return
+    below = ~known & (fused <= fused[known].min())
+    assert mixed[below].tolist() == fused[below].tolist()
+    if below.any():
+        assert mixed[~below].min() > mixed[below].max()
+
+
+@given(pairs, weights)
+def test_what_has_no_score_keeps_its_order(
+    values: list[tuple[float, float]], weight: float
+) -> None:
+    fused, reranked = floats([f for f, _ in values]), floats([r for _, r in values])
+    mixed = mix(fused, reranked, weight)
+    without = np.flatnonzero(~np.isfinite(reranked))
+    for a in without:
+        for b in without:
+            assert fused[a] < fused[b] or mixed[a] >= mixed[b]
 
 
 @given(pairs, weights)
