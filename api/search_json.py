@@ -135,7 +135,7 @@ def reranked_json(explanation: Explanation) -> dict[str, Any] | None:
     """The reranker's part; the hit's score is floor + (1 - weight) * fused_normalized + weight *
     normalized.
     """
-    if explanation.rerank_score is None:
+    if explanation.rerank_score is None and explanation.mix is None:
         return None
     said: dict[str, Any] = {
         "rank": explanation.reranked_rank,

@@ -23,7 +23,7 @@ def explained(hit: Hit) -> Table:
     table.add_row("fused", ranked(told.fused_rank), "", "", "", f"{told.fused:.3f}")
     if told.recency != 1.0:
         table.add_row("recency keeps", "", "", "", "", f"× {told.recency:.3f}")
-    if told.rerank_score is not None:
+    if told.rerank_score is not None or told.mix is not None:
         _add_reranker(table, told)
     table.add_row("[bold]score[/]", "", "", "", "", f"[bold]{hit.score:.3f}[/]")
     return table
@@ -43,7 +43,7 @@ def _add_retrievers(table: Table, told: Explanation) -> None:
 
 
 def _add_reranker(table: Table, told: Explanation) -> None:
-    own = f"{told.rerank_score:.3f}"
+    own = "not in time" if told.rerank_score is None else f"{told.rerank_score:.3f}"
     if told.mix is None:
         table.add_row("reranked", ranked(told.reranked_rank), own, "", "", "")
         return

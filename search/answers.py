@@ -157,7 +157,8 @@ class VectorShare:
 class RerankMix:
     """How a reranked hit's score came about: `floor` + (1 - `weight`) * `fused` + `weight` *
     `reranked`, the two on 0 to 1 over the candidates that were reranked. `floor` is the best fused
-    score of those that the reranker should have read and did not reach; 0 where it read all.
+    score of those that the reranker should have read and did not reach; 0 where it read all. One
+    that has no score but stands among some that have is there by its fused score: `weight` is 0.
     """
 
     weight: float
@@ -171,7 +172,7 @@ class Explanation:
     """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it.
     `names` is the share of the query's known names that the item has in its fields. `fused` is
     before the recency curve, of which the item keeps the share `recency`; `fused_rank` is after it.
-    `mix` says what the rerank score did, None where the reranker gave none.
+    `mix` says what the reranker did to the hit's score, None where it did nothing.
     """
 
     lexical_rank: int

@@ -144,7 +144,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         names=float(fused.names[at]),
         names_weight=fused.names_weight,
         recency=1.0 if fused.recency is None else float(fused.recency[at]),
-        mix=_mix(candidates, at, rerank) if np.isfinite(rerank) else None,
+        mix=_mix(candidates, at, rerank),
     )
 
 
@@ -170,6 +170,13 @@ def _mix(candidates: CandidateSet, at: int, rerank: float) -> RerankMix | None:
     if mixing is None:
         return None
     faded = fused.scores[at] if fused.recency is None else fused.scores[at] * fused.recency[at]
+    if np.isnan(rerank):
+        among = faded > mixing.fused_ends[0]
+        return (
+            RerankMix(0.0, mixing.floor, mixing.shares(float(faded), 0.0)[0], 0.0)
+            if among
+            else None
+        )
     return RerankMix(mixing.weight, mixing.floor, *mixing.shares(float(faded), rerank))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from core.callers import Caller
 from core.items import Concept, FloatMatrix
+from core.model_ports import PairScorer
 from rerank.deadline import DeadlineReranker
 from search.answers import Explanation, Hit
 from search.pipeline import SearchPipeline
@@ -43,8 +44,17 @@ def room(tmp_path: Path) -> Iterator[Room]:
     room.engine.close()
 
 
-def pipeline_of(room: Room) -> SearchPipeline:
-    built = room.build(reranker=DeadlineReranker(LengthScorer()))
+class HalfScorer:
+    """A reranker that came to every second passage."""
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        scores = LengthScorer().score(queries, passages)
+        scores[::2] = np.nan
+        return scores
+
+
+def pipeline_of(room: Room, scorer: PairScorer | None = None) -> SearchPipeline:
+    built = room.build(reranker=DeadlineReranker(scorer or LengthScorer()))
     return SearchPipeline(replace(built._parts, clock=lambda: room.now))
 
 
@@ -87,3 +97,19 @@ def test_the_mix_tells_the_longest_as_the_rerankers_best(room: Room) -> None:
     assert {mix.weight for mix in mixes} == {0.5}
     assert max(mix.reranked for mix in mixes) == max(mix.fused for mix in mixes) == 1.0
     assert min(mix.reranked for mix in mixes) == min(mix.fused for mix in mixes) == 0.0
+
+
+def test_the_parts_add_up_where_the_reranker_left_gaps(room: Room) -> None:
+    pipeline = pipeline_of(room, HalfScorer())
+    found = room.ask(
+        "ferry late kalymira", pipeline=pipeline, profile="hybrid-rerank", explain=True
+    ).hits
+    told = [hit.explanation for hit in found if hit.explanation]
+    without = [each for each in told if each.rerank_score is None and each.mix]
+    assert 0 < len(without) < len(told)
+    assert {each.mix.weight for each in without if each.mix} == {0.0}
+    assert without[0].fused_rank == 1  # it stood first, and no long passage took its place unread
+    for hit, each in zip(found, told, strict=True):
+        assert score_of(each) == pytest.approx(hit.score, abs=1e-5)
+    ranks = [each.fused_rank for each in without]
+    assert ranks == sorted(ranks)
