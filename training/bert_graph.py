@@ -85,9 +85,10 @@ class GraphDraft:
         made = quantize_dense(kernel, self.ranges[name])
         step = self.constant(name + "/step", np.array(made.step, np.float32))
         zero = self.constant(name + "/zero", np.array(made.zero, np.uint8))
-        inverse = self.constant(name + "/inverse", made.inverse)
-        smooth = self.node("Mul", [x, inverse], [name + "/smooth"])
-        whole = self.node("QuantizeLinear", [smooth, step, zero], [name + "/whole"])
+        if self.ranges[name].smooth:
+            inverse = self.constant(name + "/inverse", made.inverse)
+            x = self.node("Mul", [x, inverse], [name + "/smooth"])
+        whole = self.node("QuantizeLinear", [x, step, zero], [name + "/whole"])
         inputs = [
             whole,
             self.constant(name + "/kernel", made.unsigned),

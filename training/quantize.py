@@ -28,10 +28,13 @@ MARGIN = 1.1  # room above the greatest value seen; what exceeds it is cut off
 
 @dataclass(frozen=True, slots=True)
 class InputRange:
-    """What was seen at a dense layer's input: the least value, and magnitudes [k] by channel."""
+    """What was seen at a dense layer's input: the least value, and magnitudes [k] by channel.
+    `smooth` says whether channels are still to be brought nearer to each other.
+    """
 
     least: float
     channels: Floats
+    smooth: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,23 @@ def quantize(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], Floats
 def quantize_dense(kernel: Floats, seen: InputRange) -> Int8Dense:
     """int8 form of a kernel [k, m] for inputs like those `seen`."""
     greatest = np.maximum(seen.channels, 1e-3) * MARGIN
-    weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
-    smooth = (greatest**STRENGTH / weight ** (1.0 - STRENGTH)).astype(np.float32)
+    smooth = smoothing(kernel, seen) if seen.smooth else np.ones(len(kernel), np.float32)
     high = float((greatest / smooth).max())
     low = max(-high, min(0.0, seen.least * MARGIN / float(smooth.min())))
     step = (high - low) / 255.0
     whole, scale = quantize(kernel * smooth[:, None], axis=0)
     inverse = (1.0 / smooth).astype(np.float32)
     return Int8Dense(inverse, step, round(-low / step), whole, scale)
+
+
+def smoothing(kernel: Floats, seen: InputRange) -> Floats:
+    """What each channel [k] of the input is divided by, and its row of the kernel [k, m] multiplied
+    with.
+    """
+    greatest = np.maximum(seen.channels, 1e-3) * MARGIN
+    weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
+    factors: Floats = (greatest**STRENGTH / weight ** (1.0 - STRENGTH)).astype(np.float32)
+    return factors
 
 
 def dense_inputs(graph: onnx.ModelProto) -> dict[str, str]:

@@ -20,8 +20,10 @@ from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from inference.tagger import NameTagger
 from training import cross_encoder, minilm, ner, sentence_encoder
-from training.bert_graph import FUSED, OPSET, GraphDraft
-from training.quantize import InputRange, quantize, quantize_dense
+from training.bert_graph import FUSED, OPSET, BertShape, GraphDraft, label_graph
+from training.folding import folded
+from training.quantize import InputRange, calibrate, quantize, quantize_dense
+from training.untagged import untagged
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
@@ -71,15 +73,17 @@ def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
 
 def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     data = needs(SHARED / "ner" / "conll2003")
-    checkpoint = tmp_path / "weights.safetensors"
+    teacher, checkpoint = tmp_path / "teacher.safetensors", tmp_path / "weights.safetensors"
     given = argparse.Namespace(
         data=data,
+        texts=SHARED / "datasets",
         others=data.parent,
         start="minilm",  # comes by pip; bge-small needs Maven
         output=tmp_path,
         epochs=1,
         limit=60,
         threads=1,
+        teacher=teacher,
         checkpoint=checkpoint,
     )
     figures = ner.make(given)
@@ -87,10 +91,89 @@ def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     assert made.folder.manifest.labels[0] == "O"
     assert made.folder.manifest.quality.keys() == figures.keys()
     assert 0.0 <= figures["testb, entity F1"] <= 1.0
-    before = checkpoint.stat().st_mtime_ns
+    before = [file.stat().st_mtime_ns for file in (teacher, checkpoint)]
     again = ner.make(given)  # from the checkpoint: the same weights, so the same figures
-    assert checkpoint.stat().st_mtime_ns == before
+    assert [file.stat().st_mtime_ns for file in (teacher, checkpoint)] == before
     assert again["fp32 testb, entity F1"] == figures["fp32 testb, entity F1"]
+
+
+def test_the_last_fifth_of_testa_is_not_learnt_from(tmp_path: Path) -> None:
+    for name, count in (("eng.train", 3), ("eng.testa", ner.HELD_OUT + 2)):
+        lines = [f"{name}-{number} NN I-NP I-PER\n\n" for number in range(count)]
+        (tmp_path / name).write_text("".join(lines))
+    found = ner.tagged(argparse.Namespace(data=tmp_path, limit=None))
+    assert [each.words[0] for each in found] == [
+        *(f"eng.train-{number}" for number in range(3)),
+        *(f"eng.testa-{number}" for number in range(2)),
+    ]
+
+
+def small_bert(chance: np.random.Generator, shape: BertShape) -> dict[str, np.ndarray]:
+    """Weights at random for one layer and three labels."""
+    wide = shape.width
+
+    def some(*sizes: int) -> np.ndarray:
+        return chance.normal(size=sizes).astype(np.float32) / np.float32(wide**0.5)
+
+    layer = {
+        **{f"attention.self.{part}": (wide, wide) for part in ("query", "key", "value")},
+        "attention.output.dense": (wide, wide),
+        "intermediate.dense": (4 * wide, wide),
+        "output.dense": (wide, 4 * wide),
+    }
+    weights = {
+        "embeddings.word_embeddings.weight": some(50, wide) * 9,
+        "embeddings.position_embeddings.weight": some(16, wide),
+        "classifier.weight": some(3, wide),
+        "classifier.bias": some(3),
+    }
+    for name, sizes in layer.items():
+        weights[f"encoder.layer.0.{name}.weight"] = some(*sizes)
+        weights[f"encoder.layer.0.{name}.bias"] = some(sizes[0])
+    for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
+        weights[name + ".LayerNorm.weight"] = 1 + some(wide)
+        weights[name + ".LayerNorm.bias"] = some(wide)
+    return weights
+
+
+def test_smoothing_that_is_folded_into_the_values_changes_no_answer() -> None:
+    shape = BertShape(layers=1, heads=2, width=16)
+    chance = np.random.default_rng(5)
+    weights = small_bert(chance, shape)
+    weights["encoder.layer.0.attention.self.value.weight"][3] *= 40  # a loud channel
+    ids = chance.integers(0, 50, (4, 9)).astype(np.int32)
+    batch = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    graph = label_graph(weights, shape, {})
+    ranges = calibrate(graph, [batch])
+    same, left = folded(weights, ranges, shape)
+
+    def answers(model: onnx.ModelProto) -> np.ndarray:
+        return ort.InferenceSession(model.SerializeToString()).run(["logits"], batch)[0]
+
+    wanted = answers(graph)
+    assert np.allclose(answers(label_graph(same, shape, {})), wanted, atol=1e-4)
+    plain, without = label_graph(weights, shape, ranges), label_graph(same, shape, left)
+    removed = {node.output[0] for node in plain.graph.node} - {
+        node.output[0] for node in without.graph.node
+    }
+    assert removed == {"layer0/attention/out/smooth"}
+    error, before = (np.abs(answers(each) - wanted).mean() for each in (without, plain))
+    assert error < 1.2 * before < 0.05 * np.abs(wanted).max()
+
+
+def test_untagged_sentences_are_cut_as_the_tagger_cuts(tmp_path: Path) -> None:
+    corpus = tmp_path / "reuters21578"
+    corpus.mkdir()
+    rows = [
+        {"_id": "1", "title": "GRAIN UP", "text": "Prices rose in Oslo. The U.S. sold wheat."},
+        {"_id": "2", "title": "", "text": "word " * 80},  # too long
+    ]
+    (corpus / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {each.words for each in untagged(tmp_path)}
+    assert found == {
+        ("Prices", "rose", "in", "Oslo", "."),
+        ("The", "U.S.", "sold", "wheat", "."),
+    }
 
 
 def written_lists(folder: Path, name: str, count: int) -> None:

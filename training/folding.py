@@ -1,0 +1,30 @@
+"""Smoothing that costs nothing when the graph runs: it goes into the layer before.
+
+An int8 layer's input is divided by a factor per channel (`quantize.py`), which is an operator of
+its own. What attention gives is a mean of the values, channel by channel, so that there the factor
+can go into the values' columns instead. Columns have scales of their own: nothing is lost by it.
+What a norm gives can't be folded, since the sum past the layer needs it as it is, and what passes
+through GELU neither.
+"""
+
+from training.bert_graph import BertShape, Ranges, Weights
+from training.quantize import InputRange, smoothing
+
+
+def folded(weights: Weights, ranges: Ranges, shape: BertShape) -> tuple[Weights, Ranges]:
+    """BERT `weights` that compute the same, and `ranges` by which what attention gives needs no
+    smoothing any more.
+    """
+    changed, left = dict(weights), dict(ranges)
+    for layer in range(shape.layers):
+        base, name = f"encoder.layer.{layer}.attention.", f"layer{layer}/attention/out"
+        if name not in left:
+            continue
+        seen, kernel = left[name], changed[base + "output.dense.weight"]  # [out, in]
+        smooth = smoothing(kernel.T, seen)
+        changed[base + "self.value.weight"] = weights[base + "self.value.weight"] / smooth[:, None]
+        changed[base + "self.value.bias"] = weights[base + "self.value.bias"] / smooth
+        changed[base + "output.dense.weight"] = kernel * smooth
+        least = seen.least / float(smooth.min())
+        left[name] = InputRange(least, seen.channels / smooth, smooth=False)
+    return changed, left
