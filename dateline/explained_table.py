@@ -43,7 +43,7 @@ def _add_retrievers(table: Table, told: Explanation) -> None:
 
 
 def _add_reranker(table: Table, told: Explanation) -> None:
-    own = "not in time" if told.rerank_score is None else f"{told.rerank_score:.3f}"
+    own = "no score" if told.rerank_score is None else f"{told.rerank_score:.3f}"
     if told.mix is None:
         table.add_row("reranked", ranked(told.reranked_rank), own, "", "", "")
         return

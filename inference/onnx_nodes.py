@@ -15,7 +15,9 @@ NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5
 ATTRIBUTE_NAME, ATTRIBUTE_WHOLE, ATTRIBUTE_GRAPHS = 1, 3, (6, 11)
 TENSOR_SIZES, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 _NODE_MEMBERS = (NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN)
-_DEEPEST = 8  # graphs within graphs
+_DEEPEST = 64  # graphs within graphs
+_MOST_NODES = 200_000  # in a graph; each takes half a kilobyte here
+_LONGEST_SHAPE = 160  # bytes: sixteen axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ class Constant:
 
 
 def nodes_of(graph: memoryview) -> Iterator[Node]:
-    """The operators of a graph in order, without those of graphs within it."""
+    """The operators of a graph in order, without those of graphs within it. Raises ValueError where
+    there are more than 200,000.
+    """
+    count = 0
     for field in fields(graph):
         if field.number != GRAPH_NODE or field.part is None:
             continue
+        count += 1
+        if count > _MOST_NODES:
+            raise ValueError(f"a graph has more than {_MOST_NODES:,} operators")
         members: dict[int, list[memoryview]] = {number: [] for number in _NODE_MEMBERS}
         for member in fields(field.part):
             if member.number in members and member.part is not None:
@@ -78,6 +86,8 @@ def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
         numbers: bytes | memoryview = b""
         for member in fields(tensor):
             if member.number == TENSOR_SIZES:
+                if len(shape) + len(member.part or b"") > _LONGEST_SHAPE:
+                    raise ValueError("a constant has too many axes")
                 shape += wholes(member)
             elif member.number == TENSOR_TYPE:
                 kind = member.whole
@@ -92,7 +102,7 @@ def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
 
 def uses_of(graph: memoryview, nodes: Iterable[Node], depth: int = 0) -> Counter[bytes]:
     """How many times each name is taken in by a graph's `nodes` or given out, in graphs within the
-    graph too. Raises ValueError where these lie more than 8 deep.
+    graph too. Raises ValueError where these lie more than 64 deep.
     """
     if depth > _DEEPEST:
         raise ValueError("graphs lie within graphs too deeply")

@@ -69,7 +69,7 @@ def with_signed_kernels(content: bytes) -> bytes | bytearray:
     changed = bytearray(content)
     graph = only(memoryview(changed), MODEL_GRAPH)
     tensors = dict(_unsigned(graph))
-    wanted = _free(graph, frozenset(tensors))
+    wanted = _free(graph, frozenset(tensors)) if tensors else frozenset()
     for name in wanted:
         tensor = tensors[name]
         tensor.type_digit[0] = INT8
@@ -84,6 +84,8 @@ def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
     """
     nodes = list(nodes_of(graph))
     pairs = [pair for pair in _kernels(nodes) if unsigned.issuperset(pair)]
+    if not pairs:
+        return frozenset()
     uses = uses_of(graph, nodes)
     while True:
         own = Counter(name for pair in pairs for name in pair)

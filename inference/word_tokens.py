@@ -10,7 +10,7 @@ from tokenizers import Encoding, Tokenizer
 from core.errors import ModelError
 from inference.tokens import well_formed
 
-KEPT = 32_768  # words, 5 MB; a million words of news have 40,000 different ones
+KEPT = 32_768  # words, 13 to 30 MB; a million words of news have 40,000 different ones
 LONGEST_KEPT = 64  # characters; longer words hardly ever come again
 WORDS_AT_ONCE = 128  # that one of the tokenizer's threads is given
 Pieces = tuple[int, ...]

@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 
 _FIRST = 10  # passages at most; how long they take decides how many are scored next
 _WORKERS = 8  # threads; where all hang, what comes next is skipped at its deadline
+_TOLD_APART = 2  # different scores: one alone says nothing
 _IN_TIME = "in time"
 
 
@@ -97,7 +98,8 @@ class DeadlineReranker:
                 read, truncated, limit = done, truncated + found.truncated, found.tokens
             why = why or found.failure or stopped
             if stopped in ("", _IN_TIME):
-                known = int(np.isfinite(found.scores).sum()) or size
+                # Passages that the model failed on took their time as well.
+                known = size if found.failure else int(np.isfinite(found.scores).sum()) or size
                 self._pace = pace = max(pace, (perf_counter() - begun) / known)
             if stopped:
                 break
@@ -120,7 +122,11 @@ class DeadlineReranker:
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
             return heard.latest, _IN_TIME
         traced = copy_context()  # so that a trace goes on in the other thread
-        future = self._pool.submit(traced.run, self._score, query, batch, end, tokens, heard)
+        try:
+            future = self._pool.submit(traced.run, self._score, query, batch, end, tokens, heard)
+        except RuntimeError as error:  # no thread can be started
+            self._free.release()
+            return heard.latest, type(error).__name__
         future.add_done_callback(lambda _: self._free.release())
         if not wait((future,), max(0.0, end - perf_counter())).done:
             future.cancel()  # one that has begun runs on, unheard
@@ -185,7 +191,8 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
     """`weight` of the rerank score and the rest of the fused one, both min-max over the candidates
     that were reranked. Those that were not keep their place below them, but one that stands above
     some that were (a batch was cut, its passage failed) is placed among them by its fused score
-    alone: a short passage must not fall behind long ones for having none yet.
+    alone: a short passage must not fall behind long ones for having none yet. Where the reranker
+    tells none of them apart, nothing changes.
     """
     mixing = mixing_of(fused, reranked, weight)
     if mixing is None:
@@ -202,7 +209,7 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
 def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
     """How `mix` mixes these; None where it leaves them alone."""
     known = np.isfinite(reranked)
-    if not known.any() or weight <= 0:
+    if weight <= 0 or len(np.unique(reranked[known])) < _TOLD_APART:
         return None
     among = _among(fused, known)
     return Mixing(
@@ -214,8 +221,8 @@ def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
 
 
 def _among(fused: Floats, known: Bools) -> Bools:
-    """Which candidates were reranked or stand above one that was; some are `known` to be."""
-    among: Bools = known | (fused > fused[known].min())
+    """Which candidates were reranked (`known`) or stand no lower than one that was."""
+    among: Bools = known | (fused >= fused[known].min())
     return among
 
 

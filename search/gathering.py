@@ -116,8 +116,10 @@ class Gathering:
         again where the archive spells a name otherwise, and get their shares of the known names.
         """
         said = meaning.told()
-        degraded.extend(meaning.flags())
-        if profile.entity_boost <= 0 or request.order is not SortOrder.SCORE:
+        boosts = profile.entity_boost > 0 and request.order is SortOrder.SCORE
+        if boosts or request.entities is EntityUse.FILTER:
+            degraded.extend(meaning.flags())
+        if not boosts:
             said = only_told(said)
         tree = respelt(meaning.tree, said.entities, self.parts.analysis)
         if tree is not meaning.tree:

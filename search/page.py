@@ -144,7 +144,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         names=float(fused.names[at]),
         names_weight=fused.names_weight,
         recency=1.0 if fused.recency is None else float(fused.recency[at]),
-        mix=_mix(candidates, at, rerank),
+        mix=_mix(candidates, place, rerank),
     )
 
 
@@ -165,19 +165,17 @@ def _vector_shares(candidates: CandidateSet, at: int) -> tuple[VectorShare, ...]
     )
 
 
-def _mix(candidates: CandidateSet, at: int, rerank: float) -> RerankMix | None:
-    mixing, fused = candidates.mixing, candidates.fused
+def _mix(candidates: CandidateSet, place: int, rerank: float) -> RerankMix | None:
+    mixing, fused, at = candidates.mixing, candidates.fused, int(candidates.places[place])
     if mixing is None:
         return None
     faded = fused.scores[at] if fused.recency is None else fused.scores[at] * fused.recency[at]
-    if np.isnan(rerank):
-        among = faded > mixing.fused_ends[0]
-        return (
-            RerankMix(0.0, mixing.floor, mixing.shares(float(faded), 0.0)[0], 0.0)
-            if among
-            else None
-        )
-    return RerankMix(mixing.weight, mixing.floor, *mixing.shares(float(faded), rerank))
+    if np.isfinite(rerank):
+        return RerankMix(mixing.weight, mixing.floor, *mixing.shares(float(faded), rerank))
+    if candidates.scores[place] == faded:
+        return None  # below all that were reranked
+    share, _ = mixing.shares(float(faded), 0.0)
+    return RerankMix(0.0, mixing.floor, share, 0.0)
 
 
 def _passages(

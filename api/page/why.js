@@ -61,7 +61,7 @@ function laterRows(told, score) {
   if (isMixed(told)) {
     const { weight, normalized, fused_normalized: own, floor } = reranked;
     rows.push(row("", "Of that", { how: `among those read → ${times(own, 1 - weight)}`, gives: signed((1 - weight) * own) }),
-      row("rer", "Reranker", { how: reranked.score === null ? "not scored in time" : `score ${decimal(reranked.score, 3)} → ${times(normalized, weight)}`,
+      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `score ${decimal(reranked.score, 3)} → ${times(normalized, weight)}`,
         drawn: stackedBar([["rer", weight * normalized]]), gives: signed(weight * normalized) }));
     if (floor > 0) rows.push(row("floor", "Read in time", { how: "above what the reranker did not reach", gives: signed(floor) }));
   }

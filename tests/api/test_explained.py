@@ -127,11 +127,14 @@ def test_names_that_could_not_be_looked_for_are_flagged(folder: Path) -> None:
     understanding = Understanding(AwayTagger(), room.engine)
     room.pipeline = SearchPipeline(replace(room.pipeline._parts, understanding=understanding))
     with answering(room) as client:
-        first = get(client, q="ferry", page_size=1)
+        asked = {"q": "ferry", "page_size": 1, "entities": "filter"}
+        first = get(client, **asked)
         flag = "names: skipped, UnavailableError"
         assert first["degraded"] == [flag]
-        assert first["understood"]["notes"] == ["names were not looked for: UnavailableError"]
-        assert get(client, q="ferry", page_size=1, cursor=first["cursor"])["degraded"] == [flag]
+        assert first["understood"]["notes"] == [
+            "names were not looked for: UnavailableError, so none filters"
+        ]
+        assert get(client, **asked, cursor=first["cursor"])["degraded"] == [flag]
         assert get(client, q="ferry", entities="off")["degraded"] == []
         told = client.get("/metrics", headers={"x-api-key": INGEST}).text
     assert "dateline_search_degraded_total 2.0" in told

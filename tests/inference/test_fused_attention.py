@@ -18,7 +18,7 @@ from inference.onnx_nodes import MODEL_GRAPH, nodes_of
 from inference.runtimes import onnx
 from inference.runtimes.onnx import fastest
 from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
-from inference.wire import fields, only, part_field
+from inference.wire import fields, only, part_field, text_field
 from tests.inference.written_graphs import Values, graph_of, node, session, tensor
 
 ROOT = Path(__file__).parents[2]
@@ -375,10 +375,28 @@ def test_what_is_no_graph_is_refused() -> None:
     with pytest.raises(ValueError, match="cut off"):
         with_fused_attention(b"\x3a\xff\x01abc")
     inner = node("If", ["mask"], ["y"])
-    for _ in range(12):
+    for _ in range(70):
         inner = node("If", ["mask"], ["y"], then_branch=part_field(1, inner))
     with pytest.raises(ValueError, match="too deeply"):
         with_fused_attention(Layer(after=(inner,)).content())
+
+
+def test_more_than_any_model_has_is_refused_before_it_fills_the_memory() -> None:
+    with pytest.raises(ValueError, match="200,000 operators"):
+        with_fused_attention(part_field(7, part_field(1, b"") * 200_001))
+    attention = part_field(1, node("MultiHeadAttention", ["q"], ["y"], OURS))
+    axes = part_field(5, text_field(8, "c") + part_field(1, b"\x01" * 200))
+    with pytest.raises(ValueError, match="too many axes"):
+        with_fused_attention(part_field(7, attention + axes))
+
+
+def test_a_graph_within_graphs_loads_as_it_did() -> None:
+    inner = node("If", ["mask"], ["y"])
+    for _ in range(20):
+        inner = node("If", ["mask"], ["y"], then_branch=part_field(1, inner))
+    content = Layer(after=(inner,)).content()
+    assert len(with_signed_kernels(content)) == len(content)
+    assert b"QAttention" in with_fused_attention(content)
 
 
 def test_a_file_that_is_cut_is_refused_wherever_its_graph_is_not_whole() -> None:

@@ -31,7 +31,7 @@ def runtime(folder: ModelFolder) -> OnnxRuntime:
 
 
 def feeds(kind: type[np.generic] = np.int32, rows: int = 2) -> dict[str, np.ndarray]:
-    ids = np.array([[101, 7592, 2088, 102]] * rows, dtype=kind)
+    ids = np.array([[101, 7592, 2088, 102]] * rows, dtype=kind).reshape(rows, 4)
     return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
 
@@ -120,6 +120,11 @@ def test_torch_missing_names_its_extra(folder: ModelFolder, way: str) -> None:
 def test_a_library_within_ours_is_named_by_what_is_missing() -> None:
     with pytest.raises(ModelError, match="no_such_library is not installed"):
         library("no_such_library.part")
+
+
+def test_no_rows_are_refused_before_they_end_the_process(runtime: OnnxRuntime) -> None:
+    with pytest.raises(ModelError, match="no rows"):
+        runtime.run(feeds(rows=0), (SENTENCE,))
 
 
 def test_arrays_are_copied_only_where_they_must_be() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from threading import Event
 
@@ -295,6 +295,52 @@ def test_what_was_told_before_a_failure_counts() -> None:
     assert (scored(found.scores), found.flag) == (3, "rerank: partial, MemoryError")
 
 
+def test_where_no_thread_can_be_started_it_is_reported_and_nothing_stays_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reranker = DeadlineReranker(BrokenScorer(100), workers=2)
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", refuse)
+        for _ in range(5):
+            assert reranker.rerank("q", ["a"], 60_000).flag == "rerank: skipped, RuntimeError"
+    assert reranker.rerank("q", ["a"], 60_000).flag == ""
+
+
+class Failing:
+    """Can't score a passage, and says so of each by itself."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        raise NotImplementedError
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        until: float | None = None,
+        tokens: int | None = None,
+        told: Told | None = None,
+    ) -> PassageScores:
+        self.sizes.append(len(passages))
+        scores = np.full((len(passages), 1), np.nan, np.float32)
+        scores[0] = 1.0
+        return PassageScores(scores, 0, 9, "ModelError")
+
+
+def test_passages_that_fail_do_not_make_the_scorer_look_slow() -> None:
+    scorer = Failing()
+    found = DeadlineReranker(scorer).rerank("q", passages(60), 60_000)
+    assert scorer.sizes == [10, 50]
+    assert found.flag == "rerank: partial, ModelError"
+
+
 class BrokenScorer:
     """Fails from batch `healthy` on, in one of several ways."""
 
@@ -352,9 +398,20 @@ def test_equal_scores_stay_equal() -> None:
 
 
 def test_a_score_that_is_no_number_counts_as_none() -> None:
-    mixed = mix(floats([0.9, 0.8, 0.7]), floats([float("inf"), 1, NAN]), 0.5)
-    assert mixed[0] > mixed[1] > mixed[2]  # the first by its fused score, the last below both
-    assert mixed[2] == np.float32(0.7)
+    mixed = mix(floats([0.9, 0.8, 0.7, 0.6]), floats([float("inf"), 1, 2, NAN]), 0.9)
+    assert np.argsort(-mixed).tolist() == [0, 2, 1, 3]  # the first by its fused score
+    assert mixed[3] == np.float32(0.6)
+
+
+def test_one_score_alone_moves_nothing() -> None:
+    fused = floats([0.9, 0.8, 0.7, 0.6])
+    assert mix(fused, floats([NAN, NAN, NAN, -5]), 0.7).tolist() == fused.tolist()
+    assert mix(fused, floats([NAN, 3, 3, NAN]), 0.7).tolist() == fused.tolist()
+
+
+def test_equal_fused_scores_are_on_one_side_of_the_floor() -> None:
+    mixed = mix(floats([0.9, 0.9, 0.9, 0.9]), floats([NAN, 1, 2, NAN]), 0.7)
+    assert mixed[0] == mixed[3] == mixed[2] > mixed[1]
 
 
 def test_a_hit_that_was_not_scored_in_time_does_not_fall_behind_worse_ones_that_were() -> None:
@@ -380,10 +437,10 @@ def test_what_stands_below_all_that_was_reranked_stays_there_and_keeps_its_score
     mixed = mix(fused, reranked, weight)
     known = np.isfinite(reranked)
     assert np.isfinite(mixed).all()
-    if not known.any():
+    if len(set(reranked[known].tolist())) < 2:
         assert mixed.tolist() == fused.tolist()
         return
-    below = ~known & (fused <= fused[known].min())
+    below = ~known & (fused < fused[known].min())
     assert mixed[below].tolist() == fused[below].tolist()
     if below.any():
         assert mixed[~below].min() > mixed[below].max()

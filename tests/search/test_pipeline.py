@@ -507,7 +507,8 @@ def test_an_encoder_that_fails_is_flagged(wire: Room) -> None:
 
 
 def test_a_tagger_that_fails_leaves_names_out_and_says_so(wire: Room) -> None:
-    answer = wire.ask("Ingrid Solvane", pipeline=wire.build(tagger=FailingTagger()))
+    failing = wire.build(tagger=FailingTagger(), entity_boost=5.0)
+    answer = wire.ask("Ingrid Solvane", pipeline=failing)
     assert "election" in uris(answer)
     assert answer.understood.entities == ()
     assert answer.understood.notes == ("names were not looked for: ValueError",)
@@ -523,7 +524,7 @@ def test_a_tagger_that_can_not_answer_is_flagged_on_every_page(
         def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
             raise error("not now")
 
-    pipeline = wire.build(tagger=Away())
+    pipeline = wire.build(tagger=Away(), entity_boost=5.0)
     flags = () if entities is EntityUse.OFF else (f"names: skipped, {error.__name__}",)
     first = wire.ask("ferry", pipeline=pipeline, entities=entities, page_size=1)
     assert (len(first.hits), first.degraded) == (1, flags)
@@ -532,12 +533,16 @@ def test_a_tagger_that_can_not_answer_is_flagged_on_every_page(
     )
     assert (len(second.hits), second.degraded) == (1, flags)
     assert uris(first) != uris(second)
+    by_date = wire.ask("ferry", pipeline=pipeline, entities=entities, order=SortOrder.NEWEST)
+    filters = entities is EntityUse.FILTER
+    assert by_date.degraded == (flags if filters else ())  # names have no say in it
     facts = wire.ask("type:text", pipeline=pipeline, entities=entities)
     assert facts.degraded == ()  # there is nothing in it to look for names in
 
 
 def test_a_tagger_and_an_encoder_that_fail_are_both_flagged(wire: Room) -> None:
-    pipeline = wire.build(tagger=FailingTagger(), encoders={"text": FailingEncoder()})
+    parts = {"tagger": FailingTagger(), "encoders": {"text": FailingEncoder()}}
+    pipeline = wire.build(**parts, entity_boost=5.0)
     answer = wire.ask("ferry", pipeline=pipeline)
     assert answer.degraded == (
         "vectors: the encoder of field text failed, RuntimeError",
