@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from transformers import DistilBertConfig, DistilBertForTokenClassification
 
-from training.bert_graph import BertShape, Weights, folded_positions
+from training.bert_graph import Weights, folded_positions
 from training.quantize import Floats
+
+LAYERS = 6
 
 # BERT's name of each part of a layer, and DistilBERT's.
 _LAYER = {
@@ -32,48 +34,38 @@ _OUTSIDE = {
     "embeddings.LayerNorm.bias": "distilbert.embeddings.LayerNorm.bias",
 }
 
-_HEAD = ("classifier.weight", "classifier.bias")
 
-
-def names(count: int) -> dict[str, str]:
-    """DistilBERT's name of each weight of `count` layers, by BERT's."""
+def names() -> dict[str, str]:
+    """DistilBERT's name of each weight, by BERT's."""
     before, after = "encoder.layer.", "distilbert.transformer.layer."
     layers = {
         f"{before}{layer}.{ours}.{kind}": f"{after}{layer}.{theirs}.{kind}"
-        for layer in range(count)
+        for layer in range(LAYERS)
         for ours, theirs in _LAYER.items()
         for kind in ("weight", "bias")
     }
     return _OUTSIDE | layers
 
 
-def token_classifier(
-    weights: Weights, shape: BertShape, labels: int
-) -> DistilBertForTokenClassification:
-    """A model for `labels` classes that starts from the first layers of BERT `weights`, 384 wide,
-    and from their head where they have one, else from one at random. Raises ValueError if the
-    weights are of another shape.
+def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassification:
+    """A model for `labels` classes that starts from the first LAYERS layers of BERT `weights`, 384
+    wide; the head starts at random. Raises ValueError if the weights are of another shape.
     """
     config = DistilBertConfig(
-        dim=shape.width,
-        n_layers=shape.layers,
-        n_heads=shape.heads,
-        hidden_dim=4 * shape.width,
-        num_labels=labels,
+        dim=384, n_layers=LAYERS, n_heads=12, hidden_dim=1536, num_labels=labels
     )
     model = DistilBertForTokenClassification(config)
     folded = {**weights, "embeddings.position_embeddings.weight": folded_positions(weights)}
-    wanted = names(shape.layers) | {name: name for name in _HEAD if name in weights}
-    state = {theirs: torch.from_numpy(folded[ours].copy()) for ours, theirs in wanted.items()}
+    state = {theirs: torch.from_numpy(folded[ours].copy()) for ours, theirs in names().items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
-    if unexpected or any(name not in _HEAD for name in missing):
+    if unexpected or any(not name.startswith("classifier.") for name in missing):
         raise ValueError(f"the weights don't fit: missing {missing}, unexpected {unexpected}")
     return model
 
 
-def bert_weights(state: Mapping[str, torch.Tensor], layers: int) -> dict[str, Floats]:
+def bert_weights(state: Mapping[str, torch.Tensor]) -> dict[str, Floats]:
     """A trained model's state under BERT's names, with the head's `classifier.*`."""
-    wanted = names(layers) | {name: name for name in _HEAD}
+    wanted = names() | {f"classifier.{kind}": f"classifier.{kind}" for kind in ("weight", "bias")}
     return {
         ours: state[theirs].detach().float().numpy().astype(np.float32)
         for ours, theirs in wanted.items()

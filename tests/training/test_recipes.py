@@ -23,7 +23,6 @@ from training import cross_encoder, minilm, ner, sentence_encoder
 from training.bert_graph import FUSED, OPSET, BertShape, GraphDraft, label_graph
 from training.folding import folded
 from training.quantize import InputRange, calibrate, quantize, quantize_dense
-from training.untagged import untagged
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
@@ -73,17 +72,15 @@ def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
 
 def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     data = needs(SHARED / "ner" / "conll2003")
-    teacher, checkpoint = tmp_path / "teacher.safetensors", tmp_path / "weights.safetensors"
+    checkpoint = tmp_path / "weights.safetensors"
     given = argparse.Namespace(
         data=data,
-        texts=SHARED / "datasets",
         others=data.parent,
         start="minilm",  # comes by pip; bge-small needs Maven
         output=tmp_path,
         epochs=1,
         limit=60,
         threads=1,
-        teacher=teacher,
         checkpoint=checkpoint,
     )
     figures = ner.make(given)
@@ -91,9 +88,9 @@ def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     assert made.folder.manifest.labels[0] == "O"
     assert made.folder.manifest.quality.keys() == figures.keys()
     assert 0.0 <= figures["testb, entity F1"] <= 1.0
-    before = [file.stat().st_mtime_ns for file in (teacher, checkpoint)]
+    before = checkpoint.stat().st_mtime_ns
     again = ner.make(given)  # from the checkpoint: the same weights, so the same figures
-    assert [file.stat().st_mtime_ns for file in (teacher, checkpoint)] == before
+    assert checkpoint.stat().st_mtime_ns == before
     assert again["fp32 testb, entity F1"] == figures["fp32 testb, entity F1"]
 
 
@@ -159,21 +156,6 @@ def test_smoothing_that_is_folded_into_the_values_changes_no_answer() -> None:
     assert removed == {"layer0/attention/out/smooth"}
     error, before = (np.abs(answers(each) - wanted).mean() for each in (without, plain))
     assert error < 1.2 * before < 0.05 * np.abs(wanted).max()
-
-
-def test_untagged_sentences_are_cut_as_the_tagger_cuts(tmp_path: Path) -> None:
-    corpus = tmp_path / "reuters21578"
-    corpus.mkdir()
-    rows = [
-        {"_id": "1", "title": "GRAIN UP", "text": "Prices rose in Oslo. The U.S. sold wheat."},
-        {"_id": "2", "title": "", "text": "word " * 80},  # too long
-    ]
-    (corpus / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = {each.words for each in untagged(tmp_path)}
-    assert found == {
-        ("Prices", "rose", "in", "Oslo", "."),
-        ("The", "U.S.", "sold", "wheat", "."),
-    }
 
 
 def written_lists(folder: Path, name: str, count: int) -> None:
