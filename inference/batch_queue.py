@@ -12,7 +12,6 @@ A batch that fails is tried again row by row, so that a bad row fails alone.
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Generic
 
@@ -21,6 +20,7 @@ from core.observation import UNWATCHED, Event, ModelWatch, Stage
 from inference.attempt import Work, attempt
 from inference.batch_ticket import Answer, Row, Ticket, Told
 from inference.batches import BatchLimits
+from inference.spare_threads import SpareThreads
 
 
 class BatchQueue(Generic[Row, Answer]):
@@ -41,7 +41,8 @@ class BatchQueue(Generic[Row, Answer]):
         self.limits = limits
         self._work = work
         self._watch = watch
-        self._helpers = ThreadPoolExecutor(max(1, limits.lanes - 1), thread_name_prefix="model")
+        self._helpers = SpareThreads(limits.lanes - 1, name="model")
+        self._closed = False
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)  # told when rows are added
         self._queue: deque[Ticket[Row, Answer]] = deque()  # those with rows that wait
@@ -97,8 +98,12 @@ class BatchQueue(Generic[Row, Answer]):
         return found
 
     def close(self) -> None:
-        """Ends the helpers, once they are done."""
-        self._helpers.shutdown()
+        """Ends the helpers, once they are done with the batches they are in. Callers go on without
+        them, each in its own thread.
+        """
+        with self._lock:
+            self._closed = True
+        self._helpers.close()
 
     @property
     def free_lanes(self) -> int:
@@ -136,7 +141,10 @@ class BatchQueue(Generic[Row, Answer]):
 
     def _admit(self, ticket: Ticket[Row, Answer]) -> None:
         """Queues a ticket, with the lanes that are free; raises BusyError if too much waits."""
-        tokens = ticket.waiting_tokens
+        lengths, free = ticket.lengths, self._lanes_alone()
+        tokens, batches = sum(lengths), self.limits.needed(lengths)
+        # Before the lock is taken, which every lone query needs: this may take milliseconds.
+        cut = self.limits.cut(lengths, free, headed=ticket.headed)
         with self._lock:
             if self._queue and self._waiting + tokens > self.limits.waiting_tokens:
                 self._watch.counted(Event.REFUSED, 1)
@@ -144,15 +152,12 @@ class BatchQueue(Generic[Row, Answer]):
                     f"{self._waiting} tokens wait for the model already; yours were not added",
                     mend="try again in a second, or send less at once",
                 )
+            if cut and self._lanes_alone() == free:  # nobody came or went meanwhile
+                ticket.cut.extend(cut)
+                batches = len(cut)
             self._queue.append(ticket)
             self._waiting += tokens
             self._watch.counted(Event.WAITING, len(ticket.rows))
-            # Not where others wait: there batches are to be full.
-            alone = len(self._queue) == 1 and self.limits.wait_ms <= 0
-            free = self.limits.lanes - self._running if alone else 0
-            lengths = ticket.lengths
-            ticket.cut.extend(self.limits.cut(lengths, free, headed=ticket.headed))
-            batches = len(ticket.cut) or self.limits.needed(lengths)
             if self._running < self.limits.lanes:
                 self._running += 1
                 ticket.leading = True
@@ -161,6 +166,12 @@ class BatchQueue(Generic[Row, Answer]):
                     break
                 self._running += 1
             self._more.notify_all()
+
+    def _lanes_alone(self) -> int:
+        """How many lanes whoever comes now has to itself: none where others wait, or may come while
+        a batch waits for more, for then batches are to be full.
+        """
+        return 0 if self._queue or self.limits.wait_ms > 0 else self.free_lanes
 
     def _see_through(self, ticket: Ticket[Row, Answer]) -> None:
         """Leads batches while this thread has a lane, and waits while it has none, until every
@@ -202,16 +213,10 @@ class BatchQueue(Generic[Row, Answer]):
 
     def _ask_for_help(self) -> bool:
         """Starts a helper that has a lane; False where none can be had."""
-        if self.limits.lanes == 1:
-            return False
-        try:
-            self._helpers.submit(self._help)
-        except RuntimeError:  # they were shut down
-            return False
-        return True
+        return not self._closed and self._helpers.start(self._help)
 
     def _help(self) -> None:
-        """A helper's work: whatever waits, until nothing does."""
+        """A helper's work: whatever waits, until nothing does or the queue is closed."""
         try:
             while self._lead(None):
                 pass
@@ -219,11 +224,12 @@ class BatchQueue(Generic[Row, Answer]):
             self._leave()
 
     def _lead(self, own: Ticket[Row, Answer] | None) -> bool:
-        """Takes a batch and runs it; False if nothing waited."""
+        """Takes a batch and runs it; False if nothing waited that this thread is to run."""
         with self._lock:
             if own is not None and self.limits.wait_ms > 0:
                 self._wait_for_more(own)
-            batch = self._gather()
+            # Else `close` would wait for as long as callers go on.
+            batch = [] if own is None and self._closed else self._gather()
         if not batch:
             return False
         try:

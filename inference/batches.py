@@ -24,6 +24,11 @@ TOKEN_BUDGET = 512
 # less than a tenth of one. Half a batch takes half of its time: 10 x 48 tokens 40 ms, 5 x 48 20.
 LEAST_SHARED = 64
 
+# Batches for each free lane up to which a request is cut evenly. With more, one batch too many at
+# the end is a small part of the whole, and to compare cuts takes time for each batch: for 20,000
+# rows longer than a query to its answer.
+MOST_EVEN = 16
+
 # Of text that is tokenised at once: a tokenizer holds about a hundred bytes for each token.
 CHARACTERS_AT_ONCE = 2**21
 
@@ -50,11 +55,11 @@ class BatchLimits:
     def cut(self, lengths: Sequence[int], free: int, *, headed: bool = False) -> tuple[int, ...]:
         """How many rows each batch has where rows of these lengths, longest first, have `free`
         lanes to themselves: cut so that the lanes end together, each with 64 tokens at least. Where
-        it is `headed`, the first row is apart. Empty where one lane takes all: then a batch takes
-        what fits.
+        it is `headed`, the first row is apart. Empty where one lane takes all, and where each lane
+        has so many batches that the end hardly counts: then a batch takes what fits.
         """
         lanes = self.shared(lengths, free)
-        if lanes < 2:
+        if lanes < 2 or self.needed(lengths) > MOST_EVEN * lanes:
             return ()
         head, rest = lengths[: int(headed)], lengths[int(headed) :]
         longest = max(1, rest[0])

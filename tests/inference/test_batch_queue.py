@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from core.errors import BusyError, ModelError, UnavailableError
 from core.observation import Event, Stage
+from inference import spare_threads
 from inference.attempt import MOST_FAILURES
 from inference.batch_queue import BatchQueue
 from inference.batches import BatchLimits
@@ -244,6 +246,142 @@ def test_a_batch_is_not_shared_out_while_others_work() -> None:
         asked.result(WAIT)
     assert [len(batch) for batch in model.batches] == [1, 10]
     queue.close()
+
+
+def test_close_waits_for_a_batch_of_a_helper_and_not_for_callers_that_go_on() -> None:
+    """Its helper begins nothing more, though rows wait; they get their answers all the same."""
+    helped, gates = [], {True: threading.Event(), False: threading.Event()}
+
+    def work(rows: Sequence[Row]) -> list[int | Exception]:
+        helper = threading.current_thread().name.startswith("model")
+        helped.append(helper)
+        assert gates[helper].wait(WAIT)
+        return [sum(row) for row in rows]
+
+    queue: Queue = BatchQueue(work, BatchLimits(tokens=4, lanes=2))
+    with ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(queue.run, [(1, 1)] * 20) for _ in range(3)]
+        until(lambda: len(helped) == 2 and queue.waiting == 3 * 40 - 8)
+        closing = pool.submit(queue.close)
+        assert not closing.done()
+        until(lambda: queue._closed)
+        gates[True].set()
+        closing.result(WAIT)
+        assert queue.waiting > 0
+        assert helped.count(True) == 1
+        gates[False].set()
+        assert [caller.result(WAIT) for caller in callers] == [[2] * 20] * 3
+    assert helped.count(True) == 1
+    assert queue.run([(1, 1)] * 20) == [2] * 20
+    assert (queue.free_lanes, queue.waiting) == (2, 0)
+
+
+class Meanwhile(BatchLimits):
+    """Limits that let something happen while they cut a request of several rows."""
+
+    happens: ClassVar[Callable[[], object]]
+
+    def cut(self, lengths: Sequence[int], free: int, *, headed: bool = False) -> tuple[int, ...]:
+        if len(lengths) > 1:
+            Meanwhile.happens()
+        return super().cut(lengths, free, headed=headed)
+
+
+def test_a_lone_query_goes_in_while_a_request_is_cut() -> None:
+    model = Model()
+    queue = Queue(model, Meanwhile(tokens=512, lanes=2))
+    with ThreadPoolExecutor(1) as pool:
+        Meanwhile.happens = lambda: pool.submit(queue.run, [(7,)]).result(WAIT)
+        queue.run(rows_of([128] * 10, 1))
+    assert model.batches[0] == [(7,)]
+    assert sum(map(len, model.batches)) == 11
+    assert max(map(len, model.batches)) == 3  # the cut for two lanes, which are free again
+    queue.close()
+
+
+def test_a_cut_is_given_up_where_a_lane_was_taken_meanwhile() -> None:
+    gate = threading.Event()
+    model = Model()
+
+    def work(rows: Sequence[Row]) -> list[int | Exception]:
+        found = model(rows)
+        assert rows != [(7,)] or gate.wait(WAIT)
+        return found
+
+    queue: Queue = BatchQueue(work, Meanwhile(tokens=512, lanes=2))
+    with ThreadPoolExecutor(1) as pool:
+
+        def taken() -> None:
+            pool.submit(queue.run, [(7,)])
+            until(lambda: queue.free_lanes == 1)
+
+        Meanwhile.happens = taken
+        queue.run(rows_of([128] * 10, 1))
+        gate.set()
+    assert [len(batch) for batch in model.batches if batch != [(7,)]] == [4, 4, 2]
+    queue.close()
+
+
+@contextmanager
+def no_thread_to_be_had() -> Iterator[None]:
+    """Threads can't be started, as where the system has none left."""
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        yield
+
+
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_where_no_thread_can_be_started_no_lane_is_lost_or_made(
+    lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spare_threads, "PAUSE", 0.0)
+    model = Model()
+    queue = Queue(model, BatchLimits(tokens=4, lanes=lanes))
+    with no_thread_to_be_had():
+        for _ in range(3):
+            assert queue.run([(1, 1)] * 20) == [2] * 20
+            assert queue.free_lanes == lanes
+        assert model.most_at_once == 1
+    # What was asked for in vain must not run now, beside the helpers that can be had.
+    model.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(queue.run, [(1, 1)] * 20)
+        until(lambda: model.most_at_once == lanes)
+        assert queue.free_lanes == 0
+        model.gate.set()
+        assert asked.result(WAIT) == [2] * 20
+    queue.close()
+    assert model.most_at_once == lanes
+    assert queue.free_lanes == lanes
+
+
+def test_what_no_thread_was_there_for_is_never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the threads that are there nor by those to come, which do all else."""
+    done: list[int] = []
+    gate, now = threading.Event(), 0.0
+    monkeypatch.setattr(spare_threads, "perf_counter", lambda: now)
+
+    def held() -> None:
+        assert gate.wait(WAIT)
+        done.append(1)
+
+    threads = spare_threads.SpareThreads(2, name="spare")
+    assert threads.start(held)
+    with no_thread_to_be_had():
+        assert not threads.start(lambda: done.append(2))
+    assert not threads.start(lambda: done.append(3))  # not asked for again at once
+    now = 60.0
+    assert threads.start(lambda: done.append(4))
+    until(lambda: done == [4])  # beside the one that is held
+    gate.set()
+    threads.close()
+    assert done == [4, 1]
+    assert not threads.start(lambda: done.append(5))
+    assert not spare_threads.SpareThreads(0, name="none").start(held)
 
 
 def test_a_full_queue_refuses_at_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.batches import LEAST_SHARED, BatchLimits, cut_batches, cut_texts
+from inference.batches import LEAST_SHARED, MOST_EVEN, BatchLimits, cut_batches, cut_texts
 
 
 @given(st.lists(st.integers(0, 300), max_size=200), st.integers(1, 500))
@@ -77,7 +77,7 @@ def test_an_even_cut_has_every_row_once_and_never_keeps_a_lane_longer(
     limits = BatchLimits(tokens, lanes=free, alike=alike)
     sizes = limits.cut(lengths, free)
     lanes = limits.shared(lengths, free)
-    assert bool(sizes) == (lanes > 1)
+    assert bool(sizes) == (lanes > 1 and limits.needed(lengths) <= MOST_EVEN * lanes)
     if not sizes:
         return
     assert sum(sizes) == len(lengths)
@@ -112,6 +112,15 @@ def test_of_equally_even_cuts_the_one_of_fewest_batches_is_taken() -> None:
     limits = BatchLimits(512, lanes=2)
     assert limits.cut([100] * 10, 2) == (5, 5)
     assert limits.cut([128] * 8, 2) == (4, 4)
+
+
+def test_a_request_of_very_many_batches_is_not_cut() -> None:
+    """To compare cuts takes time for each batch, and evens out the last few only."""
+    limits = BatchLimits(512, lanes=4)
+    assert sum(limits.cut([512] * 2 * MOST_EVEN, 2)) == 2 * MOST_EVEN
+    assert limits.cut([512] * (2 * MOST_EVEN + 1), 2) == ()
+    assert sum(limits.cut([512] * (2 * MOST_EVEN + 1), 3)) == 2 * MOST_EVEN + 1
+    assert limits.cut([512] * 1280 + [300] * 1280, 2) == ()
 
 
 def test_few_tokens_are_not_shared_out() -> None:

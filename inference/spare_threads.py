@@ -1,0 +1,65 @@
+"""Threads that are there when work can be shared, and are done without where none can be had."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+PAUSE = 1.0  # seconds without a new attempt after a thread could not be started
+
+
+class SpareThreads:
+    """At most `most` threads, each started when it is first needed and kept until `close`."""
+
+    def __init__(self, most: int, *, name: str) -> None:
+        self._most = most
+        self._name = name
+        self._lock = threading.Lock()
+        self._closed = False
+        self._again = 0.0  # reading of perf_counter before which no thread is asked for
+        self._pool = self._new_pool()
+        self._begun = False  # whether the pool has a thread
+        self._left: list[ThreadPoolExecutor] = []  # pools whose threads end with what they have
+
+    def start(self, work: Callable[[], None]) -> bool:
+        """Whether a thread does `work`, or will when it is done with other work. Where this is
+        False, as it is after `close`, `work` is never done.
+        """
+        with self._lock:
+            if self._most < 1 or self._closed or perf_counter() < self._again:
+                return False
+            order = [work]
+            try:
+                self._pool.submit(self._run, order)
+            except RuntimeError:  # the system has no thread left
+                order.clear()
+                self._leave_pool()
+                return False
+            self._begun = True
+            return True
+
+    def close(self) -> None:
+        """Ends the threads, once they are done with what was started."""
+        with self._lock:
+            self._closed = True
+        for pool in (*self._left, self._pool):
+            pool.shutdown()
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max(1, self._most), thread_name_prefix=self._name)
+
+    def _leave_pool(self) -> None:
+        """A new pool, for one that fails to start a thread has queued the order all the same, and
+        from then on takes threads to be idle that are not.
+        """
+        self._pool.shutdown(wait=False)
+        if self._begun:
+            self._left.append(self._pool)
+        self._pool, self._begun = self._new_pool(), False
+        self._again = perf_counter() + PAUSE
+
+    def _run(self, order: list[Callable[[], None]]) -> None:
+        with self._lock:  # `start` may be about to take the order back
+            works = tuple(order)
+        for work in works:
+            work()
