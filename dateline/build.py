@@ -229,6 +229,7 @@ def _adjusted(profile: Profile, settings: Settings) -> Profile:
         rerank_depth=settings.rerank_candidates,
         rerank_weight=settings.rerank_weight,
         rerank_tokens=settings.rerank_tokens,
+        deadline_ms=settings.rerank_deadline_ms,
     )
 
 

@@ -101,6 +101,12 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
         le=8192,
         description="most tokens read of a pair (by late interaction: of a text); 0 for all",
     )
+    rerank_deadline_ms: float = Field(
+        default=1000.0,
+        ge=50,
+        le=60_000,
+        description="milliseconds that a search has, from its start, in a reranking profile",
+    )
     otel: bool = Field(
         default=False, description="send traces by OpenTelemetry (needs the extra [otel])"
     )

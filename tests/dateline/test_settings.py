@@ -224,6 +224,20 @@ def test_reranking_profiles_take_their_size_from_the_settings() -> None:
     assert {size for name, size in sizes.items() if name != "hybrid-rerank"} == {(0, 0)}
 
 
+def test_reranking_profiles_take_their_deadline_from_the_settings() -> None:
+    by_default, found = profiles(Settings()), profiles(Settings(rerank_deadline_ms=2500))
+    assert by_default["hybrid-rerank"].deadline_ms == 1000
+    assert found["hybrid-rerank"].deadline_ms == 2500
+    others = set(found) - {"hybrid-rerank"}
+    assert all(found[name].deadline_ms == by_default[name].deadline_ms for name in others)
+
+
+@pytest.mark.parametrize("deadline", [49, 60_001, float("nan"), float("inf")])
+def test_a_reranking_deadline_is_50_ms_to_a_minute(deadline: float) -> None:
+    with pytest.raises(ValueError, match="rerank_deadline_ms"):
+        Settings(rerank_deadline_ms=deadline)
+
+
 @pytest.mark.parametrize("size", [19, 101])
 def test_a_reranking_size_is_twenty_to_a_hundred(size: int) -> None:
     with pytest.raises(ValueError, match="rerank_candidates"):
