@@ -63,12 +63,13 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     there is one, else without.
     """
     models = load_models(settings.model_copy(update={"reranker": ""}))
+    languages, why_not = models.languages, models.not_loaded("tagger")
     if not settings.has_archive:
-        yield Understanding(models.tagger, languages=models.languages), NOBODY
+        yield Understanding(models.tagger, languages=languages, tagger_missing=why_not), NOBODY
         return
     engine = build_engine(settings, models, system_clock, background=False)
     try:
-        parser = Understanding(models.tagger, engine, languages=models.languages)
+        parser = Understanding(models.tagger, engine, languages=languages, tagger_missing=why_not)
         yield parser, Caller("command line", engine.products())
     finally:
         engine.close()

@@ -188,7 +188,13 @@ def build_service(
     parts = Parts(
         engine=engine,
         encoders=query_encoders(engine, models),
-        understanding=Understanding(models.tagger, engine, clock=clock, languages=models.languages),
+        understanding=Understanding(
+            models.tagger,
+            engine,
+            clock=clock,
+            languages=models.languages,
+            tagger_missing=models.not_loaded("tagger"),
+        ),
         analysis=Analysis(),
         profiles=profiles(settings, changes),
         default_profile=settings.profile,

@@ -76,6 +76,13 @@ class Models:
             for encoder, other in zip(self.encoders, others, strict=True)
         )
 
+    def not_loaded(self, role: str) -> str:
+        """What answers say of a `tagger` or `reranker` that is named and could not be loaded; ""
+        where it was loaded or none is named.
+        """
+        named = any(said.startswith(f"{role} ") for said in self.missing)
+        return f"the {role} could not be loaded" if named else ""
+
     @property
     def reranker(self) -> DeadlineReranker | None:
         """The scorer within a search's deadline."""

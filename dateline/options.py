@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -102,6 +102,13 @@ def note_new_archive(settings: Settings) -> None:
     if not settings.has_archive:
         place = escape(str(settings.data.absolute()))
         errors.print(f"[yellow]note:[/] there was no archive in {place}; an empty one is made")
+
+
+def note_missing_models(missing: Iterable[str]) -> None:
+    """Says on the error stream which optional models could not be loaded and why, a line each."""
+    for what in missing:
+        line = escape(" ".join(what.split()))
+        errors.print(f"[yellow]note:[/] not loaded: {line}")
 
 
 def exit_code(error: DatelineError) -> int:

@@ -26,6 +26,7 @@ from dateline.options import (
     archive_settings,
     console,
     escape,
+    note_missing_models,
     reported,
 )
 from dateline.search_output import show
@@ -112,6 +113,7 @@ def search(
         zone = calendar_of(datetime.now(UTC), tz, locale).zone
         settings = archive_settings(data=data, models=models, profile=profile)
         service = build_service(settings)
+        note_missing_models(service.models.missing)
         try:
             service.engine.catch_up()
             caller = Caller(

@@ -21,6 +21,7 @@ from dateline.options import (
     Profile,
     console,
     escape,
+    note_missing_models,
     note_new_archive,
     reported,
     settings_for,
@@ -68,6 +69,7 @@ def serve(
 def _serve_searches(settings: Settings, listening: socket.socket) -> None:
     note_new_archive(settings)
     service = build_service(settings, share_cursors=True)
+    note_missing_models(service.models.missing)
     app = build_app(
         service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
     )
@@ -86,6 +88,7 @@ def _serve_searches(settings: Settings, listening: socket.socket) -> None:
 
 def _serve_models(settings: Settings, listening: socket.socket) -> None:
     service = build_model_service(settings)
+    note_missing_models(service.models.missing.values())
     address = _address(settings, listening.getsockname()[1])
     running = ", ".join(service.status()["models"]["running"])
     console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")

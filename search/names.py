@@ -45,13 +45,16 @@ class Found:
 
 
 class NameFinder:
-    """Finds names in a query's text. Without a tagger it finds none; without `archive` every name
-    is unknown.
+    """Finds names in a query's text. Without a tagger it finds none, which is flagged where one was
+    wanted: `tagger_missing` says why it is not there. Without `archive` every name is unknown.
     """
 
-    def __init__(self, tagger: Tagger | None, archive: Names | None = None) -> None:
+    def __init__(
+        self, tagger: Tagger | None, archive: Names | None = None, *, tagger_missing: str = ""
+    ) -> None:
         self._tagger = tagger
         self._archive = archive
+        self._tagger_missing = tagger_missing
 
     @property
     def can_look(self) -> bool:
@@ -74,7 +77,8 @@ class NameFinder:
             return Found()
         filtering = use is EntityUse.FILTER
         if self._tagger is None:
-            return _missing("there is no tagger", use) if filtering else Found()
+            reason = self._tagger_missing or ("there is no tagger" if filtering else "")
+            return _missing(reason, use) if reason else Found()
         try:
             entities = self._tagger.tag([text])[0]
         except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on

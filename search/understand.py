@@ -77,8 +77,9 @@ class Understanding:
     """Parses the query, reads dates in plain words, and finds names.
 
     A tagger that is missing or fails leaves names out; the response says so, in its notes and
-    flags. `archive` says which names are known, `clock` what time it is, `languages` (ISO 639-1)
-    what the encoder reads; none are told, no mismatch is.
+    flags; without `tagger_missing`, why a tagger that was wanted is not there, none was. `archive`
+    says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder
+    reads; none are told, no mismatch is.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class Understanding:
         *,
         clock: Clock = _now,
         languages: Collection[str] = (),
+        tagger_missing: str = "",
     ) -> None:
-        self._names = NameFinder(tagger, archive)
+        self._names = NameFinder(tagger, archive, tagger_missing=tagger_missing)
         self._clock = clock
         self._languages = frozenset(languages)
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")

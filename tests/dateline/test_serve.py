@@ -101,6 +101,42 @@ def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
     assert len(Cli(folder / "archive").found("")) == 3
 
 
+def copied_models(folder: Path, changed: str) -> Path:
+    """The bundled models for texts; of the model `changed` one byte of the graph is another."""
+    names = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news")
+    for name in names:
+        shutil.copytree(ROOT / "models" / name, folder / name)
+    (graph,) = (folder / changed).glob("*.onnx")
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    return folder
+
+
+def test_a_tagger_whose_file_was_changed_is_told_at_start_and_with_each_answer(
+    filled: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATELINE_TAGGER")
+    shutil.copytree(filled, folder / "archive")
+    models = copied_models(folder / "models", "distilbert-ner-news")
+    key = {"x-api-key": DEMO_READ_KEY}
+    with served(folder / "archive", "--models", str(models)) as (process, client):
+        for use in ("boost", "filter"):
+            asked = {"q": "ferry in Kalymira", "entities": use}
+            data = client.get("/content/search", params=asked, headers=key).json()["data"]
+            assert data["degraded"] == ["names: skipped, the tagger could not be loaded"]
+            assert any("not looked for" in note for note in data["understood"]["notes"])
+        assert client.get("/readyz").status_code == 200  # it answers, by what is there
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    searched = Cli(folder / "archive")("search", "ferry in Kalymira", "--models", str(models))
+    assert "names: skipped, the tagger could not be loaded" in searched.stdout
+    for said in (errors, searched.stderr):
+        (line,) = [line for line in said.splitlines() if "not loaded: tagger" in line]
+        assert "distilbert-ner-news" in line
+        assert "restore the file" in line
+
+
 def test_a_port_in_use_is_an_error(filled: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -113,6 +113,7 @@ class Room:
         *,
         encoders: Mapping[str, TextEncoder] | None = None,
         tagger: Tagger | None = None,
+        tagger_missing: str = "",
         reranker: DeadlineReranker | None = None,
         candidates: KeptCandidates | None = None,
         **changes: Any,
@@ -126,7 +127,7 @@ class Room:
             Parts(
                 engine=self.engine,
                 encoders={"text": self.encoder} if encoders is None else encoders,
-                understanding=Understanding(tagger, self.engine),
+                understanding=Understanding(tagger, self.engine, tagger_missing=tagger_missing),
                 analysis=Analysis(),
                 profiles=profiles,
                 default_profile="hybrid",

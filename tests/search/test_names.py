@@ -248,6 +248,40 @@ def test_a_filter_that_can_not_be_is_said(kept: Room) -> None:
         assert uris(answer)
 
 
+UNLOADED = "the tagger could not be loaded"
+
+
+@pytest.mark.parametrize(
+    ("members", "flagged"),
+    [
+        ({}, True),
+        ({"entities": EntityUse.FILTER}, True),
+        ({"entities": EntityUse.FILTER, "order": SortOrder.NEWEST}, True),
+        ({"entities": EntityUse.OFF}, False),
+        ({"order": SortOrder.NEWEST}, False),  # names rank nothing there
+    ],
+)
+def test_a_tagger_that_is_wanted_and_not_there_is_flagged_where_names_have_a_say(
+    kept: Room, members: dict[str, Any], flagged: bool
+) -> None:
+    pipeline = kept.build(tagger_missing=UNLOADED, entity_boost=0.2)
+    answer = kept.ask("angela merkel", pipeline=pipeline, **members)
+    assert answer.degraded == ((f"names: skipped, {UNLOADED}",) if flagged else ())
+    noted = any(f"names were not looked for: {UNLOADED}" in n for n in answer.understood.notes)
+    assert noted == (members.get("entities") is not EntityUse.OFF)
+
+
+def test_a_tagger_that_is_not_there_is_missed_by_no_query_without_words_or_boost(
+    kept: Room,
+) -> None:
+    wanted = kept.build(tagger_missing=UNLOADED, entity_boost=0.2)
+    assert kept.ask("place:varland", pipeline=wanted).degraded == ()
+    plain = kept.build(tagger_missing=UNLOADED, entity_boost=0.0)
+    assert kept.ask("angela merkel", pipeline=plain).degraded == ()
+    none_named = kept.ask("angela merkel", pipeline=kept.build(entity_boost=0.2))
+    assert (none_named.degraded, none_named.understood.notes) == ((), ())
+
+
 def test_facts_alone_have_no_names_to_look_for(kept: Room) -> None:
     answer = ask(kept, "place:varland", EntityUse.FILTER)
     assert (answer.understood.entities, answer.understood.notes) == ((), ())
