@@ -2,6 +2,7 @@
 
     python -P -m training.cross_encoder --candidates DIR [--output DIR] [--steps N] [--limit N]
                                         [--threads N] [--checkpoint FILE]
+                                        [--training-data NAME|LICENCE|USE ...]
 
 Starts from all-MiniLM-L6-v2, whose joint MaxSim is a fair ranking on the first day, and learns
 listwise (softmax over one right passage and seven wrong ones from the hybrid's own top 50). DIR
@@ -10,8 +11,9 @@ names are learned from, MEASURED_ON only measured. The weight of the mix is chos
 training lists that were held out, because on what it learned from a reranker looks better than it
 is.
 
-The texts of Reuters-21578 and BBC News are for research: leave their files out of DIR to be free
-of them.
+The texts of Reuters-21578, BBC News and CheckThat! 2020 are for research: leave their files out of
+DIR to be free of them, and say what yours are with `--training-data`, for the card. The start
+weights learned in part from MS MARCO, which is for research as well.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from training.listwise import FIRST, Plan, held_out, train, training_lists
 from training.pair_graph import pair_graph
 from training.quantize import Batch, Floats, calibrate
 from training.sources import MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
+from training.terms import START, add_terms, learned_from
 
 NAME = "cross-encoder-news"
 MAX_TOKENS = 128
@@ -73,6 +76,7 @@ MANIFEST = ModelManifest(
         TrainingData("BBC News headlines and bodies", "research use", "research only"),
         TrainingData("CheckThat! 2020 train", "see its source", "research only"),
         TrainingData("SciFact train", "CC BY 4.0 and ODC-By 1.0", "any"),
+        START,
     ),
     about=(
         "Scores a passage for a query. Its score is mixed with the hybrid's at one weight; alone it"
@@ -192,7 +196,8 @@ def make(given: argparse.Namespace) -> dict[str, float]:
         figures = figures_of(values) | {"weight chosen on held-out lists": weight}
         held = {name: lists for name, lists in sets.items() if name.endswith(", held out")}
         figures |= {f"fp32 {n}": value for n, value in figures_of(measure(exact, held)).items()}
-        write_figures(given.output / NAME, scorer.folder.manifest, figures)
+        manifest = learned_from(scorer.folder.manifest, given.training_data)
+        write_figures(given.output / NAME, manifest, figures)
         return figures
 
 
@@ -205,6 +210,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="measure on at most N queries of each set")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, help="trained weights, written or reused")
+    add_terms(parser)
     for what, value in make(parser.parse_args()).items():
         print(f"{value:10.4f}  {what}")
 

@@ -1,7 +1,8 @@
 """A tagger of people, organisations, places and other names: half of bge-small, fine-tuned.
 
     python -P -m training.ner [--data DIR] [--output DIR] [--epochs E] [--limit N]
-                              [--threads N] [--checkpoint FILE]
+                              [--threads N] [--checkpoint FILE] [--measure]
+                              [--training-data NAME|LICENCE|USE ...]
 
 DistilBERT's shape, 384 wide, 6 layers, uncased, from the first six layers of bge-small-en-v1.5.
 Learns from eng.train, from most of eng.testa and from query-like copies of both, is measured on
@@ -49,6 +50,7 @@ from training.other_corpora import read_uner, read_wnut, without_label
 from training.quantize import Batch, calibrate
 from training.query_style import query_style
 from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
+from training.terms import START, add_terms, learned_from
 
 NAME = "distilbert-ner-news"
 ALLOWED_LOSS = 0.005  # of F1, from float32 to int8
@@ -85,6 +87,7 @@ MANIFEST = ModelManifest(
             "Reuters Corpus agreement",
             "research only",
         ),
+        START,
     ),
     about=(
         "Finds people, organisations, places and other names in English news and in search queries,"
@@ -218,8 +221,14 @@ def make(given: argparse.Namespace) -> dict[str, float]:
 
         tagger, figures = quantized(given.output, weights, tokenizer, ranges, judge)
         figures["1x12 tokens, ms"] = milliseconds(tagger.runtime, LOGITS, 1, 12, calls=300)
-        write_figures(given.output / NAME, tagger.folder.manifest, figures)
+        manifest = learned_from(tagger.folder.manifest, given.training_data)
+        write_figures(given.output / NAME, manifest, figures)
         return figures
+
+
+def measured(given: argparse.Namespace) -> dict[str, float]:
+    """The figures of the tagger that lies in `output`, without training."""
+    return scores(NameTagger.open(ModelStore(given.output), NAME, threads=2), given)
 
 
 def main() -> None:
@@ -240,7 +249,12 @@ def main() -> None:
     # than they bring: on two virtual cores one thread was four times as fast as two.
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, help="trained weights, written or reused")
-    for what, value in make(parser.parse_args()).items():
+    parser.add_argument("--measure", action="store_true", help="measure the one in --output only")
+    add_terms(parser)
+    given = parser.parse_args()
+    if given.data != parser.get_default("data") and not (given.measure or given.training_data):
+        parser.error("say what your own texts are, for the card: --training-data")
+    for what, value in (measured if given.measure else make)(given).items():
         print(f"{value:10.4f}  {what}")
 
 

@@ -17,12 +17,14 @@ import onnxruntime as ort
 
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
+from inference.manifest import RESEARCH_ONLY, TrainingData
 from inference.store import ModelStore
 from inference.tagger import NameTagger
 from training import cross_encoder, minilm, ner, sentence_encoder
 from training.bert_graph import FUSED, OPSET, BertShape, GraphDraft, label_graph
 from training.folding import folded
 from training.quantize import InputRange, calibrate, quantize, quantize_dense
+from training.terms import training_data
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
@@ -82,6 +84,7 @@ def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
         limit=60,
         threads=1,
         checkpoint=checkpoint,
+        training_data=None,
     )
     figures = ner.make(given)
     made = NameTagger.open(ModelStore(tmp_path), ner.NAME, threads=1)
@@ -92,6 +95,7 @@ def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     again = ner.make(given)  # from the checkpoint: the same weights, so the same figures
     assert checkpoint.stat().st_mtime_ns == before
     assert again["fp32 testb, entity F1"] == figures["fp32 testb, entity F1"]
+    assert ner.measured(given)["testb, entity F1"] == figures["testb, entity F1"]
 
 
 def test_the_last_fifth_of_testa_is_not_learnt_from(tmp_path: Path) -> None:
@@ -103,6 +107,13 @@ def test_the_last_fifth_of_testa_is_not_learnt_from(tmp_path: Path) -> None:
         *(f"eng.train-{number}" for number in range(3)),
         *(f"eng.testa-{number}" for number in range(2)),
     ]
+
+
+@pytest.mark.parametrize("said", ["Our wire", "Our wire||any", "a|b|c|d"])
+def test_what_texts_are_is_said_in_three_parts(said: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"NAME\|LICENCE\|USE"):
+        training_data(said)
+    assert training_data("Our wire | our own | any").name == "Our wire"
 
 
 def small_bert(chance: np.random.Generator, shape: BertShape) -> dict[str, np.ndarray]:
@@ -186,7 +197,13 @@ def test_the_reranker_recipe_on_a_slice(tmp_path: Path) -> None:
     written_lists(tmp_path, "cacm", 2)
     checkpoint = tmp_path / "weights.safetensors"
     given = argparse.Namespace(
-        candidates=tmp_path, output=tmp_path, steps=2, limit=3, threads=1, checkpoint=checkpoint
+        candidates=tmp_path,
+        output=tmp_path,
+        steps=2,
+        limit=3,
+        threads=1,
+        checkpoint=checkpoint,
+        training_data=[TrainingData("Our queries", "our own", "any")],
     )
     figures = cross_encoder.make(given)
     hybrid = pytest.approx(1 / np.log2(5))
@@ -195,6 +212,8 @@ def test_the_reranker_recipe_on_a_slice(tmp_path: Path) -> None:
     assert figures["weight chosen on held-out lists"] in cross_encoder.WEIGHTS
     made = CrossEncoder.open(ModelStore(tmp_path), cross_encoder.NAME, threads=1)
     assert made.folder.manifest.quality.keys() == figures.keys()
+    assert made.folder.manifest.source.endswith(" on Our queries")
+    assert [one.use for one in made.folder.manifest.training_data] == ["any", RESEARCH_ONLY]
     right, wrong = made.score(["who won"] * 2, ["Spain won the match", "rain tomorrow"])[:, 0]
     assert right > wrong
     before = checkpoint.stat().st_mtime_ns
@@ -204,7 +223,13 @@ def test_the_reranker_recipe_on_a_slice(tmp_path: Path) -> None:
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     given = argparse.Namespace(
-        candidates=tmp_path, output=tmp_path, steps=2, limit=3, threads=1, checkpoint=None
+        candidates=tmp_path,
+        output=tmp_path,
+        steps=2,
+        limit=3,
+        threads=1,
+        checkpoint=None,
+        training_data=None,
     )
     with pytest.raises(ValueError, match="eval candidates"):
         cross_encoder.make(given)

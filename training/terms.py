@@ -1,0 +1,49 @@
+"""What a model learned from and under which terms, as its card says it."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+
+from inference.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
+
+# all-MiniLM-L6-v2 and bge-small-en-v1.5, which ours start from, both learned from it.
+START = TrainingData(
+    "MS MARCO, by way of the start weights",
+    "Microsoft's terms: non-commercial research",
+    RESEARCH_ONLY,
+)
+_PARTS = ("NAME", "LICENCE", "USE")
+
+
+def training_data(text: str) -> TrainingData:
+    """`NAME|LICENCE|USE` of the command line. Raises ArgumentTypeError for anything else."""
+    parts = [part.strip() for part in text.split("|")]
+    if len(parts) != len(_PARTS) or not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {'|'.join(_PARTS)}")
+    return TrainingData(*parts)
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """The option `--training-data`, once for each source of texts of one's own."""
+    parser.add_argument(
+        "--training-data",
+        type=training_data,
+        action="append",
+        metavar="|".join(_PARTS),
+        help="what your own texts are, for the card; USE is any, 'research only' or unknown",
+    )
+
+
+def learned_from(manifest: ModelManifest, own: Sequence[TrainingData] | None) -> ModelManifest:
+    """The manifest of a model that learned from texts of one's `own` in place of ours, if any are
+    said; what its start weights learned from stays.
+    """
+    if not own:
+        return manifest
+    start, _, _ = manifest.source.rpartition(" on ")
+    return replace(
+        manifest,
+        source=f"{start} on {', '.join(one.name for one in own)}",
+        licence="Apache-2.0 for the code; start weights and training texts: see there",
+        training_data=(*own, START),
+    )
