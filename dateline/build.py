@@ -199,6 +199,7 @@ def build_service(
         profiles=profiles(settings, changes),
         default_profile=settings.profile,
         reranker=models.reranker,
+        reranker_missing=models.not_loaded("reranker"),
         clock=clock,
         editorial=rules or no_rules,
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,

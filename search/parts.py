@@ -35,9 +35,10 @@ class Engine(
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a pipeline is made of. `encoders` are by vector field; without a field's encoder its
-    part of the answer is left out and flagged, as is reranking without a `reranker`. `editorial`
-    gives the editors' rules in force; without `doubt` no spelling is suggested. `candidates`
-    keeps the lists behind cursors.
+    part of the answer is left out and flagged, as is reranking without a `reranker`, of which
+    `reranker_missing` says why one that was wanted is not there. `editorial` gives the editors'
+    rules in force; without `doubt` no spelling is suggested. `candidates` keeps the lists behind
+    cursors.
     """
 
     engine: Engine
@@ -47,6 +48,7 @@ class Parts:
     profiles: Mapping[str, Profile]
     default_profile: str
     reranker: DeadlineReranker | None = None
+    reranker_missing: str = ""
     clock: Clock = utc_now
     editorial: Callable[[], Editorial] = no_rules
     doubt: Doubt | None = None

@@ -16,7 +16,7 @@ from search.gathering import Gathered
 from search.parts import Parts
 from search.stopwatch import Stopwatch
 
-_NO_RERANKER = "rerank: skipped, no reranker is configured"
+_NONE_NAMED = "no reranker is configured"
 
 
 class Afterwards:
@@ -59,7 +59,7 @@ class Reranking:
         if not wanted or not got.meaning.said.vector_text or not by_score:
             return scores, order, Reranked(unscored)
         if self.parts.reranker is None:
-            return scores, order, Reranked(unscored, _NO_RERANKER)
+            return scores, order, Reranked(unscored, self._skipped())
         top = order[:wanted]
         result = self.score(request, caller, got, top, watch)
         unscored[top] = result.scores
@@ -78,7 +78,7 @@ class Reranking:
     ) -> Reranked:
         """What the reranker gives the candidates at the places `top`, in what is left of time."""
         if self.parts.reranker is None:
-            return Reranked(np.full(len(top), np.nan, np.float32), _NO_RERANKER)
+            return Reranked(np.full(len(top), np.nan, np.float32), self._skipped())
         items = self.parts.engine.items(got.found.ids[top], caller)
         passages = self.passages(got.found, top, items)
         profile = got.profile
@@ -89,6 +89,10 @@ class Reranking:
             deadline - watch.elapsed_ms() - self.afterwards.milliseconds,
             tokens=profile.rerank_tokens or None,
         )
+
+    def _skipped(self) -> str:
+        """The flag of an answer without a reranker."""
+        return f"rerank: skipped, {self.parts.reranker_missing or _NONE_NAMED}"
 
     def passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
         """What the reranker reads of each of `top`: the headline and the best passage."""

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,40 +101,48 @@ def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
     assert len(Cli(folder / "archive").found("")) == 3
 
 
-def copied_models(folder: Path, changed: str) -> Path:
-    """The bundled models for texts; of the model `changed` one byte of the graph is another."""
-    names = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news")
-    for name in names:
+def copied_models(folder: Path, changed: Sequence[str]) -> Path:
+    """The bundled models for texts; of those in `changed` one byte of the graph is another."""
+    for name in ("all-MiniLM-L6-v2", *changed):
         shutil.copytree(ROOT / "models" / name, folder / name)
-    (graph,) = (folder / changed).glob("*.onnx")
-    content = bytearray(graph.read_bytes())
-    content[len(content) // 2] ^= 1
-    graph.write_bytes(content)
+    for name in changed:
+        (graph,) = (folder / name).glob("*.onnx")
+        content = bytearray(graph.read_bytes())
+        content[len(content) // 2] ^= 1
+        graph.write_bytes(content)
     return folder
 
 
-def test_a_tagger_whose_file_was_changed_is_told_at_start_and_with_each_answer(
+def test_models_whose_files_were_changed_are_told_at_start_and_with_each_answer(
     filled: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATELINE_TAGGER")
     shutil.copytree(filled, folder / "archive")
-    models = copied_models(folder / "models", "distilbert-ner-news")
+    wanted = {"tagger": "distilbert-ner-news", "reranker": "bge-small-en-v1.5"}
+    models = copied_models(folder / "models", tuple(wanted.values()))
+    no_tagger = "names: skipped, the tagger could not be loaded"
+    no_reranker = "rerank: skipped, the reranker could not be loaded"
     key = {"x-api-key": DEMO_READ_KEY}
     with served(folder / "archive", "--models", str(models)) as (process, client):
         for use in ("boost", "filter"):
             asked = {"q": "ferry in Kalymira", "entities": use}
             data = client.get("/content/search", params=asked, headers=key).json()["data"]
-            assert data["degraded"] == ["names: skipped, the tagger could not be loaded"]
+            assert data["degraded"] == [no_tagger]
             assert any("not looked for" in note for note in data["understood"]["notes"])
+        asked = {"q": "ferry in Kalymira", "profile": "hybrid-rerank"}
+        data = client.get("/content/search", params=asked, headers=key).json()["data"]
+        assert set(data["degraded"]) == {no_tagger, no_reranker}
         assert client.get("/readyz").status_code == 200  # it answers, by what is there
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
     searched = Cli(folder / "archive")("search", "ferry in Kalymira", "--models", str(models))
-    assert "names: skipped, the tagger could not be loaded" in searched.stdout
+    assert no_tagger in searched.stdout
     for said in (errors, searched.stderr):
-        (line,) = [line for line in said.splitlines() if "not loaded: tagger" in line]
-        assert "distilbert-ner-news" in line
-        assert "restore the file" in line
+        lines = [line for line in said.splitlines() if "not loaded:" in line]
+        assert len(lines) == len(wanted)
+        for line, (role, name) in zip(lines, wanted.items(), strict=True):
+            assert f"{role} {name}" in line
+            assert "restore the file" in line
 
 
 def test_a_port_in_use_is_an_error(filled: Path) -> None:

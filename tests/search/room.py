@@ -115,6 +115,7 @@ class Room:
         tagger: Tagger | None = None,
         tagger_missing: str = "",
         reranker: DeadlineReranker | None = None,
+        reranker_missing: str = "",
         candidates: KeptCandidates | None = None,
         **changes: Any,
     ) -> SearchPipeline:
@@ -132,6 +133,7 @@ class Room:
                 profiles=profiles,
                 default_profile="hybrid",
                 reranker=reranker,
+                reranker_missing=reranker_missing,
                 candidates=candidates or CandidateStore(),
             )
         )

@@ -18,7 +18,7 @@ from core.query_tree import Bool, DateRange, Keyword, Word
 from core.retrieval import Ids, SortOrder, TotalRelation
 from core.writes import SetStatus
 from rerank.deadline import DeadlineReranker
-from search.answers import FACET_FIELDS, EntityUse, Explanation, Hit
+from search.answers import FACET_FIELDS, EntityUse, Explanation, Hit, SearchRequest
 from search.highlight import END, START
 from search.pipeline import SearchPipeline
 from tests.search.room import (
@@ -572,6 +572,17 @@ def test_without_a_reranker_its_profile_answers_and_says_so(wire: Room) -> None:
     answer = wire.ask("ferry", profile="hybrid-rerank")
     assert answer.degraded == ("rerank: skipped, no reranker is configured",)
     assert uris(answer) == uris(wire.ask("ferry", profile="hybrid"))
+
+
+def test_a_reranker_that_could_not_be_loaded_is_not_called_unconfigured(wire: Room) -> None:
+    pipeline = wire.build(reranker_missing="the reranker could not be loaded")
+    answer = wire.ask("ferry", profile="hybrid-rerank", pipeline=pipeline)
+    assert answer.degraded == ("rerank: skipped, the reranker could not be loaded",)
+    assert wire.ask("ferry", profile="hybrid", pipeline=pipeline).degraded == ()  # not asked for
+    fused = pipeline.fusion_input(
+        SearchRequest("ferry"), READER, lambda found, _: np.arange(min(2, len(found.ids)))
+    )
+    assert fused.degraded == answer.degraded
 
 
 def test_a_reranker_that_fails_changes_nothing_and_is_flagged(wire: Room) -> None:
