@@ -150,13 +150,15 @@ class RerankResult(BaseModel):
 
 class RerankMeta(BaseModel):
     """Cohere's `meta`, as far as it is filled. `truncated` are the documents, by their index, of
-    which something was not read; `warnings` says so in words.
+    which something was not read, and `query_truncated` says whether that is so of the query;
+    `warnings` says so in words.
     """
 
     api_version: dict[str, str]
     billed_units: dict[str, int]
     tokens: dict[str, int]
     truncated: list[int]
+    query_truncated: bool
     warnings: list[str]
 
 

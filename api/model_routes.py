@@ -75,7 +75,7 @@ async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -
     openapi_extra=contract.body_of(RerankBody),
 )
 async def rerank_documents(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
-    """Cohere's shape. `meta.warnings` says which documents were cut."""
+    """Cohere's shape. `meta.warnings` says what was not read to its end."""
     body = await _read(request, surface, RerankBody)
     models = surface.services.models
     served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))

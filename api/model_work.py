@@ -20,7 +20,7 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from core.model_ports import PairScorer, Tagger, TextEncoder
 from core.pairs import BoundedScorer
-from core.reading import Reading
+from core.reading import PairsReading, Reading
 
 _NAMED = 10  # a warning names so many inputs; the rest are counted
 _RERANK_VERSION = "2"
@@ -84,15 +84,20 @@ def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str
         pairs = zip(texts, body.documents, strict=True)
         shortened = [len(short) < len(whole) for short, whole in pairs]
     asked = body.max_tokens_per_pair
-    measured = _bounded(served.meter.measure_pairs(body.query, texts, limit=asked), limit)
-    readings = [
+    measured = served.meter.measure_pairs(body.query, texts, limit=asked)
+    _bounded((measured.query, *measured.passages), limit)
+    readings = tuple(
         Reading(reading.tokens, reading.truncated or cut)
-        for reading, cut in zip(measured, shortened, strict=True)
-    ]
+        for reading, cut in zip(measured.passages, shortened, strict=True)
+    )
     scores = _finite(_scores(served, body.query, texts, asked), served.name)[:, 0]
     order = np.argsort(-scores, kind="stable")[: body.top_n]
     results = [_result(body, int(index), float(scores[index])) for index in order]
-    return {"results": results, "meta": _meta(readings), "model": served.name}
+    return {
+        "results": results,
+        "meta": _meta(PairsReading(measured.query, readings)),
+        "model": served.name,
+    }
 
 
 def _scores(
@@ -179,13 +184,18 @@ def _result(body: RerankBody, index: int, score: float) -> dict[str, Any]:
     return result
 
 
-def _meta(readings: Readings) -> dict[str, Any]:
+def _meta(readings: PairsReading) -> dict[str, Any]:
+    tokens = _tokens((readings.query, *readings.passages))
     return {
         "api_version": {"version": _RERANK_VERSION},
         "billed_units": {"search_units": 0},
-        "tokens": {"input_tokens": _tokens(readings), "output_tokens": 0},
-        "truncated": _truncated(readings),
-        "warnings": _warnings(readings, "document"),
+        "tokens": {"input_tokens": tokens, "output_tokens": 0},
+        "truncated": _truncated(readings.passages),
+        "query_truncated": readings.query.truncated,
+        "warnings": [
+            *(["Not all of the query was read: too long."] if readings.query.truncated else []),
+            *_warnings(readings.passages, "document"),
+        ],
     }
 
 
@@ -198,6 +208,9 @@ def _warnings(readings: Readings, word: str) -> list[str]:
     places = _truncated(readings)
     if not places:
         return []
+    return [f"Not all of {word} {_named(places)} was read (counted from 0): too long."]
+
+
+def _named(places: Sequence[int]) -> str:
     named = ", ".join(str(place) for place in places[:_NAMED])
-    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
-    return [f"Not all of {word} {named}{more} was read (counted from 0): too long."]
+    return f"{named} and {len(places) - _NAMED} more" if len(places) > _NAMED else named

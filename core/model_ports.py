@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.entities import Entity
 from core.items import FloatMatrix, Item, PassageVectors
-from core.reading import Reading
+from core.reading import PairsReading, Reading
 
 
 class TextEncoder(Protocol):
@@ -30,6 +30,15 @@ class TextEncoder(Protocol):
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
         """float32 [n, d], rows of unit norm."""
+        ...
+
+
+@runtime_checkable
+class TruncatingEncoder(Protocol):
+    """A TextEncoder that says which queries it does not read to their end."""
+
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """For each text, whether it is longer than the model reads. Short ones cost nothing."""
         ...
 
 
@@ -56,8 +65,8 @@ class TextMeter(Protocol):
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
-    ) -> tuple[Reading, ...]:
-        """What the model reads of each passage with `query`, where it is put to `limit` tokens."""
+    ) -> PairsReading:
+        """What the model reads of `query` and each passage, where it is put to `limit` tokens."""
         ...
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:

@@ -14,14 +14,15 @@ class PassageScores:
     """`scores` float32 [n, 1] in the order given, NaN where there is none: time did not suffice,
     or the model failed at that passage, and `failure` is then the first error's class.
 
-    `truncated` is how many of the pairs were longer than `tokens`, the limit that held, and lost
-    their end.
+    `truncated` is how many of the passages lost their end to `tokens`, the limit that held;
+    `query_truncated` says whether the query did.
     """
 
     scores: FloatMatrix
     truncated: int
     tokens: int
     failure: str = ""
+    query_truncated: bool = False
 
 
 Told = Callable[[PassageScores], None]

@@ -1,4 +1,4 @@
-"""How much of a text a model reads."""
+"""How much of a text, or of a query and its passages, a model reads."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ class Reading:
 
     tokens: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairsReading:
+    """Of a query and its passages, `passages` in the order given. Where the model reads the two
+    apart, `query` has the query's own tokens; where it reads them together, each passage's reading
+    counts the query's tokens and the query's has none.
+    """
+
+    query: Reading
+    passages: tuple[Reading, ...]

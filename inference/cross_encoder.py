@@ -128,7 +128,7 @@ class CrossEncoder:
         def score(group: slice, sheet: ScoreSheet) -> None:
             texts = passages[group]
             rows = self._tokenised([query] * len(texts), texts, tokens)
-            sheet.cut(sum(row.cut for row in rows))
+            sheet.cut(sum(row.cut for row in rows), query=any(row.query_cut for row in rows))
             put = partial(sheet.put, group.start)
             put(dict(enumerate(self.queue.run_each(rows, until=until, told=put))))
 
@@ -147,6 +147,6 @@ class CrossEncoder:
         began = perf_counter()
         rows = self.tokens.rows(queries, passages, tokens=tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
-        if truncated := sum(row.cut for row in rows):
+        if truncated := sum(row.cut or row.query_cut for row in rows):
             self._watch.counted(Event.TRUNCATED, truncated)
         return rows

@@ -29,7 +29,7 @@ from inference.pooling import Pooling, sound
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
 from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens, TokenRows
+from inference.tokens import TextTokens, TokenRows, surely_fits
 
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
 GROUP = 1024  # texts whose tokens are held at once: the rest wait as text, so memory is flat
@@ -208,11 +208,14 @@ class SentenceEncoder:
         return vectors
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """For each text, whether it is longer than the model reads, so that its end is ignored."""
+        """For each text, whether it is longer than the model reads as a query, so that its end is
+        ignored. One that surely fits by its characters is not tokenised.
+        """
+        prefix = self.manifest.query_prefix
         return tuple(
-            cut
+            not surely_fits(prefix + text, self.tokens.max_tokens)
+            and self.tokens.rows([text], prefix=prefix).cut[0]
             for text in texts
-            for cut in self.tokens.rows([text], prefix=self.manifest.query_prefix).cut
         )
 
     def counts(self) -> EncoderCounts:

@@ -133,7 +133,7 @@ class MaxSimScorer:
 
         def score(group: slice, sheet: ScoreSheet) -> None:
             found = self._tokenised([query, *passages[group]], tokens)
-            sheet.cut(sum(found.cut[1:]))
+            sheet.cut(sum(found.cut[1:]), query=found.cut[0])
             pairs = _Pairs(partial(sheet.put, group.start))
             answers = self.queue.run_each(found.rows, until=until, headed=True, told=pairs.hear)
             pairs.hear(dict(enumerate(answers)))

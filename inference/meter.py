@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from core.reading import Reading
+from core.reading import PairsReading, Reading
 from inference.batches import cut_texts
 from inference.pairs import PairTokens
 from inference.store import ModelFolder
@@ -58,18 +58,22 @@ class TokenMeter:
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
-    ) -> tuple[Reading, ...]:
-        """What the model reads of each passage with `query`: of the two together where it reads
-        them so. `limit` is of a pair there, and of a passage elsewhere.
+    ) -> PairsReading:
+        """What the model reads of `query` and each passage: of the two together where it reads
+        them so. `limit` is of a pair there, and of each text elsewhere.
         """
         if self.pairs is None:
-            return self._readings(passages, min(limit or self.max_tokens, self.max_tokens))
+            most = min(limit or self.max_tokens, self.max_tokens)
+            (asked,) = self._readings([query], most)
+            return PairsReading(asked, self._readings(passages, most))
         readings: list[Reading] = []
+        query_cut = False
         for group in cut_texts(passages, most=GROUP):
             some = passages[group]
             rows = self.pairs.rows([query] * len(some), some, tokens=limit)
             readings += [Reading(len(row), row.cut) for row in rows]
-        return tuple(readings)
+            query_cut = query_cut or any(row.query_cut for row in rows)
+        return PairsReading(Reading(0, query_cut), tuple(readings))
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
         """Each text up to the end of its token number `limit`, special ones not counted."""

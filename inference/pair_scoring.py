@@ -32,16 +32,18 @@ class ScoreSheet:
     told: Told | None = None
     truncated: int = 0
     failure: str = ""
+    query_truncated: bool = False
     _scores: FloatMatrix = field(init=False)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._scores = np.full((self.count, 1), np.nan, np.float32)
 
-    def cut(self, passages: int) -> None:
-        """So many more pairs were longer than the limit."""
+    def cut(self, passages: int, *, query: bool) -> None:
+        """So many more passages lost their end, and perhaps the `query` did."""
         with self._lock:
             self.truncated += passages
+            self.query_truncated |= query
 
     def put(self, start: int, found: Scored) -> None:
         """Scores of passages, counted from `start`. An error takes only its passage's score away;
@@ -62,7 +64,9 @@ class ScoreSheet:
             return self._so_far()
 
     def _so_far(self) -> PassageScores:
-        return PassageScores(self._scores.copy(), self.truncated, self.limit, self.failure)
+        return PassageScores(
+            self._scores.copy(), self.truncated, self.limit, self.failure, self.query_truncated
+        )
 
 
 def score_pairs(

@@ -16,12 +16,14 @@ QUERY_SHARE = 3  # a query has at most a third of the room: what is ranked is th
 @dataclass(frozen=True, slots=True)
 class PairRow:
     """One pair's token numbers, special ones included, and for each 0 if it is of the query, 1 if
-    it is of the passage (all 0 where the architecture does not tell them apart).
+    it is of the passage (all 0 where the architecture does not tell them apart). `cut` says whether
+    the passage lost its end, `query_cut` whether the query did.
     """
 
     ids: tuple[int, ...]
     segments: tuple[int, ...]
     cut: bool
+    query_cut: bool
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,10 +65,10 @@ class PairTokens:
         for query, passage, encoding in zip(queries, passages, found, strict=True):
             first, query_cut = asked[query]
             left = room - len(first)
-            cut = query_cut or len(encoding) > left or len(passage) > longest
+            cut = len(encoding) > left or len(passage) > longest
             encoding.truncate(left)
             both = self.tokenizer.post_process(first, encoding)
-            rows.append(PairRow(tuple(both.ids), tuple(both.type_ids), cut))
+            rows.append(PairRow(tuple(both.ids), tuple(both.type_ids), cut, query_cut))
         return rows
 
     def _queries(self, queries: Sequence[str], room: int) -> dict[str, tuple[Encoding, bool]]:

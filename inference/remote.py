@@ -27,7 +27,8 @@ from inference.manifest import ModelManifest
 from inference.remote_answers import Names, by_index, entities_of, is_real, vector_row
 from inference.remote_calls import DIGEST_HEADER, RemoteService
 from inference.remote_groups import groups, mapped, remembered
-from inference.tokens import well_formed
+from inference.store import ModelFolder
+from inference.tokens import TextTokens, surely_fits, well_formed
 
 QUERY_SECONDS = 2.0  # for what a search waits for
 BULK_SECONDS = 60.0  # for passages of an ingest, and what nobody waits for at a page
@@ -87,6 +88,7 @@ class RemoteEncoder:
     tokenizer_path: Path
     threads: int = 1
     cache: AnswerCache[FloatMatrix] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
+    _tokens: list[TextTokens] = field(default_factory=list)  # opened by the first long query
 
     @property
     def name(self) -> str:
@@ -118,9 +120,25 @@ class RemoteEncoder:
         """float32 [n, d], rows of unit norm."""
         return self._encode(texts, "passage", self.model.manifest.passage_prefix, BULK_SECONDS)
 
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """See `SentenceEncoder.truncated`; by the local tokenizer, without a request."""
+        manifest = self.model.manifest
+        asked = [manifest.query_prefix + text for text in texts]
+        return tuple(
+            not surely_fits(text, manifest.max_tokens) and self._tokeniser().rows([text]).cut[0]
+            for text in asked
+        )
+
     def close(self) -> None:
         """Closes the connections."""
         self.model.service.close()
+
+    def _tokeniser(self) -> TextTokens:
+        if not self._tokens:
+            manifest = self.model.manifest
+            folder = self.tokenizer_path.parents[len(Path(manifest.tokenizer).parts) - 1]
+            self._tokens.append(TextTokens.open(ModelFolder(folder, manifest)))
+        return self._tokens[0]
 
     def _encode(self, texts: Sequence[str], kind: str, prefix: str, seconds: float) -> FloatMatrix:
         verified = self.model.service.address.verified
@@ -190,7 +208,7 @@ class RemoteScorer:
             start = 0
             for group in groups([passages[row] for row in rows]):
                 found = rows[start : start + len(group)]
-                scores[found, 0], _ = self._scores(query, group, BULK_SECONDS, None)
+                scores[found, 0], *_ = self._scores(query, group, BULK_SECONDS, None)
                 start += len(group)
         return scores
 
@@ -211,22 +229,22 @@ class RemoteScorer:
         scores = np.full((len(passages), 1), np.nan, np.float32)
         longest = self.model.manifest.max_tokens
         limit = min(tokens or longest, longest)
-        start, truncated = 0, 0
+        start, truncated, unread = 0, 0, False
         for group in groups(passages):
             left = BULK_SECONDS if until is None else min(QUERY_SECONDS, until - perf_counter())
             if left <= 0:
                 break
             try:
-                found, cut = self._scores(query, group, left, tokens)
+                found, cut, query_cut = self._scores(query, group, left, tokens)
             except ModelError as error:
                 if until is None:
                     raise
-                return PassageScores(scores, truncated, limit, type(error).__name__)
+                return PassageScores(scores, truncated, limit, type(error).__name__, unread)
             scores[start : start + len(group), 0] = found
-            start, truncated = start + len(group), truncated + cut
+            start, truncated, unread = start + len(group), truncated + cut, unread or query_cut
             if told is not None:
-                told(PassageScores(scores.copy(), truncated, limit))
-        return PassageScores(scores, truncated, limit)
+                told(PassageScores(scores.copy(), truncated, limit, "", unread))
+        return PassageScores(scores, truncated, limit, "", unread)
 
     @property
     def digest(self) -> str:
@@ -239,8 +257,10 @@ class RemoteScorer:
 
     def _scores(
         self, query: str, passages: Sequence[str], seconds: float, tokens: int | None
-    ) -> tuple[list[Any], int]:
-        """A real number for each passage, and of how many of them not all was read."""
+    ) -> tuple[list[Any], int, bool]:
+        """A real number for each passage, of how many of them not all was read, and whether that
+        is so of the query.
+        """
         verified = self.model.service.address.verified
         body: dict[str, Any] = {"query": well_formed(query), "documents": passages}
         if tokens and verified:
@@ -254,8 +274,9 @@ class RemoteScorer:
         if not all(is_real(score) for score in found):
             raise self.model.service.wrong(f"a {member} is no number")
         meta = answer.get("meta")
-        cut = meta.get("truncated") if isinstance(meta, dict) else None
-        return found, len(cut) if isinstance(cut, list) else 0
+        told = meta if isinstance(meta, dict) else {}
+        cut = told.get("truncated")
+        return found, len(cut) if isinstance(cut, list) else 0, told.get("query_truncated") is True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from inference.store import ModelFolder
 # Text beyond this many characters for each token that fits is dropped unread, so that a
 # megabyte costs no more than a page. English has 4 to 5 characters a token.
 CHARACTERS_PER_TOKEN = 40
+_MOST_OF_A_CHARACTER = 18  # tokens: what NFKC makes of U+FDFA; an ASCII character gives at most 1
+_SPECIAL = 8  # tokens at most that stand around a text
 _PADDING = ("[PAD]", "<pad>")
 
 
@@ -90,6 +92,17 @@ class TextTokens:
         if len(ids) <= self.max_tokens:
             return tuple(ids)
         return (*ids[: self.max_tokens - 1], ids[-1])
+
+
+def surely_fits(text: str, max_tokens: int) -> bool:
+    """Whether `text` can't have more than `max_tokens` by any tokenizer, told by its characters
+    alone; False where that does not tell.
+    """
+    room = max_tokens - _SPECIAL
+    if len(text) > room:
+        return False
+    others = 0 if text.isascii() else sum(not character.isascii() for character in text)
+    return len(text) + (_MOST_OF_A_CHARACTER - 1) * others <= room
 
 
 def well_formed(text: str) -> str:

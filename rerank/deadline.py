@@ -45,8 +45,8 @@ class Reranked:
     """Scores float32 [n] in the order given, NaN for passages that have none.
 
     `flag` is "" when all were scored, else "partial" or "skipped" with the reason. `note` says
-    how many passages were longer than the scorer reads, "" if none was. `mixing` says how they
-    were mixed with the fused ones, None where they were not.
+    what the scorer did not read to its end: the query, and how many passages; "" if all was read.
+    `mixing` says how they were mixed with the fused ones, None where they were not.
     """
 
     scores: Floats
@@ -83,7 +83,7 @@ class DeadlineReranker:
         """
         end = perf_counter() + budget_ms / 1000
         scores = np.full(len(passages), np.nan, np.float32)
-        done, pace, read, truncated, limit, why = 0, 0.0, 0, 0, 0, ""
+        done, pace, why, unread = 0, 0.0, "", _Unread()
         first = self._first_size(end - perf_counter())
         while done < len(passages):
             begun = perf_counter()
@@ -94,8 +94,7 @@ class DeadlineReranker:
             found, stopped = self._scored(query, passages[done : done + size], end, tokens)
             scores[done : done + size] = found.scores[:, 0]
             done += size
-            if found.tokens:
-                read, truncated, limit = done, truncated + found.truncated, found.tokens
+            unread.add(found, done)
             why = why or found.failure or stopped
             if stopped in ("", _IN_TIME):
                 # Passages that the model failed on took their time as well.
@@ -103,8 +102,7 @@ class DeadlineReranker:
                 self._pace = pace = max(pace, (perf_counter() - begun) / known)
             if stopped:
                 break
-        note = f"rerank: {truncated} of {read} passages truncated to {limit} tokens"
-        return Reranked(scores, _flag(scores, why), note if truncated else "")
+        return Reranked(scores, _flag(scores, why), unread.note())
 
     def _first_size(self, seconds: float) -> int:
         """How many passages to begin with, before this query's pace is known."""
@@ -143,6 +141,31 @@ class DeadlineReranker:
         if isinstance(scorer, BoundedScorer):
             return scorer.score_within(query, batch, until=end, tokens=tokens, told=told)
         return PassageScores(scorer.score([query] * len(batch), batch), 0, 0)
+
+
+@dataclass(slots=True)
+class _Unread:
+    """What was not read of a query and of the first `read` passages, at `limit` tokens."""
+
+    read: int = 0
+    truncated: int = 0
+    limit: int = 0
+    query: bool = False
+
+    def add(self, found: PassageScores, read: int) -> None:
+        """What a batch says, after which `read` passages are read."""
+        self.query = self.query or found.query_truncated
+        if found.tokens:
+            self.read, self.limit = read, found.tokens
+            self.truncated += found.truncated
+
+    def note(self) -> str:
+        """In words; "" where all was read."""
+        parts = ["not all of the query was read"] if self.query else []
+        if self.truncated:
+            of = f"{self.truncated} of {self.read} passages"
+            parts.append(f"{of} truncated to {self.limit} tokens")
+        return f"rerank: {'; '.join(parts)}" if parts else ""
 
 
 class _Heard:

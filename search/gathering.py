@@ -8,11 +8,12 @@ from functools import cache, partial
 import numpy as np
 
 from core.callers import Caller
+from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import TextEncoder
+from core.model_ports import TextEncoder, TruncatingEncoder
 from core.query_tree import all_of, is_fact
 from core.retrieval import Floats, Ids, Retrieval, Retrieved, SortOrder, VectorQuery
-from search.answers import EntityUse, SearchRequest
+from search.answers import EntityUse, SearchRequest, Understood
 from search.editorial import expanded
 from search.fusion import ranking
 from search.names import known_names, name_shares, only_told, respelt
@@ -181,6 +182,21 @@ class Gathering:
             known = self._digests[name] = (encoder, encoder.digest)
         return known[1]
 
+    def told_of_reading(self, got: Gathered, of_rerank: str) -> Understood:
+        """What was made of the query, with the notes of what models did not read to its end:
+        encoders, and the reranker (`of_rerank`, "" where it read all).
+        """
+        said = got.meaning.said
+        asked = got.retrieval.vectors if said.vector_text else ()
+        notes = [
+            f"vectors: not all of the query was read for field {query.field}"
+            for query in asked
+            if _cuts(self.parts.encoders.get(query.field), said.vector_text)
+        ]
+        if of_rerank:
+            notes.append(of_rerank)
+        return replace(said, notes=(*said.notes, *notes)) if notes else said
+
     def with_pins(
         self, request: SearchRequest, caller: Caller, got: Gathered
     ) -> tuple[Gathered, Ids]:
@@ -221,6 +237,16 @@ def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
         return encoder.encode_queries([text])
     except Exception as error:
         raise _EncoderError(field, type(error).__name__) from error
+
+
+def _cuts(encoder: object, text: str) -> bool:
+    """Whether an encoder does not read `text` to its end, as far as it can tell."""
+    if not isinstance(encoder, TruncatingEncoder):
+        return False
+    try:
+        return encoder.truncated([text])[0]
+    except ModelError:
+        return False  # its tokenizer is gone: there is an answer without the note
 
 
 def _is_by_date(request: SearchRequest, retrieval: Retrieval) -> bool:

@@ -216,9 +216,7 @@ class SearchPipeline:
         scores, order, reranked = self._reranking.rerank(request, caller, got, faded, order, watch)
         watch.lap("rerank")
         order = pinned_first(order, found, pins)
-        said = got.meaning.said
-        if reranked.note:
-            said = replace(said, notes=(*said.notes, reranked.note))
+        said = self._gathering.told_of_reading(got, reranked.note)
         places = order[first_of_each(self._parts.engine.chains(found.ids[order]))]
         pinned = len(first_of_each(self._parts.engine.chains(pins)))
         groups = self._groups(request, found.ids[places], pinned, watch)

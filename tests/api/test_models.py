@@ -153,6 +153,29 @@ def test_a_pair_put_to_fewer_tokens_is_said(http: httpx.Client) -> None:
     assert answer["meta"]["tokens"]["input_tokens"] == 16 + 6  # the second pair whole
 
 
+def test_a_query_that_is_read_apart_and_cut_is_said_and_counted() -> None:
+    """By late interaction, which ships; a query of a megabyte went unsaid."""
+    with serving_models(bundled_models("all-MiniLM-L6-v2")) as http:
+        for asked, tokens in ((None, 256), (48, 48)):
+            query = "ferry " * (300 if asked else 170_000)
+            limit = {} if asked is None else {"max_tokens_per_pair": asked}
+            body = {"query": query, "documents": ["quay"], **limit}
+            meta = post(http, "/v1/rerank", body)["meta"]
+            assert meta["warnings"] == ["Not all of the query was read: too long."]
+            assert (meta["query_truncated"], meta["truncated"]) == (True, [])
+            assert meta["tokens"]["input_tokens"] == tokens + 3
+        body = {"query": "ferry", "documents": ["quay"]}
+        short = post(http, "/v1/rerank", body)["meta"]
+        assert (short["query_truncated"], short["warnings"]) == (False, [])
+        assert short["tokens"]["input_tokens"] == 3 + 3
+
+
+def test_a_query_that_is_cut_in_a_pair_is_said_once(http: httpx.Client) -> None:
+    meta = post(http, "/v1/rerank", {"query": "ferry " * 300, "documents": ["quay"] * 3})["meta"]
+    assert meta["warnings"] == ["Not all of the query was read: too long."]
+    assert (meta["query_truncated"], meta["truncated"]) == (True, [])
+
+
 # --- tags
 
 

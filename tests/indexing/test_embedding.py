@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from core.errors import ModelError
 from core.items import FloatMatrix, Item, ItemType, PassageVectors
-from core.reading import Reading
+from core.reading import PairsReading, Reading
 from indexing.embedding import Embedding, embed_lacking
 from indexing.passages import PassageEmbedder, PassageSplitter
 from tests.indexing.conftest import HashingEncoder
@@ -104,7 +104,7 @@ def test_a_field_whose_encoder_counts_other_tokens_tells_what_it_cuts_off(
 
         def measure_pairs(
             self, query: str, passages: Sequence[str], *, limit: int | None = None
-        ) -> tuple[Reading, ...]:
+        ) -> PairsReading:
             raise NotImplementedError
 
         def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ def test_a_pair_that_fits_is_the_tokenizer_s_own(pairs: PairTokens) -> None:
         whole = pairs.tokenizer.encode(QUERY, passage)
         assert (row.ids, row.segments) == (tuple(whole.ids), tuple(whole.type_ids))
         assert not row.cut
+        assert not row.query_cut
 
 
 @settings(deadline=None, max_examples=60)
@@ -59,7 +60,7 @@ def test_a_long_pair_loses_its_ends(pairs: PairTokens, asked: int, words: int, t
     oil, snow = (pairs.tokenizer.token_to_id(word) for word in ("oil", "snow"))
     assert row.ids == (101, *[oil] * query, 102, *[snow] * passage, 102)
     assert row.segments == (*[0] * (query + 2), *[1] * (passage + 1))
-    assert row.cut == (query < asked or passage < words)
+    assert (row.cut, row.query_cut) == (passage < words, query < asked)
     assert len(row) <= pairs.limit(tokens) <= 256
 
 
@@ -81,7 +82,8 @@ def test_what_was_cut_is_counted(models: ModelStore) -> None:
     assert (found.truncated, found.tokens, found.failure) == (1, 32, "")
     np.testing.assert_array_equal(found.scores, scorer.score([QUERY] * 5, PASSAGES))
     short = scorer.score_within(QUERY, PASSAGES, tokens=8)
-    assert (short.truncated, short.tokens) == (5, 8)  # the query itself is too long
+    assert (short.truncated, short.tokens) == (1, 8)
+    assert (found.query_truncated, short.query_truncated) == (False, True)
     assert scorer.score_within(QUERY, PASSAGES, tokens=1000).tokens == 32
 
 

@@ -9,6 +9,7 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
+from inference.tokens import surely_fits
 
 STORY = (
     "Oil prices rose on Tuesday after ministers agreed to cut output by a million barrels a day."
@@ -87,6 +88,23 @@ def test_what_is_cut_off_is_told(encoder: SentenceEncoder) -> None:
     encoder.encode_passages(["short", STORY * 40])
     after = encoder.counts()
     assert (after.texts - before.texts, after.truncated - before.truncated) == (2, 1)
+
+
+def test_only_a_text_that_may_be_too_long_is_tokenised_to_tell() -> None:
+    assert surely_fits("ferry " * 41, 256)
+    assert not surely_fits("ferry " * 42, 256)
+    assert surely_fits("Müller fährt nach Köln", 256)
+    assert not surely_fits("\ufdfa" * 14, 256)  # each may become 18 letters
+    assert surely_fits("", 8)
+
+
+@pytest.mark.parametrize("character", ["a ", "한", "é", "ﷺ", "🌍", "."])
+def test_what_surely_fits_is_never_cut(encoder: SentenceEncoder, character: str) -> None:
+    for count in range(1, 300):
+        text = character * count
+        cut = encoder.tokens.rows([text]).cut[0]
+        assert not (cut and surely_fits(text, 256))
+        assert encoder.truncated([text]) == (cut,)
 
 
 def test_the_cut_is_at_the_models_limit(encoder: SentenceEncoder) -> None:

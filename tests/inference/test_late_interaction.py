@@ -35,6 +35,15 @@ def test_texts_without_words_score_zero(scorer: MaxSimScorer) -> None:
     assert scores.tolist() == [[0.0], [0.0]]
 
 
+def test_what_was_cut_is_counted_apart_for_query_and_passages(scorer: MaxSimScorer) -> None:
+    passages = [RELEVANT * 8, IRRELEVANT] * 40  # more than are read at once
+    for query, query_cut in ((QUERY, False), ("bank " * 300, True)):
+        found = scorer.score_within(query, passages, tokens=48)
+        assert (found.truncated, found.tokens, found.query_truncated) == (40, 48, query_cut)
+    assert not scorer.score_within("bank " * 200, [RELEVANT]).query_truncated
+    assert scorer.score_within("bank " * 200_000, [RELEVANT]).query_truncated
+
+
 def test_no_pairs_and_uneven_pairs(scorer: MaxSimScorer) -> None:
     assert scorer.score([], []).shape == (0, 1)
     with pytest.raises(ValueError, match="1 queries for 2 passages"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from core.reading import PairsReading, Reading
 from inference.batches import CHARACTERS_AT_ONCE
 from inference.meter import GROUP, TokenMeter
 from inference.pairs import PairTokens
@@ -70,16 +71,29 @@ def test_a_pair_is_measured_as_it_is_read_together() -> None:
     passages = ["a short one", "ferry " * 40]
     rows = PairTokens.open(folder).rows(["ferry accident"] * 2, passages)
     found = meter.measure_pairs("ferry accident", passages)
-    assert [reading.tokens for reading in found] == [len(row) for row in rows] == [8, 32]
-    assert [reading.truncated for reading in found] == [False, True]
-    (short,) = meter.measure_pairs("ferry accident", ["ferry " * 40], limit=16)
-    assert (short.tokens, short.truncated) == (16, True)
+    assert [reading.tokens for reading in found.passages] == [len(row) for row in rows] == [8, 32]
+    assert [reading.truncated for reading in found.passages] == [False, True]
+    assert found.query == Reading(0, False)  # its tokens are the pairs'
+    short = meter.measure_pairs("ferry accident", ["ferry " * 40], limit=16)
+    assert short == PairsReading(Reading(0, False), (Reading(16, True),))
+    asked = meter.measure_pairs("ferry " * 40, ["a short one"])
+    assert (asked.query, asked.passages[0].truncated) == (Reading(0, True), False)
 
 
 def test_texts_that_are_read_apart_are_measured_apart(meter: TokenMeter) -> None:
-    assert meter.measure_pairs("ferry", TEXTS) == meter.measure(TEXTS)
-    (short,) = meter.measure_pairs("ferry", ["ferry " * 40], limit=16)
-    assert (short.tokens, short.truncated) == (16, True)
+    found = meter.measure_pairs("ferry", TEXTS)
+    assert found == PairsReading(Reading(3, False), meter.measure(TEXTS))
+    short = meter.measure_pairs("ferry", ["ferry " * 40], limit=16)
+    assert short == PairsReading(Reading(3, False), (Reading(16, True),))
+
+
+@pytest.mark.parametrize("words", [300, 180_000])
+def test_a_query_that_is_read_apart_is_counted_and_said_to_be_cut(
+    meter: TokenMeter, words: int
+) -> None:
+    query = "ferry " * words
+    assert meter.measure_pairs(query, ["quay"]).query == Reading(256, True)
+    assert meter.measure_pairs(query, ["quay"], limit=48).query == Reading(48, True)
 
 
 def test_a_text_is_cut_between_characters_after_its_tokens(meter: TokenMeter) -> None:

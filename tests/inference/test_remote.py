@@ -103,6 +103,11 @@ def test_many_passages_keep_their_order_over_several_requests(
     assert np.array_equal((found @ here.T).argmax(axis=1), np.arange(len(texts)))
 
 
+def test_a_query_beyond_the_model_s_length_is_told_without_a_request() -> None:
+    absent = encoder_at("http://127.0.0.1:9")
+    assert absent.truncated(["ferry " * 254, "ferry " * 255, "a"]) == (False, True, False)
+
+
 def test_scores_are_the_scorer_s_own(url: str, models: ServedModels) -> None:
     assert models.scorer is not None
     there = RemoteScorer(model_at(url, SCORER))
@@ -120,6 +125,8 @@ def test_a_bounded_score_says_what_was_cut_and_ends_in_time(url: str) -> None:
     found = there.score_within("ferry", ["ferry " * 50, "bank"], tokens=16)
     assert (found.truncated, found.tokens, found.failure) == (1, 16, "")
     assert np.isfinite(found.scores).all()
+    asked = there.score_within("ferry " * 300, ["bank"], tokens=16)
+    assert (found.query_truncated, asked.query_truncated) == (False, True)
     late = there.score_within("ferry", ["a", "b"], until=time.perf_counter() - 1)
     assert np.isnan(late.scores).all()
     assert late.scores.shape == (2, 1)

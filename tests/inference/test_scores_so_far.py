@@ -157,7 +157,7 @@ def test_a_deadline_amid_a_request_keeps_the_batches_that_ended(
 def test_an_error_takes_only_its_passage_s_score_away() -> None:
     told: list[PassageScores] = []
     sheet = ScoreSheet(4, 16, told.append)
-    sheet.cut(2)
+    sheet.cut(2, query=False)
     sheet.put(1, {0: 0.5, 2: ModelError("no")})
     assert known(told[0]) == [False, True, False, False]
     sheet.put(0, {0: 0.25, 1: 0.5})

@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from dataclasses import replace
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,6 +208,22 @@ def test_what_was_cut_is_noted(watch: Watch) -> None:
     assert (found.flag, found.note) == ("", "rerank: 5 of 20 passages truncated to 48 tokens")
     assert {(until and round(until, 6), tokens) for until, tokens in scorer.asked} == {(100.1, 48)}
     assert DeadlineReranker(scorer).rerank("q", passages(10), 100).note == ""
+
+
+def test_a_query_that_was_cut_is_noted(watch: Watch) -> None:
+    class ShortQueries(Bounded):
+        """Reads three characters of a query."""
+
+        def score_within(self, query: str, *told: Any, **limits: Any) -> PassageScores:
+            found = super().score_within(query, *told, **limits)
+            return replace(found, query_truncated=len(query) > 3)
+
+    reranker = DeadlineReranker(ShortQueries())
+    cut = "rerank: not all of the query was read"
+    assert reranker.rerank("four", passages(10), 100).note == cut
+    both = f"{cut}; 5 of 20 passages truncated to 48 tokens"
+    assert reranker.rerank("four", passages(20), 100, tokens=48).note == both
+    assert reranker.rerank("q", passages(10), 100).note == ""
 
 
 def test_a_passage_that_was_late_is_flagged(watch: Watch) -> None:

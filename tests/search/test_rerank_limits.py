@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
+from core.errors import ModelError
 from core.items import FloatMatrix
 from core.pairs import PassageScores, Told
 from rerank.deadline import DeadlineReranker, Reranked
 from search.reranking import Afterwards
-from tests.search.room import Room, story
+from tests.search.room import HashingEncoder, Room, story
 
 
 class Bounded:
@@ -46,6 +48,56 @@ def test_passages_that_were_cut_are_told_in_a_note(room: Room) -> None:
     assert scorer.limits == [100]
     assert answer.understood.notes[-1:] == ("rerank: 2 of 4 passages truncated to 100 tokens",)
     assert answer.degraded == ()
+
+
+class ShortEncoder(HashingEncoder):
+    """Reads 20 characters of a query."""
+
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        return tuple(len(text) > 20 for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("query", "profile", "noted"),
+    [
+        ("ferry quay", "hybrid", False),
+        ("ferry quay harbour storm", "hybrid", True),
+        ("ferry quay harbour storm", "hybrid-rerank", True),
+        ("ferry quay harbour storm", "lexical", False),
+    ],
+)
+def test_a_query_that_the_encoder_cuts_is_told_in_a_note(
+    room: Room, query: str, profile: str, noted: bool
+) -> None:
+    room.put(*(story(f"s-{n}", "ferry quay") for n in range(3)))
+    pipeline = room.build(encoders={"text": ShortEncoder()})
+    answer = room.ask(query, profile=profile, pipeline=pipeline, page_size=1)
+    note = "vectors: not all of the query was read for field text"
+    assert (note in answer.understood.notes) is noted
+    assert answer.cursor
+    following = room.ask(query, profile=profile, pipeline=pipeline, cursor=answer.cursor)
+    assert following.understood.notes == answer.understood.notes
+
+
+def test_an_encoder_that_can_t_tell_what_it_cuts_breaks_no_answer(room: Room) -> None:
+    class Unable(HashingEncoder):
+        def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+            raise ModelError("the tokenizer is gone", mend="make the model again")
+
+    room.put(story("s", "ferry quay"))
+    answer = room.ask("ferry quay", pipeline=room.build(encoders={"text": Unable()}))
+    assert (len(answer.hits), answer.understood.notes) == (1, ())
+
+
+def test_a_query_that_failed_to_be_embedded_is_not_said_to_be_cut(room: Room) -> None:
+    class Broken(ShortEncoder):
+        def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+            raise RuntimeError("the graph is broken")
+
+    room.put(story("s", "ferry quay"))
+    answer = room.ask("ferry quay harbour storm", pipeline=room.build(encoders={"text": Broken()}))
+    assert answer.degraded
+    assert not any("not all of the query" in note for note in answer.understood.notes)
 
 
 def test_without_a_limit_the_model_s_own_holds_and_nothing_is_noted(room: Room) -> None:
