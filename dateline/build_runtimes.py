@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tokenizers import Tokenizer
 
+from core.errors import ModelError
 from core.model_ports import PairScorer
 from core.observation import UNWATCHED, Watching
 from dateline.settings import Settings
@@ -15,8 +16,10 @@ from inference.runtime import Runtime
 from inference.runtimes.choice import (
     Chosen,
     KeptChoices,
+    RuntimeChoice,
     RuntimeKind,
     choose,
+    need_kind,
     open_choice,
     this_machine,
 )
@@ -63,6 +66,18 @@ def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:
         kept=kept_choices(settings).find(manifest),
         device=settings.device,
     )
+
+
+def check_runtime(settings: Settings, folder: ModelFolder) -> RuntimeChoice:
+    """The runtime that a model gets, where it is installed and reads one of the model's graphs;
+    nothing is loaded. Raises ModelError, and SettingsError for a runtime that there is not.
+    """
+    choice, manifest = runtime_of(settings, folder).choice, folder.manifest
+    kind = need_kind(choice, RUNTIMES, manifest)
+    if not set(kind.formats) & set(manifest.graphs):
+        what = f"the runtime {choice.kind} reads none of its graphs: {', '.join(manifest.graphs)}"
+        raise ModelError(what, where=manifest.name, mend="name another in the setting `runtimes`")
+    return choice
 
 
 def open_runtime(settings: Settings, folder: ModelFolder, *, threads: int) -> Runtime:

@@ -13,7 +13,7 @@ from core.errors import DatelineError
 from dateline.archive import archive_status
 from dateline.diagnosis_cluster import diagnose_cluster
 from dateline.finding import Finding
-from dateline.model_checks import ask_remote_models, verify_models
+from dateline.model_checks import ask_remote_models, check_named_models, verify_models
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 
@@ -38,6 +38,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _python,
         _packages,
         _models,
+        _named_models,
         _remote_models,
         _folder,
         diagnose_cluster,
@@ -82,6 +83,11 @@ def _models(settings: Settings) -> list[Finding]:
         return [Finding("models", False, f"none in {settings.models}", mend)]
     mend = "take the file from the repository again (git checkout -- models), or pull the model"
     return [Finding(f"model {row.name}", row.ok, row.says, mend) for row in rows]
+
+
+def _named_models(settings: Settings) -> list[Finding]:
+    rows = check_named_models(settings)
+    return [Finding(row.name, row.ok, row.says, row.mend) for row in rows]
 
 
 def _remote_models(settings: Settings) -> list[Finding]:

@@ -1,20 +1,65 @@
-"""Is every model what it says, and does every remote one answer?"""
+"""Is every model what it says, does every remote one answer, and can those that the settings name
+do what they are named for?
+"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import DatelineError
+from core.errors import DatelineError, ModelError
 from dateline.build_models import ask_remote
-from dateline.build_runtimes import model_store
+from dateline.build_runtimes import check_runtime, model_store
 from dateline.settings import Settings
+from inference.remote_calls import is_remote
+
+# By the setting that names a model, the tasks of models that can do it.
+_TASKS: Mapping[str, Sequence[str]] = {
+    "encoder": ("encode",),
+    "second_encoder": ("encode",),
+    "next_encoder": ("encode",),
+    "tagger": ("tag",),
+    "reranker": ("encode", "score"),  # late interaction, or a cross-encoder
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A model and whether all of its files are as the manifest says."""
+    """A model, or a setting that names one; whether it is well; how to mend it where the check
+    knows that.
+    """
 
     name: str
     ok: bool
     says: str
+    mend: str = ""
+
+
+def check_named_models(settings: Settings) -> list[CheckedModel]:
+    """By setting, each model that is named: whether it is here, of a task that fits, and its
+    runtime installed. Nothing is loaded, and no file but the manifest is read.
+    """
+    checked: list[CheckedModel] = []
+    for role, tasks in _TASKS.items():
+        name = getattr(settings, role)
+        try:
+            if name:
+                runs = _where_it_runs(settings, name, role, tasks)
+                checked.append(CheckedModel(role, True, f"{name}, {runs}"))
+        except DatelineError as error:
+            place = f" ({error.where})" if error.where not in ("", name) else ""
+            says = f"{name}: {error.what}{place}"
+            checked.append(CheckedModel(role, False, says, error.mend))
+    return checked
+
+
+def _where_it_runs(settings: Settings, name: str, role: str, tasks: Sequence[str]) -> str:
+    folder = model_store(settings).describe(name)
+    if folder.manifest.task not in tasks:
+        what = f"it is a model to {folder.manifest.task}, not to {' or '.join(tasks)}"
+        mend = f"name another in the setting `{role}`: `dateline models list` has their tasks"
+        raise ModelError(what, where=name, mend=mend)
+    if is_remote(settings.runtimes.get(name, "")):
+        return "elsewhere"
+    return f"in {check_runtime(settings, folder)}"
 
 
 def ask_remote_models(settings: Settings) -> list[CheckedModel]:

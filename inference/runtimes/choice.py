@@ -117,14 +117,20 @@ def open_choice(
     choice: RuntimeChoice, kinds: Kinds, folder: ModelFolder, *, threads: int
 ) -> Runtime:
     """The model loaded by that runtime. Raises ModelError where it can't be."""
+    kind = need_kind(choice, kinds, folder.manifest)
+    return kind.open(folder, threads=threads, option=choice.option or kind.options[0])
+
+
+def need_kind(choice: RuntimeChoice, kinds: Kinds, manifest: ModelManifest) -> RuntimeKind:
+    """What runs `choice`. Raises ModelError where what it needs is not installed."""
     kind = kinds[choice.kind]
     if kind.missing:
         raise ModelError(
             f"the runtime {choice.kind} needs {', '.join(kind.missing)}, which is not installed",
-            where=folder.manifest.name,
+            where=manifest.name,
             mend=install_hint(kind.missing[0]),
         )
-    return kind.open(folder, threads=threads, option=choice.option or kind.options[0])
+    return kind
 
 
 @dataclass(frozen=True, slots=True)

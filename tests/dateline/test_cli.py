@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from dateline.cli import app
 from dateline.default_folders import default_models
+from inference.runtimes.loading import installed
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 
 BAD = ['{"uri": broken', '{"version": "1", "headline": "No uri"}', '{"uri": 5}']
@@ -318,7 +319,8 @@ def test_doctor_names_a_changed_model_and_how_to_mend_it(reading: Cli, folder: P
     wrong = {row["what"]: row for row in rows if not row["ok"]}
     assert "model.int8.onnx" in wrong["model all-MiniLM-L6-v2"]["says"]
     assert "git checkout" in wrong["model all-MiniLM-L6-v2"]["mend"]
-    assert set(wrong) <= {"model all-MiniLM-L6-v2", "archive"}
+    assert set(wrong) <= {"model all-MiniLM-L6-v2", "reranker", "archive"}
+    assert "no model 'bge-small-en-v1.5'" in wrong["reranker"]["says"]  # it was not copied
     shown = reading("doctor", "--models", str(models), code=1).stdout
     assert "mend:" in shown
     assert "model.int8.onnx" in reading("search", "x", "--models", str(models), code=6).stderr
@@ -329,6 +331,54 @@ def test_doctor_without_models(reading: Cli, tmp_path: Path) -> None:
     wrong = next(row for row in rows if not row["ok"])
     assert wrong["what"] == "models"
     assert wrong["mend"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "role", "says", "mend"),
+    [
+        ("TAGGER", "nosuch", "tagger", "nosuch: there is no model", "known: "),
+        ("TAGGER", "all-MiniLM-L6-v2", "tagger", "to encode, not to tag", "setting `tagger`"),
+        ("RERANKER", "distilbert-ner-news", "reranker", "not to encode or score", "models list"),
+        ("ENCODER", "cross-encoder-news", "encoder", "to score, not to encode", "`encoder`"),
+        ("SECOND_ENCODER", "no such", "second_encoder", "can't be a model's name", "settings"),
+        ("RUNTIMES", '{"bge-small-en-v1.5":"nosuch"}', "reranker", "no runtime", "onnxruntime"),
+        (
+            "RUNTIMES",
+            '{"bge-small-en-v1.5":"torch"}',
+            "reranker",
+            "bge-small-en-v1.5: the runtime",
+            "runtime",
+        ),
+        pytest.param(
+            *("RUNTIMES", '{"bge-small-en-v1.5":"openvino"}', "reranker"),
+            *("needs openvino, which is not installed", "pip install"),
+            marks=pytest.mark.skipif(installed("openvino"), reason="OpenVINO is installed"),
+        ),
+    ],
+)
+def test_doctor_names_a_model_that_can_not_do_what_it_is_named_for(
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    value: str,
+    role: str,
+    says: str,
+    mend: str,
+) -> None:
+    monkeypatch.setenv(f"DATELINE_{setting}", value)
+    rows = {row["what"]: row for row in cli.json("doctor", code=1)}
+    assert [what for what, row in rows.items() if not row["ok"]] == [role]
+    assert says in rows[role]["says"]
+    assert mend in rows[role]["mend"]
+
+
+def test_doctor_asks_for_no_model_that_is_not_named(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_RERANKER", "")
+    rows = {row["what"]: row for row in cli.json("doctor")}
+    assert not {"tagger", "reranker", "second_encoder"} & rows.keys()
+    assert rows["encoder"]["says"].startswith("all-MiniLM-L6-v2, in onnxruntime")
 
 
 def test_doctor_tells_of_an_index_that_was_damaged(writing: Cli) -> None:
