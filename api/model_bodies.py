@@ -122,7 +122,7 @@ class Embedding(BaseModel):
 
 
 class EmbeddingsAnswer(BaseModel):
-    """OpenAI's answer. `warnings` says which inputs were longer than the model reads."""
+    """OpenAI's answer. `warnings` says which inputs were longer than the model reads, or empty."""
 
     object: Literal["list"]
     data: list[Embedding]
@@ -151,7 +151,7 @@ class RerankResult(BaseModel):
 class RerankMeta(BaseModel):
     """Cohere's `meta`, as far as it is filled. `truncated` are the documents, by their index, of
     which something was not read, and `query_truncated` says whether that is so of the query;
-    `warnings` says so in words.
+    `warnings` says so in words, and which texts are empty.
     """
 
     api_version: dict[str, str]

@@ -57,7 +57,7 @@ async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
 )
 async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
     """OpenAI's shape. Vectors have unit norm; a text's end beyond the model's length is not read,
-    which `warnings` says.
+    which `warnings` says, as it does of an empty text.
     """
     body = await _read(request, surface, EmbeddingsBody)
     models = surface.services.models
@@ -75,7 +75,7 @@ async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -
     openapi_extra=contract.body_of(RerankBody),
 )
 async def rerank_documents(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
-    """Cohere's shape. `meta.warnings` says what was not read to its end."""
+    """Cohere's shape. `meta.warnings` says what was not read to its end, or is empty."""
     body = await _read(request, surface, RerankBody)
     models = surface.services.models
     served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))

@@ -69,7 +69,7 @@ def embed(served: Served[TextEncoder], body: EmbeddingsBody, limit: int) -> dict
         ],
         "model": served.name,
         "usage": _usage(measured),
-        "warnings": _warnings(measured, "input"),
+        "warnings": [*_warnings(measured, "input"), *_empty(body.input, "input")],
     }
 
 
@@ -95,7 +95,7 @@ def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str
     results = [_result(body, int(index), float(scores[index])) for index in order]
     return {
         "results": results,
-        "meta": _meta(PairsReading(measured.query, readings)),
+        "meta": _meta(body, PairsReading(measured.query, readings)),
         "model": served.name,
     }
 
@@ -184,7 +184,7 @@ def _result(body: RerankBody, index: int, score: float) -> dict[str, Any]:
     return result
 
 
-def _meta(readings: PairsReading) -> dict[str, Any]:
+def _meta(body: RerankBody, readings: PairsReading) -> dict[str, Any]:
     tokens = _tokens((readings.query, *readings.passages))
     return {
         "api_version": {"version": _RERANK_VERSION},
@@ -195,6 +195,8 @@ def _meta(readings: PairsReading) -> dict[str, Any]:
         "warnings": [
             *(["Not all of the query was read: too long."] if readings.query.truncated else []),
             *_warnings(readings.passages, "document"),
+            *([] if body.query.strip() else ["The query is empty."]),
+            *_empty(body.documents, "document"),
         ],
     }
 
@@ -209,6 +211,15 @@ def _warnings(readings: Readings, word: str) -> list[str]:
     if not places:
         return []
     return [f"Not all of {word} {_named(places)} was read (counted from 0): too long."]
+
+
+def _empty(texts: Sequence[str], word: str) -> list[str]:
+    """One sentence about the texts without a word, whose answer means nothing; none if all have."""
+    places = [place for place, text in enumerate(texts) if not text.strip()]
+    if not places:
+        return []
+    are = f"{word} {places[0]} is" if len(places) == 1 else f"{word}s {_named(places)} are"
+    return [f"{are.capitalize()} empty (counted from 0)."]
 
 
 def _named(places: Sequence[int]) -> str:

@@ -176,6 +176,30 @@ def test_a_query_that_is_cut_in_a_pair_is_said_once(http: httpx.Client) -> None:
     assert (meta["query_truncated"], meta["truncated"]) == (True, [])
 
 
+# --- what is empty
+
+
+def test_empty_inputs_are_answered_and_said(http: httpx.Client) -> None:
+    answer = post(http, "/v1/embeddings", {"input": ["ferry", "", " \n"]})
+    assert len(answer["data"]) == 3
+    assert answer["warnings"] == ["Inputs 1, 2 are empty (counted from 0)."]
+    alone = post(http, "/v1/embeddings", {"input": ""})
+    assert alone["data"][0]["embedding"]
+    assert alone["warnings"] == ["Input 0 is empty (counted from 0)."]
+
+
+def test_an_empty_query_and_empty_documents_are_scored_and_said(http: httpx.Client) -> None:
+    answer = post(http, "/v1/rerank", {"query": "", "documents": ["ferry", "", "quay"]})
+    assert len(answer["results"]) == 3
+    assert answer["meta"]["warnings"] == [
+        "The query is empty.",
+        "Document 1 is empty (counted from 0).",
+    ]
+    many = post(http, "/v1/rerank", {"query": "ferry", "documents": [{"text": ""}] * 40})
+    (warning,) = many["meta"]["warnings"]
+    assert warning.endswith("8, 9 and 30 more are empty (counted from 0).")
+
+
 # --- tags
 
 
