@@ -61,6 +61,13 @@ def sums_signed_exactly() -> bool:
     return bool((found == left.astype(np.int32) @ kernel.astype(np.int32)).all())
 
 
+def with_exact_kernels(content: bytes) -> bytes | bytearray:
+    """An ONNX file with signed kernels where this processor sums them exactly, else as it is.
+    Raises ValueError for bytes that are no ONNX file, where they are read.
+    """
+    return with_signed_kernels(content) if sums_signed_exactly() else content
+
+
 def with_signed_kernels(content: bytes) -> bytes | bytearray:
     """An ONNX file whose unsigned kernels with a zero point of their own are signed: the same
     size, the same answers. The file as it is where it has none. Raises ValueError for bytes that

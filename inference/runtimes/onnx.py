@@ -21,7 +21,7 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
+from inference.signed_kernels import with_exact_kernels
 from inference.store import ModelFolder
 
 ort.disable_telemetry_events()
@@ -110,8 +110,7 @@ def fastest(graph: bytes, option: str = "cpu") -> bytes:
     """
     if option != "cpu":
         return graph
-    signed = with_signed_kernels(graph) if sums_signed_exactly() else graph
-    return bytes(with_fused_attention(signed))
+    return bytes(with_fused_attention(with_exact_kernels(graph)))
 
 
 def _provider(option: str, where: str) -> str:

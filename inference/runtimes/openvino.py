@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from inference.runtime import Array
-from inference.runtimes import openvino_forms
 from inference.runtimes.loading import (
     beside,
     closed,
@@ -27,6 +26,8 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
+from inference.runtimes.openvino_forms import cut_products
+from inference.signed_kernels import with_exact_kernels
 from inference.store import ModelFolder
 
 MOST_STREAMS = 8  # calls that run side by side; each keeps its own intermediate results
@@ -65,8 +66,8 @@ class OpenVinoRuntime:
                 (weights,) = apart.values()
                 model = core.read_model(graph, weights)
             else:
-                model = core.read_model(io.BytesIO(openvino_forms.fastest(graph)))
-                openvino_forms.cut_products(model, library("openvino.opset15"))
+                model = core.read_model(io.BytesIO(with_exact_kernels(graph)))
+                cut_products(model, library("openvino.opset15"))
             compiled = core.compile_model(model, "CPU", _properties(threads, _PRECISIONS[option]))
             inputs = {port.get_any_name(): port for port in compiled.inputs}
             types = {name: port.get_element_type().to_dtype() for name, port in inputs.items()}

@@ -1,7 +1,7 @@
 """The same graph in the form that OpenVINO computes fastest on a processor.
 
 - It multiplies whole numbers only where kernels are signed; unsigned ones it turns into float32
-  first, which takes twice as long. See `inference.signed_kernels`.
+  first, which takes twice as long. See `inference.signed_kernels`, which the runtime calls.
 - It cuts the joined product of queries, keys and values apart number by number, which takes as long
   as all of a layer's norms and sums. Three products with a third of the kernel each need no cut.
 
@@ -13,13 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
-
-
-def fastest(graph: bytes) -> bytes:
-    """An ONNX file with kernels that OpenVINO multiplies as whole numbers here."""
-    return bytes(with_signed_kernels(graph)) if sums_signed_exactly() else graph
 
 
 def cut_products(model: Any, operations: Any) -> int:

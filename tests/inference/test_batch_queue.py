@@ -186,32 +186,30 @@ def test_a_request_of_many_batches_uses_every_lane() -> None:
     assert queue.run([(1, 1)] * 20) == [2] * 20  # without helpers it only takes longer
 
 
-def test_a_batch_is_shared_out_among_lanes_that_are_free() -> None:
-    """Ten rows that would fit in one batch: each lane gets five, and both work at the same time."""
-    model = Model(gate=threading.Event())
-    queue = Queue(model, BatchLimits(tokens=512, lanes=2))
-    rows = rows_of([48] * 10, 1)
+def run_at_once(model: Model, queue: Queue, rows: Sequence[Row]) -> None:
+    """Asks for `rows`, whose first two batches are in the model together before either ends."""
+    model.gate = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(queue.run, rows)
         until(lambda: len(model.batches) == 2)
-        assert [len(batch) for batch in model.batches] == [5, 5]
-        assert model.gate is not None
         model.gate.set()
         assert asked.result(WAIT) == [sum(row) for row in rows]
+
+
+def test_a_batch_is_shared_out_among_lanes_that_are_free() -> None:
+    """Ten rows that would fit in one batch: each lane gets five, and both work at the same time."""
+    model = Model()
+    queue = Queue(model, BatchLimits(tokens=512, lanes=2))
+    run_at_once(model, queue, rows_of([48] * 10, 1))
+    assert [len(batch) for batch in model.batches] == [5, 5]
     queue.close()
 
 
 def test_a_lone_request_keeps_its_lanes_equally_long() -> None:
     """Twenty rows of 128 tokens: ten for each lane, whichever ends a batch first."""
-    model = Model(gate=threading.Event())
+    model = Model()
     queue = Queue(model, BatchLimits(tokens=512, lanes=2))
-    rows = rows_of([128] * 20, 1)
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(queue.run, rows)
-        until(lambda: len(model.batches) == 2)
-        assert model.gate is not None
-        model.gate.set()
-        assert asked.result(WAIT) == [sum(row) for row in rows]
+    run_at_once(model, queue, rows_of([128] * 20, 1))
     sizes = [len(batch) for batch in model.batches]
     assert sum(sizes) == 20
     assert sum(sizes[::2]) == sum(sizes[1::2]) == 10

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference import signed_kernels
 from inference.fused_attention import with_fused_attention
 from inference.one_node import FLOAT, INT8, INT32, INT64, UINT8
 from inference.onnx_nodes import MODEL_GRAPH, nodes_of
-from inference.runtimes import onnx
 from inference.runtimes.onnx import fastest
 from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
 from inference.wire import fields, only, part_field, text_field
@@ -68,10 +68,10 @@ def test_every_model_answers_the_same_to_the_last_bit(
     content = content_of(model)
     batches = [padded(*shape) for shape in SHAPES]
     expected = answers(content, batches)
-    monkeypatch.setattr(onnx, "sums_signed_exactly", lambda: False)
+    monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: False)
     forms = [fastest(content)]
     if sums_signed_exactly():
-        monkeypatch.setattr(onnx, "sums_signed_exactly", lambda: True)
+        monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: True)
         forms.append(fastest(content))
     assert len({bytes(form) for form in forms}) == len(forms)
     for form in forms:

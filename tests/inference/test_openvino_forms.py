@@ -15,10 +15,10 @@ from openvino import opset15 as operations
 
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
-from inference.runtimes.openvino_forms import cut_products, fastest
+from inference.runtimes.openvino_forms import cut_products
 from inference.runtimes.parity import answers, compare
 from inference.runtimes.sample import ordinary_batches
-from inference.signed_kernels import sums_signed_exactly
+from inference.signed_kernels import sums_signed_exactly, with_exact_kernels
 from inference.store import ModelStore
 from inference.tokens import TextTokens
 from tests.small_checkpoints import TEXTS
@@ -54,7 +54,7 @@ def test_products_cut_apart_give_the_same_numbers_to_the_last_bit(
     models: ModelStore, name: str
 ) -> None:
     folder = models.open(name)
-    graph = fastest(folder.read(folder.manifest.graphs["onnx"]))
+    graph = with_exact_kernels(folder.read(folder.manifest.graphs["onnx"]))
     whole, apart = (openvino.Core().read_model(io.BytesIO(graph)) for _ in range(2))
     assert cut_products(apart, operations) == (12 if name.startswith("bge") else 6)
     assert not [one for one in apart.get_ops() if one.get_type_name() == "VariadicSplit"]

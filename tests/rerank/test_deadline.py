@@ -182,6 +182,7 @@ class Bounded:
         self.late = late
         self.failure = failure
         self.asked: list[tuple[float | None, int | None]] = []
+        self.sizes: list[int] = []
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
         raise AssertionError("it can do better")
@@ -196,6 +197,7 @@ class Bounded:
         told: Told | None = None,
     ) -> PassageScores:
         self.asked.append((until, tokens))
+        self.sizes.append(len(passages))
         scores = [NAN if passage == self.late else len(passage) for passage in passages]
         truncated = sum(len(passage) > 15 for passage in passages)
         failure = self.failure if self.late in passages else ""
@@ -328,33 +330,9 @@ def test_where_no_thread_can_be_started_it_is_reported_and_nothing_stays_taken(
     assert reranker.rerank("q", ["a"], 60_000).flag == ""
 
 
-class Failing:
-    """Can't score a passage, and says so of each by itself."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-
-    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        raise NotImplementedError
-
-    def score_within(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
-        told: Told | None = None,
-    ) -> PassageScores:
-        self.sizes.append(len(passages))
-        scores = np.full((len(passages), 1), np.nan, np.float32)
-        scores[0] = 1.0
-        return PassageScores(scores, 0, 9, "ModelError")
-
-
 def test_passages_that_fail_do_not_make_the_scorer_look_slow() -> None:
-    scorer = Failing()
-    found = DeadlineReranker(scorer).rerank("q", passages(60), 60_000)
+    scorer = Bounded(late="bad", failure="ModelError")
+    found = DeadlineReranker(scorer).rerank("q", ["good", *["bad"] * 59], 60_000)
     assert scorer.sizes == [10, 50]
     assert found.flag == "rerank: partial, ModelError"
 
