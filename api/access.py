@@ -70,10 +70,17 @@ async def model_caller_of(
     key: Annotated[str | None, Security(KEY_HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
-    """The caller who asks a model: any known key, also as a bearer token, which is how clients of
-    the published shapes send theirs. Raises UnknownKeyError (401).
+    """The caller who asks a model. The key may come as a bearer token, too, which is how clients of
+    the published shapes send theirs. Raises UnknownKeyError (401) and AccessError (403).
     """
-    return await caller_of(request, surface, key or (bearer.credentials if bearer else None))
+    sent = key or (bearer.credentials if bearer else None)
+    caller = await caller_of(request, surface, sent)
+    if not caller.may_use_models:
+        raise AccessError(
+            "This key may not use the models.",
+            mend="Ask the operator for a key with models = true.",
+        )
+    return caller
 
 
 ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]

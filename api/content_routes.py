@@ -71,12 +71,12 @@ async def read_content(
     the item's uri, percent-encoded.
     """
     library = surface.services.library
-    item = await surface.reads.run(partial(library.item, item_id, caller))
+    item = await surface.reads.run(partial(library.item, item_id, caller), caller)
     if item is None:
         raise _missing(item_id)
-    data = await surface.reads.run(partial(_result, item, caller, parameters, links))
+    data = await surface.reads.run(partial(_result, item, caller, parameters, links), caller)
     if parameters.versions == "all":
-        chain = await surface.reads.run(partial(library.chain, item_id, caller))
+        chain = await surface.reads.run(partial(library.chain, item_id, caller), caller)
         data["versions"] = [_result(version, caller, parameters) for version in chain]
     return Json(base(request, org_name=caller.name, data=data))
 
@@ -132,7 +132,7 @@ async def write_content(
     products = tuple(parameters.products) or settings.default_products
     read = [document for document in documents if not isinstance(document, Unreadable)]
     put = partial(surface.services.ingest.put_documents, read, products)
-    outcomes = iter(await surface.writes.run(put) if read else ())
+    outcomes = iter(await surface.writes.run(put, caller) if read else ())
     results = [
         result_json(
             number, entry if isinstance(entry, Unreadable) else next(outcomes), uri_of(entry)
@@ -167,7 +167,9 @@ async def change_status(
     except ValidationError as error:
         return problem_response(request, validation_problem(error.errors(), StatusChange))
     write = status_write(item_id, change)
-    written = await surface.writes.run(partial(surface.services.writer.set_status, (write,)))
+    written = await surface.writes.run(
+        partial(surface.services.writer.set_status, (write,)), caller
+    )
     result = result_json(1, written[0])
     if problem := refusal(result):
         return problem_response(request, problem)

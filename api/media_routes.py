@@ -91,7 +91,7 @@ async def read_media(
     The key comes in the header, or the address is one that an answer gave: signed for its key, and
     good for an hour. One range of bytes is served at once.
     """
-    file = await surface.media.run(partial(_open, surface, caller, item_id, rendition))
+    file = await surface.media.run(partial(_open, surface, caller, item_id, rendition), caller)
     headers = _headers(file)
     if unchanged(request.headers.get("if-none-match", ""), file.etag):
         file.stream.close()
@@ -112,7 +112,8 @@ async def read_media(
     if request.method == "HEAD":
         file.stream.close()
         return Response(status_code=status, headers=headers)
-    body = _sent(surface, file, part, partial(_still_shown, surface, caller, item_id, file))
+    shown = partial(_still_shown, surface, caller, item_id, file)
+    body = _sent(surface, caller, file, part, shown)
     return StreamingResponse(body, status_code=status, headers=headers)
 
 
@@ -182,20 +183,21 @@ def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> boo
 
 
 async def _sent(
-    surface: Surface, file: _File, part: ByteRange, shown: Callable[[], bool]
+    surface: Surface, caller: Caller, file: _File, part: ByteRange, shown: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """The part in chunks. Ends early where the item is hidden meanwhile, or has another file, or
     the file is shorter: the client sees a broken transfer, never the rest.
     """
     left, looked = part.length, time.monotonic()
     try:
-        await surface.media.run(partial(file.stream.seek, part.start))
+        await surface.media.run(partial(file.stream.seek, part.start), caller)
         while left:
             if time.monotonic() - looked > LOOK_AGAIN_SECONDS:
-                if not await surface.media.run(shown):
+                if not await surface.media.run(shown, caller):
                     return
                 looked = time.monotonic()
-            chunk = await surface.media.run(partial(file.stream.read, min(CHUNK_BYTES, left)))
+            read = partial(file.stream.read, min(CHUNK_BYTES, left))
+            chunk = await surface.media.run(read, caller)
             if not chunk:
                 return
             left -= len(chunk)

@@ -33,7 +33,7 @@ from api.served_models import Port, Served
 
 DIGEST_HEADER = "x-model-digest"
 router = APIRouter(tags=["models"], dependencies=[Depends(no_parameters)])
-_ERRORS = (400, 401, 404, 408, 413, 415, 503)
+_ERRORS = (400, 401, 403, 404, 408, 413, 415, 503)
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -41,7 +41,7 @@ Body = TypeVar("Body", bound=BaseModel)
     "/v1/models",
     summary="Which models are here",
     response_model=None,
-    responses=contract.answers(ModelsAnswer, 401),
+    responses=contract.answers(ModelsAnswer, 401, 403),
 )
 async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
     """Every model that can be asked, with its task and the digest of its files."""
@@ -55,7 +55,7 @@ async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
     responses=contract.answers(EmbeddingsAnswer, *_ERRORS),
     openapi_extra=contract.body_of(EmbeddingsBody),
 )
-async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """OpenAI's shape. Vectors have unit norm; a text's end beyond the model's length is not read,
     which `warnings` says, as it does of an empty text.
     """
@@ -63,7 +63,7 @@ async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -
     models = surface.services.models
     served = _named(models.encoder, body.model, "encoder", models.missing.get("encoder", ""))
     limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(embed, served, body, limit))
+    answer = await surface.models.run(partial(embed, served, body, limit), caller)
     return _answer(answer, served.digest)
 
 
@@ -74,13 +74,13 @@ async def embeddings(request: Request, surface: SurfaceDep, _: ModelCallerDep) -
     responses=contract.answers(RerankAnswer, *_ERRORS),
     openapi_extra=contract.body_of(RerankBody),
 )
-async def rerank_documents(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """Cohere's shape. `meta.warnings` says what was not read to its end, or is empty."""
     body = await _read(request, surface, RerankBody)
     models = surface.services.models
     served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))
     limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(rerank, served, body, limit))
+    answer = await surface.models.run(partial(rerank, served, body, limit), caller)
     return _answer({"id": request_id(request), **answer}, served.digest)
 
 
@@ -91,13 +91,13 @@ async def rerank_documents(request: Request, surface: SurfaceDep, _: ModelCaller
     responses=contract.answers(TagAnswer, *_ERRORS),
     openapi_extra=contract.body_of(TagBody),
 )
-async def tag_texts(request: Request, surface: SurfaceDep, _: ModelCallerDep) -> Json:
+async def tag_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """People, organisations, places and other names, with offsets in characters."""
     body = await _read(request, surface, TagBody)
     models = surface.services.models
     served = _named(models.tagger, body.model, "tagger", models.missing.get("tagger", ""))
     limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(tag, served, body, limit))
+    answer = await surface.models.run(partial(tag, served, body, limit), caller)
     return _answer(answer, served.digest)
 
 

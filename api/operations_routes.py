@@ -16,6 +16,7 @@ from api.envelope import Json, base, problem_response
 from api.keys import HEADER
 from api.locality import is_local
 from api.problems import Problem
+from core.callers import NOBODY
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(no_parameters)])
 _key = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
@@ -40,7 +41,7 @@ async def healthz(request: Request) -> Json:
 )
 async def readyz(request: Request, surface: SurfaceDep) -> Json:
     """200 where searches can be answered, 503 with the reason where not."""
-    ready, reason = await surface.operations.run(surface.services.status.ready)
+    ready, reason = await surface.operations.run(surface.services.status.ready, NOBODY)
     if ready:
         return Json(base(request, data={"ready": True}))
     problem = Problem(503, "not_ready", reason, "Wait for it; it mends itself.", retry_after=2)
@@ -62,5 +63,5 @@ async def metrics(
     settings = surface.services.settings
     if not (settings.open_metrics or is_local(request, settings)):
         await writer_of(await caller_of(request, surface, key))
-    status = await surface.operations.run(surface.services.status.status)
+    status = await surface.operations.run(surface.services.status.status, NOBODY)
     return Response(surface.metrics.page(status), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -70,7 +70,7 @@ async def search_content(
         # Here and not in the event loop: a video has thousands of shots, each with signed links.
         return found, [hit_json(hit, caller, include, exclude, links) for hit in found.hits]
 
-    found, items = await surface.reads.run(searched)
+    found, items = await surface.reads.run(searched, caller)
     surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
     pages = page_links(request.url.path, request.query_params.multi_items(), found)
     envelope = base(request, org_name=caller.name)

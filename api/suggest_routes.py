@@ -59,7 +59,7 @@ async def suggest(
     if suggester is None:
         raise NotFoundError("This service makes no suggestions.", mend="Search for the words.")
     found = await surface.reads.run(
-        partial(suggester.suggest, parameters.q, parameters.limit, caller)
+        partial(suggester.suggest, parameters.q, parameters.limit, caller), caller
     )
     items = [{"text": one.text, "kind": one.kind.value, "count": one.count} for one in found]
     data = {"query": parameters.q, "items": items}

@@ -25,7 +25,11 @@ def key_ring(settings: Settings) -> KeyRing:
         {
             DEMO_READ_KEY: Caller("demo reader", frozenset(DEMO_PRODUCTS)),
             DEMO_INGEST_KEY: Caller(
-                "demo desk", frozenset(DEMO_PRODUCTS), may_write=True, may_inspect=True
+                "demo desk",
+                frozenset(DEMO_PRODUCTS),
+                may_write=True,
+                may_inspect=True,
+                may_use_models=True,
             ),
         }
     )
@@ -38,5 +42,10 @@ def _key_entry(key: KeySetting) -> tuple[bytes, Caller]:
         digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     else:
         raise SettingsError(f"key {key.name!r} has neither key nor sha256", where="keys")
-    caller = Caller(key.name, frozenset(key.products), may_write=key.write, may_inspect=key.inspect)
-    return digest, caller
+    return digest, Caller(
+        key.name,
+        frozenset(key.products),
+        may_write=key.write,
+        may_inspect=key.inspect,
+        may_use_models=key.models,
+    )

@@ -36,6 +36,7 @@ class KeySetting(BaseModel):
     products: tuple[str, ...] = ()
     write: bool = False
     inspect: bool = False
+    models: bool = False
 
 
 class Settings(MediaSettings, ClusterSettings, ModelSettings):

@@ -22,7 +22,7 @@ from tests.api.newsroom import Newsroom
 READ, INGEST, OTHER = "read-key-1234", "ingest-key-5678", "other-key-9012"
 CALLERS = {
     READ: Caller("Morning Post", frozenset({"wire"})),
-    INGEST: Caller("agency", frozenset({"wire", "photos"}), may_write=True),
+    INGEST: Caller("agency", frozenset({"wire", "photos"}), may_write=True, may_use_models=True),
     OTHER: Caller("Photo Weekly", frozenset({"photos"})),
 }
 DOCUMENTS: list[dict[str, Any]] = [

@@ -50,7 +50,7 @@ def serving_models(models: ServedModels, **settings: Any) -> Iterator[httpx.Clie
         writer=absent,
         ingest=absent,
         status=AlwaysReady(),
-        keys=KeyRing.of({KEY: Caller("Morning Post", frozenset({"wire"}))}),
+        keys=KeyRing.of({KEY: Caller("Morning Post", frozenset(), may_use_models=True)}),
         settings=ApiSettings(models_only=True, **settings),
         models=models,
     )

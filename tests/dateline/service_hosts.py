@@ -18,7 +18,7 @@ from tests.dateline.test_serve import served
 from tests.round_robin import RoundRobin, round_robin
 
 KEYS = (
-    {"name": "desk", "key": "desk", "products": ["wire"], "write": True},
+    {"name": "desk", "key": "desk", "products": ["wire"], "write": True, "models": True},
     {"name": "photos", "key": "photos", "products": ["photos"], "inspect": True},
 )
 SECRET = "the same on every host"

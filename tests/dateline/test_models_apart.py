@@ -15,7 +15,7 @@ from core.callers import Caller
 from core.errors import ModelError, SettingsError, UnavailableError
 from dateline.build import Service, build_service
 from dateline.build_model_service import build_model_service
-from dateline.demo import DEMO_READ_KEY
+from dateline.demo import DEMO_INGEST_KEY
 from dateline.diagnosis import diagnose
 from dateline.settings import Settings, configure
 from inference.remote import RemoteEncoder, RemoteScorer, RemoteTagger
@@ -150,7 +150,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(
 def test_models_are_served_alone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.delenv("DATELINE_TAGGER")
     with served(folder / "nothing", "--models-only") as (process, client):
-        key = {"x-api-key": DEMO_READ_KEY}
+        key = {"x-api-key": DEMO_INGEST_KEY}
         listed = client.get("/v1/models", headers=key).json()["data"]
         assert {entry["id"] for entry in listed} >= {ENCODER, TAGGER}
         assert client.get("/readyz").status_code == 200

@@ -1,0 +1,128 @@
+"""Who gets a thread of a pool next, and whom a full queue refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from api.pool import WorkPool
+from core.callers import Caller
+from core.errors import BusyError
+
+GREEDY, MODEST, THIRD = (Caller(name, frozenset()) for name in ("greedy", "modest", "third"))
+
+
+class Scene:
+    """A pool of one thread that is held, so that everything after it waits."""
+
+    def __init__(self, waiting: int, threads: int = 1) -> None:
+        self.pool = WorkPool("searches", threads, waiting)
+        self.go = threading.Event()
+        self.done: list[str] = []
+
+    def call(self, caller: Caller, label: str) -> asyncio.Task[None]:
+        def work() -> None:
+            self.go.wait(20)
+            self.done.append(label)
+
+        return asyncio.get_running_loop().create_task(self.pool.run(work, caller))
+
+    async def calls(self, caller: Caller, *labels: str) -> list[asyncio.Task[None]]:
+        tasks = [self.call(caller, label) for label in labels]
+        await asyncio.sleep(0)  # each has its place now
+        return tasks
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene(waiting=4)
+    yield made
+    made.go.set()
+    made.pool.close()
+
+
+def test_callers_take_turns_whoever_came_first(scene: Scene) -> None:
+    async def play() -> None:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3")
+        tasks += await scene.calls(MODEST, "m1")
+        scene.go.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(play())
+    assert scene.done == ["g0", "m1", "g1", "g2", "g3"]
+
+
+def test_a_full_queue_makes_room_for_who_has_less_there(scene: Scene) -> None:
+    async def play() -> list[object]:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3", "g4")
+        tasks += await scene.calls(GREEDY, "too many")
+        tasks += await scene.calls(MODEST, "m1", "m2", "too many")
+        tasks += await scene.calls(THIRD, "t1", "too many")
+        scene.go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    refused = [isinstance(one, BusyError) for one in asyncio.run(play())]
+    assert scene.done == ["g0", "m1", "t1", "g1", "m2"]
+    assert refused == [False, False, True, True, True, True, False, False, True, False, True]
+
+
+def test_a_free_thread_goes_to_who_has_fewest() -> None:
+    scene = Scene(waiting=8, threads=2)
+
+    async def play() -> None:
+        tasks = await scene.calls(GREEDY, "g", "g", "g", "g")
+        tasks += await scene.calls(MODEST, "m", "m")
+        scene.go.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(play())
+    scene.pool.close()
+    assert set(scene.done[:3]) == {"g", "m"}
+    assert scene.done[-1] == "g"
+
+
+def test_who_has_gone_gives_up_the_place_in_the_queue(scene: Scene) -> None:
+    async def play() -> None:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3", "g4")
+        for task in tasks[2:]:
+            task.cancel()
+        await asyncio.gather(*tasks[2:], return_exceptions=True)
+        tasks = tasks[:2] + await scene.calls(GREEDY, "g5", "g6", "g7")
+        scene.go.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(play())
+    assert scene.done == ["g0", "g1", "g5", "g6", "g7"]
+
+
+def test_what_a_call_raises_reaches_who_waits_and_frees_the_thread(scene: Scene) -> None:
+    def fail() -> None:
+        raise ValueError("of the work")
+
+    async def play() -> None:
+        for _ in range(3):
+            with pytest.raises(ValueError, match="of the work"):
+                await scene.pool.run(fail, MODEST)
+
+    asyncio.run(play())
+
+
+def test_what_waits_at_the_end_is_dropped() -> None:
+    scene = Scene(waiting=4)
+
+    async def play() -> list[object]:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2")
+        threading.Timer(0.05, scene.go.set).start()
+        await asyncio.to_thread(scene.pool.close)
+        late = await scene.calls(MODEST, "late")
+        return await asyncio.gather(*tasks, *late, return_exceptions=True)
+
+    first, second, third, late = asyncio.run(play())
+    assert first is None
+    assert scene.done == ["g0"]
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(third, asyncio.CancelledError)
+    assert isinstance(late, BusyError)
