@@ -102,7 +102,7 @@ LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
 async def writer_of(caller: CallerDep) -> Caller:
     """A caller who may write; raises AccessError (403)."""
     if not caller.may_write:
-        raise AccessError("This key may not write.", mend="Use the agency's ingest key.")
+        raise AccessError("This key may not write.", mend="Use a key that may write.")
     return caller
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from api.envelope import rfc3339
 from api.media_json import media_members, shots_json
 from api.media_links import MediaLinks
-from core.callers import Caller
+from core.callers import Caller, reaches
 from core.items import Concept, Item, ItemType
 
-# Entitlements: which products may see an item is between the agency and each of them.
+# Entitlements: which products may see an item is between who writes it and each of them.
 _PRIVATE = frozenset({"products", "meta"})
 # Members of ninjs that say in their own way what the members below say already.
 _SAID = frozenset(
@@ -59,7 +59,7 @@ def full_item(
     """Every member of an item that `caller` may see, the agency's own extensions included; without
     `shots` where nobody asked for those, of which there may be thousands.
     """
-    hidden = _SAID if caller.may_write else _SAID | _PRIVATE
+    hidden = _SAID if reaches(caller.writes, item.products) else _SAID | _PRIVATE
     members = _contract_members(item)
     # ninjs spells `versioncreated` and `versionCreated`; what is said already is said once.
     extra = {

@@ -1,9 +1,11 @@
 """Who may ask: the keys in force, and the demo's where there are none."""
 
 import hashlib
+from collections.abc import Sequence
+from itertools import combinations
 
 from api.keys import KeyRing
-from core.callers import Caller
+from core.callers import EVERY_PRODUCT, Caller
 from core.errors import SettingsError
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.settings import KeySetting, Settings
@@ -11,41 +13,79 @@ from dateline.settings import KeySetting, Settings
 
 def key_ring(settings: Settings) -> KeyRing:
     """The keys in force. Raises SettingsError where the service would be open to a network
-    without any.
+    without any, and for a key whose rights make no sense.
     """
     if settings.keys:
-        return KeyRing(tuple(_key_entry(key) for key in settings.keys))
+        _check_reserves(settings.keys)
+        return KeyRing(tuple(_key_entry(key, settings.keys) for key in settings.keys))
     if not settings.on_loopback:
         raise SettingsError(
             f"no keys are configured and {settings.host} can be reached by others",
             where="keys",
             mend="set DATELINE_KEYS, or serve on 127.0.0.1",
         )
+    demo = frozenset(DEMO_PRODUCTS)
     return KeyRing.of(
         {
-            DEMO_READ_KEY: Caller("demo reader", frozenset(DEMO_PRODUCTS)),
+            DEMO_READ_KEY: Caller("demo reader", demo),
             DEMO_INGEST_KEY: Caller(
-                "demo desk",
-                frozenset(DEMO_PRODUCTS),
-                may_write=True,
-                may_inspect=True,
-                may_use_models=True,
+                "demo desk", demo, writes=demo, may_inspect=True, may_use_models=True
             ),
         }
     )
 
 
-def _key_entry(key: KeySetting) -> tuple[bytes, Caller]:
+def _key_entry(key: KeySetting, keys: Sequence[KeySetting]) -> tuple[bytes, Caller]:
     if key.sha256:
         digest = bytes.fromhex(key.sha256)
     elif key.key:  # an empty one would open to requests without any
         digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     else:
         raise SettingsError(f"key {key.name!r} has neither key nor sha256", where="keys")
+    others = (other for other in keys if other.name != key.name)
     return digest, Caller(
         key.name,
         frozenset(key.products),
-        may_write=key.write,
+        writes=_writes(key),
+        reserved=tuple(prefix for other in others for prefix in other.reserves),
         may_inspect=key.inspect,
         may_use_models=key.models,
     )
+
+
+def _writes(key: KeySetting) -> frozenset[str]:
+    """The product codes that the key may write. Raises SettingsError where it is to write, but
+    nothing that there is.
+    """
+    if key.write is False:
+        return frozenset()
+    if key.write is True:
+        codes, mend = key.products, 'give it products to read, or name them: write = ["news"]'
+    else:
+        codes, mend = key.write, 'name product codes, or every item by write = ["*"]'
+        if "*" in codes:
+            return EVERY_PRODUCT
+    if not codes or any(code.strip() in ("", "*") for code in codes):
+        raise SettingsError(f"key {key.name!r} is to write, but nothing", where="keys", mend=mend)
+    return frozenset(codes)
+
+
+def _check_reserves(keys: Sequence[KeySetting]) -> None:
+    """Raises SettingsError unless each reserved uri prefix belongs to one owner, whose keys (an old
+    and a new one, say) share it.
+    """
+    owners = [(prefix, key) for key in keys for prefix in key.reserves]
+    for prefix, key in owners:
+        if not prefix.strip() or key.write is False:
+            raise SettingsError(
+                f"key {key.name!r} reserves uris that begin with {prefix!r}",
+                where="keys",
+                mend="name a prefix such as urn:desk: for a key that may write",
+            )
+    for (prefix, key), (other, its) in combinations(owners, 2):
+        if key.name != its.name and (prefix.startswith(other) or other.startswith(prefix)):
+            raise SettingsError(
+                f"keys {key.name!r} and {its.name!r} reserve the same uris: {prefix!r}, {other!r}",
+                where="keys",
+                mend="give each prefix to one of them",
+            )

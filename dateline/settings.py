@@ -26,7 +26,11 @@ ORDERS = "work.sqlite"  # in the archive's folder: what was ordered of photos an
 
 
 class KeySetting(BaseModel):
-    """One API key: its owner's name, the key itself or its sha256 in hex, and what it may do."""
+    """One API key: its owner's name, the key itself or its sha256 in hex, and what it may do.
+
+    `write` lists the product codes that it may write, with "*" every item; true stands for those
+    that it reads. Uris that begin with one of `reserves` are for keys of this name alone to write.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +38,8 @@ class KeySetting(BaseModel):
     key: SecretStr | None = None
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     products: tuple[str, ...] = ()
-    write: bool = False
+    write: bool | tuple[str, ...] = False
+    reserves: tuple[str, ...] = ()
     inspect: bool = False
     models: bool = False
 

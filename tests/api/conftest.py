@@ -16,13 +16,15 @@ import uvicorn
 from api.app import create_app
 from api.keys import KeyRing
 from api.services import ApiSettings, Example, Services
-from core.callers import Caller
+from core.callers import EVERY_PRODUCT, Caller
 from tests.api.newsroom import Newsroom
 
 READ, INGEST, OTHER = "read-key-1234", "ingest-key-5678", "other-key-9012"
 CALLERS = {
     READ: Caller("Morning Post", frozenset({"wire"})),
-    INGEST: Caller("agency", frozenset({"wire", "photos"}), may_write=True, may_use_models=True),
+    INGEST: Caller(
+        "agency", frozenset({"wire", "photos"}), writes=EVERY_PRODUCT, may_use_models=True
+    ),
     OTHER: Caller("Photo Weekly", frozenset({"photos"})),
 }
 DOCUMENTS: list[dict[str, Any]] = [

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from api.keys import KeyRing
+from core.callers import EVERY_PRODUCT
 from core.errors import SettingsError
 from dateline.build import profiles
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
@@ -215,6 +217,62 @@ def test_demo_keys_are_dead_once_keys_are_configured() -> None:
 def test_a_key_needs_a_secret(key: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="Post"):
         key_ring(Settings.model_validate({"keys": [{"name": "Post", **key}]}))
+
+
+def keys_of(*keys: dict[str, object]) -> KeyRing:
+    given = [{"name": f"key {n}", "key": f"k{n}", **key} for n, key in enumerate(keys)]
+    return key_ring(Settings.model_validate({"keys": given}))
+
+
+@pytest.mark.parametrize(
+    ("key", "writes"),
+    [
+        ({"products": ["wire"]}, frozenset[str]()),
+        ({"products": ["wire"], "write": False}, frozenset[str]()),
+        ({"products": ["wire", "photos"], "write": True}, {"wire", "photos"}),
+        ({"products": ["wire"], "write": ["photos"]}, {"photos"}),
+        ({"write": ["*"]}, EVERY_PRODUCT),
+        ({"write": ["wire", "*"]}, EVERY_PRODUCT),
+    ],
+)
+def test_a_key_writes_what_it_names(key: dict[str, object], writes: frozenset[str]) -> None:
+    caller = keys_of(key).caller("k0")
+    assert caller is not None
+    assert (caller.writes, caller.may_write) == (writes, bool(writes))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"write": True},
+        {"write": []},
+        {"write": [""]},
+        {"write": ["wire", " "]},
+        {"products": ["*"], "write": True},  # a code to read, no word for all of them
+        {"products": ["wire"], "reserves": ["urn:desk:"]},
+        {"write": ["*"], "reserves": [""]},
+    ],
+)
+def test_a_right_that_makes_no_sense_is_refused(key: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="key 0") as caught:
+        keys_of(key)
+    assert caught.value.where == "keys"
+    assert caught.value.mend
+
+
+def test_a_reserved_prefix_is_closed_to_every_other_owner() -> None:
+    desk = {"name": "desk", "write": ["wire"], "reserves": ["urn:desk:", "urn:wire:"]}
+    ring = keys_of(desk, {**desk, "reserves": ["urn:desk:"]}, {"write": ["*"]})
+    found = {name: caller.reserved for name in ("k0", "k1", "k2") if (caller := ring.caller(name))}
+    assert (found["k0"], found["k1"]) == ((), ())
+    assert set(found["k2"]) == {"urn:desk:", "urn:wire:"}
+
+
+@pytest.mark.parametrize("prefix", ["urn:desk:", "urn:desk:sport:", "urn:"])
+def test_reserved_prefixes_do_not_overlap(prefix: str) -> None:
+    desk = {"write": ["wire"], "reserves": ["urn:desk:"]}
+    with pytest.raises(SettingsError, match="key 1"):
+        keys_of(desk, {"write": ["wire"], "reserves": [prefix]})
 
 
 def test_reranking_profiles_take_their_size_from_the_settings() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.callers import NOBODY, Caller
+from core.callers import EVERY_PRODUCT, NOBODY, Caller
 from core.ports import Engine
 from core.query_tree import EVERYTHING, Bool, Word
 from tests.storage.engine_under_test import EngineUnderTest
@@ -26,7 +26,9 @@ class VisibilityConformance(EngineUnderTest):
     def test_a_caller_without_products_sees_nothing(self, engine: Engine) -> None:
         self.stories(engine, make_item("a", body="zebra"))
         self._sees_nothing(engine, NOBODY, "a")
-        self._sees_nothing(engine, Caller("desk", frozenset(), True, True), "a")
+        self._sees_nothing(
+            engine, Caller("desk", frozenset(), EVERY_PRODUCT, may_inspect=True), "a"
+        )
         self._sees_nothing(engine, Caller("other", frozenset({"photos", "wires", "wir"})), "a")
 
     def _sees_nothing(self, engine: Engine, caller: Caller, *names: str) -> None:
