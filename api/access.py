@@ -11,7 +11,8 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from api.keys import HEADER
+from api.keys import HEADER, KeyRing
+from api.locality import is_local
 from api.media_links import MediaLinks, MediaSigner
 from api.metrics import Metrics
 from api.pool import WorkPool
@@ -22,6 +23,7 @@ from core.errors import AccessError
 
 KEY_HEADER = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
+_NO_KEYS = KeyRing()
 _MEND = f"Send your key in the header {HEADER}."
 
 
@@ -48,13 +50,24 @@ async def surface_of(request: Request) -> Surface:
 SurfaceDep = Annotated[Surface, Depends(surface_of)]
 
 
+def keys_for(request: Request, surface: Surface) -> KeyRing:
+    """The keys that can open something to this request: the service's, or none where those are for
+    this machine only and the request comes from elsewhere. No key or signature is looked up in
+    another ring.
+    """
+    keys = surface.services.keys
+    if keys.local_only and not is_local(request, surface.services.settings):
+        return _NO_KEYS
+    return keys
+
+
 async def caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
     """The caller behind the request's key; raises UnknownKeyError (401)."""
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
-    caller = surface.services.keys.caller(key)
+    caller = keys_for(request, surface).caller(key)
     if caller is None:
         raise UnknownKeyError("This key is not known.", mend=_MEND)
     request.state.caller = caller.name

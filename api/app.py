@@ -94,7 +94,7 @@ def _surface(services: Services) -> Surface:
 
 def _signer(services: Services) -> MediaSigner:
     secret = services.settings.media_secret.encode()
-    return MediaSigner(services.keys, secret) if secret else MediaSigner(services.keys)
+    return MediaSigner(secret) if secret else MediaSigner()
 
 
 @asynccontextmanager

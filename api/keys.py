@@ -19,14 +19,20 @@ def fingerprint(key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The known keys by fingerprint; the keys themselves are not kept."""
+    """The known keys by fingerprint; the keys themselves are not kept.
+
+    The keys of a ring that is `local_only` open nothing to a request from another machine
+    (`api/access.py`): everybody knows the demo's.
+    """
 
     entries: tuple[tuple[bytes, Caller], ...] = field(default=(), repr=False)
+    local_only: bool = False
 
     @classmethod
-    def of(cls, callers: Mapping[str, Caller]) -> KeyRing:
+    def of(cls, callers: Mapping[str, Caller], *, local_only: bool = False) -> KeyRing:
         """A ring from key to caller; an empty key opens nothing and is left out."""
-        return cls(tuple((fingerprint(key), caller) for key, caller in callers.items() if key))
+        entries = tuple((fingerprint(key), caller) for key, caller in callers.items() if key)
+        return cls(entries, local_only)
 
     def caller(self, key: str) -> Caller | None:
         """The owner of `key`. Every entry is compared in constant time, a hit or not."""

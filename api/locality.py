@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from api.services import ApiSettings
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # beginnings of names
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -18,7 +18,7 @@ def is_local(request: Request, settings: ApiSettings) -> bool:
     A proxy on the same machine also connects from 127.0.0.1, hence the forwarding headers; a web
     page elsewhere can point its own name at 127.0.0.1 (DNS rebinding), hence the Host header.
     """
-    if not settings.loopback or any(name in request.headers for name in _FORWARDED):
+    if not settings.loopback or any(name.startswith(_FORWARDED) for name in request.headers):
         return False
     host = request.headers.get("host", "")
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host

@@ -35,11 +35,10 @@ def shot_still(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaSigner:
-    """Signs and checks addresses for the callers of a key ring. A secret of several services must
-    be the same in each; without one it is this process's own.
+    """Signs and checks addresses. A secret of several services must be the same in each; without
+    one it is this process's own.
     """
 
-    keys: KeyRing
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     clock: Callable[[], float] = time.time
 
@@ -57,8 +56,10 @@ class MediaSigner:
         query["signature"] = self._signature(expires, name, uri, rendition)
         return f"{PATH}/{rendition}/{quote(uri, safe='')}?{urlencode(query)}"
 
-    def caller(self, uri: str, rendition: str, query: Mapping[str, str]) -> Caller | None:
-        """Whom an address was made for; None where it is not ours, or has ended."""
+    def caller(
+        self, keys: KeyRing, uri: str, rendition: str, query: Mapping[str, str]
+    ) -> Caller | None:
+        """Whom of `keys` an address was made for; None where it is not ours, or has ended."""
         expires, name = query.get("expires", ""), query.get("for", "")
         right = self._signature(expires, name, uri, rendition)
         given = query.get("signature", "")
@@ -67,7 +68,7 @@ class MediaSigner:
         if not expires.isdecimal() or int(expires) < self.clock():
             return None
         found: Caller | None = None
-        for known, caller in self.keys.entries:
+        for known, caller in keys.entries:
             if hmac.compare_digest(self._name(known), name):
                 found = caller
         return found

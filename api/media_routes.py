@@ -18,7 +18,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from starlette.responses import Response, StreamingResponse
 
 from api import contract
-from api.access import KEY_HEADER, Surface, SurfaceDep, caller_of
+from api.access import KEY_HEADER, Surface, SurfaceDep, caller_of, keys_for
 from api.byte_ranges import ByteRange, asked_range, same_version, unchanged
 from api.envelope import problem_response
 from api.media_links import ORIGINAL, PATH, PREVIEW, THUMBNAIL
@@ -57,7 +57,9 @@ async def media_caller_of(
     """The caller behind the request's key, or else behind its signature; raises UnknownKeyError."""
     if key:
         return await caller_of(request, surface, key)
-    caller = surface.signer.caller(item_id, rendition, request.query_params)
+    caller = surface.signer.caller(
+        keys_for(request, surface), item_id, rendition, request.query_params
+    )
     if caller is None:
         raise UnknownKeyError(
             "This address is not signed, or not any more.",

@@ -10,13 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from api import contract
-from api.access import SurfaceDep, caller_of, writer_of
+from api.access import SurfaceDep, caller_of
 from api.checks import no_parameters
 from api.envelope import Json, base, problem_response
 from api.keys import HEADER
-from api.locality import is_local
 from api.problems import Problem
 from core.callers import NOBODY
+from core.errors import AccessError
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(no_parameters)])
 _key = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
@@ -59,9 +59,13 @@ async def readyz(request: Request, surface: SurfaceDep) -> Json:
 async def metrics(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(_key)]
 ) -> Response:
-    """Open to this machine where the service listens on loopback; elsewhere for the ingest key."""
-    settings = surface.services.settings
-    if not (settings.open_metrics or is_local(request, settings)):
-        await writer_of(await caller_of(request, surface, key))
+    """For keys that inspect or write; for everybody with the setting `open_metrics`."""
+    if not surface.services.settings.open_metrics:
+        caller = await caller_of(request, surface, key)
+        if not (caller.may_inspect or caller.may_write):
+            raise AccessError(
+                "This key may not read the service's figures.",
+                mend="Use a key with inspect or write, or the setting open_metrics.",
+            )
     status = await surface.operations.run(surface.services.status.status, NOBODY)
     return Response(surface.metrics.page(status), headers={"content-type": CONTENT_TYPE_LATEST})

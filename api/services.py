@@ -115,8 +115,8 @@ class Example:
 class ApiSettings:
     """What the surface can be told.
 
-    `loopback` says that the service listens on a loopback address only; then, and only then, local
-    requests may read metrics without a key and, with `demo`, the page is handed the demo keys.
+    `loopback` says that the service listens on a loopback address only; then, and only then, with
+    `demo`, the page is handed the demo keys. With `open_metrics` figures are read without a key.
     `max_waiting` is how many requests may queue for a thread before others are refused.
     `max_model_tokens` is how much text one request may put to a model; `models_only` says that
     there is no archive behind, so that only the models' endpoints are there. `media_secret`

@@ -271,6 +271,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 max_concurrent_searches=settings.searches,
                 max_waiting=settings.waiting,
                 loopback=settings.on_loopback,
+                open_metrics=settings.open_metrics,
                 demo=demo,
                 demo_read_key=DEMO_READ_KEY if demo else "",
                 demo_ingest_key=DEMO_INGEST_KEY if demo else "",

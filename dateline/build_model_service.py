@@ -67,6 +67,7 @@ def build_model_app(service: ModelService) -> Any:
                 max_body_bytes=settings.max_body_bytes,
                 max_waiting=settings.waiting,
                 loopback=settings.on_loopback,
+                open_metrics=settings.open_metrics,
                 models_only=True,
             ),
             models=service.models,

@@ -12,17 +12,19 @@ from dateline.settings import KeySetting, Settings
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys in force. Raises SettingsError where the service would be open to a network
-    without any, and for a key whose rights make no sense.
+    """The keys in force. Raises SettingsError where there are none, for a service that refuses
+    everybody is of no use, and for a key whose rights make no sense. The demo's keys are for its
+    service on this machine only.
     """
     if settings.keys:
         _check_reserves(settings.keys)
         return KeyRing(tuple(_key_entry(key, settings.keys) for key in settings.keys))
-    if not settings.on_loopback:
+    if not (settings.demo and settings.on_loopback):
         raise SettingsError(
-            f"no keys are configured and {settings.host} can be reached by others",
+            "no keys are configured",
             where="keys",
-            mend="set DATELINE_KEYS, or serve on 127.0.0.1",
+            mend="set keys in dateline.toml or DATELINE_KEYS, as docs/operating.md shows, or try "
+            "the demo's with --demo on 127.0.0.1",
         )
     demo = frozenset(DEMO_PRODUCTS)
     return KeyRing.of(
@@ -31,7 +33,8 @@ def key_ring(settings: Settings) -> KeyRing:
             DEMO_INGEST_KEY: Caller(
                 "demo desk", demo, writes=demo, may_inspect=True, may_use_models=True
             ),
-        }
+        },
+        local_only=True,
     )
 
 

@@ -138,6 +138,9 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
     )
     keys: tuple[KeySetting, ...] = Field(default=(), description="API keys (JSON in a variable)")
     demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
+    open_metrics: bool = Field(
+        default=False, description="answer /metrics without a key, to whoever can reach it"
+    )
 
     @property
     def has_archive(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.keys import KeyRing
@@ -90,9 +91,8 @@ def filled() -> Newsroom:
     return room
 
 
-@contextmanager
-def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
-    """The surface over `room`, with `settings` beside the tests' own."""
+def app_over(room: Newsroom, **settings: Any) -> FastAPI:
+    """The surface over `room`, with `settings` beside the tests' own; a demo's keys are local."""
     chosen: dict[str, Any] = {
         "max_body_bytes": 256 * 1024,
         "default_products": ("wire",),
@@ -104,11 +104,18 @@ def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
         writer=room,
         ingest=room,
         status=room,
-        keys=KeyRing.of(CALLERS),
+        keys=KeyRing.of(CALLERS, local_only=bool(settings.get("demo"))),
         settings=ApiSettings(**chosen),
         close=room.close,
     )
-    config = uvicorn.Config(create_app(services), port=0, log_config=None, access_log=False)
+    return create_app(services)
+
+
+@contextmanager
+def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
+    """What `app_over` makes, on a free port."""
+    app = app_over(room, **settings)
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -139,7 +146,7 @@ def fresh() -> Iterator[Served]:
 
 @pytest.fixture
 def demo() -> Iterator[Served]:
-    """A service in demo mode on loopback."""
+    """A service in demo mode on loopback, whose keys are for this machine."""
     examples = (Example("A ferry", {"q": "ferry"}, "two stories"),)
     with serving(
         filled(),

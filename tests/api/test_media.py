@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from api import media_routes
 from api.byte_ranges import asked_range
 from api.contract import ResultMeta
+from api.keys import KeyRing
 from api.media_links import LIFETIME_SECONDS, MediaSigner
 from api.problems import RangeError
 from core.errors import NotFoundError
@@ -353,21 +354,22 @@ def test_a_signature_is_for_one_rendition_of_one_item_by_one_key(
 def test_a_signature_ends_and_a_key_takes_its_signatures_with_it(archive: MediaArchive) -> None:
     app = archive.app()
     signer: MediaSigner = app.state.surface.signer
+    keys: KeyRing = app.state.surface.services.keys
     now = [1_000_000.0]
     timed = replace(signer, clock=lambda: now[0])
     href = timed.links(READ).of(VIDEO, "thumbnail")
     assert timed.links(READ).of(VIDEO, "thumbnail") == href, "the browser may keep it"
     query = dict(parse_qsl(urlsplit(href).query))
-    caller = timed.caller(VIDEO, "thumbnail", query)
+    caller = timed.caller(keys, VIDEO, "thumbnail", query)
     assert caller is not None
     assert caller.name == "Morning Post"
     now[0] += LIFETIME_SECONDS - 1
-    assert timed.caller(VIDEO, "thumbnail", query) is not None
+    assert timed.caller(keys, VIDEO, "thumbnail", query) is not None
     now[0] += 1200
-    assert timed.caller(VIDEO, "thumbnail", query) is None
+    assert timed.caller(keys, VIDEO, "thumbnail", query) is None
     now[0] = 1_000_000.0
-    revoked = replace(timed, keys=replace(timed.keys, entries=timed.keys.entries[1:]))
-    assert revoked.caller(VIDEO, "thumbnail", query) is None
+    revoked = replace(keys, entries=keys.entries[1:])
+    assert timed.caller(revoked, VIDEO, "thumbnail", query) is None
 
 
 # Files

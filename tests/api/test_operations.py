@@ -8,9 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.conftest import INGEST, READ, Served, filled, serving
+from tests.api.conftest import INGEST, READ, Served, app_over, filled, serving
 
 
 def samples(served: Served) -> dict[tuple[str, str], float]:
@@ -45,17 +46,59 @@ def test_metrics_count_requests_stages_and_state(fresh: Served) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"x-forwarded-for": "10.0.0.1"}, {"forwarded": "for=10.0.0.1"}, {"host": "evil.example"}],
+    [
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-host": "localhost"},
+        {"forwarded": "for=127.0.0.1"},
+        {"via": "1.1 proxy"},
+        {"x-real-ip": "127.0.0.1"},
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example:8000"},
+        {"host": "[::1].evil.example"},
+        {"host": "localhost@evil.example"},
+        {"host": ""},
+    ],
+    ids=str,
 )
-def test_metrics_and_demo_keys_are_for_this_machine_only(
-    demo: Served, headers: dict[str, str]
-) -> None:
-    assert demo.get("/metrics", key="").status_code == 200
-    assert demo.http.get("/metrics", headers=headers).status_code == 401
+def test_demo_keys_are_for_this_machine_only(demo: Served, headers: dict[str, str]) -> None:
+    def codes(further: dict[str, str]) -> list[int]:
+        key, desk = {"x-api-key": READ, **further}, {"x-api-key": INGEST, **further}
+        document = {"uri": "urn:new", "headline": "New"}
+        bearer = {"authorization": f"Bearer {INGEST}", **further}
+        return [
+            demo.http.get("/content/search", headers=key).status_code,
+            demo.http.get("/content/urn:news:ferry", headers=key).status_code,
+            demo.http.post("/content", headers=desk, json=document).status_code,
+            demo.http.get("/v1/models", headers=bearer).status_code,
+            demo.http.get("/metrics", headers=desk).status_code,
+            demo.http.get("/v1/media/thumbnail/urn:news:ferry", headers=key).status_code,
+        ]
+
+    assert codes({}) == [200, 200, 201, 200, 200, 404]
+    assert codes(headers) == [401] * 6
     near = demo.http.get("/page/config").json()
     far = demo.http.get("/page/config", headers=headers).json()
     assert (near["demo_key"], near["demo_ingest_key"], near["kill_enabled"]) == (READ, INGEST, True)
     assert (far["demo_key"], far["demo_ingest_key"], far["kill_enabled"]) == ("", "", False)
+
+
+@pytest.mark.parametrize(
+    ("peer", "code"), [("127.0.0.1", 404), ("::1", 404), ("192.0.2.7", 401), ("", 401)]
+)
+def test_demo_keys_and_what_they_signed_open_nothing_to_another_machine(
+    peer: str, code: int
+) -> None:
+    app = app_over(filled(), demo=True, loopback=True)
+    signed = app.state.surface.signer.links(READ).of("urn:news:ferry", "thumbnail")
+    with TestClient(app, base_url="http://127.0.0.1", client=(peer, 5)) as client:
+        assert client.get(signed).status_code == code
+        assert client.get("/content/urn:x", headers={"x-api-key": READ}).status_code == code
+
+
+def test_metrics_are_open_to_everybody_only_where_that_is_set(served: Served) -> None:
+    assert served.get("/metrics", key="").status_code == 401
+    with serving(filled(), open_metrics=True) as running:
+        assert running.get("/metrics", key="").status_code == 200
 
 
 def test_page_config_without_demo_has_no_key(served: Served) -> None:

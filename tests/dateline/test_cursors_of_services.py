@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from dateline.demo import DEMO_READ_KEY
+from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_serve import served
 
 
@@ -32,7 +32,10 @@ def test_a_cursor_goes_on_in_another_service_and_after_a_restart(
         with served(archive) as (_, other):
             second = ask(other, q="ferry", cursor=first.json()["data"]["cursor"])
             assert uris(first) + uris(second) == whole[:2]
-        assert "dateline_cursors_shared 1.0" in one.get("/metrics").text
+        assert (
+            "dateline_cursors_shared 1.0"
+            in one.get("/metrics", headers={"x-api-key": DEMO_INGEST_KEY}).text
+        )
         process.kill()
     with served(archive) as (_, later):
         again = ask(later, q="ferry", cursor=first.json()["data"]["cursor"])

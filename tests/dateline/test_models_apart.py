@@ -155,7 +155,8 @@ def test_models_are_served_alone(monkeypatch: pytest.MonkeyPatch, folder: Path) 
         assert {entry["id"] for entry in listed} >= {ENCODER, TAGGER}
         assert client.get("/readyz").status_code == 200
         assert client.get("/content/search", headers=key).status_code == 404
-        assert client.get("/metrics").status_code == 200
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers=key).status_code == 200
         tagged = client.post("/v1/tag", json={"texts": ["Berlin"]}, headers=key).json()
         assert tagged["results"][0][0]["label"] == "LOC"
         process.send_signal(signal.SIGTERM)

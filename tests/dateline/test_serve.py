@@ -35,11 +35,11 @@ def free_port() -> int:
 
 @contextmanager
 def served(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A service in a process of its own, answering."""
+    """A service with the demo's keys in a process of its own, answering."""
     port = free_port()
     command = [sys.executable, "-P", "-c", START, "serve", "--data", str(data), "--port", str(port)]
     process = subprocess.Popen(
-        [*command, *flags],
+        [*command, "--demo", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,9 +58,18 @@ def served(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], htt
         process.communicate()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_serve_refuses_a_network_without_keys(cli: Cli, host: str) -> None:
-    result = cli("serve", "--host", host, code=3)
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--models-only",),
+        ("--host", "0.0.0.0", "--demo"),
+        ("--host", "::", "--demo"),
+        ("--host", "192.0.2.1", "--demo"),
+    ],
+)
+def test_serve_refuses_to_start_without_keys(cli: Cli, flags: tuple[str, ...]) -> None:
+    result = cli("serve", *flags, code=3)
     assert "no keys are configured" in result.stderr
     assert "DATELINE_KEYS" in result.stderr
     assert not cli.data.exists()  # refused before anything was made
@@ -150,7 +159,7 @@ def test_a_port_in_use_is_an_error(filled: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-P", "-c", START, "serve", "--data", str(filled)]
+        command = [sys.executable, "-P", "-c", START, "serve", "--demo", "--data", str(filled)]
         result = subprocess.run(
             [*command, "--port", port],
             capture_output=True,

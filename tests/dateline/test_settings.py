@@ -197,18 +197,23 @@ def test_settings_print_values_and_origins(cli: Cli) -> None:
         ("", False),
     ],
 )
-def test_only_loopback_goes_without_keys(host: str, loopback: bool) -> None:
-    settings = Settings(host=host)
+def test_the_demos_keys_are_for_its_service_on_loopback_only(host: str, loopback: bool) -> None:
+    settings = Settings(host=host, demo=True)
     assert settings.on_loopback is loopback
     if loopback:
-        assert key_ring(settings).caller(DEMO_READ_KEY) is not None
+        ring = key_ring(settings)
+        assert ring.local_only
+        assert ring.caller(DEMO_READ_KEY) is not None
     else:
         with pytest.raises(SettingsError, match="no keys"):
             key_ring(settings)
+    with pytest.raises(SettingsError, match="no keys"):
+        key_ring(Settings(host=host))
 
 
 def test_demo_keys_are_dead_once_keys_are_configured() -> None:
-    ring = key_ring(Settings.model_validate({"keys": KEYS}))
+    ring = key_ring(Settings.model_validate({"keys": KEYS, "demo": True}))
+    assert not ring.local_only
     assert [ring.caller(key) for key in (DEMO_READ_KEY, DEMO_INGEST_KEY)] == [None, None]
     assert ring.caller(SECRET) is not None
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from core.errors import StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import SetStatus
 from dateline.build import build_app, build_service
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
-from dateline.settings import Settings
+from dateline.settings import KeySetting, Settings
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
 from tests.faults.world import READER, open_archive, put_of, vectors_of, word_of
@@ -225,8 +225,9 @@ def document(number: int) -> dict[str, object]:
 
 def test_over_http(small_disk: Path) -> None:
     """507 or 503 for a write while a search answers 200; afterwards both work."""
-    settings = Settings(data=small_disk / "archive", tagger="", reranker="")
-    reads, writes = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}
+    key = KeySetting(name="desk", key=SecretStr("a-key"), products=("demo",), write=True)
+    settings = Settings(data=small_disk / "archive", tagger="", reranker="", keys=(key,))
+    reads = writes = {"x-api-key": "a-key"}
     filler = Filler(small_disk)
     with TestClient(build_app(build_service(settings)), base_url="http://127.0.0.1") as http:
 
