@@ -20,6 +20,7 @@ from core.errors import (
     BusyError,
     ConflictError,
     DatelineError,
+    DiskError,
     DocumentError,
     ExpiredError,
     InputError,
@@ -100,6 +101,7 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (InputError, 400),
     (StorageFullError, 507),
     (BusyError, 503),
+    (DiskError, 503),
     (UnavailableError, 503),
 )
 

@@ -15,6 +15,7 @@
     │   └── UnavailableError  a model can't be had just now; try again (HTTP 503)
     └── StorageError          the record of truth or a projection failed
         ├── StorageFullError  no space left for writes; reads go on (HTTP 507)
+        ├── DiskError         a disk failed; what was written may be recorded or not (HTTP 503)
         ├── CorruptError      a file's checksum does not match
         └── BusyError         too much work at once; try again (HTTP 503)
 
@@ -130,6 +131,12 @@ class StorageFullError(StorageError):
     """No space left on the device: nothing was written, reads go on."""
 
     code = "storage_full"
+
+
+class DiskError(StorageError):
+    """Reading, writing or syncing a file failed, and not for lack of space."""
+
+    code = "disk_error"
 
 
 class CorruptError(StorageError):

@@ -32,10 +32,16 @@ class Writer(Protocol):
     """The one write path to the record of truth."""
 
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
-        """All of `writes` in one transaction; durable when it returns."""
+        """What became of the first of `writes`, in order; durable when it returns. Many take more
+        than one transaction. Where a later one fails, the answers end before it, and who puts the
+        rest again hears why. Raises StorageError where nothing was written; DocumentError, before
+        anything is, for what can't be.
+        """
         ...
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]: ...
+    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        """Changes states, all or none, before other writes that wait; durable when it returns."""
+        ...
 
     def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
         """For each item, whether putting it would change anything: asked before costly work."""

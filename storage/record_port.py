@@ -185,8 +185,9 @@ class RecordReads(ChangeLog, VersionReads, StoryReads, VectorReads, SignatureRea
 
 
 class RecordOfTruth(Writer, Protocol):
-    """Every version of every item, its state and its vectors. Writes are all or none, durable when
-    they return, and seen by every process at its next look. Thread-safe.
+    """Every version of every item, its state and its vectors. Writes are durable when they return,
+    and seen by every process at its next look. None holds the record for longer than some 50 ms:
+    many are several transactions, and changes of state go before the next of these. Thread-safe.
     """
 
     @property
@@ -229,7 +230,7 @@ class RecordOfTruth(Writer, Protocol):
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`, by seq; all or none. In the log it is a change of the kind
+        """See `core.ports.VectorKeeper`, by seq. In the log it is a change of the kind
         `vectors`, for an encoder that is not in use one of the kind `vectors_kind` gives.
         """
         ...

@@ -1,47 +1,51 @@
 """The record of truth: every version of every item, its state and its vectors, in SQLite.
 
-One write path, one transaction per batch, durable before it is acknowledged. Projections read the
+One write path, durable before it is acknowledged. Projections read the
 `changes` table, which names the story (chain) that each write touched.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from core.errors import BusyError, CorruptError, StorageError, StorageFullError
+from core.errors import BusyError, CorruptError, DiskError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
 from storage import item_rows
 from storage.embedded import schema, writing
 from storage.embedded.reading import SqliteReads
+from storage.embedded.urgency import Urgency
 from storage.item_rows import to_micros
-from storage.near_duplicates import signature_of
+from storage.prepared import prepared
 from storage.record_port import vectors_kind
-from storage.write_rules import (
-    digest_of,
-    forgotten,
-    is_recorded,
-    outcome_of,
-)
+from storage.turns import Done, Turns, Work, in_short_turns
+from storage.vector_rows import vector_row
+from storage.write_rules import forgotten, is_recorded, outcome_of
 
 FILE = "record.sqlite3"
-_FULL = ("database or disk is full", "disk I/O error")
-_DAMAGED = ("malformed", "not a database")
 _NOTHING: Mapping[str, str] = {}
 _RESTORE = "restore it with `dateline restore`"
+_HOLD_S = 0.02  # after which a transaction is committed and another one goes on
+_DOUBTFUL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY)
+_WAIT_S = 30.0  # for the transactions of other processes
+_LOOK_S = 0.002
+_LEAST_FREE = 1 << 20  # bytes: SQLite says "disk I/O error" where its shared memory can't grow
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into ours: full, busy, corrupt, or else a StorageError."""
+    """Turns SQLite's errors into ours, by their result codes (https://sqlite.org/rescode.html)."""
     try:
         yield
     except orjson.JSONDecodeError as error:
@@ -49,20 +53,39 @@ def storage_errors(path: Path) -> Iterator[None]:
             f"a recorded document can't be read: {error}", where=str(path), mend=_RESTORE
         ) from error
     except sqlite3.Error as error:
-        what = str(error)
-        if any(sign in what for sign in _FULL):
-            raise StorageFullError(
-                "no space left to write; nothing of this batch was recorded",
-                where=str(path.parent),
-                mend="free space on this file system and send it again",
-            ) from error
-        if "locked" in what or "busy" in what:
-            raise BusyError(
-                "another process is writing", where=str(path), mend="try again"
-            ) from error
-        if any(sign in what for sign in _DAMAGED):
-            raise CorruptError(what, where=str(path), mend=_RESTORE) from error
-        raise StorageError(what, where=str(path), mend="see `dateline doctor`") from error
+        raise _as_ours(error, path) from error
+
+
+def _as_ours(error: sqlite3.Error, path: Path) -> StorageError:
+    what, code = str(error), _code_of(error)
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path.parent)):
+        return StorageFullError(
+            "no space left to write; nothing of this batch was recorded",
+            where=str(path.parent),
+            mend="free space on this file system and send it again",
+        )
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+        return DiskError(
+            f"the disk failed: {what}",
+            where=str(path),
+            mend="look into the system's log for this disk. A write may be recorded or not: send it"
+            " again, what is recorded stays as it is",
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return BusyError("another process is writing", where=str(path), mend="try again")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptError(what, where=str(path), mend=_RESTORE)
+    return StorageError(what, where=str(path), mend="see `dateline doctor`")
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    """The primary result code; 0 for what Python's own layer raises."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _is_full(folder: Path) -> bool:
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize < _LEAST_FREE
 
 
 class Record:
@@ -70,8 +93,9 @@ class Record:
     maps each vector field in use to its encoder's digest: vectors of another count as missing.
     Those of `beside` are kept beside them.
 
-    Reads take a connection per thread; writes share one, behind a lock, and other processes'
-    writes are kept apart by SQLite's own lock.
+    Reads take a connection per thread; writes share one, in turns, and other processes' writes are
+    kept apart by SQLite's own lock. Either is held for milliseconds: many writes are several
+    transactions, and a change of state goes before the next of them.
     """
 
     identity = ""
@@ -90,8 +114,9 @@ class Record:
         self._kept = {*self.spaces.items(), *self.beside.items()}
         with storage_errors(self.path):
             schema.prepare(self.path, beside=bool(beside))
-            self._writer = schema.connect(self.path)
-        self._lock = threading.Lock()
+            self._writer = self._open_writer()
+        self._turns = Turns()
+        self._urgency = Urgency(folder)
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
 
@@ -130,23 +155,29 @@ class Record:
         return connection
 
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
-        """Writes versions, all or none; the answers are in order. Durable when it returns."""
+        """See `core.ports.Writer`."""
         now = to_micros(self._clock())
-        prepared = [(write, digest_of(write.item), signature_of(write.item)) for write in writes]
-        with self._transaction() as cursor:
-            return tuple(writing.put(cursor, *write, now, self._kept) for write in prepared)
+        rows = [prepared(write) for write in writes]
+        return in_short_turns(
+            rows,
+            partial(self._take_turn, lambda cursor, row: writing.put(cursor, row, now, self._kept)),
+        )
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
-        """Changes the state of items' newest versions, all or none."""
+        """See `core.ports.Writer`: all or none, and before every other write that waits."""
         now = to_micros(self._clock())
-        with self._transaction() as cursor:
+        with self._transaction(urgent=True) as cursor:
             return tuple(writing.set_status(cursor, change, now) for change in changes)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`, by seq; all or none."""
+        """See `core.ports.VectorKeeper`, by seq."""
         now = to_micros(self._clock())
-        with self._transaction() as cursor:
-            return sum(self._add(cursor, seq, entry, now) for seq, entry in vectors.items())
+        left, added = [*vectors.items()], 0
+        while left:
+            done = self._take_turn(lambda cursor, each: self._add(cursor, *each, now), left)
+            added += sum(done)
+            left = left[len(done) :]
+        return added
 
     def forget_vectors(
         self, field: str, keep: Collection[str], after: int, limit: int
@@ -154,24 +185,28 @@ class Record:
         """See `storage.record_port.RecordOfTruth`."""
         marks = ", ".join("?" * len(keep))
         other = f"field = ? AND encoder NOT IN ({marks})"
-        with self._transaction() as cursor:
-            found = cursor.execute(
+        with storage_errors(self.path):
+            found = self.reader.execute(
                 f"SELECT DISTINCT seq FROM vectors WHERE {other} AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - marks only
                 (field, *keep, after, limit),
             )
             seqs = [int(seq) for (seq,) in found]
-            if seqs:
+        if seqs:
+            with self._transaction() as cursor:
                 cursor.execute(
                     f"DELETE FROM vectors WHERE {other} AND seq BETWEEN ? AND ?",  # noqa: S608
                     (field, *keep, seqs[0], seqs[-1]),
                 )
-            return seqs
+        return seqs
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """Records text signatures of versions, by seq; what is gone by now is passed over."""
-        with self._transaction() as cursor:
-            for seq, signature in signatures.items():
-                writing.insert_signature(cursor, seq, signature)
+        left = [*signatures.items()]
+        while left:
+            done = self._take_turn(
+                lambda cursor, each: writing.insert_signature(cursor, *each), left
+            )
+            left = left[len(done) :]
 
     def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
         """Whether putting each item (with fresh vectors) would change the record."""
@@ -194,8 +229,9 @@ class Record:
 
     def close(self) -> None:
         """See `storage.record_port.RecordOfTruth`."""
-        with self._lock:
+        with self._turns.taken(urgent=False):
             self._writer.close()
+            self._urgency.close()
             for connection in self._readers:
                 connection.close()
             self._readers.clear()
@@ -207,23 +243,70 @@ class Record:
         if row is None or fresh in have:
             return False
         writing.forget_vectors(cursor, seq, forgotten(have, {fresh}, self._kept))
-        writing.insert_vectors(cursor, seq, (entry,))
+        writing.insert_vectors(cursor, seq, (vector_row(entry),))
         used = self.spaces.get(entry.field) == entry.encoder
         writing.log_change(cursor, row[0], seq, vectors_kind(entry.encoder, used), now)
         return True
 
+    def _take_turn(
+        self, do: Callable[[sqlite3.Cursor, Work], Done], works: Sequence[Work]
+    ) -> list[Done]:
+        """Does some of `works` in one transaction: as many as there is time for."""
+        done: list[Done] = []
+        with self._transaction() as cursor:
+            until = time.monotonic() + _HOLD_S
+            for work in works:
+                done.append(do(cursor, work))
+                if time.monotonic() > until:
+                    break
+        return done
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock, storage_errors(self.path):
+    def _transaction(self, *, urgent: bool = False) -> Iterator[sqlite3.Cursor]:
+        with self._turns.taken(urgent=urgent), storage_errors(self.path), self._locked(urgent):
             cursor = self._writer.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    cursor.execute("ROLLBACK")
+            except BaseException as error:
+                self._undo(error)
                 raise
+
+    @contextmanager
+    def _locked(self, urgent: bool) -> Iterator[None]:
+        """With SQLite's write lock, which the transaction gives back."""
+        if not urgent:
+            self._urgency.give_way()
+        with self._urgency.announced() if urgent else nullcontext():
+            self._begin()
+            yield
+
+    def _begin(self) -> None:
+        until = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if _code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(_LOOK_S)
+
+    def _undo(self, error: BaseException) -> None:
+        """Rolls back. After a failure of the disk the connection is not used again: it may believe
+        what the disk lost.
+        """
+        with suppress(sqlite3.Error):
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error) and _code_of(error) in _DOUBTFUL:
+            with suppress(sqlite3.Error):
+                self._writer.close()
+            self._writer = self._open_writer()
+
+    def _open_writer(self) -> sqlite3.Connection:
+        """It waits for other processes in `_begin`, not within SQLite, which looks too seldom."""
+        return schema.connect(self.path, wait_s=0)
 
     def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
         newest = writing.newest_version(cursor, item.uri)

@@ -63,12 +63,12 @@ CREATE TABLE IF NOT EXISTS signatures (
 """
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, readonly: bool = False, wait_s: float = 30) -> sqlite3.Connection:
     """A connection in autocommit mode. Writers are durable: WAL with synchronous=FULL, so that a
     commit is on the disk when it returns (https://sqlite.org/pragma.html#pragma_synchronous).
     """
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30
+        path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=wait_s
     )
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from core.items import Item, PassageVectors
-from core.writes import Outcome, PutItem, SetStatus, Written
-from storage import item_rows
+from core.writes import Outcome, SetStatus, Written
 from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
-from storage.vector_rows import passage_vectors, vector_row
+from storage.prepared import Prepared
+from storage.vector_rows import VectorRow
 from storage.write_rules import (
     Newest,
     Space,
@@ -35,24 +34,22 @@ def newest_version(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
 
 def put(
     cursor: sqlite3.Cursor,
-    write: PutItem,
-    digest: bytes,
-    signature: bytes,
+    write: Prepared,
     now: int,
     kept: Collection[Space],
 ) -> Written:
     """Records a version with its signature and vectors, where it is newer than what there is or
     differs from it in products or vectors; `storage.write_rules` says what becomes of it.
     """
-    item = write.item
+    item = write.write.item
     newest = newest_version(cursor, item.uri)
-    outcome = outcome_of(item, digest, newest)
+    outcome = outcome_of(item, write.digest, newest)
     if outcome in (Outcome.STALE, Outcome.CONFLICT):
         return Written(item.uri, item.version, outcome)
     if outcome is None and newest is not None:
-        return _put_again(cursor, write, signature, newest, now, kept)
-    seq = _insert(cursor, item, digest, *state_of(item))
-    insert_signature(cursor, seq, signature)
+        return _put_again(cursor, write, newest, now, kept)
+    seq = _insert(cursor, write, write.digest, *state_of(item))
+    insert_signature(cursor, seq, write.signature)
     insert_vectors(cursor, seq, write.vectors)
     if newest and newest.chain != item.chain:
         log_change(cursor, newest.chain, 0, "left", now)
@@ -62,23 +59,22 @@ def put(
 
 def _put_again(
     cursor: sqlite3.Cursor,
-    write: PutItem,
-    signature: bytes,
+    write: Prepared,
     old: Newest,
     now: int,
     kept: Collection[Space],
 ) -> Written:
     """The same version once more: only its products and its vectors may differ."""
-    item = write.item
-    fresh = {(entry.field, entry.encoder) for entry in write.vectors}
+    item = write.write.item
+    fresh = {(entry.field, entry.encoder) for entry in write.write.vectors}
     have = spaces_of(cursor, old.seq)
     if is_recorded(item, old, have, fresh):
         return Written(item.uri, item.version, Outcome.UNCHANGED)
     forget_vectors(cursor, old.seq, forgotten(have, fresh, kept))
     left = _vectors_of(cursor, old.seq)
     cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
-    seq = _insert(cursor, item, old.digest, old.pubstatus, old.embargoed)
-    insert_signature(cursor, seq, signature)
+    seq = _insert(cursor, write, old.digest, old.pubstatus, old.embargoed)
+    insert_signature(cursor, seq, write.signature)
     insert_vectors(cursor, seq, (*left, *write.vectors))
     log_change(cursor, old.chain, old.seq, "replaced", now)
     number = log_change(cursor, item.chain, seq, "put", now)
@@ -86,8 +82,9 @@ def _put_again(
 
 
 def _insert(
-    cursor: sqlite3.Cursor, item: Item, digest: bytes, pubstatus: str, embargoed: int | None
+    cursor: sqlite3.Cursor, write: Prepared, digest: bytes, pubstatus: str, embargoed: int | None
 ) -> int:
+    item = write.write.item
     cursor.execute(
         "INSERT INTO items (uri, version, chain, language, pubstatus, versioncreated, embargoed,"
         " expires, digest, facts, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -101,8 +98,8 @@ def _insert(
             embargoed,
             None if item.expires is None else to_micros(item.expires),
             digest,
-            item_rows.encode_facts(item),
-            item_rows.encode_document(item),
+            write.facts,
+            write.document,
         ),
     )
     return int(cursor.lastrowid or 0)
@@ -117,13 +114,13 @@ def insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> None
     )
 
 
-def insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Sequence[PassageVectors]) -> None:
+def insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Iterable[VectorRow]) -> None:
     """Records vectors of a version that has none of their spaces."""
-    for entry in vectors:
+    for row in vectors:
         cursor.execute(
             "INSERT INTO vectors (seq, field, encoder, passages, matrix, truncated)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (seq, *vector_row(entry)),
+            (seq, *row),
         )
 
 
@@ -165,8 +162,7 @@ def spaces_of(cursor: sqlite3.Cursor, seq: int) -> frozenset[Space]:
     return frozenset(rows.fetchall())
 
 
-def _vectors_of(cursor: sqlite3.Cursor, seq: int) -> list[PassageVectors]:
-    rows = cursor.execute(
+def _vectors_of(cursor: sqlite3.Cursor, seq: int) -> list[VectorRow]:
+    return cursor.execute(
         "SELECT field, encoder, passages, matrix, truncated FROM vectors WHERE seq = ?", (seq,)
-    )
-    return [passage_vectors(*row) for row in rows]
+    ).fetchall()

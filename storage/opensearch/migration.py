@@ -32,7 +32,7 @@ from storage.opensearch.migration_state import BUILDING, FLIPPED, Migration, Mig
 from storage.opensearch.view import projector_on
 from storage.record_port import RecordOfTruth
 
-_FORGOTTEN = 500  # versions in one transaction
+_FORGOTTEN = 100  # versions in one transaction
 _TRIES = 20
 Told = Callable[[int, int], None]  # changes of the record that are in the index, and all
 

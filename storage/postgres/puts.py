@@ -11,8 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.writes import Outcome, PutItem, Written
-from storage import item_rows
+from core.writes import Outcome, Written
 from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
 from storage.postgres.tables import ITEMS, VECTORS, key_of
@@ -28,6 +27,7 @@ from storage.postgres.writes import (
     vector_rows,
     waves_of,
 )
+from storage.prepared import Prepared
 from storage.write_rules import Newest, Space, is_recorded, outcome_of, state_of
 
 _SEQS = sa.text("SELECT nextval('items_seq') FROM generate_series(1, :count)")
@@ -42,20 +42,6 @@ _AGAIN = (
         },
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A put with what can be computed before anything is locked."""
-
-    write: PutItem
-    digest: bytes
-    signature: bytes
-
-    @property
-    def uri(self) -> str:
-        """The item's uri."""
-        return self.write.item.uri
 
 
 def put_all(
@@ -129,7 +115,7 @@ class _Rows:
         else:
             self.fresh.append(row)
         self.signatures.append({"seq": seq, "scheme": SCHEME, "signature": each.signature})
-        self.vectors += vector_rows(seq, each.write.vectors)
+        self.vectors += vector_rows(seq, each.vectors)
         if outcome is Outcome.SUPERSEDED and old is not None and old.chain != item.chain:
             log.add(old.chain, 0, "left")
         return log.add(item.chain, seq, "put")
@@ -165,6 +151,6 @@ def _item_row(each: Prepared, seq: int) -> dict[str, Any]:
         "embargoed": embargoed,
         "expires": None if item.expires is None else to_micros(item.expires),
         "digest": each.digest,
-        "facts": item_rows.encode_facts(item),
-        "document": item_rows.encode_document(item),
+        "facts": each.facts,
+        "document": each.document,
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -16,7 +16,6 @@ from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
 from storage.item_rows import to_micros
-from storage.near_duplicates import signature_of
 from storage.postgres import puts, schema, writes
 from storage.postgres.connections import place_of, pool_of, url_of
 from storage.postgres.failures import (
@@ -28,9 +27,13 @@ from storage.postgres.failures import (
 )
 from storage.postgres.followers import Follower
 from storage.postgres.reads import LAST_CHANGE, PostgresReads
+from storage.prepared import Prepared, prepared
+from storage.turns import Turns, in_short_turns
 from storage.write_rules import Space, digest_of, is_recorded, outcome_of
 
 _NOTHING: Mapping[str, str] = {}
+_AT_ONCE = 50  # writes in one transaction: some 20 ms
+Value = TypeVar("Value")
 _ARCHIVE = sa.text("SELECT id FROM archive")
 _NOTIFY = sa.text("SELECT pg_notify(:channel, '')")
 _SETTINGS = sa.text(
@@ -60,7 +63,7 @@ class PostgresRecord:
         self._address = address
         self._clock = clock
         self._pool = pool_of(address)
-        self._lock = threading.Lock()  # one connection of this process waits for its turn
+        self._turns = Turns()  # one connection of this process waits for the server's lock
         self._follower: Follower | None = None
         try:
             schema.prepare(self._pool, self.where)
@@ -73,22 +76,26 @@ class PostgresRecord:
 
     def put(self, batch: Sequence[PutItem]) -> tuple[Written, ...]:
         """See `core.ports.Writer`."""
-        prepared = [
-            puts.Prepared(each, digest_of(each.item), signature_of(each.item)) for each in batch
-        ]
+        return in_short_turns([prepared(each) for each in batch], self._put_some)
+
+    def _put_some(self, rows: Sequence[Prepared]) -> list[Written]:
         with self._writing() as (connection, log):
-            return tuple(puts.put_all(connection, prepared, log, self._kept))
+            return puts.put_all(connection, rows[:_AT_ONCE], log, self._kept)
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
-        """See `core.ports.Writer`."""
-        with self._writing() as (connection, log):
+        """See `core.ports.Writer`: all or none, and before every other write of this process. Other
+        hosts' are short, and the server has a line for them.
+        """
+        with self._writing(urgent=True) as (connection, log):
             return tuple(writes.set_all(connection, changes, log))
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `storage.record_port.RecordOfTruth`."""
-        with self._writing() as (connection, log):
-            used = set(self.spaces.items())
-            return writes.add_vectors(connection, vectors, log, used, self._kept)
+        used, added = set(self.spaces.items()), 0
+        for part in _parts(vectors):
+            with self._writing() as (connection, log):
+                added += writes.add_vectors(connection, part, log, used, self._kept)
+        return added
 
     def forget_vectors(
         self, field: str, keep: Collection[str], after: int, limit: int
@@ -103,8 +110,9 @@ class PostgresRecord:
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """See `storage.record_port.RecordOfTruth`."""
-        with self._writing() as (connection, _):
-            writes.add_signatures(connection, signatures)
+        for part in _parts(signatures):
+            with self._writing() as (connection, _):
+                writes.add_signatures(connection, part)
 
     def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
         """See `core.ports.Writer`."""
@@ -178,13 +186,14 @@ class PostgresRecord:
             return connection.execute(statement, parameters).all()
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[sa.Connection, writes.Log]]:
+    def _writing(self, *, urgent: bool = False) -> Iterator[tuple[sa.Connection, writes.Log]]:
         """One transaction, alone among all hosts; it is committed at the end. Connections that died
         since they were last used are found before, so that no write fails for those.
         """
         now = to_micros(self._clock())
         self.last_change()
-        with self._lock, storage_errors(self.where), self._pool.connect() as plain:
+        turn = self._turns.taken(urgent=urgent)
+        with turn, storage_errors(self.where), self._pool.connect() as plain:
             connection = plain.execution_options(isolation_level="READ COMMITTED")
             with connection.begin() as transaction:
                 log = writes.take_turn(connection, now)
@@ -203,3 +212,10 @@ class PostgresRecord:
             raise StorageError(
                 UNKNOWN, where=self.where, mend="send it again: what is recorded stays as it is"
             ) from error
+
+
+def _parts(of_seq: Mapping[int, Value]) -> Iterator[Mapping[int, Value]]:
+    """What is written in one transaction each."""
+    entries = iter(of_seq.items())
+    while part := dict(islice(entries, _AT_ONCE)):
+        yield part

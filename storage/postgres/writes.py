@@ -25,7 +25,7 @@ from storage.near_duplicates import SCHEME
 from storage.postgres.reads import Ask
 from storage.postgres.tables import CHANGES, ITEMS, SIGNATURES, VECTORS, key_of
 from storage.record_port import vectors_kind
-from storage.vector_rows import vector_row
+from storage.vector_rows import VectorRow, vector_row
 from storage.write_rules import Newest, Space, forgotten, state_after
 
 # `synchronous_commit` may be off for the whole server, for others' sake: never for this.
@@ -153,7 +153,7 @@ def add_vectors(
         for row in forget_rows(seq, have.get(seq, ()), [entry], kept)
     ]
     execute(connection, FORGET, gone)
-    rows = [row for seq, entry in wanted.items() for row in vector_rows(seq, [entry])]
+    rows = [row for seq, entry in wanted.items() for row in vector_rows(seq, [vector_row(entry)])]
     execute(connection, sa.insert(VECTORS), rows)
     for seq, entry in wanted.items():
         kind = vectors_kind(entry.encoder, (entry.field, entry.encoder) in used)
@@ -217,10 +217,10 @@ def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, set[Space]]:
     return found
 
 
-def vector_rows(seq: int, entries: Iterable[PassageVectors]) -> list[dict[str, Any]]:
-    """The rows of a version's vectors."""
+def vector_rows(seq: int, rows: Iterable[VectorRow]) -> list[dict[str, Any]]:
+    """The rows of a version's vectors, as the table has them."""
     names = ("field", "encoder", "passages", "matrix", "truncated")
-    return [{"seq": seq, **dict(zip(names, vector_row(e), strict=True))} for e in entries]
+    return [{"seq": seq, **dict(zip(names, row, strict=True))} for row in rows]
 
 
 def execute(connection: sa.Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
