@@ -35,6 +35,8 @@ class Surface:
     metrics: Metrics
     reads: WorkPool
     writes: WorkPool
+    bulks: WorkPool
+    statuses: WorkPool
     models: WorkPool
     operations: WorkPool
     media: WorkPool

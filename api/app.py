@@ -82,6 +82,10 @@ def _surface(services: Services) -> Surface:
         services.metrics,
         reads=WorkPool("searches", settings.max_concurrent_searches, settings.max_waiting),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
+        # Their own threads, where they embed: nobody else waits for a bulk.
+        bulks=WorkPool("bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks),
+        # Their own threads and a long queue: nothing else keeps a kill from being recorded.
+        statuses=WorkPool("changes of state", 2, 1024),
         # Their own threads: a bulk of texts to embed must not keep searches from being answered.
         models=WorkPool("model requests", settings.max_concurrent_models, settings.max_waiting),
         # Their own thread: a service that is busy with searches still says how it is.
@@ -103,8 +107,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        pools = (surface.writes, surface.reads, surface.models, surface.operations, surface.media)
-        for pool in pools:
+        pools = (surface.bulks, surface.writes, surface.statuses, surface.reads, surface.models)
+        for pool in (*pools, surface.operations, surface.media):
             pool.close()
         surface.services.close()
 

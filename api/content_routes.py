@@ -14,6 +14,7 @@ from api.bodies import Unreadable, media_type, parse_documents, parse_object, re
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import full_item, selected
+from api.lanes import write_documents
 from api.media_links import MediaLinks
 from api.parameters import Values
 from api.problems import BodyTooLargeError
@@ -116,9 +117,10 @@ async def write_content(
 ) -> Json:
     """A ninjs document, an array of them, or JSON lines; each is answered for, in order.
 
-    What is answered as written survives a crash. A bad document doesn't keep the others from
-    being written. One document alone: 201 created, 200 superseded, updated or unchanged, 409
-    where it contradicts the record, 400 where it can't be read.
+    What is answered as written survives a crash. A bad document doesn't keep the others from being
+    written; documents that hide their item go first. One document alone: 201 created, 200
+    superseded, updated or unchanged, 409 where it contradicts the record, 400 where it can't be
+    read.
     """
     settings = surface.services.settings
     kind = media_type(request, lines=True)
@@ -131,8 +133,7 @@ async def write_content(
         )
     products = tuple(parameters.products) or settings.default_products
     read = [document for document in documents if not isinstance(document, Unreadable)]
-    put = partial(surface.services.ingest.put_documents, read, products)
-    outcomes = iter(await surface.writes.run(put, caller) if read else ())
+    outcomes = iter(await write_documents(surface, caller, read, products, len(body)))
     results = [
         result_json(
             number, entry if isinstance(entry, Unreadable) else next(outcomes), uri_of(entry)
@@ -167,7 +168,7 @@ async def change_status(
     except ValidationError as error:
         return problem_response(request, validation_problem(error.errors(), StatusChange))
     write = status_write(item_id, change)
-    written = await surface.writes.run(
+    written = await surface.statuses.run(
         partial(surface.services.writer.set_status, (write,)), caller
     )
     result = result_json(1, written[0])

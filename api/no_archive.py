@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from api.services import Rejection
 from core.callers import Caller
-from core.errors import NotFoundError
+from core.errors import DatelineError, NotFoundError
 from core.items import Item
 from core.writes import SetStatus, Written
 from search.answers import SearchRequest, SearchResponse
@@ -33,8 +33,12 @@ class NoArchive:
         self._absent()
 
     def put_documents(
-        self, documents: Sequence[Mapping[str, Any]], products: Sequence[str]
-    ) -> Sequence[Written | Rejection]:
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        *,
+        embedded: bool = True,
+    ) -> Sequence[Written | Rejection | DatelineError]:
         """Raises NotFoundError."""
         self._absent()
 

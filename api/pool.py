@@ -22,6 +22,7 @@ class _Call:
     """What somebody waits for."""
 
     work: Callable[[], Any]
+    places: int  # that it takes in the queue
     future: Future[Any] = field(default_factory=Future)
 
     def carry_out(self) -> None:
@@ -49,7 +50,8 @@ class _Line:
 
 
 class WorkPool:
-    """At most `threads` calls run and `waiting` more queue, in a line for each caller's name.
+    """At most `threads` calls run and more queue, on `waiting` places, in a line for each caller's
+    name.
 
     A free thread goes to the caller with the fewest running calls; of several, to the one that has
     waited longest for a turn. So nobody waits behind all the calls of another. A full queue refuses
@@ -68,19 +70,30 @@ class WorkPool:
         self._turns = count(1)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    async def run(self, work: Callable[[], Result], caller: Caller) -> Result:
-        """The result of `work()`; raises BusyError where the queue has no room for this caller."""
-        call = _Call(work)
+    async def run(self, work: Callable[[], Result], caller: Caller, places: int = 1) -> Result:
+        """The result of `work()`. Raises BusyError where the queue lacks the `places` for it."""
+        answer: Result = await asyncio.wrap_future(self._entered(work, caller, places))
+        return answer
+
+    def offer(self, work: Callable[[], object], caller: Caller) -> bool:
+        """Has `work()` done in its turn, where there is room; nobody waits for it."""
+        try:
+            self._entered(work, caller, 1)
+        except BusyError:
+            return False
+        return True
+
+    def _entered(self, work: Callable[[], Any], caller: Caller, places: int) -> Future[Any]:
+        call = _Call(work, places)
         with self._lock:
             line = self._lines.setdefault(caller.name, _Line())
-            if not self._idle and not self._room:
+            while not self._idle and self._room < places:
                 self._make_room(line)
             line.waiting.append(call)
-            self._room -= 1
+            self._room -= places
             self._start_waiting()
         call.future.add_done_callback(lambda done: self._forget(line, call, done))
-        answer: Result = await asyncio.wrap_future(call.future)
-        return answer
+        return call.future
 
     def leave(self, work: Callable[[], object]) -> None:
         """Has `work()` done by and by; nobody waits for it, and nothing is refused."""
@@ -111,8 +124,9 @@ class WorkPool:
         if len(longest.waiting) < len(line.waiting) + 2:
             self._drop_idle_lines()
             raise refusal
-        longest.waiting.pop().refuse(refusal)
-        self._room += 1
+        refused = longest.waiting.pop()
+        self._room += refused.places
+        refused.refuse(refusal)
 
     def _start_waiting(self) -> None:
         """Gives the idle threads to those whose turn it is."""
@@ -122,7 +136,7 @@ class WorkPool:
                 return
             line = min(lines, key=lambda one: (one.running, one.turn))
             call = line.waiting.popleft()
-            self._room += 1
+            self._room += call.places
             try:
                 self._executor.submit(self._carry_out, line, call)
             except RuntimeError:  # the executor is shut down
@@ -147,7 +161,7 @@ class WorkPool:
         with self._lock:
             if call in line.waiting:
                 line.waiting.remove(call)
-                self._room += 1
+                self._room += call.places
                 self._drop_idle_lines()
 
     def _drop_idle_lines(self) -> None:

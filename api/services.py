@@ -14,6 +14,7 @@ from api.keys import KeyRing
 from api.metrics import Metrics
 from api.served_models import ServedModels
 from core.callers import Caller
+from core.errors import DatelineError
 from core.items import MediaFile
 from core.ports import Library
 from core.suggestions import Suggestion
@@ -55,9 +56,15 @@ class IngestPort(Protocol):
     """Takes ninjs documents as parsed JSON; answers for each, in order."""
 
     def put_documents(
-        self, documents: Sequence[Mapping[str, Any]], products: Sequence[str]
-    ) -> Sequence[Written | Rejection]:
-        """One outcome per document, in order; durable when it returns."""
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        *,
+        embedded: bool = True,
+    ) -> Sequence[Written | Rejection | DatelineError]:
+        """One outcome per document, in order; durable when it returns. What could not be written
+        has the error. Without `embedded` no model is asked: what is new has no vectors.
+        """
         ...
 
 
@@ -117,7 +124,8 @@ class ApiSettings:
 
     `loopback` says that the service listens on a loopback address only; then, and only then, with
     `demo`, the page is handed the demo keys. With `open_metrics` figures are read without a key.
-    `max_waiting` is how many requests may queue for a thread before others are refused.
+    `max_waiting` is how many requests may queue for a thread before others are refused,
+    `max_waiting_bulks` how many bulks; one takes a place more for each MiB.
     `max_model_tokens` is how much text one request may put to a model; `models_only` says that
     there is no archive behind, so that only the models' endpoints are there. `media_secret`
     signs addresses of media: the same in every process of a service; random where it is empty.
@@ -130,6 +138,8 @@ class ApiSettings:
     body_timeout_seconds: float = 60.0
     max_concurrent_searches: int = 4
     max_concurrent_writes: int = 2
+    max_concurrent_bulks: int = 2
+    max_waiting_bulks: int = 64
     max_concurrent_models: int = 8
     max_model_tokens: int = 256 * 1024
     max_waiting: int = 32

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from api.bodies import Unreadable
-from api.problems import Problem
+from api.problems import Problem, problem_of
 from api.services import Rejection
+from core.errors import DatelineError
 from core.writes import REFUSED, Outcome, Written
 
 _REFUSALS = {
@@ -28,12 +29,14 @@ def uri_of(document: Any) -> str:
 
 
 def result_json(
-    number: int, outcome: Written | Rejection | Unreadable, uri: str = ""
+    number: int, outcome: Written | Rejection | Unreadable | DatelineError, uri: str = ""
 ) -> dict[str, Any]:
     """The answer for the document at place `number` (from 1); `uri` as the document has it."""
     if isinstance(outcome, Unreadable):
         error = {"status": 400, "code": "bad_document", "message": outcome.reason}
         return {"number": number, "line": outcome.line, "error": error}
+    if isinstance(outcome, DatelineError):
+        return {"number": number, "uri": uri, "error": _failure(problem_of(outcome))}
     if not isinstance(outcome, Written):
         error = {"status": 400, "code": "bad_document", "message": outcome.reason}
         if outcome.field:
@@ -50,6 +53,16 @@ def result_json(
         mend = _MENDS[outcome.outcome]
         result["error"] = {"status": status, "code": code, "message": message, "mend": mend}
     return result
+
+
+def _failure(problem: Problem) -> dict[str, Any]:
+    """What kept a document from being written that was not at fault itself."""
+    return {
+        "status": problem.status,
+        "code": problem.code,
+        "message": problem.message,
+        "mend": problem.mend,
+    }
 
 
 def refusal(result: dict[str, Any]) -> Problem | None:

@@ -5,7 +5,7 @@
 
 The encoder is the slow part, so it never waits for a disk: the threads beside it let go of the
 interpreter while they read and write. The queues between them are short, which keeps memory flat.
-A batch is written whole, in the order of the sources; what the record of truth knows already is
+A batch is written in the order of the sources; what the record of truth knows already is
 put without vectors, which leaves the recorded ones as they are.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.errors import DatelineError, DocumentError
+from core.errors import BusyError, DatelineError, DocumentError
 from core.items import Item, PassageVectors
 from core.model_ports import Embedder
 from core.ports import Clock, Writer
@@ -32,6 +32,9 @@ from indexing.sources import Accepted, Reading, Rejected, Sources, nothing, reje
 READ_AHEAD = 2
 WRITE_BEHIND = 1
 MAX_BATCH_BYTES = 2_000_000
+_AT_ONCE = 16  # documents that are embedded together and written together, for the API
+_PATIENCE_S = 300.0  # for a model that others keep busy
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,34 +132,80 @@ class Ingest:
         return _Run(self, sources, options, observer or Silent()).run()
 
     def put_documents(
-        self, documents: Sequence[bytes | Mapping[str, Any]], products: Sequence[str] = ()
-    ) -> tuple[Written | Rejected, ...]:
-        """Writes ninjs documents, as bytes or parsed, in one transaction; the answers are in their
-        order. A rejected one has its place among `documents`, from 1, as its line.
+        self,
+        documents: Sequence[bytes | Mapping[str, Any]],
+        products: Sequence[str] = (),
+        *,
+        embedded: bool = True,
+    ) -> tuple[Written | Rejected | DatelineError, ...]:
+        """Writes ninjs documents, as bytes or parsed, in order, some at a time; the answers are in
+        their order. A rejected one has its place among `documents`, from 1, as its line; what could
+        not be written has the error. Without `embedded` no model is asked: new versions have no
+        vectors then.
         """
-        answers: list[Written | Rejected | Item] = [
+        answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
             for number, document in enumerate(documents, start=1)
         ]
         items = [answer for answer in answers if isinstance(answer, Item)]
-        written = iter(self._writer.put(self.embed(items)) if items else ())
+        written = iter(self._put_items(items, embedded=embedded))
         return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
+
+    def _put_items(
+        self, items: Sequence[Item], *, embedded: bool
+    ) -> Iterator[Written | DatelineError]:
+        """What became of each, a few at a time. One that can't be recorded is passed over; after
+        any other failure the rest is not tried.
+        """
+        done, at_once = 0, _AT_ONCE
+        while done < len(items):
+            some = items[done : done + at_once]
+            try:
+                answers = self._writer.put(self._writes(some, embedded=embedded))
+            except DocumentError as error:
+                if at_once == 1:
+                    yield error
+                    done += 1
+                at_once = 1  # which one it is, and the others are written
+            except DatelineError as error:
+                yield from [error] * (len(items) - done)
+                return
+            else:
+                yield from answers
+                done += len(answers)
+
+    def _writes(self, items: Sequence[Item], *, embedded: bool) -> Sequence[PutItem]:
+        return self.embed(items) if embedded else [PutItem(item) for item in items]
 
     def embed(self, items: Sequence[Item]) -> tuple[PutItem, ...]:
         """What to put for each item: with fresh vectors where that would change the record."""
         wanted = self._writer.unknown(items)
         fresh = [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
-        vectors: Iterator[tuple[PassageVectors, ...]] = iter(
-            self._embedder.embed(fresh) if fresh else ()
-        )
+        vectors = iter(self._vectors(fresh) if fresh else ())
         return tuple(
             PutItem(item, next(vectors)) if is_wanted else PutItem(item)
             for item, is_wanted in zip(items, wanted, strict=True)
         )
 
+    def _vectors(self, items: Sequence[Item]) -> Sequence[tuple[PassageVectors, ...]]:
+        """Waits where others have filled the model's queue."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self._embedder.embed(items)
+            except BusyError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(_LOOK_S)
+
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
-        """One transaction of the record of truth; nothing for no writes."""
-        return self._writer.put(writes) if writes else ()
+        """Puts all of `writes`, in order. Raises StorageError where the record takes no more; those
+        before are written, and putting them again changes nothing.
+        """
+        done: list[Written] = []
+        while len(done) < len(writes):
+            done += self._writer.put(writes[len(done) :])
+        return tuple(done)
 
     def _check(
         self, number: int, document: bytes | Mapping[str, Any], products: Sequence[str]

@@ -38,17 +38,20 @@ class Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
-        self._urgent = 0  # that wait
+        self.waiting = 0
+        self._urgent = 0  # of these
 
     @contextmanager
     def taken(self, *, urgent: bool) -> Iterator[None]:
         """With the lock."""
         with self._changed:
+            self.waiting += 1
             self._urgent += urgent
             try:
                 self._changed.wait_for(lambda: self._is_free(urgent=urgent))
                 self._taken = True
             finally:
+                self.waiting -= 1
                 self._urgent -= urgent
         try:
             yield

@@ -43,13 +43,16 @@ class Refused:
 
 @dataclass
 class Newsroom:
-    """Items by uri, all versions in order; `full` and `hold` bring about what tests need."""
+    """Items by uri, all versions in order. `full`, `hold` (searches) and `hold_embedding` bring
+    about what tests need.
+    """
 
     items: dict[str, list[Item]] = field(default_factory=dict)
     full: bool = False
     broken: bool = False
     closed: bool = False
     hold: threading.Event | None = None
+    hold_embedding: threading.Event | None = None
     asked: list[tuple[SearchRequest, Caller]] = field(default_factory=list)
 
     # --- reading
@@ -124,10 +127,16 @@ class Newsroom:
     # --- writing
 
     def put_documents(
-        self, documents: Sequence[Mapping[str, Any]], products: Sequence[str]
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        *,
+        embedded: bool = True,
     ) -> tuple[Written | Refused, ...]:
         if self.full:
             raise StorageFullError("No space left on the device.", mend="Free some space.")
+        if embedded and self.hold_embedding:
+            self.hold_embedding.wait(20)
         return tuple(self._put(document, tuple(products)) for document in documents)
 
     def _put(self, document: Any, products: tuple[str, ...]) -> Written | Refused:

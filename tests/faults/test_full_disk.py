@@ -99,21 +99,23 @@ def is_found(engine: EmbeddedEngine, uri: str) -> bool:
     )
 
 
-def put(engine: EmbeddedEngine, *names: str) -> None:
-    engine.put([put_of(uri, 1) for uri in names])
+def put(engine: EmbeddedEngine, *names: str) -> list[str]:
+    """Writes a batch; the acknowledged uris."""
+    return [written.uri for written in engine.put([put_of(uri, 1) for uri in names])]
 
 
 def put_until_full(engine: EmbeddedEngine, prefix: str) -> list[str]:
-    """Writes batches of ten until one is refused, whole; the acknowledged uris."""
+    """Writes batches of ten until one is refused; the acknowledged uris."""
     acknowledged: list[str] = []
     for turn in range(5000):
         batch = [f"{prefix}:{turn}:{n}" for n in range(10)]
-        if refused := refusal(engine, batch):
+        try:
+            acknowledged += put(engine, *batch)
+        except StorageFullError as refused:
             assert "nothing of this batch was recorded" in refused.what
             assert refused.mend
             assert all(engine.item(uri, READER) is None for uri in batch)
             return acknowledged
-        acknowledged += batch
     raise AssertionError("the disk is not full yet")
 
 
@@ -124,15 +126,6 @@ def is_killed(engine: EmbeddedEngine, uri: str) -> bool:
     except StorageFullError:
         return False
     return True
-
-
-def refusal(engine: EmbeddedEngine, batch: list[str]) -> StorageFullError | None:
-    """Writes a batch; the error where there was no room."""
-    try:
-        put(engine, *batch)
-    except StorageFullError as error:
-        return error
-    return None
 
 
 @pytest.mark.parametrize("background", [True, False], ids=["background", "foreground"])

@@ -1,0 +1,83 @@
+"""Which threads do a write. What hides an item goes before everything else and waits for no model.
+A few documents don't wait behind bulks. Bulks have a queue of their own, bounded by their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from api.access import Surface
+from api.services import Rejection
+from api.writes import uri_of
+from core.callers import Caller
+from core.errors import DatelineError
+from core.writes import Written
+
+Outcome: TypeAlias = Written | Rejection | DatelineError
+_FEW = 8  # documents
+_PLACE_BYTES = 1 << 20  # of a bulk, for each place that it takes in its queue
+_SHOWN = frozenset({"", "usable", "embargoed"})
+
+
+async def write_documents(
+    surface: Surface,
+    caller: Caller,
+    documents: Sequence[Any],
+    products: Sequence[str],
+    body_bytes: int,
+) -> list[Outcome]:
+    """What became of each of `documents` (parsed JSON), in order. Raises what all failed with."""
+    put = partial(surface.services.ingest.put_documents, products=products)
+    hiding = [*_hiding(documents)]
+    others = [place for place in range(len(documents)) if place not in {*hiding}]
+    outcomes: dict[int, Outcome] = {}
+    if hiding:
+        first = [documents[place] for place in hiding]
+        run = surface.statuses.run(partial(put, first, embedded=False), caller)
+        outcomes |= await _answers(hiding, run)
+        surface.bulks.offer(partial(put, first), caller)  # vectors, for the day they come back
+    if others:
+        work = partial(put, [documents[place] for place in others])
+        if len(others) <= _FEW and body_bytes <= _PLACE_BYTES:
+            run = surface.writes.run(work, caller)
+        else:
+            run = surface.bulks.run(work, caller, 1 + body_bytes // _PLACE_BYTES)
+        outcomes |= await _answers(others, run)
+    answers = [outcomes[place] for place in range(len(documents))]
+    failed = [answer for answer in answers if isinstance(answer, DatelineError)]
+    if failed and len(failed) == len(answers):
+        raise failed[0]
+    return answers
+
+
+async def _answers(
+    places: Sequence[int], run: Awaitable[Sequence[Outcome]]
+) -> Mapping[int, Outcome]:
+    """By place; what a whole run failed with is the answer of each."""
+    try:
+        found = await run
+    except DatelineError as error:
+        found = [error] * len(places)
+    return dict(zip(places, found, strict=True))
+
+
+def _hiding(documents: Sequence[Any]) -> Iterator[int]:
+    """The places of documents that hide an item, unless an earlier one is of the same item: then
+    their order matters.
+    """
+    seen: set[str] = set()
+    for place, document in enumerate(documents):
+        uri = uri_of(document)
+        if uri and uri not in seen and _hides(document):
+            yield place
+        seen.add(uri)
+
+
+def _hides(document: Mapping[str, Any]) -> bool:
+    """Whether a document says that its item is not to be seen. The ingest looks closely; a wrong
+    guess here costs a place in the wrong queue.
+    """
+    said = document.get("pubstatus", "")
+    return not isinstance(said, str) or said.strip().lower().removeprefix("stat:") not in _SHOWN
