@@ -111,9 +111,7 @@ def put_until_full(engine: EmbeddedEngine, prefix: str) -> list[str]:
         batch = [f"{prefix}:{turn}:{n}" for n in range(10)]
         try:
             acknowledged += put(engine, *batch)
-        except StorageFullError as refused:
-            assert "nothing of this batch was recorded" in refused.what
-            assert refused.mend
+        except StorageFullError:
             assert all(engine.item(uri, READER) is None for uri in batch)
             return acknowledged
     raise AssertionError("the disk is not full yet")
