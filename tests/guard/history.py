@@ -1,0 +1,328 @@
+"""A random history of an archive: writes, changes of state, time, keys; and looks after each."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+
+from core.writes import PutItem
+from search.answers import FACET_FIELDS
+from tests.guard.documents import document_of, item_of
+from tests.guard.model import Model, Nested, Version, marks_in
+from tests.guard.surfaces import COMMANDS, OUTSIDE, ROUTES, Ask, Shows
+from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITER, Host, World, changed
+
+ITEMS = 5
+STEPS = 12
+_LINK = re.compile(r'"((?:/v1/media|/content)/[^"\s]+)"')
+_STATES = ("canceled", "withheld")
+
+
+class History:
+    """One history in a world: items of its own, and whatever was given out of them.
+
+    The same seed plays the same steps, which `steps` lists.
+    """
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.rng = random.Random(seed)
+        self.steps: list[str] = []
+        world.model = Model()
+        self.uris = [f"urn:{world.words.fresh()}" for _ in range(ITEMS)]
+        self.unknown = f"urn:{world.words.fresh()}"
+        self.outside = f"urn:{world.words.fresh()}"  # stands inside items, never is one
+        world.addresses |= marks_in(str([*self.uris, self.unknown, self.outside]))
+        self.story = f"story-{seed}"
+        self.given: dict[str, list[str]] = {}  # addresses of pages and media, by caller
+        self.cursors: dict[str, list[str]] = {}
+        self.asking = ""
+
+    def play(self) -> None:
+        """Every step with its looks; at the end nothing of it is shown any more."""
+        for _ in range(3):
+            self._write(self.rng.choice(self.uris))
+        self.look()
+        for _ in range(STEPS):
+            self.rng.choices(*_weighted(self))[0]()
+            self.look()
+        for uri in self.world.model.versions:
+            self._status(uri, pubstatus="canceled")
+
+    # --- what there is to ask for (`surfaces.Scene`)
+
+    def uri(self) -> str:
+        return self.rng.choice([*self.uris, self.unknown, self.outside])
+
+    def word(self) -> str:
+        versions = self.world.model.versions.values()
+        words = [one.sent.word for some in versions for one in some]
+        return self.rng.choice(words or [self.unknown[4:]])
+
+    def cursor(self) -> str:
+        found = self.cursors.get(self.asking) or [""]
+        return self.rng.choice(found)
+
+    # --- steps
+
+    def ingest_or_correct(self) -> None:
+        self._write(self.rng.choice(self.uris))
+
+    def change_status(self) -> None:
+        uri = self._known()
+        self._status(uri, pubstatus=self.rng.choice([*_STATES, "usable"]))
+
+    def embargo(self) -> None:
+        self._status(self._known(), embargoed=self._later())
+
+    def lift(self) -> None:
+        self._status(self._known(), lift=True)
+
+    def change_products(self) -> None:
+        """The same version for other products."""
+        newest = self.world.model.versions[self._known()][-1].sent
+        self._send(replace(newest, products=self._products()))
+
+    def send_again(self) -> None:
+        """An older version, or the same once more."""
+        sent = [one.sent for one in self.world.model.versions[self._known()]]
+        self._send(self.rng.choice(sent))
+
+    def wait(self) -> None:
+        """What was embargoed appears, what expires is gone."""
+        hours = self.rng.choice([1, 3, 6])
+        self._say(f"{hours} hours pass")
+        self.world.turn(hours)
+
+    def command_line(self) -> None:
+        """The operator of the machine asks, who has every product."""
+        name = self.rng.choice([*COMMANDS])
+        shows, arguments = COMMANDS[name]
+        word, filled = self.word(), {"{uri}": self.uri()}
+        filled |= {"{word}": word, "{name}": f"Ana {word}", "{start}": word[:5]}
+        arguments = [filled.get(one, one) for one in arguments]
+        self._say(f"dateline {' '.join(arguments)}")
+        ask = Ask("dateline", name, shows, {"": arguments})
+        self.world.look(ask, EVERYTHING, self.world.command(arguments))
+
+    def change_a_key(self) -> None:
+        """One process starts with other keys; the other one goes on with those of before."""
+        host, name = self.rng.choice(self.world.hosts), self.rng.choice([*READERS])
+        product = self.rng.choice(PRODUCTS)
+        self._say(f"{name} with or without {product}, process {self._number(host)} starts anew")
+        host.readers[name] = changed(host.readers[name], product)
+        self.world.start_anew(host)
+
+    # --- looks
+
+    def look(self) -> None:
+        """Some surfaces at random, asked of either process; then what must be shown exactly."""
+        for _ in range(5):
+            self._ask_a_route()
+        self._ask_outside()
+        self._follow_an_address()
+        self._browse()
+        self._read()
+
+    def _ask_a_route(self) -> None:
+        weights = [6 if shows is not Shows.NOTHING else 1 for shows in ROUTES.values()]
+        operation = self.rng.choices([*ROUTES], weights)[0]
+        host, name = self._anybody()
+        self.asking = name
+        ask = self.world.contract.ask(self, operation)
+        if self.rng.random() < 0.1 and ask.method == "GET":
+            ask = replace(ask, method="HEAD")
+        self._note_addresses(name, self.world.ask(host, name, ask))
+
+    def _note_addresses(self, name: str, response: httpx.Response) -> None:
+        kind = response.headers.get("content-type", "")
+        if response.content and kind.startswith("application/json"):
+            self.given.setdefault(name, []).extend(_LINK.findall(response.text))
+            data = response.json().get("data")
+            if isinstance(data, dict) and data.get("cursor"):
+                self.cursors.setdefault(name, []).append(data["cursor"])
+
+    def _ask_outside(self) -> None:
+        method, path = self.rng.choice(sorted(OUTSIDE))
+        names = ["index.html", "docs.html", self.uri()]
+        path = path.replace("{name}", self.rng.choice(names))
+        host, name = self._anybody()
+        self.world.ask(host, name, Ask(self.rng.choice([method, "HEAD"]), path, Shows.NOTHING))
+
+    def _follow_an_address(self) -> None:
+        """An address that was given out some time ago: of a next page, or of a picture. The caller
+        who got it asks, or somebody else, or nobody, for it is signed.
+        """
+        if not self.given:
+            return
+        owner = self.rng.choice(sorted(self.given))
+        parts = urlsplit(self.rng.choice(self.given[owner] or ["/healthz"]))
+        host, name = self._anybody()
+        name = self.rng.choice([owner, name, ""])
+        by_signature = not name and parts.path.startswith("/v1/media")
+        ask = Ask("GET", unquote(parts.path), Shows.HEADS, dict(parse_qsl(parts.query)))
+        self.world.ask(host, name, ask, signed_for=owner if by_signature else "")
+
+    def _browse(self) -> None:
+        """All there is, with totals and counts: nothing of an earlier history is shown."""
+        host, name = self._somebody()
+        params = {"page_size": 200, "facets": list(FACET_FIELDS), "facet_limit": 200}
+        ask = Ask("GET", "/content/search", Shows.HEADS, params)
+        data = self.world.ask(host, name, ask).json()["data"]
+        view = self.world.view(host.readers[name])
+        heads = view.heads
+        shown = {entry["item"]["uri"]: entry for entry in data["items"]}
+        assert {u: e["item"]["version"] for u, e in shown.items()} == {
+            uri: head.number for uri, head in heads.items()
+        }, self.world.explained(host, name)
+        assert (data["total_items"], data["total_relation"]) == (len(heads), "exact")
+        assert all(
+            entry["meta"]["versions"] == len(view.chain(uri)) for uri, entry in shown.items()
+        )
+        places = Counter(head.place for head in heads.values())
+        told = {one["value"]: one["count"] for one in data["facets"]["place"]}
+        assert {place: told.get(place, 0) for place in ("Coast", "Valley")} == {
+            place: places[place] for place in ("Coast", "Valley")
+        }
+
+    def _read(self) -> None:
+        """Each item by its uri: the version that is shown, else the answer to an unknown uri."""
+        host, name = self._somebody()
+        view = self.world.view(host.readers[name])
+        unknown = self._told(host, name, self.unknown)
+        for uri in self.uris:
+            head = view.heads.get(uri)
+            if head is None:
+                assert self._told(host, name, uri) == unknown
+            else:
+                answer = self.world.ask(host, name, Ask("GET", f"/content/{uri}", Shows.HEADS))
+                assert head.word in answer.text
+
+    def _told(self, host: Host, name: str, uri: str) -> tuple[int, Any]:
+        """An answer without what is never the same twice."""
+        answer = self.world.ask(host, name, Ask("GET", f"/content/{uri}", Shows.HEADS))
+        error = answer.json().get("error", {})
+        said = {key: error.get(key) for key in ("code", "message", "mend")}
+        return answer.status_code, str(said).replace(uri, "")
+
+    # --- writing
+
+    def _write(self, uri: str) -> None:
+        self._send(self._drawn(uri))
+
+    def _send(self, version: Version) -> None:
+        """By one of the two processes, or as a worker does, who has media."""
+        self._say(str(version))
+        if version.by_worker:
+            self.world.record.put([PutItem(item_of(version, self.world))])
+        else:
+            self._post(self.rng.choice(self.world.hosts), version)
+        self.world.model.put(version)
+
+    def _post(self, host: Host, version: Version) -> None:
+        answer = host.client.post(
+            "/content",
+            params={"products": ",".join(version.products)},
+            json=document_of(version),
+            headers={"x-api-key": WRITER},
+        )
+        assert answer.status_code in (200, 201, 409), answer.text
+
+    def _status(
+        self,
+        uri: str,
+        pubstatus: str = "",
+        embargoed: datetime | None = None,
+        *,
+        lift: bool = False,
+    ) -> None:
+        body: dict[str, Any] = {"pubstatus": pubstatus} if pubstatus else {}
+        if embargoed or lift:
+            body["embargoed"] = embargoed and embargoed.isoformat()
+        self._say(f"{uri}: {body}")
+        self._patch(self.rng.choice(self.world.hosts), uri, body)
+        self.world.model.set_status(uri, pubstatus, embargoed, lift=lift)
+
+    def _patch(self, host: Host, uri: str, body: Any) -> None:
+        answer = host.client.patch(
+            f"/content/{uri}/status", json=body, headers={"x-api-key": WRITER}
+        )
+        assert answer.status_code == 200, answer.text
+
+    # --- drawing
+
+    def _drawn(self, uri: str) -> Version:
+        """The next version of an item."""
+        rng = self.rng
+        number = 1 + max((o.sent.number for o in self.world.model.versions.get(uri, ())), default=0)
+        named_by, chain = rng.choice(
+            [("", uri)] * 4
+            + [("altids", self.story)] * 2
+            + [(way, rng.choice(self.uris)) for way in ("itemid", "predecessor", "writethru_of")]
+        )
+        return Version(
+            uri=uri,
+            number=number,
+            word=self.world.words.fresh(),
+            chain=chain,
+            named_by=named_by,
+            products=self._products(),
+            created=self.world.now - timedelta(hours=rng.choice([1, 2, 3, 9])),
+            place=rng.choice(["Coast", "Valley"]),
+            kind=rng.choice(["text", "picture", "video"]),
+            embargoed=rng.choice([None] * 5 + [self._later()]),
+            expires=rng.choice([None] * 6 + [self._later()]),
+            nested=tuple(self._nested(uri)),
+            by_worker=rng.random() < 0.3,
+        )
+
+    def _nested(self, uri: str) -> Iterable[Nested]:
+        for other in self.rng.sample([self.outside], self.rng.choice([0, 0, 1])):
+            if other != uri:
+                yield Nested(other, self.world.words.fresh())
+
+    def _products(self) -> tuple[str, ...]:
+        some = [("wire",), ("wire", "photos"), ("wire", "photos"), ("photos",), ("premium",)]
+        return self.rng.choice(some)
+
+    def _later(self) -> datetime:
+        return self.world.now + timedelta(hours=self.rng.choice([1, 3]))
+
+    def _known(self) -> str:
+        return self.rng.choice(sorted(self.world.model.versions))
+
+    def _somebody(self) -> tuple[Host, str]:
+        return self.rng.choice(self.world.hosts), self.rng.choice([*READERS])
+
+    def _anybody(self) -> tuple[Host, str]:
+        host, name = self._somebody()
+        return host, self.rng.choice([name, name, name, name, WRITER, "", "who?"])
+
+    def _number(self, host: Host) -> int:
+        return self.world.hosts.index(host)
+
+    def _say(self, what: str) -> None:
+        self.steps.append(what)
+
+
+def _weighted(history: History) -> tuple[list[Callable[[], None]], list[int]]:
+    steps = {
+        history.ingest_or_correct: 10,
+        history.change_status: 8,
+        history.embargo: 3,
+        history.lift: 2,
+        history.change_products: 4,
+        history.send_again: 2,
+        history.wait: 3,
+        history.command_line: 1,
+        history.change_a_key: 0.4,
+    }
+    return list(steps), list(steps.values())

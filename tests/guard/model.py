@@ -1,0 +1,219 @@
+"""The archive as a few dicts: what is recorded, what of it is shown, and to whom.
+
+Every version of every item, and everything that stands inside one, has a made-up word of its own.
+So a word in an answer says where it comes from, and whether it may be there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import count
+
+_PAIRS = [a + b for a in "bdfgklmnprtv" for b in "aiou"]
+_WORDS = len(_PAIRS) ** 4
+_WORD = re.compile(r"zq(?:[bdfgklmnprtv][aiou]){4}")
+_STEP = 2_400_007  # has no divisor in common with the number of words: each comes once
+
+
+def marks_in(shown: str) -> set[str]:
+    """The made-up words in what is shown."""
+    return set(_WORD.findall(shown.casefold()))
+
+
+class Words:
+    """Made-up words, each given out once; neighbours are nothing alike."""
+
+    def __init__(self) -> None:
+        self._next = count(1)
+
+    def fresh(self) -> str:
+        """A word that nothing has yet."""
+        number = next(self._next) * _STEP % _WORDS
+        letters = ""
+        for _ in range(4):
+            number, place = divmod(number, len(_PAIRS))
+            letters += _PAIRS[place]
+        return f"zq{letters}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A key, what it reads, and whether it may be told why an item is hidden."""
+
+    name: str
+    products: frozenset[str]
+    inspects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What a story shows of another item: `word` is in everything that it says of it."""
+
+    uri: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of an item as it is sent; `by_worker` where a worker records it, with its media."""
+
+    uri: str
+    number: int
+    word: str
+    chain: str
+    products: tuple[str, ...]
+    created: datetime
+    place: str
+    kind: str = "text"
+    named_by: str = ""
+    pubstatus: str = "usable"
+    embargoed: datetime | None = None
+    expires: datetime | None = None
+    nested: tuple[Nested, ...] = ()
+    by_worker: bool = False
+
+    @property
+    def marks(self) -> set[str]:
+        """The words that are its own; not those of what stands inside it."""
+        return {self.word, *marks_in(self.uri)}
+
+
+@dataclass
+class Recorded:
+    """A version as it was sent, as it is now, and when it was written."""
+
+    sent: Version
+    now: Version
+    order: int
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        return (self.now.created, self.order)
+
+
+@dataclass
+class Model:
+    """The rules of the record and of visibility, said once more. Versions are oldest first."""
+
+    versions: dict[str, list[Recorded]] = field(default_factory=dict)
+    writes: int = 0
+
+    def put(self, version: Version) -> bool:
+        """Whether it is taken."""
+        versions = self.versions.setdefault(version.uri, [])
+        newest = versions[-1] if versions else None
+        if newest is not None and version.number < newest.sent.number:
+            return False
+        self.writes += 1
+        if newest is None or version.number > newest.sent.number:
+            versions.append(Recorded(version, version, self.writes))
+        else:
+            now = replace(newest.now, products=version.products)
+            versions[-1] = Recorded(version, now, self.writes)
+        return True
+
+    def set_status(
+        self,
+        uri: str,
+        pubstatus: str = "",
+        embargoed: datetime | None = None,
+        *,
+        lift: bool = False,
+    ) -> None:
+        newest = self.versions[uri][-1]
+        newest.now = replace(
+            newest.now,
+            pubstatus=pubstatus or newest.now.pubstatus,
+            embargoed=None if lift else embargoed or newest.now.embargoed,
+        )
+
+    def shown(self, uri: str, now: datetime) -> list[Recorded]:
+        """The version that an item shows and those before it, newest first; rights aside."""
+        rest = self.versions.get(uri, [])[::-1]
+        while rest:
+            newest = rest[0].now
+            if newest.pubstatus != "usable" or _is_over(newest, now):
+                return []
+            if not _waits(newest, now):
+                usable = [one for one in rest if one.now.pubstatus == "usable"]
+                return [one for one in usable if not _waits(one.now, now)]
+            rest.pop(0)
+        return []
+
+    def stories(self, now: datetime) -> list[list[Version]]:
+        """Each story for those who may see all of it: the head, then the others, newest first."""
+        found: dict[str, list[list[Recorded]]] = {}
+        for uri, versions in self.versions.items():
+            if shown := self.shown(uri, now):
+                found.setdefault(versions[-1].now.chain, []).append(shown)
+        stories: list[list[Version]] = []
+        for members in found.values():
+            head = max((shown[0] for shown in members), key=lambda one: one.age)
+            rest = [one for shown in members for one in shown if one is not head]
+            newest_first = sorted(rest, key=lambda one: one.age, reverse=True)
+            stories.append([head.now, *(one.now for one in newest_first)])
+        return stories
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one caller may see at one moment: each story's head, then the rest of its chain view."""
+
+    stories: tuple[tuple[Version, ...], ...]
+    unknown: frozenset[str]  # uris that stand inside items and that the record does not know
+
+    @property
+    def heads(self) -> dict[str, Version]:
+        """What is found, by uri."""
+        return {story[0].uri: story[0] for story in self.stories}
+
+    def chain(self, uri: str) -> tuple[Version, ...]:
+        """The chain view that has `uri`."""
+        found = (story for story in self.stories if uri in {one.uri for one in story})
+        return next(found, ())
+
+    def marks(self, versions: Iterable[Version]) -> set[str]:
+        """The words that showing `versions` may bring: also of what stands inside them, as far as
+        that may be seen or never was an item of its own.
+        """
+        seen = self.unknown | {one.uri for story in self.stories for one in story}
+        return {word for version in versions for word in self._words(version, seen)}
+
+    def _words(self, version: Version, seen: Iterable[str]) -> Iterator[str]:
+        yield from version.marks
+        yield from marks_in(version.chain)
+        for nested in version.nested:
+            if nested.uri in seen:
+                yield nested.word
+                yield from marks_in(nested.uri)
+
+
+def view_of(model: Model, reader: Reader, now: datetime) -> View:
+    """What `reader` may see: nothing of a story without a right to its head."""
+    stories = tuple(
+        tuple(one for one in story if _may_see(reader, one))
+        for story in model.stories(now)
+        if _may_see(reader, story[0])
+    )
+    nested = {
+        inside.uri
+        for versions in model.versions.values()
+        for one in versions
+        for inside in one.sent.nested
+    }
+    return View(stories, frozenset(nested - set(model.versions)))
+
+
+def _may_see(reader: Reader, version: Version) -> bool:
+    return bool(reader.products & set(version.products))
+
+
+def _waits(version: Version, now: datetime) -> bool:
+    return version.embargoed is not None and version.embargoed > now
+
+
+def _is_over(version: Version, now: datetime) -> bool:
+    return version.expires is not None and version.expires <= now

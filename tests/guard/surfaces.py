@@ -1,0 +1,250 @@
+"""Every way to be shown something of an archive, and how each is asked.
+
+The routes of the OpenAPI document, those outside of it, and the commands: one that is in no table
+here fails a test, and so does a parameter that nothing here fills in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from search.answers import FACET_FIELDS
+from tests.guard.model import marks_in
+
+
+class Shows(Enum):
+    """What of the archive an answer may show to its caller."""
+
+    HEADS = "the newest of each story"
+    STORY = "the story of the item that is asked for"
+    NOTHING = "nothing"
+
+
+class Scene(Protocol):
+    """What there is to ask for."""
+
+    rng: random.Random
+
+    def uri(self) -> str: ...
+
+    def word(self) -> str: ...
+
+    def cursor(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request, and what its answer may show."""
+
+    method: str
+    path: str
+    shows: Shows
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+
+    @property
+    def typed(self) -> set[str]:
+        """The made-up words that the caller says himself."""
+        return marks_in(f"{self.path} {self.params} {self.json}")
+
+
+Operation = tuple[str, str]  # method and path
+
+ROUTES: dict[Operation, Shows] = {
+    ("GET", "/content/search"): Shows.HEADS,
+    ("GET", "/v1/suggest"): Shows.HEADS,
+    ("GET", "/content/{item_id}"): Shows.STORY,
+    ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
+    ("GET", "/v1/models"): Shows.NOTHING,
+    ("POST", "/v1/embeddings"): Shows.NOTHING,
+    ("POST", "/v1/rerank"): Shows.NOTHING,
+    ("POST", "/v1/tag"): Shows.NOTHING,
+    ("GET", "/healthz"): Shows.NOTHING,
+    ("GET", "/readyz"): Shows.NOTHING,
+    ("GET", "/metrics"): Shows.NOTHING,
+}
+WRITES: frozenset[Operation] = frozenset(
+    {("POST", "/content"), ("PATCH", "/content/{item_id}/status")}
+)  # a history's own steps, whose answers are looked at too
+OUTSIDE: frozenset[Operation] = frozenset(
+    {
+        ("GET", "/openapi.json"),
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/page/config"),
+        ("GET", "/page/{name}"),
+    }
+)  # of the OpenAPI document; all show nothing
+
+# A command that opens the archive: what it may print, and how it is asked. It speaks to the
+# operator of the machine, who has every product. A name in braces stands for one of a history.
+COMMANDS: dict[str, tuple[Shows, Sequence[str]]] = {
+    "search": (Shows.HEADS, ("search", "{word}", "--json", "--explain", "--facet", "place,person")),
+    "suggest": (Shows.HEADS, ("suggest", "{start}")),
+    "understand": (Shows.HEADS, ("understand", "{name}", "--json")),
+    "status": (Shows.NOTHING, ("status", "--json")),
+    "doctor": (Shows.NOTHING, ("doctor",)),
+    "jobs list": (Shows.NOTHING, ("jobs", "list", "--json")),
+    "jobs failed": (Shows.NOTHING, ("jobs", "failed", "--json")),
+    "captions status": (Shows.NOTHING, ("captions", "status", "--json")),
+    "embed": (Shows.NOTHING, ("embed", "--json")),
+}
+# Commands that no history asks, and why not.
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        ("ingest", "set-status", "worker", "jobs fix", "jobs replay", "jobs show"),
+        "writes, and names what it was given itself",
+    ),
+    **dict.fromkeys(
+        ("backup", "restore", "rebuild", "migrate"),
+        "moves the archive as a whole, for whoever may read its files anyway",
+    ),
+    **dict.fromkeys(
+        ("jobs drop", "jobs pause", "jobs resume", "jobs cancel", "jobs prune", "captions release"),
+        "changes what is ordered of files, and reads no item",
+    ),
+    **dict.fromkeys(
+        ("captions submit", "captions collect"), "speaks to a provider, under rules of its own"
+    ),
+    **dict.fromkeys(("shots", "settings", "serve"), "reads no archive, or is asked over HTTP"),
+}
+# Groups of commands that know judged sets, models or indexes, never an archive's items.
+APART: tuple[str, ...] = ("eval", "tune", "models", "dev-cluster", "index", "migration")
+
+
+# --- how parameters are filled in
+
+_FIELDS = ("subject", "place", "person", "organisation", "rights")
+_MEMBERS = ("headline", "body_text", "associations", "renditions", "shots", "machine_caption")
+_RENDITIONS = ("thumbnail", "preview", "original", "shot-1", "shot-2", "shot-9")
+
+
+def _query(scene: Scene) -> str:
+    word = scene.word()
+    kinds = (
+        "",
+        "common",
+        word,
+        f"common {word}",
+        f'"body of {word}"',
+        f"common NOT {word}",
+        f"place:{word}",
+        f"{word[:6]}*",
+        f"{word[:5]}{word[6:]}",  # misspelt
+        f"Ana {word}",
+        "front page",
+        "common since 2024",
+        scene.uri(),
+    )
+    return scene.rng.choice(kinds)
+
+
+def _named(scene: Scene) -> list[str]:
+    word = scene.word()
+    return [scene.rng.choice(("Coast", "Valley", word, f"port {word}", f"Ana {word}"))]
+
+
+def _some(values: Sequence[str]) -> Callable[[Scene], list[str]]:
+    return lambda scene: scene.rng.sample(values, scene.rng.randint(1, min(3, len(values))))
+
+
+def _one(*values: Any) -> Callable[[Scene], Any]:
+    return lambda scene: scene.rng.choice(values)
+
+
+FILLERS: dict[str, Callable[[Scene], Any]] = {
+    "q": _query,
+    "type": _some(("text", "picture", "video")),
+    **dict.fromkeys(_FIELDS, _named),
+    "language": _one(["en"], ["de", "en"]),
+    "similar_to": lambda scene: scene.uri(),
+    "why_missing": lambda scene: scene.uri(),
+    "tz": _one("", "Europe/Berlin"),
+    "since": _one("2024-01-01", "2024-03-01T13:00:00Z"),
+    "until": _one("2024-12-31", "2024-03-01T14:00:00Z"),
+    "page": _one(1, 1, 2),
+    "page_size": _one(1, 2, 20, 200),
+    "cursor": lambda scene: scene.cursor(),
+    "facets": lambda scene: list(FACET_FIELDS),
+    "open_facets": _some(FACET_FIELDS),
+    "facet_limit": _one(1, 200),
+    "limit": _one(1, 50),
+    "profile": _one("", "lexical", "vector", "hybrid-rrf"),
+    "ignore": lambda scene: [scene.word()],
+    "locale": _one("", "en-US"),
+    "include": _some(_MEMBERS),
+    "exclude": _some(_MEMBERS),
+    "session_label": _one("guard"),
+    "item_id": lambda scene: scene.uri(),
+    "rendition": _one(*_RENDITIONS),
+    "products": _one(["wire"]),
+}
+ALWAYS = frozenset({"q", "item_id", "rendition"})
+OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
+BODIES: dict[Operation, Callable[[Scene], Any]] = {
+    ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
+    ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
+    ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
+}
+
+
+class Contract:
+    """The OpenAPI document of a running service."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._schemas = document["components"]["schemas"]
+        self.operations: dict[Operation, Mapping[str, Any]] = {
+            (method.upper(), path): operation
+            for path, operations in document["paths"].items()
+            for method, operation in operations.items()
+        }
+
+    def parameters(self, operation: Operation) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self.operations[operation].get("parameters", ())
+        return found
+
+    def without_filler(self) -> set[str]:
+        """The names of parameters that nothing fills in."""
+        return {
+            parameter["name"]
+            for operation in self.operations
+            for parameter in self.parameters(operation)
+            if parameter["name"] not in FILLERS and not self._choices(parameter)
+        }
+
+    def ask(self, scene: Scene, operation: Operation) -> Ask:
+        """A request with some of the operation's parameters."""
+        method, path = operation
+        params: dict[str, Any] = {}
+        for parameter in self.parameters(operation):
+            name = parameter["name"]
+            if name in ALWAYS or scene.rng.random() < (0.25 if name in OFTEN else 0.08):
+                value = self._filled(scene, parameter)
+                if parameter["in"] == "path":
+                    path = path.replace(f"{{{name}}}", str(value))
+                else:
+                    params[name] = value
+        body = BODIES.get(operation)
+        return Ask(method, path, ROUTES[operation], params, body and body(scene))
+
+    def _filled(self, scene: Scene, parameter: Mapping[str, Any]) -> Any:
+        filler = FILLERS.get(parameter["name"])
+        return filler(scene) if filler else scene.rng.choice(self._choices(parameter))
+
+    def _choices(self, parameter: Mapping[str, Any]) -> Sequence[Any]:
+        schema = parameter["schema"]
+        if reference := schema.get("$ref"):
+            schema = self._schemas[reference.rpartition("/")[2]]
+        if schema.get("type") == "boolean":
+            return ("true", "false")
+        choices: Sequence[Any] = schema.get("enum", ())
+        return choices
+
+
+def missing(found: Collection[Any], listed: Collection[Any]) -> tuple[set[Any], set[Any]]:
+    """What is there and not listed, and what is listed and not there."""
+    return set(found) - set(listed), set(listed) - set(found)
