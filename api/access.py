@@ -18,6 +18,7 @@ from api.metrics import Metrics
 from api.pool import WorkPool
 from api.problems import UnknownKeyError
 from api.services import Services
+from api.shares import Shares
 from core.callers import Caller
 from core.errors import AccessError
 
@@ -29,10 +30,11 @@ _MEND = f"Send your key in the header {HEADER}."
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What every request shares: services, counters and one pool per kind of work."""
+    """What every request shares: services, counters, callers' shares, one pool per kind of work."""
 
     services: Services
     metrics: Metrics
+    shares: Shares
     reads: WorkPool
     writes: WorkPool
     bulks: WorkPool
@@ -63,16 +65,31 @@ def keys_for(request: Request, surface: Surface) -> KeyRing:
     return keys
 
 
-async def caller_of(
+async def known_caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
-    """The caller behind the request's key; raises UnknownKeyError (401)."""
+    """The caller behind the request's key, whatever its share; raises UnknownKeyError (401)."""
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
     caller = keys_for(request, surface).caller(key)
     if caller is None:
         raise UnknownKeyError("This key is not known.", mend=_MEND)
     request.state.caller = caller.name
+    return caller
+
+
+async def caller_of(
+    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
+) -> Caller:
+    """The caller behind the request's key; raises UnknownKeyError (401), TooManyError (429)."""
+    return admitted(request, surface, await known_caller_of(request, surface, key))
+
+
+def admitted(request: Request, surface: Surface, caller: Caller) -> Caller:
+    """The caller, whose share this request counts in until it is answered (`middleware.Observed`).
+    Raises TooManyError.
+    """
+    request.state.leave = surface.shares.enter(caller)
     return caller
 
 
@@ -122,3 +139,13 @@ async def writer_of(caller: CallerDep) -> Caller:
 
 
 WriterDep = Annotated[Caller, Depends(writer_of)]
+
+
+async def status_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
+    """A caller who may change an item's status. That counts in no share: a kill is not refused for
+    what else its key asks. Raises AccessError (403).
+    """
+    return await writer_of(caller)
+
+
+StatusWriterDep = Annotated[Caller, Depends(status_writer_of)]

@@ -30,6 +30,7 @@ from api.parameters import SearchParameters
 from api.pool import WorkPool
 from api.problems import Problem, problem_of
 from api.services import Services
+from api.shares import Shares
 from core.errors import BusyError, DatelineError
 
 _DESCRIPTION = """Hybrid search over a news agency's archive and wire.
@@ -80,6 +81,7 @@ def _surface(services: Services) -> Surface:
     return Surface(
         services,
         services.metrics,
+        Shares(services.limiter),
         reads=WorkPool("searches", settings.max_concurrent_searches, settings.max_waiting),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
         # Their own threads, where they embed: nobody else waits for a bulk.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import contract
-from api.access import CallerDep, LinksDep, SurfaceDep, WriterDep
+from api.access import CallerDep, LinksDep, StatusWriterDep, SurfaceDep, WriterDep
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
@@ -157,7 +157,7 @@ async def write_content(
     dependencies=[Depends(check_query_string), Depends(no_parameters)],
 )
 async def change_status(
-    request: Request, item_id: str, surface: SurfaceDep, caller: WriterDep
+    request: Request, item_id: str, surface: SurfaceDep, caller: StatusWriterDep
 ) -> Json:
     """Changes the state of an item, every version of it; in force when this is answered."""
     settings = surface.services.settings

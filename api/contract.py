@@ -227,15 +227,19 @@ _MEANINGS = {
     413: "The body is over the limit",
     415: "The body is of a kind that is not read here",
     416: "The file has no such bytes, or several ranges were asked for at once",
+    429: "The key has used up its share; Retry-After says when to come back",
     503: "Too much work at once; Retry-After says when to come back",
     507: "No space left for writes; reads go on",
 }
 
 
 def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses`: the model for 200 and the error shape for `statuses` and 500."""
+    """FastAPI's `responses`: the model for 200 and the error shape for `statuses` and 500. Where a
+    key is asked for (401), its share may be used up (429).
+    """
+    told = sorted({*statuses, 429}) if 401 in statuses else statuses
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in told
     }
     errors[500] = {"model": ErrorAnswer, "description": "A fault of ours"}
     if model is None:

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from starlette.responses import Response, StreamingResponse
 
 from api import contract
-from api.access import KEY_HEADER, Surface, SurfaceDep, caller_of, keys_for
+from api.access import KEY_HEADER, Surface, SurfaceDep, admitted, caller_of, keys_for
 from api.byte_ranges import ByteRange, asked_range, same_version, unchanged
 from api.envelope import problem_response
 from api.media_links import ORIGINAL, PATH, PREVIEW, THUMBNAIL
@@ -66,7 +66,7 @@ async def media_caller_of(
             mend="Send your key in the header x-api-key, or take the address from a new answer.",
         )
     request.state.caller = caller.name
-    return caller
+    return admitted(request, surface, caller)
 
 
 @router.head(_PATH, include_in_schema=False, response_model=None)

@@ -60,6 +60,9 @@ class Observed:
             await self._answer(scope, receive, outgoing)
         finally:
             self._metrics.in_flight.dec()
+            leave = scope["state"].get("leave")  # there where a caller was let in
+            if leave is not None:
+                leave()
             self._record(scope, outgoing.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:

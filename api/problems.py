@@ -7,6 +7,7 @@ RangeError           416   no byte of the file is asked for, or several stretche
 BodyTimeoutError     408   the body did not arrive in time
 ParameterError       400   a parameter is unknown, malformed or out of range
 MethodError          405   the path is there, the method is not
+TooManyError         429   the caller has used up its share
 UnknownModelError    404   a model that is not served here
 ModelAbsentError     503   the model that should answer could not be loaded
 """
@@ -14,6 +15,7 @@ ModelAbsentError     503   the model that should answer could not be loaded
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from core.errors import (
     AccessError,
@@ -76,6 +78,16 @@ class ParameterError(InputError):
         self.field = field
 
 
+class TooManyError(BusyError):
+    """The caller has used up its share; in `retry_after` seconds it has some again."""
+
+    code = "too_many_requests"
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(what, mend="Wait as Retry-After says, or ask for a larger share.")
+        self.retry_after = retry_after
+
+
 class UnknownModelError(NotFoundError):
     """The model asked for is not one of this service's."""
 
@@ -99,6 +111,7 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (MediaTypeError, 415),
     (RangeError, 416),
     (InputError, 400),
+    (TooManyError, 429),
     (StorageFullError, 507),
     (BusyError, 503),
     (DiskError, 503),
@@ -145,5 +158,12 @@ def problem_of(error: DatelineError) -> Problem:
         f"{error.what}{place}",
         error.mend,
         field,
-        retry_after=1 if status == 503 and not isinstance(error, ModelAbsentError) else 0,
+        retry_after=_retry_after(error, status),
     )
+
+
+def _retry_after(error: DatelineError, status: int) -> int:
+    """Whole seconds after which trying again may help, 0 where waiting doesn't."""
+    if isinstance(error, TooManyError):
+        return max(1, ceil(error.retry_after))
+    return 1 if status == 503 and not isinstance(error, ModelAbsentError) else 0

@@ -16,6 +16,7 @@ from api.served_models import ServedModels
 from core.callers import Caller
 from core.errors import DatelineError
 from core.items import MediaFile
+from core.limits import Limiter, MemoryLimiter
 from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import SetStatus, Written
@@ -172,6 +173,7 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     models: ServedModels = field(default_factory=ServedModels)
     metrics: Metrics = field(default_factory=Metrics)
+    limiter: Limiter = field(default_factory=MemoryLimiter)
     suggest: SuggestPort | None = None
     media: MediaPort | None = None
     close: Callable[[], None] = nothing_to_close

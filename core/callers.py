@@ -5,7 +5,9 @@ Every write has one, too: what it may not write is refused where the record look
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from core.limits import Share
 
 EVERY_PRODUCT = frozenset({"*"})  # as `writes`: every item, also those without a product
 
@@ -26,6 +28,7 @@ class Caller:
     reserved: tuple[str, ...] = ()
     may_inspect: bool = False
     may_use_models: bool = False
+    share: Share = field(default=Share(), compare=False)  # not a part of who it is
 
     @property
     def may_write(self) -> bool:

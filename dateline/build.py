@@ -25,7 +25,7 @@ from dateline.build_engine import (
     vector_fields,
 )
 from dateline.build_models import Models, load_models, manifest_of, served_models
-from dateline.build_record import SharedLists, open_lists, open_roots
+from dateline.build_record import SharedLists, open_limits, open_lists, open_roots
 from dateline.build_stills import served_media
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.keys import key_ring
@@ -283,6 +283,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 settings, models.encoder, models.tagger, models.scorer, models.missing
             ),
             metrics=models.metrics,
+            limiter=open_limits(settings),
             suggest=Suggester(service.engine),
             media=served_media(settings, roots),
             close=close,

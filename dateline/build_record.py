@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import InputError, SettingsError
+from core.limits import Limiter
 from core.ports import Clock, Shelf
 from dateline.settings import Settings
+from storage import host_limits
 from storage.embedded import copies
 from storage.embedded.candidate_lists import CandidateLists
 from storage.media_roots import MediaRoots
@@ -73,6 +75,11 @@ def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
     from storage.postgres.candidate_lists import PostgresCandidateLists
 
     return PostgresCandidateLists(address)
+
+
+def open_limits(settings: Settings) -> Limiter:
+    """What counts the requests of each key, for all processes of the archive on this host."""
+    return host_limits.open_limits(settings.data)
 
 
 def open_roots(settings: Settings) -> SharedRoots:

@@ -7,6 +7,7 @@ from itertools import combinations
 from api.keys import KeyRing
 from core.callers import EVERY_PRODUCT, Caller
 from core.errors import SettingsError
+from core.limits import Share
 from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.settings import KeySetting, Settings
 
@@ -18,7 +19,7 @@ def key_ring(settings: Settings) -> KeyRing:
     """
     if settings.keys:
         _check_reserves(settings.keys)
-        return KeyRing(tuple(_key_entry(key, settings.keys) for key in settings.keys))
+        return KeyRing(tuple(_key_entry(key, settings) for key in settings.keys))
     if not (settings.demo and settings.on_loopback):
         raise SettingsError(
             "no keys are configured",
@@ -27,25 +28,31 @@ def key_ring(settings: Settings) -> KeyRing:
             "the demo's with --demo on 127.0.0.1",
         )
     demo = frozenset(DEMO_PRODUCTS)
+    share = Share(settings.key_rate, settings.key_concurrency)
     return KeyRing.of(
         {
-            DEMO_READ_KEY: Caller("demo reader", demo),
+            DEMO_READ_KEY: Caller("demo reader", demo, share=share),
             DEMO_INGEST_KEY: Caller(
-                "demo desk", demo, writes=demo, may_inspect=True, may_use_models=True
+                "demo desk",
+                demo,
+                writes=demo,
+                may_inspect=True,
+                may_use_models=True,
+                share=share,
             ),
         },
         local_only=True,
     )
 
 
-def _key_entry(key: KeySetting, keys: Sequence[KeySetting]) -> tuple[bytes, Caller]:
+def _key_entry(key: KeySetting, settings: Settings) -> tuple[bytes, Caller]:
     if key.sha256:
         digest = bytes.fromhex(key.sha256)
     elif key.key:  # an empty one would open to requests without any
         digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     else:
         raise SettingsError(f"key {key.name!r} has neither key nor sha256", where="keys")
-    others = (other for other in keys if other.name != key.name)
+    others = (other for other in settings.keys if other.name != key.name)
     return digest, Caller(
         key.name,
         frozenset(key.products),
@@ -53,6 +60,7 @@ def _key_entry(key: KeySetting, keys: Sequence[KeySetting]) -> tuple[bytes, Call
         reserved=tuple(prefix for other in others for prefix in other.reserves),
         may_inspect=key.inspect,
         may_use_models=key.models,
+        share=Share(key.rate or settings.key_rate, key.concurrency or settings.key_concurrency),
     )
 
 

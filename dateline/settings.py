@@ -16,6 +16,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from core.errors import SettingsError
+from core.limits import Share
 from dateline.cluster_settings import ClusterSettings
 from dateline.media_settings import MediaSettings
 from dateline.model_settings import ModelSettings
@@ -42,6 +43,8 @@ class KeySetting(BaseModel):
     reserves: tuple[str, ...] = ()
     inspect: bool = False
     models: bool = False
+    rate: float | None = Field(default=None, gt=0, le=1e6)
+    concurrency: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class Settings(MediaSettings, ClusterSettings, ModelSettings):
@@ -137,6 +140,15 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
         default="fp32", description="HNSW: precision of the vectors in new segments' graphs"
     )
     keys: tuple[KeySetting, ...] = Field(default=(), description="API keys (JSON in a variable)")
+    key_rate: float = Field(
+        default=Share().rate, gt=0, le=1e6, description="requests a second of a key without `rate`"
+    )
+    key_concurrency: int = Field(
+        default=Share().concurrency,
+        ge=1,
+        le=100_000,
+        description="requests at the same time, in one process, of a key without `concurrency`",
+    )
     demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
     open_metrics: bool = Field(
         default=False, description="answer /metrics without a key, to whoever can reach it"

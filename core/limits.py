@@ -1,0 +1,101 @@
+"""How much of something somebody may take: the words, and the arithmetic that all stores share.
+
+Of each limit and key one moment is kept: when what was taken is paid back (the generic cell rate
+algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). A moment
+that has passed is as good as none, so nothing has to be cleaned up, and a store that forgets one
+forgives what was taken and no more.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Protocol
+
+_SECOND = 1_000_000_000  # ns
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of what `name` says, `burst` at once and `amount` in `per_seconds` in the long run: a stretch
+    of t seconds gets at most burst + amount * t / per_seconds.
+    """
+
+    name: str
+    amount: float
+    per_seconds: float
+    burst: int
+
+    @property
+    def interval(self) -> int:
+        """Nanoseconds in which one is paid back; rounded up, so that no more is allowed."""
+        return max(1, math.ceil(self.per_seconds * _SECOND / self.amount))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a caller may ask of a service: `rate` requests a second in the long run, `concurrency`
+    at the same time.
+    """
+
+    rate: float = 500.0
+    concurrency: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """It was taken; so many more may be taken at once."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was taken; after so many seconds there is enough, if nobody else takes it."""
+
+    retry_after: float
+
+
+class Limiter(Protocol):
+    """Whoever counts. Safe from any thread; answers without waiting for another host."""
+
+    def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
+        """Takes `cost`, at most `limit.burst`, of the limit that `key` has of its own."""
+        ...
+
+
+def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, Allowed | Refused]:
+    """When all is paid back after `cost` is taken, and the answer; both moments in nanoseconds.
+
+    A moment that lies further ahead than the limit allows was written by another clock or for
+    another limit, and counts as the furthest that there can be: nobody waits longer than for a
+    whole burst.
+    """
+    interval, whole = limit.interval, limit.burst * limit.interval
+    if cost > limit.burst:
+        raise ValueError(f"{cost} of {limit.name} can't be taken at once: the burst is less")
+    owed = min(max(paid_back - now, 0), whole)
+    over = owed + cost * interval - whole
+    if over > 0:
+        return now + owed, Refused(over / _SECOND)
+    return now + owed + cost * interval, Allowed(-over // interval)
+
+
+class MemoryLimiter:
+    """A limiter of this process alone."""
+
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
+        self._now = now
+        self._lock = Lock()
+        self._paid_back: dict[tuple[str, str], int] = {}
+
+    def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
+        """See `Limiter`."""
+        place = limit.name, key
+        with self._lock:
+            moment, answer = charged(self._paid_back.get(place, 0), self._now(), limit, cost)
+            self._paid_back[place] = moment
+        return answer
