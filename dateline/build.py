@@ -15,6 +15,7 @@ from core.callers import NOBODY
 from core.errors import SettingsError
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
+from dateline.archive_folder import archive_folder
 from dateline.build_engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -247,7 +248,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
     keyless, secret = not settings.keys, settings.media_secret
     roots = open_roots(settings)
     most = settings.sampled_queries
-    samples = SampledQueries(settings.data, most) if most else None
+    samples = SampledQueries(archive_folder(settings), most) if most else None
 
     def close() -> None:
         if samples is not None:

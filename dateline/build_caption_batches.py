@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.errors import SettingsError
+from dateline.archive_folder import archive_folder
 from dateline.build import system_clock
 from dateline.build_captions import asked_in_batches, batch_captioner_of, open_book
 from dateline.build_media import open_desk
@@ -56,7 +57,9 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
     captioner = batch_captioner_of(settings, book)
     if captioner is None:
         raise SettingsError("no provider is named", where="captioner")
-    record = open_record(settings, {}, system_clock) or Record(settings.data, {}, system_clock)
+    record = open_record(settings, {}, system_clock) or Record(
+        archive_folder(settings), {}, system_clock
+    )
     try:
         with TemporaryDirectory() as folder, CagedReader() as reader:
             batches = CaptionBatches(

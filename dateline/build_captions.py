@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.errors import SettingsError
 from core.media_ports import Captioner
+from dateline.archive_folder import archive_folder
 from dateline.build_runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
@@ -119,7 +120,7 @@ def _shared(settings: Settings, *, synced: bool = True) -> Database:
     from storage.databases import open_database  # sqlalchemy comes with the extra
 
     url = settings.work_url
-    place = settings.data / FILE if url is None else url.get_secret_value()
+    place = archive_folder(settings) / FILE if url is None else url.get_secret_value()
     return open_database(place, synced=synced)
 
 

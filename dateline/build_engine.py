@@ -14,6 +14,7 @@ from core.errors import SettingsError
 from core.graph_ports import GraphBuilder
 from core.model_ports import TextEncoder
 from core.ports import Clock, Engine, Exporter, VectorKeeper
+from dateline.archive_folder import archive_folder
 from dateline.build_models import Models
 from dateline.build_record import drop_projections, open_record
 from dateline.settings import Settings
@@ -98,7 +99,7 @@ def build_engine(
     spaces = {name: each.digest for name, each in vector_fields(models).items()}
     return EmbeddedEngine(
         EmbeddedSettings(
-            folder=settings.data,
+            folder=archive_folder(settings),
             spaces=spaces,
             hnsw=_hnsw(settings),
             projections=ProjectionSettings(build_threads=settings.threads),
@@ -126,7 +127,7 @@ def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfT
     spaces = {name: each.digest for name, each in vector_fields(models).items()}
     beside = {name: each.digest for name, each in following_fields(models).items()}
     record = open_record(settings, spaces, clock, beside)
-    return record or Record(settings.data, spaces, clock, beside)
+    return record or Record(archive_folder(settings), spaces, clock, beside)
 
 
 def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]:
@@ -200,7 +201,7 @@ def drop_indexes(settings: Settings) -> None:
     uses the archive's folder, or a migration is under way.
     """
     if settings.engine == "embedded":
-        drop_projections(settings.data)
+        drop_projections(archive_folder(settings))
         return
     wanted = opensearch_settings(settings, {})
     from storage.opensearch.connection import Cluster

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.model_ports import TextEncoder
 from core.observation import UNWATCHED
+from dateline.archive_folder import archive_folder
 from dateline.build import system_clock
 from dateline.build_engine import (
     SECOND_FIELD,
@@ -68,7 +69,7 @@ def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:
     """The archive's record, for the vectors of `wanted`. Raises StorageError."""
     spaces = {name: space.encoder for name, space in wanted.spaces.items()}
     record = open_record(settings, spaces, system_clock)
-    return record or Record(settings.data, spaces, system_clock)
+    return record or Record(archive_folder(settings), spaces, system_clock)
 
 
 @contextmanager

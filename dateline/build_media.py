@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from core.errors import SettingsError
 from core.work import Stage
+from dateline.archive_folder import archive_folder
 from dateline.build import Service
 from dateline.build_detector import batch_sizes
 from dateline.build_stages import Stages, build_stages, work_database
@@ -83,7 +84,7 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     chunks, _ = _chunks(settings), batch_sizes(settings)  # what is wrong is told before all else
     desk = open_desk(settings, synced=False)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
-    name = ProcessName(settings.data / "workers")
+    name = ProcessName(archive_folder(settings) / "workers")
     parts = build_stages(settings, service, ledger, name.name)
     halt = _Halt()
     runner = ChunkRunner(

@@ -12,6 +12,7 @@ from typing import Protocol
 from core.errors import InputError, SettingsError
 from core.limits import Limiter
 from core.ports import Clock, Shelf
+from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
 from storage import host_limits
 from storage.embedded import copies
@@ -71,7 +72,7 @@ def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
     """What every process of the archive that `record` is of goes on with."""
     address = settings.record.get_secret_value()
     if not address:
-        return CandidateLists(settings.data / copies.PROJECTIONS, record)
+        return CandidateLists(archive_folder(settings) / copies.PROJECTIONS, record)
     from storage.postgres.candidate_lists import PostgresCandidateLists
 
     return PostgresCandidateLists(address)
@@ -86,7 +87,7 @@ def open_roots(settings: Settings) -> SharedRoots:
     """Where the archive's originals lie. Raises SettingsError where the extra is missing."""
     address = settings.record.get_secret_value()
     if not address:
-        return MediaRoots(settings.data)
+        return MediaRoots(archive_folder(settings))
     _need_postgres()
     from storage.postgres.media_roots import PostgresMediaRoots
 
@@ -133,13 +134,13 @@ def drop_projections(folder: Path) -> None:
 def backup_archive(settings: Settings, target: Path) -> int:
     """See `storage.embedded.copies.backup`. Raises InputError for a record on Postgres."""
     _need_a_file(settings, "pg_dump writes a copy of it")
-    return copies.backup(settings.data, target)
+    return copies.backup(archive_folder(settings), target)
 
 
 def restore_archive(source: Path, settings: Settings, *, force: bool) -> None:
     """See `storage.embedded.copies.restore`. Raises InputError for a record on Postgres."""
     _need_a_file(settings, "pg_restore brings a copy back")
-    copies.restore(source, settings.data, force=force)
+    copies.restore(source, archive_folder(settings), force=force)
 
 
 def _need_a_file(settings: Settings, mend: str) -> None:

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 from core.errors import ModelError
 from core.model_ports import PairScorer
 from core.observation import UNWATCHED, Watching
+from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
 from inference.batches import BatchLimits
 from inference.cross_encoder import CrossEncoder
@@ -53,7 +54,7 @@ def model_store(settings: Settings) -> ModelStore:
 
 def kept_choices(settings: Settings) -> KeptChoices:
     """What `dateline models bench --choose` kept for this machine."""
-    return KeptChoices(settings.data / "runtimes.json", this_machine)
+    return KeptChoices(archive_folder(settings) / "runtimes.json", this_machine)
 
 
 def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:

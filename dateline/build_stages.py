@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from core.items import Item
 from core.media_ports import Ledger, MediaStore
 from core.work import Stage
+from dateline.archive_folder import archive_folder
 from dateline.build import Service, passage_embedder, system_clock
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
@@ -59,7 +60,8 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     them can't be had.
     """
     ends: list[Callable[[], None]] = []
-    spare = settings.data / "spool" / process  # nobody else's while this process bears the name
+    # Nobody else's while this process bears the name.
+    spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings)
@@ -133,7 +135,7 @@ def asking_of(
 def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
     """The database that a setting names, else a file in the archive's folder."""
     url = settings.work_url
-    place = settings.data / file if url is None else url.get_secret_value()
+    place = archive_folder(settings) / file if url is None else url.get_secret_value()
     return open_database(place, synced=synced)
 
 

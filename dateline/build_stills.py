@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.media_ports import MediaStore
+from dateline.archive_folder import archive_folder
 from dateline.build_record import SharedRoots, open_roots
 from dateline.settings import Settings
 from storage.media_files import FolderMediaStore, RemoteMediaStore
@@ -14,7 +15,7 @@ def media_store(settings: Settings) -> MediaStore:
     """The stills' folder in the archive, or the store that a setting names."""
     if settings.media_store:
         return RemoteMediaStore(settings.media_store)
-    return FolderMediaStore(settings.data / "media")
+    return FolderMediaStore(archive_folder(settings) / "media")
 
 
 def served_media(settings: Settings, ingested: SharedRoots) -> ServedMedia:

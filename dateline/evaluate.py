@@ -10,6 +10,7 @@ from typing import Any
 
 from core.callers import Caller
 from core.errors import StorageError
+from dateline.archive_folder import archive_folder
 from dateline.build import Service, build_service, profiles
 from dateline.build_models import Models, load_models
 from dateline.provenance import system_of
@@ -181,7 +182,7 @@ def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> Cache
     if models.second is not None:
         shaping["second_encoder"] = models.second.digest
     key = CacheKey.of(judged, models.encoder.digest, shaping)
-    return CachedIndex(Path(settings.data) / CACHE, key)
+    return CachedIndex(archive_folder(settings) / CACHE, key)
 
 
 def reader_of(judged: JudgedSet) -> Caller:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import InputError, SettingsError
+from dateline.archive_folder import archive_folder
 from dateline.build import profiles
 from dateline.build_models import load_models
 from dateline.evaluate import RunPlan, run_set
@@ -120,7 +121,7 @@ def system_name(
 def default_output(settings: Settings, name: str) -> Path:
     """A new folder below the data folder."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return Path(settings.data) / RUNS / f"{now}-{_UNSAFE.sub('-', name)}"
+    return archive_folder(settings) / RUNS / f"{now}-{_UNSAFE.sub('-', name)}"
 
 
 def run_here(

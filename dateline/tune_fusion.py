@@ -6,12 +6,12 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from core.errors import InputError, ModelError
+from dateline.archive_folder import archive_folder
 from dateline.build import profiles
 from dateline.build_models import Models, load_models
 from dateline.evaluate import cached_index, open_indexed, reader_of
@@ -135,7 +135,7 @@ class _Gathering:
 
     def features(self, judged: JudgedSet, said: Said, observer: Observer | None) -> SetFeatures:
         """Those of one set."""
-        file = FeatureFile(Path(self.settings.data) / CACHE, self._key(judged))
+        file = FeatureFile(archive_folder(self.settings) / CACHE, self._key(judged))
         kept = file.read()
         if kept is not None:
             return kept

@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from core.errors import InputError
+from dateline.archive_folder import archive_folder
 from dateline.eval_app import tune_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Lazily
@@ -108,7 +109,7 @@ def growth(
             grid=grid,
             target=aim,
             threads=threads or settings.threads,
-            output=output or Path(settings.data) / SWEEPS,
+            output=output or archive_folder(settings) / SWEEPS,
             seconds=seconds,
         )
         with progress_bar(hidden=as_json) as progress:

@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.progress import Progress, TaskID
 
+from dateline.archive_folder import archive_folder
 from dateline.eval_app import tune_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Lazily
@@ -172,7 +173,7 @@ def hnsw(
             grid=grid,
             target=aim,
             threads=threads or settings.threads,
-            output=output or Path(settings.data) / SWEEPS,
+            output=output or archive_folder(settings) / SWEEPS,
             seconds=seconds,
             halving=halving,
             kinds=tuple(kind for kind, on in (("filters", filters), ("churn", churn)) if on),

@@ -1,5 +1,5 @@
-"""What all tests share. Importing `dateline` before numpy sets how many threads its BLAS may use:
-it reads that when it is loaded.
+"""What all tests share. Importing `dateline` before numpy sets how many threads its BLAS may use,
+and `inference` before ONNX Runtime that it sends no telemetry: both read that when they are loaded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import dateline  # noqa: F401 - before numpy
+import inference  # noqa: F401 - before ONNX Runtime
 from tests.demo_service import service  # noqa: F401 - a fixture
 from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 - hooks
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture

@@ -24,8 +24,6 @@ from inference.runtimes.loading import (
 from inference.signed_kernels import with_exact_kernels
 from inference.store import ModelFolder
 
-ort.disable_telemetry_events()
-
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CUDA_SAYS = re.compile(r"CUDA failure \d+: [^;]+\w")  # among C++ names and paths
 _TYPES: Mapping[str, type[np.generic]] = {

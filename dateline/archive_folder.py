@@ -1,0 +1,46 @@
+"""The archive's folder, which nobody but its owner reads: what is under embargo lies in it, too.
+
+Databases and indexes are made by libraries that ask for 0644, so the process's umask is what makes
+their files 0600. It is set where a process gets the folder, before anything in it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISLNK
+
+from dateline.settings import Settings
+
+_OTHERS = 0o077
+_PARTS = ("*.sqlite*", "projections", "media", "spool", "workers")  # of the archive, in its folder
+
+
+def archive_folder(settings: Settings) -> Path:
+    """The folder that the settings name. What this process makes from now on is its user's alone,
+    and so is the archive that an earlier version left open to others, where it is this user's.
+    """
+    os.umask(_OTHERS)
+    folder = settings.data
+    if _is_open(folder):
+        for part in (path for pattern in _PARTS for path in folder.glob(pattern)):
+            for path in (part, *part.rglob("*")):
+                _close(path)
+        _close(folder)  # last: a folder that is closed is not looked through again
+    return folder
+
+
+def _close(path: Path) -> None:
+    with suppress(FileNotFoundError):  # a running process moves its files about
+        if _is_open(path):
+            path.chmod(path.lstat().st_mode & ~_OTHERS)
+
+
+def _is_open(path: Path) -> bool:
+    """Whether others can read this file or folder of ours; a link is neither."""
+    with suppress(FileNotFoundError):
+        found = path.lstat()
+        ours = found.st_uid == os.geteuid() and not S_ISLNK(found.st_mode)
+        return ours and bool(found.st_mode & _OTHERS)
+    return False
