@@ -7,12 +7,19 @@ export DATELINE_DATA
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl
+READY_TORCH := .venv-torch/.installed
+# `-P`: the code that is installed, and not what lies in the folder.
+PYTEST := $(BIN)/python -P -m pytest
+PYTEST_TORCH := .venv-torch/bin/python -P -m pytest
 # Files of tests side by side, each whole in one process, as what they share is made once for a file.
 SIDE_BY_SIDE := -n 2 --dist loadfile
+UNIT := not torch and not faults and not cluster
+# How long the long forms are; a test that finds no such variable takes its short form.
+LONG := GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 KILL_ROUNDS=56
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit guard faults test-node test-cluster test-torch bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit faults test-cluster test-torch deep cover bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -50,37 +57,39 @@ types: $(READY_DEV)
 	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks
 
 unit: $(READY_DEV)
-	$(BIN)/python -P -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "not torch and not faults and not cluster"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "$(UNIT) and not deep"
 
-# 2,000 random histories over every surface, shared by the processors, and 300 of the storage engine;
-# `make unit` runs 40 and 30 of them.
-guard: $(READY_DEV)
-	STORAGE_SEQUENCES=300 $(BIN)/python -P -m pytest -q --timeout 1800 tests/storage/test_state_machine.py
-	seq 0 7 | GUARD_SEQUENCES=2000 OMP_NUM_THREADS=1 xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} \
-	  $(BIN)/python -P -m pytest -q "tests/search/test_guard.py::test_no_surface_shows_what_the_dict_hides[{}]"
-
-# Processes killed, disks filled, servers cut off, 1,000 damaged files.
+# Processes killed, disks filled, servers cut off, damaged files.
 faults: $(READY_DEV)
-	KILL_ROUNDS=56 $(BIN)/python -P -m pytest -m "faults and not cluster"
+	$(PYTEST) -m "faults and not cluster and not deep"
 
-# Real nodes of OpenSearch, which Maven fetches the first time: one of them, and then also what
-# happens to three that are killed, hung, filled and cut off. Where none can be had they skip; they
-# fail where CI is set.
-test-node: $(READY_DEV)
-	@bash scripts/test-packages
-	$(BIN)/python -P -m pytest -m cluster --ignore tests/faults
-
+# A real node of OpenSearch, which Maven fetches the first time. Where none can be had these tests
+# skip; they fail where CI is set.
 test-cluster: $(READY_DEV)
 	@bash scripts/test-packages
-	$(BIN)/python -P -m pytest -m cluster
+	$(PYTEST) -m "cluster and not deep"
 
-test-torch: $(READY_DEV)
-	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements-torch.lock
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	.venv-torch/bin/python -P -m pytest -m torch
-	.venv-torch/bin/python -P -m pytest $(WITH_HNSWLIB)
+# PyTorch, OpenVINO and hnswlib: training, export, and their answers against those of what ships.
+test-torch: $(READY_TORCH)
+	$(PYTEST_TORCH) -m "torch and not deep"
+	$(PYTEST_TORCH) $(WITH_HNSWLIB)
+
+$(READY_TORCH): requirements-build.lock requirements-torch.lock
+	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock
+	@touch $@
+
+# Everything above with its long forms, for hours: before a piece of work is called done.
+deep: $(READY_DEV) $(READY_TORCH)
+	@bash scripts/test-packages
+	$(MAKE) lint types
+	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(UNIT)"
+	$(LONG) $(PYTEST) -m "faults and not cluster"
+	$(LONG) $(PYTEST) -m cluster
+	$(PYTEST_TORCH) -m torch
+	$(PYTEST_TORCH) $(WITH_HNSWLIB)
+
+cover: $(READY_DEV)
+	$(PYTEST) $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(UNIT) and not deep"
 
 # Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
 bench-gpu:

@@ -110,6 +110,7 @@ def test_a_killed_data_node_costs_nothing_that_was_acknowledged(
         assert len(errors) < len(load.asked) / 10
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("which", ["primary", "snapshot"])
 def test_a_node_that_hangs_is_not_waited_for_again_and_again(
     nodes: ThreeNodes, tmp_path: Path, which: str
@@ -149,6 +150,7 @@ def test_a_node_that_hangs_is_not_waited_for_again_and_again(
             assert flagged, "what was written meanwhile is not in the index"
 
 
+@pytest.mark.deep
 def test_a_cluster_that_is_away_is_said_at_once_and_comes_back(
     nodes: ThreeNodes, tmp_path: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_cluster_that_is_away_is_said_at_once_and_comes_back(
         assert max(load.put_took) < 2 * WAITS.timeout_s + SLACK_S
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("record", ["sqlite", "postgres"])
 def test_a_deleted_index_is_made_anew_from_the_record(
     nodes: ThreeNodes, tmp_path: Path, record: str, request: pytest.FixtureRequest
@@ -213,6 +216,7 @@ def uris_of_those_found(engine: OpenSearchEngine) -> set[str]:
     return set()
 
 
+@pytest.mark.deep
 def test_a_part_of_the_index_without_a_copy_is_told(nodes: ThreeNodes, tmp_path: Path) -> None:
     index = IndexSettings(shards=3, replicas=0)
     written = [f"urn:{n}" for n in range(60)]
@@ -253,6 +257,7 @@ def is_blocked(engine: OpenSearchEngine) -> bool:
     return bool(found.get("blocks", {}).get("read_only_allow_delete") == "true")
 
 
+@pytest.mark.deep
 def test_full_disks_stop_the_index_and_not_the_record(nodes: ThreeNodes, tmp_path: Path) -> None:
     with opened(nodes, tmp_path, waits=WAITS) as engine:
         put(engine, "urn:before", "urn:killed")

@@ -1,7 +1,7 @@
 """The guard over every surface: random histories of writes, changes of status, time, rights and
 restarts, after each of which some surface is compared with a dict.
 
-`make guard` runs 2,000 histories; GUARD_SEQUENCES says how many in all parts together.
+`make deep` runs 2,000 histories; GUARD_SEQUENCES says how many in all parts together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random histories against a model in a few dicts: writes, kills, embargoes, time, restarts, merges
 and rebuilds, from two engines on one archive; what each caller sees is compared after each step.
 
-`make guard` plays 300 histories; STORAGE_SEQUENCES says how many.
+`make deep` plays 300 histories; STORAGE_SEQUENCES says how many.
 """
 
 from __future__ import annotations
