@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -13,17 +15,16 @@ from api.access import CallerDep, LinksDep, StatusWriterDep, SurfaceDep, WriterD
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
-from api.item_json import full_item, selected
+from api.item_json import ItemView, items_json
 from api.lanes import write_documents
-from api.media_links import MediaLinks
 from api.parameters import Values
 from api.problems import BodyTooLargeError
 from api.search_json import products_json
 from api.status_change import StatusChange, status_write
 from api.writes import refusal, result_json, single_status, uri_of
-from core.callers import Caller
 from core.errors import NotFoundError
 from core.items import Item
+from core.ports import Library
 
 router = APIRouter(tags=["content"])
 
@@ -75,10 +76,13 @@ async def read_content(
     item = await surface.reads.run(partial(library.item, item_id, caller), caller)
     if item is None:
         raise _missing(item_id)
-    data = await surface.reads.run(partial(_result, item, caller, parameters, links), caller)
+    view = ItemView(caller, parameters.include, parameters.exclude, links, whole=True)
+    (data,) = await surface.reads.run(partial(_results, (item,), view, library), caller)
     if parameters.versions == "all":
         chain = await surface.reads.run(partial(library.chain, item_id, caller), caller)
-        data["versions"] = [_result(version, caller, parameters) for version in chain]
+        before = replace(view, links=None)  # media of what is superseded are not served
+        versions = await surface.reads.run(partial(_results, chain, before, library), caller)
+        data["versions"] = versions
     return Json(base(request, org_name=caller.name, data=data))
 
 
@@ -89,12 +93,11 @@ def _missing(uri: str) -> NotFoundError:
     )
 
 
-def _result(
-    item: Item, caller: Caller, parameters: ItemParameters, links: MediaLinks | None = None
-) -> dict[str, Any]:
-    """Without `links` for what is superseded: its media are not served."""
-    members = selected(full_item(item, caller, links), parameters.include, parameters.exclude)
-    return {"meta": {"products": products_json(item, caller)}, "item": members}
+def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
+    return [
+        {"meta": {"products": products_json(item, view.caller)}, "item": members}
+        for item, members in zip(items, items_json(items, view, library), strict=True)
+    ]
 
 
 @router.post(

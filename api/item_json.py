@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from api.envelope import rfc3339
 from api.media_json import media_members, shots_json
 from api.media_links import MediaLinks
+from api.nested import MADE_HERE, Inside, look_inside, plain_name
 from core.callers import Caller, reaches
 from core.items import Concept, Item, ItemType
+from core.ports import Library
 
 # Entitlements: which products may see an item is between who writes it and each of them.
 _PRIVATE = frozenset({"products", "meta"})
@@ -31,6 +35,7 @@ _SAID = frozenset(
     }
 )
 _LONG = frozenset({"body_text"})  # left out of search answers unless asked for by `include`
+_NOT_CARRIED = frozenset({"body_text", "chain"})  # by an item that stands inside of another
 # ninjs 1.x and the contract say `subject`, ninjs 2 and later `subjects`.
 _CONCEPTS = {
     "subject": "subjects",
@@ -40,6 +45,7 @@ _CONCEPTS = {
 }
 # Of what else the document said, what a list of hits needs too.
 _IN_LISTS = ("renditions", "associations", "keywords", "provider")
+_BY_NAME = ("renditions", "associations")  # objects by name in the contract and in ninjs 1.x
 
 
 def text_names(item: Item) -> dict[str, str]:
@@ -53,35 +59,92 @@ def text_names(item: Item) -> dict[str, str]:
     }
 
 
-def full_item(
-    item: Item, caller: Caller, links: MediaLinks | None = None, *, shots: bool = True
-) -> dict[str, Any]:
-    """Every member of an item that `caller` may see, the agency's own extensions included; without
-    `shots` where nobody asked for those, of which there may be thousands.
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """How an answer shows items: to whom, which members, and addresses of media for which key (None
+    for none). Without `include` these are the members of a list of hits, or all where it is
+    `whole`.
     """
-    hidden = _SAID if reaches(caller.writes, item.products) else _SAID | _PRIVATE
+
+    caller: Caller
+    include: Collection[str] = ()
+    exclude: Collection[str] = ()
+    links: MediaLinks | None = None
+    whole: bool = False
+
+    @property
+    def shows_shots(self) -> bool:
+        """Whether every shot is told of: there may be thousands."""
+        return self.shows("shots") and (self.whole or "shots" in self.include)
+
+    def shows(self, name: str) -> bool:
+        """Whether it shows a member; `uri` always, as it says what this is."""
+        listed = not self.include or name in self.include
+        return name == "uri" or (listed and name not in self.exclude)
+
+
+def items_json(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
+    """Each item's members as `view` shows them; what stands inside of them is as the guard lets the
+    caller see it at this moment.
+    """
+    documents = [_document(item, view) for item in items]
+    chains = [item.chain for item in items if item.chain != item.uri]
+    carried = partial(_carried, links=view.links)
+    inside = look_inside(library, view.caller, documents, chains, carried)
+    return [
+        _members(item, inside.members(document, _private(item, view.caller)), view, inside)
+        for item, document in zip(items, documents, strict=True)
+    ]
+
+
+def _private(item: Item, caller: Caller) -> frozenset[str]:
+    return frozenset() if reaches(caller.writes, item.products) else _PRIVATE
+
+
+def _document(item: Item, view: ItemView) -> dict[str, Any]:
+    """What the item's document said that `view` shows and that no member of the contract says."""
+    if view.whole or view.include:
+        hidden = _SAID | _private(item, view.caller) | MADE_HERE
+        names = {name: _written(name) for name in item.source if plain_name(name) not in hidden}
+    else:
+        names = {name: name for name in _IN_LISTS if name in item.source}
+    return {name: item.source[own] for own, name in names.items() if view.shows(name)}
+
+
+def _written(name: str) -> str:
+    """What a member is called in the contract, which parts its two kinds of things in one way."""
+    plain = plain_name(name)
+    return plain if plain in _BY_NAME else name
+
+
+def _members(
+    item: Item, document: dict[str, Any], view: ItemView, inside: Inside
+) -> dict[str, Any]:
+    """All members of an item that `view` shows, `document` being what its document says beside."""
     members = _contract_members(item)
+    if item.chain != item.uri and not inside.may_name(item.chain):
+        members["chain"] = item.uri
     # ninjs spells `versioncreated` and `versionCreated`; what is said already is said once.
-    extra = {
-        name: value
-        for name, value in item.source.items()
-        if name.lower() not in hidden and name.lower() not in members
-    }
-    _as_objects(extra, "renditions")
-    _as_objects(extra, "associations")
-    extra.pop("shots", None)  # a document can't speak for a machine
-    if shots and item.shots:
-        members["shots"] = shots_json(item, links)
-    return _with_media({**extra, **members}, item, links)
+    extra = {name: value for name, value in document.items() if plain_name(name) not in members}
+    for name in _BY_NAME:
+        _as_objects(extra, name)
+    if view.shows_shots and item.shots:
+        members["shots"] = shots_json(item, view.links)
+    shown = _with_media({**extra, **members}, item, view.links)
+    if not view.include and not view.whole:
+        shown = {name: value for name, value in shown.items() if name not in _LONG}
+    return {name: value for name, value in shown.items() if view.shows(name)}
 
 
-def listed_item(item: Item, links: MediaLinks | None = None) -> dict[str, Any]:
-    """The members of an item that a list of hits shows: everything but its long texts."""
-    extra = {name: item.source[name] for name in _IN_LISTS if name in item.source}
-    _as_objects(extra, "renditions")
-    _as_objects(extra, "associations")
-    members = _with_media({**extra, **_contract_members(item)}, item, links)
-    return {name: value for name, value in members.items() if name not in _LONG}
+def _carried(
+    item: Item, renditions: dict[str, Any], links: MediaLinks | None = None
+) -> dict[str, Any]:
+    """The members of an item that stands inside of another one: what is said of it, and its media,
+    of which its document has `renditions`. For more there is its own answer.
+    """
+    _as_objects(renditions, "renditions")
+    members = _with_media({**renditions, **_contract_members(item)}, item, links)
+    return {name: value for name, value in members.items() if name not in _NOT_CARRIED}
 
 
 def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
@@ -92,35 +155,7 @@ def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -
     said = members.get("renditions")
     if "renditions" in own and isinstance(said, dict):
         own["renditions"] = {**said, **own["renditions"]}
-    members.pop("machine_caption", None)  # a document can't speak for a machine
     return {**members, **own}
-
-
-def selected_item(
-    item: Item,
-    caller: Caller,
-    include: Collection[str],
-    exclude: Collection[str],
-    links: MediaLinks | None = None,
-) -> dict[str, Any]:
-    """The members that were asked for; `uri` always comes along, as it says what this is."""
-    members = (
-        full_item(item, caller, links, shots="shots" in include)
-        if include
-        else listed_item(item, links)
-    )
-    return selected(members, include, exclude)
-
-
-def selected(
-    members: Mapping[str, Any], include: Collection[str], exclude: Collection[str]
-) -> dict[str, Any]:
-    """`members` narrowed to `include` (all where empty) less `exclude`."""
-    return {
-        name: value
-        for name, value in members.items()
-        if name == "uri" or ((not include or name in include) and name not in exclude)
-    }
 
 
 def _contract_members(item: Item) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from api.services import Rejection
 from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item
+from core.standing import Sight
 from core.writes import SetStatus, Written
 from search.answers import SearchRequest, SearchResponse
 
@@ -25,6 +26,10 @@ class NoArchive:
         self._absent()
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
+        """Raises NotFoundError."""
+        self._absent()
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
         """Raises NotFoundError."""
         self._absent()
 

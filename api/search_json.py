@@ -9,18 +9,19 @@ Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from api.envelope import rfc3339
-from api.item_json import selected_item, text_names
+from api.item_json import ItemView, items_json, text_names
 from api.media_json import film_strip, shot_json
 from api.media_links import MediaLinks
 from core.callers import Caller
 from core.entities import NameMatch
 from core.items import Item
+from core.ports import Library
 from search.answers import (
     Explanation,
     Fold,
@@ -68,14 +69,16 @@ def search_data(
     }
 
 
-def hit_json(
-    hit: Hit,
-    caller: Caller,
-    include: Collection[str],
-    exclude: Collection[str],
-    links: MediaLinks | None = None,
-) -> dict[str, Any]:
-    """One `contentresult`."""
+def hits_json(hits: Sequence[Hit], view: ItemView, library: Library) -> list[dict[str, Any]]:
+    """A `contentresult` for each hit."""
+    items = items_json([hit.item for hit in hits], view, library)
+    return [
+        {"meta": _meta(hit, view.caller, view.links), "item": item}
+        for hit, item in zip(hits, items, strict=True)
+    ]
+
+
+def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
     names = text_names(hit.item)
     meta: dict[str, Any] = {
         "score": float(hit.score),
@@ -93,7 +96,7 @@ def hit_json(
         meta["shot"] = shot_json(hit.item, hit.shot, links)
     if hit.item.shots:
         meta["film_strip"] = film_strip(hit.item, hit.shot, links)
-    return {"meta": meta, "item": selected_item(hit.item, caller, include, exclude, links)}
+    return meta
 
 
 def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:

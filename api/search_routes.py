@@ -13,9 +13,10 @@ from api import contract
 from api.access import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
 from api.checks import check_query_string, read_parameters
 from api.envelope import Json, base
+from api.item_json import ItemView
 from api.keys import HEADER
 from api.parameters import SearchParameters, search_request
-from api.search_json import hit_json, page_links, search_data
+from api.search_json import hits_json, page_links, search_data
 from search.answers import SearchResponse
 
 
@@ -64,11 +65,12 @@ async def search_content(
     """
     asked = search_request(parameters, surface.services.settings.profiles)
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
+    view = ItemView(caller, include, exclude, links)
 
     def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
         found = surface.services.search.search(asked, caller)
         # Here and not in the event loop: a video has thousands of shots, each with signed links.
-        return found, [hit_json(hit, caller, include, exclude, links) for hit in found.hits]
+        return found, hits_json(found.hits, view, surface.services.library)
 
     found, items = await surface.reads.run(searched, caller)
     surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))

@@ -5,7 +5,7 @@ Only dateline/build.py knows which class stands behind a port.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.query_tree import Node
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
-from core.standing import SeenWord, Standing
+from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
@@ -219,6 +219,12 @@ class Library(Protocol):
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """Every recorded version of the item's story that the caller may see, newest first; empty
         where the story's head is hidden. Killed items are not in it.
+        """
+        ...
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        """What `caller` sees of each of `uris` at this moment. A uri that is not in the answer was
+        never recorded.
         """
         ...
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from core.items import Item
+
 
 class Hiding(StrEnum):
     """What keeps an item from every answer, "" where nothing does."""
@@ -35,6 +37,16 @@ class Standing:
     moment: datetime | None = None
     head: str = ""
     products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a caller sees of a recorded item: `item` where it stands for its story, None where not;
+    `in_chain` is whether the story's chain view shows the caller a version of it.
+    """
+
+    item: Item | None = None
+    in_chain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from uuid import uuid4
 import orjson
 
 from api.envelope import API_VERSION
-from api.search_json import hit_json, search_data
+from api.item_json import ItemView
+from api.search_json import hits_json, search_data
 from core.callers import NOBODY, Caller
+from core.ports import Library
 from core.undescribed import Undescribed
 from dateline.build import build_service, system_clock
 from dateline.build_engine import build_engine, drop_indexes
@@ -75,9 +77,11 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
         engine.close()
 
 
-def envelope_json(request: SearchRequest, response: SearchResponse, caller: Caller) -> bytes:
+def envelope_json(
+    request: SearchRequest, response: SearchResponse, caller: Caller, library: Library
+) -> bytes:
     """The API's envelope for a search from the command line."""
-    items = [hit_json(hit, caller, (), ()) for hit in response.hits]
+    items = hits_json(response.hits, ItemView(caller), library)
     envelope = {
         "api_version": API_VERSION,
         "id": uuid4().hex,

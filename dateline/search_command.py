@@ -155,7 +155,7 @@ def search(
             )
             response = service.pipeline.search(request, caller)
             if as_json:
-                typer.echo(envelope_json(request, response, caller))
+                typer.echo(envelope_json(request, response, caller, service.engine))
             else:
                 show(response, zone, explain=explain)
                 if not response.hits and not caller.products:

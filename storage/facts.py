@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.callers import folded
 from core.errors import QueryError
 
 VALUE_FIELDS = (
@@ -34,6 +35,13 @@ class FactRow:
     language: str
     versioncreated: int
     facts: Mapping[str, object]
+
+    @property
+    def products(self) -> frozenset[str]:
+        """The product codes that may see the version, as they are compared."""
+        found = self.facts["products"]
+        assert isinstance(found, list)
+        return folded(found)
 
 
 def chain_number(chain: str) -> int:

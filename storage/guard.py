@@ -18,7 +18,7 @@ from core.callers import Caller
 from core.items import Item
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.facts import FactRow, chain_number
+from storage.facts import chain_number
 from storage.item_rows import to_micros
 from storage.kept_facts import KeptFacts
 from storage.record_port import Change, RecordOfTruth, RecordReads
@@ -99,7 +99,7 @@ class Guard:
             seq: _Known(
                 chain,
                 chain_number(chain),
-                _products(facts[seq]) if seq in facts else frozenset(),
+                facts[seq].products if seq in facts else frozenset(),
                 view.changes_at,
             )
             for seq, (chain, view) in shown.items()
@@ -153,9 +153,3 @@ def _read(reads: RecordReads, seqs: Sequence[int], now: int) -> dict[int, tuple[
     chains = reads.stories_of(seqs)
     views = reads.views_of([*{*chains.values()}], now)
     return {seq: (chain, views[chain][0]) for seq, chain in chains.items()}
-
-
-def _products(row: FactRow) -> frozenset[str]:
-    found = row.facts["products"]
-    assert isinstance(found, list)
-    return frozenset(code.casefold() for code in found if code)

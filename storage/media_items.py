@@ -12,6 +12,6 @@ MEDIA = (ItemType.PICTURE, ItemType.VIDEO, ItemType.AUDIO, ItemType.GRAPHIC)
 
 def newest_versions(reads: RecordReads, uris: Sequence[str]) -> tuple[Item | None, ...]:
     """See `core.ports.MediaItems`."""
-    rows = [reads.versions_of(uri)[:1] for uri in uris]
-    items = reads.items_by_seq([row.seq for found in rows for row in found])
-    return tuple(items.get(found[0].seq) if found else None for found in rows)
+    newest = {uri: rows[0].seq for uri, rows in reads.versions_of_each({*uris}).items()}
+    items = reads.items_by_seq([*newest.values()])
+    return tuple(items.get(newest[uri]) if uri in newest else None for uri in uris)

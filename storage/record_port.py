@@ -89,6 +89,10 @@ class VersionReads(Protocol):
         """Every version of an item, the newest first."""
         ...
 
+    def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
+        """The same for those of `uris` that are recorded."""
+        ...
+
     def seq_of(self, uri: str, version: int) -> int | None:
         """The seq of a recorded version."""
         ...

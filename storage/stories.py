@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from core.callers import Caller
+from core.callers import Caller, folded
 from core.items import Item, Passage
 from core.retrieval import Ids
+from core.standing import Sight
 from storage.record_port import RecordReads
-from storage.visibility import StoryView
+from storage.visibility import StoryView, VersionRow
 
 
 def story_of(reads: RecordReads, uri: str, caller: Caller, now: int) -> list[Item]:
@@ -23,8 +24,34 @@ def shown_stories(
     """Of each story the shown versions that the caller may see; none where its head is hidden."""
     views = {chain: view for chain, (view, _) in reads.views_of(chains, now).items()}
     items = reads.items_by_seq([seq for view in views.values() for seq in view.members])
-    held = _codes(caller.products)
+    held = folded(caller.products)
     return {chain: _allowed(view, items, held) for chain, view in views.items()}
+
+
+def sights_of(
+    reads: RecordReads, uris: Collection[str], caller: Caller, now: int
+) -> dict[str, Sight]:
+    """See `core.ports.Library.sights`; `now` in microseconds."""
+    versions = reads.versions_of_each(uris)
+    stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
+    views = {uri: stories[rows[0].chain][0] for uri, rows in versions.items()}
+    shown = {uri: _shown_of(rows, views[uri]) for uri, rows in versions.items()}
+    asked = {seq for uri in versions if shown[uri] for seq in (shown[uri], views[uri].head)}
+    allowed = _allowed_seqs(reads, sorted(asked), caller)
+    items = reads.items_by_seq([s for uri, s in shown.items() if s == views[uri].head in allowed])
+    seen = {uri: {shown[uri], views[uri].head} <= allowed for uri in versions}
+    return {uri: Sight(items.get(shown[uri]), seen[uri]) for uri in versions}
+
+
+def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:
+    """The seq of the version that an item's story shows; 0 where it shows none."""
+    return next((row.seq for row in versions if row.seq in view.members), 0)
+
+
+def _allowed_seqs(reads: RecordReads, seqs: Sequence[int], caller: Caller) -> set[int]:
+    """Those of `seqs` whose products the caller has one of."""
+    held = folded(caller.products)
+    return {seq for seq, row in reads.facts_by_seq(seqs).items() if held & row.products}
 
 
 def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:
@@ -49,10 +76,5 @@ def _at(spans: Sequence[Passage], number: int) -> Passage | None:
 
 def _allowed(view: StoryView, items: Mapping[int, Item], held: frozenset[str]) -> list[Item]:
     members = [items[seq] for seq in view.members if seq in items]
-    allowed = [item for item in members if held & _codes(item.products)]
+    allowed = [item for item in members if held & folded(item.products)]
     return allowed if view.head in items and items[view.head] in allowed else []
-
-
-def _codes(products: Iterable[str]) -> frozenset[str]:
-    """Product codes as the columns compare them."""
-    return frozenset(code.casefold() for code in products if code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import Node, is_fact
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
-from core.standing import SeenWord, Standing
+from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
@@ -44,7 +44,7 @@ from storage.media_items import newest_versions
 from storage.record_port import RecordOfTruth
 from storage.signatures import StoredSignatures, add_missing
 from storage.standing import standing_of
-from storage.stories import chain_sizes, passages_at, story_of
+from storage.stories import chain_sizes, passages_at, sights_of, story_of
 from storage.topics import Topics
 from storage.written_words import all_as_written
 
@@ -301,6 +301,11 @@ class EmbeddedEngine:
         """See `core.ports.Library`."""
         shown = self._chain_of(uri, caller)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        """See `core.ports.Library`."""
+        self.projections.refresh()
+        return sights_of(self.record.reads, uris, caller, to_micros(self._clock()))
 
     def _chain_of(self, uri: str, caller: Caller) -> list[Item]:
         self.projections.refresh()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain as joined
 from itertools import groupby
 from operator import attrgetter
@@ -23,6 +23,7 @@ _VERSION = ", ".join(f"version.{name}" for name in _ROW_COLUMNS.split(", "))
 _ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
 _FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
 _FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
+_VERSIONS = f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
 # Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
 # is SQLite's way to say that the chains come first.
 _STORY_ROWS = (
@@ -91,11 +92,14 @@ class SqliteReads:
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """See `storage.record_port.VersionReads`."""
-        rows = self.connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri = ? ORDER BY version DESC",  # noqa: S608
-            (uri,),
-        )
-        return [VersionRow(*row) for row in rows]
+        return self.versions_of_each([uri]).get(uri, [])
+
+    def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
+        """See `storage.record_port.VersionReads`."""
+        found: dict[str, list[VersionRow]] = {}
+        for row in self._select_in(_VERSIONS, list(uris)):
+            found.setdefault(row[1], []).append(VersionRow(*row))
+        return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
         """See `storage.record_port.VersionReads`."""

@@ -6,7 +6,7 @@ the index. The engine sees to it that the index is up to date before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from core.items import Item, Passage
 from core.near_duplicates import TextSignatures
 from core.query_tree import Node, is_fact
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
-from core.standing import SeenWord, Standing
+from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from storage.exemplars import exemplar_of
@@ -33,7 +33,7 @@ from storage.opensearch.words import IndexWords
 from storage.record_port import RecordOfTruth, RecordReads
 from storage.signatures import StoredSignatures
 from storage.standing import standing_of
-from storage.stories import chain_sizes, passages_at, story_of
+from storage.stories import chain_sizes, passages_at, sights_of, story_of
 from storage.topic_trees import WrittenTopics
 from storage.topics import Topics
 from storage.written_words import all_as_written
@@ -174,6 +174,10 @@ class IndexCatalogue:
         """See `core.ports.Library`."""
         shown = self._story(uri, caller)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        """See `core.ports.Library`."""
+        return sights_of(self._reads(), uris, caller, self._now())
 
     def _story(self, uri: str, caller: Caller) -> list[Item]:
         return story_of(self._reads(), uri, caller, self._now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import Node
 from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
-from core.standing import SeenWord, Standing
+from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
@@ -346,6 +346,10 @@ class OpenSearchEngine:
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """See `core.ports.Library`."""
         return self._catalogue.chain(uri, caller)
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        """See `core.ports.Library`."""
+        return self._catalogue.sights(uris, caller)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """See `core.ports.MediaItems`."""

@@ -6,7 +6,7 @@ constants; what is asked for goes along as parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -51,7 +51,10 @@ _STORIES_OF = sa.text(
 )
 _BY_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")  # noqa: S608
 _FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LIMIT :limit")  # noqa: S608
-_VERSIONS = sa.text(f"SELECT {_ROW} FROM items WHERE uri_key = :uri ORDER BY version DESC")  # noqa: S608
+_VERSIONS = sa.text(
+    f"SELECT {_ROW} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
+    " ORDER BY uri_key, version DESC"
+)
 _SEQ_OF = sa.text("SELECT seq FROM items WHERE uri_key = :uri AND version = :version")
 _HEADLINES = sa.text(
     "SELECT seq, document FROM items WHERE seq >= :since AND seq < :until ORDER BY seq LIMIT :limit"
@@ -144,7 +147,16 @@ class PostgresReads:
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """See `storage.record_port.VersionReads`."""
-        return [VersionRow(*row) for row in self._ask(_VERSIONS, uri=key_of(uri))]
+        return self.versions_of_each([uri]).get(uri, [])
+
+    def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
+        """See `storage.record_port.VersionReads`."""
+        found: dict[str, list[VersionRow]] = {}
+        keys = [key_of(uri) for uri in uris]
+        for start in range(0, len(keys), _PAGE):
+            for row in self._ask(_VERSIONS, uris=keys[start : start + _PAGE]):
+                found.setdefault(row[1], []).append(VersionRow(*row))
+        return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
         """See `storage.record_port.VersionReads`."""

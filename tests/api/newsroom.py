@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from core.errors import ExpiredError, QueryError, StorageFullError
 from core.items import Concept, Item, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, SortOrder, TotalRelation
+from core.standing import Sight
 from core.writes import Outcome, SetStatus, Written
 from search.answers import (
     Explanation,
@@ -71,6 +72,13 @@ class Newsroom:
         if self.broken:
             raise RuntimeError("disk /secret/path is on fire")
         return self.head(uri, caller)
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        return {
+            uri: Sight(head := self.head(uri, caller), head is not None)
+            for uri in uris
+            if uri in self.items
+        }
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         head = self.head(uri, caller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from api.services import Services
 from core.callers import NOBODY, Caller
 from core.items import Item, MediaFile
 from core.ports import Library
+from core.standing import Sight
 from tests.api.newsroom import Newsroom
 from tests.search.guard_model import MARKS, UNKNOWN, URIS, own_words
 from tests.search.guard_world import World
@@ -62,6 +64,9 @@ class Behind:
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         return self.world.room.engine.chain(uri, caller)
+
+    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+        return self.world.room.engine.sights(uris, caller)
 
 
 @dataclass

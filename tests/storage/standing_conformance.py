@@ -14,7 +14,7 @@ from core.callers import NOBODY, Caller
 from core.items import Concept, PubStatus
 from core.ports import Clock, Engine
 from core.query_tree import EVERYTHING, Bool, Keyword, Phrase, Word
-from core.standing import Hiding, SeenWord
+from core.standing import Hiding, SeenWord, Sight
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, write
 
 PHOTOS = Caller("photos", frozenset({"photos"}))
@@ -32,6 +32,41 @@ class StandingConformance(ABC):
     @pytest.fixture
     def clock(self) -> SetClock:
         return SetClock()
+
+    def test_sights_are_what_the_caller_gets_by_uri(self, folder: Path, clock: SetClock) -> None:
+        """In one look the same as one by one, and apart from that which uris are recorded."""
+        engine = self.open(folder, clock)
+        earlier = NOW - 2 * HOUR
+        for item in (
+            make_item("shown", 1),
+            make_item("first", chain="s", versioncreated=earlier),
+            make_item("second", chain="s"),
+            make_item("photo", chain="t", versioncreated=earlier, products=("photos",)),
+            make_item("text", chain="t"),
+            make_item("theirs", products=("photos",)),
+            make_item("nobodys", products=()),
+            make_item("killed", pubstatus=PubStatus.CANCELED),
+            make_item("held", pubstatus=PubStatus.WITHHELD),
+            make_item("later", embargoed=NOW + HOUR),
+            make_item("over", expires=NOW - HOUR),
+            make_item("shown", 2, headline="corrected"),
+            make_item("held", 2, embargoed=NOW + HOUR),
+        ):
+            write(engine, item)
+        recorded = {"shown", "first", "second", "photo", "text", "theirs", "nobodys"}
+        recorded |= {"killed", "held", "later", "over"}
+        for caller in (WIRE, PHOTOS, NOBODY):
+            sights = engine.sights({*recorded, "unknown", ""}, caller)
+            assert set(sights) == recorded
+            for uri, sight in sights.items():
+                assert sight.item == engine.item(uri, caller)
+                assert sight.in_chain == bool(engine.chain(uri, caller))
+        clock.now += 2 * HOUR
+        assert engine.sights(["later"], WIRE)["later"].in_chain
+        change(engine, "shown", pubstatus=PubStatus.CANCELED)
+        assert engine.sights(["shown"], WIRE) == {"shown": Sight()}
+        assert engine.sights([], WIRE) == {}
+        engine.close()
 
     @pytest.mark.parametrize(
         ("members", "hiding"),
