@@ -89,7 +89,7 @@ def _item(
         firstcreated=created,
         chain=uri,
         headline=texts.check_size(headline, "title"),
-        body=texts.check_size(clean(document.text, warnings).strip(), "text"),
+        body=texts.check_body(clean(document.text, warnings).strip(), "text"),
         located=_located(metadata.get("dateline"), warnings),
         products=tuple(dict.fromkeys(products)),
         source=source,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.errors import DocumentError
 from indexing import texts
 from indexing.boundary import Document, Value
 
@@ -39,19 +40,19 @@ def headline(members: Document) -> str:
     """`headline`, else the main one of `headlines`, else another one, else the title."""
     own = Offer("", "", members.headline)
     offers = (own, *_offers("headline_", members, members.headlines))
-    return _best(offers, lambda offer: offer.role not in ("main", "")) or members.title
+    return _best("headline", offers, lambda offer: offer.role not in ("main", "")) or members.title
 
 
 def description(members: Document) -> str:
     """The caption, else the text, else the summary, else what there is that is no credit."""
     offers = _offers("description_", members, members.descriptions)
     fitting = (offer for offer in offers if _base(offer.role) not in _NO_DESCRIPTION)
-    return _best(fitting, _description_rank)
+    return _best("description", fitting, _description_rank)
 
 
 def body(members: Document) -> str:
     """The plain text, else the text of the HTML, else of the XML."""
-    return _best(_offers("body_", members, members.bodies), _body_rank)
+    return _best("body", _offers("body_", members, members.bodies), _body_rank)
 
 
 def _offers(prefix: str, members: Document, values: Sequence[Value]) -> Iterator[Offer]:
@@ -63,8 +64,10 @@ def _offers(prefix: str, members: Document, values: Sequence[Value]) -> Iterator
         yield Offer(role, (entry.contenttype or "").lower(), entry.value or "")
 
 
-def _best(offers: Iterable[Offer], rank: Callable[[Offer], float]) -> str:
+def _best(field: str, offers: Iterable[Offer], rank: Callable[[Offer], float]) -> str:
     ranked = sorted(offers, key=rank)
+    if sum(offer.value.count("<") for offer in ranked if offer.is_markup()) > texts.MAX_TAGS:
+        raise DocumentError(f"markup too large: over {texts.MAX_TAGS} tags", field=field)
     return next((text for offer in ranked if (text := offer.text())), "")
 
 

@@ -1,7 +1,9 @@
-"""Is this JSON, and is it small enough in depth? Parses and walks a document before it is read.
+"""Is this JSON, and is it small enough? Parses and walks a document before it is read.
 
-The walk uses its own stack, so that depth costs no recursion, and builds a JSON path only when it
-has something to say.
+Its depth, the length of each list, and how many values and characters there are in all are bounded
+here, once for every member: what reads, records and answers a document later may go through all of
+it. The walk uses its own stack, so that depth costs no recursion, and builds a JSON path only when
+it has something to say.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ import orjson
 from core.errors import DocumentError
 
 MAX_DEPTH = 64
+MAX_ENTRIES = 1_000  # of one list or object
+MAX_VALUES = 50_000  # in all
+MAX_CHARACTERS = 2 * 1024 * 1024  # of all texts together, members' names too
+_LONG_LIST = "shotlist"  # a day of television has thousands: its reader bounds it
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT64 = 2**63
 
 Trail = tuple["Trail | None", str | int]
 """Where the walk is: the parent's trail and the key or index below it."""
+Container = dict[str, Any] | list[Any]
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -40,25 +47,31 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def check(tree: object) -> dict[str, Any]:
-    """`tree` itself, if it is an object of nothing but JSON values, at most 64 levels deep.
+    """`tree` itself, if it is an object of nothing but JSON values, at most 64 levels deep, with at
+    most 1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
 
-    Raises DocumentError with the JSON path of a lone surrogate, a number that is not finite or
-    beyond 64 bits, a key that is no string, or a value of another type.
+    Raises DocumentError with the JSON path of a list that is too long, a lone surrogate, a number
+    that is not finite or beyond 64 bits, a key that is no string, or a value of another type.
     """
     if not isinstance(tree, dict):
         raise DocumentError("a document must be a JSON object")
-    stack: list[tuple[object, int, Trail | None]] = [(tree, 1, None)]
+    stack: list[tuple[Container, int, Trail | None]] = [(tree, 1, None)]
+    values = characters = 0
     while stack:
         value, depth, trail = stack.pop()
-        if depth > MAX_DEPTH:
-            raise DocumentError(f"nested too deeply: more than {MAX_DEPTH} levels")
+        values += len(value)
+        _check_size(value, values, depth, trail)
         for key, child in _children(value):
+            characters += len(key) if isinstance(key, str) else 0
             if isinstance(child, str):
+                characters += len(child)
                 _check_string(child, (trail, key))
             elif isinstance(child, (dict, list)):
                 stack.append((child, depth + 1, (trail, key)))
             else:
                 _check_scalar(child, (trail, key))
+    if characters > MAX_CHARACTERS:
+        raise DocumentError(f"document too large: over {MAX_CHARACTERS} characters of text")
     return tree
 
 
@@ -68,16 +81,39 @@ def path(parts: tuple[str | int, ...]) -> str:
     return "".join(steps).removeprefix(".")
 
 
-def _children(value: object) -> Iterator[tuple[str | int, object]]:
+def _check_size(value: Container, values: int, depth: int, trail: Trail | None) -> None:
+    if depth > MAX_DEPTH:
+        raise DocumentError(f"nested too deeply: more than {MAX_DEPTH} levels")
+    if len(value) > MAX_ENTRIES and not _is_shot_list(trail):
+        raise DocumentError(
+            f"too many entries: {len(value)}, at most {MAX_ENTRIES} are taken",
+            field=path(_parts(trail)),
+            mend="send fewer entries, or several documents",
+        )
+    if values > MAX_VALUES:
+        raise DocumentError(
+            f"too many values: a document has at most {MAX_VALUES}",
+            field=path(_parts(trail)[:1]),
+            mend="send several documents",
+        )
+
+
+def _is_shot_list(trail: Trail | None) -> bool:
+    """Whether it is the document's own member, in whatever case."""
+    parts = _parts(trail)
+    return len(parts) == 1 and str(parts[0]).lower().removeprefix("$") == _LONG_LIST
+
+
+def _children(value: Container) -> Iterator[tuple[str | int, object]]:
     if isinstance(value, list):
         yield from enumerate(value)
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if not isinstance(key, str):
-                raise DocumentError(f"a member's name must be a string: {key!r}")
-            if not key.isascii() and _SURROGATE.search(key):
-                raise DocumentError("a lone surrogate in a member's name")
-            yield key, child
+        return
+    for key, child in value.items():
+        if not isinstance(key, str):
+            raise DocumentError(f"a member's name must be a string: {key!r}")
+        if not key.isascii() and _SURROGATE.search(key):
+            raise DocumentError("a lone surrogate in a member's name")
+        yield key, child
 
 
 def _check_string(text: str, trail: Trail) -> None:
@@ -98,9 +134,9 @@ def _check_scalar(value: object, trail: Trail) -> None:
         raise DocumentError("a whole number beyond 64 bits", field=path(_parts(trail)))
 
 
-def _parts(trail: Trail) -> tuple[str | int, ...]:
+def _parts(trail: Trail | None) -> tuple[str | int, ...]:
     parts: list[str | int] = []
-    step: Trail | None = trail
+    step = trail
     while step is not None:
         above, part = step
         parts.append(part)

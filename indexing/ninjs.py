@@ -39,6 +39,7 @@ from indexing.choice import body, description, headline
 from indexing.media.listed import shots_named
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+MAX_NAME = 2_048  # characters of a name or a code, which may be an address
 WITHOUT_PRODUCT = "without product"
 _PREDECESSORS = ("predecessor", "writethru_of")
 _LINES = ("slugline", "located", "ednote", "copyrightnotice")
@@ -73,10 +74,10 @@ class _Reading:
 
 
 def clean(text: str, warnings: list[str]) -> str:
-    """`texts.clean`, with a warning for control characters taken out."""
+    """`texts.clean`, with a warning where characters were taken out."""
     cleaned, removed = texts.clean(text)
     if removed:
-        warnings.append("control characters removed")
+        warnings.append("control characters or endless marks removed")
     return cleaned
 
 
@@ -120,7 +121,7 @@ def _item(
     words = _texts(reading)
     shots, loose = _shots(reading)
     if loose:
-        words["body"] = texts.check_size("\n".join(filter(None, (words["body"], loose))), "body")
+        words["body"] = texts.check_body("\n".join(filter(None, (words["body"], loose))), "body")
     return Item(
         uri=uri,
         version=_version(reading, versioncreated),
@@ -190,13 +191,13 @@ def _texts(reading: _Reading) -> dict[str, Any]:
         **lines,
         "headline": " ".join(headline(members).split()),
         "description": description(members),
-        "body": body(members),
         "byline": members.byline or members.by or by,
         "usageterms": members.usageterms or "\n".join(members.usageterms_array),
     }
-    return {
+    checked = {
         name: texts.check_size(reading.clean(text).strip(), name) for name, text in found.items()
     }
+    return {**checked, "body": texts.check_body(reading.clean(body(members)).strip(), "body")}
 
 
 def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
@@ -207,6 +208,7 @@ def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
         for thing in things:
             code = reading.clean(thing.code or thing.literal or thing.uri or "").strip()
             name = reading.clean(thing.name or "").strip() or code
+            _check_names((name, code), member)
             if name:
                 found[Concept(name, code)] = None
             else:
@@ -270,4 +272,10 @@ def _codes(products: Sequence[Product], field: str) -> tuple[str, ...]:
     if "" in codes:
         place = json_tree.path((field, codes.index("")))
         raise DocumentError("a product without id, code or name", field=place)
+    _check_names(codes, field)
     return codes
+
+
+def _check_names(names: Sequence[str], field: str) -> None:
+    if max(map(len, names), default=0) > MAX_NAME:
+        raise DocumentError(f"name or code too long: over {MAX_NAME} characters", field=field)

@@ -4,6 +4,9 @@ A passage is about 200 tokens on sentence borders, overlapping its neighbour by 
 up to 40 tokens. What is encoded is the headline, a line break and the passage, so that each passage
 carries its story's title; both together fit the encoder's input. Of a picture or a video, what a
 machine says is passages of its own, and so is the line of each shot.
+
+A text has at most 200 passages, some 40,000 words; an item at most 2,000 of its shots. What lies
+behind the last of them is found by words only, and where that begins the passages themselves tell.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,9 @@ TEXT_MEMBERS = ("body", "description", "headline")
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
 _NO_METERS: Mapping[str, TextMeter] = {}
 _WINDOW = 20_000  # characters tokenised at once: an encoding takes some 100 bytes a token
+MAX_PASSAGES = 200  # of one text
+MAX_SHOTS = 2_000  # described ones of one item; a film of two hours has as many
+_MAX_CHARACTERS = 400_000  # that the passages of one text are cut from: 10 for each of their tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class CutItem:
     passages: tuple[Passage, ...]
     texts: tuple[str, ...]
     truncated: int
+
+
+def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """The members of an item of which a part lies behind the last passage that was cut from it."""
+    ends: dict[str, int] = {}
+    for passage in passages:
+        ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
+    return tuple(name for name, end in ends.items() if getattr(item, name)[end:].strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +131,28 @@ class PassageSplitter:
         return headlines
 
     def _spans(self, texts: Sequence[str]) -> list[list[_Span]]:
-        """The passages of each text. Most texts are one passage, which costs one look at their
-        tokens; only longer ones are split.
+        """The passages of each text, at most MAX_PASSAGES. Most texts are one passage, which costs
+        one look at their tokens; only longer ones are split, window by window until there are
+        enough.
         """
-        windows = [(n, *window) for n, text in enumerate(texts) for window in self._window(text)]
-        encodings = self._encode([text for _, _, text in windows])
+        windows = [self._window(text) for text in texts]
         spans: list[list[_Span]] = [[] for _ in texts]
-        for (n, offset, text), encoding in zip(windows, encodings, strict=True):
-            for span in self._split(text, encoding):
-                spans[n].append(_Span(span.start + offset, span.end + offset, span.tokens))
-        return spans
+        turn = 0
+        while due := [n for n, own in enumerate(windows) if turn < len(own) and _lacks(spans[n])]:
+            encodings = self._encode([windows[n][turn][1] for n in due])
+            for n, encoding in zip(due, encodings, strict=True):
+                offset, text = windows[n][turn]
+                for span in self._split(text, encoding):
+                    spans[n].append(_Span(span.start + offset, span.end + offset, span.tokens))
+            turn += 1
+        return [found[:MAX_PASSAGES] for found in spans]
 
     def _window(self, text: str) -> list[tuple[int, str]]:
-        """A text in pieces of bounded size, with their offsets; nothing of a blank text."""
+        """The beginning of a text in pieces of bounded size, with their offsets; nothing of a blank
+        one.
+        """
         if len(text) > _WINDOW:
-            return list(self._windows.chunk_indices(text))
+            return list(self._windows.chunk_indices(text[:_MAX_CHARACTERS]))
         return [(0, text)] if text.strip() else []
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
@@ -211,6 +232,10 @@ class PassageEmbedder:
         return [sum(text.truncated for text in meter.measure(cut.texts)) for cut in cuts]
 
 
+def _lacks(spans: Sequence[_Span]) -> bool:
+    return len(spans) < MAX_PASSAGES
+
+
 def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
     if not texts:
         return np.zeros((0, encoder.dimension), np.float32)
@@ -221,8 +246,13 @@ def _stretches(item: Item) -> list[_Stretch]:
     """The texts of an item that passages come from; a passage is never of two shots."""
     members = [next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), ""), "caption"]
     found = [_Stretch(name, 0, getattr(item, name)) for name in members if name]
+    return [one for one in found if one.text.strip()] + list(islice(_described(item), MAX_SHOTS))
+
+
+def _described(item: Item) -> Iterator[_Stretch]:
+    """The lines of the shots that have one."""
     start = 0
     for line in (shot.description for shot in item.shots):
-        found.append(_Stretch("shotlist", start, line))
+        if line.strip():
+            yield _Stretch("shotlist", start, line)
         start += len(line) + 1
-    return [one for one in found if one.text.strip()]

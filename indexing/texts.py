@@ -13,12 +13,18 @@ from collections.abc import Iterator
 
 from core.errors import DocumentError
 
-MAX_TEXT_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024  # of English some 180,000 words, a book of 600 pages
+MAX_BODY_WORDS = 250_000
+MAX_TEXT_BYTES = 64 * 1024  # of every other text: it stands whole in lists of hits
+MAX_TAGS = 200_000  # of all that a document says in markup of one text
+_WORD = re.compile(r"[^\W_]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:.-]*)")
+# Beyond every character. Python refuses to read thousands of digits as a number.
+_NO_REFERENCE = re.compile(r"&#\d{20,};?")
 _BLANKS = re.compile(r"[ \t\r\f\v\n\xa0]+")
-# A run of marks this long is no writing; normalising one takes time that grows with its square.
-# UAX #15 sets the same bound for stream-safe text.
+# A longer run of marks is no writing, and whoever normalises one, here or later, takes time that
+# grows with its square. UAX #15 sets the same bound for stream-safe text.
 _MAX_MARKS = 30
 _HIDDEN = frozenset({"script", "style", "head", "title"})
 _PARAGRAPH = frozenset({
@@ -31,21 +37,36 @@ _LINE = frozenset({"br", "td", "th"})
 
 
 def clean(text: str) -> tuple[str, int]:
-    """`text` in NFC without C0 control characters (tab, newline and carriage return stay), and how
-    many were taken out. Right-to-left marks, joiners and emoji are left alone.
+    """`text` in NFC without C0 control characters (tab, newline and carriage return stay) and
+    without marks beyond 30 in a row, and how many characters were taken out. Right-to-left marks,
+    joiners and emoji are left alone.
     """
     removed = 0
     if _CONTROL.search(text):
         text, removed = _CONTROL.subn("", text)
-    if not text.isascii() and _is_stream_safe(text):
+    if not text.isascii():
+        if not _is_stream_safe(text):
+            before = len(text)
+            text = _stream_safe(text)
+            removed += before - len(text)
         text = unicodedata.normalize("NFC", text)
     return text, removed
 
 
-def check_size(text: str, field: str) -> str:
-    """`text` itself; raises DocumentError where it is larger than 4 MiB in UTF-8."""
-    if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode()) > MAX_TEXT_BYTES:
-        raise DocumentError(f"text too large: over {MAX_TEXT_BYTES} bytes", field=field)
+def check_size(text: str, field: str, most: int = MAX_TEXT_BYTES) -> str:
+    """`text` itself; raises DocumentError where it is larger than `most` bytes in UTF-8."""
+    if len(text) * 4 > most and len(text.encode()) > most:
+        raise DocumentError(f"text too large: over {most} bytes", field=field)
+    return text
+
+
+def check_body(text: str, field: str) -> str:
+    """`text` itself; raises DocumentError where it is larger than 1 MiB or 250,000 words: each word
+    costs the same to index, however short it is.
+    """
+    check_size(text, field, MAX_BODY_BYTES)
+    if len(text) > 2 * MAX_BODY_WORDS and len(_WORD.findall(text)) > MAX_BODY_WORDS:
+        raise DocumentError(f"text too large: over {MAX_BODY_WORDS} words", field=field)
     return text
 
 
@@ -108,7 +129,9 @@ def _next_hidden(hidden: str, name: str, piece: str) -> str:
 
 def _text(raw: str) -> str:
     """Character references resolved; line breaks of the markup are only blanks."""
-    return _BLANKS.sub(" ", html.unescape(raw) if "&" in raw else raw)
+    if "&" in raw:
+        raw = html.unescape(_NO_REFERENCE.sub("\ufffd", raw))
+    return _BLANKS.sub(" ", raw)
 
 
 def _paragraph(text: str) -> str:
@@ -124,3 +147,14 @@ def _is_stream_safe(text: str) -> bool:
         elif (run := run + 1) > _MAX_MARKS:
             return False
     return True
+
+
+def _stream_safe(text: str) -> str:
+    """`text` without the marks beyond 30 in a row."""
+    kept: list[str] = []
+    run = 0
+    for char in text:
+        run = run + 1 if unicodedata.combining(char) else 0
+        if run <= _MAX_MARKS:
+            kept.append(char)
+    return "".join(kept)

@@ -33,6 +33,7 @@ from search.understand import Meaning, describe
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
 MOST_HEADLINE_WORDS = 10
 _LONGEST_TEXT = 20_000  # characters; a story says early what it is about
+_MOST_READ = 5_000  # words that are looked at, as in Lucene's MoreLikeThis
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -166,7 +167,8 @@ def telling_words(
     """
     counts: dict[str, int] = {}  # by index term
     written: dict[str, str] = {}
-    for word, count in Counter(_WORD.findall(_text(item))).items():  # in order of appearance
+    words = _WORD.findall(_text(item))[:_MOST_READ]
+    for word, count in Counter(words).items():  # in order of appearance
         if analysis.is_stop_word(word, item.language):
             continue
         for term in analysis.terms(word, item.language)[:1]:
@@ -184,7 +186,8 @@ def telling_words(
 
 def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:
     """The headline's index terms that say something; of a long one the rarest, in their order."""
-    found = (analysis.terms(word, item.language)[:1] for word in _WORD.findall(item.headline))
+    words = _WORD.findall(item.headline)[:_MOST_READ]
+    found = (analysis.terms(word, item.language)[:1] for word in words)
     terms = [term for term in dict.fromkeys(sum(found, ())) if rarities.get(term, 0.0) > 0]
     rarest = sorted(terms, key=lambda term: -rarities[term])[:MOST_HEADLINE_WORDS]
     return [term for term in terms if term in rarest]

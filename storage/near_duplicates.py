@@ -24,6 +24,8 @@ _TAKEN = 1
 SCHEME: int = 1000 * _TAKEN + int(RMinHash.ALGORITHM_VERSION)
 COLUMNS = 128
 SHINGLE_WORDS = 5
+# More than an item's text may have: only what NFKC makes many words of one is cut here.
+_MOST_WORDS = 262_144
 _SEED = 1
 _WORD = re.compile(r"\w+")
 # What a picture or a video shows is not in its text: a series often has one caption for all.
@@ -57,7 +59,7 @@ def shingles_of(text: str) -> Sequence[str]:
     """Every SHINGLE_WORDS words in a row, case and punctuation aside. A text of fewer words is one
     shingle, so that it is the same as an equal one only.
     """
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())[:_MOST_WORDS]
     if len(words) <= SHINGLE_WORDS:
         return [" ".join(words)] if words else []
     runs = (words[start:] for start in range(SHINGLE_WORDS))

@@ -14,6 +14,7 @@ from core.standing import SeenWord
 from storage.analysis import analyzer
 
 _WORD = re.compile(r"[^\W_]+")
+_LONGEST_TEXT = 20_000  # characters that are looked through, a word at a time
 
 
 def all_as_written(
@@ -35,11 +36,11 @@ def all_as_written(
 
 
 def as_written(term: str, item: Item) -> str:
-    """The folded `term` as the item writes it."""
+    """The folded `term` as the item writes it, or as it is where it stands far down in a text."""
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
     own = (item.headline, item.description, item.body)
     for text in (*own, *names, item.agency_shotlist, item.machine_text):
-        for found in _WORD.finditer(text):
+        for found in _WORD.finditer(text, 0, _LONGEST_TEXT):
             if "".join(analyzer("und").analyze(found[0])) == term:
                 return found[0]
     return term

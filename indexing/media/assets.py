@@ -60,7 +60,7 @@ def build_item(
     body = "\n".join(text for text in (checked.item.body, rest) if text)
     item = replace(
         checked.item,
-        body=texts.check_size(body, "body"),
+        body=texts.check_body(body, "body"),
         media=_media(asset, enrichment),
         caption=caption,
         caption_by=caption_by,

@@ -109,14 +109,18 @@ def in_seconds(
 
 def _with_ends(lines: list[ListedShot], duration: float) -> list[ListedShot]:
     """A line without an end lasts up to the next one that begins later."""
-    found = []
-    for number, line in enumerate(lines):
+    found: list[ListedShot] = []
+    later: list[float] = []  # of the lines behind: each start below all that come before it here
+    for line in reversed(lines):
+        while later and later[-1] <= line.start_s:
+            later.pop()
         if line.start_s >= 0 and line.end_s <= line.start_s:
-            later = (one.start_s for one in lines[number + 1 :] if one.start_s > line.start_s)
-            end = next(later, max(duration, line.start_s))
-            line = ListedShot(line.start_s, end, line.description)
-        found.append(line)
-    return found
+            end = later[-1] if later else max(duration, line.start_s)
+            found.append(ListedShot(line.start_s, end, line.description))
+        else:
+            found.append(line)
+        later.append(line.start_s)
+    return found[::-1]
 
 
 def _of_table(text: str) -> Iterator[Line]:

@@ -36,10 +36,11 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
     analyze = analyzer(item.language).pre_tokenize
     for name, text in indexed_texts(item).items():
         if text:
-            document.add_pre_tokenized_text(name, analyze(text))
+            words = analyze(text)
+            document.add_pre_tokenized_text(name, words)
             document.add_pre_tokenized_text(unstemmed_field(name), _UNSTEMMED(text))
             if name != MACHINE:
-                document.add_pre_tokenized_text("all", analyze(text))
+                document.add_pre_tokenized_text("all", words)
     for name, values in keywords_of(item).items():
         for value in values:
             document.add_text(keyword_field(name), value.casefold())

@@ -62,7 +62,7 @@ def test_counts(ingest: Ingest, writer: Any, write_lines: Write) -> None:
         ("b", Outcome.CONFLICT),
     }
     assert report.unknown_members == {"x_house": 2}
-    assert report.warnings == {"control characters removed": 1}
+    assert report.warnings == {"control characters or endless marks removed": 1}
     assert report.bytes == path.stat().st_size
     assert not report.ok
     assert writer.newest("a").item.version == 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import Item, ItemType, Passage, Shot
-from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.passages import MAX_SHOTS, PassageEmbedder, PassageSplitter, beyond_passages
 from search.shots import shot_of
 from tests.indexing.test_passages import LONG, NOW
 
@@ -58,6 +58,13 @@ def test_a_long_line_is_cut_and_stays_its_shots(splitter: PassageSplitter) -> No
     assert len(places) > 4
     assert set(places[1:-1]) == {1}
     assert cut.truncated == 0
+
+
+def test_shots_beyond_the_first_two_thousand_are_found_by_words(splitter: PassageSplitter) -> None:
+    item = media(shots=tuple(shot(f"gull {n}") for n in range(MAX_SHOTS + 1)))
+    (cut,) = splitter.cut([item])
+    assert len(cut.passages) == MAX_SHOTS
+    assert beyond_passages(item, cut.passages) == ("shotlist",)
 
 
 @given(st.lists(st.sampled_from(["", "one", "two words", "é 🌍", " x"]), max_size=8))

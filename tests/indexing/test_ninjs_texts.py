@@ -127,7 +127,7 @@ def test_searchable_text_is_nfc_and_the_source_is_as_it_arrived() -> None:
 def test_control_characters_are_removed_and_counted() -> None:
     checked = read(body_text="a\x00b\x1bc\td\ne")
     assert checked.item.body == "abc\td\ne"
-    assert checked.warnings == ("control characters removed",)
+    assert checked.warnings == ("control characters or endless marks removed",)
     assert checked.item.source["body_text"] == "a\x00b\x1bc\td\ne"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from core.items import Item, ItemType, Passage
-from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.passages import MAX_PASSAGES, PassageEmbedder, PassageSplitter, beyond_passages
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SENTENCE = "The market said the bank rose, ships fell. "
@@ -133,3 +133,19 @@ def test_vectors_of_a_batch_go_to_their_items(splitter: PassageSplitter, encoder
 
 def test_no_items_no_work(splitter: PassageSplitter, encoder: Any) -> None:
     assert PassageEmbedder(splitter, [("text", encoder)]).embed([]) == ()
+
+
+def test_of_a_very_long_text_the_beginning_is_embedded(splitter: PassageSplitter) -> None:
+    item = story(headline="H", body=SENTENCE * 20_000)
+    (cut,) = splitter.cut([item])
+    assert len(cut.passages) == MAX_PASSAGES
+    assert cut.passages[0].start == 0
+    assert all(b.start - a.end <= 1 for a, b in zip(cut.passages, cut.passages[1:], strict=False))
+    assert beyond_passages(item, cut.passages) == ("body",)
+
+
+def test_of_a_shorter_text_all_is_embedded(splitter: PassageSplitter) -> None:
+    item = story(body=SENTENCE * 700)
+    (cut,) = splitter.cut([item])
+    assert cut.passages[-1].end == len(item.body.rstrip())
+    assert beyond_passages(item, cut.passages) == ()
