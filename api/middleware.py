@@ -89,7 +89,9 @@ class Observed:
                 "milliseconds": round(seconds * 1000, 2),
                 "caller": scope["state"].get("caller", ""),
             }
-            _access.info(orjson.dumps(line).decode())
+            # What is answered is the caller's to pay for; refusals cost their sender nothing.
+            kind = f"{route} {status} {line['caller']}" if status >= 400 else ""
+            _access.info(orjson.dumps(line).decode(), extra={"kind": kind})
 
 
 class _Outgoing:

@@ -7,14 +7,16 @@ import socket
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from core.errors import SettingsError
 from dateline.build import build_app, build_service
 from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
+from dateline.http_server import HttpServer
 from dateline.keys import key_ring
+from dateline.listener import Limits, Listener, places
+from dateline.log_lines import write_log
 from dateline.options import (
     Data,
     Models,
@@ -57,8 +59,7 @@ def serve(
         )
         key_ring(settings)  # refuses before anything is loaded
         listening = _listen(settings)
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each remote call
+        write_log(logging.INFO)
         with traced(settings):
             if models_only:
                 _serve_models(settings, listening)
@@ -80,7 +81,7 @@ def _serve_searches(settings: Settings, listening: socket.socket) -> None:
     for what in kept_apart(settings):
         console.print(f"[yellow]note:[/] {escape(what)}: for one host only")
     try:
-        _server(app).run(sockets=[listening])
+        _run(app, settings, listening)
     finally:
         service.close()
         listening.close()
@@ -94,7 +95,7 @@ def _serve_models(settings: Settings, listening: socket.socket) -> None:
     console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
     console.print("Ctrl-C ends it.", style="dim")
     try:
-        _server(build_model_app(service)).run(sockets=[listening])
+        _run(build_model_app(service), settings, listening)
     finally:
         listening.close()
 
@@ -118,16 +119,15 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _server(app: object) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
+def _run(app: object, settings: Settings, listening: socket.socket) -> None:
+    connections = places(settings.connections)
+    if connections < settings.connections:
+        console.print(
+            f"[yellow]note:[/] at most {connections} connections, of {settings.connections:,} that "
+            "are set: this process may open no more files (ulimit -n)"
         )
-    )
+    limits = Limits(connections, settings.connections_per_address)
+    HttpServer(app, Listener(listening, limits)).serve_until_told()
 
 
 def _greet(settings: Settings, port: int) -> None:

@@ -63,6 +63,12 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
     )
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
+    connections: int = Field(
+        default=1000, ge=1, le=100_000, description="connections at the same time, of all clients"
+    )
+    connections_per_address: int = Field(
+        default=200, ge=1, le=100_000, description="connections at the same time of one address"
+    )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     lexical_weight: float = Field(
         default=0.5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from core.work import JobState
 from dateline.build import build_service
+from dateline.log_lines import write_log
 from dateline.options import (
     EXIT_INTERRUPTED,
     Data,
@@ -44,6 +46,7 @@ def worker(
     work_url and media_store. What a killed one was at goes to the next.
     """
     with reported():
+        write_log(logging.WARNING)
         need_packages()
         from dateline.build_media import build_worker
         from dateline.work_progress import stopping_on_signals

@@ -34,10 +34,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def served(
+    data: Path, *flags: str, start: str = START
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """A service with the demo's keys in a process of its own, answering."""
     port = free_port()
-    command = [sys.executable, "-P", "-c", START, "serve", "--data", str(data), "--port", str(port)]
+    command = [sys.executable, "-P", "-c", start, "serve", "--data", str(data), "--port", str(port)]
     process = subprocess.Popen(
         [*command, "--demo", *flags],
         stdout=subprocess.PIPE,

@@ -1,0 +1,127 @@
+"""The HTTP server: uvicorn, which by itself waits for a client for as long as the client likes.
+
+A request's head has a deadline and a size, what comes together has a number, and an answer that
+nobody takes is given up. How long a body may take is `api/bodies.py`, how many may be connected
+`dateline/listener.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from dateline.listener import Connection, Listener
+
+HEAD_BYTES = 64 * 1024
+HEADERS = 128
+TOGETHER = 16  # requests that a client may send before the first is answered
+_TICKS_A_SECOND = 10  # of uvicorn's main loop
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP over one connection of `listener`, which ends it when it is overdue."""
+
+    def __init__(self, listener: Listener, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._listener = listener
+        self._connection: Connection
+        self._between = False  # requests; before the first one the time runs already
+        self._unused = 0  # bytes that came and are no part of a whole head or of a body
+
+    @property
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The time for the first head has begun when it was accepted, before any TLS."""
+        super().connection_made(transport)
+        handle = transport.get_extra_info("socket").fileno()
+        self._connection = self._listener.connection(handle)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on, within what a head may take of time and bytes."""
+        if self._between:
+            self._between = False
+            self._connection.wait(self._listener.limits.head_seconds)
+        self._unused += len(data)
+        super().data_received(data)
+        if self._unused > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header, or a trailer, of which there may be so many."""
+        if len(self.headers) >= HEADERS:
+            raise ValueError("too many headers")  # the parser makes a 400 of it
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begins to answer: the client is not waited for."""
+        if len(self.pipeline) >= TOGETHER:
+            raise ValueError("too many requests at once")
+        self._unused = 0
+        if not self.flow.write_paused:  # else an earlier answer still waits to be taken
+            self._connection.serve()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """What came was of use."""
+        self._unused = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """What came was of use."""
+        self._unused = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request, and for this answer to be taken whole."""
+        super().on_response_complete()
+        if not self._busy:
+            self._between = True  # uvicorn ends it if nothing comes, once the answer is taken
+            self._connection.wait(self._listener.limits.unread_seconds)
+
+    def pause_writing(self) -> None:
+        """Waits for the client to take what it was sent."""
+        super().pause_writing()
+        self._connection.wait(self._listener.limits.unread_seconds)
+
+    def resume_writing(self) -> None:
+        """Goes on to answer."""
+        super().resume_writing()
+        if self._busy:
+            self._connection.serve()
+
+
+class HttpServer(uvicorn.Server):
+    """Answers by `app` what comes to `listener`, until a signal ends it."""
+
+    def __init__(self, app: Any, listener: Listener) -> None:
+        self._listener = listener
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",  # others accept without asking the listener
+                http=partial(BoundedProtocol, listener),  # type: ignore[arg-type]
+                ws="none",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=10,
+            )
+        )
+
+    def serve_until_told(self) -> None:
+        """Runs until Ctrl-C or SIGTERM; the listener is closed at the end."""
+        self.run(sockets=[self._listener])
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks after the connections, each second."""
+        if counter % _TICKS_A_SECOND == 0:
+            self._listener.drop_overdue()
+        return await super().on_tick(counter)

@@ -1,0 +1,71 @@
+"""The log of a process, on its error stream: no kind of line more than once a second.
+
+Whoever can make a service write a line can make it write millions, which fills a disk and hides
+what matters. Lines are of one kind where one place in the code writes them, about one exception.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+_SECOND = 1.0
+_KINDS = 1000  # remembered; they are places in the code, so there are far fewer
+
+
+@dataclass(slots=True)
+class _Seen:
+    written: float
+    left_out: int = 0
+
+
+class LimitedLines(logging.Handler):
+    """Writes records, and before one how many of its kind were left out since the last.
+
+    A record may bring a `kind` of its own; one whose kind is "" is always written.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[object, _Seen] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record or counts it."""
+        left_out = self._left_out(record)
+        if left_out is None:
+            return
+        try:
+            text = self.format(record)
+            if left_out:
+                text = f"{left_out} lines like the next one were left out\n{text}"
+            sys.stderr.write(f"{text}\n")  # the stream of now, which tests replace
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001  a log must not harm what it is about
+            self.handleError(record)
+
+    def _left_out(self, record: logging.LogRecord) -> int | None:
+        """How many of the kind were left out before this one; None where it is left out itself."""
+        kind = getattr(record, "kind", None)
+        if kind == "":
+            return 0
+        error = record.exc_info[0] if record.exc_info else None
+        key = (kind,) if kind else (record.pathname, record.lineno, error)
+        now = self._clock()
+        seen = self._seen.get(key)
+        if seen is not None and now - seen.written < _SECOND:
+            seen.left_out += 1
+            return None
+        if len(self._seen) >= _KINDS:
+            self._seen.clear()
+        self._seen[key] = _Seen(now)
+        return 0 if seen is None else seen.left_out
+
+
+def write_log(level: int) -> None:
+    """Has what this process logs at `level` or above written, unless it has a log already."""
+    logging.basicConfig(level=level, format="%(message)s", handlers=[LimitedLines()])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each remote call

@@ -1,0 +1,228 @@
+"""A server before hostile clients, over real sockets: they keep nobody out, and fill neither log,
+memory nor file handles.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dateline.demo import DEMO_READ_KEY
+from dateline.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
+from dateline.listener import Limits, Listener, peer_of
+from tests.api.conftest import READ, app_over
+from tests.api.conftest import filled as newsroom
+from tests.dateline.test_serve import START, served
+
+LIMITS = Limits(connections=40, per_address=20, head_seconds=0.6, unread_seconds=0.6)
+HEAD = b"GET /content/search?q=ferry HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+WHOLE = HEAD + b"x-api-key: " + READ.encode() + b"\r\n\r\n"
+GUEST = "127.0.0.9"  # an address of its own
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server within `LIMITS` in a thread of this process."""
+
+    port: int
+
+    def connect(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+        place = ("127.0.0.1", self.port)
+        made = socket.create_connection(place, timeout=5, source_address=(source, 0))
+        made.sendall(sent)
+        return made
+
+    def answers(self, source: str = GUEST) -> bool:
+        """Whether a well-behaved client gets its answer within 2 seconds."""
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            transport=httpx.HTTPTransport(local_address=source),
+            headers={"x-api-key": READ},
+            timeout=2,
+        ) as client:
+            return client.get("/content/search", params={"q": "ferry"}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    bound = socket.create_server(("127.0.0.1", 0), backlog=256)
+    port = bound.getsockname()[1]
+    server = HttpServer(app_over(newsroom()), Listener(bound, LIMITS))
+    thread = threading.Thread(target=server.serve_until_told)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield Running(port)
+    server.should_exit = True
+    thread.join()
+
+
+def ended_after(connection: socket.socket) -> float:
+    """Seconds until the server ends it, reading what it may send before."""
+    started = time.monotonic()
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    return time.monotonic() - started
+
+
+def dripping(connection: socket.socket, drop: bytes) -> float:
+    """Seconds for which the server takes one drop after the other."""
+    started = time.monotonic()
+    try:
+        while time.monotonic() < started + 8:
+            connection.sendall(drop)
+            time.sleep(0.05)
+    except ConnectionError:
+        pass
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", HEAD + b"x-a: "], ids=["none", "line", "half"])
+def test_a_head_that_does_not_come_is_waited_for_within_limits(
+    running: Running, sent: bytes
+) -> None:
+    with running.connect(sent) as silent:
+        assert ended_after(silent) < 3
+    with running.connect(sent) as slow:
+        assert dripping(slow, sent[-2:] or b"G") < 4
+
+
+@pytest.mark.parametrize("drop", [b"\r\n", b"x"], ids=["line", "head"])
+def test_between_two_requests_the_same_holds(running: Running, drop: bytes) -> None:
+    with running.connect(WHOLE) as kept:
+        assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+        assert dripping(kept, drop) < 4
+
+
+def test_a_body_that_nobody_reads_ends_with_its_connection(running: Running) -> None:
+    head = b"POST /content HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100000\r\n\r\n"
+    with running.connect(head) as refused:  # it has no key
+        assert refused.recv(65536).startswith(b"HTTP/1.1 401")
+        assert dripping(refused, b" ") < 4
+
+
+def test_an_answer_that_nobody_takes_is_given_up(running: Running) -> None:
+    asked = b"GET /page/newsreader-latin.woff2 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(5)
+        deaf.connect(("127.0.0.1", running.port))
+        assert dripping(deaf, asked) < 6
+
+
+def test_half_sent_requests_keep_nobody_out(running: Running) -> None:
+    with ExitStack() as held:
+        for _ in range(300):
+            held.enter_context(running.connect(HEAD, "127.0.0.1"))
+            held.enter_context(running.connect(HEAD, "127.0.0.2"))
+        assert running.answers()
+        assert running.answers("127.0.0.1"), "nor others behind the same address"
+
+
+def test_one_address_has_its_share_and_the_one_that_waited_longest_goes_first(
+    running: Running,
+) -> None:
+    with ExitStack() as held:
+        first = held.enter_context(running.connect(HEAD, "127.0.0.3"))
+        guest = held.enter_context(running.connect(HEAD, GUEST))
+        last = [
+            held.enter_context(running.connect(HEAD, "127.0.0.3"))
+            for _ in range(LIMITS.per_address)
+        ][-1]
+        assert ended_after(first) < LIMITS.head_seconds / 2
+        for each in (guest, last):
+            each.sendall(b"x-api-key: " + READ.encode() + b"\r\n\r\n")
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"x-a: " + b"a" * (5 * HEAD_BYTES),
+        b"GET /" + b"a" * (5 * HEAD_BYTES),
+        HEAD + b"a: b\r\n" * (HEADERS + 1) + b"\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n" * (TOGETHER + 4),
+        b"POST /content HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+        + b"a: b\r\n" * (HEADERS + 1)
+        + b"\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ],
+    ids=["header", "url", "headers", "together", "trailers", "tls"],
+)
+def test_more_than_a_head_is_refused(running: Running, sent: bytes) -> None:
+    with running.connect() as much:
+        try:
+            much.sendall(sent)
+            found = b"".join(iter(lambda: much.recv(65536), b""))
+        except ConnectionError:
+            return  # it was ended while more came
+        assert b"HTTP/1.1 400" in found
+    assert running.answers()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.12", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
+    assert (peer_of(one) == peer_of(other)) is same
+
+
+FEW_HANDLES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));" + START
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("start", [START, FEW_HANDLES], ids=["many-handles", "64-handles"])
+def test_a_service_under_attack_answers_and_neither_its_log_nor_its_memory_grows(
+    filled: Path, folder: Path, start: str
+) -> None:
+    shutil.copytree(filled, folder / "archive")
+    key = {"x-api-key": DEMO_READ_KEY}
+    with ExitStack() as held, served(folder / "archive", start=start) as (process, client):
+        running = Running(client.base_url.port or 0)
+        asked = {"params": {"q": "ferry"}, "headers": key}
+        assert client.get("/content/search", **asked).status_code == 200
+        before = memory_of(process.pid)
+        for _ in range(300):
+            held.enter_context(running.connect(HEAD + b"x-a: " + b"a" * 30_000))
+        for _ in range(300):
+            with running.connect(b"\x16\x03\x01\r\n\r\n") as bad:
+                bad.recv(1024)
+            assert client.get("/nothing").status_code == 404
+        client.close()  # a new connection must find its way in, too
+        url = f"http://127.0.0.1:{running.port}/content/search"
+        for _ in range(10):
+            assert httpx.get(url, timeout=5, **asked).status_code == 200
+        assert memory_of(process.pid) - before < 100 * 2**20
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert "Traceback" not in log
+    assert DEMO_READ_KEY not in log
+    assert len(log.splitlines()) < 100
+    assert sum("nothing" in line for line in log.splitlines()) < 60
+    assert "lines like the next one were left out" in log
