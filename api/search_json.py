@@ -4,6 +4,10 @@ Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`,
 `profile`, `understood`, `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`,
 `versions`, `pinned`, `near_duplicates`, `highlights`, `passage`, `shot`, `film_strip`,
 `explanation`.
+
+What scores are made of counts every indexed item, also those that the caller may not see: how many
+hold a word can be computed from BM25. So raw scores go to callers who may inspect. Others get
+ranks, weights, and shares of each list's best to three digits.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from search.answers import (
     Understood,
 )
 
+_DIGITS = 3  # of a share
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON's readers, ours included, take for a whole number
 
 
@@ -40,8 +45,10 @@ def search_data(
     query: str,
     pages: dict[str, str],
     items: list[dict[str, Any]],
+    caller: Caller,
 ) -> dict[str, Any]:
     """The `data` member of a search's envelope."""
+    missing = response.missing
     facets = {
         name: [{"value": count.value, "count": count.count} for count in counts]
         for name, counts in response.facets.items()
@@ -64,7 +71,7 @@ def search_data(
         "understood": understood_json(response.understood),
         "degraded": list(response.degraded),
         "suggestion": response.suggestion,
-        "missing": None if response.missing is None else missing_json(response.missing),
+        "missing": None if missing is None else missing_json(missing, exact=caller.may_inspect),
         "timings_ms": {name: round(float(ms), 3) for name, ms in response.milliseconds.items()},
     }
 
@@ -80,8 +87,9 @@ def hits_json(hits: Sequence[Hit], view: ItemView, library: Library) -> list[dic
 
 def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
     names = text_names(hit.item)
+    exact = caller.may_inspect
     meta: dict[str, Any] = {
-        "score": float(hit.score),
+        "score": _share(hit.score, exact),
         "products": products_json(hit.item, caller),
         "rank": hit.rank,
         "versions": hit.versions,
@@ -91,7 +99,7 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
         "passage": hit.passage,
     }
     if hit.explanation:
-        meta["explanation"] = explanation_json(hit.explanation)
+        meta["explanation"] = explanation_json(hit.explanation, exact=exact)
     if hit.shot:
         meta["shot"] = shot_json(hit.item, hit.shot, links)
     if hit.item.shots:
@@ -108,33 +116,33 @@ def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
     ]
 
 
-def explanation_json(explanation: Explanation) -> dict[str, Any]:
-    """Each stage's rank (0: not found by it), raw score and normalized score."""
+def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]:
+    """Each stage's rank (0: not found by it) and normalized score; with `exact` its raw score."""
     return {
         "lexical": {
             "rank": explanation.lexical_rank,
-            "bm25": explanation.bm25,
-            "normalized": explanation.bm25_normalized,
+            **({"bm25": explanation.bm25} if exact else {}),
+            "normalized": _share(explanation.bm25_normalized, exact),
             "weight": explanation.lexical_weight,
         },
         "vectors": [
             {
                 "field": share.field,
                 "rank": share.rank,
-                "cosine": share.cosine,
-                "normalized": share.normalized,
+                **({"cosine": share.cosine} if exact else {}),
+                "normalized": _share(share.normalized, exact),
                 "weight": share.weight,
             }
             for share in explanation.vectors
         ],
         "names": {"share": explanation.names, "weight": explanation.names_weight},
-        "fused": {"rank": explanation.fused_rank, "score": explanation.fused},
+        "fused": {"rank": explanation.fused_rank, "score": _share(explanation.fused, exact)},
         "recency": explanation.recency,
-        "reranked": reranked_json(explanation),
+        "reranked": reranked_json(explanation, exact=exact),
     }
 
 
-def reranked_json(explanation: Explanation) -> dict[str, Any] | None:
+def reranked_json(explanation: Explanation, *, exact: bool) -> dict[str, Any] | None:
     """The reranker's part; the hit's score is floor + (1 - weight) * fused_normalized + weight *
     normalized.
     """
@@ -142,16 +150,20 @@ def reranked_json(explanation: Explanation) -> dict[str, Any] | None:
         return None
     said: dict[str, Any] = {
         "rank": explanation.reranked_rank,
-        "score": explanation.rerank_score,
+        **({"score": explanation.rerank_score} if exact else {}),
     }
     if mix := explanation.mix:
         said |= {
-            "normalized": mix.reranked,
+            "normalized": _share(mix.reranked, exact),
             "weight": mix.weight,
-            "fused_normalized": mix.fused,
-            "floor": mix.floor,
+            "fused_normalized": _share(mix.fused, exact),
+            "floor": _share(mix.floor, exact),
         }
     return said
+
+
+def _share(value: float, exact: bool) -> float:
+    return float(value) if exact else round(float(value), _DIGITS)
 
 
 def understood_json(understood: Understood) -> dict[str, Any]:
@@ -176,7 +188,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
     }
 
 
-def missing_json(missing: Missing) -> dict[str, Any]:
+def missing_json(missing: Missing, *, exact: bool) -> dict[str, Any]:
     """Why an item is not among the hits; `stage` is the first that dropped it."""
     return {
         "uri": missing.uri,
@@ -192,8 +204,7 @@ def missing_json(missing: Missing) -> dict[str, Any]:
                 "retriever": miss.retriever,
                 "rank": miss.rank,
                 "depth": miss.depth,
-                "score": miss.score,
-                "last_score": miss.last,
+                **({"score": miss.score, "last_score": miss.last} if exact else {}),
             }
             for miss in missing.retrievers
         ],

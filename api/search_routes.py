@@ -78,5 +78,5 @@ async def search_content(
     envelope = base(request, org_name=caller.name)
     if parameters.session_label:
         envelope["session_label"] = parameters.session_label
-    envelope["data"] = search_data(found, parameters.q, pages, items)
+    envelope["data"] = search_data(found, parameters.q, pages, items, caller)
     return Json(envelope)

@@ -88,6 +88,6 @@ def envelope_json(
         "method": "search",
         "params": {"q": request.q, "page": request.page, "page_size": request.page_size},
         "updated": datetime.now(UTC),
-        "data": search_data(response, request.q, {}, items),
+        "data": search_data(response, request.q, {}, items, caller),
     }
     return orjson.dumps(envelope, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)

@@ -22,6 +22,7 @@ from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse
 SECONDS = 60.0  # for one page
 ATTEMPTS = 4
 _LONGEST_WAIT = 5.0
+_LATER = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
 _ROLES = {"encode": "encoder", "tag": "tagger", "score": "reranker"}
 
 
@@ -107,7 +108,7 @@ class ServiceAnswers:
                 answer = self.client.get("/content/search", params=dict(asked))
             except httpx.HTTPError as error:
                 raise self._wrong(f"the service can't be asked: {_kind(error)}") from error
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            if answer.status_code not in _LATER:
                 return self._data(answer), (perf_counter() - started) * 1000
             self.pause(min(_seconds(answer) * 2**attempt, _LONGEST_WAIT))
         mend = "ask when it has less to do"

@@ -35,6 +35,13 @@ def all_as_written(
     )
 
 
+def nearest_first(folded: str, seen: SeenWord) -> tuple[int, bool, int, str]:
+    """A key that sorts words near `folded`: the nearest and then the commonest first, as the caller
+    sees them. The index's own counts would tell of hidden items.
+    """
+    return seen.distance, seen.text[:1] != folded[:1], -seen.count, seen.text
+
+
 def as_written(term: str, item: Item) -> str:
     """The folded `term` as the item writes it, or as it is where it stands far down in a text."""
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))

@@ -28,6 +28,16 @@ export function useKey(key) {
 
 export const hasKey = () => Boolean(readKey);
 
+/** For readers, who see no header: when a key that has used up its share may ask again. */
+function later(response) {
+  if (response.status !== 429) return {};
+  const seconds = Number(response.headers.get("retry-after")) || 1;
+  return {
+    message: "Your key has asked for more than its share just now.",
+    mend: `Search again in ${seconds === 1 ? "a second" : `${seconds} seconds`}. If it comes back, ask for a larger share.`,
+  };
+}
+
 /** One call; raises ApiError in the service's own words. */
 async function call(path, { key = readKey, method = "GET", body, signal } = {}) {
   const headers = key ? { "x-api-key": key } : {};
@@ -45,7 +55,7 @@ async function call(path, { key = readKey, method = "GET", body, signal } = {}) 
     });
   }
   if (!response.ok) {
-    throw new ApiError({ message: `The service answered ${response.status}.`, id: answer.id, ...answer.error });
+    throw new ApiError({ message: `The service answered ${response.status}.`, id: answer.id, ...answer.error, ...later(response) });
   }
   return answer;
 }

@@ -39,11 +39,12 @@ function path(stage) {
 function retrievers(missing) {
   if (!missing.retrievers.length) return null;
   const score = (value) => (value === null ? "–" : decimal(value, 3));
+  const told = missing.retrievers.some((one) => one.score !== undefined); // to keys that may inspect
   return el("table", {},
-    el("thead", {}, el("tr", {}, ["Retriever", "Its rank", "Its score", "List ends at"].map((title) => el("th", { scope: "col" }, title)))),
+    el("thead", {}, el("tr", {}, ["Retriever", "Its rank", told && "Its score", "List ends at"].filter(Boolean).map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, missing.retrievers.map((one) => el("tr", {}, el("th", { scope: "row" }, one.retriever),
-      el("td", {}, one.rank ? `#${number(one.rank)}` : "–"), el("td", {}, score(one.score)),
-      el("td", {}, `#${number(one.depth)}, ${score(one.last_score)}`)))));
+      el("td", {}, one.rank ? `#${number(one.rank)}` : "–"), told && el("td", {}, score(one.score)),
+      el("td", {}, `#${number(one.depth)}${told ? `, ${score(one.last_score)}` : ""}`)))));
 }
 
 function answerNodes(missing, state, { go, open }) {

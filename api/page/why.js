@@ -6,14 +6,17 @@ import { decimal, number, signed } from "./format.js";
 const VECTOR_KINDS = ["vec", "vec-2", "vec-3"]; // one tint per vector field
 let made = 0; // numbers the headings, so that two pictures can be on the page
 
+/** A stage's own score, which is told to keys that may inspect, before its share. */
+const raw = (value, name, without) => (value === undefined ? "" : value === null ? `${without} → ` : `${name} ${decimal(value)} → `);
+
 /** What each retriever and the names put into the fused score, in the order of the bar. */
 export function fusedParts(told) {
   const { lexical, vectors, names } = told;
   const parts = [{ kind: "lex", name: "Words", rank: lexical.rank, share: lexical.normalized, weight: lexical.weight,
-    raw: lexical.bm25 === null ? "no word matches" : `BM25 ${decimal(lexical.bm25)}` }];
+    raw: raw(lexical.bm25, "BM25", "no word matches") }];
   vectors.forEach((one, at) => parts.push({ kind: VECTOR_KINDS[Math.min(at, 2)], name: vectors.length > 1 ? `Meaning, ${one.field}` : "Meaning",
-    rank: one.rank, share: one.normalized, weight: one.weight, raw: one.cosine === null ? "no vector" : `cosine ${decimal(one.cosine)}` }));
-  if (names.weight > 0) parts.push({ kind: "nam", name: "Names", rank: null, share: names.share, weight: names.weight, raw: `${Math.round(names.share * 100)}% of them` });
+    rank: one.rank, share: one.normalized, weight: one.weight, raw: raw(one.cosine, "cosine", "no vector") }));
+  if (names.weight > 0) parts.push({ kind: "nam", name: "Names", rank: null, share: names.share, weight: names.weight, raw: `${Math.round(names.share * 100)}% of them → ` });
   return parts.filter((part) => part.weight > 0).map((part) => ({ ...part, gives: part.share * part.weight }));
 }
 
@@ -61,7 +64,7 @@ function laterRows(told, score) {
   if (isMixed(told)) {
     const { weight, normalized, fused_normalized: own, floor } = reranked;
     rows.push(row("", "Of that", { how: `among those read → ${times(own, 1 - weight)}`, gives: signed((1 - weight) * own) }),
-      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `score ${decimal(reranked.score, 3)} → ${times(normalized, weight)}`,
+      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `${raw(reranked.score, "score", "")}${times(normalized, weight)}`,
         drawn: stackedBar([["rer", weight * normalized]]), gives: signed(weight * normalized) }));
     if (floor > 0) rows.push(row("floor", "Read in time", { how: "above what the reranker did not reach", gives: signed(floor) }));
   }
@@ -115,7 +118,7 @@ export function whyPicture(result, { others = [] } = {}) {
   const { explanation: told, score, rank } = result.meta;
   made += 1;
   const title = `why-${made}`;
-  const rows = fusedParts(told).map((part) => row(part.kind, part.name, { rank: part.rank, how: `${part.raw} → ${times(part.share, part.weight)}`,
+  const rows = fusedParts(told).map((part) => row(part.kind, part.name, { rank: part.rank, how: `${part.raw}${times(part.share, part.weight)}`,
     drawn: stackedBar([[part.kind, part.gives]]), gives: signed(part.gives) }));
   const fused = row("", "Fused", { rank: told.fused.rank, gives: decimal(told.fused.score, 3), type: "why-sum" });
   return el("section", { class: "why", "aria-labelledby": title },
@@ -125,7 +128,7 @@ export function whyPicture(result, { others = [] } = {}) {
 }
 
 /** Whether there was anything to score: a list in the order of dates has no why. */
-export const isScored = (told) => Boolean(told && (told.lexical.bm25 || told.vectors.length));
+export const isScored = (told) => Boolean(told && (told.lexical.normalized || told.vectors.length));
 
 /** A button that unfolds the picture under a hit; it is drawn when it is asked for first. */
 export function whyButton(result, fold, actions) {

@@ -22,6 +22,7 @@ from core.retrieval import Ids
 from core.standing import SeenWord
 from storage.analysis import analyzer
 from storage.embedded.lexical_reader import LexicalReader
+from storage.written_words import nearest_first
 
 Mask = npt.NDArray[np.bool_]
 COUNTED = 1000  # items that hold a word are counted so far
@@ -119,6 +120,7 @@ def similar(
             found.append((SeenWord(term, len(ids), distance), int(ids[0])))
         if len(found) >= _ENOUGH or place >= _SHORTLIST:
             break
+    found.sort(key=lambda pair: nearest_first(folded, pair[0]))
     return tuple(found)
 
 
@@ -151,8 +153,10 @@ def _is_old(known: _Terms, documents: int) -> bool:
 
 
 def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: Seen) -> int:
-    if seen.everything and (frequency := reader.frequency(word)) > few:
-        return frequency
+    # The index's own count has killed items in it until their segment is merged; that all of so
+    # many were killed is out of the question.
+    if seen.everything and reader.frequency(word) > COUNTED:
+        return COUNTED
     node, found = Word(word), 0
     for limit in (max(_FIRST_LOOK, 2 * few), COUNTED):
         ids = reader.some(node, _held(caller, seen), limit)

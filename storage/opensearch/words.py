@@ -32,6 +32,7 @@ from storage.opensearch.statistics import (
     lacking_parts,
     total,
 )
+from storage.written_words import nearest_first
 
 COUNTED = 1000  # items that hold a word are counted so far
 _MOST_EDITS = 2  # that Lucene's automata know
@@ -71,7 +72,8 @@ class IndexWords:
         and then the commonest first, each with the newest item that the caller sees it in. All
         words go together: first what is near them, then who holds it, of most only the first few.
         """
-        near = self._near([("".join(analyzer("und").analyze(word)), most) for word, most in words])
+        folded = ["".join(analyzer("und").analyze(word)) for word, _ in words]
+        near = self._near([*zip(folded, (most for _, most in words), strict=True)])
         seen = seen_by(caller, self._now())
         found: list[list[tuple[SeenWord, int]]] = [[] for _ in words]
         for start, stop in pairwise((0, _FIRST_LOOK, _SHORTLIST + 1)):
@@ -86,7 +88,10 @@ class IndexWords:
                 if hits := reply["hits"]["hits"]:
                     held = SeenWord(term, total(reply), edits)
                     found[place].append((held, int(hits[0]["sort"][0])))
-        return [each[:_ENOUGH] for each in found]
+        return [
+            sorted(each[:_ENOUGH], key=lambda pair: nearest_first(word, pair[0]))
+            for word, each in zip(folded, found, strict=True)
+        ]
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`."""

@@ -21,12 +21,14 @@ from core.callers import EVERY_PRODUCT, Caller
 from tests.api.newsroom import Newsroom
 
 READ, INGEST, OTHER = "read-key-1234", "ingest-key-5678", "other-key-9012"
+INSPECT = "inspect-key-3456"
 CALLERS = {
     READ: Caller("Morning Post", frozenset({"wire"})),
     INGEST: Caller(
         "agency", frozenset({"wire", "photos"}), writes=EVERY_PRODUCT, may_use_models=True
     ),
     OTHER: Caller("Photo Weekly", frozenset({"photos"})),
+    INSPECT: Caller("operator", frozenset({"wire"}), may_inspect=True),
 }
 DOCUMENTS: list[dict[str, Any]] = [
     {

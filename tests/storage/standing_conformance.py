@@ -187,3 +187,30 @@ class StandingConformance(ABC):
         change(engine, "a", pubstatus=PubStatus.WITHHELD)
         assert engine.similar_words([("eletion", 1)], WIRE) == ((),)
         engine.close()
+
+    def test_near_words_are_in_the_order_of_what_the_caller_sees(
+        self, folder: Path, clock: SetClock
+    ) -> None:
+        engine = self.open(folder, clock)
+        for number in range(5):
+            write(engine, make_item(f"photo-{number}", headline="Ferry", products=("photos",)))
+        write(engine, make_item("a", headline="Ferry"))
+        write(engine, make_item("b", headline="Forty"))
+        write(engine, make_item("c", headline="Forty"))
+        self.settle(engine)
+        ((first, second),) = engine.similar_words([("ferty", 1)], WIRE)
+        assert (first, second) == (SeenWord("Forty", 2, 1), SeenWord("Ferry", 1, 1))
+        engine.close()
+
+    def test_words_of_killed_items_alone_are_in_none(self, folder: Path, clock: SetClock) -> None:
+        """An index may count what is deleted in it until a segment is merged."""
+        engine = self.open(folder, clock)
+        for number in range(5):
+            write(engine, make_item(f"w-{number}", headline="quixotic"))
+        write(engine, make_item("other", headline="storm"))
+        self.settle(engine)
+        for number in range(5):
+            change(engine, f"w-{number}", pubstatus=PubStatus.CANCELED)
+        self.settle(engine)
+        assert engine.seen_counts(["quixotic"], 3, WIRE) == (0,)
+        engine.close()
