@@ -16,7 +16,7 @@ from api.bodies import Unreadable, media_type, parse_documents, parse_object, re
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import ItemView, items_json
-from api.lanes import write_documents
+from api.lanes import covered, write_documents
 from api.parameters import Values
 from api.problems import BodyTooLargeError
 from api.search_json import products_json
@@ -136,7 +136,8 @@ async def write_content(
         )
     products = tuple(parameters.products) or settings.default_products
     read = [document for document in documents if not isinstance(document, Unreadable)]
-    outcomes = iter(await write_documents(surface, caller, read, products, len(body)))
+    written, behind = await write_documents(surface, caller, read, products, len(body))
+    outcomes = iter(written)
     results = [
         result_json(
             number, entry if isinstance(entry, Unreadable) else next(outcomes), uri_of(entry)
@@ -148,6 +149,7 @@ async def write_content(
     failed = sum("error" in result for result in results)
     status = single_status(results[0]) if alone else (207 if failed else 200)
     data = {"written": len(results) - failed, "refused": failed, "items": results}
+    data |= {"degraded": [behind]} if behind else {}
     return Json(base(request, org_name=caller.name, data=data), status_code=status)
 
 
@@ -179,4 +181,7 @@ async def change_status(
         return problem_response(request, problem)
     if change.embargoed is not None:
         result["embargoed"] = rfc3339(change.embargoed)
-    return Json(base(request, org_name=caller.name, data={"items": [result]}))
+    data: dict[str, Any] = {"items": [result]}
+    if not write.hides and (behind := await covered(surface, caller, surface.writes)):
+        data["degraded"] = [behind]
+    return Json(base(request, org_name=caller.name, data=data))

@@ -208,6 +208,9 @@ class WriteData(BaseModel):
     written: int = 0
     refused: int = 0
     items: list[WriteResult]
+    degraded: list[str] = Field(
+        default=[], description="What is recorded and not found yet; usually nothing."
+    )
 
 
 class WriteAnswer(BaseAnswer):

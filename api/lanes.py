@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from api.access import Surface
+from api.pool import WorkPool
 from api.services import Rejection
 from api.writes import uri_of
 from core.callers import Caller
@@ -27,12 +28,15 @@ async def write_documents(
     documents: Sequence[Any],
     products: Sequence[str],
     body_bytes: int,
-) -> list[Outcome]:
-    """What became of each of `documents` (parsed JSON), in order. Raises what all failed with."""
+) -> tuple[list[Outcome], str]:
+    """What became of each of `documents` (parsed JSON), in order, and what is to be said where
+    searches don't find all of them yet. Raises what all failed with.
+    """
     put = partial(surface.services.ingest.put_documents, products=products)
     hiding = [*_hiding(documents)]
     others = [place for place in range(len(documents)) if place not in {*hiding}]
     outcomes: dict[int, Outcome] = {}
+    behind = ""
     if hiding:
         first = [documents[place] for place in hiding]
         run = surface.statuses.run(partial(put, first, embedded=False), caller)
@@ -40,16 +44,26 @@ async def write_documents(
         surface.bulks.offer(partial(put, first), caller)  # vectors, for the day they come back
     if others:
         work = partial(put, [documents[place] for place in others])
-        if len(others) <= _FEW and body_bytes <= _PLACE_BYTES:
-            run = surface.writes.run(work, caller)
-        else:
-            run = surface.bulks.run(work, caller, 1 + body_bytes // _PLACE_BYTES)
-        outcomes |= await _answers(others, run)
+        pool, places = surface.writes, 1
+        if len(others) > _FEW or body_bytes > _PLACE_BYTES:
+            pool, places = surface.bulks, 1 + body_bytes // _PLACE_BYTES
+        outcomes |= await _answers(others, pool.run(work, caller, places))
+        behind = await covered(surface, caller, pool)
     answers = [outcomes[place] for place in range(len(documents))]
     failed = [answer for answer in answers if isinstance(answer, DatelineError)]
     if failed and len(failed) == len(answers):
         raise failed[0]
-    return answers
+    return answers, behind
+
+
+async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
+    """What is to be said where searches don't find yet what was just recorded. It is recorded, so
+    no failure here is an error.
+    """
+    try:
+        return await pool.run(surface.services.writer.cover, caller)
+    except DatelineError as error:
+        return f"words: not all is found by words yet ({error.what})"
 
 
 async def _answers(

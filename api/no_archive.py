@@ -37,6 +37,10 @@ class NoArchive:
         """Raises NotFoundError."""
         self._absent()
 
+    def cover(self) -> str:
+        """Raises NotFoundError."""
+        self._absent()
+
     def put_documents(
         self,
         documents: Sequence[Mapping[str, Any]],

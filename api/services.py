@@ -70,10 +70,14 @@ class IngestPort(Protocol):
 
 
 class StatusWriter(Protocol):
-    """The part of the write path that changes states."""
+    """The part of the write path that changes states, and what follows any write."""
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """In force on every surface when it returns."""
+        ...
+
+    def cover(self) -> str:
+        """See `core.ports.Coverer`."""
         ...
 
 

@@ -48,6 +48,17 @@ class Writer(Protocol):
         ...
 
 
+class Coverer(Protocol):
+    """Keeps searches up with the record."""
+
+    def cover(self) -> str:
+        """Lets searches in this process find by words what is recorded, as far as a few seconds
+        suffice; what is to be said where they don't, "" where they do. What is hidden needs no such
+        step: it is hidden when its write returns, in every process.
+        """
+        ...
+
+
 class VectorKeeper(Protocol):
     """What is recorded without the vectors of an encoder in use, and the way to give it its own."""
 
@@ -249,6 +260,7 @@ class Exporter(Protocol):
 
 class Engine(
     Writer,
+    Coverer,
     Retriever,
     Catalogue,
     NearDuplicates,

@@ -29,6 +29,13 @@ class SetStatus:
     embargoed: datetime | None = None
     lift_embargo: bool = False
 
+    @property
+    def hides(self) -> bool:
+        """Whether it only ever takes an item away: a kill, a withhold or an embargo."""
+        if self.pubstatus is None:
+            return self.embargoed is not None and not self.lift_embargo
+        return self.pubstatus is not PubStatus.USABLE
+
 
 class Outcome(StrEnum):
     """What a write did."""

@@ -17,15 +17,17 @@ _KEPT_FAILURES = 20
 
 
 class Background:
-    """Runs until `stop`. An error (a full disk, say) is noted and tried again; searches go on from
-    memory and from the record meanwhile.
+    """Runs until `stop`: the words apart from the segments, whose builds take long. An error (a
+    full disk, say) is noted and tried again; searches go on from memory and the record meanwhile.
     """
 
     def __init__(self, projections: Projections) -> None:
         self._projections = projections
         self._busy_until = monotonic() + _IDLE_AFTER_S
         self._thread = WokenThread("projector", _INTERVAL_S, self._step, last=self._step)
+        self._builder = WokenThread("segments", _INTERVAL_S, self._build)
         self._thread.start()
+        self._builder.start()
 
     def wake(self) -> None:
         """Tells that something was written."""
@@ -33,17 +35,23 @@ class Background:
         self._thread.wake()
 
     def stop(self) -> None:
-        """Ends the thread after the step under way, with everything applied."""
+        """Ends the threads after the steps under way, with everything applied."""
+        self._builder.stop()
         self._thread.stop()
 
     def _step(self) -> None:
         try:
             self._projections.take_over()
             self._projections.catch_up()
-            if self._projections.ownership.held and not self._thread.stopping:
-                self._tend_segments()
         except Exception as error:  # noqa: BLE001 - the thread must outlive any failure
-            self._failed(error)
+            self._failed(error, self._thread)
+
+    def _build(self) -> None:
+        try:
+            if self._projections.ownership.held:
+                self._tend_segments()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error, self._builder)
 
     def _tend_segments(self) -> None:
         projector = self._projections.projector
@@ -53,17 +61,12 @@ class Background:
             projector.seal(name, settings.idle_seal_rows if idle else settings.seal_rows)
             projector.merge(name, idle=idle)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, thread: WokenThread) -> None:
         if isinstance(error, BusyError):  # the record can't be asked just now; no file is at fault
             log.warning("the projections wait for the record: %s", error)
-            self._thread.pause(_PAUSE_S)
-            return
-        log.exception("the projections could not be brought up to date")
-        failures = self._projections.projector.progress.failures
-        failures.append(f"{type(error).__name__}: {error}")
-        del failures[:-_KEPT_FAILURES]
-        self._thread.pause(_PAUSE_S)
-        try:
-            self._projections.reopen_lexical()
-        except Exception:
-            log.exception("the lexical index could not be opened again")
+        else:
+            log.exception("the projections could not be brought up to date")
+            failures = self._projections.projector.progress.failures
+            failures.append(f"{type(error).__name__}: {error}")
+            del failures[:-_KEPT_FAILURES]
+        thread.pause(_PAUSE_S)

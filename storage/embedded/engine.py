@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,9 @@ from storage.standing import standing_of
 from storage.stories import chain_sizes, passages_at, sights_of, story_of
 from storage.topics import Topics
 from storage.written_words import all_as_written
+
+log = logging.getLogger(__name__)
+_COVERED_S = 2.0  # at most, that a write waits until searches by words see it
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,15 @@ class EmbeddedEngine:
         """See `core.ports.Writer`."""
         return self.record.unknown(items)
 
+    def cover(self) -> str:
+        """See `core.ports.Coverer`."""
+        try:
+            lacking = self.projections.cover(_COVERED_S)
+        except Exception:
+            log.exception("what was recorded could not be indexed")  # the background mends it
+            lacking = self.pending
+        return f"words: {lacking:,} items are not found by words yet" if lacking else ""
+
     # VectorKeeper
 
     def count_lacking(self, field: str) -> int:
@@ -149,6 +162,7 @@ class EmbeddedEngine:
         with self._beside.search():
             found = retrieve(moment, request, self._beside)
         partly = [self.moments.uncovered(query.field, moment.allowed) for query in request.vectors]
+        partly.append(self.moments.unworded(moment, request))
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found
 

@@ -24,6 +24,7 @@ from storage.embedded.lexical_reader import LexicalReader
 from storage.stop_words import main_languages
 
 _HEAP_BYTES = 48_000_000
+_LOOKED_UP = 1000  # items; more are found by reading all
 
 
 class LexicalIndex:
@@ -82,6 +83,18 @@ class LexicalIndex:
             return np.zeros(0, np.int64)
         every = tantivy.Query.all_query()
         hits = searcher.search(every, searcher.num_docs, count=False, order_by_field="seq").hits
+        return np.array([seq for seq, _ in hits], np.int64)
+
+    def among(self, seqs: Ids) -> Ids:
+        """Those of `seqs` that are indexed."""
+        if not len(seqs):
+            return seqs
+        if len(seqs) > _LOOKED_UP:
+            return seqs[np.isin(seqs, self.ids())]
+        wanted = tantivy.Query.term_set_query(self._index.schema, "seq", seqs.tolist())
+        hits = (
+            self._index.searcher().search(wanted, len(seqs), count=False, order_by_field="seq").hits
+        )
         return np.array([seq for seq, _ in hits], np.int64)
 
     def update(self, remove: Iterable[int], add: Iterable[tuple[int, Item]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.callers import Caller
-from core.query_tree import EVERYTHING, Node
+from core.query_tree import EVERYTHING, Node, is_fact
 from core.retrieval import Ids, Retrieval
 from storage.analysis import primary_subtag
 from storage.embedded.allowed import AllowedMasks
@@ -32,11 +32,12 @@ class Moments:
         """Everything that a search sees."""
         every = self._projections.fields
         fields = {query.field: every[query.field].view() for query in request.vectors}
-        lexical = self.lexical()
         view = self._columns.view()
         allowed = self._masks.of(view, request.caller.products, request.filters)
         passes = self._masks.is_everything(view, allowed)
-        return Moment(view, lexical, fields, allowed, passes)
+        # Before the words are looked at: they may be more by then, and are never less.
+        unindexed = self._projections.projector.unindexed(allowed)
+        return Moment(view, self.lexical(), fields, allowed, passes, unindexed)
 
     def allowed(self, caller: Caller, filters: Node = EVERYTHING) -> Mask:
         """What the caller may see within `filters`, bool by seq."""
@@ -59,8 +60,9 @@ class Moments:
         view = self._columns.view()
         allowed = self._masks.of(view, caller.products, EVERYTHING)
         every = self._masks.is_everything(view, allowed)
-        every = every and self._projections.projector.lexical_has(view.visible)
-        return self.lexical(), Seen(allowed, every)
+        lexical = self.lexical()
+        has = self._projections.projector.lexical_has(view.visible, lexical.documents)
+        return lexical, Seen(allowed, every and has)
 
     def uncovered(self, field: str, allowed: Mask) -> str:
         """What is to be said of a vector field that does not cover what a search is over (bool by
@@ -72,6 +74,15 @@ class Moments:
         every = int(np.count_nonzero(allowed))
         what = f"vectors: field {field} lacks {lacking:,} of {every:,} items"
         return f"{what}; `dateline embed` adds them"
+
+    def unworded(self, moment: Moment, request: Retrieval) -> str:
+        """What is to be said of items that a search by words does not find yet; "" where it finds
+        all, or looks for no words.
+        """
+        if not moment.unindexed or is_fact(request.query) or not request.lexical_depth:
+            return ""
+        every = int(np.count_nonzero(moment.allowed))
+        return f"words: {moment.unindexed:,} of {every:,} items are not found by words yet"
 
     def languages(self) -> dict[str, int]:
         """The primary language subtags of the archive, with their numbers of versions."""

@@ -4,9 +4,12 @@ from a process that ended, compacted, closed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from math import inf
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from core.ports import Clock
@@ -18,6 +21,8 @@ from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Mask, Projector
 from storage.graphs.settings import HnswSettings
 from storage.record_port import RecordOfTruth
+
+_LOOK_S = 0.02  # between two looks at another process's files
 
 
 class Projections:
@@ -44,6 +49,7 @@ class Projections:
         self._columns = columns
         self._noted = -1
         self.repairs: list[str] = []
+        self._lexical_lock = threading.RLock()
         self.ownership = Ownership(folder / "owner.lock")
         try:
             self.ownership.try_acquire()
@@ -76,7 +82,7 @@ class Projections:
         self.projector.refresh()
         if self.ownership.held:
             self._note_source()
-            self.projector.index_lexical(self.lexical)
+            self._write_lexical(inf)
         else:
             self._follow_lexical()
             self.projector.follow_segments()
@@ -88,12 +94,44 @@ class Projections:
             note_source(self._folder, self._record, applied)
             self._noted = applied
 
+    def cover(self, within_s: float) -> int:
+        """Lets searches by words see what is recorded, within so many seconds: how many items they
+        lack then. The owner writes the index itself, others wait for it.
+        """
+        until = monotonic() + within_s
+        self.projector.refresh()
+        while lacking := self.projector.unindexed(self._columns.view().visible):
+            left = until - monotonic()
+            if left <= 0:
+                break
+            if self.ownership.held:
+                self._write_lexical(left)
+            else:
+                sleep(min(left, _LOOK_S))
+                self._follow_lexical()
+        return lacking
+
+    def _write_lexical(self, within_s: float) -> None:
+        """Who waits here for another thread finds little left to do: it has committed for both.
+        After a failure the index is opened anew, or what it was given would come twice.
+        """
+        if not self._lexical_lock.acquire(timeout=-1 if within_s == inf else within_s):
+            return
+        try:
+            self.projector.index_lexical(self.lexical, within_s)
+        except Exception:
+            self.reopen_lexical()
+            raise
+        finally:
+            self._lexical_lock.release()
+
     def _follow_lexical(self) -> None:
         """Sees the owner's newest commit; the owner may have made the index after this opened."""
-        if self.lexical.on_disk:
-            self.lexical.reload()
-        else:
-            self.lexical = self._open_lexical()
+        with self._lexical_lock:
+            if self.lexical.on_disk:
+                self.projector.follow_lexical(self.lexical)
+            else:
+                self.lexical = self._open_lexical()
 
     def compact(self) -> None:
         """Seals tails and merges segments as far as an idle process would."""
@@ -113,14 +151,16 @@ class Projections:
         self.projector.follow_segments()
         for field in self.fields.values():
             field.sweep()
-        self.lexical = self._open_lexical()
+        with self._lexical_lock:
+            self.lexical = self._open_lexical()
         return True
 
     def reopen_lexical(self) -> None:
         """Opens the lexical index anew, after a failed write."""
-        with suppress(Exception):
-            self.lexical.close()
-        self.lexical = self._open_lexical()
+        with self._lexical_lock:
+            with suppress(Exception):
+                self.lexical.close()
+            self.lexical = self._open_lexical()
 
     def status(self, visible: Mask) -> dict[str, Any]:
         """How far each is and what it lacks of the `visible` items (bool by seq), for JSON."""

@@ -13,6 +13,8 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +47,8 @@ class Progress:
 class Projector:
     """Applies the record to columns, vector fields and the lexical index.
 
-    Any thread may call any method; `index_lexical`, `seal` and `merge` are for the process that
-    owns the projections.
+    Any thread may call any method; those of the lexical index one thread at a time. The process
+    that owns the projections alone calls `index_lexical`, `seal` and `merge`.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class Projector:
         self._clock = clock
         self.settings = settings
         self._lock = threading.RLock()  # columns, visibility, tails
-        self._build_lock = threading.Lock()  # one build of segments or documents at a time
+        self._build_lock = threading.Lock()  # one build of segments at a time
         self._due: list[tuple[int, str]] = []
         self._in_lexical: Mask = np.zeros(0, np.bool_)
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
         # Of what was looked for in the record: what was never embedded by the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
-        self._same: tuple[Mask, Mask, bool] | None = None  # the last answer of `lexical_has`
+        # Of the last question to `lexical_has`, how many documents make it true.
+        self._same: tuple[Mask, Mask, int] | None = None
         self.progress = Progress()
 
     @property
@@ -121,39 +124,59 @@ class Projector:
                 mend="start this process again: its indexes are made anew",
             )
 
-    def index_lexical(self, index: LexicalIndex) -> int:
-        """Makes `index` hold exactly the visible versions; returns how many documents changed."""
-        with self._build_lock:
-            visible = self._columns.view().visible
-            held = _padded(self._in_lexical, len(visible))
-            add = np.flatnonzero(visible & ~held)
-            remove = np.flatnonzero(held & ~visible)
-            self.progress.lexical_pending = len(add) + len(remove)
-            step = self.settings.lexical_batch
-            for start in range(0, max(len(add), len(remove)), step):
-                gone, fresh = remove[start : start + step], add[start : start + step]
-                items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
-                index.update([int(seq) for seq in gone], items.items())
-                held = held.copy()
-                held[gone], held[fresh] = False, True
-                self._in_lexical = held
-                self.progress.lexical_pending -= len(gone) + len(fresh)
-            return len(add) + len(remove)
+    def index_lexical(self, index: LexicalIndex, within_s: float = inf) -> None:
+        """Makes `index` hold exactly the visible versions, or begins to, within so many seconds."""
+        until = monotonic() + within_s
+        visible = self._columns.view().visible
+        held = _padded(self._in_lexical, len(visible))
+        add = np.flatnonzero(visible & ~held)
+        remove = np.flatnonzero(held & ~visible)
+        self.progress.lexical_pending = len(add) + len(remove)
+        step = self.settings.lexical_batch
+        for start in range(0, max(len(add), len(remove)), step):
+            self._index(index, remove[start : start + step], add[start : start + step])
+            if monotonic() > until:
+                return
+
+    def _index(self, index: LexicalIndex, gone: Ids, fresh: Ids) -> None:
+        """One commit."""
+        items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
+        index.update([int(seq) for seq in gone], items.items())
+        held = _padded(self._in_lexical, self._columns.size).copy()
+        held[gone], held[fresh] = False, True
+        self._in_lexical = held
+        self.progress.lexical_pending -= len(gone) + len(fresh)
+
+    def follow_lexical(self, index: LexicalIndex) -> None:
+        """Looks which visible versions the newest commit of another process holds."""
+        index.reload()
+        visible = self._columns.view().visible
+        held = _padded(self._in_lexical, len(visible)) & visible
+        held[index.among(np.flatnonzero(visible & ~held))] = True
+        self._in_lexical = held
+        self.progress.lexical_pending = int(np.count_nonzero(visible & ~held))
 
     def note_lexical(self, ids: Ids) -> None:
         """Tells which versions the lexical index holds, after it was opened."""
         self._in_lexical = self._mask_of(ids)
 
-    def lexical_has(self, visible: Mask) -> bool:
-        """Whether the lexical index holds exactly the `visible` versions."""
+    def unindexed(self, allowed: Mask) -> int:
+        """How many of the `allowed` items (bool by seq) the lexical index lacks."""
+        held = self._in_lexical
+        shared = min(len(held), len(allowed))
+        lacking = np.count_nonzero(allowed[:shared] & ~held[:shared])
+        return int(lacking + np.count_nonzero(allowed[shared:]))
+
+    def lexical_has(self, visible: Mask, documents: int) -> bool:
+        """Whether the lexical index, with so many `documents`, holds exactly the `visible`
+        versions.
+        """
         held, known = self._in_lexical, self._same
         if known is not None and known[0] is held and known[1] is visible:
-            return known[2]
-        shared = min(len(held), len(visible))
-        same = bool(np.array_equal(held[:shared], visible[:shared]))
-        same = same and not held[shared:].any() and not visible[shared:].any()
-        self._same = (held, visible, same)
-        return same
+            return known[2] == documents
+        whole = -1 if self.unindexed(visible) else int(np.count_nonzero(visible))
+        self._same = (held, visible, whole)
+        return whole == documents
 
     def lacking(self, name: str, allowed: Mask) -> int:
         """How many of the `allowed` items (bool by seq) the field's encoder never embedded."""

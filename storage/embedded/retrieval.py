@@ -49,7 +49,8 @@ _PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wan
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What one search sees: the columns, the lexical snapshot and the vector fields, taken
-    together. `allowed` (bool by seq) is what the caller and the filters let through.
+    together. `allowed` (bool by seq) is what the caller and the filters let through; `unindexed`
+    are how many of these the lexical index may lack.
     """
 
     view: View
@@ -57,6 +58,7 @@ class Moment:
     fields: Mapping[str, FieldView]
     allowed: Mask
     filters_pass_all: bool
+    unindexed: int = 0
 
 
 Lexical: TypeAlias = Callable[[], LexicalHits]

@@ -191,6 +191,10 @@ class OpenSearchEngine:
         """See `core.ports.Writer`."""
         return self.record.unknown(items)
 
+    def cover(self) -> str:
+        """See `core.ports.Coverer`."""
+        return self._freshened()[1]
+
     def _written(self) -> None:
         """What is recorded is acknowledged, whatever the cluster says."""
         try:

@@ -169,6 +169,9 @@ class Newsroom:
         versions.append(item)
         return Written(uri, item.version, Outcome.SUPERSEDED)
 
+    def cover(self) -> str:
+        return ""
+
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         return tuple(self._set(change) for change in changes)
 
