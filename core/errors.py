@@ -15,6 +15,7 @@
     │   └── UnavailableError  a model can't be had just now; try again (HTTP 503)
     └── StorageError          the record of truth or a projection failed
         ├── StorageFullError  no space left for writes; reads go on (HTTP 507)
+        ├── HiddenHereError   a kill that is in force in this process only (HTTP 507)
         ├── DiskError         a disk failed; what was written may be recorded or not (HTTP 503)
         ├── CorruptError      a file's checksum does not match
         └── BusyError         too much work at once; try again (HTTP 503)
@@ -131,6 +132,14 @@ class StorageFullError(StorageError):
     """No space left on the device: nothing was written, reads go on."""
 
     code = "storage_full"
+
+
+class HiddenHereError(StorageError):
+    """A change of state that could not be recorded anywhere: what it hides is hidden in this
+    process, and nowhere else. No acknowledgement.
+    """
+
+    code = "hidden_here"
 
 
 class DiskError(StorageError):

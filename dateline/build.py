@@ -123,7 +123,10 @@ class Service:
         return embed_lacking(self.engine, embedders, told)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether searches can be answered."""
+        """Whether searches can be answered, and what was killed is hidden everywhere."""
+        here = self.engine.record.unsettled.here
+        if here:
+            return False, f"{here} changes of state are in force in this process only"
         pending = self.engine.pending
         if pending > 1000:
             return False, f"the lexical index is {pending} documents behind"

@@ -22,6 +22,7 @@ from storage.facts import chain_number
 from storage.item_rows import to_micros
 from storage.kept_facts import KeptFacts
 from storage.record_port import Change, RecordOfTruth, RecordReads
+from storage.unsettled import SETTLED
 from storage.visibility import StoryView
 
 _KEPT = 50_000  # versions, of some 300 bytes
@@ -51,6 +52,7 @@ class Guard:
         self._kept: dict[int, _Known] = {}
         self._of_chain: dict[str, list[int]] = {}
         self._taken = _UNKNOWN  # number of the last change that was taken in
+        self._unsettled = SETTLED.mark  # of what was kept
         self._now = 0
         self._lock = threading.Lock()
 
@@ -107,7 +109,10 @@ class Guard:
 
     def _follow(self, now: int) -> int:
         """Drops what changed since; gives the number up to which this is so."""
-        if now < self._now or self._taken == _UNKNOWN or len(self._kept) > _KEPT:
+        unsettled = self._record.unsettled.mark
+        same = unsettled == self._unsettled
+        if now < self._now or self._taken == _UNKNOWN or len(self._kept) > _KEPT or not same:
+            self._unsettled = unsettled
             self._clear()
         else:
             changes = self._record.reads.changes_after(self._taken, _MOST_CHANGES)
@@ -133,7 +138,8 @@ class Guard:
         """Keeps what was read after change number `taken`, but for stories that changed since."""
         with self._lock:
             changes = self._record.reads.changes_after(taken, _MOST_CHANGES)
-            if len(changes) == _MOST_CHANGES or self._taken < taken:
+            same = self._record.unsettled.mark == self._unsettled
+            if len(changes) == _MOST_CHANGES or self._taken < taken or not same:
                 return
             touched = _touched(changes)
             for seq, known in fresh.items():

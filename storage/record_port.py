@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.ports import Writer
 from storage.facts import FactRow
+from storage.unsettled import Unsettled
 from storage.visibility import StoryView, VersionRow
 
 LogLine = tuple[int, str, int, str, int]  # number, chain, seq, kind, microseconds
@@ -223,6 +224,17 @@ class RecordOfTruth(Writer, Protocol):
     @property
     def reads(self) -> RecordReads:
         """Reads, each of the newest acknowledged state."""
+        ...
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """Changes of state that are in force, in every read too, and not in the log yet."""
+        ...
+
+    def settle(self) -> None:
+        """Records what is unsettled, where that can be done again; called by and by. Raises
+        nothing: what can't be recorded stays in force.
+        """
         ...
 
     def moment(self) -> AbstractContextManager[RecordReads]:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 from core.errors import ConflictError, CorruptError, InputError
 from storage.embedded import schema
+from storage.embedded.failures import storage_errors
 from storage.embedded.integrity import sync_folder
+from storage.embedded.journal import FILE as JOURNAL
+from storage.embedded.journal import Journal
 from storage.embedded.ownership import Ownership
-from storage.embedded.record import FILE, storage_errors
+from storage.embedded.record import FILE
+from storage.embedded.writing import set_status
+from storage.unsettled import read_change
 
 PROJECTIONS = "projections"
 
@@ -51,9 +57,24 @@ def _copy(source: Path, target: Path) -> None:
         try:
             reading.backup(writing)
             writing.execute("PRAGMA journal_mode = DELETE")
+            _settle(source.parent, writing)
         finally:
             writing.close()
             reading.close()
+
+
+def _settle(folder: Path, copy: sqlite3.Connection) -> None:
+    """Makes the changes of state in the copy that the record could not take yet."""
+    if not (folder / JOURNAL).exists():
+        return
+    journal = Journal(folder)
+    try:
+        changes = [read_change(data) for data in journal.read().data]
+    finally:
+        journal.close()
+    with copy:
+        for change in changes:
+            set_status(copy.cursor(), change, int(time.time() * 1_000_000))
 
 
 def restore(source: Path, folder: Path, *, force: bool) -> None:
@@ -75,7 +96,7 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         fresh = folder / f"{FILE}.restored"
         shutil.copyfile(source, fresh)
         _sync(fresh)
-        for name in (f"{FILE}-wal", f"{FILE}-shm"):
+        for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
             (folder / name).unlink(missing_ok=True)
         fresh.replace(folder / FILE)
         _drop_projections(folder)

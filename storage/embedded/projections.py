@@ -79,6 +79,7 @@ class Projections:
 
     def catch_up(self) -> None:
         """Brings every projection up to date now; only the owner writes files."""
+        self._record.settle()
         self.projector.refresh()
         if self.ownership.held:
             self._note_source()

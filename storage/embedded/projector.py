@@ -28,6 +28,7 @@ from storage.embedded.merge_plan import ProjectionSettings, merge_plan
 from storage.embedded.segments import VectorField
 from storage.item_rows import to_micros
 from storage.record_port import Change, RecordOfTruth, RecordReads
+from storage.unsettled import SETTLED
 from storage.visibility import StoryView
 
 Mask = npt.NDArray[np.bool_]
@@ -73,6 +74,7 @@ class Projector:
         self._lacking: dict[str, Mask] = dict(self._in_field)
         # Of the last question to `lexical_has`, how many documents make it true.
         self._same: tuple[Mask, Mask, int] | None = None
+        self._unsettled = SETTLED  # what of it was taken in
         self.progress = Progress()
 
     @property
@@ -82,6 +84,7 @@ class Projector:
 
     def load(self) -> None:
         """Reads the record from the start; afterwards `refresh` follows it."""
+        self._unsettled = self._record.unsettled
         with self._lock, self._record.moment() as reads:
             newest = reads.line(None)
             self.progress.applied = 0 if newest is None else newest[0]
@@ -97,8 +100,9 @@ class Projector:
     def refresh(self) -> None:
         """Applies every acknowledged change and every embargo or expiry that is due by now."""
         now = to_micros(self._clock())
-        newest = self._record.last_change()
-        if newest == self.progress.applied and not self._is_due(now):
+        newest, unsettled = self._record.last_change(), self._record.unsettled
+        same = newest == self.progress.applied and unsettled.mark == self._unsettled.mark
+        if same and not self._is_due(now):
             return
         with self._lock, self._record.moment() as reads:  # one state of it for all that follows
             if newest < self.progress.applied:
@@ -107,6 +111,11 @@ class Projector:
                 self._columns.append(page)
             while changes := reads.changes_after(self.progress.applied, _PAGE):
                 self._apply(reads, changes, now)
+            if unsettled.mark != self._unsettled.mark:
+                uris = unsettled.uris | self._unsettled.uris
+                chains = {chain for uri in uris if (chain := reads.chain_of(uri)) is not None}
+                self._update(reads, chains, [], now)
+                self._unsettled = unsettled
             if self._is_due(now):
                 self._update(reads, self._due_chains(now), [], now)
                 while self._is_due(now):  # only now: what failed is tried again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain as joined
 from itertools import groupby
 from operator import attrgetter
@@ -15,6 +15,7 @@ from core.items import FloatMatrix, Item, Passage
 from storage import item_rows
 from storage.facts import FactRow
 from storage.record_port import Change, LogLine
+from storage.unsettled import Unsettled
 from storage.vector_rows import as_matrix, passages_of
 from storage.visibility import StoryView, VersionRow, members_and_view, story_view
 
@@ -54,10 +55,13 @@ _UNSIGNED = (
 
 
 class SqliteReads:
-    """The reads over one connection; inside a transaction they all see one state."""
+    """The reads over one connection; inside a transaction they all see one state. What is
+    `unsettled` is laid over it: it is asked for first, for what leaves it is in the state by then.
+    """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, unsettled: Callable[[], Unsettled]) -> None:
         self.connection = connection
+        self._unsettled = unsettled
 
     def changes_after(self, n: int, limit: int) -> list[Change]:
         """See `storage.record_port.ChangeLog`."""
@@ -96,10 +100,11 @@ class SqliteReads:
 
     def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
         """See `storage.record_port.VersionReads`."""
+        unsettled = self._unsettled()
         found: dict[str, list[VersionRow]] = {}
         for row in self._select_in(_VERSIONS, list(uris)):
             found.setdefault(row[1], []).append(VersionRow(*row))
-        return found
+        return {uri: unsettled.over(rows) for uri, rows in found.items()}
 
     def seq_of(self, uri: str, version: int) -> int | None:
         """See `storage.record_port.VersionReads`."""
@@ -137,10 +142,13 @@ class SqliteReads:
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
         """See `storage.record_port.StoryReads`."""
+        unsettled = self._unsettled()
         rows: dict[str, list[VersionRow]] = {chain: [] for chain in chains}
         for chain, *row in self._select_in(_STORY_ROWS, [*rows]):
             rows[chain].append(VersionRow(*row))
-        return {chain: members_and_view(chain, rows[chain], now) for chain in chains}
+        return {
+            chain: members_and_view(chain, unsettled.over(rows[chain]), now) for chain in chains
+        }
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
         """See `storage.record_port.StoryReads`."""
@@ -148,6 +156,7 @@ class SqliteReads:
 
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
         """In one pass; items that changed their chain are looked up apart."""
+        unsettled = self._unsettled()
         moved = {
             chain
             for (chain,) in self.connection.execute(
@@ -159,7 +168,8 @@ class SqliteReads:
             f"SELECT {_ROW_COLUMNS} FROM items ORDER BY chain"  # noqa: S608
         )
         for chain, group in groupby((VersionRow(*row) for row in rows), attrgetter("chain")):
-            yield chain, story_view(chain, self._rows_of(chain) if chain in moved else group, now)
+            versions = self._rows_of(chain) if chain in moved else group
+            yield chain, story_view(chain, unsettled.over(versions), now)
 
     def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
         """See `storage.record_port.StoryReads`."""

@@ -6,86 +6,37 @@ One write path, durable before it is acknowledged. Projections read the
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from core.errors import BusyError, CorruptError, DiskError, StorageError, StorageFullError
+from core.errors import BusyError, DiskError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
-from core.writes import PutItem, SetStatus, Written
+from core.writes import Outcome, PutItem, SetStatus, Written
 from storage import item_rows
 from storage.embedded import schema, writing
+from storage.embedded.aside import Aside
+from storage.embedded.failures import storage_errors
 from storage.embedded.reading import SqliteReads
-from storage.embedded.urgency import Urgency
+from storage.embedded.write_lock import WriteLock
 from storage.item_rows import to_micros
 from storage.prepared import prepared
 from storage.record_port import vectors_kind
-from storage.turns import Done, Turns, Work, in_short_turns
+from storage.turns import Done, Work, in_short_turns
+from storage.unsettled import Unsettled
 from storage.vector_rows import vector_row
 from storage.write_rules import forgotten, is_recorded, outcome_of
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
-_RESTORE = "restore it with `dateline restore`"
 _HOLD_S = 0.02  # after which a transaction is committed and another one goes on
-_DOUBTFUL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY)
-_WAIT_S = 30.0  # for the transactions of other processes
-_LOOK_S = 0.002
-_LEAST_FREE = 1 << 20  # bytes: SQLite says "disk I/O error" where its shared memory can't grow
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into ours, by their result codes (https://sqlite.org/rescode.html)."""
-    try:
-        yield
-    except orjson.JSONDecodeError as error:
-        raise CorruptError(
-            f"a recorded document can't be read: {error}", where=str(path), mend=_RESTORE
-        ) from error
-    except sqlite3.Error as error:
-        raise _as_ours(error, path) from error
-
-
-def _as_ours(error: sqlite3.Error, path: Path) -> StorageError:
-    what, code = str(error), _code_of(error)
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path.parent)):
-        return StorageFullError(
-            "no space left to write; nothing of this batch was recorded",
-            where=str(path.parent),
-            mend="free space on this file system and send it again",
-        )
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-        return DiskError(
-            f"the disk failed: {what}",
-            where=str(path),
-            mend="look into the system's log for this disk. A write may be recorded or not: send it"
-            " again, what is recorded stays as it is",
-        )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return BusyError("another process is writing", where=str(path), mend="try again")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return CorruptError(what, where=str(path), mend=_RESTORE)
-    return StorageError(what, where=str(path), mend="see `dateline doctor`")
-
-
-def _code_of(error: sqlite3.Error) -> int:
-    """The primary result code; 0 for what Python's own layer raises."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _is_full(folder: Path) -> bool:
-    room = os.statvfs(folder)
-    return room.f_bavail * room.f_frsize < _LEAST_FREE
+_TRY_AGAIN_S = 0.5  # after the record took no change of state
 
 
 class Record:
@@ -114,9 +65,9 @@ class Record:
         self._kept = {*self.spaces.items(), *self.beside.items()}
         with storage_errors(self.path):
             schema.prepare(self.path, beside=bool(beside))
-            self._writer = self._open_writer()
-        self._turns = Turns()
-        self._urgency = Urgency(folder)
+        self._writing = WriteLock(self.path)
+        self._aside = Aside(folder)
+        self._try_again = 0.0
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
 
@@ -130,17 +81,17 @@ class Record:
         """See `storage.record_port.RecordOfTruth`."""
         reads: SqliteReads | None = getattr(self._local, "reads", None)
         if reads is None:
-            reads = self._local.reads = SqliteReads(self.reader)
+            reads = self._local.reads = SqliteReads(self.reader, lambda: self.unsettled)
         return reads
 
     @contextmanager
     def moment(self) -> Iterator[SqliteReads]:
         """See `storage.record_port.RecordOfTruth`."""
         with storage_errors(self.path):
-            connection = self.reader
+            connection, unsettled = self.reader, self.unsettled  # before the state it is laid over
             connection.execute("BEGIN")
             try:
-                yield self.reads
+                yield SqliteReads(connection, lambda: unsettled)
             finally:
                 connection.execute("COMMIT")
 
@@ -165,9 +116,40 @@ class Record:
 
     def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         """See `core.ports.Writer`: all or none, and before every other write that waits."""
+        try:
+            return self._set_recorded(changes)
+        except (StorageFullError, DiskError, BusyError) as error:
+            newest = [writing.newest_version(self.reader.cursor(), each.uri) for each in changes]
+            if None in newest or not all(change.hides for change in changes):
+                raise
+            self._aside.keep(changes, error)
+            return tuple(
+                Written(change.uri, each.version if each else 0, Outcome.UPDATED)
+                for change, each in zip(changes, newest, strict=True)
+            )
+
+    def _set_recorded(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
         now = to_micros(self._clock())
         with self._transaction(urgent=True) as cursor:
             return tuple(writing.set_status(cursor, change, now) for change in changes)
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """See `storage.record_port.RecordOfTruth`."""
+        return self._aside.unsettled
+
+    def settle(self) -> None:
+        """See `storage.record_port.RecordOfTruth`."""
+        if not self.unsettled.changes or time.monotonic() < self._try_again:
+            return
+        self._try_again = time.monotonic() + _TRY_AGAIN_S
+        here = self._aside.here
+        try:
+            self._set_recorded(here)  # and, before them, what stands in the journal
+        except StorageError:
+            self._aside.write_down()
+        else:
+            self._aside.forget(here)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `core.ports.VectorKeeper`, by seq."""
@@ -222,19 +204,24 @@ class Record:
 
     def facts(self) -> Mapping[str, Any]:
         """See `storage.record_port.RecordOfTruth`."""
-        return {"durable": True, "schema": str(schema.SCHEMA_VERSION)}
+        unsettled = self.unsettled
+        return {
+            "durable": True,
+            "schema": str(schema.SCHEMA_VERSION),
+            "unsettled": len(unsettled.changes),
+            "hidden_here": unsettled.here,
+        }
 
     def follow(self, changed: Callable[[], None]) -> None:
         """SQLite tells nobody; looking costs little."""
 
     def close(self) -> None:
         """See `storage.record_port.RecordOfTruth`."""
-        with self._turns.taken(urgent=False):
-            self._writer.close()
-            self._urgency.close()
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
+        self._writing.close()
+        self._aside.close()
+        for connection in self._readers:
+            connection.close()
+        self._readers.clear()
 
     def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
         """Adds vectors to what is still there and lacks them."""
@@ -263,50 +250,13 @@ class Record:
 
     @contextmanager
     def _transaction(self, *, urgent: bool = False) -> Iterator[sqlite3.Cursor]:
-        with self._turns.taken(urgent=urgent), storage_errors(self.path), self._locked(urgent):
-            cursor = self._writer.cursor()
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException as error:
-                self._undo(error)
-                raise
-
-    @contextmanager
-    def _locked(self, urgent: bool) -> Iterator[None]:
-        """With SQLite's write lock, which the transaction gives back."""
-        if not urgent:
-            self._urgency.give_way()
-        with self._urgency.announced() if urgent else nullcontext():
-            self._begin()
-            yield
-
-    def _begin(self) -> None:
-        until = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                self._writer.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if _code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-            time.sleep(_LOOK_S)
-
-    def _undo(self, error: BaseException) -> None:
-        """Rolls back. After a failure of the disk the connection is not used again: it may believe
-        what the disk lost.
-        """
-        with suppress(sqlite3.Error):
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error) and _code_of(error) in _DOUBTFUL:
-            with suppress(sqlite3.Error):
-                self._writer.close()
-            self._writer = self._open_writer()
-
-    def _open_writer(self) -> sqlite3.Connection:
-        """It waits for other processes in `_begin`, not within SQLite, which looks too seldom."""
-        return schema.connect(self.path, wait_s=0)
+        """A short transaction. What could not be recorded earlier is, before anything else."""
+        with self._writing.alone(urgent=urgent) as cursor:
+            aside = self._aside.journaled()
+            for change in aside.changes:
+                writing.set_status(cursor, change, to_micros(self._clock()))
+            yield cursor
+        self._aside.take(aside)
 
     def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
         newest = writing.newest_version(cursor, item.uri)

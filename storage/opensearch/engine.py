@@ -128,6 +128,7 @@ class OpenSearchEngine:
 
     def _followed(self) -> Projector:
         """What brings the index up to date that the alias is on by now."""
+        self.record.settle()
         self._views.look()
         return self.projector
 

@@ -147,7 +147,9 @@ class Projector:
         after `patience_s` or because the cluster refuses. Raises StorageError where the record has
         less than the index.
         """
-        newest = self._record.last_change()
+        newest, unsettled = self._record.last_change(), len(self._record.unsettled.changes)
+        if unsettled:
+            return f"index: {unsettled:,} changes of state are not in the record's log yet"
         if newest == self.searchable and not self._is_lost:
             return ""
         if newest < self.searchable:

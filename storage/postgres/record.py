@@ -29,6 +29,7 @@ from storage.postgres.followers import Follower
 from storage.postgres.reads import LAST_CHANGE, PostgresReads
 from storage.prepared import Prepared, prepared
 from storage.turns import Turns, in_short_turns
+from storage.unsettled import SETTLED, Unsettled
 from storage.write_rules import Space, digest_of, is_recorded, outcome_of
 
 _NOTHING: Mapping[str, str] = {}
@@ -143,6 +144,16 @@ class PostgresRecord:
             else:
                 held.close()
         return (row[0] if row else None) or 0
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """See `storage.record_port.RecordOfTruth`: a server that takes nothing acknowledges
+        nothing.
+        """
+        return SETTLED
+
+    def settle(self) -> None:
+        """There is nothing to settle."""
 
     @contextmanager
     def moment(self) -> Iterator[PostgresReads]:

@@ -17,13 +17,13 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from core.errors import StorageFullError
+from core.errors import HiddenHereError, StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import SetStatus
 from dateline.build import build_app, build_service
 from dateline.settings import KeySetting, Settings
-from storage.embedded import copies
+from storage.embedded import copies, journal
 from storage.embedded.engine import EmbeddedEngine
 from tests.faults.world import READER, open_archive, put_of, vectors_of, word_of
 from tests.storage.world import ask, lexical, nearest
@@ -117,13 +117,17 @@ def put_until_full(engine: EmbeddedEngine, prefix: str) -> list[str]:
     raise AssertionError("the disk is not full yet")
 
 
-def is_killed(engine: EmbeddedEngine, uri: str) -> bool:
-    """Kills an item; whether there was room to record that."""
-    try:
-        engine.set_status([SetStatus(uri, PubStatus.CANCELED)])
-    except StorageFullError:
-        return False
-    return True
+def kill(engine: EmbeddedEngine, uri: str) -> None:
+    engine.set_status([SetStatus(uri, PubStatus.CANCELED)])
+
+
+def kill_until_aside(engine: EmbeddedEngine, uris: list[str]) -> list[str]:
+    """Kills items until the record takes no more; those that were killed."""
+    for place, uri in enumerate(uris, start=1):
+        kill(engine, uri)
+        if engine.record.unsettled.changes:
+            return uris[:place]
+    raise AssertionError("the record takes every kill")
 
 
 @pytest.mark.parametrize("background", [True, False], ids=["background", "foreground"])
@@ -142,8 +146,8 @@ def test_writes_are_refused_reads_go_on_and_all_recovers(
             filler.fill(leave=600_000 * (round_ - 2))
             late = put_until_full(engine, f"urn:{round_}")
             assert late or round_ == 2
-            killed = is_killed(engine, early[0])
-            assert is_found(engine, early[0]) is not killed
+            kill(engine, early[0])
+            assert not is_found(engine, early[0])
             recorded = {item.uri for item in engine.all_items()}
             assert recorded >= {*early, *late}
             for uri in early[1::7]:
@@ -161,7 +165,7 @@ def test_writes_are_refused_reads_go_on_and_all_recovers(
                 engine.catch_up()
             for uri in (early[0], *late, fresh):
                 wait_until(lambda uri=uri: is_found(engine, uri), f"{uri} is found")  # type: ignore[misc]
-        assert is_killed(engine, early[0])
+        kill(engine, early[0])
         assert not is_found(engine, early[0])
     finally:
         engine.close()
@@ -184,6 +188,92 @@ def _fail_to_catch_up(engine: EmbeddedEngine) -> None:
             engine.compact()
         except (OSError, ValueError, RuntimeError):
             engine.projections.reopen_lexical()
+
+
+@pytest.fixture
+def filled(small_disk: Path) -> Iterator[tuple[EmbeddedEngine, Filler, list[str]]]:
+    """An archive of some items on a disk that is full to the last byte, and their uris."""
+    filler = Filler(small_disk)
+    engine = open_archive(small_disk / "archive", background=False)
+    names = [f"urn:1:0:{n}" for n in range(60)]
+    put(engine, *names)
+    engine.catch_up()
+    filler.fill()
+    put_until_full(engine, "urn:2")
+    yield engine, filler, names
+    engine.close()
+
+
+Filled = tuple[EmbeddedEngine, Filler, list[str]]
+
+
+def test_a_kill_is_in_force_everywhere_and_is_recorded_when_there_is_room(
+    filled: Filled, small_disk: Path
+) -> None:
+    engine, filler, names = filled
+    other = open_archive(small_disk / "archive", background=False)
+    try:
+        killed = kill_until_aside(engine, names)
+        for each in (engine, other):
+            assert all(each.item(uri, READER) is None for uri in killed)
+            assert not is_found(each, killed[-1])
+            assert is_found(each, names[-1])
+        with pytest.raises(StorageFullError):
+            engine.set_status([SetStatus(killed[-1], PubStatus.USABLE)])
+        third = open_archive(small_disk / "archive", background=False)
+        assert all(third.item(uri, READER) is None for uri in killed)
+        third.close()
+        filler.free()
+        put(other, "urn:3:0:0")  # any write records what waits before it
+        assert other.record.unsettled.changes == engine.record.unsettled.changes == ()
+        for each in (engine, other):
+            assert all(each.item(uri, READER) is None for uri in killed)
+        engine.set_status([SetStatus(killed[-1], PubStatus.USABLE)])
+        assert other.item(killed[-1], READER) is not None
+    finally:
+        other.close()
+
+
+def test_kills_that_the_record_lacks_are_in_its_backup(filled: Filled, tmp_path: Path) -> None:
+    engine, _, names = filled
+    killed = kill_until_aside(engine, names)
+    copies.backup(Path(engine.status()["folder"]), tmp_path / "copy")
+    copies.restore(tmp_path / "copy", tmp_path / "restored", force=False)
+    restored = open_archive(tmp_path / "restored", background=False)
+    try:
+        assert restored.record.unsettled.changes == ()
+        assert all(restored.item(uri, READER) is None for uri in killed)
+        assert restored.item(names[-1], READER) is not None
+    finally:
+        restored.close()
+
+
+def test_without_a_journal_an_item_is_hidden_here_and_that_is_no_acknowledgement(
+    filled: Filled, small_disk: Path
+) -> None:
+    """The journal has gone, and there is no room for another one."""
+    first, filler, names = filled
+    (small_disk / "archive" / journal.FILE).unlink()
+    filler.fill()
+    engine = open_archive(small_disk / "archive", background=False)
+    try:
+        with pytest.raises(HiddenHereError):
+            kill_until_aside(engine, names)
+        hidden = engine.record.unsettled.changes[-1].uri
+        assert engine.record.unsettled.here == 1
+        assert engine.item(hidden, READER) is None
+        assert not is_found(engine, hidden)
+        assert first.item(hidden, READER) is not None
+        filler.free()
+        wait_until(lambda: _settled(engine), "what is hidden here is recorded")
+        assert first.item(hidden, READER) is None
+    finally:
+        engine.close()
+
+
+def _settled(engine: EmbeddedEngine) -> bool:
+    engine.catch_up()
+    return not engine.record.unsettled.changes
 
 
 def test_a_backup_onto_a_full_disk_leaves_nothing(small_disk: Path, tmp_path: Path) -> None:
@@ -238,9 +328,11 @@ def test_over_http(small_disk: Path) -> None:
             acknowledged.append(f"urn:api:{number}")
         assert answer.status_code in {503, 507}, answer.text
         assert "space" in answer.text
-        refused = f"urn:api:{number}"
+        refused, status = f"urn:api:{number}", f"/content/urn:api:{number - 1}/status"
         assert "urn:api:1" in hits("ferry")
         assert refused not in hits("ferry")
+        assert http.patch(status, json={"pubstatus": "canceled"}, headers=writes).status_code == 200
+        assert hits(f'"ferry number {number - 1}"') == []
         assert http.get(f"/content/{refused}", headers=reads).status_code == 404
         assert http.get("/content/urn:api:1", headers=reads).status_code == 200
         assert http.get("/healthz").status_code == 200
