@@ -54,6 +54,7 @@ class Newsroom:
     closed: bool = False
     hold: threading.Event | None = None
     hold_embedding: threading.Event | None = None
+    embedding: int = 0  # calls that were held
     asked: list[tuple[SearchRequest, Caller]] = field(default_factory=list)
 
     # --- reading
@@ -144,6 +145,7 @@ class Newsroom:
         if self.full:
             raise StorageFullError("No space left on the device.", mend="Free some space.")
         if embedded and self.hold_embedding:
+            self.embedding += 1
             self.hold_embedding.wait(20)
         return tuple(self._put(document, tuple(products)) for document in documents)
 

@@ -29,10 +29,11 @@ def crowded() -> Iterator[Crowded]:
         "max_waiting": 1,
     }
     with serving(room, **settings) as served, ThreadPoolExecutor(8) as clients:
-        begun = [clients.submit(post, served, bulk(n)) for n in range(3)]
-        begun += [clients.submit(post, served, {"uri": f"urn:single:{n}"}) for n in range(2)]
-        until_refused(served, bulk(3))
-        until_refused(served, {"uri": "urn:single:9"})
+        begun = [clients.submit(post, served, body) for body in (bulk(0), {"uri": "urn:single"})]
+        while room.embedding < len(begun):
+            time.sleep(0.001)
+        until_refused(served, bulk(1))
+        until_refused(served, {"uri": "urn:another"})
         yield served, begun
         room.hold_embedding.set()
 
@@ -86,11 +87,19 @@ def test_a_full_queue_refuses_the_others_of_a_list_alone(crowded: Crowded) -> No
     assert served.get(f"/content/{FERRY}").status_code == 404
 
 
-def test_bulks_wait_for_one_another_and_all_are_written(crowded: Crowded) -> None:
-    served, begun = crowded
-    assert served.room.hold_embedding is not None
-    served.room.hold_embedding.set()
-    assert [each.result(20).status_code for each in begun] == [200, 200, 200, 201, 201]
+def test_bulks_wait_for_one_another_and_all_are_written() -> None:
+    room = filled()
+    room.hold_embedding = threading.Event()
+    with (
+        serving(room, max_concurrent_bulks=1) as served,
+        ThreadPoolExecutor(4) as clients,
+    ):
+        begun = [clients.submit(post, served, bulk(number)) for number in range(4)]
+        while not room.embedding:
+            time.sleep(0.001)
+        room.hold_embedding.set()
+        assert [each.result(20).status_code for each in begun] == [200] * 4
+        assert {f"urn:bulk:{number}:19" for number in range(4)} <= set(room.items)
 
 
 def test_the_order_of_one_item_in_a_list_is_kept(fresh: Served) -> None:
