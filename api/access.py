@@ -125,7 +125,8 @@ async def links_of(
     media = surface.services.media
     if media is None or not key:
         return None
-    return replace(surface.signer.links(key), originals=media.has_original)
+    root = surface.services.settings.root_path
+    return replace(surface.signer.links(key), originals=media.has_original, root_path=root)
 
 
 LinksDep = Annotated[MediaLinks | None, Depends(links_of)]

@@ -24,6 +24,7 @@ from api.access import Surface
 from api.checks import validation_problem
 from api.content_routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
+from api.forwarding import Forwarding
 from api.media_links import MediaSigner
 from api.middleware import Observed
 from api.parameters import SearchParameters
@@ -73,6 +74,10 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_middleware(Observed, metrics=surface.metrics)
+    settings = services.settings
+    app.add_middleware(
+        Forwarding, proxies=settings.proxies, root_path=settings.root_path
+    )  # the outermost: the others see what it puts right
     return app
 
 

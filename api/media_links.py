@@ -86,12 +86,15 @@ class MediaSigner:
 
 @dataclass(frozen=True, slots=True)
 class MediaLinks:
-    """Addresses for one key. `originals` says of a location whether it is served."""
+    """Addresses for one key, on this host below `root_path`. `originals` says of a location whether
+    it is served.
+    """
 
     signer: MediaSigner
     name: str
     originals: Callable[[str], bool] = lambda _location: False
+    root_path: str = ""
 
     def of(self, uri: str, rendition: str) -> str:
         """The signed address of an item's rendition."""
-        return self.signer.signed(self.name, uri, rendition)
+        return self.root_path + self.signer.signed(self.name, uri, rendition)

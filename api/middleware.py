@@ -86,6 +86,7 @@ class Observed:
                 "path": scope["path"][:500],  # never the query: it may hold what should be secret
                 "route": route,
                 "status": status,
+                "client": (scope.get("client") or ("",))[0],
                 "milliseconds": round(seconds * 1000, 2),
                 "caller": scope["state"].get("caller", ""),
             }

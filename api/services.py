@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from api.forwarding import Proxies
 from api.keys import KeyRing
 from api.metrics import Metrics
 from api.served_models import ServedModels
@@ -134,6 +135,7 @@ class ApiSettings:
     `max_model_tokens` is how much text one request may put to a model; `models_only` says that
     there is no archive behind, so that only the models' endpoints are there. `media_secret`
     signs addresses of media: the same in every process of a service; random where it is empty.
+    `root_path` is what `proxies`, our own, have before each of our paths.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -153,6 +155,8 @@ class ApiSettings:
     open_metrics: bool = False
     max_concurrent_media: int = 8
     media_secret: str = field(default="", repr=False)
+    root_path: str = ""
+    proxies: Proxies = field(default_factory=Proxies)
     models_only: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)

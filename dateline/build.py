@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
+from api.forwarding import Proxies
 from api.services import ApiSettings, Example, Services
 from core.callers import NOBODY
 from core.errors import SettingsError
@@ -276,6 +277,8 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 max_waiting=settings.waiting,
                 loopback=settings.on_loopback,
                 open_metrics=settings.open_metrics,
+                root_path=settings.root_path,
+                proxies=Proxies.of(settings.trusted_proxies),
                 demo=demo,
                 demo_read_key=DEMO_READ_KEY if demo else "",
                 demo_ingest_key=DEMO_INGEST_KEY if demo else "",

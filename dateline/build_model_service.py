@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.app import create_app
+from api.forwarding import Proxies
 from api.metrics import Metrics
 from api.no_archive import NoArchive
 from api.served_models import ServedModels
@@ -68,6 +69,8 @@ def build_model_app(service: ModelService) -> Any:
                 max_waiting=settings.waiting,
                 loopback=settings.on_loopback,
                 open_metrics=settings.open_metrics,
+                root_path=settings.root_path,
+                proxies=Proxies.of(settings.trusted_proxies),
                 models_only=True,
             ),
             models=service.models,

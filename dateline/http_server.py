@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dateline.listener import Connection, Listener
+from dateline.tls import Certificate
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 128
@@ -97,10 +98,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Answers by `app` what comes to `listener`, until a signal ends it."""
+    """Answers by `app` what comes to `listener`, by TLS with a `certificate`."""
 
-    def __init__(self, app: Any, listener: Listener) -> None:
+    def __init__(self, app: Any, listener: Listener, certificate: Certificate | None) -> None:
         self._listener = listener
+        self._certificate = certificate
+        context = None if certificate is None else certificate.context
         super().__init__(
             uvicorn.Config(
                 app,
@@ -111,7 +114,8 @@ class HttpServer(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=False,  # api/forwarding.py reads them
+                ssl_context_factory=None if context is None else (lambda _, __: context),
                 timeout_graceful_shutdown=10,
             )
         )
@@ -121,7 +125,9 @@ class HttpServer(uvicorn.Server):
         self.run(sockets=[self._listener])
 
     async def on_tick(self, counter: int) -> bool:
-        """Looks after the connections, each second."""
+        """Looks after the connections and the certificate, each second."""
         if counter % _TICKS_A_SECOND == 0:
             self._listener.drop_overdue()
+            if self._certificate is not None:
+                self._certificate.renew()
         return await super().on_tick(counter)

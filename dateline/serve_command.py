@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from api.forwarding import Proxies
 from core.errors import SettingsError
 from dateline.build import build_app, build_service
 from dateline.build_model_service import build_model_app, build_model_service
@@ -31,6 +32,7 @@ from dateline.options import (
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
+from dateline.tls import Certificate, certificate_of
 
 
 def serve(
@@ -58,16 +60,19 @@ def serve(
             host=host, port=port, profile=profile, data=data, models=models, demo=demo or None
         )
         key_ring(settings)  # refuses before anything is loaded
+        certificate = certificate_of(settings)
         listening = _listen(settings)
         write_log(logging.INFO)
         with traced(settings):
             if models_only:
-                _serve_models(settings, listening)
+                _serve_models(settings, listening, certificate)
             else:
-                _serve_searches(settings, listening)
+                _serve_searches(settings, listening, certificate)
 
 
-def _serve_searches(settings: Settings, listening: socket.socket) -> None:
+def _serve_searches(
+    settings: Settings, listening: socket.socket, certificate: Certificate | None
+) -> None:
     note_new_archive(settings)
     service = build_service(settings, share_cursors=True)
     note_missing_models(service.models.missing)
@@ -81,13 +86,15 @@ def _serve_searches(settings: Settings, listening: socket.socket) -> None:
     for what in kept_apart(settings):
         console.print(f"[yellow]note:[/] {escape(what)}: for one host only")
     try:
-        _run(app, settings, listening)
+        _run(app, settings, listening, certificate)
     finally:
         service.close()
         listening.close()
 
 
-def _serve_models(settings: Settings, listening: socket.socket) -> None:
+def _serve_models(
+    settings: Settings, listening: socket.socket, certificate: Certificate | None
+) -> None:
     service = build_model_service(settings)
     note_missing_models(service.models.missing.values())
     address = _address(settings, listening.getsockname()[1])
@@ -95,7 +102,7 @@ def _serve_models(settings: Settings, listening: socket.socket) -> None:
     console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
     console.print("Ctrl-C ends it.", style="dim")
     try:
-        _run(build_model_app(service), settings, listening)
+        _run(build_model_app(service), settings, listening, certificate)
     finally:
         listening.close()
 
@@ -119,15 +126,18 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _run(app: object, settings: Settings, listening: socket.socket) -> None:
+def _run(
+    app: object, settings: Settings, listening: socket.socket, certificate: Certificate | None
+) -> None:
     connections = places(settings.connections)
     if connections < settings.connections:
         console.print(
             f"[yellow]note:[/] at most {connections} connections, of {settings.connections:,} that "
             "are set: this process may open no more files (ulimit -n)"
         )
-    limits = Limits(connections, settings.connections_per_address)
-    HttpServer(app, Listener(listening, limits)).serve_until_told()
+    proxies = Proxies.of(settings.trusted_proxies)
+    limits = Limits(connections, settings.connections_per_address, proxies.__contains__)
+    HttpServer(app, Listener(listening, limits), certificate).serve_until_told()
 
 
 def _greet(settings: Settings, port: int) -> None:
@@ -141,4 +151,5 @@ def _greet(settings: Settings, port: int) -> None:
 
 def _address(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{host}:{port}{settings.root_path}"

@@ -20,6 +20,7 @@ from core.limits import Share
 from dateline.cluster_settings import ClusterSettings
 from dateline.media_settings import MediaSettings
 from dateline.model_settings import ModelSettings
+from dateline.server_settings import ServerSettings
 
 PREFIX = "DATELINE_"
 FILE = "dateline.toml"
@@ -47,7 +48,7 @@ class KeySetting(BaseModel):
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
 
 
-class Settings(MediaSettings, ClusterSettings, ModelSettings):
+class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     """Everything that can be set. `dateline settings` prints what is in force and why."""
 
     data: Path = Field(default=Path("data"), description="folder of the archive")
@@ -60,14 +61,6 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
         default="embedded",
         description="what searches run on: indexes in the archive's folder, or an OpenSearch "
         "cluster (needs the extra [opensearch])",
-    )
-    host: str = Field(default="127.0.0.1", description="address to serve on")
-    port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
-    connections: int = Field(
-        default=1000, ge=1, le=100_000, description="connections at the same time, of all clients"
-    )
-    connections_per_address: int = Field(
-        default=200, ge=1, le=100_000, description="connections at the same time of one address"
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     lexical_weight: float = Field(
@@ -156,9 +149,6 @@ class Settings(MediaSettings, ClusterSettings, ModelSettings):
         description="requests at the same time, in one process, of a key without `concurrency`",
     )
     demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
-    open_metrics: bool = Field(
-        default=False, description="answer /metrics without a key, to whoever can reach it"
-    )
 
     @property
     def has_archive(self) -> bool:
@@ -266,7 +256,7 @@ def _from_environment() -> dict[str, object]:
 
 
 _JSON = frozenset(
-    {"keys", "runtimes", "work_batch", "work_chunks"}
+    {"keys", "runtimes", "trusted_proxies", "work_batch", "work_chunks"}
 )  # settings that a variable gives as JSON
 _NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
 

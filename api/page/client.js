@@ -100,23 +100,23 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (cursor) params.set("cursor", cursor);
   if (whyMissing) params.set("why_missing", whyMissing);
   for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
-  return (await call(`/content/search?${params}`, { signal })).data;
+  return (await call(`content/search?${params}`, { signal })).data;
 }
 
 /** What completes the text that is being typed. */
 export async function suggestions(text, { limit, signal }) {
   const params = new URLSearchParams({ q: text.slice(0, 200), limit });
-  return (await call(`/v1/suggest?${params}`, { signal })).data.items;
+  return (await call(`v1/suggest?${params}`, { signal })).data.items;
 }
 
 /** One item whole, with its chain. */
 export async function story(uri) {
-  return (await call(`/content/${encodeURIComponent(uri)}?versions=all`)).data;
+  return (await call(`content/${encodeURIComponent(uri)}?versions=all`)).data;
 }
 
 export const setStatus = (uri, pubstatus) =>
-  call(`/content/${encodeURIComponent(uri)}/status`, { key: ingestKey, method: "PATCH", body: { pubstatus } });
+  call(`content/${encodeURIComponent(uri)}/status`, { key: ingestKey, method: "PATCH", body: { pubstatus } });
 
 export async function configuration() {
-  return call("/page/config", { key: "" });
+  return call("page/config", { key: "" });
 }

@@ -2,6 +2,7 @@
 
 import { byId, el } from "./dom.js";
 
+const SERVICE = location.href.replace(/\/docs([?#].*)?$/, ""); // with whatever path a proxy puts before ours
 const METHODS = ["get", "post", "patch", "put", "delete"];
 
 function kind(schema = {}) {
@@ -52,7 +53,7 @@ function answers(operation, document_) {
 function example(method, path) {
   const sent = method === "get" ? "" : ` -X ${method.toUpperCase()} -H 'content-type: application/json' -d '…'`;
   const asked = path === "/content/search" ? "?q=storm&page_size=5" : "";
-  return el("pre", { tabindex: "0", role: "group", "aria-label": `Example of ${path}` }, `curl -H 'x-api-key: YOUR-KEY'${sent} '${location.origin}${path}${asked}'`);
+  return el("pre", { tabindex: "0", role: "group", "aria-label": `Example of ${path}` }, `curl -H 'x-api-key: YOUR-KEY'${sent} '${SERVICE}${path}${asked}'`);
 }
 
 function section(document_, path, method, operation) {
@@ -64,7 +65,7 @@ function section(document_, path, method, operation) {
 }
 
 async function draw() {
-  const answer = await fetch("/openapi.json");
+  const answer = await fetch("openapi.json");
   if (!answer.ok) throw new Error(`/openapi.json: ${answer.status}`);
   const document_ = await answer.json();
   const operations = Object.entries(document_.paths).flatMap(([path, methods]) =>
@@ -80,5 +81,5 @@ async function draw() {
 
 draw()
   .catch(() => byId("docs").replaceChildren(el("p", { class: "problem", role: "alert" },
-    "The service did not say what it offers. Load this page again, or read ", el("a", { href: "/openapi.json" }, "openapi.json"), ".")))
+    "The service did not say what it offers. Load this page again, or read ", el("a", { href: "openapi.json" }, "openapi.json"), ".")))
   .finally(() => byId("docs").setAttribute("aria-busy", "false"));

@@ -4,10 +4,11 @@ import { byId, el, marked, unmarked } from "./dom.js";
 import { placeholder } from "./pictures.js";
 import { similarLink } from "./similar.js";
 
+const MEDIA = new URL("v1/media/", document.baseURI).pathname;
 const renditions = (item) => item.renditions || {};
 const ours = (item, name) => {
   const { href } = renditions(item)[name] || {};
-  return typeof href === "string" && href.startsWith("/v1/media/") ? href : ""; // what a document names elsewhere is not loaded
+  return typeof href === "string" && href.startsWith(MEDIA) ? href : ""; // what a document names elsewhere is not loaded
 };
 const saying = (item) => item.description_caption || (item.machine_caption || {}).text || item.headline || "";
 const clock = (seconds) => {

@@ -23,7 +23,7 @@ export function uriOf(text) {
   }
   if (link.origin !== location.origin) return typed;
   const named = ["open", "similar_to", "why_missing"].map((name) => link.searchParams.get(name)).find(Boolean);
-  const [, item] = link.pathname.match(/^\/content\/([^/]+)$/) || [];
+  const [, item] = link.pathname.match(/\/content\/([^/]+)$/) || [];
   return named || (item && item !== "search" ? decodeURIComponent(item) : typed);
 }
 

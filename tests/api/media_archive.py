@@ -47,7 +47,7 @@ class MediaArchive:
     film: bytes
     originals: Path
 
-    def app(self, media: MediaPort | None = None, secret: str = "s") -> FastAPI:
+    def app(self, media: MediaPort | None = None, secret: str = "s", root: str = "") -> FastAPI:
         absent = Newsroom()
         return create_app(
             Services(
@@ -57,7 +57,7 @@ class MediaArchive:
                 ingest=absent,
                 status=absent,
                 keys=KeyRing.of(CALLERS),
-                settings=ApiSettings(media_secret=secret),
+                settings=ApiSettings(media_secret=secret, root_path=root),
                 suggest=Suggester(self.room.engine),
                 media=media or self.files,
             )

@@ -58,7 +58,7 @@ class Running:
 def running() -> Iterator[Running]:
     bound = socket.create_server(("127.0.0.1", 0), backlog=256)
     port = bound.getsockname()[1]
-    server = HttpServer(app_over(newsroom()), Listener(bound, LIMITS))
+    server = HttpServer(app_over(newsroom()), Listener(bound, LIMITS), None)
     thread = threading.Thread(target=server.serve_until_told)
     thread.start()
     while not server.started:

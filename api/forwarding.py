@@ -1,0 +1,143 @@
+"""A service behind proxies: who asks and at which address, where a proxy of ours says so, and the
+path that a proxy puts before all of ours.
+
+What a client sends in these headers is a claim that anybody can make. So they are believed from the
+addresses of our proxies alone, and where two of them say different things neither is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HOST = re.compile(r"[A-Za-z0-9.\-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+_PAIR = re.compile(r'\s*(\w+)\s*=\s*(?:"([^"]*)"|([^;,"\s]*))\s*')
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The networks of our own proxies."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @classmethod
+    def of(cls, networks: Iterable[str]) -> Proxies:
+        """Addresses and networks as they are written. Raises ValueError."""
+        return cls(tuple(ip_network(each) for each in networks))
+
+    def __contains__(self, address: object) -> bool:
+        try:
+            found = ip_address(str(address))
+        except ValueError:
+            return False
+        mapped = getattr(found, "ipv4_mapped", None)
+        return any((mapped or found) in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What one proxy says of the request that it passes on; "" where it says nothing."""
+
+    client: str = ""
+    scheme: str = ""
+    host: str = ""
+
+
+class Forwarding:
+    """Pure ASGI: puts what our proxies say of a request in place of what the connection says."""
+
+    def __init__(self, app: ASGIApp, proxies: Proxies, root_path: str) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] == "http":
+            if self._root_path:
+                self._place(scope)
+            peer = scope.get("client")
+            if peer is not None and peer[0] in self._proxies:
+                self._believe(scope)
+        await self._app(scope, receive, send)
+
+    def _place(self, scope: Scope) -> None:
+        """Paths are whole, whether the proxy took its own part off or not."""
+        root, path = self._root_path, scope["path"]
+        scope["root_path"] = root
+        if path != root and not path.startswith(f"{root}/"):
+            scope["path"] = root + path
+            scope["raw_path"] = root.encode() + scope.get("raw_path", path.encode())
+
+    def _believe(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        said = [found for found in (_forwarded(headers), _x_forwarded(headers)) if found]
+        hops = [self._outermost(hops) for hops in said]
+        if client := _agreed(hop.client for hop in hops):
+            scope["client"] = (client, 0)
+        if scheme := _agreed(hop.scheme for hop in hops):
+            scope["scheme"] = scheme
+        if host := _agreed(hop.host for hop in hops):
+            changed = MutableHeaders(raw=list(scope["headers"]))
+            changed["host"] = host
+            scope["headers"] = changed.raw
+
+    def _outermost(self, hops: Sequence[Hop]) -> Hop:
+        """The newest hop whose client is no proxy of ours: anybody can write what came before."""
+        for hop in reversed(hops):
+            if hop.client not in self._proxies:
+                return hop
+        return hops[0]
+
+
+def _agreed(values: Iterable[str]) -> str:
+    """What all say that say anything; "" where they differ."""
+    different = {value for value in values if value}
+    return different.pop() if len(different) == 1 else ""
+
+
+def _x_forwarded(headers: Headers) -> list[Hop]:
+    """The hops of X-Forwarded-For, -Proto and -Host, the oldest first. Proxies that don't append to
+    the latter two write one value, which is the newest.
+    """
+    clients, schemes, hosts = (
+        [one.strip() for line in headers.getlist(f"x-forwarded-{name}") for one in line.split(",")]
+        for name in ("for", "proto", "host")
+    )
+    count = max(len(clients), min(1, len(schemes) + len(hosts)))
+
+    def at(values: list[str], place: int) -> str:
+        return values[place] if len(values) == count else (values[-1] if values else "")
+
+    return [
+        _hop(clients[place] if clients else "", at(schemes, place), at(hosts, place))
+        for place in range(count)
+    ]
+
+
+def _forwarded(headers: Headers) -> list[Hop]:
+    """The hops of Forwarded (RFC 7239), the oldest first."""
+    elements = [one for line in headers.getlist("forwarded") for one in line.split(",")]
+    found = []
+    for element in elements:
+        pairs = {name.lower(): quoted or bare for name, quoted, bare in _PAIR.findall(element)}
+        found.append(_hop(*(pairs.get(name, "") for name in ("for", "proto", "host"))))
+    return found
+
+
+def _hop(client: str, scheme: str, host: str) -> Hop:
+    """What is well-formed of it."""
+    address = client[1:].partition("]")[0] if client.startswith("[") else client
+    if address.count(":") == 1:
+        address = address.partition(":")[0]
+    try:
+        ip_address(address)
+    except ValueError:  # "unknown", or a name that hides it
+        address = ""
+    known = scheme.lower() if scheme.lower() in ("http", "https") else ""
+    return Hop(address, known, host if _HOST.fullmatch(host) else "")

@@ -1,0 +1,47 @@
+"""Settings of the HTTP server: where it listens, within which limits, behind which proxies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, field_validator
+
+from api.forwarding import Proxies
+
+
+class ServerSettings(BaseModel):
+    """See `dateline.settings.Settings`, which has these and all others."""
+
+    host: str = Field(default="127.0.0.1", description="address to serve on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
+    connections: int = Field(
+        default=1000, ge=1, le=100_000, description="connections at the same time, of all clients"
+    )
+    connections_per_address: int = Field(
+        default=200, ge=1, le=100_000, description="connections at the same time of one address"
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="what a proxy has before each path of the service, such as /archive",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="addresses and networks of proxies whose X-Forwarded-... and Forwarded headers "
+        "are believed (JSON in a variable)",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate and those between it and its root; HTTP without "
+        "TLS if not named",
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file of the certificate's key")
+    open_metrics: bool = Field(
+        default=False, description="answer /metrics without a key, to whoever can reach it"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Proxies.of(value)
+        return value
