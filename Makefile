@@ -19,7 +19,7 @@ LONG := GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 KILL_RO
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit faults test-cluster test-torch deep cover bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit faults test-cluster test-torch audit deep cover bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -54,7 +54,7 @@ lint: $(READY_DEV)
 	$(BIN)/lint-imports --no-cache
 
 types: $(READY_DEV)
-	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks
+	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks scripts
 
 unit: $(READY_DEV)
 	$(PYTEST) $(SIDE_BY_SIDE) -m "$(UNIT) and not deep"
@@ -78,10 +78,14 @@ $(READY_TORCH): requirements-build.lock requirements-torch.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock
 	@touch $@
 
+# Licences, calls that run what data say, and the locks against VULNERABILITIES=DATABASE, a file.
+audit: $(READY_DEV)
+	$(BIN)/python -P scripts/audit.py
+
 # Everything above with its long forms, for hours: before a piece of work is called done.
 deep: $(READY_DEV) $(READY_TORCH)
 	@bash scripts/test-packages
-	$(MAKE) lint types
+	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(UNIT)"
 	$(LONG) $(PYTEST) -m "faults and not cluster"
 	$(LONG) $(PYTEST) -m cluster
