@@ -60,12 +60,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begins to answer: the client is not waited for."""
+        """Begins to answer, and to wait for a body, which may be none."""
         if len(self.pipeline) >= TOGETHER:
             raise ValueError("too many requests at once")
         self._unused = 0
         if not self.flow.write_paused:  # else an earlier answer still waits to be taken
-            self._connection.serve()
+            self._connection.wait(self._listener.limits.body_seconds)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -74,9 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What came was of use."""
+        """Waits for the client no more."""
         self._unused = 0
         super().on_message_complete()
+        if self._busy and not self.flow.write_paused:
+            self._connection.serve()
 
     def on_response_complete(self) -> None:
         """Waits for the next request, and for this answer to be taken whole."""
@@ -93,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Goes on to answer."""
         super().resume_writing()
-        if self._busy:
+        if self._busy and not self.cycle.more_body:
             self._connection.serve()
 
 

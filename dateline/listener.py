@@ -34,13 +34,15 @@ def _never(_: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How many connections there may be, in all and of one address unless it is `exempt` (a proxy
-    of ours), and for how many seconds one may leave a request's head or an answer's rest waiting.
+    of ours), and for how many seconds one may leave a request's head, its body or an answer's rest
+    waiting. Who reads bodies refuses them before they are overdue here, in words (`api/bodies.py`).
     """
 
     connections: int = 1000
     per_address: int = 200
     exempt: Callable[[str], bool] = _never
     head_seconds: float = 10.0
+    body_seconds: float = 75.0
     unread_seconds: float = 30.0
 
 
@@ -57,7 +59,7 @@ class Connection(socket.socket):
         self._gone = gone
 
     def wait(self, seconds: float) -> None:
-        """The client has so many seconds to send a whole head, or to take its answer."""
+        """The client has so many seconds to send what is to come, or to take its answer."""
         self.waits_since = monotonic()
         self.due = self.waits_since + seconds
 

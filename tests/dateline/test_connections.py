@@ -21,13 +21,17 @@ import pytest
 from dateline.demo import DEMO_READ_KEY
 from dateline.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
 from dateline.listener import Limits, Listener, peer_of
-from tests.api.conftest import READ, app_over
+from tests.api.conftest import INGEST, READ, app_over
 from tests.api.conftest import filled as newsroom
 from tests.dateline.test_serve import START, served
 
-LIMITS = Limits(connections=40, per_address=20, head_seconds=0.6, unread_seconds=0.6)
+LIMITS = Limits(
+    connections=40, per_address=20, head_seconds=0.6, body_seconds=1.5, unread_seconds=0.6
+)
 HEAD = b"GET /content/search?q=ferry HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 WHOLE = HEAD + b"x-api-key: " + READ.encode() + b"\r\n\r\n"
+BODY = b"POST /content HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+BODY += b"content-length: 1000\r\nx-api-key: " + INGEST.encode() + b"\r\n\r\n["
 GUEST = "127.0.0.9"  # an address of its own
 
 
@@ -115,6 +119,11 @@ def test_a_body_that_nobody_reads_ends_with_its_connection(running: Running) -> 
         assert dripping(refused, b" ") < 4
 
 
+def test_a_body_that_drips_has_a_deadline(running: Running) -> None:
+    with running.connect(BODY) as slow:
+        assert dripping(slow, b" ") < 5
+
+
 def test_an_answer_that_nobody_takes_is_given_up(running: Running) -> None:
     asked = b"GET /page/newsreader-latin.woff2 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
     with socket.socket() as deaf:
@@ -124,11 +133,12 @@ def test_an_answer_that_nobody_takes_is_given_up(running: Running) -> None:
         assert dripping(deaf, asked) < 6
 
 
-def test_half_sent_requests_keep_nobody_out(running: Running) -> None:
+@pytest.mark.parametrize("sent", [HEAD, BODY], ids=["heads", "bodies"])
+def test_half_sent_requests_keep_nobody_out(running: Running, sent: bytes) -> None:
     with ExitStack() as held:
-        for _ in range(300):
-            held.enter_context(running.connect(HEAD, "127.0.0.1"))
-            held.enter_context(running.connect(HEAD, "127.0.0.2"))
+        for _ in range(60):
+            held.enter_context(running.connect(sent, "127.0.0.1"))
+            held.enter_context(running.connect(sent, "127.0.0.2"))
         assert running.answers()
         assert running.answers("127.0.0.1"), "nor others behind the same address"
 

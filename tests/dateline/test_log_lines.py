@@ -1,0 +1,68 @@
+"""The log of a process: each kind of line once a second, with a count of what was left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from dateline.log_lines import LimitedLines
+
+
+@pytest.fixture
+def now() -> list[float]:
+    """The clock's reading."""
+    return [0.0]
+
+
+@pytest.fixture
+def log(now: list[float]) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("tests.log_lines")
+    handler = LimitedLines(lambda: now[0])
+    logger.addHandler(handler)
+    logger.propagate = False
+    yield logger
+    logger.removeHandler(handler)
+
+
+def warn(log: logging.Logger, what: str) -> None:
+    log.warning("one place, %s", what)
+
+
+def fail(log: logging.Logger, error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        log.exception("another place")
+
+
+def test_a_kind_of_line_is_written_once_a_second_and_counted(
+    log: logging.Logger, now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1000):
+        now[0] = number / 400
+        warn(log, str(number))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("one")] == [
+        "one place, 0",
+        "one place, 400",
+        "one place, 800",
+    ]
+    assert [line.split()[0] for line in lines if "left out" in line] == ["399", "399"]
+
+
+def test_kinds_do_not_hide_each_other(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(5):
+        warn(log, "x")
+        fail(log, ValueError("first"))
+        fail(log, KeyError("second"))
+        log.error("answered", extra={"kind": ""})
+        log.error("refused", extra={"kind": "GET 401"})
+        log.error("refused", extra={"kind": "GET 403"})
+    text = capsys.readouterr().err
+    counts = [text.count(each) for each in ("one place", "ValueError: ", "KeyError: ")]
+    assert counts == [1, 1, 1]
+    assert (text.count("answered"), text.count("refused")) == (5, 2)
