@@ -8,10 +8,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from dateline.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
 from dateline.listener import Limits, Listener, peer_of
 from tests.api.conftest import INGEST, READ, app_over
 from tests.api.conftest import filled as newsroom
-from tests.dateline.test_serve import START, served
+from tests.dateline.test_serve import ROOT, START, free_port, served
 
 LIMITS = Limits(
     connections=40, per_address=20, head_seconds=0.6, body_seconds=1.5, unread_seconds=0.6
@@ -56,6 +58,13 @@ class Running:
             timeout=2,
         ) as client:
             return client.get("/content/search", params={"q": "ferry"}).status_code == 200
+
+    def answers_now(self) -> bool:
+        """The same, where a connection may be turned away."""
+        try:
+            return self.answers()
+        except httpx.TransportError:
+            return False
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +206,55 @@ def test_more_than_a_head_is_refused(running: Running, sent: bytes) -> None:
 )
 def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
     assert (peer_of(one) == peer_of(other)) is same
+
+
+NO_HANDLES = """
+import logging, resource, socket, sys
+import dateline
+from dateline.http_server import HttpServer
+from dateline.listener import Limits, Listener, places
+from dateline.log_lines import write_log
+from tests.api.conftest import app_over, filled
+write_log(logging.INFO)
+app = app_over(filled())
+bound = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=512)
+few = socket.socket().fileno() + 24
+resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
+HttpServer(app, Listener(bound, Limits(10_000, 10_000)), None).serve_until_told()
+"""
+
+
+def test_where_no_file_handle_is_left_connections_are_turned_away_and_the_log_stays_small() -> None:
+    port = free_port()
+    command = [sys.executable, "-P", "-c", NO_HANDLES, str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=7)) as client:
+                assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            running = Running(port)
+            with ExitStack() as held:
+                for _ in range(300):
+                    with suppress(ConnectionError):
+                        held.enter_context(running.connect(HEAD))
+                until = time.monotonic() + 10
+                while not running.answers_now():
+                    assert time.monotonic() < until
+                spent = processor_seconds(process.pid)
+                assert running.answers()
+                time.sleep(1)
+                assert processor_seconds(process.pid) - spent < 0.7, "the loop does not spin"
+        finally:
+            process.terminate()
+            log = process.communicate(timeout=20)[1]
+    assert "no file handle is left" in log
+    assert len(log.splitlines()) < 50
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 FEW_HANDLES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));" + START
