@@ -41,7 +41,7 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve on.", show_default="8000")] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Show the demo's examples and its Kill button.")
+        bool, typer.Option("--demo", help="Have the demo's examples, Kill button and keys.")
     ] = False,
     models_only: Annotated[
         bool, typer.Option("--models-only", help="Serve the models alone, without an archive.")
@@ -53,7 +53,7 @@ def serve(
     """Serve searches, the models and the page until Ctrl-C.
 
     With --models-only other services can use the models here (setting `runtimes`), and no archive
-    is opened. Off loopback the service refuses to start without configured keys.
+    is opened. Without keys, and without those of --demo, it refuses to start.
     """
     with reported():
         settings = settings_for(

@@ -148,7 +148,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         le=100_000,
         description="requests at the same time, in one process, of a key without `concurrency`",
     )
-    demo: bool = Field(default=False, description="hand the page the demo keys, on loopback")
+    demo: bool = Field(default=False, description="have the demo's keys, on loopback")
 
     @property
     def has_archive(self) -> bool:

@@ -32,10 +32,8 @@ def test_a_cursor_goes_on_in_another_service_and_after_a_restart(
         with served(archive) as (_, other):
             second = ask(other, q="ferry", cursor=first.json()["data"]["cursor"])
             assert uris(first) + uris(second) == whole[:2]
-        assert (
-            "dateline_cursors_shared 1.0"
-            in one.get("/metrics", headers={"x-api-key": DEMO_INGEST_KEY}).text
-        )
+        desk = {"x-api-key": DEMO_INGEST_KEY}
+        assert "dateline_cursors_shared 1.0" in one.get("/metrics", headers=desk).text
         process.kill()
     with served(archive) as (_, later):
         again = ask(later, q="ferry", cursor=first.json()["data"]["cursor"])
