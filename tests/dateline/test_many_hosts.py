@@ -19,7 +19,6 @@ from core.items import Concept, Item, ItemType, MediaFile, Passage, PassageVecto
 from core.writes import PutItem
 from dateline.build import system_clock
 from storage.media_files import FolderMediaStore
-from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
 from storage.postgres.record import PostgresRecord
 from tests.dateline.service_hosts import (
     Host,
@@ -35,6 +34,7 @@ from tests.dateline.service_hosts import (
 from tests.dateline.service_surfaces import EVERYWHERE, Surfaces
 from tests.opensearch_node import new_name
 from tests.postgres_server import Server
+from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
 
 ENGINES = ["embedded", pytest.param("opensearch", marks=pytest.mark.cluster)]
@@ -63,15 +63,7 @@ def record(
     yield opened
     opened.close()
     if url:
-        _remove(url, name)
-
-
-def _remove(url: str, name: str) -> None:
-    cluster = Cluster(ClusterSettings((url,)))
-    for index in (f"{name}-000001", f"{name}-meta"):
-        with suppress(MissingError):
-            cluster.ask("DELETE", f"/{index}")
-    cluster.close()
+        remove_index(url, name)
 
 
 def story(number: int, version: int = 1, **members: Any) -> Item:

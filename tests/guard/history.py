@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -22,7 +23,10 @@ from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITER, Host, World
 
 ITEMS = 5
 STEPS = 12
-_LINK = re.compile(r'"((?:/v1/media|/content)/[^"\s]+)"')
+_LINKS = {
+    "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
+    "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
+}  # addresses that answers give out
 _STATES = ("canceled", "withheld")
 
 
@@ -42,9 +46,7 @@ class History:
         self.outside = f"urn:{world.words.fresh()}"  # stands inside items, never is one
         world.addresses |= marks_in(str([*self.uris, self.unknown, self.outside]))
         self.story = f"story-{seed}"
-        self.given: dict[str, list[str]] = {}  # addresses of pages and media, by caller
-        self.cursors: dict[str, list[str]] = {}
-        self.asking = ""
+        self.given: dict[str, list[tuple[str, str]]] = {kind: [] for kind in _LINKS}
 
     def play(self) -> None:
         """Every step with its looks; at the end nothing of it is shown any more."""
@@ -68,8 +70,9 @@ class History:
         return self.rng.choice(words or [self.unknown[4:]])
 
     def cursor(self) -> str:
-        found = self.cursors.get(self.asking) or [""]
-        return self.rng.choice(found)
+        """Of some list of somebody's."""
+        pages = [page for _, page in self.given["page"]]
+        return dict(parse_qsl(urlsplit(self.rng.choice(pages or [""])).query)).get("cursor", "")
 
     # --- steps
 
@@ -104,10 +107,11 @@ class History:
 
     def command_line(self) -> None:
         """The operator of the machine asks, who has every product."""
-        name = self.rng.choice([*COMMANDS])
+        name = next(self.world.commands)
         shows, arguments = COMMANDS[name]
-        word, filled = self.word(), {"{uri}": self.uri()}
-        filled |= {"{word}": word, "{name}": f"Ana {word}", "{start}": word[:5]}
+        heads = [head.word for head in self.world.view(EVERYTHING).heads.values()]
+        word = self.rng.choice([*heads, self.word()])
+        filled = {"{word}": word, "{name}": f"Ana {word[:-1]}", "{start}": word[:5]}
         arguments = [filled.get(one, one) for one in arguments]
         self._say(f"dateline {' '.join(arguments)}")
         ask = Ask("dateline", name, shows, {"": arguments})
@@ -128,6 +132,8 @@ class History:
         for _ in range(5):
             self._ask_a_route()
         self._ask_outside()
+        if self.rng.random() < 0.3:
+            self._begin_a_list()
         self._follow_an_address()
         self._browse()
         self._read()
@@ -136,19 +142,37 @@ class History:
         weights = [6 if shows is not Shows.NOTHING else 1 for shows in ROUTES.values()]
         operation = self.rng.choices([*ROUTES], weights)[0]
         host, name = self._anybody()
-        self.asking = name
         ask = self.world.contract.ask(self, operation)
         if self.rng.random() < 0.1 and ask.method == "GET":
             ask = replace(ask, method="HEAD")
-        self._note_addresses(name, self.world.ask(host, name, ask))
+        answer = self.world.ask(host, name, ask)
+        self._note_addresses(name, answer)
+        self._compare_with_unknown(host, name, ask, answer)
 
-    def _note_addresses(self, name: str, response: httpx.Response) -> None:
-        kind = response.headers.get("content-type", "")
-        if response.content and kind.startswith("application/json"):
-            self.given.setdefault(name, []).extend(_LINK.findall(response.text))
-            data = response.json().get("data")
-            if isinstance(data, dict) and data.get("cursor"):
-                self.cursors.setdefault(name, []).append(data["cursor"])
+    def _compare_with_unknown(
+        self, host: Host, name: str, ask: Ask, answer: httpx.Response
+    ) -> None:
+        """What is said of a hidden item is what is said of one that never was, before or after."""
+        reader = host.readers.get(name)
+        if reader is None or reader.inspects:
+            return
+        view = self.world.view(reader)
+        seen = {one.uri for story in view.stories for one in story}
+        for uri in set(self.uris) & set(ask.names) - seen:
+            unknown = said(self.world.ask(host, name, ask.about(uri, self.unknown)))
+            again = self.world.ask(host, name, ask)  # an index may have caught up meanwhile
+            assert unknown in (said(answer), said(again)), (name, ask)
+
+    def _note_addresses(self, name: str, answer: httpx.Response) -> None:
+        for kind, link in _LINKS.items():
+            self.given[kind].extend((name, found) for found in link.findall(answer.text))
+
+    def _begin_a_list(self) -> None:
+        """The first page of a list, whose next one may be asked for at any time."""
+        host, name = self._somebody()
+        params = {"q": self.rng.choice(["", "common"]), "page_size": 1, "facets": "place"}
+        ask = Ask("GET", "/content/search", Shows.HEADS, params)
+        self._note_addresses(name, self.world.ask(host, name, ask))
 
     def _ask_outside(self) -> None:
         method, path = self.rng.choice(sorted(OUTSIDE))
@@ -159,17 +183,18 @@ class History:
 
     def _follow_an_address(self) -> None:
         """An address that was given out some time ago: of a next page, or of a picture. The caller
-        who got it asks, or somebody else, or nobody, for it is signed.
+        who got it asks, or somebody else, or nobody: those of pictures are signed.
         """
-        if not self.given:
+        kind = self.rng.choice([*_LINKS])
+        if not self.given[kind]:
             return
-        owner = self.rng.choice(sorted(self.given))
-        parts = urlsplit(self.rng.choice(self.given[owner] or ["/healthz"]))
-        host, name = self._anybody()
-        name = self.rng.choice([owner, name, ""])
-        by_signature = not name and parts.path.startswith("/v1/media")
+        owner, address = self.rng.choice(self.given[kind])
+        host, other = self._anybody()
+        name = self.rng.choice([owner, other, ""])
+        signed_for = owner if kind == "media" and not name else ""
+        parts = urlsplit(address)
         ask = Ask("GET", unquote(parts.path), Shows.HEADS, dict(parse_qsl(parts.query)))
-        self.world.ask(host, name, ask, signed_for=owner if by_signature else "")
+        self._note_addresses(name, self.world.ask(host, name, ask, signed_for))
 
     def _browse(self) -> None:
         """All there is, with totals and counts: nothing of an earlier history is shown."""
@@ -194,24 +219,25 @@ class History:
         }
 
     def _read(self) -> None:
-        """Each item by its uri: the version that is shown, else the answer to an unknown uri."""
+        """Each item by its uri: the version and the story that it shows, else what is said of an
+        unknown uri.
+        """
         host, name = self._somebody()
         view = self.world.view(host.readers[name])
-        unknown = self._told(host, name, self.unknown)
+        unknown = said(self._item(host, name, self.unknown))
         for uri in self.uris:
-            head = view.heads.get(uri)
-            if head is None:
-                assert self._told(host, name, uri) == unknown
-            else:
-                answer = self.world.ask(host, name, Ask("GET", f"/content/{uri}", Shows.HEADS))
-                assert head.word in answer.text
+            answer, chain = self._item(host, name, uri), view.chain(uri)
+            if uri not in view.heads:
+                assert said(answer) == unknown
+                continue
+            data = answer.json()["data"]
+            assert data["item"]["version"] == chain[0].number
+            listed = [(one["item"]["uri"], one["item"]["version"]) for one in data["versions"]]
+            assert listed == [(one.uri, one.number) for one in chain]
 
-    def _told(self, host: Host, name: str, uri: str) -> tuple[int, Any]:
-        """An answer without what is never the same twice."""
-        answer = self.world.ask(host, name, Ask("GET", f"/content/{uri}", Shows.HEADS))
-        error = answer.json().get("error", {})
-        said = {key: error.get(key) for key in ("code", "message", "mend")}
-        return answer.status_code, str(said).replace(uri, "")
+    def _item(self, host: Host, name: str, uri: str) -> httpx.Response:
+        ask = Ask("GET", f"/content/{uri}", Shows.STORY, {"versions": "all"})
+        return self.world.ask(host, name, ask)
 
     # --- writing
 
@@ -285,7 +311,7 @@ class History:
         )
 
     def _nested(self, uri: str) -> Iterable[Nested]:
-        for other in self.rng.sample([self.outside], self.rng.choice([0, 0, 1])):
+        for other in self.rng.sample([*self.uris, self.outside], self.rng.choice([0, 0, 1, 2])):
             if other != uri:
                 yield Nested(other, self.world.words.fresh())
 
@@ -300,17 +326,39 @@ class History:
         return self.rng.choice(sorted(self.world.model.versions))
 
     def _somebody(self) -> tuple[Host, str]:
-        return self.rng.choice(self.world.hosts), self.rng.choice([*READERS])
+        names = ["wire"] * 3 + ["desk"] * 3 + ["operator"] * 2 + ["nobody"]
+        return self.rng.choice(self.world.hosts), self.rng.choice(names)
 
     def _anybody(self) -> tuple[Host, str]:
         host, name = self._somebody()
-        return host, self.rng.choice([name, name, name, name, WRITER, "", "who?"])
+        return host, self.rng.choice([name] * 8 + [WRITER, "", "who?"])
 
     def _number(self, host: Host) -> int:
         return self.world.hosts.index(host)
 
     def _say(self, what: str) -> None:
         self.steps.append(what)
+
+
+_FLEETING = {"id", "updated", "timestamp", "timings_ms", "cursor", "next_page", "page_template"}
+
+
+def said(answer: httpx.Response) -> tuple[int, str]:
+    """An answer without the uris in it and without what is never the same twice."""
+    kind = answer.headers.get("content-type", "")
+    text = answer.text
+    if text and kind.startswith("application/json"):
+        text = json.dumps(_lasting(answer.json()))
+    return answer.status_code, re.sub(r"urn(:|%3A)zq[a-z]+", "", text)
+
+
+def _lasting(value: Any) -> Any:
+    match value:
+        case dict():
+            return {k: _lasting(inner) for k, inner in value.items() if k not in _FLEETING}
+        case list():
+            return [_lasting(inner) for inner in value]
+    return value
 
 
 def _weighted(history: History) -> tuple[list[Callable[[], None]], list[int]]:
@@ -322,7 +370,7 @@ def _weighted(history: History) -> tuple[list[Callable[[], None]], list[int]]:
         history.change_products: 4,
         history.send_again: 2,
         history.wait: 3,
-        history.command_line: 1,
+        history.command_line: 2,
         history.change_a_key: 0.4,
     }
     return list(steps), list(steps.values())

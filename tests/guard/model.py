@@ -7,7 +7,7 @@ So a word in an answer says where it comes from, and whether it may be there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
@@ -41,11 +41,12 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A key, what it reads, and whether it may be told why an item is hidden."""
+    """A key: what it reads, and whether it may ask why an item is hidden, and ask the models."""
 
     name: str
     products: frozenset[str]
     inspects: bool = False
+    models: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Model:
         newest = versions[-1] if versions else None
         if newest is not None and version.number < newest.sent.number:
             return False
+        if newest is not None and newest.sent == version:
+            return True
         self.writes += 1
         if newest is None or version.number > newest.sent.number:
             versions.append(Recorded(version, version, self.writes))
@@ -163,7 +166,7 @@ class View:
     """What one caller may see at one moment: each story's head, then the rest of its chain view."""
 
     stories: tuple[tuple[Version, ...], ...]
-    unknown: frozenset[str]  # uris that stand inside items and that the record does not know
+    unknown: frozenset[str]  # uris that items name and that the record does not know
 
     @property
     def heads(self) -> dict[str, Version]:
@@ -176,19 +179,17 @@ class View:
         return next(found, ())
 
     def marks(self, versions: Iterable[Version]) -> set[str]:
-        """The words that showing `versions` may bring: also of what stands inside them, as far as
-        that may be seen or never was an item of its own.
-        """
+        """The words that showing `versions` may bring, and the uris that they name."""
         seen = self.unknown | {one.uri for story in self.stories for one in story}
         return {word for version in versions for word in self._words(version, seen)}
 
-    def _words(self, version: Version, seen: Iterable[str]) -> Iterator[str]:
+    def _words(self, version: Version, seen: Collection[str]) -> Iterator[str]:
         yield from version.marks
-        yield from marks_in(version.chain)
-        for nested in version.nested:
-            if nested.uri in seen:
-                yield nested.word
-                yield from marks_in(nested.uri)
+        for uri in {version.chain, *(inside.uri for inside in version.nested)} & set(seen):
+            yield from marks_in(uri)
+        for inside in version.nested:  # a copy of what is an item of its own is never shown
+            if inside.uri in self.unknown:
+                yield inside.word
 
 
 def view_of(model: Model, reader: Reader, now: datetime) -> View:
@@ -198,13 +199,13 @@ def view_of(model: Model, reader: Reader, now: datetime) -> View:
         for story in model.stories(now)
         if _may_see(reader, story[0])
     )
-    nested = {
-        inside.uri
+    named = {
+        uri
         for versions in model.versions.values()
         for one in versions
-        for inside in one.sent.nested
+        for uri in (one.sent.chain, *(inside.uri for inside in one.sent.nested))
     }
-    return View(stories, frozenset(nested - set(model.versions)))
+    return View(stories, frozenset(named - set(model.versions)))
 
 
 def _may_see(reader: Reader, version: Version) -> bool:

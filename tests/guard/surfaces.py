@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -51,7 +51,24 @@ class Ask:
         """The made-up words that the caller says himself."""
         return marks_in(f"{self.path} {self.params} {self.json}")
 
+    @property
+    def surfaces(self) -> list[str]:
+        """The surfaces that it looks at: the route, and what its parameters add to the answer."""
+        route = f"{self.method} {self.path.partition('urn:')[0]}"
+        return [route, *(f"{route} {name}" for name, value in self.params.items() if value)]
 
+    @property
+    def names(self) -> set[str]:
+        """What could be the uris of items that the answer is to be about."""
+        return {self.path.rpartition("/")[2], *(str(self.params.get(name)) for name in _NAMING)}
+
+    def about(self, uri: str, other: str) -> Ask:
+        """The same question about another item."""
+        params = {k: other if k in _NAMING and v == uri else v for k, v in self.params.items()}
+        return replace(self, path=self.path.replace(uri, other), params=params)
+
+
+_NAMING = ("similar_to", "why_missing")  # parameters that name an item
 Operation = tuple[str, str]  # method and path
 
 ROUTES: dict[Operation, Shows] = {

@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -19,23 +20,25 @@ from urllib.parse import quote
 import httpx
 
 import dateline
+from storage.embedded.record import Record
 from storage.media_files import FolderMediaStore
+from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
 from tests.dateline.test_serve import free_port
 from tests.guard.model import Model, Reader, View, Words, marks_in, view_of
 from tests.guard.process import SharedClock
-from tests.guard.surfaces import Ask, Contract, Shows
+from tests.guard.surfaces import COMMANDS, Ask, Contract, Shows
 from tests.search.room import START
 
 WRITER = "agency"
 PRODUCTS = ("wire", "photos", "premium")
 READERS = {
     "wire": Reader("wire", frozenset({"wire"})),
-    "desk": Reader("desk", frozenset({"wire", "photos"})),
+    "desk": Reader("desk", frozenset({"wire", "photos"}), models=True),
     "operator": Reader("operator", frozenset({"photos"}), inspects=True),
     "nobody": Reader("nobody", frozenset()),
 }
-EVERYTHING = Reader(WRITER, frozenset(PRODUCTS), inspects=True)
+EVERYTHING = Reader(WRITER, frozenset(PRODUCTS), inspects=True, models=True)
 _NO_KEY = Reader("", frozenset())
 _ROOT = Path(dateline.__file__).parent.parent
 
@@ -58,6 +61,7 @@ class Host:
                 "key": one.name,
                 "products": sorted(one.products),
                 "inspect": one.inspects,
+                "models": one.models,
             }
             for one in self.readers.values()
         ]
@@ -65,28 +69,31 @@ class Host:
 
 
 def _all_rights() -> dict[str, Any]:
-    return {"name": WRITER, "products": PRODUCTS, "write": True, "inspect": True}
+    rights = dict.fromkeys(("write", "inspect", "models"), True)
+    return {"name": WRITER, "products": PRODUCTS, **rights}
 
 
 @dataclass
 class World:
-    """An archive that two processes serve, and what it should show."""
+    """An archive that two processes serve, of one host or, with a record on Postgres, of two; and
+    what it should show.
+    """
 
     folder: Path
     settings: Mapping[str, str]
-    open_record: Callable[[Path, SharedClock], RecordOfTruth]
-    shared_folder: bool = True
     words: Words = field(default_factory=Words)
     model: Model = field(default_factory=Model)
     visits: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)  # visits that were told something
+    commands: Iterator[str] = field(default_factory=lambda: cycle(COMMANDS))
     addresses: set[str] = field(default_factory=set)  # words of uris: paths, which logs have
 
     def __post_init__(self) -> None:
         self.clock = SharedClock(self.folder / "clock")
         self.now = START + timedelta(days=1)
         self.clock.turn(self.now)
-        names = ("one", "one") if self.shared_folder else ("one", "other")
+        address = self.settings.get("record", "")
+        names = ("one", "other" if address else "one")
         self.hosts = [
             Host(self.folder / name, self.folder / f"log-{number}")
             for number, name in enumerate(names)
@@ -99,7 +106,11 @@ class World:
         self._shell = self._command_line()
         self.contract = Contract(self._answering(self.hosts[0]).get("/openapi.json").json())
         self._answering(self.hosts[1])
-        self.record = self.open_record(self.hosts[0].data, self.clock)
+        self.record: RecordOfTruth = (
+            PostgresRecord(address, {}, self.clock)
+            if address
+            else Record(self.hosts[0].data, {}, self.clock)
+        )
 
     # --- processes
 
@@ -134,6 +145,7 @@ class World:
             "media_store": f"file://{self.folder}/stills",
             "media_roots": str(self.originals),
             "threads": "1",
+            "key_rate": "1000000",
             **self.settings,
         }
         named = {f"DATELINE_{name.upper()}": value for name, value in settings.items()}
@@ -191,15 +203,22 @@ class World:
 
     def look(self, ask: Ask, reader: Reader, shown: str) -> None:
         """Fails where `shown` says more than `reader` may see."""
-        surface = f"{ask.method} {ask.path.partition('urn:')[0]}"
         view = self.view(reader)
         versions = list(view.heads.values()) if ask.shows is not Shows.NOTHING else []
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
             versions += view.chain(ask.path.rpartition("/")[2])
         told = marks_in(shown) - ask.typed
-        self.visits[surface] += 1
-        self.told[surface] += bool(told)
-        self.assert_allowed(told, view.marks(versions), f"{reader.name or 'no key'}: {ask}")
+        self.visits.update(ask.surfaces)
+        if told:
+            self.told.update(ask.surfaces)
+        allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
+        self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
+
+    def _why(self, reader: Reader, missing: str) -> set[str]:
+        """What an operator is told of an item that is missing: the uri of what stands for it."""
+        stories = self.model.stories(self.now) if reader.inspects else []
+        heads = [story[0].uri for story in stories if missing in {one.uri for one in story}]
+        return marks_in(str(heads))
 
     def assert_allowed(self, told: set[str], allowed: set[str], where: str) -> None:
         """Fails where a word was told that may not be."""

@@ -129,3 +129,12 @@ def open_opensearch(
         **more,
     )
     return OpenSearchEngine(settings, clock, record)
+
+
+def remove_index(url: str, name: str) -> None:
+    """Removes the index of an archive that was named so, and what lies beside it."""
+    cluster = Cluster(ClusterSettings((url,)))
+    for index in (f"{name}-000001", f"{name}-meta"):
+        with suppress(MissingError):
+            cluster.ask("DELETE", f"/{index}")
+    cluster.close()
