@@ -7,7 +7,7 @@ const VECTOR_KINDS = ["vec", "vec-2", "vec-3"]; // one tint per vector field
 let made = 0; // numbers the headings, so that two pictures can be on the page
 
 /** A stage's own score, which is told to keys that may inspect, before its share. */
-const raw = (value, name, without) => (value === undefined ? "" : value === null ? `${without} → ` : `${name} ${decimal(value)} → `);
+const raw = (value, name, without, digits = 2) => (value === undefined ? "" : value === null ? `${without} → ` : `${name} ${decimal(value, digits)} → `);
 
 /** What each retriever and the names put into the fused score, in the order of the bar. */
 export function fusedParts(told) {
@@ -64,7 +64,7 @@ function laterRows(told, score) {
   if (isMixed(told)) {
     const { weight, normalized, fused_normalized: own, floor } = reranked;
     rows.push(row("", "Of that", { how: `among those read → ${times(own, 1 - weight)}`, gives: signed((1 - weight) * own) }),
-      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `${raw(reranked.score, "score", "")}${times(normalized, weight)}`,
+      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `${raw(reranked.score, "score", "", 3)}${times(normalized, weight)}`,
         drawn: stackedBar([["rer", weight * normalized]]), gives: signed(weight * normalized) }));
     if (floor > 0) rows.push(row("floor", "Read in time", { how: "above what the reranker did not reach", gives: signed(floor) }));
   }

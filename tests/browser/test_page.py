@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -209,6 +209,23 @@ def test_errors_are_in_words_with_the_mend(page: Page) -> None:
     expect(problem).to_contain_text("Swap the two")
     page.locator("#until").fill("2026-03-31")
     expect(problem).to_be_hidden()
+
+
+def used_up(route: Route) -> None:
+    error = {"status": 429, "code": "too_many_requests", "message": "?", "mend": "Retry-After"}
+    route.fulfill(status=429, headers={"retry-after": "7"}, json={"id": "1", "error": error})
+
+
+def test_a_share_that_is_used_up_is_told_in_seconds(page: Page) -> None:
+    page.route("**/content/search?*", used_up)
+    page.goto("/?q=ferry")
+    problem = page.get_by_role("alert")
+    expect(problem).to_contain_text("Search again in 7 seconds")
+    expect(problem).not_to_contain_text("Retry-After")  # a reader sees no header
+    page.unroute("**/content/search?*")
+    problem.get_by_role("button", name="Search again").click()
+    expect(problem).to_be_hidden()
+    assert hits(page)
 
 
 def test_empty_answer_says_what_to_try(page: Page) -> None:
