@@ -20,8 +20,10 @@ from api.lanes import covered, write_documents
 from api.parameters import Values
 from api.problems import BodyTooLargeError
 from api.search_json import products_json
+from api.services import ApiSettings
 from api.status_change import StatusChange, status_write
 from api.writes import refusal, result_json, single_status, uri_of
+from core.callers import Caller, covers
 from core.errors import NotFoundError
 from core.items import Item
 from core.ports import Library
@@ -48,7 +50,8 @@ class WriteParameters(BaseModel):
 
     products: Values = Field(
         default_factory=list,
-        description="Product codes that may see these items; without any, the service's default.",
+        description="Product codes that may see these items, which the key has to write; without"
+        " any, the service's default.",
     )
 
 
@@ -122,8 +125,9 @@ async def write_content(
 
     What is answered as written survives a crash. A bad document doesn't keep the others from being
     written; documents that hide their item go first. One document alone: 201 created, 200
-    superseded, updated or unchanged, 409 where it contradicts the record, 400 where it can't be
-    read.
+    superseded, updated or unchanged, 409 where it contradicts the record or its uri or story is not
+    the key's to write, 403 where its products are not, 400 where it can't be read. `held` says that
+    an earlier kill, withhold or embargo of this uri hides what was written.
     """
     settings = surface.services.settings
     kind = media_type(request, lines=True)
@@ -134,7 +138,7 @@ async def write_content(
             f"There are {len(documents)} documents; {settings.max_documents} are taken at once.",
             mend="Send them in several requests.",
         )
-    products = tuple(parameters.products) or settings.default_products
+    products = tuple(parameters.products) or _default_products(settings, caller)
     read = [document for document in documents if not isinstance(document, Unreadable)]
     written, behind = await write_documents(surface, caller, read, products, len(body))
     outcomes = iter(written)
@@ -153,18 +157,29 @@ async def write_content(
     return Json(base(request, org_name=caller.name, data=data), status_code=status)
 
 
+def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
+    """Those that the service gives to what names none, where the caller may write them."""
+    return settings.default_products if covers(caller.writes, settings.default_products) else ()
+
+
 @router.patch(
     "/content/{item_id:path}/status",
     summary="Kill, withhold, release or embargo an item",
     response_model=None,
-    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 404, 408, 409, 413, 415, 503),
+    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 404, 408, 409, 413, 415, 503)
+    | {202: {"model": contract.WriteAnswer, "description": "Held until the item is there"}},
     openapi_extra=contract.body_of(StatusChange),
     dependencies=[Depends(check_query_string), Depends(no_parameters)],
 )
 async def change_status(
     request: Request, item_id: str, surface: SurfaceDep, caller: StatusWriterDep
 ) -> Json:
-    """Changes the state of an item, every version of it; in force when this is answered."""
+    """Changes the state of an item, every version of it and every later one, until another change
+    releases it; in force when this is answered.
+
+    An item that is not there is held: 202, and what comes later under its uri is hidden, where the
+    key may write one of its products. An item that the key may not write is answered the same.
+    """
     settings = surface.services.settings
     media_type(request, lines=False)
     body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
@@ -174,7 +189,7 @@ async def change_status(
         return problem_response(request, validation_problem(error.errors(), StatusChange))
     write = status_write(item_id, change)
     written = await surface.statuses.run(
-        partial(surface.services.writer.set_status, (write,)), caller
+        partial(surface.services.writer.set_status, (write,), caller), caller
     )
     result = result_json(1, written[0])
     if problem := refusal(result):
@@ -184,4 +199,5 @@ async def change_status(
     data: dict[str, Any] = {"items": [result]}
     if not write.hides and (behind := await covered(surface, caller, surface.writes)):
         data["degraded"] = [behind]
-    return Json(base(request, org_name=caller.name, data=data))
+    body_of_it = base(request, org_name=caller.name, data=data)
+    return Json(body_of_it, status_code=single_status(result))

@@ -199,6 +199,7 @@ class WriteResult(BaseModel):
     uri: str = ""
     version: int | None = None
     outcome: str = ""
+    held: str = Field(default="", description="What an earlier change of status made of it")
     error: dict[str, Any] | None = None
 
 

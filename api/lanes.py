@@ -32,7 +32,7 @@ async def write_documents(
     """What became of each of `documents` (parsed JSON), in order, and what is to be said where
     searches don't find all of them yet. Raises what all failed with.
     """
-    put = partial(surface.services.ingest.put_documents, products=products)
+    put = partial(surface.services.ingest.put_documents, products=products, by=caller)
     hiding = [*_hiding(documents)]
     others = [place for place in range(len(documents)) if place not in {*hiding}]
     outcomes: dict[int, Outcome] = {}

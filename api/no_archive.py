@@ -33,7 +33,7 @@ class NoArchive:
         """Raises NotFoundError."""
         self._absent()
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
         """Raises NotFoundError."""
         self._absent()
 
@@ -45,6 +45,7 @@ class NoArchive:
         self,
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
+        by: Caller,
         *,
         embedded: bool = True,
     ) -> Sequence[Written | Rejection | DatelineError]:

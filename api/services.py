@@ -55,12 +55,13 @@ class Rejection(Protocol):
 
 
 class IngestPort(Protocol):
-    """Takes ninjs documents as parsed JSON; answers for each, in order."""
+    """Takes ninjs documents as parsed JSON from `by`; answers for each, in order."""
 
     def put_documents(
         self,
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
+        by: Caller,
         *,
         embedded: bool = True,
     ) -> Sequence[Written | Rejection | DatelineError]:
@@ -73,8 +74,8 @@ class IngestPort(Protocol):
 class StatusWriter(Protocol):
     """The part of the write path that changes states, and what follows any write."""
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
-        """In force on every surface when it returns."""
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
+        """In force on every surface when it returns, as far as `by` may."""
         ...
 
     def cover(self) -> str:

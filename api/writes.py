@@ -13,13 +13,22 @@ from core.writes import REFUSED, Outcome, Written
 _REFUSALS = {
     Outcome.STALE: (409, "stale", "A newer version of this item is recorded already."),
     Outcome.CONFLICT: (409, "conflict", "This version is recorded already, with other content."),
+    Outcome.FORBIDDEN: (403, "forbidden", "This key does not write all products of the item."),
+    Outcome.RESERVED: (403, "reserved", "This uri or its story is reserved for another key."),
+    Outcome.TAKEN: (409, "taken", "This uri or its story is not this key's to write."),
     Outcome.MISSING: (404, "not_found", "There is no such item."),
 }
 _MENDS = {
     Outcome.STALE: "Send a version above the recorded one.",
     Outcome.CONFLICT: "Raise the version: what was published is never rewritten in place.",
+    Outcome.FORBIDDEN: "Name products that the key writes, in the document or by ?products=.",
+    Outcome.RESERVED: "Use a uri outside of others' prefixes, or a key of their owner.",
+    Outcome.TAKEN: "Choose another uri, or a key that writes all products of what is there.",
     Outcome.MISSING: "Check the uri and its percent-encoding.",
 }
+
+_UNRECORDED = frozenset({Outcome.HELD, Outcome.RELEASED})
+_STATUSES = {Outcome.CREATED: 201, Outcome.HELD: 202}
 
 
 def uri_of(document: Any) -> str:
@@ -42,12 +51,12 @@ def result_json(
         if outcome.field:
             error["field"] = outcome.field
         return {"number": number, "uri": uri, "error": error}
-    result: dict[str, Any] = {
-        "number": number,
-        "uri": outcome.uri,
-        "version": outcome.version,
-        "outcome": outcome.outcome.value,
-    }
+    result: dict[str, Any] = {"number": number, "uri": outcome.uri}
+    if outcome.outcome not in _UNRECORDED:
+        result["version"] = outcome.version
+    result["outcome"] = outcome.outcome.value
+    if outcome.held:
+        result["held"] = outcome.held
     if outcome.outcome in REFUSED:
         status, code, message = _REFUSALS[outcome.outcome]
         mend = _MENDS[outcome.outcome]
@@ -75,5 +84,5 @@ def refusal(result: dict[str, Any]) -> Problem | None:
 
 
 def single_status(result: dict[str, Any]) -> int:
-    """201 where a single document is new, 200 where something was there."""
-    return 201 if result.get("outcome") == Outcome.CREATED else 200
+    """201 where a single document is new, 202 where an item is awaited, else 200."""
+    return _STATUSES.get(result.get("outcome", ""), 200)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
@@ -29,9 +29,11 @@ class Clock(Protocol):
 
 
 class Writer(Protocol):
-    """The one write path to the record of truth."""
+    """The one write path to the record of truth. What `by` may not write is refused inside the
+    write's transaction, with an outcome of its own; who runs the machine may write everything.
+    """
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """What became of the first of `writes`, in order; durable when it returns. Many take more
         than one transaction. Where a later one fails, the answers end before it, and who puts the
         rest again hears why. Raises StorageError where nothing was written; DocumentError, before
@@ -39,12 +41,14 @@ class Writer(Protocol):
         """
         ...
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """Changes states, all or none, before other writes that wait; durable when it returns."""
         ...
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
-        """For each item, whether putting it would change anything: asked before costly work."""
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
+        """For each item, whether its put would change anything: asked before costly work."""
         ...
 
 

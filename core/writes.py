@@ -19,7 +19,8 @@ class PutItem:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """A change of state of an item's newest version; it covers every version of the item.
+    """An explicit change of state of an item: it covers every version that is recorded, and what it
+    hides stays hidden in every version that comes later, until another change releases it.
 
     `embargoed` None leaves the embargo as it is; `lift_embargo` removes it.
     """
@@ -46,17 +47,35 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"  # exactly this is recorded already
     STALE = "stale"  # a newer version is recorded: refused
     CONFLICT = "conflict"  # the same version is recorded with other content: refused
-    MISSING = "missing"  # a status change for an item that is not recorded
+    FORBIDDEN = "forbidden"  # a product of the version is not the writer's: refused
+    RESERVED = "reserved"  # the uri or the story is reserved for another writer: refused
+    TAKEN = "taken"  # the recorded item, or the story, has products not the writer's: refused
+    # Of a status change; an item that is not the writer's is answered like one that is not there.
+    HELD = "held"  # the item is not recorded: the change holds it as soon as it is
+    RELEASED = "released"  # the item is not recorded, and nothing holds it any more
+    MISSING = "missing"  # the item is not recorded, and there was nothing to release
 
 
-REFUSED = frozenset({Outcome.STALE, Outcome.CONFLICT, Outcome.MISSING})
+REFUSED = frozenset(
+    {
+        Outcome.STALE,
+        Outcome.CONFLICT,
+        Outcome.FORBIDDEN,
+        Outcome.RESERVED,
+        Outcome.TAKEN,
+        Outcome.MISSING,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The acknowledgement: what is said here survives kill -9 and power loss."""
+    """The acknowledgement: what is said here survives kill -9 and power loss. `held` is what an
+    earlier kill, withhold or embargo made of a version: canceled, withheld, embargoed, or "".
+    """
 
     uri: str
     version: int
     outcome: Outcome
     change: int = 0
+    held: str = ""

@@ -38,7 +38,8 @@ def set_status(
 ) -> None:
     """Change an item's state: usable, withheld or canceled (a kill), or its embargo.
 
-    In force on every surface, a running service's too, when this returns.
+    In force on every surface, a running service's too, when this returns. It stays in force for
+    every later version, until the next change; of an item that is not there yet as well.
     """
     with reported():
         if pubstatus is None and not embargo and not lift:
@@ -51,7 +52,9 @@ def set_status(
             service.close()
         if written.outcome is Outcome.MISSING:
             raise NotFoundError("there is no such item", where=uri, mend="check its uri and --data")
-        console.print(f"{escape(uri)} version {written.version}: {written.outcome}")
+        unrecorded = written.outcome in (Outcome.HELD, Outcome.RELEASED)
+        version = "not recorded yet" if unrecorded else f"version {written.version}"
+        console.print(f"{escape(uri)} {version}: {written.outcome}")
 
 
 def rebuild(data: Data = None, models: Models = None) -> None:

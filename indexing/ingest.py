@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DatelineError, DocumentError
 from core.items import Item, PassageVectors
 from core.model_ports import Embedder
@@ -135,24 +136,25 @@ class Ingest:
         self,
         documents: Sequence[bytes | Mapping[str, Any]],
         products: Sequence[str] = (),
+        by: Caller = OPERATOR,
         *,
         embedded: bool = True,
     ) -> tuple[Written | Rejected | DatelineError, ...]:
-        """Writes ninjs documents, as bytes or parsed, in order, some at a time; the answers are in
-        their order. A rejected one has its place among `documents`, from 1, as its line; what could
-        not be written has the error. Without `embedded` no model is asked: new versions have no
-        vectors then.
+        """Writes ninjs documents of `by`, as bytes or parsed, in order, some at a time; the answers
+        are in their order. A rejected one has its place among `documents`, from 1, as its line;
+        what could not be written has the error. Without `embedded` no model is asked: new versions
+        have no vectors then.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
             for number, document in enumerate(documents, start=1)
         ]
         items = [answer for answer in answers if isinstance(answer, Item)]
-        written = iter(self._put_items(items, embedded=embedded))
+        written = iter(self._put_items(items, by, embedded=embedded))
         return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
 
     def _put_items(
-        self, items: Sequence[Item], *, embedded: bool
+        self, items: Sequence[Item], by: Caller, *, embedded: bool
     ) -> Iterator[Written | DatelineError]:
         """What became of each, a few at a time. One that can't be recorded is passed over; after
         any other failure the rest is not tried.
@@ -161,7 +163,8 @@ class Ingest:
         while done < len(items):
             some = items[done : done + at_once]
             try:
-                answers = self._writer.put(self._writes(some, embedded=embedded))
+                writes = self.embed(some, by) if embedded else [PutItem(item) for item in some]
+                answers = self._writer.put(writes, by)
             except DocumentError as error:
                 if at_once == 1:
                     yield error
@@ -174,12 +177,11 @@ class Ingest:
                 yield from answers
                 done += len(answers)
 
-    def _writes(self, items: Sequence[Item], *, embedded: bool) -> Sequence[PutItem]:
-        return self.embed(items) if embedded else [PutItem(item) for item in items]
-
-    def embed(self, items: Sequence[Item]) -> tuple[PutItem, ...]:
-        """What to put for each item: with fresh vectors where that would change the record."""
-        wanted = self._writer.unknown(items)
+    def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
+        """What `by` is to put for each item: with fresh vectors where that would change the
+        record.
+        """
+        wanted = self._writer.unknown(items, by)
         fresh = [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
         vectors = iter(self._vectors(fresh) if fresh else ())
         return tuple(

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import DatelineError, DocumentError
 from core.items import PassageVectors
-from core.writes import Outcome, Written
+from core.writes import REFUSED, Outcome, Written
 from indexing.sources import Accepted, Reading, Rejected
 
 MAX_REJECTED = 1_000
@@ -129,8 +129,7 @@ class Tally:
         """Counts what became of writes, and their fresh passages."""
         for answer in written:
             self._outcomes[answer.outcome] += 1
-            refused = answer.outcome in (Outcome.STALE, Outcome.CONFLICT)
-            if refused and len(self._refused) < MAX_REJECTED:
+            if answer.outcome in REFUSED and len(self._refused) < MAX_REJECTED:
                 self._refused.append(answer)
         for entries in vectors:
             self.passages += len(entries[0].passages) if entries else 0

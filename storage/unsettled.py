@@ -9,9 +9,17 @@ import orjson
 
 from core.items import PubStatus
 from core.writes import SetStatus
+from storage.holds import state_after
 from storage.item_rows import from_micros, to_micros
 from storage.visibility import VersionRow
-from storage.write_rules import state_after
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change and the product codes that who asked for it may write."""
+
+    change: SetStatus
+    writes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +29,13 @@ class Unsettled:
     """
 
     mark: tuple[int, int] = (0, 0)
-    changes: tuple[SetStatus, ...] = ()
+    changes: tuple[Asked, ...] = ()
     here: int = 0
 
     @property
     def uris(self) -> frozenset[str]:
         """The items that are concerned."""
-        return frozenset(change.uri for change in self.changes)
+        return frozenset(asked.change.uri for asked in self.changes)
 
     def over(self, rows: Iterable[VersionRow]) -> list[VersionRow]:
         """Rows as they are with the changes: the newest version of each item has its state."""
@@ -38,9 +46,10 @@ class Unsettled:
         for place, row in enumerate(found):
             if row.uri not in newest or found[newest[row.uri]].version < row.version:
                 newest[row.uri] = place
-        for change in self.changes:
-            if (at := newest.get(change.uri)) is not None:
-                pubstatus, embargoed = state_after(change, found[at].pubstatus, found[at].embargoed)
+        for asked in self.changes:
+            if (at := newest.get(asked.change.uri)) is not None:
+                row = found[at]
+                pubstatus, embargoed = state_after(asked.change, (row.pubstatus, row.embargoed))
                 found[at] = replace(found[at], pubstatus=pubstatus, embargoed=embargoed)
         return found
 
@@ -48,17 +57,19 @@ class Unsettled:
 SETTLED = Unsettled()
 
 
-def change_bytes(change: SetStatus) -> bytes:
+def change_bytes(asked: Asked) -> bytes:
     """A change as it is kept."""
+    change = asked.change
     embargoed = None if change.embargoed is None else to_micros(change.embargoed)
-    return orjson.dumps([change.uri, change.pubstatus, embargoed])
+    return orjson.dumps([change.uri, change.pubstatus, embargoed, sorted(asked.writes)])
 
 
-def read_change(data: bytes) -> SetStatus:
+def read_change(data: bytes) -> Asked:
     """The inverse of `change_bytes`."""
-    uri, pubstatus, embargoed = orjson.loads(data)
-    return SetStatus(
+    uri, pubstatus, embargoed, writes = orjson.loads(data)
+    change = SetStatus(
         uri,
         None if pubstatus is None else PubStatus(pubstatus),
         None if embargoed is None else from_micros(embargoed),
     )
+    return Asked(change, frozenset(writes))

@@ -4,6 +4,8 @@ The rule (design: story chain):
 - An item's versions are looked at from the newest down. One that is killed or withheld hides every
   version of the item, as does one that has expired; an embargoed one is passed over, so that its
   predecessor stays visible until the embargo lifts; the first usable one is the item's.
+- A version that comes after an explicit kill, withhold or embargo is recorded in that state: see
+  `storage.holds`. So the rows alone decide here.
 - An item belongs to the chain that its newest version names.
 - Of the chain's items the newest visible one is the story's head. Entitlement plays no part here: a
   caller who may not see the head sees nothing of the story.

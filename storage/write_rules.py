@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import orjson
 
+from core.callers import EVERY_PRODUCT, Caller, covers, reaches
 from core.errors import DocumentError
 from core.items import Item
-from core.writes import Outcome, SetStatus
+from core.writes import Outcome
 from storage import item_rows
+from storage.holds import State
 from storage.item_rows import to_micros
 
 Space = tuple[str, str]  # a vector field, and the digest of the encoder of vectors in it
@@ -31,7 +33,52 @@ class Newest:
     @property
     def products(self) -> tuple[str, ...]:
         """The product codes that it was recorded with."""
-        return tuple(orjson.loads(self.facts)["products"])
+        return products_in(self.facts)
+
+    @property
+    def state(self) -> State:
+        """The state that it is in."""
+        return (self.pubstatus, self.embargoed)
+
+
+def products_in(facts: bytes) -> tuple[str, ...]:
+    """The product codes in facts as they are kept."""
+    return tuple(orjson.loads(facts)["products"])
+
+
+def refusal(
+    item: Item, by: Caller, newest: Newest | None, stories: Iterable[Collection[str]] = ()
+) -> Outcome | None:
+    """Why `by` may not put the item, None where it may. `newest` is what is recorded of it, and
+    `stories` are the products of each item in the stories of `touched_stories`.
+
+    A put needs all products of the item before it and after it, and of each item of a story that
+    it joins or leaves. What is reserved for others is refused whatever is recorded.
+    """
+    if by.reserved and any(name.startswith(by.reserved) for name in (item.uri, item.chain)):
+        return Outcome.RESERVED
+    if not covers(by.writes, item.products):
+        return Outcome.FORBIDDEN
+    if newest is not None and not covers(by.writes, newest.products):
+        return Outcome.TAKEN
+    free = all(covers(by.writes, products) for products in stories)
+    return None if free else Outcome.TAKEN
+
+
+def touched_stories(item: Item, by: Caller, newest: Newest | None) -> tuple[str, ...]:
+    """The stories that a put joins or leaves and whose items decide whether it may: none where `by`
+    may write everything.
+    """
+    if by.writes == EVERY_PRODUCT:
+        return ()
+    if newest is None:
+        return (item.chain,)
+    return () if newest.chain == item.chain else (newest.chain, item.chain)
+
+
+def may_change(writes: frozenset[str], newest: Newest | None) -> bool:
+    """Whether there is an item whose state `writes` may change: one of its products is enough."""
+    return newest is not None and reaches(writes, newest.products)
 
 
 def outcome_of(item: Item, digest: bytes, newest: Newest | None) -> Outcome | None:
@@ -71,14 +118,8 @@ def forgotten(
     ]
 
 
-def state_after(change: SetStatus, pubstatus: str, embargoed: int | None) -> tuple[str, int | None]:
-    """The state and the embargo that a version in this state and embargo gets."""
-    wanted = embargoed if change.embargoed is None else to_micros(change.embargoed)
-    return str(change.pubstatus or pubstatus), None if change.lift_embargo else wanted
-
-
-def state_of(item: Item) -> tuple[str, int | None]:
-    """The state and the embargo that a new version comes with."""
+def state_of(item: Item) -> State:
+    """The state that a new version comes with."""
     return str(item.pubstatus), None if item.embargoed is None else to_micros(item.embargoed)
 
 

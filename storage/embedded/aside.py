@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import DiskError, HiddenHereError, StorageError
-from core.writes import SetStatus
 from storage.embedded.journal import Entries, Journal
-from storage.unsettled import SETTLED, Unsettled, change_bytes, read_change
+from storage.unsettled import SETTLED, Asked, Unsettled, change_bytes, read_change
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 class Journaled:
     """What stands in the journal: the changes that are to be made in the record."""
 
-    changes: tuple[SetStatus, ...] = ()
+    changes: tuple[Asked, ...] = ()
     entries: Entries | None = None
 
 
@@ -35,7 +34,7 @@ class Aside:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._here: tuple[SetStatus, ...] = ()
+        self._here: tuple[Asked, ...] = ()
         self._turn = 0  # another number for other changes here
         self._known = SETTLED
         self._read = Journaled()
@@ -69,7 +68,7 @@ class Aside:
             known = self._read = Journaled(tuple(map(read_change, entries.data)), entries)
         return known
 
-    def keep(self, changes: Sequence[SetStatus], why: StorageError) -> None:
+    def keep(self, changes: Sequence[Asked], why: StorageError) -> None:
         """Puts changes in force; they are durable when it returns. Raises HiddenHereError where
         they are in force in this process only.
         """
@@ -86,7 +85,7 @@ class Aside:
             ) from error
 
     @property
-    def here(self) -> tuple[SetStatus, ...]:
+    def here(self) -> tuple[Asked, ...]:
         """The changes that this process alone knows."""
         return self._here
 
@@ -97,7 +96,7 @@ class Aside:
             self._append(changes)
             self.forget(changes)
 
-    def forget(self, here: Sequence[SetStatus]) -> None:
+    def forget(self, here: Sequence[Asked]) -> None:
         """Forgets the first ones of `here`: others know them by now."""
         with self._lock:
             self._here = self._here[len(here) :]
@@ -121,7 +120,7 @@ class Aside:
         if self._journal is not None:
             self._journal.close()
 
-    def _append(self, changes: Sequence[SetStatus]) -> None:
+    def _append(self, changes: Sequence[Asked]) -> None:
         if not changes:
             return
         if self._journal is None:

@@ -69,12 +69,12 @@ def _settle(folder: Path, copy: sqlite3.Connection) -> None:
         return
     journal = Journal(folder)
     try:
-        changes = [read_change(data) for data in journal.read().data]
+        found = [read_change(data) for data in journal.read().data]
     finally:
         journal.close()
     with copy:
-        for change in changes:
-            set_status(copy.cursor(), change, int(time.time() * 1_000_000))
+        for asked in found:
+            set_status(copy.cursor(), asked.change, asked.writes, int(time.time() * 1_000_000))
 
 
 def restore(source: Path, folder: Path, *, force: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
@@ -110,21 +110,23 @@ class EmbeddedEngine:
 
     # Writer
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """See `core.ports.Writer`: recorded, visible to searches by vector, then acknowledged."""
-        written = self.record.put(writes)
+        written = self.record.put(writes, by)
         self._written()
         return written
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """See `core.ports.Writer`: what it hides is on no surface when this returns."""
-        written = self.record.set_status(changes)
+        written = self.record.set_status(changes, by)
         self._written()
         return written
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
         """See `core.ports.Writer`."""
-        return self.record.unknown(items)
+        return self.record.unknown(items, by)
 
     def cover(self) -> str:
         """See `core.ports.Coverer`."""

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DiskError, StorageError, StorageFullError
 from core.items import Item, PassageVectors
 from core.ports import Clock
@@ -26,12 +27,12 @@ from storage.embedded.failures import storage_errors
 from storage.embedded.reading import SqliteReads
 from storage.embedded.write_lock import WriteLock
 from storage.item_rows import to_micros
-from storage.prepared import prepared
+from storage.prepared import Prepared, prepared
 from storage.record_port import vectors_kind
 from storage.turns import Done, Work, in_short_turns
-from storage.unsettled import Unsettled
+from storage.unsettled import Asked, Unsettled
 from storage.vector_rows import vector_row
-from storage.write_rules import forgotten, is_recorded, outcome_of
+from storage.write_rules import forgotten, is_recorded, may_change, outcome_of, refusal
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
@@ -105,33 +106,40 @@ class Record:
             self._readers.append(connection)
         return connection
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """See `core.ports.Writer`."""
         now = to_micros(self._clock())
         rows = [prepared(write) for write in writes]
-        return in_short_turns(
-            rows,
-            partial(self._take_turn, lambda cursor, row: writing.put(cursor, row, now, self._kept)),
-        )
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+        def put(cursor: sqlite3.Cursor, row: Prepared) -> Written:
+            return writing.put(cursor, row, by, now, self._kept)
+
+        return in_short_turns(rows, partial(self._take_turn, put))
+
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """See `core.ports.Writer`: all or none, and before every other write that waits."""
+        asked = [Asked(change, by.writes) for change in changes]
         try:
-            return self._set_recorded(changes)
+            return self._set_recorded(asked)
         except (StorageFullError, DiskError, BusyError) as error:
             newest = [writing.newest_version(self.reader.cursor(), each.uri) for each in changes]
-            if None in newest or not all(change.hides for change in changes):
+            may = [may_change(by.writes, each) for each in newest]
+            if not all(may) or not all(change.hides for change in changes):
                 raise
-            self._aside.keep(changes, error)
+            self._aside.keep(asked, error)
             return tuple(
                 Written(change.uri, each.version if each else 0, Outcome.UPDATED)
                 for change, each in zip(changes, newest, strict=True)
             )
 
-    def _set_recorded(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def _set_recorded(self, asked: Sequence[Asked]) -> tuple[Written, ...]:
         now = to_micros(self._clock())
         with self._transaction(urgent=True) as cursor:
-            return tuple(writing.set_status(cursor, change, now) for change in changes)
+            return tuple(
+                writing.set_status(cursor, each.change, each.writes, now) for each in asked
+            )
 
     @property
     def unsettled(self) -> Unsettled:
@@ -190,11 +198,11 @@ class Record:
             )
             left = left[len(done) :]
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
-        """Whether putting each item (with fresh vectors) would change the record."""
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
+        """Whether `by` would change the record by putting each item (with fresh vectors)."""
         with storage_errors(self.path):
             cursor = self.reader.cursor()
-            return tuple(self._is_unknown(cursor, item) for item in items)
+            return tuple(self._is_unknown(cursor, item, by) for item in items)
 
     def last_change(self) -> int:
         """The number of the newest acknowledged change, 0 in an empty record."""
@@ -253,13 +261,15 @@ class Record:
         """A short transaction. What could not be recorded earlier is, before anything else."""
         with self._writing.alone(urgent=urgent) as cursor:
             aside = self._aside.journaled()
-            for change in aside.changes:
-                writing.set_status(cursor, change, to_micros(self._clock()))
+            for asked in aside.changes:
+                writing.set_status(cursor, asked.change, asked.writes, to_micros(self._clock()))
             yield cursor
         self._aside.take(aside)
 
-    def _is_unknown(self, cursor: sqlite3.Cursor, item: Item) -> bool:
+    def _is_unknown(self, cursor: sqlite3.Cursor, item: Item, by: Caller) -> bool:
         newest = writing.newest_version(cursor, item.uri)
+        if refusal(item, by, newest):
+            return False
         if newest is None or newest.version < item.version:
             return True
         if outcome_of(item, item_rows.content_digest(item), newest) is not None:

@@ -61,6 +61,21 @@ CREATE TABLE IF NOT EXISTS signatures (
     signature BLOB NOT NULL
 ) STRICT
 """
+# Added likewise. Of a record from before there were holds, what is killed stays killed.
+_HOLDS = """
+CREATE TABLE holds (
+    uri       TEXT NOT NULL,
+    writes    TEXT NOT NULL,
+    pubstatus TEXT NOT NULL,
+    embargoed INTEGER,
+    PRIMARY KEY (uri, writes)
+) STRICT, WITHOUT ROWID
+"""
+_HOLDS_OF_KILLED = """
+INSERT INTO holds SELECT uri, '["*"]', pubstatus, NULL FROM items AS newest
+WHERE pubstatus = 'canceled'
+AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)
+"""
 
 
 def connect(path: Path, *, readonly: bool = False, wait_s: float = 30) -> sqlite3.Connection:
@@ -117,6 +132,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(_SIGNATURES)
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'holds'").fetchone():
+        connection.execute(_HOLDS)
+        connection.execute(_HOLDS_OF_KILLED)
     if beside and not _is_wide(connection):
         for statement in _WIDER:
             connection.execute(statement)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from core.writes import Outcome, SetStatus, Written
+from core.callers import Caller
+from core.items import Item
+from core.writes import REFUSED, Outcome, SetStatus, Written
+from storage.holds import (
+    Hold,
+    State,
+    after_change,
+    after_put,
+    held,
+    held_as,
+    outcome_unrecorded,
+    read_hold,
+    state_after,
+    writes_text,
+)
 from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
 from storage.prepared import Prepared
@@ -15,14 +29,21 @@ from storage.write_rules import (
     Space,
     forgotten,
     is_recorded,
+    may_change,
     outcome_of,
-    state_after,
+    products_in,
+    refusal,
     state_of,
+    touched_stories,
 )
 
 _NEWEST = (
     "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items WHERE uri = ?"
     " ORDER BY version DESC LIMIT 1"
+)
+_ITEMS_OF = (
+    "SELECT facts FROM items AS newest WHERE chain = ?"
+    " AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)"
 )
 
 
@@ -35,26 +56,32 @@ def newest_version(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
 def put(
     cursor: sqlite3.Cursor,
     write: Prepared,
+    by: Caller,
     now: int,
     kept: Collection[Space],
 ) -> Written:
-    """Records a version with its signature and vectors, where it is newer than what there is or
-    differs from it in products or vectors; `storage.write_rules` says what becomes of it.
+    """Records a version with its signature and vectors, where `by` may, and where it is newer than
+    what there is or differs from it in products or vectors; `storage.write_rules` says what becomes
+    of it.
     """
     item = write.write.item
     newest = newest_version(cursor, item.uri)
-    outcome = outcome_of(item, write.digest, newest)
-    if outcome in (Outcome.STALE, Outcome.CONFLICT):
+    stories = _products_in(cursor, touched_stories(item, by, newest))
+    outcome = refusal(item, by, newest, stories) or outcome_of(item, write.digest, newest)
+    if outcome in REFUSED:
         return Written(item.uri, item.version, outcome)
     if outcome is None and newest is not None:
         return _put_again(cursor, write, newest, now, kept)
-    seq = _insert(cursor, write, write.digest, *state_of(item))
+    own = state_of(item)
+    state = _bind(cursor, item, own, new=True)
+    seq = _insert(cursor, write, write.digest, *state)
     insert_signature(cursor, seq, write.signature)
     insert_vectors(cursor, seq, write.vectors)
     if newest and newest.chain != item.chain:
         log_change(cursor, newest.chain, 0, "left", now)
     number = log_change(cursor, item.chain, seq, "put", now)
-    return Written(item.uri, item.version, outcome or Outcome.CREATED, number)
+    as_what = outcome or Outcome.CREATED
+    return Written(item.uri, item.version, as_what, number, held_as(state, own))
 
 
 def _put_again(
@@ -73,12 +100,44 @@ def _put_again(
     forget_vectors(cursor, old.seq, forgotten(have, fresh, kept))
     left = _vectors_of(cursor, old.seq)
     cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
-    seq = _insert(cursor, write, old.digest, old.pubstatus, old.embargoed)
+    state = _bind(cursor, item, old.state, new=False)
+    seq = _insert(cursor, write, old.digest, *state)
     insert_signature(cursor, seq, write.signature)
     insert_vectors(cursor, seq, (*left, *write.vectors))
     log_change(cursor, old.chain, old.seq, "replaced", now)
     number = log_change(cursor, item.chain, seq, "put", now)
-    return Written(item.uri, item.version, Outcome.UPDATED, number)
+    return Written(item.uri, item.version, Outcome.UPDATED, number, held_as(state, old.state))
+
+
+def _bind(cursor: sqlite3.Cursor, item: Item, own: State, *, new: bool) -> State:
+    """The state that a version gets which comes with `own`: what holds its uri binds it."""
+    holds = _holds_of(cursor, item.uri)
+    _keep_holds(cursor, item.uri, holds, after_put(holds, item.products, own, new=new))
+    return held(holds, item.products, own)
+
+
+def _holds_of(cursor: sqlite3.Cursor, uri: str) -> tuple[Hold, ...]:
+    rows = cursor.execute("SELECT writes, pubstatus, embargoed FROM holds WHERE uri = ?", (uri,))
+    return tuple(read_hold(*row) for row in rows)
+
+
+def _keep_holds(
+    cursor: sqlite3.Cursor, uri: str, old: Collection[Hold], new: Collection[Hold]
+) -> None:
+    if set(old) == set(new):
+        return
+    cursor.execute("DELETE FROM holds WHERE uri = ?", (uri,))
+    cursor.executemany(
+        "INSERT INTO holds (uri, writes, pubstatus, embargoed) VALUES (?, ?, ?, ?)",
+        [(uri, writes_text(hold.writes), *hold.state) for hold in new],
+    )
+
+
+def _products_in(cursor: sqlite3.Cursor, stories: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """The products of each item of these stories."""
+    for chain in stories:
+        for (facts,) in cursor.execute(_ITEMS_OF, (chain,)):
+            yield products_in(facts)
 
 
 def _insert(
@@ -132,14 +191,23 @@ def forget_vectors(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) ->
         )
 
 
-def set_status(cursor: sqlite3.Cursor, change: SetStatus, now: int) -> Written:
-    """Changes the state of an item's newest version, where that differs."""
+def set_status(
+    cursor: sqlite3.Cursor, change: SetStatus, writes: frozenset[str], now: int
+) -> Written:
+    """Changes the state of an item's newest version, where that differs, and what holds its uri, by
+    who has `writes`. An item that is not his to change is answered like one that is not there.
+    """
     newest = newest_version(cursor, change.uri)
-    if newest is None:
-        return Written(change.uri, 0, Outcome.MISSING)
-    state = (newest.pubstatus, newest.embargoed)
-    wanted = state_after(change, *state)
-    if wanted == state:
+    old = _holds_of(cursor, change.uri)
+    if newest is None or not may_change(writes, newest):
+        new = after_change(old, change, writes)
+        _keep_holds(cursor, change.uri, old, new)
+        return Written(change.uri, 0, outcome_unrecorded(old, new, writes))
+    _keep_holds(
+        cursor, change.uri, old, after_change(old, change, writes, products=newest.products)
+    )
+    wanted = state_after(change, newest.state)
+    if wanted == newest.state:
         return Written(change.uri, newest.version, Outcome.UNCHANGED)
     cursor.execute(
         "UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, newest.seq)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.errors import BusyError, DatelineError
 from core.exemplars import Exemplar, Rarities
@@ -174,23 +174,25 @@ class OpenSearchEngine:
 
     # Writer
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """See `core.ports.Writer`: recorded, then written to the index, as far as the cluster takes
         it; a search waits for the rest.
         """
-        written = self.record.put(writes)
+        written = self.record.put(writes, by)
         self._written()
         return written
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """See `core.ports.Writer`: what it hides is on no surface when this returns."""
-        written = self.record.set_status(changes)
+        written = self.record.set_status(changes, by)
         self._written()
         return written
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
         """See `core.ports.Writer`."""
-        return self.record.unknown(items)
+        return self.record.unknown(items, by)
 
     def cover(self) -> str:
         """See `core.ports.Coverer`."""

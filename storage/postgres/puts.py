@@ -11,71 +11,107 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.callers import Caller
+from core.items import Item
 from core.writes import Outcome, Written
+from storage.holds import State, after_put, held, held_as
 from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
 from storage.postgres.tables import ITEMS, VECTORS, key_of
 from storage.postgres.writes import (
     FORGET,
     SIGN,
+    Holds,
     Log,
     asking,
     encoders_of,
     execute,
     forget_rows,
     newest_of,
+    products_by_story,
     vector_rows,
     waves_of,
 )
 from storage.prepared import Prepared
-from storage.write_rules import Newest, Space, is_recorded, outcome_of, state_of
+from storage.write_rules import (
+    Newest,
+    Space,
+    is_recorded,
+    outcome_of,
+    refusal,
+    state_of,
+    touched_stories,
+)
 
 _SEQS = sa.text("SELECT nextval('items_seq') FROM generate_series(1, :count)")
+_AGAIN_SETS = ("versioncreated", "pubstatus", "embargoed", "expires", "facts", "document")
 _AGAIN = (
     sa.update(ITEMS)
     .where(ITEMS.c.seq == sa.bindparam("old"))
     .values(
         seq=sa.bindparam("new"),
-        **{
-            name: sa.bindparam(f"new_{name}")
-            for name in ("versioncreated", "expires", "facts", "document")
-        },
+        **{name: sa.bindparam(f"new_{name}") for name in _AGAIN_SETS},
     )
 )
 
 
 def put_all(
-    connection: sa.Connection, writes: Sequence[Prepared], log: Log, kept: Collection[Space]
+    connection: sa.Connection,
+    writes: Sequence[Prepared],
+    by: Caller,
+    log: Log,
+    kept: Collection[Space],
 ) -> list[Written]:
-    """Writes versions in order; one uri several times in a batch is written in several steps.
-    Vectors of the spaces `kept` stay where others come.
+    """Writes versions in order, as far as `by` may; one uri several times in a batch is written in
+    several steps. Vectors of the spaces `kept` stay where others come.
     """
-    return [done for wave in waves_of(writes) for done in _put_wave(connection, wave, log, kept)]
+    return [
+        done for wave in waves_of(writes) for done in _put_wave(connection, wave, by, log, kept)
+    ]
 
 
 def _put_wave(
-    connection: sa.Connection, wave: Sequence[Prepared], log: Log, kept: Collection[Space]
+    connection: sa.Connection,
+    wave: Sequence[Prepared],
+    by: Caller,
+    log: Log,
+    kept: Collection[Space],
 ) -> list[Written]:
     newest = newest_of(asking(connection), [each.uri for each in wave])
-    judged = [outcome_of(each.write.item, each.digest, newest.get(each.uri)) for each in wave]
+    judged = _judged(connection, wave, by, newest)
     same = [newest[e.uri].seq for e, outcome in zip(wave, judged, strict=True) if outcome is None]
     have = encoders_of(asking(connection), same)
     outcomes = [
         outcome or _outcome_again(each, newest[each.uri], have)
         for each, outcome in zip(wave, judged, strict=True)
     ]
-    written = [outcome in _WRITTEN for outcome in outcomes]
-    seqs = iter(_new_seqs(connection, sum(written)))
-    rows = _Rows(kept, have)
+    written = [
+        each.uri for each, outcome in zip(wave, outcomes, strict=True) if outcome in _WRITTEN
+    ]
+    seqs = iter(_new_seqs(connection, len(written)))
+    rows = _Rows(kept, have, Holds.of(connection, written))
     done: list[Written] = []
-    for each, outcome, writes in zip(wave, outcomes, written, strict=True):
-        number = 0
-        if writes:
-            old = newest.get(each.uri)
-            number = rows.add(each, next(seqs), outcome, old, log)
-        done.append(Written(each.uri, each.write.item.version, outcome, number))
+    for each, outcome in zip(wave, outcomes, strict=True):
+        if outcome in _WRITTEN:
+            done.append(rows.add(each, next(seqs), outcome, newest.get(each.uri), log))
+        else:
+            done.append(Written(each.uri, each.write.item.version, outcome))
     rows.write(connection)
     return done
+
+
+def _judged(
+    connection: sa.Connection, wave: Sequence[Prepared], by: Caller, newest: Mapping[str, Newest]
+) -> list[Outcome | None]:
+    """What each put does; None for the same version and content once more."""
+    touched = [touched_stories(each.write.item, by, newest.get(each.uri)) for each in wave]
+    stories = products_by_story(connection, [chain for chains in touched for chain in chains])
+    judged: list[Outcome | None] = []
+    for each, chains in zip(wave, touched, strict=True):
+        item, old = each.write.item, newest.get(each.uri)
+        theirs = [products for chain in chains for products in stories.get(chain, ())]
+        judged.append(refusal(item, by, old, theirs) or outcome_of(item, each.digest, old))
+    return judged
 
 
 _WRITTEN = frozenset({Outcome.CREATED, Outcome.SUPERSEDED, Outcome.UPDATED})
@@ -95,30 +131,43 @@ class _Rows:
 
     kept: Collection[Space]
     have: Mapping[int, Collection[Space]]
+    holds: Holds
     fresh: list[dict[str, Any]] = field(default_factory=list)
     again: list[dict[str, Any]] = field(default_factory=list)
     gone: list[dict[str, Any]] = field(default_factory=list)
     vectors: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, each: Prepared, seq: int, outcome: Outcome, old: Newest | None, log: Log) -> int:
-        """Notes a version that is written as `seq`; gives the number of its change."""
+    def add(
+        self, each: Prepared, seq: int, outcome: Outcome, old: Newest | None, log: Log
+    ) -> Written:
+        """Notes a version that is written as `seq`; gives what is answered."""
         item = each.write.item
-        row = _item_row(each, seq)
-        if outcome is Outcome.UPDATED and old is not None:
-            names = ("versioncreated", "expires", "facts", "document")
-            again = {f"new_{name}": row[name] for name in names}
-            self.again.append({"old": old.seq, "new": seq, **again})
-            held = self.have.get(old.seq, ())
-            self.gone += forget_rows(seq, held, each.write.vectors, self.kept)
-            log.add(old.chain, old.seq, "replaced")
+        again = old if outcome is Outcome.UPDATED else None
+        own = state_of(item) if again is None else again.state
+        state = self._bind(item, own, new=again is None)
+        row = _item_row(each, seq, state)
+        if again is not None:
+            self.again.append(
+                {"old": again.seq, "new": seq, **{f"new_{n}": row[n] for n in _AGAIN_SETS}}
+            )
+            held_vectors = self.have.get(again.seq, ())
+            self.gone += forget_rows(seq, held_vectors, each.write.vectors, self.kept)
+            log.add(again.chain, again.seq, "replaced")
         else:
             self.fresh.append(row)
         self.signatures.append({"seq": seq, "scheme": SCHEME, "signature": each.signature})
         self.vectors += vector_rows(seq, each.vectors)
         if outcome is Outcome.SUPERSEDED and old is not None and old.chain != item.chain:
             log.add(old.chain, 0, "left")
-        return log.add(item.chain, seq, "put")
+        number = log.add(item.chain, seq, "put")
+        return Written(item.uri, item.version, outcome, number, held_as(state, own))
+
+    def _bind(self, item: Item, own: State, *, new: bool) -> State:
+        """The state that a version gets which comes with `own`: what holds its uri binds it."""
+        holds = self.holds.before(item.uri)
+        self.holds.keep(item.uri, after_put(holds, item.products, own, new=new))
+        return held(holds, item.products, own)
 
     def write(self, connection: sa.Connection) -> None:
         """Vectors and signatures of a version that is written again have moved with it."""
@@ -127,6 +176,7 @@ class _Rows:
         execute(connection, FORGET, self.gone)
         execute(connection, SIGN, self.signatures)
         execute(connection, sa.insert(VECTORS), self.vectors)
+        self.holds.write(connection)
 
 
 def _new_seqs(connection: sa.Connection, count: int) -> list[int]:
@@ -135,9 +185,9 @@ def _new_seqs(connection: sa.Connection, count: int) -> list[int]:
     return sorted(int(seq) for (seq,) in rows)
 
 
-def _item_row(each: Prepared, seq: int) -> dict[str, Any]:
+def _item_row(each: Prepared, seq: int, state: State) -> dict[str, Any]:
     item = each.write.item
-    pubstatus, embargoed = state_of(item)
+    pubstatus, embargoed = state
     return {
         "seq": seq,
         "uri": item.uri,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from core.callers import OPERATOR, Caller
 from core.errors import StorageError
 from core.items import Item, PassageVectors
 from core.ports import Clock
@@ -30,7 +32,7 @@ from storage.postgres.reads import LAST_CHANGE, PostgresReads
 from storage.prepared import Prepared, prepared
 from storage.turns import Turns, in_short_turns
 from storage.unsettled import SETTLED, Unsettled
-from storage.write_rules import Space, digest_of, is_recorded, outcome_of
+from storage.write_rules import Space, digest_of, is_recorded, outcome_of, refusal
 
 _NOTHING: Mapping[str, str] = {}
 _AT_ONCE = 50  # writes in one transaction: some 20 ms
@@ -75,20 +77,22 @@ class PostgresRecord:
         self.reads = PostgresReads(self._ask)
         self._channel = f"dateline_{self.identity}"
 
-    def put(self, batch: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, batch: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """See `core.ports.Writer`."""
-        return in_short_turns([prepared(each) for each in batch], self._put_some)
+        return in_short_turns([prepared(each) for each in batch], partial(self._put_some, by))
 
-    def _put_some(self, rows: Sequence[Prepared]) -> list[Written]:
+    def _put_some(self, by: Caller, rows: Sequence[Prepared]) -> list[Written]:
         with self._writing() as (connection, log):
-            return puts.put_all(connection, rows[:_AT_ONCE], log, self._kept)
+            return puts.put_all(connection, rows[:_AT_ONCE], by, log, self._kept)
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """See `core.ports.Writer`: all or none, and before every other write of this process. Other
         hosts' are short, and the server has a line for them.
         """
         with self._writing(urgent=True) as (connection, log):
-            return tuple(writes.set_all(connection, changes, log))
+            return tuple(writes.set_all(connection, changes, by, log))
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `storage.record_port.RecordOfTruth`."""
@@ -115,13 +119,16 @@ class PostgresRecord:
             with self._writing() as (connection, _):
                 writes.add_signatures(connection, part)
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
         """See `core.ports.Writer`."""
         newest = writes.newest_of(self._ask, {item.uri for item in items})
         have = writes.encoders_of(self._ask, [found.seq for found in newest.values()])
         answers: list[bool] = []
         for item in items:
             found = newest.get(item.uri)
+            if refusal(item, by, found):
+                answers.append(False)
+                continue
             outcome = outcome_of(item, digest_of(item), found)
             if outcome is not None or found is None:
                 answers.append(found is None or found.version < item.version)

@@ -78,6 +78,15 @@ CHANGES = sa.Table(
     sa.Column("kind", Text, nullable=False),
     sa.Column("at", BigInteger, nullable=False),
 )
+# By uri, that of an item that is not recorded, too: see storage/holds.py.
+HOLDS = sa.Table(
+    "holds",
+    METADATA,
+    sa.Column("uri_key", LargeBinary, primary_key=True),
+    sa.Column("writes", Text, primary_key=True),
+    sa.Column("pubstatus", Text, nullable=False),
+    sa.Column("embargoed", BigInteger),
+)
 
 # What hosts share besides the record: see candidate_lists.py and media_roots.py.
 CANDIDATE_LISTS = sa.Table(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.errors import ExpiredError, QueryError, StorageFullError
 from core.items import Concept, Item, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
@@ -139,6 +139,7 @@ class Newsroom:
         self,
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
+        by: Caller = OPERATOR,
         *,
         embedded: bool = True,
     ) -> tuple[Written | Refused, ...]:
@@ -174,13 +175,14 @@ class Newsroom:
     def cover(self) -> str:
         return ""
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
         return tuple(self._set(change) for change in changes)
 
     def _set(self, change: SetStatus) -> Written:
         versions = self.items.get(change.uri)
         if not versions:
-            return Written(change.uri, 0, Outcome.MISSING)
+            hides = change.embargoed or change.pubstatus not in (None, PubStatus.USABLE)
+            return Written(change.uri, 0, Outcome.HELD if hides else Outcome.MISSING)
         last = versions[-1]
         embargoed = None if change.lift_embargo else change.embargoed or last.embargoed
         versions[-1] = replace(

@@ -122,8 +122,14 @@ def test_status_of_an_item_whose_uri_has_slashes(fresh: Served) -> None:
     assert fresh.get(f"/content/{uri}").status_code == 404
 
 
-def test_status_of_a_missing_item_is_404(fresh: Served) -> None:
+def test_a_kill_of_what_is_not_there_is_held(fresh: Served) -> None:
     status, answer = patch(fresh, "urn:none", {"pubstatus": "canceled"})
+    held = {"number": 1, "uri": "urn:none", "outcome": "held"}
+    assert (status, answer["data"]["items"]) == (202, [held])
+
+
+def test_a_release_of_what_is_not_there_is_404(fresh: Served) -> None:
+    status, answer = patch(fresh, "urn:none", {"pubstatus": "usable"})
     assert (status, answer["error"]["code"]) == (404, "not_found")
 
 

@@ -55,7 +55,7 @@ def test_what_one_host_ingests_another_finds(cli: Cli, folder: Path, address: st
 def test_doctor_tells_of_the_record(cli: Cli, address: str) -> None:
     findings = {f["what"]: f for f in cli.json("doctor", code=None)}
     assert findings["record"]["ok"]
-    assert "schema 0003" in findings["record"]["says"]
+    assert "schema 0004" in findings["record"]["says"]
     assert findings["archive"]["says"] == "0 versions, 0 visible"
 
 
@@ -91,8 +91,8 @@ def test_originals_that_one_host_ingested_are_served_by_another(
 
 
 def test_migrate(cli: Cli, address: str) -> None:
-    assert "schema none is now 0003" in run(cli, "migrate")
-    assert "schema 0003 already" in run(cli, "migrate")
+    assert "schema none is now 0004" in run(cli, "migrate")
+    assert "schema 0004 already" in run(cli, "migrate")
 
 
 def test_migrate_without_postgres(cli: Cli) -> None:

@@ -259,7 +259,7 @@ def test_without_a_journal_an_item_is_hidden_here_and_that_is_no_acknowledgement
     try:
         with pytest.raises(HiddenHereError):
             kill_until_aside(engine, names)
-        hidden = engine.record.unsettled.changes[-1].uri
+        hidden = engine.record.unsettled.changes[-1].change.uri
         assert engine.record.unsettled.here == 1
         assert engine.item(hidden, READER) is None
         assert not is_found(engine, hidden)

@@ -18,6 +18,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from core.callers import OPERATOR, Caller
 from core.items import FloatMatrix, Item
 from core.writes import Outcome, PutItem, SetStatus, Written
 from indexing.ingest import Ingest
@@ -63,14 +64,16 @@ class DictWriter:
         self.versions: dict[str, dict[int, PutItem]] = {}
         self.batches: list[tuple[PutItem, ...]] = []
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         self.batches.append(tuple(writes))
         return tuple(self._put(write) for write in writes)
 
-    def set_status(self, changes: Sequence[SetStatus]) -> tuple[Written, ...]:
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         return tuple(self._set_status(change) for change in changes)
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
         changing = (Outcome.CREATED, Outcome.SUPERSEDED, Outcome.UPDATED)
         return tuple(self._outcome(item) in changing for item in items)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from core.callers import OPERATOR, Caller
 from core.errors import InputError, ModelError, StorageFullError
 from core.items import Item, PassageVectors
 from core.writes import Outcome, PutItem, Written
@@ -163,14 +164,14 @@ class Limited:
     def __init__(self, inner: Any, room: int, error: Exception) -> None:
         self.inner, self.room, self.error = inner, room, error
 
-    def unknown(self, items: Sequence[Item]) -> tuple[bool, ...]:
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
         known: tuple[bool, ...] = self.inner.unknown(items)
         return known
 
-    def set_status(self, changes: Any) -> Any:
+    def set_status(self, changes: Any, by: Caller = OPERATOR) -> Any:
         return self.inner.set_status(changes)
 
-    def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         if len(self.inner.versions) + len(writes) > self.room:
             raise self.error
         written: tuple[Written, ...] = self.inner.put(writes)
@@ -268,7 +269,7 @@ def test_a_slow_writer_holds_the_reader_back(
             return self.inner.embed(items)
 
     class Slow(Limited):
-        def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
+        def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
             time.sleep(0.005)
             return super().put(writes)
 

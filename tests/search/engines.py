@@ -64,13 +64,13 @@ class TwoHosts:
     def __init__(self, one: Any, other: Any) -> None:
         self._writer, self._reader = one, other
 
-    def put(self, writes: Any) -> Any:
+    def put(self, *write: Any) -> Any:
         self._writer, self._reader = self._reader, self._writer
-        return self._writer.put(writes)
+        return self._writer.put(*write)
 
-    def set_status(self, changes: Any) -> Any:
+    def set_status(self, *change: Any) -> Any:
         self._writer, self._reader = self._reader, self._writer
-        return self._writer.set_status(changes)
+        return self._writer.set_status(*change)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)

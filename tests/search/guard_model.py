@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.standing import Hiding
 from core.writes import Outcome, SetStatus
 from tests.search.room import story
+from tests.storage.hold_model import HoldModel, changed, has_one
 
 
 def _word(key: str) -> str:
@@ -94,6 +95,7 @@ class Model:
     """The rules of the record and of visibility, said once more. Versions are oldest first."""
 
     versions: dict[str, list[Recorded]] = field(default_factory=dict)
+    holds: HoldModel = field(default_factory=HoldModel)
     writes: int = 0
 
     def put(self, item: Item) -> Outcome:
@@ -103,7 +105,7 @@ class Model:
             return Outcome.STALE
         if newest is None or item.version > newest.sent.version:
             self.writes += 1
-            versions.append(Recorded(item, item, self.writes))
+            versions.append(Recorded(item, self._held(item, item, new=True), self.writes))
             return Outcome.CREATED if newest is None else Outcome.SUPERSEDED
         if replace(newest.sent, products=item.products) != item:
             return Outcome.CONFLICT
@@ -111,19 +113,22 @@ class Model:
             return Outcome.UNCHANGED
         self.writes += 1
         kept = replace(newest.item, products=item.products)
-        versions[-1] = Recorded(item, kept, self.writes)
+        versions[-1] = Recorded(item, self._held(item, kept, new=False), self.writes)
         return Outcome.UPDATED
 
-    def set_status(self, change: SetStatus) -> Outcome:
-        if not self.versions.get(change.uri):
-            return Outcome.MISSING
-        newest = self.versions[change.uri][-1]
-        embargoed = change.embargoed or newest.item.embargoed
-        now = replace(
-            newest.item,
-            pubstatus=change.pubstatus or newest.item.pubstatus,
-            embargoed=None if change.lift_embargo else embargoed,
-        )
+    def _held(self, item: Item, as_it_is: Item, *, new: bool) -> Item:
+        own = (as_it_is.pubstatus, as_it_is.embargoed)
+        status, until = self.holds.put(item.uri, item.products, own, new=new)
+        return replace(as_it_is, pubstatus=status, embargoed=until)
+
+    def set_status(self, change: SetStatus, by: Caller = OPERATOR) -> Outcome:
+        versions = self.versions.get(change.uri)
+        if not versions or not has_one(by.writes, versions[-1].item.products):
+            return self.holds.change(change, by)
+        newest = versions[-1]
+        self.holds.change(change, by, newest.item.products)
+        status, until = changed(change, (newest.item.pubstatus, newest.item.embargoed))
+        now = replace(newest.item, pubstatus=status, embargoed=until)
         outcome = Outcome.UNCHANGED if now == newest.item else Outcome.UPDATED
         newest.item = now
         return outcome

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.items import Item, PubStatus
 from core.writes import PutItem, SetStatus
 from search.answers import MissingStage
@@ -47,6 +47,9 @@ GRANTS = {
 }
 uris = st.sampled_from(URIS)
 who = st.sampled_from(["wire", "wire", "desk", "desk", "operator", "nobody"])
+writers = st.sampled_from(
+    [OPERATOR, OPERATOR, *(Caller(code, frozenset(), frozenset({code})) for code in PRODUCTS)]
+)
 looks = st.lists(
     st.tuples(st.sampled_from(SURFACES), who, uris, st.integers(1, 4)), min_size=1, max_size=2
 )
@@ -107,9 +110,9 @@ class Guard(RuleBasedStateMachine):
         assert [one.outcome for one in written] == expected
         self.world.settled = False
 
-    def change(self, change: SetStatus) -> None:
-        (written,) = self.world.room.engine.set_status([change])
-        assert written.outcome is self.world.model.set_status(change)
+    def change(self, change: SetStatus, by: Caller = OPERATOR) -> None:
+        (written,) = self.world.room.engine.set_status([change], by)
+        assert written.outcome is self.world.model.set_status(change, by)
         self.world.settled = False
 
     @initialize(
@@ -147,10 +150,14 @@ class Guard(RuleBasedStateMachine):
     @rule(
         uri=uris,
         status=st.sampled_from([PubStatus.CANCELED, PubStatus.CANCELED, *PubStatus]),
+        by=writers,
         at=looks,
     )
-    def kill_or_withhold_or_release(self, uri: str, status: PubStatus, at: Sequence[Look]) -> None:
-        self.change(SetStatus(uri, status))
+    def kill_or_withhold_or_release(
+        self, uri: str, status: PubStatus, by: Caller, at: Sequence[Look]
+    ) -> None:
+        """Also of what is not there yet, or not the writer's."""
+        self.change(SetStatus(uri, status), by)
         self.look(at)
 
     @rule(uri=uris, hours=hours, at=looks)

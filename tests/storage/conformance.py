@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from tests.storage.facet_conformance import FacetConformance
 from tests.storage.filter_conformance import FilterConformance
+from tests.storage.hold_conformance import HoldConformance
 from tests.storage.name_conformance import NameConformance
 from tests.storage.record_conformance import RecordConformance
+from tests.storage.right_conformance import RightConformance
 from tests.storage.story_conformance import StoryConformance
 from tests.storage.text_conformance import TextConformance
 from tests.storage.vector_conformance import VectorConformance
@@ -23,6 +25,8 @@ from tests.storage.write_conformance import WriteConformance
 
 class EngineConformance(
     WriteConformance,
+    HoldConformance,
+    RightConformance,
     RecordConformance,
     WordConformance,
     FilterConformance,

@@ -1,5 +1,6 @@
-"""Random histories against a model in a few dicts: writes, kills, embargoes, time, restarts, merges
-and rebuilds, from two engines on one archive; what each caller sees is compared after each step.
+"""Random histories against a model in a few dicts: writes and kills by whoever may, kills of what
+is not there yet, embargoes, time, restarts, merges and rebuilds, from two engines on one archive;
+what each caller sees is compared after each step.
 
 `make deep` plays 300 histories; STORAGE_SEQUENCES says how many.
 """
@@ -16,13 +17,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.callers import NOBODY, Caller
+from core.callers import NOBODY, OPERATOR, Caller
 from core.items import Item, PubStatus
 from core.query_tree import EVERYTHING, Keyword, Word
 from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
 from tests.conftest import new_folder
+from tests.storage.hold_model import HoldModel, changed, has_one, put_refusal
 from tests.storage.world import (
     ALL,
     HOUR,
@@ -46,6 +48,14 @@ CALLERS = (
     Caller("b", frozenset({"b"})),
     Caller("both", frozenset({"a", "b"})),
 )
+WRITERS = st.sampled_from(
+    [
+        *[OPERATOR] * 4,
+        Caller("a", frozenset(), frozenset({"a"})),
+        Caller("b", frozenset(), frozenset({"b"})),
+        *[Caller("both", frozenset(), frozenset({"a", "b"}))] * 2,
+    ]
+)
 WORDS = ("alpha", "beta")
 URIS = st.sampled_from([f"urn:{n}" for n in range(4)])
 HOURS = st.none() | st.sampled_from([-1, 1, 2])
@@ -68,9 +78,12 @@ class Model:
     def __init__(self, clock: SetClock) -> None:
         self.clock = clock
         self.entries: dict[str, dict[int, Entry]] = {}
+        self.holds = HoldModel()
         self.writes = 0
 
-    def put(self, item: Item, has_vectors: bool) -> Outcome:
+    def put(self, item: Item, has_vectors: bool, by: Caller = OPERATOR) -> Outcome:
+        if refused := self._refusal(item, by):
+            return refused
         recorded = self.entries.setdefault(item.uri, {})
         newest = max(recorded, default=0)
         if newest > item.version:
@@ -78,10 +91,19 @@ class Model:
         if newest == item.version:
             return self._again(recorded[newest], item, has_vectors)
         self.writes += 1
-        recorded[item.version] = Entry(
-            item, item.pubstatus, item.embargoed, has_vectors, self.writes
-        )
+        own = (item.pubstatus, item.embargoed)
+        state = self.holds.put(item.uri, item.products, own, new=True)
+        recorded[item.version] = Entry(item, *state, has_vectors, self.writes)
         return Outcome.SUPERSEDED if newest else Outcome.CREATED
+
+    def _refusal(self, item: Item, by: Caller) -> Outcome | None:
+        newest = {uri: kept[max(kept)].item for uri, kept in self.entries.items() if kept}
+        old = newest.get(item.uri)
+        chains = {item.chain} if old is None else {item.chain, old.chain}
+        if old is not None and old.chain == item.chain:
+            chains = set()
+        stories = [one.products for one in newest.values() if one.chain in chains]
+        return put_refusal(by, item.products, old and old.products, stories)
 
     def _again(self, entry: Entry, item: Item, has_vectors: bool) -> Outcome:
         if replace(entry.item, products=()) != replace(item, products=()):
@@ -89,21 +111,20 @@ class Model:
         if entry.item.products == item.products and (entry.has_vectors or not has_vectors):
             return Outcome.UNCHANGED
         self.writes += 1
+        own = (entry.status, entry.embargoed)
+        entry.status, entry.embargoed = self.holds.put(item.uri, item.products, own, new=False)
         entry.item, entry.order = item, self.writes
         entry.has_vectors = entry.has_vectors or has_vectors
         return Outcome.UPDATED
 
-    def set_status(self, change: SetStatus) -> Outcome:
+    def set_status(self, change: SetStatus, by: Caller = OPERATOR) -> Outcome:
         recorded = self.entries.get(change.uri)
-        if not recorded:
-            return Outcome.MISSING
-        entry = recorded[max(recorded)]
+        entry = recorded[max(recorded)] if recorded else None
+        if entry is None or not has_one(by.writes, entry.item.products):
+            return self.holds.change(change, by)
+        self.holds.change(change, by, entry.item.products)
         before = (entry.status, entry.embargoed)
-        entry.status = change.pubstatus or entry.status
-        if change.lift_embargo:
-            entry.embargoed = None
-        elif change.embargoed is not None:
-            entry.embargoed = change.embargoed
+        entry.status, entry.embargoed = changed(change, before)
         return Outcome.UNCHANGED if before == (entry.status, entry.embargoed) else Outcome.UPDATED
 
     def _shown(self, uri: str) -> list[Entry]:
@@ -194,23 +215,25 @@ class Archive(RuleBasedStateMachine):
         assert held == [True, False][: 1 + several]
         self.settled = False
 
-    @rule(batch=st.lists(drawn_items(), min_size=1, max_size=3), which=st.integers(0, 1))
-    def put(self, batch: list[tuple[Item, bool]], which: int) -> None:
-        expected = [self.model.put(item, has_vectors) for item, has_vectors in batch]
+    @rule(
+        batch=st.lists(drawn_items(), min_size=1, max_size=3), which=st.integers(0, 1), by=WRITERS
+    )
+    def put(self, batch: list[tuple[Item, bool]], which: int, by: Caller = OPERATOR) -> None:
+        expected = [self.model.put(item, has_vectors, by) for item, has_vectors in batch]
         writes = [
             PutItem(item, (vectors(unit(1), vector_of(item.uri)),) if has_vectors else ())
             for item, has_vectors in batch
         ]
-        written = self.engines[which % len(self.engines)].put(writes)
+        written = self.engines[which % len(self.engines)].put(writes, by)
         assert [entry.outcome for entry in written] == expected
         self.settled = False
 
-    @rule(drawn=drawn_items(), which=st.integers(0, 1))
-    def put_next(self, drawn: tuple[Item, bool], which: int) -> None:
+    @rule(drawn=drawn_items(), which=st.integers(0, 1), by=WRITERS)
+    def put_next(self, drawn: tuple[Item, bool], which: int, by: Caller = OPERATOR) -> None:
         """The version after the newest, which may go to another story."""
         item, has_vectors = drawn
         newest = max(self.model.entries.get(item.uri, {}), default=0)
-        self.put([(replace(item, version=newest + 1), has_vectors)], which)
+        self.put([(replace(item, version=newest + 1), has_vectors)], which, by)
 
     @rule(
         uri=URIS,
@@ -234,14 +257,21 @@ class Archive(RuleBasedStateMachine):
         embargo=HOURS,
         lift=st.booleans(),
         which=st.integers(0, 1),
+        by=WRITERS,
     )
     def set_status(
-        self, uri: str, status: PubStatus | None, embargo: int | None, lift: bool, which: int
+        self,
+        uri: str,
+        status: PubStatus | None,
+        embargo: int | None,
+        lift: bool,
+        which: int,
+        by: Caller = OPERATOR,
     ) -> None:
         until = None if embargo is None else self.clock.now + embargo * HOUR
         change = SetStatus(uri, status, until, lift)
-        expected = self.model.set_status(change)
-        (written,) = self.engines[which % len(self.engines)].set_status([change])
+        expected = self.model.set_status(change, by)
+        (written,) = self.engines[which % len(self.engines)].set_status([change], by)
         assert written.outcome is expected
         self.settled = False
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors
 from core.ports import Clock, Engine
 from core.query_tree import EVERYTHING, Bool, Node, Word
@@ -77,17 +77,17 @@ def vectors(*rows: FloatMatrix, encoder: str = ENCODER, field: str = FIELD) -> P
     return PassageVectors(field, encoder, spans, matrix)
 
 
-def write(engine: Engine, item: Item, *rows: FloatMatrix) -> Outcome:
+def write(engine: Engine, item: Item, *rows: FloatMatrix, by: Caller = OPERATOR) -> Outcome:
     """Puts one item with a vector per row (by default one that its uri and version decide)."""
     given = rows or (vector_of(f"{item.uri}/{item.version}"),)
-    (written,) = engine.put([PutItem(item, (vectors(*given),))])
+    (written,) = engine.put([PutItem(item, (vectors(*given),))], by)
     assert (written.uri, written.version) == (item.uri, item.version)
     return written.outcome
 
 
-def change(engine: Engine, uri: str, **members: Any) -> Outcome:
+def change(engine: Engine, uri: str, by: Caller = OPERATOR, **members: Any) -> Outcome:
     """Changes one item's status."""
-    (written,) = engine.set_status([SetStatus(uri, **members)])
+    (written,) = engine.set_status([SetStatus(uri, **members)], by)
     return written.outcome
 
 

@@ -117,7 +117,7 @@ class WriteConformance(EngineUnderTest):
         assert engine.set_status([]) == ()
 
     def test_outcomes_of_a_status_change(self, engine: Engine) -> None:
-        assert change(engine, "a", pubstatus=PubStatus.CANCELED) is Outcome.MISSING
+        assert change(engine, "a", lift_embargo=True) is Outcome.MISSING
         write(engine, make_item("a"))
         assert change(engine, "a") is Outcome.UNCHANGED
         assert change(engine, "a", pubstatus=PubStatus.USABLE) is Outcome.UNCHANGED
@@ -132,7 +132,7 @@ class WriteConformance(EngineUnderTest):
         write(engine, make_item("a", 5))
         (written,) = engine.set_status([SetStatus("a", PubStatus.CANCELED)])
         assert written.version == 5
-        (missing,) = engine.set_status([SetStatus("b", PubStatus.CANCELED)])
+        (missing,) = engine.set_status([SetStatus("b", PubStatus.USABLE)])
         assert (missing.uri, missing.outcome) == ("b", Outcome.MISSING)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

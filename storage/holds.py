@@ -1,0 +1,135 @@
+"""Holds: what keeps an item hidden that comes later. Pure functions, the same for every record.
+
+An explicit kill, withhold or embargo of a uri is kept by that uri. It binds every put that comes
+after it, on whatever way: the new version's state is the stricter one of its own and the hold's. So
+a version that was queued before a kill does not bring the item back; only a later explicit release
+does. A version that is recorded as killed makes a hold, too.
+
+Who changes the status of an item that is not recorded, or that is not his to change, makes a hold
+as well, and is told the same of both. Such a hold binds the item only where it has one of the
+products that he may write. Once it has bound, it is a hold of every product: only who may write
+the item releases it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from core.callers import EVERY_PRODUCT, folded, reaches
+from core.items import PubStatus
+from core.writes import Outcome, SetStatus
+from storage.item_rows import to_micros
+
+State = tuple[str, int | None]  # a pubstatus, and an embargo in microseconds
+FREE: State = (str(PubStatus.USABLE), None)
+_ORDER = (PubStatus.USABLE, PubStatus.WITHHELD, PubStatus.CANCELED)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The state that an item must at least have, where `writes` reaches one of its products."""
+
+    writes: frozenset[str]
+    pubstatus: str
+    embargoed: int | None
+
+    @property
+    def state(self) -> State:
+        """What it asks of a version."""
+        return (self.pubstatus, self.embargoed)
+
+
+def stricter(*states: State) -> State:
+    """Killed before withheld before usable, and the latest embargo."""
+    pubstatus = max((state[0] for state in states), key=lambda name: _ORDER.index(PubStatus(name)))
+    return pubstatus, max((until for _, until in states if until is not None), default=None)
+
+
+def state_after(change: SetStatus, state: State) -> State:
+    """The state that a version in this one gets by an explicit change."""
+    wanted = state[1] if change.embargoed is None else to_micros(change.embargoed)
+    return str(change.pubstatus or state[0]), None if change.lift_embargo else wanted
+
+
+def held(holds: Iterable[Hold], products: Collection[str], own: State) -> State:
+    """The state of a version with these products, where it comes with `own`."""
+    return stricter(own, *(hold.state for hold in holds if reaches(hold.writes, products)))
+
+
+def held_as(state: State, own: State) -> str:
+    """What a hold made of a version that came with `own`; "" where it changed nothing."""
+    if state[0] != own[0]:
+        return state[0]
+    return "embargoed" if state[1] != own[1] else ""
+
+
+def after_put(
+    holds: Sequence[Hold], products: Collection[str], own: State, *, new: bool
+) -> tuple[Hold, ...]:
+    """The holds once a version with these products is recorded: those that bind it become one, to
+    which a `new` version adds that it came killed.
+    """
+    killed = new and own[0] == PubStatus.CANCELED
+    return _merged(
+        *(
+            Hold(EVERY_PRODUCT if reaches(hold.writes, products) else hold.writes, *hold.state)
+            for hold in holds
+        ),
+        Hold(EVERY_PRODUCT, own[0] if killed else FREE[0], None),
+    )
+
+
+def after_change(
+    holds: Sequence[Hold],
+    change: SetStatus,
+    writes: frozenset[str],
+    products: Collection[str] | None = None,
+) -> tuple[Hold, ...]:
+    """The holds after an explicit change by who has `writes`. `products` are those of the recorded
+    item; None where there is none, or it is not his to change.
+    """
+    own = folded(writes)
+    state, left = FREE, []
+    for hold in holds:
+        binds = products is not None and reaches(hold.writes, products)
+        rest = _without(hold.writes, EVERY_PRODUCT if binds else own)
+        if rest != hold.writes:
+            state = stricter(state, hold.state)
+        left.append(Hold(rest, *hold.state))
+    by = own if products is None else EVERY_PRODUCT
+    return _merged(*left, Hold(by, *state_after(change, state)))
+
+
+def outcome_unrecorded(
+    before: Collection[Hold], after: Collection[Hold], writes: frozenset[str]
+) -> Outcome:
+    """What a change did by who has `writes` to an item that is not recorded, or not his."""
+    if any(hold.writes == folded(writes) for hold in after):
+        return Outcome.HELD
+    return Outcome.MISSING if set(before) == set(after) else Outcome.RELEASED
+
+
+def writes_text(writes: frozenset[str]) -> str:
+    """A hold's product codes as they are recorded."""
+    return orjson.dumps(sorted(writes)).decode()
+
+
+def read_hold(writes: str, pubstatus: str, embargoed: int | None) -> Hold:
+    """A hold as it was recorded."""
+    return Hold(frozenset(orjson.loads(writes)), pubstatus, embargoed)
+
+
+def _without(writes: frozenset[str], taken: frozenset[str]) -> frozenset[str]:
+    return frozenset() if taken == EVERY_PRODUCT else writes - taken
+
+
+def _merged(*holds: Hold) -> tuple[Hold, ...]:
+    """One hold for each set of product codes; none that binds nothing or asks for nothing."""
+    found: dict[frozenset[str], State] = {}
+    for hold in holds:
+        if hold.writes and hold.state != FREE:
+            found[hold.writes] = stricter(found.get(hold.writes, FREE), hold.state)
+    return tuple(Hold(writes, *state) for writes, state in found.items())
