@@ -109,6 +109,7 @@ def test_only_what_the_caller_sees_at_this_moment_counts(newsroom: Room) -> None
     newsroom.kill("b")
     assert ask(newsroom, "angela") == []
     newsroom.put(story("b", "Harbour strike begins again", version=2))
+    newsroom.engine.set_status([SetStatus("b", PubStatus.USABLE)])
     assert ask(newsroom, "harbour s") == ["Harbour strike begins again", "A strike at the harbour"]
 
 
@@ -229,16 +230,16 @@ class Suggesting(RuleBasedStateMachine):
         status=st.sampled_from([PubStatus.CANCELED, PubStatus.WITHHELD, PubStatus.USABLE]),
     )
     def set_status(self, uri: str, status: PubStatus) -> None:
-        self.room.engine.set_status([SetStatus(uri, status)])
-        if versions := self.model.versions.get(uri):
-            versions[-1] = replace(versions[-1], pubstatus=status)
+        self.change(SetStatus(uri, status))
 
     @rule(uri=st.sampled_from(URIS), hours=st.sampled_from([None, 1, 4]))
     def embargo(self, uri: str, hours: int | None) -> None:
         until = None if hours is None else self.room.now + timedelta(hours=hours)
-        self.room.engine.set_status([SetStatus(uri, embargoed=until, lift_embargo=until is None)])
-        if versions := self.model.versions.get(uri):
-            versions[-1] = replace(versions[-1], embargoed=until)
+        self.change(SetStatus(uri, embargoed=until, lift_embargo=until is None))
+
+    def change(self, change: SetStatus) -> None:
+        self.room.engine.set_status([change])
+        self.model.set_status(change)
 
     @rule(hours=st.integers(1, 6))
     def advance(self, hours: int) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from core.callers import Caller
+from core.callers import OPERATOR, Caller
 from core.errors import ExpiredError
 from core.items import Concept, Item, PubStatus
 from core.retrieval import TotalRelation
@@ -21,6 +21,7 @@ from search.highlight import END, START
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import Room, story, uris
+from tests.storage.hold_model import HoldModel, changed
 
 URIS = ["a", "b", "c", "d", "e"]
 PRODUCTS = ["wire", "photos", "premium"]
@@ -38,18 +39,32 @@ class Model:
     versions: dict[str, list[Item]] = field(default_factory=dict)
     written: dict[tuple[str, int], int] = field(default_factory=dict)
     count: int = 0
+    holds: HoldModel = field(default_factory=HoldModel)
 
     def put(self, item: Item) -> None:
         versions = self.versions.setdefault(item.uri, [])
         newest = versions[-1].version if versions else 0
         if item.version == newest and versions[-1].products != item.products:
-            versions[-1] = replace(versions[-1], products=item.products)
+            versions[-1] = self._held(replace(versions[-1], products=item.products), new=False)
         elif item.version > newest:
-            versions.append(item)
+            versions.append(self._held(item, new=True))
         else:
             return
         self.count += 1
         self.written[item.uri, item.version] = self.count
+
+    def _held(self, item: Item, *, new: bool) -> Item:
+        own = (item.pubstatus, item.embargoed)
+        status, until = self.holds.put(item.uri, item.products, own, new=new)
+        return replace(item, pubstatus=status, embargoed=until)
+
+    def set_status(self, change: SetStatus) -> None:
+        versions = self.versions.get(change.uri)
+        self.holds.change(change, OPERATOR, versions[-1].products if versions else None)
+        if versions:
+            own = (versions[-1].pubstatus, versions[-1].embargoed)
+            status, until = changed(change, own)
+            versions[-1] = replace(versions[-1], pubstatus=status, embargoed=until)
 
     def shown(self, uri: str, now: datetime) -> Item | None:
         """The version that an item shows, entitlement aside."""
@@ -133,17 +148,16 @@ class Surfaces(RuleBasedStateMachine):
         status=st.sampled_from([PubStatus.CANCELED, PubStatus.WITHHELD, PubStatus.USABLE]),
     )
     def set_status(self, uri: str, status: PubStatus) -> None:
-        self.room.engine.set_status([SetStatus(uri, status)])
-        if versions := self.model.versions.get(uri):
-            versions[-1] = replace(versions[-1], pubstatus=status)
+        self.change(SetStatus(uri, status))
 
     @rule(uri=st.sampled_from(URIS), hours=st.sampled_from([None, 1, 4]))
     def embargo(self, uri: str, hours: int | None) -> None:
         until = None if hours is None else self.room.now + timedelta(hours=hours)
-        change = SetStatus(uri, embargoed=until, lift_embargo=until is None)
+        self.change(SetStatus(uri, embargoed=until, lift_embargo=until is None))
+
+    def change(self, change: SetStatus) -> None:
         self.room.engine.set_status([change])
-        if versions := self.model.versions.get(uri):
-            versions[-1] = replace(versions[-1], embargoed=until)
+        self.model.set_status(change)
 
     @rule(hours=st.integers(1, 6))
     def advance(self, hours: int) -> None:
