@@ -19,7 +19,7 @@ from api.item_json import ItemView, items_json
 from api.lanes import covered, write_documents
 from api.parameters import Values
 from api.problems import BodyTooLargeError
-from api.search_json import products_json
+from api.search_json import cut_json, products_json
 from api.services import ApiSettings
 from api.status_change import StatusChange, status_write
 from api.writes import refusal, result_json, single_status, uri_of
@@ -98,8 +98,8 @@ def _missing(uri: str) -> NotFoundError:
 
 def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
     return [
-        {"meta": {"products": products_json(item, view.caller)}, "item": members}
-        for item, members in zip(items, items_json(items, view, library), strict=True)
+        {"meta": {"products": products_json(item, view.caller)} | cut_json(cut), "item": members}
+        for item, (members, cut) in zip(items, items_json(items, view, library), strict=True)
     ]
 
 

@@ -85,6 +85,12 @@ class ResultMeta(BaseModel):
         default=None, description="The video's shot that answers best: where to open it."
     )
     film_strip: list[ShotTold] = Field(default=[], description="The shots around that one.")
+    cut: dict[str, int | None] = Field(
+        default={},
+        description="Members that this answer doesn't give whole, with the number of entries that "
+        "they have, null where that is not told: long lists have their first 50, and what is too "
+        "long for the answer is left out. The item by itself has them, as has `include`.",
+    )
 
 
 class ContentItem(BaseModel):

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from api.answer_size import (
+    CARRIED_BYTES,
+    LISTED_ENTRIES,
+    MAX_ANSWER_BYTES,
+    Cut,
+    first_entries,
+    within,
+)
 from api.envelope import rfc3339
 from api.media_json import media_members, shots_json
 from api.media_links import MediaLinks
 from api.nested import MADE_HERE, Inside, look_inside, plain_name
-from core.callers import Caller, reaches
+from core.callers import NOBODY, Caller, reaches
 from core.items import Concept, Item, ItemType
 from core.ports import Library
 
@@ -77,24 +86,55 @@ class ItemView:
         """Whether every shot is told of: there may be thousands."""
         return self.shows("shots") and (self.whole or "shots" in self.include)
 
+    def cuts(self, name: str) -> bool:
+        """Whether of a list only the first entries are shown: where nobody asked for this one."""
+        return not self.whole and name not in self.include
+
     def shows(self, name: str) -> bool:
         """Whether it shows a member; `uri` always, as it says what this is."""
-        listed = not self.include or name in self.include
+        listed = name in self.include if self.include else self.whole or name not in _LONG
         return name == "uri" or (listed and name not in self.exclude)
 
 
-def items_json(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
-    """Each item's members as `view` shows them; what stands inside of them is as the guard lets the
-    caller see it at this moment.
+_CARRIED = ItemView(NOBODY, exclude=_NOT_CARRIED)
+
+
+def items_json(
+    items: Sequence[Item], view: ItemView, library: Library
+) -> list[tuple[dict[str, Any], Cut]]:
+    """Each item's members as `view` shows them, within its share of an answer, and which of them
+    are not given whole. What stands inside of them is as the guard lets the caller see it at this
+    moment.
     """
     documents = [_document(item, view) for item in items]
+    cuts = [_cut(item, document, view) for item, document in zip(items, documents, strict=True)]
     chains = [item.chain for item in items if item.chain != item.uri]
     carried = partial(_carried, links=view.links)
     inside = look_inside(library, view.caller, documents, chains, carried)
-    return [
-        _members(item, inside.members(document, _private(item, view.caller)), view, inside)
-        for item, document in zip(items, documents, strict=True)
-    ]
+    share = MAX_ANSWER_BYTES // max(1, len(items))
+    told: list[tuple[dict[str, Any], Cut]] = []
+    for item, document, cut in zip(items, documents, cuts, strict=True):
+        shown = inside.members(document, _private(item, view.caller))
+        members, left_out = within(_members(item, shown, view, inside), share)
+        told.append((members, cut | dict.fromkeys(left_out)))
+    return told
+
+
+def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
+    """Cuts the lists of a document where `view` does, and says which lists of the item are cut. Of
+    a document's own it is not told how long they are: something in them may be hidden from the
+    caller.
+    """
+    found: Cut = {
+        name: len(getattr(item, name))
+        for name in _CONCEPTS
+        if len(getattr(item, name)) > LISTED_ENTRIES and view.shows(name) and view.cuts(name)
+    }
+    for name, member in document.items():
+        short = first_entries(member) if view.cuts(name) else member
+        if short != member:
+            document[name], found[name] = short, None
+    return found
 
 
 def _private(item: Item, caller: Caller) -> frozenset[str]:
@@ -121,8 +161,8 @@ def _members(
     item: Item, document: dict[str, Any], view: ItemView, inside: Inside
 ) -> dict[str, Any]:
     """All members of an item that `view` shows, `document` being what its document says beside."""
-    members = _contract_members(item)
-    if item.chain != item.uri and not inside.may_name(item.chain):
+    members = _contract_members(item, view)
+    if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):
         members["chain"] = item.uri
     # ninjs spells `versioncreated` and `versionCreated`; what is said already is said once.
     extra = {name: value for name, value in document.items() if plain_name(name) not in members}
@@ -131,8 +171,6 @@ def _members(
     if view.shows_shots and item.shots:
         members["shots"] = shots_json(item, view.links)
     shown = _with_media({**extra, **members}, item, view.links)
-    if not view.include and not view.whole:
-        shown = {name: value for name, value in shown.items() if name not in _LONG}
     return {name: value for name, value in shown.items() if view.shows(name)}
 
 
@@ -142,9 +180,10 @@ def _carried(
     """The members of an item that stands inside of another one: what is said of it, and its media,
     of which its document has `renditions`. For more there is its own answer.
     """
+    renditions = first_entries(renditions)
     _as_objects(renditions, "renditions")
-    members = _with_media({**renditions, **_contract_members(item)}, item, links)
-    return {name: value for name, value in members.items() if name not in _NOT_CARRIED}
+    contract = _contract_members(item, _CARRIED)
+    return within(_with_media({**renditions, **contract}, item, links), CARRIED_BYTES)[0]
 
 
 def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
@@ -158,22 +197,21 @@ def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -
     return {**members, **own}
 
 
-def _contract_members(item: Item) -> dict[str, Any]:
+def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
+    """The contract's members that `view` shows and that the item has, each made only then."""
     names = text_names(item)
-    members: dict[str, Any] = {
+    plain: dict[str, Any] = {
         "uri": item.uri,
         "version": item.version,
         "type": item.type.value,
         "language": item.language,
-        "versioncreated": rfc3339(item.versioncreated),
-        "firstcreated": rfc3339(item.firstcreated),
+        "versioncreated": item.versioncreated,
+        "firstcreated": item.firstcreated,
         "pubstatus": item.pubstatus.value,
         "chain": item.chain,
-    }
-    optional: dict[str, Any] = {
         "urgency": item.urgency,
-        "embargoed": item.embargoed and rfc3339(item.embargoed),
-        "expires": item.expires and rfc3339(item.expires),
+        "embargoed": item.embargoed,
+        "expires": item.expires,
         names["headline"]: item.headline,
         names["description"]: item.description,
         names["body"]: item.body,
@@ -181,14 +219,20 @@ def _contract_members(item: Item) -> dict[str, Any]:
         "located": item.located,
         "ednote": item.ednote,
         "copyrightnotice": item.copyrightnotice,
-        "bylines": [{"by": item.byline}] if item.byline else [],
-        "usageterms": [item.usageterms] if item.usageterms else [],
+        "bylines": item.byline and [{"by": item.byline}],
+        "usageterms": item.usageterms and [item.usageterms],
         "rights": list(item.rights),
     }
-    members |= {name: value for name, value in optional.items() if value}
+    members = {
+        name: rfc3339(value) if isinstance(value, datetime) else value
+        for name, value in plain.items()
+        if view.shows(name) and value not in (None, "", [])
+    }
     for name, plural in _CONCEPTS.items():
-        if concepts := getattr(item, name):
-            members[name] = _concepts(concepts, item.source.get(name) or item.source.get(plural))
+        concepts = getattr(item, name) if view.shows(name) else ()
+        if concepts:
+            shown = concepts[:LISTED_ENTRIES] if view.cuts(name) else concepts
+            members[name] = _concepts(shown, item.source.get(name) or item.source.get(plural))
     return members
 
 

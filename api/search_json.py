@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from api.answer_size import Cut
 from api.envelope import rfc3339
 from api.item_json import ItemView, items_json, text_names
 from api.media_json import film_strip, shot_json
@@ -80,9 +81,14 @@ def hits_json(hits: Sequence[Hit], view: ItemView, library: Library) -> list[dic
     """A `contentresult` for each hit."""
     items = items_json([hit.item for hit in hits], view, library)
     return [
-        {"meta": _meta(hit, view.caller, view.links), "item": item}
-        for hit, item in zip(hits, items, strict=True)
+        {"meta": _meta(hit, view.caller, view.links) | cut_json(cut), "item": item}
+        for hit, (item, cut) in zip(hits, items, strict=True)
     ]
+
+
+def cut_json(cut: Cut) -> dict[str, Any]:
+    """What an answer says of members that it does not give whole, nothing where there are none."""
+    return {"cut": cut} if cut else {}
 
 
 def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:

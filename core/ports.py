@@ -232,8 +232,8 @@ class Library(Protocol):
     def item(self, uri: str, caller: Caller) -> Item | None: ...
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """Every recorded version of the item's story that the caller may see, newest first; empty
-        where the story's head is hidden. Killed items are not in it.
+        """The newest recorded versions of the item's story that the caller may see, newest first;
+        empty where the story's head is hidden. Killed items are not in it.
         """
         ...
 

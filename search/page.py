@@ -18,6 +18,7 @@ from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
 from search.shots import best_shot
 
 _MARKED = ("headline", "description", "caption")
+_LONGEST_MARKED = 8_000  # characters of a member that are told whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +216,14 @@ def _marked(
         shot = 0 if item is None else _shot(highlighter, item, span, said)
         if item is not None and shot:
             body = item.shots[shot - 1].description
-        marks = {name: mark(text, said) for name, text in marked.items() if wanted}
+        marks = {name: _told(text, said) for name, text in marked.items() if wanted}
         found.append((marks, snippet(body, said) if wanted else "", shot))
     return found
+
+
+def _told(text: str, said: frozenset[str]) -> str:
+    """A member's text, marked: of a very long one the stretch worth showing."""
+    return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
 def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: frozenset[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from core.callers import Caller, folded
 from core.items import Item, Passage
@@ -11,21 +11,36 @@ from core.standing import Sight
 from storage.record_port import RecordReads
 from storage.visibility import StoryView, VersionRow
 
+MOST_VERSIONS = 100  # of one story in an answer, the newest
 
-def story_of(reads: RecordReads, uri: str, caller: Caller, now: int) -> list[Item]:
-    """The versions of the story that `uri` belongs to, newest first; `now` in microseconds."""
+
+def story_of(
+    reads: RecordReads, uri: str, caller: Caller, now: int, most: int = MOST_VERSIONS
+) -> list[Item]:
+    """The versions of the story that `uri` belongs to, newest first, as far as the caller may see
+    them, and `most` of them at most; none where its head is hidden. `now` in microseconds.
+    """
     chain = reads.chain_of(uri)
-    return [] if chain is None else shown_stories(reads, [chain], caller, now)[chain]
+    if chain is None:
+        return []
+    seqs = _shown_stories(reads, [chain], caller, now)[chain][:most]
+    items = reads.items_by_seq(seqs)
+    return [items[seq] for seq in seqs if seq in items]
 
 
-def shown_stories(
+def _shown_stories(
     reads: RecordReads, chains: Sequence[str], caller: Caller, now: int
-) -> dict[str, list[Item]]:
-    """Of each story the shown versions that the caller may see; none where its head is hidden."""
+) -> dict[str, list[int]]:
+    """Of each story the shown versions that the caller may see, by seq; none where its head is
+    hidden. No text is read for it: a story may have any number of versions.
+    """
     views = {chain: view for chain, (view, _) in reads.views_of(chains, now).items()}
-    items = reads.items_by_seq([seq for view in views.values() for seq in view.members])
-    held = folded(caller.products)
-    return {chain: _allowed(view, items, held) for chain, view in views.items()}
+    members = sorted({seq for view in views.values() for seq in view.members})
+    allowed = _allowed_seqs(reads, members, caller)
+    return {
+        chain: [seq for seq in view.members if seq in allowed] if view.head in allowed else []
+        for chain, view in views.items()
+    }
 
 
 def sights_of(
@@ -57,7 +72,7 @@ def _allowed_seqs(reads: RecordReads, seqs: Sequence[int], caller: Caller) -> se
 def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:
     """See `core.ports.Catalogue`; `now` in microseconds."""
     several = reads.chains_with_several(ids.tolist())
-    stories = shown_stories(reads, [*{*several.values()}], caller, now)
+    stories = _shown_stories(reads, [*{*several.values()}], caller, now)
     return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
 
 
@@ -72,9 +87,3 @@ def passages_at(
 
 def _at(spans: Sequence[Passage], number: int) -> Passage | None:
     return spans[number] if 0 <= number < len(spans) else None
-
-
-def _allowed(view: StoryView, items: Mapping[int, Item], held: frozenset[str]) -> list[Item]:
-    members = [items[seq] for seq in view.members if seq in items]
-    allowed = [item for item in members if held & folded(item.products)]
-    return allowed if view.head in items and items[view.head] in allowed else []

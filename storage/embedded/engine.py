@@ -45,7 +45,7 @@ from storage.media_items import newest_versions
 from storage.record_port import RecordOfTruth
 from storage.signatures import StoredSignatures, add_missing
 from storage.standing import standing_of
-from storage.stories import chain_sizes, passages_at, sights_of, story_of
+from storage.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
 from storage.topics import Topics
 from storage.written_words import all_as_written
 
@@ -281,11 +281,10 @@ class EmbeddedEngine:
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """See `core.ports.Exemplars`."""
-        shown = self._chain_of(uri, caller)
-        if not shown or shown[0].uri != uri:
+        item = self.item(uri, caller)
+        if item is None:
             return None
-        spaces = self._settings.spaces
-        return exemplar_of(self.record, self._columns.stories, shown[0], spaces)
+        return exemplar_of(self.record, self._columns.stories, item, self._settings.spaces)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """See `core.ports.Exemplars`."""
@@ -310,12 +309,12 @@ class EmbeddedEngine:
         """See `core.ports.Library`: the item if it is its story's head; what a write-through took
         the place of is in the chain view only.
         """
-        shown = self._chain_of(uri, caller)
+        shown = self._chain_of(uri, caller, 1)
         return shown[0] if shown and shown[0].uri == uri else None
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """See `core.ports.Library`."""
-        shown = self._chain_of(uri, caller)
+        shown = self._chain_of(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
     def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
@@ -323,9 +322,9 @@ class EmbeddedEngine:
         self.projections.refresh()
         return sights_of(self.record.reads, uris, caller, to_micros(self._clock()))
 
-    def _chain_of(self, uri: str, caller: Caller) -> list[Item]:
+    def _chain_of(self, uri: str, caller: Caller, most: int) -> list[Item]:
         self.projections.refresh()
-        return story_of(self.record.reads, uri, caller, to_micros(self._clock()))
+        return story_of(self.record.reads, uri, caller, to_micros(self._clock()), most)
 
     # MediaItems
 

@@ -33,7 +33,7 @@ from storage.opensearch.words import IndexWords
 from storage.record_port import RecordOfTruth, RecordReads
 from storage.signatures import StoredSignatures
 from storage.standing import standing_of
-from storage.stories import chain_sizes, passages_at, sights_of, story_of
+from storage.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
 from storage.topic_trees import WrittenTopics
 from storage.topics import Topics
 from storage.written_words import all_as_written
@@ -167,20 +167,20 @@ class IndexCatalogue:
         """See `core.ports.Library`: the item if it is its story's head; what a write-through took
         the place of is in the chain view only.
         """
-        shown = self._story(uri, caller)
+        shown = self._story(uri, caller, 1)
         return shown[0] if shown and shown[0].uri == uri else None
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """See `core.ports.Library`."""
-        shown = self._story(uri, caller)
+        shown = self._story(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
     def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
         """See `core.ports.Library`."""
         return sights_of(self._reads(), uris, caller, self._now())
 
-    def _story(self, uri: str, caller: Caller) -> list[Item]:
-        return story_of(self._reads(), uri, caller, self._now())
+    def _story(self, uri: str, caller: Caller, most: int) -> list[Item]:
+        return story_of(self._reads(), uri, caller, self._now(), most)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """See `core.ports.MediaItems`."""
