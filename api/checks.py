@@ -5,6 +5,7 @@ put into words.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from api.parameters import SearchParameters
 from api.problems import ParameterError, Problem
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _REPEATABLE = frozenset(
     name
     for name, field in SearchParameters.model_fields.items()
@@ -24,9 +26,10 @@ _REPEATABLE = frozenset(
 
 
 async def check_query_string(request: Request) -> None:
-    """Refuses bytes that are no UTF-8 and single parameters that are given twice.
+    """Refuses bytes that are no UTF-8, control characters other than white space in any parameter
+    or in the path, and single parameters that are given twice.
 
-    Either would otherwise be read as something else than was meant, without a word.
+    Each would otherwise be read as something else than was meant, without a word.
     """
     raw = request.scope.get("query_string", b"")
     try:
@@ -35,8 +38,12 @@ async def check_query_string(request: Request) -> None:
         raise ParameterError(
             "The query string is not UTF-8.", mend="Percent-encode its text as UTF-8."
         ) from error
+    for name, value in request.path_params.items():
+        _check_characters(name, str(value))
     seen: set[str] = set()
-    for name, _ in request.query_params.multi_items():
+    for name, value in request.query_params.multi_items():
+        _check_characters(name, name)
+        _check_characters(name, value)
         if name in seen and name not in _REPEATABLE:
             raise ParameterError(
                 f"The parameter '{name[:40]}' is given more than once.",
@@ -44,6 +51,15 @@ async def check_query_string(request: Request) -> None:
                 mend="Give it once.",
             )
         seen.add(name)
+
+
+def _check_characters(name: str, text: str) -> None:
+    if found := _CONTROL.search(text):
+        raise ParameterError(
+            f"{name[:40]!r} has the control character U+{ord(found[0]):04X}.",
+            field=_CONTROL.sub("", name)[:40],
+            mend="Leave it out; of control characters only white space is read.",
+        )
 
 
 def read_parameters(request: Request) -> SearchParameters:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
@@ -36,27 +35,24 @@ from search.profiles import BEST
 MAX_PAGE = 1_000_000
 MAX_VALUES = 100
 _FILTERS = ("type", "subject", "place", "person", "organisation", "language", "rights")
+_LINE_BREAK = re.compile(r"[\r\n]")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?([Zz]|[+-]\d{2}:\d{2})")
 HOW_TO_DATE = "write YYYY-MM-DD, or RFC 3339 with a zone such as 2024-03-05T07:30:00Z (a + is %2B)"
 
 
-def without_controls(text: str) -> str:
-    """`text` as it is; raises ValueError where it has control characters other than white space."""
-    for character in text:
-        if unicodedata.category(character) == "Cc" and character not in "\t\n\r":
-            raise ValueError(f"has the control character U+{ord(character):04X}")
-    return text
-
-
 def split_list(value: Any) -> Any:
     """Repeated and comma-separated values as one list; a value with a comma stands in quotes."""
     raw = value if isinstance(value, list) else [value]
-    rows = csv.reader([str(part).replace("\n", " ") for part in raw], skipinitialspace=True)
-    values = [part.strip() for row in rows for part in row if part.strip()]
+    # csv knows line breaks, and of some of them it can't go on: here they are blanks.
+    rows = csv.reader([_LINE_BREAK.sub(" ", str(part)) for part in raw], skipinitialspace=True)
+    try:
+        values = [part.strip() for row in rows for part in row if part.strip()]
+    except csv.Error as error:
+        raise ValueError(f"can't be read as a list: {error}") from error
     if len(values) > MAX_VALUES:
         raise ValueError(f"has {len(values)} values; at most {MAX_VALUES} are taken")
-    return [without_controls(part) for part in values]
+    return values
 
 
 def read_time(text: str, *, end: bool, zone: tzinfo = UTC) -> datetime:
@@ -122,7 +118,6 @@ def _calendar(tz: str = "", locale: str = "") -> None:
         raise ValueError(f"is unknown: {error.what}; {error.mend}") from error
 
 
-Text = Annotated[str, AfterValidator(without_controls)]
 Values = Annotated[list[str], BeforeValidator(split_list)]
 _OR = "Repeat it or separate values by commas for any of them; quote a value that has a comma."
 
@@ -132,7 +127,7 @@ class SearchParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS)
 
-    q: Text = Field(
+    q: str = Field(
         default="",
         description='The query: words, "phrases", AND, OR, NOT, field:value. At most '
         f"{MAX_QUERY_CHARACTERS} characters. Empty: everything, newest first.",
@@ -150,12 +145,12 @@ class SearchParameters(BaseModel):
         description="What may be done with it: commercial, editorial, restricted, owned, or the "
         f"agency's own words. {_OR}",
     )
-    similar_to: Text = Field(
+    similar_to: str = Field(
         default="",
         description="The uri of an item: what is like it, instead of what matches q. Filters hold; "
         "its own story is left out; sort does not apply.",
     )
-    tz: Annotated[Text, AfterValidator(_known_zone)] = Field(
+    tz: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="",
         description="Time zone of the days in q, since and until, an IANA name such as "
         "Europe/Berlin. Empty: UTC.",
@@ -175,7 +170,7 @@ class SearchParameters(BaseModel):
     page_size: int = Field(
         default=20, ge=1, le=MAX_PAGE_SIZE, description=f"Hits per page, 1 to {MAX_PAGE_SIZE}."
     )
-    cursor: Text = Field(
+    cursor: str = Field(
         default="", description="Goes on where an earlier answer ended (its data.cursor)."
     )
     facets: Annotated[Values, AfterValidator(_known_facets)] = Field(
@@ -200,12 +195,12 @@ class SearchParameters(BaseModel):
     explain: bool = Field(
         default=False, description="true: what each retriever, fusion and reranker gave each hit."
     )
-    why_missing: Text = Field(
+    why_missing: str = Field(
         default="",
         description="The uri of an item that is not among the hits: data.missing says which stage "
         "dropped it and what would have kept it.",
     )
-    profile: Text = Field(default="", description="How to rank: a profile of this service.")
+    profile: str = Field(default="", description="How to rank: a profile of this service.")
     entities: EntityUse = Field(
         default=EntityUse.BOOST,
         description="What names in q do that the archive knows: boost (stories that are about them "
@@ -220,7 +215,7 @@ class SearchParameters(BaseModel):
         description="Dates and names in q that are to be words, each as it is written there; the "
         "others are read. Repeat it, or separate them by commas; quote one that has a comma.",
     )
-    locale: Annotated[Text, AfterValidator(_known_locale)] = Field(
+    locale: Annotated[str, AfterValidator(_known_locale)] = Field(
         default="",
         description="How dates in q are written, such as en-US. Empty: the day before the month.",
     )

@@ -12,7 +12,6 @@ from api import contract
 from api.access import CallerDep, SurfaceDep
 from api.checks import check_query_string
 from api.envelope import Json, base
-from api.parameters import Text
 from core.errors import NotFoundError
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS
 
@@ -25,7 +24,7 @@ class SuggestParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Text = Field(
+    q: str = Field(
         default="",
         max_length=MAX_TYPED_CHARACTERS,
         description=f"What was typed so far, at most {MAX_TYPED_CHARACTERS} characters; the last "

@@ -42,6 +42,10 @@ from tests.api.conftest import INGEST, Served, filled, serving
         ("q=a&q=b", "q", "once"),
         ("q=a%00b", "q", "U+0000"),
         ("place=a%1Bb", "place", "U+001B"),
+        ("facets=type%00", "facets", "U+0000"),
+        ("session_label=a%C2%85b", "session_label", "U+0085"),
+        ("include=a%7Fb", "include", "U+007F"),
+        ("st%00range=1", "strange", "U+0000"),
         ("q=" + "x" * 4097, "q", "4096"),
         ("session_label=" + "x" * 49, "session_label", "48"),
         ("place=" + ",".join("abcdefgh" * 13), "place", "100"),
@@ -53,6 +57,20 @@ def test_bad_parameters_are_named(served: Served, query: str, field: str, words:
     error = answer.json()["error"]
     assert error["field"] == field
     assert words in error["message"] + error["mend"]
+
+
+@pytest.mark.parametrize("written", ["%0D", "%0A", "%0D%0A", "a%0Db", "%22a%0Db", "%09,%0D,%22"])
+@pytest.mark.parametrize("name", ["place", "facets", "include", "ignore"])
+def test_white_space_in_a_list_is_a_blank(served: Served, name: str, written: str) -> None:
+    answer = served.get(f"/content/search?{name}={written}")
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 200 or answer.json()["error"]["field"] == name
+
+
+def test_control_characters_in_a_path_are_refused(served: Served) -> None:
+    answer = served.get("/content/urn:a%00b")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == "item_id"
 
 
 def test_query_string_that_is_no_utf8_is_refused(served: Served) -> None:
