@@ -25,6 +25,7 @@ import orjson
 
 import core.callers
 import core.entities
+import core.limits
 import core.query_tree
 import core.retrieval
 import rerank.deadline
@@ -39,6 +40,7 @@ _HEAD = struct.Struct("<4sBII")
 _MODULES: tuple[ModuleType, ...] = (
     core.callers,
     core.entities,
+    core.limits,
     core.query_tree,
     core.retrieval,
     rerank.deadline,
