@@ -6,6 +6,8 @@ Only `uri` is required. What else decides where an item stands:
   seconds, so that a later edition supersedes, and 0 where that is missing as well.
 - **times**: `versioncreated`, else `firstcreated`, else the time of ingest. An empty string is a
   time that is not there.
+- **embargo**: the later one of `embargoed` and AP's `embargoedUntil`. An empty one, and a member
+  that can only mean an embargo and is not read (`embargo`, `embargodate`), refuse the document.
 - **chain**, the story that the item belongs to: the alternative id with the role (1.x: the key)
   `chain`; else AP's `itemid`; else the uri of the association named `predecessor` or
   `writethru_of`, which should be the first story of the chain; else the item's own uri.
@@ -25,9 +27,11 @@ Members that ninjs doesn't know stay in `Item.source` and are counted, never ref
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from core.errors import DocumentError
@@ -41,6 +45,8 @@ from indexing.media.listed import shots_named
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_NAME = 2_048  # characters of a name or a code, which may be an address
 WITHOUT_PRODUCT = "without product"
+_EMBARGOES = ("embargoed", "embargoeduntil")
+_NO_LETTERS = re.compile("[^a-z]+")
 _PREDECESSORS = ("predecessor", "writethru_of")
 _LINES = ("slugline", "located", "ednote", "copyrightnotice")
 
@@ -99,6 +105,7 @@ def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = (
     if "uri" not in source and isinstance(source.get("item"), dict):
         source = {**source["item"], "meta": source.get("meta")}
     members, written, unknown = boundary.read(source)
+    _refuse_unread_embargo(name for name in unknown if source[name] is not None)
     reading = _Reading(members, written, [])
     item = _item(reading, clock, products, source)
     if not item.products:
@@ -114,7 +121,7 @@ def _item(
     versioncreated = reading.moment("versioncreated")
     firstcreated = reading.moment("firstcreated")
     created = versioncreated or firstcreated or clock()
-    embargoed = _later(reading.moment("embargoed"), reading.moment("embargoeduntil"))
+    embargoed = _embargo(reading)
     pubstatus = fields.status(
         members.pubstatus, embargoed is not None, spelling("pubstatus"), reading.warnings
     )
@@ -146,8 +153,25 @@ def _item(
     )
 
 
-def _later(*moments: datetime | None) -> datetime | None:
-    return max((moment for moment in moments if moment is not None), default=None)
+def _embargo(reading: _Reading) -> datetime | None:
+    """The later one. An empty one is no embargo that is over: the document is refused."""
+    said = {name: getattr(reading.members, name) for name in _EMBARGOES}
+    moments = (
+        fields.moment(value, reading.spelling(name), reading.warnings)
+        for name, value in said.items()
+        if value is not None
+    )
+    return max(moments, default=None)
+
+
+def _refuse_unread_embargo(unknown: Iterable[str]) -> None:
+    """Raises DocumentError for a member that would hide the item if it were spelled right."""
+    for spelling in unknown:
+        letters = _NO_LETTERS.sub("", spelling.lower())
+        if letters.startswith("embargo") or get_close_matches(letters, _EMBARGOES, cutoff=0.85):
+            raise DocumentError(
+                "an embargo that is not read", field=spelling, mend="name its end in `embargoed`"
+            )
 
 
 def _version(reading: _Reading, versioncreated: datetime | None) -> int:

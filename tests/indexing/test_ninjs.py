@@ -324,6 +324,11 @@ def test_of_two_embargoes_the_later_holds() -> None:
     assert found.embargoed == at(2026, 2, 1)
 
 
+def test_no_embargo_is_made_up() -> None:
+    found = item(embargoed=None, embargo=None, embarked="2030-01-01", subject=[])
+    assert found.embargoed is None
+
+
 @pytest.mark.parametrize(
     ("written", "expected"), [("nb-NO", "nb-no"), ("nb_NO", "nb-no"), ("EN", "en"), ("", "en")]
 )
