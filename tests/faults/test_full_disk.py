@@ -17,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from core.callers import Caller
 from core.errors import HiddenHereError, StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
@@ -226,12 +227,27 @@ def test_a_kill_is_in_force_everywhere_and_is_recorded_when_there_is_room(
         filler.free()
         put(other, "urn:3:0:0")  # any write records what waits before it
         assert other.record.unsettled.changes == engine.record.unsettled.changes == ()
+        assert engine.put([put_of(killed[-1], 2)])[0].held == "canceled"
         for each in (engine, other):
             assert all(each.item(uri, READER) is None for uri in killed)
         engine.set_status([SetStatus(killed[-1], PubStatus.USABLE)])
         assert other.item(killed[-1], READER) is not None
     finally:
         other.close()
+
+
+def test_who_may_not_kill_an_item_hides_nothing_on_a_full_disk(filled: Filled) -> None:
+    """And is told the same of an item as of nothing."""
+    engine, filler, names = filled
+    kill_until_aside(engine, names)
+    waiting = engine.record.unsettled.changes
+    stranger = Caller("stranger", frozenset(), frozenset({"other"}))
+    for uri in (names[-1], "urn:nowhere"):
+        with pytest.raises(StorageFullError):
+            engine.set_status([SetStatus(uri, PubStatus.CANCELED)], stranger)
+    assert engine.record.unsettled.changes == waiting
+    assert is_found(engine, names[-1])
+    filler.free()
 
 
 def test_kills_that_the_record_lacks_are_in_its_backup(filled: Filled, tmp_path: Path) -> None:
