@@ -5,12 +5,14 @@ Needs the extra [media]; everything else runs without this module.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.items import Item
 from core.media_ports import Ledger, MediaStore
+from core.ports import Clock
 from core.work import Stage
 from dateline.archive_folder import archive_folder
-from dateline.build import Service, passage_embedder, system_clock
+from dateline.build import Service, archive_clock, passage_embedder
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build_stills import media_store
@@ -60,6 +62,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     them can't be had.
     """
     ends: list[Callable[[], None]] = []
+    clock = archive_clock(settings)
     # Nobody else's while this process bears the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
@@ -72,7 +75,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     decoder = Decoder(reader, finder, store, known, spool, files)
     preparing = Preparing(
         decoder,
-        _item_of,
+        partial(_item_of, clock),
         known,
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
@@ -84,7 +87,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     asking = asking_of(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
-        ingest = Ingest(service.engine, embedder, system_clock)
+        ingest = Ingest(service.engine, embedder, clock)
     last = Stage.EMBED if settings.models_apart else Stage.APPLY
     then = last if asking is None else Stage.DESCRIBE
     threads = files * THREADS_A_FILE
@@ -145,5 +148,5 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     return shot_finder_of(detector)
 
 
-def _item_of(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
-    return build_item(asset, enrichment, system_clock, recorded).item
+def _item_of(clock: Clock, asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
+    return build_item(asset, enrichment, clock, recorded).item
