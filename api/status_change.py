@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from api.parameters import read_time
 from core.items import PubStatus
 from core.writes import SetStatus
+from indexing.fields import identifier
 
 
 def _time(value: Any) -> Any:
@@ -41,9 +42,11 @@ class StatusChange(BaseModel):
 
 
 def status_write(uri: str, change: StatusChange) -> SetStatus:
-    """The write; an absent `embargoed` leaves the embargo as it is."""
+    """The write; an absent `embargoed` leaves the embargo as it is. Raises DocumentError for a uri
+    that no item can have: nothing is held under it.
+    """
     return SetStatus(
-        uri,
+        identifier(uri, "uri"),
         change.pubstatus,
         change.embargoed,
         lift_embargo="embargoed" in change.model_fields_set and change.embargoed is None,

@@ -129,6 +129,8 @@ class Tally:
         """Counts what became of writes, and their fresh passages."""
         for answer in written:
             self._outcomes[answer.outcome] += 1
+            if answer.held:
+                _count(self._warnings, (f"{answer.held} by an earlier change of status",))
             if answer.outcome in REFUSED and len(self._refused) < MAX_REJECTED:
                 self._refused.append(answer)
         for entries in vectors:

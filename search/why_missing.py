@@ -29,7 +29,10 @@ PROBED_DEPTH = 2000  # how far down the retrievers' lists an item is looked for
 
 Retrieve = Callable[[Retrieval], Retrieved]
 _STATES = {
-    Hiding.CANCELED: ("it is killed", "nothing: a kill is for good unless the desk lifts it"),
+    Hiding.CANCELED: (
+        "it is killed",
+        "nothing: a kill is for good, for later versions too, unless the desk lifts it",
+    ),
     Hiding.WITHHELD: ("it is withheld", "the desk sets its pubstatus to usable"),
 }
 

@@ -168,6 +168,12 @@ def test_a_kill_before_the_item_is_there(client: TestClient) -> None:
     assert not seen(client, "late")
 
 
+@pytest.mark.parametrize("uri", ["x" * 2049, " "])
+def test_nothing_is_held_under_what_no_item_can_be_called(client: TestClient, uri: str) -> None:
+    answer = patch(client, "wire", uri, pubstatus="canceled")
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "uri")
+
+
 def test_an_items_products_are_shown_to_who_writes_one_of_them(client: TestClient) -> None:
     post(client, "desk", {"uri": "a", "products": ["wire"]}, {"uri": "b", **SPORT})
     items = [

@@ -19,6 +19,7 @@ from core.writes import Outcome, PutItem, Written
 from indexing.handover import Handover
 from indexing.ingest import Ingest, IngestOptions, Progress, _Worker
 from indexing.sources import Rejected
+from tests.search.room import Room
 
 Write = Callable[..., Path]
 WIRE = IngestOptions(products=("wire",))
@@ -115,6 +116,18 @@ def test_a_new_product_is_an_update(ingest: Ingest, writer: Any, write_lines: Wr
     ingest.run([path], WIRE)
     assert ingest.run([path], IngestOptions(("more",))).outcomes == {Outcome.UPDATED: 1}
     assert writer.newest("a").item.products == ("more",)
+
+
+def test_what_a_kill_holds_is_noted(folder: Path, ingest: Ingest, write_lines: Write) -> None:
+    room = Room(folder)
+    try:
+        room.kill("a")
+        held = Ingest(room.engine, ingest._embedder, ingest._clock)
+        report = held.run([write_lines(story("a"), story("b"))], WIRE)
+    finally:
+        room.engine.close()
+    assert report.outcomes == {Outcome.CREATED: 2}
+    assert report.warnings == {"canceled by an earlier change of status": 1}
 
 
 def test_strict_stops_at_the_first_rejection_after_what_went_before(
