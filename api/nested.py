@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.callers import Caller
 from core.items import Item
@@ -32,12 +32,19 @@ MOST_URI = 2_048  # characters: no item has a longer one
 MADE_HERE = frozenset({"shots", "machine_caption"})  # a document can't speak for a machine
 _OF_THE_LINK = ("name", "rel", "role")  # what an association says of itself, not of its item
 _ADDRESSES = frozenset({"href", "src", "url", "contenturl", "thumbnailurl"})
-_ALTIDS, _RENDITIONS, _URI = "altids", "renditions", "uri"
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(//)?", re.IGNORECASE)
+_ALTIDS, _RENDITIONS, _URI, _DOCUMENT = "altids", "renditions", "uri", ""
+_WITH_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(//)?\S*", re.IGNORECASE)
+# Of http or https, with a host, and without a user's name and password before it.
+_SAFE_ADDRESS = re.compile(
+    r"https?://(?:\[[0-9a-f:.]+\]|[^\s\x00-\x20\x7f/?#@:\[\]\\]+)(?::[0-9]{1,5})?"
+    r"(?:[/?#][^\s\x00-\x20\x7f\\]*)?",
+    re.IGNORECASE,
+)
 _NO_ADDRESS = frozenset({"javascript", "vbscript", "data", "file", "blob"})
 _GONE = object()
 
 
+@lru_cache(4096)
 def plain_name(name: str) -> str:
     """A member's name in one spelling: ninjs has `versionCreated` and `versioncreated`, and `$`."""
     return name.lower().removeprefix("$")
@@ -56,33 +63,9 @@ def look_inside(
     """
     asked = {*named}
     for document in documents:
-        asked.update(_uris_in(document, _Place()))
+        asked.update(_uris_in(document, _DOCUMENT))
     sights = library.sights(asked, caller) if asked else {}
     return Inside(asked, sights, carried)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value stands: in which member, and whether that is one of alternative ids."""
-
-    name: str = ""
-    is_id: bool = False
-
-    def of(self, name: str) -> _Place:
-        """The place of the member `name` of an object here."""
-        plain = plain_name(name)
-        return _Place(plain, self.is_id or plain == _ALTIDS)
-
-    def uri(self, text: str) -> str:
-        """The text as a uri where it could be an item's, else "": anything in `uri` and in
-        alternative ids, elsewhere what has a scheme and no blanks.
-        """
-        uri = text.strip()
-        could_be = self.name == _URI or self.is_id or _has_scheme(uri)
-        return uri if could_be and len(uri) <= MOST_URI else ""
-
-
-_KEY = _Place()  # of the names of members, which may be uris, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,70 +87,70 @@ class Inside:
         """The members of a document, less what the caller may not see. Those called `private` are
         in no object inside of it.
         """
-        look = _Look(self, private)
-        return dict(look.members(document, _Place()))
+        alone = _Look(Inside(frozenset(), {}, self.carried), private | MADE_HERE, None)
+        return dict(_Look(self, alone.left_out, alone).members(document, _DOCUMENT))
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One way through a document: each value as it is shown, `_GONE` where it is not."""
+    """One way through a document: each value as it is shown, `_GONE` where it is not. Members that
+    are `left_out` are in no object. `alone` is for what nobody asked the guard about: it shows no
+    item inside of that.
+
+    A value's place is the name of the member that it is in; what is within alternative ids is in
+    `altids`, however deep.
+    """
 
     inside: Inside
-    private: AbstractSet[str]
+    left_out: AbstractSet[str]
+    alone: _Look | None
 
-    def shown(self, value: Any, place: _Place) -> Any:
+    def members(self, tree: Tree, place: str) -> Iterator[tuple[str, Any]]:
+        """The members of an object at a place, as far as they are shown."""
+        for name, member in tree.items():
+            shown = self.shown(member, _inner(place, name))
+            if shown is not _GONE and not (":" in name and self._hides(name, _DOCUMENT)):
+                yield name, shown
+
+    def shown(self, value: Any, place: str) -> Any:
         if isinstance(value, str):
-            return value if self._passes(value, place) else _GONE
+            passes = is_passed_on(value, place) and not self._hides(value, place)
+            return value if passes else _GONE
         if isinstance(value, list):
-            entries = [self.shown(entry, place) for entry in value]
-            kept = [entry for entry in entries if entry is not _GONE]
+            kept = [one for one in (self.shown(e, place) for e in value) if one is not _GONE]
             return kept if kept or not value else _GONE
         return self._object(value, place) if isinstance(value, Mapping) else value
 
-    def _object(self, tree: Tree, place: _Place) -> Any:
+    def _object(self, tree: Tree, place: str) -> Any:
         sight = self.inside.sights.get(_own_uri(tree))
         if sight is not None:
             return _GONE if sight.item is None else self._item(sight.item, tree)
-        if any(self._names_hidden(member, place.of(name)) for name, member in tree.items()):
+        kept = dict(self.members(tree, place))
+        lost = [name for name in tree if name not in kept] if len(kept) < len(tree) else ()
+        if any(self._names_hidden(tree[name], _inner(place, name)) for name in lost):
             return _GONE  # it is about an item that the caller may not know of
-        kept = {
-            name: member
-            for name, member in self.members(tree, place)
-            if plain_name(name) not in self.private | MADE_HERE
-        }
+        for name in [name for name in kept if plain_name(name) in self.left_out]:
+            del kept[name]
         return kept if kept or not tree else _GONE
 
-    def members(self, tree: Tree, place: _Place) -> Iterator[tuple[str, Any]]:
-        """The members of an object at a place, as far as they are shown."""
-        for name, member in tree.items():
-            shown = _GONE if self._hides(name, _KEY) else self.shown(member, place.of(name))
-            if shown is not _GONE:
-                yield name, shown
-
-    def _names_hidden(self, member: Any, place: _Place) -> bool:
-        """Whether a member names a hidden item; alternative ids are left out one by one."""
-        return not place.is_id and isinstance(member, str) and self._hides(member, place)
-
     def _item(self, item: Item, tree: Tree) -> dict[str, Any]:
-        own = {n: m for n, m in tree.items() if plain_name(n) in _OF_THE_LINK}
-        texts = {n: m for n, m in own.items() if isinstance(m, str) and self._passes(m, _Place(n))}
-        return {**self.inside.carried(item, self._renditions(item)), **texts}
+        own = {name: tree[name] for name in tree if plain_name(name) in _OF_THE_LINK}
+        said = {name: text for name, text in self.members(own, _DOCUMENT) if isinstance(text, str)}
+        return {**self.inside.carried(item, self._renditions(item)), **said}
 
     def _renditions(self, item: Item) -> dict[str, Any]:
-        """What the item's own document says of its renditions. Nobody asked which items are inside
-        of that: none is shown.
-        """
-        said: Any = next((m for n, m in item.source.items() if plain_name(n) == _RENDITIONS), {})
-        alone = _Look(replace(self.inside, asked=frozenset(), sights={}), self.private)
-        shown = alone.shown(said, _Place().of(_RENDITIONS))
+        """What the item's own document says of its renditions."""
+        named = (member for name, member in item.source.items() if plain_name(name) == _RENDITIONS)
+        shown = (self.alone or self).shown(next(named, {}), _RENDITIONS)
         return {} if shown is _GONE else {_RENDITIONS: shown}
 
-    def _passes(self, text: str, place: _Place) -> bool:
-        return is_passed_on(text, place.name) and not self._hides(text, place)
+    def _names_hidden(self, member: Any, place: str) -> bool:
+        """Whether a member names a hidden item; alternative ids are left out one by one."""
+        return place != _ALTIDS and isinstance(member, str) and self._hides(member, place)
 
-    def _hides(self, text: str, place: _Place) -> bool:
+    def _hides(self, text: str, place: str) -> bool:
         """Whether a text is the uri of an item that the caller may not know of."""
-        uri = place.uri(text)
+        uri = _possible_uri(text, place)
         return bool(uri) and not self.inside.may_name(uri)
 
 
@@ -176,29 +159,13 @@ def is_passed_on(text: str, name: str) -> bool:
     a member that is made for addresses, such as `href`, it has to be one.
     """
     if name in _ADDRESSES:
-        return _is_safe_address(text)
-    scheme = _SCHEME.match(text)
-    if scheme is None or not _has_scheme(text):
+        return _SAFE_ADDRESS.fullmatch(text) is not None
+    scheme = _WITH_SCHEME.fullmatch(text) if ":" in text else None
+    if scheme is None:
         return True
-    return _is_safe_address(text) if scheme[2] else scheme[1].lower() not in _NO_ADDRESS
-
-
-def _is_safe_address(text: str) -> bool:
-    """Whether it is an absolute address of http or https, with a host and without a password."""
-    if any(char <= " " or char in "\\\x7f" for char in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return bool(
-            parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-        )
-    except ValueError:
-        return False
-
-
-def _has_scheme(text: str) -> bool:
-    """Whether a text without blanks begins as a uri does."""
-    return bool(_SCHEME.match(text)) and not any(map(str.isspace, text))
+    if scheme[2]:
+        return _SAFE_ADDRESS.fullmatch(text) is not None
+    return scheme[1].lower() not in _NO_ADDRESS
 
 
 def _own_uri(tree: Tree) -> str:
@@ -206,16 +173,32 @@ def _own_uri(tree: Tree) -> str:
     return next(named, "").strip()
 
 
-def _uris_in(value: Any, place: _Place) -> Iterator[str]:
+def _uris_in(value: Any, place: str) -> Iterator[str]:
     """Every text at a place that could be the uri of an item, members' names included."""
     if isinstance(value, str):
-        if uri := place.uri(value):
+        if uri := _possible_uri(value, place):
             yield uri
     elif isinstance(value, list):
         for entry in value:
             yield from _uris_in(entry, place)
     elif isinstance(value, Mapping):
         for name, member in value.items():
-            if uri := _KEY.uri(name):
+            if uri := _possible_uri(name, _DOCUMENT):
                 yield uri
-            yield from _uris_in(member, place.of(name))
+            yield from _uris_in(member, _inner(place, name))
+
+
+def _inner(place: str, name: str) -> str:
+    """The place of the member `name` of an object at a place."""
+    return place if place == _ALTIDS else plain_name(name)
+
+
+def _possible_uri(text: str, place: str) -> str:
+    """A text as a uri where it could be an item's, else "": anything in `uri` and in alternative
+    ids, elsewhere what has a scheme and no blanks.
+    """
+    if place not in (_URI, _ALTIDS) and ":" not in text:
+        return ""
+    uri = text.strip()
+    could_be = place in (_URI, _ALTIDS) or _WITH_SCHEME.fullmatch(uri)
+    return uri if could_be and len(uri) <= MOST_URI else ""

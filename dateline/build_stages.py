@@ -5,18 +5,20 @@ Needs the extra [media]; everything else runs without this module.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from core.items import Item
+from core.made_up_names import FoundNames
 from core.media_ports import Ledger, MediaStore
-from core.ports import Clock
+from core.model_ports import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
-from dateline.build import Service, archive_clock, passage_embedder
+from dateline.build import Service, passage_embedder, system_clock
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
+from dateline.build_runtimes import model_store
 from dateline.build_stills import media_store
 from dateline.settings import ORDERS, Settings
+from indexing.captions.names import TaggedNames
 from indexing.captions.rights import RightsNow, rights_now
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
@@ -31,7 +33,7 @@ from indexing.work.decoding import Decoder
 from indexing.work.describe_stage import DescribeStage
 from indexing.work.embed_stage import EmbedStage
 from indexing.work.late_finder import LateFinder
-from indexing.work.preparing import Preparing
+from indexing.work.preparing import BuildItem, Preparing
 from indexing.work.remembered import Remembered
 from indexing.work.remembered_encoder import RememberedEncoder
 from indexing.work.scaling import Scaler
@@ -62,7 +64,6 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     them can't be had.
     """
     ends: list[Callable[[], None]] = []
-    clock = archive_clock(settings)
     # Nobody else's while this process bears the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
@@ -75,7 +76,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     decoder = Decoder(reader, finder, store, known, spool, files)
     preparing = Preparing(
         decoder,
-        partial(_item_of, clock),
+        _item_builder(settings, service.models.tagger),
         known,
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
@@ -87,7 +88,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     asking = asking_of(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
-        ingest = Ingest(service.engine, embedder, clock)
+        ingest = Ingest(service.engine, embedder, system_clock)
     last = Stage.EMBED if settings.models_apart else Stage.APPLY
     then = last if asking is None else Stage.DESCRIBE
     threads = files * THREADS_A_FILE
@@ -148,5 +149,14 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     return shot_finder_of(detector)
 
 
-def _item_of(clock: Clock, asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
-    return build_item(asset, enrichment, clock, recorded).item
+def _item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
+    """What makes items of assets; the tagger finds the names in captions."""
+    names: FoundNames | None = None
+    if tagger is not None:
+        manifest = model_store(settings).describe(settings.tagger).manifest
+        names = TaggedNames(tagger, manifest.languages)
+
+    def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
+        return build_item(asset, enrichment, system_clock, recorded, names=names).item
+
+    return build

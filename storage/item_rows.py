@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.made_up_names import without_made_up_names
 
 FORMAT = 1
 ITEM_COLUMNS = (
@@ -106,14 +107,16 @@ def content_digest(item: Item) -> bytes:
 
 
 def decode(row: Sequence[Any]) -> Item:
-    """The item of a row selected as ITEM_COLUMNS."""
+    """The item of a row selected as ITEM_COLUMNS. Names that a machine made up are not in it, for
+    archives of before kept them.
+    """
     (_, uri, version, chain, language, pubstatus, versioncreated, embargoed, expires) = row[:9]
     facts = orjson.loads(row[9])
     document = orjson.loads(row[10])
     members: dict[str, Any] = {name: document[name] for name in _TEXTS}
     for name in _CONCEPTS:
         members[name] = tuple(Concept(label, code) for label, code in facts[name])
-    return Item(
+    item = Item(
         uri=uri,
         version=version,
         chain=chain,
@@ -134,3 +137,4 @@ def decode(row: Sequence[Any]) -> Item:
         shots=tuple(Shot(*values) for values in document.get("shots", ())),
         **members,
     )
+    return without_made_up_names(item)

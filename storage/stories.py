@@ -50,12 +50,16 @@ def sights_of(
     versions = reads.versions_of_each(uris)
     stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
     views = {uri: stories[rows[0].chain][0] for uri, rows in versions.items()}
-    shown = {uri: _shown_of(rows, views[uri]) for uri, rows in versions.items()}
-    asked = {seq for uri in versions if shown[uri] for seq in (shown[uri], views[uri].head)}
-    allowed = _allowed_seqs(reads, sorted(asked), caller)
-    items = reads.items_by_seq([s for uri, s in shown.items() if s == views[uri].head in allowed])
-    seen = {uri: {shown[uri], views[uri].head} <= allowed for uri in versions}
-    return {uri: Sight(items.get(shown[uri]), seen[uri]) for uri in versions}
+    pairs = {uri: (_shown_of(rows, views[uri]), views[uri].head) for uri, rows in versions.items()}
+    items = reads.items_by_seq([shown for shown, head in pairs.values() if shown == head != 0])
+    others = {seq for shown, head in pairs.values() if shown for seq in (shown, head)}
+    seen = _allowed_seqs(reads, sorted(others - items.keys()), caller)
+    held = folded(caller.products)
+    seen |= {seq for seq, item in items.items() if held & folded(item.products)}
+    return {
+        uri: Sight(items.get(shown), True) if {shown, head} <= seen else Sight()
+        for uri, (shown, head) in pairs.items()
+    }
 
 
 def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:
@@ -64,9 +68,10 @@ def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:
 
 
 def _allowed_seqs(reads: RecordReads, seqs: Sequence[int], caller: Caller) -> set[int]:
-    """Those of `seqs` whose products the caller has one of."""
+    """Those of `seqs` of whose products the caller has one."""
     held = folded(caller.products)
-    return {seq for seq, row in reads.facts_by_seq(seqs).items() if held & row.products}
+    rows = reads.facts_by_seq(seqs) if seqs else {}
+    return {seq for seq, row in rows.items() if held & row.products}
 
 
 def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:

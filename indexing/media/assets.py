@@ -15,6 +15,7 @@ from typing import Any
 
 from core.errors import DocumentError
 from core.items import Item, MediaFile, Shot
+from core.made_up_names import FoundNames, without_made_up_names
 from core.media import Caption, MediaKind
 from core.ports import Clock
 from indexing import ninjs, texts
@@ -45,13 +46,15 @@ def build_item(
     clock: Clock,
     recorded: Item | None = None,
     still_there: StillThere = is_there,
+    names: FoundNames | None = None,
 ) -> Checked:
     """The item of an asset; raises DocumentError where what is said of it can't be read.
 
     Its uri is the document's, else `urn:sha256:` and the digest of the file. Its version is the
     document's. Without one it is that of `recorded`, the newest recorded version of the uri, where
     nothing changed, and the next one where something did: then what was there stays in the chain,
-    and a kill, a hold or an embargo that was set since stays in force.
+    and a kill, a hold or an embargo that was set since stays in force. Names that the agency's own
+    text lacks are left out of what machines say; `names` finds more of them than capitals tell.
     """
     tree, lines, notes = _document(asset, enrichment)
     checked = ninjs.read_tree(tree, clock, asset.products)
@@ -66,6 +69,7 @@ def build_item(
         caption_by=caption_by,
         shots=shots,
     )
+    item = without_made_up_names(item, names(item) if names else None)
     if tree.get("version") is None:
         item = _versioned(item, recorded, still_there)
     warnings = (*checked.warnings, *notes, *enrichment.notes)
@@ -161,7 +165,7 @@ def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> It
     if recorded is None or recorded.uri != item.uri:
         return item
     same = replace(item, version=recorded.version)
-    if _content(same) == _content(recorded) and _stays(same, recorded, still_there):
+    if content_of(same) == content_of(recorded) and _stays(same, recorded, still_there):
         return same
     version = max(item.version, recorded.version + 1)
     if any(item.source.get(name) != recorded.source.get(name) for name in _STATE):
@@ -171,7 +175,7 @@ def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> It
     )
 
 
-def _content(item: Item) -> Mapping[str, Any]:
+def content_of(item: Item) -> Mapping[str, Any]:
     """What a new version is made for: everything but times of ingest, states, and the place."""
     kept = {name: getattr(item, name) for name in item.__slots__}
     for name in ("versioncreated", "firstcreated", "pubstatus", "embargoed", "products", "rights"):

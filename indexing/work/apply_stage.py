@@ -17,6 +17,7 @@ from core.items import Item, PubStatus, Shot
 from core.work import Stage, Tracked
 from core.writes import REFUSED, Outcome, Written
 from indexing.ingest import Ingest
+from indexing.media.assets import content_of
 from indexing.work.preparing import Prepared, Preparing
 from indexing.work.stage import Stop, Worked, with_made
 
@@ -99,7 +100,9 @@ class ApplyStage:
             items = [_over(item, *pair) for item, pair in zip(built, pairs, strict=True)]
             writes = self._ingest.embed(items)
             answers = self._ingest.put(writes)
-            for item, write, answer in zip(built, writes, answers, strict=True):
+            rows = zip(built, writes, answers, recorded, strict=True)
+            for item, write, answered, before in rows:
+                answer = _left_alone(answered, write.item, before)
                 outdated = _says_more(item, write.item)
                 done[answer.uri] = _Put(answer, bool(write.vectors), outdated)
             refused = {uri for uri, put in done.items() if put.written.outcome in REFUSED}
@@ -107,6 +110,16 @@ class ApplyStage:
             if not left:
                 break
         return done
+
+
+def _left_alone(answer: Written, item: Item, recorded: Item | None) -> Written:
+    """The answer to the put of an item; unchanged where it is what is read of the recorded one,
+    which may have been written with names that are left out since (core.made_up_names).
+    """
+    if answer.outcome is not Outcome.CONFLICT or recorded is None:
+        return answer
+    same = content_of(item) == content_of(recorded)
+    return replace(answer, outcome=Outcome.UNCHANGED) if same else answer
 
 
 def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> Item:

@@ -17,6 +17,7 @@ import pytest
 
 from core.items import Concept, Item, ItemType, MediaFile, Passage, PassageVectors
 from core.writes import PutItem
+from dateline.build import system_clock
 from storage.media_files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
 from tests.dateline.service_hosts import (
@@ -58,7 +59,7 @@ def record(
         more |= {"opensearch_url": url, "opensearch_index": name}
     for variable, value in environment(address, **more).items():
         monkeypatch.setenv(variable, value)
-    opened = PostgresRecord(address, {}, lambda: datetime.now(UTC))
+    opened = PostgresRecord(address, {}, system_clock)
     yield opened
     opened.close()
     if url:

@@ -66,11 +66,11 @@ FULL_ITEM = Item(
         "p.jpg",
         "f0",
     ),
-    caption="Ein Hund läuft",
+    caption="Um cão corre em Porto",
     caption_by="model 1, prompt ab12",
     shots=(
         Shot(0.0, 4.04, 0, 100, "start", "A dog runs", "", 2.0, "k1.jpg", "0f"),
-        Shot(4.04, 12.5, 101, 312, "gradual", "Людина", "model 1, prompt ab12", 8.0, "k2.jpg"),
+        Shot(4.04, 12.5, 101, 312, "gradual", "людина", "model 1, prompt ab12", 8.0, "k2.jpg"),
         Shot(12.5, 12.54, 313, 313),
     ),
     rights=("editorial", "Level 1"),

@@ -10,10 +10,11 @@ from pathlib import Path
 import orjson
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.query_tree import Word
 from core.writes import Outcome
 from storage.embedded.record import FILE
 from storage.item_rows import content_digest, encode_document
-from tests.storage.world import NOW, WIRE, SetClock, change, make_item, opened, write
+from tests.storage.world import NOW, WIRE, SetClock, change, lexical, make_item, opened, write
 
 THEN = datetime(2024, 3, 5, tzinfo=UTC)
 TEXT = Item(
@@ -93,6 +94,25 @@ def test_a_record_of_before_is_read(folder: Path) -> None:
             "",
             (),
         )
+
+
+def test_a_name_that_a_machine_made_up_is_read_nowhere(folder: Path) -> None:
+    """Whoever recorded it: archives of before kept what a model said."""
+    said = "A woman beside Angela Merkel"
+    shots = (Shot(0, 4, 0, 99, description=said, described_by="m"),)
+    members = {"caption": said, "caption_by": "m", "shots": shots}
+    with opened(folder, SetClock()) as engine:
+        write(engine, make_item("a", **members))
+        write(engine, make_item("b", headline="Angela Merkel", **members))
+        for uri, told in (("a", "A woman beside …"), ("b", said)):
+            items = (engine.item(uri, WIRE), *engine.newest([uri]), *engine.chain(uri, WIRE))
+            for item in (*items, *(one for one in engine.all_items() if one.uri == uri)):
+                assert item is not None
+                assert (item.caption, item.caption_by) == (told, "m")
+                assert [shot.description for shot in item.shots] == [told]
+        engine.catch_up()
+        found = engine.retrieve(lexical(Word("merkel")))
+        assert [item and item.uri for item in engine.items(found.ids, WIRE)] == ["b"]
 
 
 def test_the_newest_version_whatever_its_state(folder: Path) -> None:

@@ -188,11 +188,14 @@ def test_a_documents_own_type_counts_where_it_is_one_of_a_file() -> None:
 
 
 def test_a_machines_words_stand_beside_the_agencys() -> None:
-    told = caption("A boat", persons=("Ana",), keywords=("boat", "sea"))
-    item = built({"description_text": "The ferry Lusa."}, Enrichment(PICTURE, captions=(told,)))
-    assert item.description == "The ferry Lusa."
-    assert (item.caption, item.caption_by) == ("A boat\nAna, sea", BY)
+    told = caption("A boat with Rui", persons=("Ana", "Eva"), keywords=("boat", "sea"))
+    made = Enrichment(PICTURE, captions=(told,))
+    item = built({"description_text": "Ana on the ferry Lusa."}, made)
+    assert item.description == "Ana on the ferry Lusa."
+    assert (item.caption, item.caption_by) == ("A boat with …\nAna, …, sea", BY)
     assert item.person == ()
+    item = built({"description_text": "The ferry Lusa."}, made)
+    assert item.caption == "A boat with …\nsea"
 
 
 def test_a_machine_never_speaks_over_a_shot_that_people_described() -> None:

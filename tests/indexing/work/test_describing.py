@@ -282,3 +282,38 @@ def test_hashes_of_one_name_differ_by_a_few_bits_only() -> None:
     )
     apart = int(np.bitwise_count(first ^ second).sum())
     assert 0 < apart <= 31
+
+
+def test_a_shared_caption_names_whom_the_items_own_text_names(
+    world: World, asking: Describer
+) -> None:
+    """Of a picture with another text the caption may be the same, the name in it is made up."""
+    for name, uri, headline in (("Ana.1", "named", "Ana smiles"), ("Ana.22", "not", "A smile")):
+        world.write(f"{name}.jpg", f"picture {name}")
+        world.write(f"{name}.json", json.dumps({"uri": uri, "headline": headline}))
+    world.ingest()
+    assert len(asking.asked) == 1
+    captions = {uri: world.writer.newest(uri).item.caption for uri in world.writer.versions}
+    assert {uri: text.partition(".")[0] for uri, text in captions.items()} == {
+        "named": "jpeg of Ana",
+        "not": "jpeg of …",
+    }
+
+
+@pytest.mark.parametrize("version", [{}, {"version": 3}], ids=["undated", "dated"])
+def test_what_was_recorded_with_a_made_up_name_is_not_refused(
+    world: World, asking: Describer, version: dict[str, int]
+) -> None:
+    """An archive of before: the name is in the record, and left out of what is read of it."""
+    world.write("Ana.jpg", "picture Ana")
+    world.write("Ana.json", json.dumps({"uri": "a", **version}))
+    world.ingest()
+    write = world.writer.newest("a")
+    assert write.item.caption == "jpeg of …"
+    recorded = replace(write, item=replace(write.item, caption="jpeg of Ana"))
+    world.writer.versions["a"][write.item.version] = recorded
+    read = replace(recorded.item, caption="jpeg of …")
+    world.newest = lambda uris: tuple(read for _ in uris)  # type: ignore[method-assign]
+    job = world.ingest()
+    assert [asset.state for asset in world.assets(job).values()] == [AssetState.DONE]
+    assert world.writer.newest("a") == recorded

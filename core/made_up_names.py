@@ -1,0 +1,241 @@
+"""Names that a machine made up: taken out of what it says of a picture or a shot.
+
+A model that describes pictures writes names that it guessed from a face. One is kept only where the
+agency's own text of the same item has it. What a name is can't be known for certain without a
+reader of the language, so the rule is strict: a word is taken for (a part of) a name where it
+
+- has a capital letter, unless it is one of the few words that captions begin with, or, in German,
+  a noun with its article,
+- is of a script without capitals, of two scripts, or of letters and digits,
+- or is within a name that a tagger found.
+
+Such words, next to each other or joined by "von", "bin" and the like, are one name. Of a name stays
+the longest part that the agency's text has in the same order; the rest becomes "…". A text that is
+mostly names is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from core.items import Item, Shot
+
+Span = tuple[int, int]  # characters of a text
+Spans = Mapping[str, Sequence[Span]]
+FoundNames = Callable[[Item], Spans]  # by text, the names in what machines say of an item
+
+GONE = "…"
+_MOST_BODY = 10_000  # characters of the agency's text that are read
+_MOST_WORDS = 6  # of a name
+_MOST_PARTICLES = 3
+_LONGEST_TITLE = 4  # letters, as in "Prof."
+Word = re.Match[str]
+
+_WORD = re.compile(r"[^\W_][\w\u0300-\u036f\u200c\u200d\u00ad]*")
+_OWN_WORD = re.compile(rf"{_WORD.pattern}|\|")  # a line's end keeps its words from the next one's
+_APART = re.compile(r"[\n,;:!?()\[\]{}\"“”„«»|]")  # what a name does not go on after
+_GONE_AGAIN = re.compile(rf"{GONE}(?:[ ,'’.-]*{GONE})+")
+_LISTED = re.compile(rf"^{GONE},\s*|,\s*{GONE}$", re.MULTILINE)  # at an end of a list of words
+_PARTICLES = frozenset(
+    """
+    von vom van der den de del della di da do dos das du des la le les al el bin ben ibn abu of the
+    zu zur und y e
+    """.split()  # noqa: SIM905 - lists of words read better than one of a hundred strings
+)
+_WITH_CAPITAL_NOUNS = ("de", "lb")
+_ARTICLES = frozenset(
+    """
+    ein eine einer eines einem einen der die das den dem des zwei drei vier mehrere viele en eng
+    """.split()  # noqa: SIM905
+)
+# What captions begin with, and capitals that are no names; without accents, as `_folded` has them.
+_PLAIN = frozenset(
+    """
+    a an the this that these those some several many few all both each another other no one two
+    three four five six seven eight nine ten dozens hundreds thousands there here it its he she
+    they his her their in on at by with from under over near behind beside between inside outside
+    above below around and or while as after before during against through along across
+    man men woman women person people child children boy boys girl girls baby couple crowd crowds
+    group groups team player players fan fans police officer officers soldier soldiers protester
+    protesters demonstrators firefighter firefighters worker workers visitors spectators view
+    photo picture image shot aerial close up closeup black white red blue green yellow young old
+    elderly smiling standing sitting walking running dog dogs cat cats car cars ship boat smoke
+    fire flames rain snow i t shirt tv x ray
+    un une des le la les il elle ils deux trois plusieurs homme femme hommes femmes personne
+    personnes enfant enfants foule vue
+    el los las una unos unas dos tres varios hombre mujer hombres mujeres persona personas nino
+    ninos vista
+    um uma o os as homem mulher homens mulheres pessoa pessoas
+    lo gli uno due tre uomo donna uomini donne persone
+    een het twee drie vrouw mannen vrouwen mensen
+    ein eine einer eines einem einen der die das den dem zwei drei vier mehrere viele im am auf mit
+    neben vor hinter mann frau manner frauen person personen menschen kind kinder junge madchen
+    gruppe menge blick
+    """.split()  # noqa: SIM905
+)
+
+
+def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
+    """The item with what machines say of it, less every name that its own text lacks. `found` are
+    the names that a tagger found in these texts.
+    """
+    said = machine_texts(item)
+    if not said:
+        return item
+    own = _OwnText(item)
+    kept = {text: _kept(text, (found or {}).get(text, ()), own) for text in said}
+    if all(text == after for text, after in kept.items()):
+        return item
+    caption = kept.get(item.caption, "")
+    shots = tuple(_reworded(shot, kept) if shot.described_by else shot for shot in item.shots)
+    return replace(
+        item, caption=caption, caption_by=item.caption_by if caption else "", shots=shots
+    )
+
+
+def machine_texts(item: Item) -> tuple[str, ...]:
+    """All that machines say of an item, each text once."""
+    said = (item.caption, *(shot.description for shot in item.shots if shot.described_by))
+    return tuple(dict.fromkeys(text for text in said if text))
+
+
+def _reworded(shot: Shot, kept: Mapping[str, str]) -> Shot:
+    text = kept.get(shot.description, "")
+    return replace(shot, description=text, described_by=shot.described_by if text else "")
+
+
+class _OwnText:
+    """The words of the agency's own text of an item, read when they are first asked for."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._stretches: frozenset[tuple[str, ...]] | None = None
+        self.has_capital_nouns = item.language.lower().split("-")[0] in _WITH_CAPITAL_NOUNS
+
+    def has(self, words: Sequence[str]) -> bool:
+        """Whether the text has these folded words, at most `_MOST_WORDS`, one after the other."""
+        if self._stretches is None:
+            found = _OWN_WORD.findall(" | ".join(_own_lines(self._item)))
+            own = [_folded(word) for word in found]
+            self._stretches = frozenset(
+                tuple(own[start : start + size])
+                for size in range(1, _MOST_WORDS + 1)
+                for start in range(len(own) - size + 1)
+            )
+        return tuple(words) in self._stretches
+
+
+def _own_lines(item: Item) -> Iterator[str]:
+    yield from (item.headline, item.description, item.located, item.agency_shotlist)
+    yield item.body[:_MOST_BODY]
+    for concept in (*item.person, *item.organisation, *item.place, *item.subject):
+        yield concept.name
+        last, _, first = concept.name.partition(",")
+        yield f"{first} {last}"
+
+
+def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
+    """One text without the names that `own` lacks; "" where little else is left."""
+    words = list(_WORD.finditer(text))
+    pieces: list[str] = []
+    end = lost = 0
+    for name in _names(text, words, found, own.has_capital_nouns):
+        first, last = _longest_known([_folded(word[0]) for word in name], own)
+        lost += len(name) - (last - first)
+        known = text[name[first].start() : name[last - 1].end()] if last > first else ""
+        parts = (GONE if first else "", known, GONE if last < len(name) else "")
+        pieces += [text[end : name[0].start()], " ".join(filter(None, parts))]
+        end = name[-1].end()
+    if not lost:
+        return text
+    if 2 * lost > len(words):
+        return ""
+    return _LISTED.sub("", _GONE_AGAIN.sub(GONE, "".join([*pieces, text[end:]]))).strip()
+
+
+def _names(
+    text: str, words: Sequence[Word], found: Sequence[Span], capital_nouns: bool
+) -> Iterator[list[Word]]:
+    """The words of each name in a text; with `capital_nouns` nouns are written as names are."""
+    name: list[Word] = []
+    between: list[Word] = []
+    for number, word in enumerate(words):
+        goes_on = bool(name) and _goes_on(text, (between or name)[-1], word)
+        is_noun = capital_nouns and not goes_on and _has_article(words[:number][-2:], word)
+        if (_is_of_name(word, goes_on=goes_on) and not is_noun) or _is_within(word, found):
+            if not goes_on:
+                yield from (name,) if name else ()
+                name = []
+            name += [*(between if goes_on else ()), word]
+            between = []
+        elif goes_on and len(between) < _MOST_PARTICLES and _folded(word[0]) in _PARTICLES:
+            between.append(word)
+        else:
+            yield from (name,) if name else ()
+            name, between = [], []
+    yield from (name,) if name else ()
+
+
+def _goes_on(text: str, before: Word, word: Word) -> bool:
+    """Whether a name may go on from one word to the next: in "Dr. May", not in "at noon. May"."""
+    gap = text[before.end() : word.start()]
+    ends = "." in gap and len(before[0]) > _LONGEST_TITLE
+    return not ends and not _APART.search(gap)
+
+
+def _longest_known(words: Sequence[str], own: _OwnText) -> Span:
+    """The longest part of a name that `own` has, the first of several; (0, 0) where it has none."""
+    best = (0, 0)
+    for first in range(len(words)):
+        last = first
+        while last < min(len(words), first + _MOST_WORDS) and own.has(words[first : last + 1]):
+            last += 1
+        best = max(best, (first, last), key=lambda span: span[1] - span[0])
+    return best
+
+
+def _has_article(before: Sequence[Word], word: Word) -> bool:
+    """Whether it is a noun right after an article, or after that and an adjective."""
+    near = [_folded(one[0]) for one in before]
+    adjective = before[-1][0].islower() and len(near) > 1 if near else False
+    articled = bool(near) and (near[-1] in _ARTICLES or (adjective and near[0] in _ARTICLES))
+    return articled and word[0][1:].islower()
+
+
+def _is_within(word: Word, found: Sequence[Span]) -> bool:
+    return any(start < word.end() and word.start() < end for start, end in found)
+
+
+def _is_of_name(word: Word, *, goes_on: bool) -> bool:
+    text = word[0]
+    if text.isascii() and text.islower() and text.isalpha():
+        return False
+    if _folded(text) in _PLAIN:
+        return goes_on and text[0].isupper()  # as in "Neil Young"
+    return _looks_like_name(text)
+
+
+@lru_cache(4096)
+def _looks_like_name(word: str) -> bool:
+    """Whether it has a capital, a letter of a script without them, letters of several scripts, or
+    digits among its letters.
+    """
+    if word[0].isdigit():
+        return any(char.isupper() for char in word[1:])
+    if not all(unicodedata.category(char) in ("Ll", "Mn") for char in word):
+        return True
+    if unicodedata.normalize("NFKC", word) != unicodedata.normalize("NFC", word):
+        return True
+    letters = [char for char in word if char.isalpha()]
+    return len({unicodedata.name(char, "?").split()[0] for char in letters}) > 1
+
+
+@lru_cache(16_384)
+def _folded(word: str) -> str:
+    """A word without case, accents and invisible characters."""
+    plain = unicodedata.normalize("NFKD", word)
+    return "".join(c for c in plain if unicodedata.category(c) not in ("Mn", "Cf")).casefold()

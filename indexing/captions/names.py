@@ -1,0 +1,32 @@
+"""The names in what machines say of pictures and shots, by a tagger: in any case, as it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from core.items import Item
+from core.made_up_names import Spans, machine_texts
+from core.model_ports import Tagger
+
+LEAST_SCORE = 0.5
+MANY = "mul"  # a model of many languages, by ISO 639-2
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedNames:
+    """`core.made_up_names.FoundNames` by a tagger that reads `languages` (ISO 639-1)."""
+
+    tagger: Tagger
+    languages: Collection[str]
+
+    def __call__(self, item: Item) -> Spans:
+        """The names that it finds; none in a language that it does not read."""
+        texts = machine_texts(item)
+        language = item.language.partition("-")[0].casefold()
+        if not texts or not {language, MANY} & {*self.languages}:
+            return {}
+        return {
+            text: [(name.start, name.end) for name in names if name.score >= LEAST_SCORE]
+            for text, names in zip(texts, self.tagger.tag(texts), strict=True)
+        }
