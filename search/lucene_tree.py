@@ -52,6 +52,15 @@ from search.dates import parse_span
 from search.query_fields import field_called
 
 MAX_CLAUSES = 256
+# What a query may cost, in bare words. A beginning is all words that begin so; a phrase compares
+# the places of its words, and within a distance the time for that grows with each more of them.
+MAX_COST = 512
+_BEGINNING_COSTS = {2: 32, 3: 16}  # by letters
+_LONG_BEGINNING_COSTS = 8
+_PHRASE_WORD_COSTS = 4
+_NEAR_WORD_COSTS = 16
+MAX_NEAR_WORDS = 5
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
@@ -66,6 +75,7 @@ class TreeReader:
     places: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     nodes: int = 0
+    cost: int = 0
     negated: int = 0
 
     def node(self, item: Item, name: str) -> Node:
@@ -134,7 +144,16 @@ class TreeReader:
         """A phrase with a distance: "a b"~3."""
         node = self.node(item.term, name)
         slop = min(50, max(0, int(item.degree)))
-        return Phrase(node.text, node.field, slop) if isinstance(node, Phrase) else node
+        if not isinstance(node, Phrase):
+            return node
+        words = len(_WORD.findall(node.text))
+        if slop and words > MAX_NEAR_WORDS:
+            raise QueryError(
+                f"a phrase with a distance has {words} words",
+                mend=f"at most {MAX_NEAR_WORDS} are allowed; leave the ~ or words out",
+            )
+        self._spend(words * _NEAR_WORD_COSTS if slop else 0)
+        return Phrase(node.text, node.field, slop)
 
     def fuzzy(self, item: Item, name: str) -> Node:
         """word~ is read as the word itself."""
@@ -155,6 +174,7 @@ class TreeReader:
         if not _has_word(text):
             return self._nothing(item.value)
         self._embed(text, item.value[1:-1], item.pos + 1)
+        self._spend(len(_WORD.findall(text)) * _PHRASE_WORD_COSTS)
         return Phrase(text, name)
 
     def range(self, item: Item, name: str) -> Node:
@@ -200,6 +220,7 @@ class TreeReader:
             return EVERYTHING
         if len(text) > 2 and text.endswith("*") and text[:-1].isalnum():
             self._embed(text[:-1], value, place)
+            self._spend(_BEGINNING_COSTS.get(len(text) - 1, _LONG_BEGINNING_COSTS))
             return Prefix(text[:-1], name)
         if "*" in text or "?" in text:
             self.notes.append(f"{text}: only a * at a word's end is a wildcard")
@@ -207,7 +228,17 @@ class TreeReader:
         if not text:
             return self._nothing(value)
         self._embed(text, value, place)
+        self._spend(1)
         return Word(text, name)
+
+    def _spend(self, words: int) -> None:
+        """Counts what a clause costs."""
+        self.cost += words
+        if self.cost > MAX_COST:
+            raise QueryError(
+                "the query's phrases and wildcards would take too long",
+                mend="leave some out, or write more letters before each *",
+            )
 
     def _nothing(self, written: str) -> Node:
         self.notes.append(f"{written}: there is no word in it")

@@ -287,6 +287,15 @@ def test_a_boost_that_can_not_be_given_is_said() -> None:
         ("headline:>a", "range"),
         ("a " * 300, "clauses"),
         ("a AND " * 300 + "b", "clauses"),
+        (" ".join(f"{a}{b}*" for a in "abcdefghij" for b in "abcdefghijklmnopqrst"), "too long"),
+        ("body:ab* " * 17, "too long"),
+        ("abc* " * 33, "too long"),
+        ("a -abcd* " * 65, "too long"),
+        ('"' + "the " * 129 + '"', "too long"),
+        ('"the of" ' * 65, "too long"),
+        ('"the the"~50 ' * 13, "too long"),
+        ('"a b c d e f"~3', "distance"),
+        ('"' + "the " * 300 + '"~50', "too long"),
     ],
 )
 def test_what_must_not_be_guessed_is_an_error(query: str, says: str) -> None:
@@ -294,6 +303,22 @@ def test_what_must_not_be_guessed_is_an_error(query: str, says: str) -> None:
         parse(query)
     assert says in str(caught.value)
     assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ab* " * 16,
+        "abcd* " * 64,
+        '"' + "the " * 128 + '"',
+        '"the of" ' * 64,
+        '"a b c d e"~50 ' * 5,
+        '"a b c d e f"~0',
+        "word " * 256,
+    ],
+)
+def test_what_a_query_may_cost(query: str) -> None:
+    assert parse(query).tree is not EVERYTHING
 
 
 @pytest.mark.parametrize(
