@@ -1,7 +1,7 @@
 """The listening socket: who may be connected, and for how long without asking anything.
 
 A connection costs a file handle and some memory, whoever made it. So there are so many and no more,
-in all and of one address, and the one that has waited longest without a request makes room for a
+in all and of one address, and the one whose client has been waited for longest makes room for a
 newcomer: half-sent requests, however many, keep nobody out.
 """
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from tests.caption_provider import KEY, CaptionServer
 from tests.dateline.conftest import Cli, write_lines
+from tests.dateline.test_left_behind import open_to_others
 
 pytest.importorskip("dbos")
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,8 @@ def test_photos_and_documents_of_a_folder_are_found_and_the_second_time_is_no_wo
     assert len(provider.asked()) == 3
     text = cli("ingest", place, "--products", "demo").output
     assert "0 decoded, 0 shots, 0 captioned, 0 shared, 0 embedded, 0 written" in text
+    assert {path.name for path in cli.data.iterdir()} >= {"media", "ledger.sqlite", "work.sqlite"}
+    assert open_to_others(cli.data) == []
 
 
 def test_a_picture_is_found_by_what_a_machine_says_of_it(
