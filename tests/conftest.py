@@ -4,6 +4,7 @@ and `inference` before ONNX Runtime that it sends no telemetry: both read that w
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -28,6 +29,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (
     threading.current_thread() is threading.main_thread()
 ):
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Each test begins with the umask of the run: an archive that one opened has set another."""
+    os.umask(_UMASK)
 
 
 @pytest.hookimpl(tryfirst=True)
