@@ -108,9 +108,9 @@ def items_json(
     """
     documents = [_document(item, view) for item in items]
     cuts = [_cut(item, document, view) for item, document in zip(items, documents, strict=True)]
-    chains = [item.chain for item in items if item.chain != item.uri]
     carried = partial(_carried, links=view.links)
-    inside = look_inside(library, view.caller, documents, chains, carried)
+    pairs = zip(items, documents, strict=True)
+    inside = look_inside(library, view.caller, pairs, carried)
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     for item, document, cut in zip(items, documents, cuts, strict=True):

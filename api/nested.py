@@ -51,21 +51,20 @@ def plain_name(name: str) -> str:
 
 
 def look_inside(
-    library: Library,
-    caller: Caller,
-    documents: Iterable[Tree],
-    named: Iterable[str],
-    carried: Carried,
+    library: Library, caller: Caller, documents: Iterable[tuple[Item, Tree]], carried: Carried
 ) -> Inside:
-    """What the guard says of all items inside of the `documents` of an answer and of those that are
-    `named` beside them, in one look; none where there is nothing to look at. `carried` gives the
-    members of an item that stands inside of another, from it and its document's renditions.
+    """What the guard says of all items inside of an answer's documents, each with the item that it
+    is of, and of those that name its stories, in one look; none where there is nothing to look at.
+    `carried` gives the members of an item that stands inside of another, from it and its document's
+    renditions.
     """
-    asked = {*named}
-    for document in documents:
-        asked.update(_uris_in(document, _DOCUMENT))
-    sights = library.sights(asked, caller) if asked else {}
-    return Inside(asked, sights, carried)
+    named: dict[str, set[str]] = {}
+    for item, document in documents:
+        chain = () if item.chain == item.uri else (item.chain,)
+        for uri in (*chain, *_uris_in(document, _DOCUMENT)):
+            named.setdefault(uri, set()).update(item.products)
+    sights = library.sights(named, caller) if named else {}
+    return Inside(named.keys(), sights, carried)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class NoArchive:
         """Raises NotFoundError."""
         self._absent()
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """Raises NotFoundError."""
         self._absent()
 

@@ -237,9 +237,10 @@ class Library(Protocol):
         """
         ...
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
-        """What `caller` sees of each of `uris` at this moment. A uri that is not in the answer was
-        never recorded.
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
+        """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
+        is no item's. `named` says with which products a uri is named: an item that is killed before
+        it is recorded is hidden where it would have these.
         """
         ...
 

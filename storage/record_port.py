@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.ports import Writer
 from storage.facts import FactRow
+from storage.holds import Hold
 from storage.unsettled import Unsettled
 from storage.visibility import StoryView, VersionRow
 
@@ -92,6 +93,12 @@ class VersionReads(Protocol):
 
     def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
         """The same for those of `uris` that are recorded."""
+        ...
+
+    def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
+        """What holds each of `uris`, whether it is recorded or not; only those that something
+        holds.
+        """
         ...
 
     def seq_of(self, uri: str, version: int) -> int | None:

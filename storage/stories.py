@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from core.callers import Caller, folded
-from core.items import Item, Passage
+from core.items import Item, Passage, PubStatus
 from core.retrieval import Ids
 from core.standing import Sight
+from storage.holds import FREE, held
 from storage.record_port import RecordReads
 from storage.visibility import StoryView, VersionRow
 
@@ -44,10 +45,10 @@ def _shown_stories(
 
 
 def sights_of(
-    reads: RecordReads, uris: Collection[str], caller: Caller, now: int
+    reads: RecordReads, named: Mapping[str, Collection[str]], caller: Caller, now: int
 ) -> dict[str, Sight]:
     """See `core.ports.Library.sights`; `now` in microseconds."""
-    versions = reads.versions_of_each(uris)
+    versions = reads.versions_of_each(named)
     stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
     views = {uri: stories[rows[0].chain][0] for uri, rows in versions.items()}
     pairs = {uri: (_shown_of(rows, views[uri]), views[uri].head) for uri, rows in versions.items()}
@@ -56,10 +57,20 @@ def sights_of(
     seen = _allowed_seqs(reads, sorted(others - items.keys()), caller)
     held = folded(caller.products)
     seen |= {seq for seq, item in items.items() if held & folded(item.products)}
-    return {
+    found = {
         uri: Sight(items.get(shown), True) if {shown, head} <= seen else Sight()
         for uri, (shown, head) in pairs.items()
     }
+    unknown = {uri: products for uri, products in named.items() if uri not in versions}
+    return found | dict.fromkeys(_held_back(reads, unknown, now), Sight())
+
+
+def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: int) -> Iterator[str]:
+    """Those uris that are not recorded and would be hidden if they were, with these products."""
+    for uri, holds in reads.holds_of(named).items() if named else ():
+        pubstatus, embargoed = held(holds, named[uri], FREE)
+        if pubstatus != PubStatus.USABLE or (embargoed is not None and embargoed > now):
+            yield uri
 
 
 def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:

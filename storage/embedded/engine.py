@@ -317,10 +317,10 @@ class EmbeddedEngine:
         shown = self._chain_of(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """See `core.ports.Library`."""
         self.projections.refresh()
-        return sights_of(self.record.reads, uris, caller, to_micros(self._clock()))
+        return sights_of(self.record.reads, named, caller, to_micros(self._clock()))
 
     def _chain_of(self, uri: str, caller: Caller, most: int) -> list[Item]:
         self.projections.refresh()

@@ -14,6 +14,7 @@ import orjson
 from core.items import FloatMatrix, Item, Passage
 from storage import item_rows
 from storage.facts import FactRow
+from storage.holds import Hold, read_hold
 from storage.record_port import Change, LogLine
 from storage.unsettled import Unsettled
 from storage.vector_rows import as_matrix, passages_of
@@ -25,6 +26,7 @@ _ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants
 _FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
 _FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
 _VERSIONS = f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
+_HOLDS = "SELECT uri, writes, pubstatus, embargoed FROM holds WHERE uri IN ({})"
 # Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
 # is SQLite's way to say that the chains come first.
 _STORY_ROWS = (
@@ -105,6 +107,13 @@ class SqliteReads:
         for row in self._select_in(_VERSIONS, list(uris)):
             found.setdefault(row[1], []).append(VersionRow(*row))
         return {uri: unsettled.over(rows) for uri, rows in found.items()}
+
+    def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
+        """See `storage.record_port.VersionReads`."""
+        found: dict[str, list[Hold]] = {}
+        for uri, *row in self._select_in(_HOLDS, list(uris)):
+            found.setdefault(uri, []).append(read_hold(*row))
+        return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
         """See `storage.record_port.VersionReads`."""

@@ -175,9 +175,9 @@ class IndexCatalogue:
         shown = self._story(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """See `core.ports.Library`."""
-        return sights_of(self._reads(), uris, caller, self._now())
+        return sights_of(self._reads(), named, caller, self._now())
 
     def _story(self, uri: str, caller: Caller, most: int) -> list[Item]:
         return story_of(self._reads(), uri, caller, self._now(), most)

@@ -354,9 +354,9 @@ class OpenSearchEngine:
         """See `core.ports.Library`."""
         return self._catalogue.chain(uri, caller)
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """See `core.ports.Library`."""
-        return self._catalogue.sights(uris, caller)
+        return self._catalogue.sights(named, caller)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """See `core.ports.MediaItems`."""

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.items import FloatMatrix, Item, Passage
 from storage import item_rows
 from storage.facts import FactRow
+from storage.holds import Hold, read_hold
 from storage.postgres.tables import key_of
 from storage.record_port import Change, LogLine
 from storage.vector_rows import as_matrix, passages_of
@@ -54,6 +55,10 @@ _FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LI
 _VERSIONS = sa.text(
     f"SELECT {_ROW} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
     " ORDER BY uri_key, version DESC"
+)
+HOLDS_OF = sa.text(
+    "SELECT uri_key, writes, pubstatus, embargoed FROM holds"
+    " WHERE uri_key = ANY(CAST(:keys AS bytea[]))"
 )
 _SEQ_OF = sa.text("SELECT seq FROM items WHERE uri_key = :uri AND version = :version")
 _HEADLINES = sa.text(
@@ -156,6 +161,14 @@ class PostgresReads:
         for start in range(0, len(keys), _PAGE):
             for row in self._ask(_VERSIONS, uris=keys[start : start + _PAGE]):
                 found.setdefault(row[1], []).append(VersionRow(*row))
+        return found
+
+    def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
+        """See `storage.record_port.VersionReads`."""
+        found: dict[str, list[Hold]] = {}
+        keys = {key_of(uri): uri for uri in uris}
+        for key, *row in self._ask(HOLDS_OF, keys=list(keys)) if keys else ():
+            found.setdefault(keys[bytes(key)], []).append(read_hold(*row))
         return found
 
     def seq_of(self, uri: str, version: int) -> int | None:

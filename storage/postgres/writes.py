@@ -31,7 +31,7 @@ from storage.holds import (
     writes_text,
 )
 from storage.near_duplicates import SCHEME
-from storage.postgres.reads import Ask
+from storage.postgres.reads import HOLDS_OF, Ask
 from storage.postgres.tables import CHANGES, HOLDS, ITEMS, SIGNATURES, VECTORS, key_of
 from storage.record_port import vectors_kind
 from storage.vector_rows import VectorRow, vector_row
@@ -49,10 +49,6 @@ _NEWEST = sa.text(
 )
 _ENCODERS = sa.text(
     "SELECT seq, field, encoder FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[]))"
-)
-_HOLDS_OF = sa.text(
-    "SELECT uri_key, writes, pubstatus, embargoed FROM holds"
-    " WHERE uri_key = ANY(CAST(:keys AS bytea[]))"
 )
 _FREE = sa.delete(HOLDS).where(HOLDS.c.uri_key == sa.bindparam("key"))
 _ITEMS_OF = sa.text(
@@ -170,7 +166,7 @@ class Holds:
         """What is recorded of these uris."""
         keys = {key_of(uri): uri for uri in uris}
         found: dict[str, tuple[Hold, ...]] = {}
-        for key, *row in connection.execute(_HOLDS_OF, {"keys": list(keys)}):
+        for key, *row in connection.execute(HOLDS_OF, {"keys": list(keys)}):
             found[keys[key]] = (*found.get(keys[key], ()), read_hold(*row))
         return cls(found)
 

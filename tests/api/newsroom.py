@@ -74,10 +74,10 @@ class Newsroom:
             raise RuntimeError("disk /secret/path is on fire")
         return self.head(uri, caller)
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         return {
             uri: Sight(head := self.head(uri, caller), head is not None)
-            for uri in uris
+            for uri in named
             if uri in self.items
         }
 

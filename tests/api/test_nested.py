@@ -120,6 +120,15 @@ def test_a_killed_item_is_inside_of_no_answer(desk: Desk, spelt: Mapping[str, An
         assert PICTURE not in text, surface
 
 
+def test_a_kill_of_what_is_not_recorded_is_inside_of_no_answer(desk: Desk) -> None:
+    desk.put(STORY, headline="Fire in the harbour", associations={"main": COPY})
+    assert MARK in desk.answers()["search"]
+    desk.room.kill(PICTURE)
+    for surface, text in desk.answers().items():
+        assert MARK not in text, surface
+        assert PICTURE not in text, surface
+
+
 @pytest.mark.parametrize(
     "how", ["withheld", "embargoed", "expired", "superseded", "of another product"]
 )

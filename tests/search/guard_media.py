@@ -65,8 +65,8 @@ class Behind:
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         return self.world.room.engine.chain(uri, caller)
 
-    def sights(self, uris: Collection[str], caller: Caller) -> Mapping[str, Sight]:
-        return self.world.room.engine.sights(uris, caller)
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
+        return self.world.room.engine.sights(named, caller)
 
 
 @dataclass

@@ -56,16 +56,38 @@ class StandingConformance(ABC):
         recorded = {"shown", "first", "second", "photo", "text", "theirs", "nobodys"}
         recorded |= {"killed", "held", "later", "over"}
         for caller in (WIRE, PHOTOS, NOBODY):
-            sights = engine.sights({*recorded, "unknown", ""}, caller)
+            sights = engine.sights(dict.fromkeys({*recorded, "unknown", ""}, ()), caller)
             assert set(sights) == recorded
             for uri, sight in sights.items():
                 assert sight.item == engine.item(uri, caller)
                 assert sight.in_chain == bool(engine.chain(uri, caller))
         clock.now += 2 * HOUR
-        assert engine.sights(["later"], WIRE)["later"].in_chain
+        assert engine.sights({"later": ()}, WIRE)["later"].in_chain
         change(engine, "shown", pubstatus=PubStatus.CANCELED)
-        assert engine.sights(["shown"], WIRE) == {"shown": Sight()}
-        assert engine.sights([], WIRE) == {}
+        assert engine.sights({"shown": ()}, WIRE) == {"shown": Sight()}
+        assert engine.sights({}, WIRE) == {}
+        engine.close()
+
+    def test_what_is_killed_before_it_is_recorded_is_seen_by_nobody(
+        self, folder: Path, clock: SetClock
+    ) -> None:
+        """By who may write what it would be: for others it is a uri as any that is unknown."""
+        engine = self.open(folder, clock)
+        writer = Caller("photo desk", frozenset({"photos"}), writes=frozenset({"photos"}))
+        named = dict.fromkeys(("killed", "held", "free"), ("Photos", "wire"))
+        for uri, members in (
+            ("killed", {"pubstatus": PubStatus.CANCELED}),
+            ("held", {"embargoed": NOW + HOUR}),
+            ("free", {"pubstatus": PubStatus.WITHHELD}),
+            ("free", {"pubstatus": PubStatus.USABLE}),
+        ):
+            change(engine, uri, writer, **members)
+        assert engine.sights(named, WIRE) == {"killed": Sight(), "held": Sight()}
+        assert engine.sights(dict.fromkeys(named, ("wire",)), WIRE) == {}
+        clock.now += 2 * HOUR
+        assert engine.sights(named, WIRE) == {"killed": Sight()}
+        change(engine, "killed", writer, pubstatus=PubStatus.USABLE)
+        assert engine.sights(named, WIRE) == {}
         engine.close()
 
     @pytest.mark.parametrize(
