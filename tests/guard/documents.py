@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.items import Concept, Item, ItemType, MediaFile, Shot
 from tests.guard.model import Nested, Version
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def item_of(version: Version, world: World) -> Item:
         versioncreated=version.created,
         firstcreated=version.created,
         chain=version.chain,
-        pubstatus=PubStatus(version.pubstatus),
+        pubstatus=version.pubstatus,
         embargoed=version.embargoed,
         expires=version.expires,
         headline=source["headline"],

@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,12 +15,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
-from core.writes import PutItem
+from core.items import PubStatus
+from core.writes import PutItem, SetStatus
 from search.answers import FACET_FIELDS
-from tests.guard.documents import document_of, item_of
-from tests.guard.model import Model, Nested, Version, marks_in
+from tests.guard.documents import item_of
+from tests.guard.model import Model, Nested, Reader, Version, marks_in
 from tests.guard.surfaces import COMMANDS, OUTSIDE, ROUTES, Ask, Shows
-from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITER, Host, World, changed
+from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITERS, Host, World, changed
 
 ITEMS = 5
 STEPS = 12
@@ -27,7 +29,6 @@ _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
-_STATES = ("canceled", "withheld")
 
 
 class History:
@@ -50,14 +51,14 @@ class History:
 
     def play(self) -> None:
         """Every step with its looks; at the end nothing of it is shown any more."""
-        for _ in range(3):
-            self._write(self.rng.choice(self.uris))
+        for uri in self.rng.sample(self.uris, 3):
+            self._send(self._drawn(uri), EVERYTHING)
         self.look()
         for _ in range(STEPS):
             self.rng.choices(*_weighted(self))[0]()
             self.look()
         for uri in self.world.model.versions:
-            self._status(uri, pubstatus="canceled")
+            self._change(SetStatus(uri, PubStatus.CANCELED), EVERYTHING)
 
     # --- what there is to ask for (`surfaces.Scene`)
 
@@ -77,17 +78,42 @@ class History:
     # --- steps
 
     def ingest_or_correct(self) -> None:
-        self._write(self.rng.choice(self.uris))
+        self._send(self._drawn(self.rng.choice(self.uris)))
 
     def change_status(self) -> None:
-        uri = self._known()
-        self._status(uri, pubstatus=self.rng.choice([*_STATES, "usable"]))
+        """Kill, withhold or release, also what is not there yet or is not the writer's."""
+        pubstatus = self.rng.choice([PubStatus.CANCELED, *PubStatus])
+        uri = self.rng.choice([*self.uris, self.outside])
+        self._change(SetStatus(uri, pubstatus))
 
     def embargo(self) -> None:
-        self._status(self._known(), embargoed=self._later())
+        self._change(SetStatus(self.rng.choice(self.uris), embargoed=self._later()))
 
     def lift(self) -> None:
-        self._status(self._known(), lift=True)
+        self._change(SetStatus(self.rng.choice(self.uris), lift_embargo=True))
+
+    def release(self) -> None:
+        """Of whatever keeps it."""
+        change = SetStatus(self._known(), PubStatus.USABLE, lift_embargo=True)
+        self._change(change, EVERYTHING)
+
+    def overtake(self) -> None:
+        """A kill is sent while a correction is under way in the other process. Whichever comes
+        first, the item is hidden from then on; the correction's answer says which it was.
+        """
+        version = replace(self._drawn(self._known()), by_worker=False)
+        kill = SetStatus(version.uri, PubStatus.CANCELED)
+        one, other = self.rng.sample(self.world.hosts, 2)
+        self._say(f"{version.uri} is killed while this is under way: {version}")
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(self.world.post, one, version, EVERYTHING)
+            self.world.patch(other, kill, EVERYTHING)
+            outcome, held = sent.result()
+        model = self.world.model
+        if held == PubStatus.CANCELED:
+            model.set_status(kill)
+        assert outcome is model.put(version)
+        model.set_status(kill)
 
     def change_products(self) -> None:
         """The same version for other products."""
@@ -153,8 +179,8 @@ class History:
         self, host: Host, name: str, ask: Ask, answer: httpx.Response
     ) -> None:
         """What is said of a hidden item is what is said of one that never was, before or after."""
-        reader = host.readers.get(name)
-        if reader is None or reader.inspects:
+        reader = host.reader(name)
+        if reader.inspects:
             return
         view = self.world.view(reader)
         seen = {one.uri for story in view.stories for one in story}
@@ -202,7 +228,7 @@ class History:
         params = {"page_size": 200, "facets": list(FACET_FIELDS), "facet_limit": 200}
         ask = Ask("GET", "/content/search", Shows.HEADS, params)
         data = self.world.ask(host, name, ask).json()["data"]
-        view = self.world.view(host.readers[name])
+        view = self.world.view(host.reader(name))
         heads = view.heads
         shown = {entry["item"]["uri"]: entry for entry in data["items"]}
         assert {u: e["item"]["version"] for u, e in shown.items()} == {
@@ -223,7 +249,7 @@ class History:
         unknown uri.
         """
         host, name = self._somebody()
-        view = self.world.view(host.readers[name])
+        view = self.world.view(host.reader(name))
         unknown = said(self._item(host, name, self.unknown))
         for uri in self.uris:
             answer, chain = self._item(host, name, uri), view.chain(uri)
@@ -241,47 +267,27 @@ class History:
 
     # --- writing
 
-    def _write(self, uri: str) -> None:
-        self._send(self._drawn(uri))
-
-    def _send(self, version: Version) -> None:
+    def _send(self, version: Version, by: Reader | None = None) -> None:
         """By one of the two processes, or as a worker does, who has media."""
-        self._say(str(version))
+        world = self.world
         if version.by_worker:
-            self.world.record.put([PutItem(item_of(version, self.world))])
-        else:
-            self._post(self.rng.choice(self.world.hosts), version)
-        self.world.model.put(version)
+            self._say(f"a worker records {version}")
+            (written,) = world.record.put([PutItem(item_of(version, world))])
+            assert written.outcome is world.model.put(version)
+            return
+        by = by or self._writer()
+        self._say(f"{by.name} writes {version}")
+        outcome, _ = world.post(self.rng.choice(world.hosts), version, by)
+        assert outcome is world.model.put(version, by.caller)
 
-    def _post(self, host: Host, version: Version) -> None:
-        answer = host.client.post(
-            "/content",
-            params={"products": ",".join(version.products)},
-            json=document_of(version),
-            headers={"x-api-key": WRITER},
-        )
-        assert answer.status_code in (200, 201, 409), answer.text
+    def _change(self, change: SetStatus, by: Reader | None = None) -> None:
+        by = by or self._writer()
+        self._say(f"{by.name}: {change}")
+        outcome = self.world.patch(self.rng.choice(self.world.hosts), change, by)
+        assert outcome is self.world.model.set_status(change, by.caller)
 
-    def _status(
-        self,
-        uri: str,
-        pubstatus: str = "",
-        embargoed: datetime | None = None,
-        *,
-        lift: bool = False,
-    ) -> None:
-        body: dict[str, Any] = {"pubstatus": pubstatus} if pubstatus else {}
-        if embargoed or lift:
-            body["embargoed"] = embargoed and embargoed.isoformat()
-        self._say(f"{uri}: {body}")
-        self._patch(self.rng.choice(self.world.hosts), uri, body)
-        self.world.model.set_status(uri, pubstatus, embargoed, lift=lift)
-
-    def _patch(self, host: Host, uri: str, body: Any) -> None:
-        answer = host.client.patch(
-            f"/content/{uri}/status", json=body, headers={"x-api-key": WRITER}
-        )
-        assert answer.status_code == 200, answer.text
+    def _writer(self) -> Reader:
+        return self.rng.choice([*[EVERYTHING] * 3, *WRITERS.values()])
 
     # --- drawing
 
@@ -331,7 +337,7 @@ class History:
 
     def _anybody(self) -> tuple[Host, str]:
         host, name = self._somebody()
-        return host, self.rng.choice([name] * 8 + [WRITER, "", "who?"])
+        return host, self.rng.choice([name] * 8 + [*WRITERS, "", "who?"])
 
     def _number(self, host: Host) -> int:
         return self.world.hosts.index(host)
@@ -370,6 +376,8 @@ def _weighted(history: History) -> tuple[list[Callable[[], None]], list[int]]:
         history.change_products: 4,
         history.send_again: 2,
         history.wait: 3,
+        history.release: 2,
+        history.overtake: 3,
         history.command_line: 2,
         history.change_a_key: 0.4,
     }

@@ -7,10 +7,15 @@ So a word in an answer says where it comes from, and whether it may be there.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
+
+from core.callers import OPERATOR, Caller
+from core.items import PubStatus
+from core.writes import Outcome, SetStatus
+from tests.storage.hold_model import HoldModel, State, changed, has_one, put_refusal
 
 _PAIRS = [a + b for a in "bdfgklmnprtv" for b in "aiou"]
 _WORDS = len(_PAIRS) ** 4
@@ -41,12 +46,20 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A key: what it reads, and whether it may ask why an item is hidden, and ask the models."""
+    """A key: what it reads and writes, and whether it may ask why an item is hidden, and ask the
+    models.
+    """
 
     name: str
     products: frozenset[str]
+    writes: frozenset[str] = frozenset()
     inspects: bool = False
     models: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        """As the model of rights to write has it."""
+        return Caller(self.name, self.products, self.writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ class Version:
     place: str
     kind: str = "text"
     named_by: str = ""
-    pubstatus: str = "usable"
+    pubstatus: PubStatus = PubStatus.USABLE
     embargoed: datetime | None = None
     expires: datetime | None = None
     nested: tuple[Nested, ...] = ()
@@ -100,48 +113,60 @@ class Model:
     """The rules of the record and of visibility, said once more. Versions are oldest first."""
 
     versions: dict[str, list[Recorded]] = field(default_factory=dict)
+    holds: HoldModel = field(default_factory=HoldModel)
     writes: int = 0
 
-    def put(self, version: Version) -> bool:
-        """Whether it is taken."""
-        versions = self.versions.setdefault(version.uri, [])
+    def put(self, version: Version, by: Caller = OPERATOR) -> Outcome:
+        versions = self.versions.get(version.uri, [])
         newest = versions[-1] if versions else None
+        if refused := self._refusal(version, newest, by):
+            return refused
         if newest is not None and version.number < newest.sent.number:
-            return False
+            return Outcome.STALE
         if newest is not None and newest.sent == version:
-            return True
+            return Outcome.UNCHANGED
         self.writes += 1
         if newest is None or version.number > newest.sent.number:
-            versions.append(Recorded(version, version, self.writes))
-        else:
-            now = replace(newest.now, products=version.products)
-            versions[-1] = Recorded(version, now, self.writes)
-        return True
+            now = self._held(version, version, new=True)
+            self.versions[version.uri] = [*versions, Recorded(version, now, self.writes)]
+            return Outcome.CREATED if newest is None else Outcome.SUPERSEDED
+        now = replace(newest.now, products=version.products)
+        versions[-1] = Recorded(version, self._held(version, now, new=False), self.writes)
+        return Outcome.UPDATED
 
-    def set_status(
-        self,
-        uri: str,
-        pubstatus: str = "",
-        embargoed: datetime | None = None,
-        *,
-        lift: bool = False,
-    ) -> None:
-        newest = self.versions[uri][-1]
-        newest.now = replace(
-            newest.now,
-            pubstatus=pubstatus or newest.now.pubstatus,
-            embargoed=None if lift else embargoed or newest.now.embargoed,
-        )
+    def _refusal(self, version: Version, newest: Recorded | None, by: Caller) -> Outcome | None:
+        before = None if newest is None else newest.now.products
+        chains = {version.chain} if newest is None else {version.chain, newest.now.chain}
+        joins = newest is None or newest.now.chain != version.chain
+        recorded = [versions[-1].now for versions in self.versions.values()]
+        stories = [one.products for one in recorded if joins and one.chain in chains]
+        return put_refusal(by, version.products, before, stories)
+
+    def _held(self, sent: Version, now: Version, *, new: bool) -> Version:
+        own = (now.pubstatus, now.embargoed)
+        pubstatus, embargoed = self.holds.put(sent.uri, sent.products, own, new=new)
+        return replace(now, pubstatus=pubstatus, embargoed=embargoed)
+
+    def set_status(self, change: SetStatus, by: Caller = OPERATOR) -> Outcome:
+        versions = self.versions.get(change.uri)
+        if not versions or not has_one(by.writes, versions[-1].now.products):
+            return self.holds.change(change, by)
+        newest = versions[-1]
+        self.holds.change(change, by, newest.now.products)
+        before = (newest.now.pubstatus, newest.now.embargoed)
+        after = changed(change, before)
+        newest.now = replace(newest.now, pubstatus=after[0], embargoed=after[1])
+        return Outcome.UNCHANGED if after == before else Outcome.UPDATED
 
     def shown(self, uri: str, now: datetime) -> list[Recorded]:
         """The version that an item shows and those before it, newest first; rights aside."""
         rest = self.versions.get(uri, [])[::-1]
         while rest:
             newest = rest[0].now
-            if newest.pubstatus != "usable" or _is_over(newest, now):
+            if newest.pubstatus is not PubStatus.USABLE or _is_over(newest, now):
                 return []
             if not _waits(newest, now):
-                usable = [one for one in rest if one.now.pubstatus == "usable"]
+                usable = [one for one in rest if one.now.pubstatus is PubStatus.USABLE]
                 return [one for one in usable if not _waits(one.now, now)]
             rest.pop(0)
         return []
@@ -163,10 +188,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one caller may see at one moment: each story's head, then the rest of its chain view."""
+    """What one caller may see at one moment: each story's head, then the rest of its chain view.
+    `unknown` are uris that items name and that are no item's, each with the products for which
+    somebody killed it before it came.
+    """
 
     stories: tuple[tuple[Version, ...], ...]
-    unknown: frozenset[str]  # uris that items name and that the record does not know
+    unknown: Mapping[str, Sequence[frozenset[str]]]
 
     @property
     def heads(self) -> dict[str, Version]:
@@ -180,16 +208,22 @@ class View:
 
     def marks(self, versions: Iterable[Version]) -> set[str]:
         """The words that showing `versions` may bring, and the uris that they name."""
-        seen = self.unknown | {one.uri for story in self.stories for one in story}
+        seen = {one.uri for story in self.stories for one in story}
         return {word for version in versions for word in self._words(version, seen)}
 
     def _words(self, version: Version, seen: Collection[str]) -> Iterator[str]:
         yield from version.marks
-        for uri in {version.chain, *(inside.uri for inside in version.nested)} & set(seen):
-            yield from marks_in(uri)
+        for uri in {version.chain, *(inside.uri for inside in version.nested)}:
+            if uri in seen or self._is_no_item(uri, version):
+                yield from marks_in(uri)
         for inside in version.nested:  # a copy of what is an item of its own is never shown
-            if inside.uri in self.unknown:
+            if self._is_no_item(inside.uri, version):
                 yield inside.word
+
+    def _is_no_item(self, uri: str, version: Version) -> bool:
+        """Whether `version` may name it as its own."""
+        killed = self.unknown.get(uri)
+        return killed is not None and not any(has_one(w, version.products) for w in killed)
 
 
 def view_of(model: Model, reader: Reader, now: datetime) -> View:
@@ -205,7 +239,18 @@ def view_of(model: Model, reader: Reader, now: datetime) -> View:
         for one in versions
         for uri in (one.sent.chain, *(inside.uri for inside in one.sent.nested))
     }
-    return View(stories, frozenset(named - set(model.versions)))
+    unknown = {
+        uri: [
+            writes for writes, state in model.holds.held.get(uri, {}).items() if _hides(state, now)
+        ]
+        for uri in named - set(model.versions)
+    }
+    return View(stories, unknown)
+
+
+def _hides(state: State, now: datetime) -> bool:
+    pubstatus, embargoed = state
+    return pubstatus is not PubStatus.USABLE or (embargoed is not None and embargoed > now)
 
 
 def _may_see(reader: Reader, version: Version) -> bool:

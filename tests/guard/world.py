@@ -20,25 +20,32 @@ from urllib.parse import quote
 import httpx
 
 import dateline
+from core.writes import Outcome, SetStatus
 from storage.embedded.record import Record
 from storage.media_files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
 from tests.dateline.test_serve import free_port
-from tests.guard.model import Model, Reader, View, Words, marks_in, view_of
+from tests.guard.documents import document_of
+from tests.guard.model import Model, Reader, Version, View, Words, marks_in, view_of
 from tests.guard.process import SharedClock
 from tests.guard.surfaces import COMMANDS, Ask, Contract, Shows
 from tests.search.room import START
 
-WRITER = "agency"
 PRODUCTS = ("wire", "photos", "premium")
 READERS = {
     "wire": Reader("wire", frozenset({"wire"})),
     "desk": Reader("desk", frozenset({"wire", "photos"}), models=True),
     "operator": Reader("operator", frozenset({"photos"}), inspects=True),
     "nobody": Reader("nobody", frozenset()),
+}  # whose products change
+EVERYTHING = Reader("agency", frozenset(PRODUCTS), frozenset("*"), inspects=True, models=True)
+WRITERS = {
+    "agency": EVERYTHING,
+    "news": Reader("news", frozenset({"wire"}), frozenset({"wire"})),
+    "pictures": Reader("pictures", frozenset(), frozenset({"photos"})),
+    "both": Reader("both", frozenset({"photos"}), frozenset({"wire", "photos"})),
 }
-EVERYTHING = Reader(WRITER, frozenset(PRODUCTS), inspects=True, models=True)
 _NO_KEY = Reader("", frozenset())
 _ROOT = Path(dateline.__file__).parent.parent
 
@@ -53,24 +60,25 @@ class Host:
     life: ExitStack = field(default_factory=ExitStack)
     client: httpx.Client = field(default_factory=httpx.Client)
 
+    def reader(self, name: str) -> Reader:
+        """Who has the key `name`; who has none reads nothing."""
+        return {**self.readers, **WRITERS}.get(name, _NO_KEY)
+
     def keys(self) -> str:
         """The setting `keys`: a key is its owner's name."""
-        readers = [
-            {
-                "name": one.name,
-                "key": one.name,
-                "products": sorted(one.products),
-                "inspect": one.inspects,
-                "models": one.models,
-            }
-            for one in self.readers.values()
-        ]
-        return json.dumps([*readers, {**_all_rights(), "key": WRITER}])
-
-
-def _all_rights() -> dict[str, Any]:
-    rights = dict.fromkeys(("write", "inspect", "models"), True)
-    return {"name": WRITER, "products": PRODUCTS, **rights}
+        return json.dumps(
+            [
+                {
+                    "name": one.name,
+                    "key": one.name,
+                    "products": sorted(one.products),
+                    "write": sorted(one.writes) or False,
+                    "inspect": one.inspects,
+                    "models": one.models,
+                }
+                for one in (*self.readers.values(), *WRITERS.values())
+            ]
+        )
 
 
 @dataclass
@@ -186,7 +194,7 @@ class World:
         """The answer to the caller called `name`, "" for one without a key, after a look at it. An
         address may be signed for somebody.
         """
-        reader = self._reader(host, signed_for or name)
+        reader = host.reader(signed_for or name)
         response = host.client.request(
             ask.method,
             quote(ask.path, safe="/:"),
@@ -195,11 +203,24 @@ class World:
             headers={"x-api-key": name} if name else {},
         )
         self.look(ask, reader, f"{response.text} {response.headers.multi_items()}")
-        assert response.status_code < 500, (ask, response.text)
+        assert response.status_code < 500, (ask, response.text, host.log.read_text()[-3000:])
         return response
 
-    def _reader(self, host: Host, name: str) -> Reader:
-        return EVERYTHING if name == WRITER else host.readers.get(name, _NO_KEY)
+    def post(self, host: Host, version: Version, by: Reader) -> tuple[Outcome, str]:
+        """Sends a version as a document; what became of it, and what holds it."""
+        params = {"products": ",".join(version.products)}
+        body = document_of(version)
+        answer = self.ask(host, by.name, Ask("POST", "/content", Shows.NOTHING, params, body))
+        return _outcome(answer, version.uri)
+
+    def patch(self, host: Host, change: SetStatus, by: Reader) -> Outcome:
+        """Changes a state. An item that is not there, or not the writer's, is told nothing of."""
+        body: dict[str, Any] = {"pubstatus": change.pubstatus} if change.pubstatus else {}
+        if change.embargoed or change.lift_embargo:
+            body["embargoed"] = change.embargoed and change.embargoed.isoformat()
+        path = f"/content/{change.uri}/status"
+        answer = self.ask(host, by.name, Ask("PATCH", path, Shows.NOTHING, json=body))
+        return _outcome(answer, change.uri)[0]
 
     def look(self, ask: Ask, reader: Reader, shown: str) -> None:
         """Fails where `shown` says more than `reader` may see."""
@@ -237,7 +258,7 @@ class World:
 
     def explained(self, host: Host, name: str) -> str:
         """What the caller should see, for the message of a failure."""
-        return f"{host.readers[name]} should see {self.view(host.readers[name]).heads}"
+        return f"{host.reader(name)} should see {self.view(host.reader(name)).heads}"
 
     def command(self, arguments: list[str]) -> str:
         """What a command prints."""
@@ -251,6 +272,33 @@ class World:
     def logged(self) -> str:
         """All that the processes wrote to their logs."""
         return "".join(host.log.read_text("utf-8", "replace") for host in self.hosts)
+
+
+_STATUS = {
+    Outcome.CREATED: 201,
+    Outcome.HELD: 202,
+    Outcome.FORBIDDEN: 403,
+    Outcome.MISSING: 404,
+    **dict.fromkeys((Outcome.STALE, Outcome.CONFLICT, Outcome.TAKEN), 409),
+}
+_UNRECORDED = {"number", "uri", "outcome", "embargoed"}  # all that is told of such an item
+
+
+def _outcome(answer: httpx.Response, uri: str) -> tuple[Outcome, str]:
+    """What became of a write, and what holds the item, as one answer says it."""
+    body = answer.json()
+    if "error" in body:
+        code = body["error"]["code"]
+        outcome = Outcome.MISSING if code == "not_found" else Outcome(code)
+        told = {"outcome": outcome}
+    else:
+        (told,) = body["data"]["items"]
+        outcome = Outcome(told["outcome"])
+        assert told["uri"] == uri
+    assert answer.status_code == _STATUS.get(outcome, 200), answer.text
+    if outcome in (Outcome.HELD, Outcome.RELEASED):
+        assert set(told) <= _UNRECORDED
+    return outcome, told.get("held", "")
 
 
 def _line(stream: IO[str]) -> str:
