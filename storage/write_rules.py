@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -10,9 +10,9 @@ import orjson
 from core.callers import EVERY_PRODUCT, Caller, covers, reaches
 from core.errors import DocumentError
 from core.items import Item
-from core.writes import Outcome
+from core.writes import Outcome, SetStatus, Written
 from storage import item_rows
-from storage.holds import State
+from storage.holds import FREE, Hold, State, after_change, outcome_unrecorded, state_after
 from storage.item_rows import to_micros
 
 Space = tuple[str, str]  # a vector field, and the digest of the encoder of vectors in it
@@ -79,6 +79,23 @@ def touched_stories(item: Item, by: Caller, newest: Newest | None) -> tuple[str,
 def may_change(writes: frozenset[str], newest: Newest | None) -> bool:
     """Whether there is an item whose state `writes` may change: one of its products is enough."""
     return newest is not None and reaches(writes, newest.products)
+
+
+def status_change(
+    change: SetStatus, writes: frozenset[str], newest: Newest | None, holds: Sequence[Hold]
+) -> tuple[Written, State, tuple[Hold, ...]]:
+    """What an explicit change by who has `writes` does: the answer, the state of the newest version
+    from then on, and what holds the uri. An item that is not his to change is answered like one
+    that is not there.
+    """
+    if newest is None or not may_change(writes, newest):
+        after = after_change(holds, change, writes)
+        outcome = outcome_unrecorded(holds, after, writes)
+        return Written(change.uri, 0, outcome), FREE, after
+    state = state_after(change, newest.state)
+    outcome = Outcome.UNCHANGED if state == newest.state else Outcome.UPDATED
+    after = after_change(holds, change, writes, newest.products)
+    return Written(change.uri, newest.version, outcome), state, after
 
 
 def outcome_of(item: Item, digest: bytes, newest: Newest | None) -> Outcome | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from core.callers import Caller
 from core.items import Item
@@ -11,13 +12,9 @@ from core.writes import REFUSED, Outcome, SetStatus, Written
 from storage.holds import (
     Hold,
     State,
-    after_change,
-    after_put,
-    held,
+    bound,
     held_as,
-    outcome_unrecorded,
     read_hold,
-    state_after,
     writes_text,
 )
 from storage.item_rows import to_micros
@@ -29,11 +26,11 @@ from storage.write_rules import (
     Space,
     forgotten,
     is_recorded,
-    may_change,
     outcome_of,
     products_in,
     refusal,
     state_of,
+    status_change,
     touched_stories,
 )
 
@@ -112,8 +109,9 @@ def _put_again(
 def _bind(cursor: sqlite3.Cursor, item: Item, own: State, *, new: bool) -> State:
     """The state that a version gets which comes with `own`: what holds its uri binds it."""
     holds = _holds_of(cursor, item.uri)
-    _keep_holds(cursor, item.uri, holds, after_put(holds, item.products, own, new=new))
-    return held(holds, item.products, own)
+    state, after = bound(holds, item.products, own, new=new)
+    _keep_holds(cursor, item.uri, holds, after)
+    return state
 
 
 def _holds_of(cursor: sqlite3.Cursor, uri: str) -> tuple[Hold, ...]:
@@ -194,26 +192,19 @@ def forget_vectors(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) ->
 def set_status(
     cursor: sqlite3.Cursor, change: SetStatus, writes: frozenset[str], now: int
 ) -> Written:
-    """Changes the state of an item's newest version, where that differs, and what holds its uri, by
-    who has `writes`. An item that is not his to change is answered like one that is not there.
+    """Changes the state of an item's newest version, where that differs, and what holds its uri, as
+    far as who has `writes` may.
     """
     newest = newest_version(cursor, change.uri)
-    old = _holds_of(cursor, change.uri)
-    if newest is None or not may_change(writes, newest):
-        new = after_change(old, change, writes)
-        _keep_holds(cursor, change.uri, old, new)
-        return Written(change.uri, 0, outcome_unrecorded(old, new, writes))
-    _keep_holds(
-        cursor, change.uri, old, after_change(old, change, writes, products=newest.products)
-    )
-    wanted = state_after(change, newest.state)
-    if wanted == newest.state:
-        return Written(change.uri, newest.version, Outcome.UNCHANGED)
+    holds = _holds_of(cursor, change.uri)
+    written, state, after = status_change(change, writes, newest, holds)
+    _keep_holds(cursor, change.uri, holds, after)
+    if newest is None or written.outcome is not Outcome.UPDATED:
+        return written
     cursor.execute(
-        "UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*wanted, newest.seq)
+        "UPDATE items SET pubstatus = ?, embargoed = ? WHERE seq = ?", (*state, newest.seq)
     )
-    number = log_change(cursor, newest.chain, newest.seq, "status", now)
-    return Written(change.uri, newest.version, Outcome.UPDATED, number)
+    return replace(written, change=log_change(cursor, newest.chain, newest.seq, "status", now))
 
 
 def log_change(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> int:

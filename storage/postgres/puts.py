@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from core.callers import Caller
 from core.items import Item
 from core.writes import Outcome, Written
-from storage.holds import State, after_put, held, held_as
+from storage.holds import State, bound, held_as
 from storage.item_rows import to_micros
 from storage.near_duplicates import SCHEME
+from storage.postgres.statuses import Holds
 from storage.postgres.tables import ITEMS, VECTORS, key_of
 from storage.postgres.writes import (
     FORGET,
     SIGN,
-    Holds,
     Log,
     asking,
     encoders_of,
@@ -165,9 +165,9 @@ class _Rows:
 
     def _bind(self, item: Item, own: State, *, new: bool) -> State:
         """The state that a version gets which comes with `own`: what holds its uri binds it."""
-        holds = self.holds.before(item.uri)
-        self.holds.keep(item.uri, after_put(holds, item.products, own, new=new))
-        return held(holds, item.products, own)
+        state, after = bound(self.holds.before(item.uri), item.products, own, new=new)
+        self.holds.keep(item.uri, after)
+        return state
 
     def write(self, connection: sa.Connection) -> None:
         """Vectors and signatures of a version that is written again have moved with it."""

@@ -18,7 +18,7 @@ from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
 from storage.item_rows import to_micros
-from storage.postgres import puts, schema, writes
+from storage.postgres import puts, schema, statuses, writes
 from storage.postgres.connections import place_of, pool_of, url_of
 from storage.postgres.failures import (
     NOT_COMMITTED,
@@ -92,7 +92,7 @@ class PostgresRecord:
         hosts' are short, and the server has a line for them.
         """
         with self._writing(urgent=True) as (connection, log):
-            return tuple(writes.set_all(connection, changes, by, log))
+            return tuple(statuses.set_all(connection, changes, by, log))
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
         """See `storage.record_port.RecordOfTruth`."""

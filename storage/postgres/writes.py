@@ -19,23 +19,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from core.callers import Caller
 from core.items import PassageVectors
-from core.writes import Outcome, SetStatus, Written
-from storage.holds import (
-    Hold,
-    after_change,
-    outcome_unrecorded,
-    read_hold,
-    state_after,
-    writes_text,
-)
 from storage.near_duplicates import SCHEME
-from storage.postgres.reads import HOLDS_OF, Ask
-from storage.postgres.tables import CHANGES, HOLDS, ITEMS, SIGNATURES, VECTORS, key_of
+from storage.postgres.reads import Ask
+from storage.postgres.tables import CHANGES, SIGNATURES, VECTORS, key_of
 from storage.record_port import vectors_kind
 from storage.vector_rows import VectorRow, vector_row
-from storage.write_rules import Newest, Space, forgotten, may_change, products_in
+from storage.write_rules import Newest, Space, forgotten, products_in
 
 # `synchronous_commit` may be off for the whole server, for others' sake: never for this.
 _LOCK = sa.text(
@@ -50,17 +40,11 @@ _NEWEST = sa.text(
 _ENCODERS = sa.text(
     "SELECT seq, field, encoder FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[]))"
 )
-_FREE = sa.delete(HOLDS).where(HOLDS.c.uri_key == sa.bindparam("key"))
 _ITEMS_OF = sa.text(
     "SELECT chain, facts FROM items AS newest WHERE chain_key = ANY(CAST(:keys AS bytea[]))"
     " AND version = (SELECT max(version) FROM items WHERE uri_key = newest.uri_key)"
 )
 _CHAINS = sa.text("SELECT seq, chain FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")
-_STATE = (
-    sa.update(ITEMS)
-    .where(ITEMS.c.seq == sa.bindparam("old"))
-    .values(pubstatus=sa.bindparam("state"), embargoed=sa.bindparam("until"))
-)
 FORGET = sa.delete(VECTORS).where(
     VECTORS.c.seq == sa.bindparam("of"),
     VECTORS.c.field == sa.bindparam("name"),
@@ -117,82 +101,6 @@ def waves_of(writes: Sequence[Any]) -> Iterator[list[Any]]:
         seen.add(write.uri)
     if wave:
         yield wave
-
-
-def set_all(
-    connection: sa.Connection, changes: Sequence[SetStatus], by: Caller, log: Log
-) -> list[Written]:
-    """Changes states in order, as far as `by` may."""
-    return [done for wave in waves_of(changes) for done in _set_wave(connection, wave, by, log)]
-
-
-def _set_wave(
-    connection: sa.Connection, wave: Sequence[SetStatus], by: Caller, log: Log
-) -> list[Written]:
-    uris = [change.uri for change in wave]
-    newest = newest_of(asking(connection), uris)
-    holds = Holds.of(connection, uris)
-    states: list[dict[str, Any]] = []
-    done: list[Written] = []
-    for change in wave:
-        old, before = newest.get(change.uri), holds.before(change.uri)
-        if old is None or not may_change(by.writes, old):
-            after = holds.keep(change.uri, after_change(before, change, by.writes))
-            outcome = outcome_unrecorded(before, after, by.writes)
-            done.append(Written(change.uri, 0, outcome))
-            continue
-        holds.keep(change.uri, after_change(before, change, by.writes, old.products))
-        pubstatus, embargoed = wanted = state_after(change, old.state)
-        if wanted == old.state:
-            done.append(Written(change.uri, old.version, Outcome.UNCHANGED))
-            continue
-        states.append({"old": old.seq, "state": pubstatus, "until": embargoed})
-        number = log.add(old.chain, old.seq, "status")
-        done.append(Written(change.uri, old.version, Outcome.UPDATED, number))
-    execute(connection, _STATE, states)
-    holds.write(connection)
-    return done
-
-
-@dataclass(slots=True)
-class Holds:
-    """What holds the uris of a wave, by uri: as it was found, and as it is to be kept."""
-
-    _before: Mapping[str, tuple[Hold, ...]]
-    _after: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, connection: sa.Connection, uris: Iterable[str]) -> Holds:
-        """What is recorded of these uris."""
-        keys = {key_of(uri): uri for uri in uris}
-        found: dict[str, tuple[Hold, ...]] = {}
-        for key, *row in connection.execute(HOLDS_OF, {"keys": list(keys)}):
-            found[keys[key]] = (*found.get(keys[key], ()), read_hold(*row))
-        return cls(found)
-
-    def before(self, uri: str) -> tuple[Hold, ...]:
-        """The holds that were found."""
-        return self._before.get(uri, ())
-
-    def keep(self, uri: str, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
-        """Notes what is to be kept, and gives it back."""
-        if set(holds) != set(self.before(uri)):
-            self._after[uri] = holds
-        return holds
-
-    def write(self, connection: sa.Connection) -> None:
-        """Writes what differs from what was found."""
-        execute(connection, _FREE, [{"key": key_of(uri)} for uri in self._after])
-        names = ("writes", "pubstatus", "embargoed")
-        rows = [
-            {
-                "uri_key": key_of(uri),
-                **dict(zip(names, (writes_text(hold.writes), *hold.state), strict=True)),
-            }
-            for uri, holds in self._after.items()
-            for hold in holds
-        ]
-        execute(connection, sa.insert(HOLDS), rows)
 
 
 def add_vectors(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import psycopg
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 
 from core.items import PubStatus
 from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded.record import FILE, Record
+from storage.postgres import connections
+from storage.postgres.migrations.versions import m0004_holds
 from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
 from tests.postgres_server import Server
@@ -54,8 +58,11 @@ def test_an_older_record_on_sqlite(folder: Path) -> None:
 def test_an_older_record_on_postgres(postgres: Server, folder: Path) -> None:
     address = address_of(postgres, folder)
     fill(PostgresRecord(address, SPACES, SetClock()))
-    with psycopg.connect(address) as connection:
-        connection.execute("DROP TABLE holds")
-        connection.execute(OLDER)
-        connection.execute("UPDATE dateline_schema SET version_num = '0003'")
+    pool = connections.pool_of(address)
+    with pool.begin() as connection:
+        connection.execute(sa.text("DROP TABLE holds"))
+        connection.execute(sa.text(OLDER))
+        with Operations.context(MigrationContext.configure(connection)):
+            m0004_holds.upgrade()
+    pool.dispose()
     check(PostgresRecord(address, SPACES, SetClock()))

@@ -1,0 +1,92 @@
+"""Changes of state, and what holds the uris of items: see storage/holds.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.callers import Caller
+from core.writes import Outcome, SetStatus, Written
+from storage.holds import Hold, read_hold, writes_text
+from storage.postgres.reads import HOLDS_OF
+from storage.postgres.tables import HOLDS, ITEMS, key_of
+from storage.postgres.writes import Log, asking, execute, newest_of, waves_of
+from storage.write_rules import status_change
+
+_STATE = (
+    sa.update(ITEMS)
+    .where(ITEMS.c.seq == sa.bindparam("old"))
+    .values(pubstatus=sa.bindparam("state"), embargoed=sa.bindparam("until"))
+)
+_FREE = sa.delete(HOLDS).where(HOLDS.c.uri_key == sa.bindparam("key"))
+
+
+def set_all(
+    connection: sa.Connection, changes: Sequence[SetStatus], by: Caller, log: Log
+) -> list[Written]:
+    """Changes states in order, as far as `by` may."""
+    return [done for wave in waves_of(changes) for done in _set_wave(connection, wave, by, log)]
+
+
+def _set_wave(
+    connection: sa.Connection, wave: Sequence[SetStatus], by: Caller, log: Log
+) -> list[Written]:
+    uris = [change.uri for change in wave]
+    newest = newest_of(asking(connection), uris)
+    holds = Holds.of(connection, uris)
+    states: list[dict[str, Any]] = []
+    done: list[Written] = []
+    for change in wave:
+        old = newest.get(change.uri)
+        written, state, after = status_change(change, by.writes, old, holds.before(change.uri))
+        holds.keep(change.uri, after)
+        if old is not None and written.outcome is Outcome.UPDATED:
+            states.append({"old": old.seq, "state": state[0], "until": state[1]})
+            written = replace(written, change=log.add(old.chain, old.seq, "status"))
+        done.append(written)
+    execute(connection, _STATE, states)
+    holds.write(connection)
+    return done
+
+
+@dataclass(slots=True)
+class Holds:
+    """What holds the uris of a wave, by uri: as it was found, and as it is to be kept."""
+
+    _before: Mapping[str, tuple[Hold, ...]]
+    _after: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, connection: sa.Connection, uris: Iterable[str]) -> Holds:
+        """What is recorded of these uris."""
+        keys = {key_of(uri): uri for uri in uris}
+        found: dict[str, tuple[Hold, ...]] = {}
+        for key, *row in connection.execute(HOLDS_OF, {"keys": list(keys)}) if keys else ():
+            found[keys[key]] = (*found.get(keys[key], ()), read_hold(*row))
+        return cls(found)
+
+    def before(self, uri: str) -> tuple[Hold, ...]:
+        """The holds that were found."""
+        return self._before.get(uri, ())
+
+    def keep(self, uri: str, holds: tuple[Hold, ...]) -> None:
+        """Notes what is to be kept."""
+        if set(holds) != set(self.before(uri)):
+            self._after[uri] = holds
+
+    def write(self, connection: sa.Connection) -> None:
+        """Writes what differs from what was found."""
+        execute(connection, _FREE, [{"key": key_of(uri)} for uri in self._after])
+        names = ("writes", "pubstatus", "embargoed")
+        rows = [
+            {
+                "uri_key": key_of(uri),
+                **dict(zip(names, (writes_text(hold.writes), *hold.state), strict=True)),
+            }
+            for uri, holds in self._after.items()
+            for hold in holds
+        ]
+        execute(connection, sa.insert(HOLDS), rows)
