@@ -13,7 +13,7 @@ the item releases it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -54,6 +54,11 @@ def state_after(change: SetStatus, state: State) -> State:
     return str(change.pubstatus or state[0]), None if change.lift_embargo else wanted
 
 
+def held(holds: Iterable[Hold], products: Collection[str], own: State) -> State:
+    """The state of a version with these products that comes with `own`."""
+    return stricter(own, *(hold.state for hold in holds if reaches(hold.writes, products)))
+
+
 def held_as(state: State, own: State) -> str:
     """What a hold made of a version that came with `own`; "" where it changed nothing."""
     if state[0] != own[0]:
@@ -67,13 +72,11 @@ def bound(
     """The state of a version with these products that comes with `own`, and the holds once it is
     recorded: those that bind it become one, to which a `new` version adds that it came killed.
     """
-    binding = [hold for hold in holds if reaches(hold.writes, products)]
-    others = [hold for hold in holds if hold not in binding]
     killed = new and own[0] == PubStatus.CANCELED
     came = (own[0], None) if killed else FREE
-    firm = stricter(came, *(hold.state for hold in binding))
-    state = stricter(own, *(hold.state for hold in binding))
-    return state, _merged(*others, Hold(EVERY_PRODUCT, *firm))
+    firm = Hold(EVERY_PRODUCT, *held(holds, products, came))
+    loose = (hold for hold in holds if not reaches(hold.writes, products))
+    return held(holds, products, own), _merged(*loose, firm)
 
 
 def after_change(

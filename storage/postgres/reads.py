@@ -56,7 +56,7 @@ _VERSIONS = sa.text(
     f"SELECT {_ROW} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
     " ORDER BY uri_key, version DESC"
 )
-HOLDS_OF = sa.text(
+_HOLDS_OF = sa.text(
     "SELECT uri_key, writes, pubstatus, embargoed FROM holds"
     " WHERE uri_key = ANY(CAST(:keys AS bytea[]))"
 )
@@ -167,7 +167,7 @@ class PostgresReads:
         """See `storage.record_port.VersionReads`."""
         found: dict[str, list[Hold]] = {}
         keys = {key_of(uri): uri for uri in uris}
-        for key, *row in self._ask(HOLDS_OF, keys=list(keys)) if keys else ():
+        for key, *row in self._ask(_HOLDS_OF, keys=list(keys)) if keys else ():
             found.setdefault(keys[bytes(key)], []).append(read_hold(*row))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from core.callers import Caller
 from core.writes import Outcome, SetStatus, Written
-from storage.holds import Hold, read_hold, writes_text
-from storage.postgres.reads import HOLDS_OF
+from storage.holds import Hold, writes_text
+from storage.postgres.reads import PostgresReads
 from storage.postgres.tables import HOLDS, ITEMS, key_of
 from storage.postgres.writes import Log, asking, execute, newest_of, waves_of
 from storage.write_rules import status_change
@@ -56,19 +56,15 @@ def _set_wave(
 class Holds:
     """What holds the uris of a wave, by uri: as it was found, and as it is to be kept."""
 
-    _before: Mapping[str, tuple[Hold, ...]]
+    _before: Mapping[str, Sequence[Hold]]
     _after: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, connection: sa.Connection, uris: Iterable[str]) -> Holds:
+    def of(cls, connection: sa.Connection, uris: Collection[str]) -> Holds:
         """What is recorded of these uris."""
-        keys = {key_of(uri): uri for uri in uris}
-        found: dict[str, tuple[Hold, ...]] = {}
-        for key, *row in connection.execute(HOLDS_OF, {"keys": list(keys)}) if keys else ():
-            found[keys[key]] = (*found.get(keys[key], ()), read_hold(*row))
-        return cls(found)
+        return cls(PostgresReads(asking(connection)).holds_of(uris))
 
-    def before(self, uri: str) -> tuple[Hold, ...]:
+    def before(self, uri: str) -> Sequence[Hold]:
         """The holds that were found."""
         return self._before.get(uri, ())
 
