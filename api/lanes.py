@@ -93,5 +93,5 @@ def _hides(document: Mapping[str, Any]) -> bool:
     """Whether a document says that its item is not to be seen. The ingest looks closely; a wrong
     guess here costs a place in the wrong queue.
     """
-    said = document.get("pubstatus", "")
+    said = document.get("pubstatus") or document.get("pubStatus") or ""
     return not isinstance(said, str) or said.strip().lower().removeprefix("stat:") not in _SHOWN

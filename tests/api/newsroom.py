@@ -220,7 +220,7 @@ def item_of(uri: str, document: Mapping[str, Any], products: tuple[str, ...]) ->
         versioncreated=created,
         firstcreated=created,
         chain=document.get("chain", uri),
-        pubstatus=PubStatus(document.get("pubstatus", "usable")),
+        pubstatus=PubStatus(document.get("pubstatus") or document.get("pubStatus") or "usable"),
         headline=document.get("headline", ""),
         description=document.get("description_caption", ""),
         body=document.get("body_text", ""),

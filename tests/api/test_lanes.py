@@ -70,9 +70,10 @@ def test_a_kill_waits_for_no_other_write(crowded: Crowded) -> None:
     assert not any(each.done() for each in begun)
 
 
-def test_a_document_that_hides_waits_for_no_other_write(crowded: Crowded) -> None:
+@pytest.mark.parametrize("member", ["pubstatus", "pubStatus"])
+def test_a_document_that_hides_waits_for_no_other_write(crowded: Crowded, member: str) -> None:
     served, begun = crowded
-    answer = post(served, {"uri": FERRY, "version": 3, "pubstatus": "canceled"})
+    answer = post(served, {"uri": FERRY, "version": 3, member: "canceled"})
     assert (answer.status_code, answer.json()["data"]["items"][0]["version"]) == (200, 3)
     assert served.get(f"/content/{FERRY}").status_code == 404
     assert not any(each.done() for each in begun)
