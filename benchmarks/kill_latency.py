@@ -206,7 +206,7 @@ def _embeddings(client: httpx.Client) -> Iterator[None]:
     while True:
         answer = client.post("/v1/embeddings", json={"input": texts[:_TEXTS]})
         if answer.status_code == 503:
-            time.sleep(0.1)
+            time.sleep(float(answer.headers["retry-after"]))
         yield
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DiskError, StorageError, StorageFullError
-from core.items import Item, PassageVectors
+from core.items import Item, PassageVectors, PubStatus
 from core.ports import Clock
-from core.writes import Outcome, PutItem, SetStatus, Written
+from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 from storage import item_rows
 from storage.embedded import schema, writing
 from storage.embedded.aside import Aside
@@ -32,11 +32,12 @@ from storage.record_port import vectors_kind
 from storage.turns import Done, Work, in_short_turns
 from storage.unsettled import Asked, Unsettled
 from storage.vector_rows import vector_row
-from storage.write_rules import forgotten, is_recorded, may_change, outcome_of, refusal
+from storage.write_rules import Newest, forgotten, is_recorded, may_change, outcome_of, refusal
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
 _HOLD_S = 0.02  # after which a transaction is committed and another one goes on
+_TAKES_NOTHING = (StorageFullError, DiskError, BusyError)
 _TRY_AGAIN_S = 0.5  # after the record took no change of state
 
 
@@ -114,7 +115,26 @@ class Record:
         def put(cursor: sqlite3.Cursor, row: Prepared) -> Written:
             return writing.put(cursor, row, by, now, self._kept)
 
-        return in_short_turns(rows, partial(self._take_turn, put))
+        urgent = all(write.item.pubstatus is not PubStatus.USABLE for write in writes)
+        try:
+            return in_short_turns(rows, partial(self._take_turn, put, urgent=urgent))
+        except _TAKES_NOTHING as error:
+            self._kill_aside(rows, by, error)
+            raise
+
+    def _kill_aside(self, rows: Sequence[Prepared], by: Caller, why: StorageError) -> None:
+        """A document that kills its item does so, too, where it can't be recorded."""
+        killed: list[Asked] = []
+        for row in rows:
+            item = row.write.item
+            if item.pubstatus is not PubStatus.CANCELED:
+                continue
+            newest = self._newest(item.uri)
+            refused = refusal(item, by, newest) or outcome_of(item, row.digest, newest)
+            if newest is not None and refused not in REFUSED:
+                killed.append(Asked(SetStatus(item.uri, item.pubstatus), by.writes))
+        if killed:
+            self._aside.keep(killed, why)
 
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
@@ -123,8 +143,8 @@ class Record:
         asked = [Asked(change, by.writes) for change in changes]
         try:
             return self._set_recorded(asked)
-        except (StorageFullError, DiskError, BusyError) as error:
-            newest = [writing.newest_version(self.reader.cursor(), each.uri) for each in changes]
+        except _TAKES_NOTHING as error:
+            newest = [self._newest(change.uri) for change in changes]
             may = [may_change(by.writes, each) for each in newest]
             if not all(may) or not all(change.hides for change in changes):
                 raise
@@ -133,6 +153,10 @@ class Record:
                 Written(change.uri, each.version if each else 0, Outcome.UPDATED)
                 for change, each in zip(changes, newest, strict=True)
             )
+
+    def _newest(self, uri: str) -> Newest | None:
+        with storage_errors(self.path):
+            return writing.newest_version(self.reader.cursor(), uri)
 
     def _set_recorded(self, asked: Sequence[Asked]) -> tuple[Written, ...]:
         now = to_micros(self._clock())
@@ -244,11 +268,15 @@ class Record:
         return True
 
     def _take_turn(
-        self, do: Callable[[sqlite3.Cursor, Work], Done], works: Sequence[Work]
+        self,
+        do: Callable[[sqlite3.Cursor, Work], Done],
+        works: Sequence[Work],
+        *,
+        urgent: bool = False,
     ) -> list[Done]:
         """Does some of `works` in one transaction: as many as there is time for."""
         done: list[Done] = []
-        with self._transaction() as cursor:
+        with self._transaction(urgent=urgent) as cursor:
             until = time.monotonic() + _HOLD_S
             for work in works:
                 done.append(do(cursor, work))

@@ -9,14 +9,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.errors import BusyError
 from core.items import PubStatus
 from core.query_tree import Word
-from core.writes import Outcome
+from core.writes import Outcome, PutItem
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.record import FILE, Record
 from storage.guard import Guard
@@ -84,3 +86,32 @@ def test_what_was_set_aside_comes_before_what_is_written_later(
     assert change(engine, "a", pubstatus=PubStatus.USABLE) is Outcome.UPDATED
     assert engine.record.unsettled.uris == frozenset()
     assert engine.item("a", WIRE) is not None
+
+
+def test_a_document_that_kills_hides_its_item_though_it_is_not_recorded(
+    engine: EmbeddedEngine, tmp_path: Path
+) -> None:
+    killed = make_item("a", 2, pubstatus=PubStatus.CANCELED)
+    withheld = make_item("b", 2, pubstatus=PubStatus.WITHHELD)
+    with stopped_writer(tmp_path):
+        with pytest.raises(BusyError):
+            engine.put([PutItem(killed), PutItem(withheld)])
+        assert engine.item("a", WIRE) is None
+        assert engine.item("b", WIRE) is not None
+    assert engine.put([PutItem(killed)])[0].outcome is Outcome.SUPERSEDED
+    assert engine.record.unsettled.uris == frozenset()
+    assert engine.item("a", WIRE) is None
+
+
+def test_a_document_that_would_be_refused_hides_nothing(
+    engine: EmbeddedEngine, tmp_path: Path
+) -> None:
+    write(engine, make_item("a", 3))
+    stale = make_item("a", 2, pubstatus=PubStatus.CANCELED)
+    strange = replace(WIRE, writes=frozenset({"other"}))
+    taken = make_item("b", 2, products=("other",), pubstatus=PubStatus.CANCELED)
+    with stopped_writer(tmp_path), pytest.raises(BusyError):
+        engine.put([PutItem(stale), PutItem(taken)], strange)
+    assert engine.record.unsettled.uris == frozenset()
+    assert engine.item("a", WIRE) is not None
+    assert engine.item("b", WIRE) is not None
