@@ -1,4 +1,6 @@
-"""Two services over one archive, and one after the other: cursors go on, topics are in force."""
+"""Two services over one archive, and one after the other: cursors go on, topics are in force, a
+key's rate is one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_serve import served
@@ -40,3 +43,18 @@ def test_a_cursor_goes_on_in_another_service_and_after_a_restart(
         assert uris(again) == whole[1:2]
         forged = ask(later, cursor=f"{'x' * 16}.1.2")
         assert (forged.status_code, forged.json()["error"]["code"]) == (410, "cursor_expired")
+
+
+def test_services_of_one_host_count_a_keys_rate_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_KEY_RATE", "0.01")  # one in a hundred seconds
+    archive = folder / "archive"
+    with served(archive) as (_, one), served(archive) as (process, other):
+        answers = [ask(client, q="ferry") for client in (one, other, one)]
+        assert [answer.status_code for answer in answers] == [200, 429, 429]
+        assert 60 < int(answers[1].headers["retry-after"]) <= 100
+        assert one.get("/healthz").status_code == 200
+        process.kill()
+    with served(archive) as (_, later):
+        assert ask(later, q="ferry").status_code == 429
