@@ -81,10 +81,11 @@ class HostLimits:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; a second time does nothing."""
         with self._threads:
-            self._table.close()
-            os.close(self._file)
+            if not self._table.closed:
+                self._table.close()
+                os.close(self._file)
 
     def _begin(self) -> None:
         """Empties the table where it is new, or from before the machine's last start."""

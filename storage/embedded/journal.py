@@ -120,9 +120,10 @@ class Journal:
             os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Closes the file."""
-        self._shared.close()
-        os.close(self._file)
+        """Closes the file; a second time does nothing."""
+        if not self._shared.closed:
+            self._shared.close()
+            os.close(self._file)
 
     def _header(self) -> tuple[bytes, int, int, int]:
         magic, epoch, taken, sequence = _HEADER.unpack_from(self._shared)
