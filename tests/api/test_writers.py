@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -30,18 +32,33 @@ CALLERS = {
 
 
 class NoVectors:
+    """Makes none; a bulk waits in it while it is not `free`."""
+
+    def __init__(self) -> None:
+        self.free = Event()
+        self.free.set()
+        self.asked = Event()
+
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
+        if len(items) > 1:
+            self.asked.set()
+            assert self.free.wait(60)
         return ((),) * len(items)
 
 
 @pytest.fixture
-def client(folder: Path) -> Iterator[TestClient]:
+def model() -> NoVectors:
+    return NoVectors()
+
+
+@pytest.fixture
+def client(folder: Path, model: NoVectors) -> Iterator[TestClient]:
     room, absent = Room(folder), Newsroom()
     services = Services(
         search=room.pipeline,
         library=room.engine,
         writer=room.engine,
-        ingest=Ingest(room.engine, NoVectors(), lambda: room.now),
+        ingest=Ingest(room.engine, model, lambda: room.now),
         status=absent,
         keys=KeyRing.of(CALLERS),
         settings=ApiSettings(default_products=("wire",)),
@@ -160,6 +177,26 @@ def test_a_version_that_a_kill_has_overtaken_is_held(client: TestClient) -> None
     assert not seen(client, "a")
     assert patch(client, "wire", "a", pubstatus="usable").status_code == 200
     assert seen(client, "a")
+
+
+def test_a_kill_overtakes_a_bulk_that_was_accepted_before_it(
+    client: TestClient, model: NoVectors
+) -> None:
+    """The bulk waits for its vectors with a new version of one story and the first of another."""
+    post(client, "wire", {"uri": "old", "version": 1})
+    bulk = [{"uri": uri, "version": 2} for uri in ("old", "new", *"abcdefghij")]
+    model.free.clear()
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(post, client, "wire", *bulk)
+        try:
+            assert model.asked.wait(60)
+            assert patch(client, "wire", "old", pubstatus="canceled").status_code == 200
+            assert patch(client, "wire", "new", pubstatus="canceled").status_code == 202
+        finally:
+            model.free.set()
+        results = answer.result(60).json()["data"]["items"]
+    assert [one.get("held", "") for one in results] == ["canceled", "canceled", *[""] * 10]
+    assert [seen(client, uri) for uri in ("old", "new", "a")] == [False, False, True]
 
 
 def test_a_kill_before_the_item_is_there(client: TestClient) -> None:
