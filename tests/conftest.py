@@ -18,6 +18,7 @@ import dateline  # noqa: F401 - before numpy
 import inference  # noqa: F401 - before ONNX Runtime
 from tests.demo_service import service  # noqa: F401 - a fixture
 from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 - hooks
+from tests.loaded_once import loaded_once  # noqa: F401 - a fixture
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
 

@@ -1,0 +1,54 @@
+"""What each call of the command line loads anew, and a process of tests only once: the sessions of
+the models that ship, and the tree of commands. Subprocesses load all of it, as users do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.testing
+
+import inference.store
+from dateline import build_runtimes
+from inference.runtime import Runtime
+from inference.runtimes.choice import RuntimeChoice, RuntimeKind, open_choice
+from inference.store import ModelFolder, check_folder
+
+SHIPPED = Path(__file__).parent.parent / "models"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """Models of other folders, which tests damage, are checked and loaded each time."""
+    opened: dict[tuple[RuntimeChoice, Path, int], Runtime] = {}
+    checked: set[Path] = set()
+
+    def open_once(
+        choice: RuntimeChoice,
+        kinds: Mapping[str, RuntimeKind],
+        folder: ModelFolder,
+        *,
+        threads: int,
+    ) -> Runtime:
+        if folder.path.parent != SHIPPED:
+            return open_choice(choice, kinds, folder, threads=threads)
+        key = (choice, folder.path, threads)
+        if key not in opened:
+            opened[key] = open_choice(choice, kinds, folder, threads=threads)
+        return copy(opened[key])  # whoever closes it closes a copy
+
+    def check_once(folder: ModelFolder) -> None:
+        if folder.path not in checked:
+            check_folder(folder)
+        if folder.path.parent == SHIPPED:
+            checked.add(folder.path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_runtimes, "open_choice", open_once)
+        patch.setattr(inference.store, "check_folder", check_once)
+        patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        yield
