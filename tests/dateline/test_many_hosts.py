@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from core.items import Concept, Item, ItemType, MediaFile, Passage, PassageVectors
+from core.items import Item, ItemType
 from core.writes import PutItem
 from dateline.build import system_clock
-from storage.media_files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
 from tests.dateline.service_hosts import (
-    Host,
     change,
     environment,
     one_port,
@@ -31,7 +27,6 @@ from tests.dateline.service_hosts import (
     uris,
     write,
 )
-from tests.dateline.service_surfaces import EVERYWHERE, Surfaces
 from tests.opensearch_node import new_name
 from tests.postgres_server import Server
 from tests.storage.opensearch_world import remove_index
@@ -40,7 +35,6 @@ from tests.storage.postgres_world import address_of
 ENGINES = ["embedded", pytest.param("opensearch", marks=pytest.mark.cluster)]
 # A busy machine makes a node slow in a test, never its answers incomplete.
 PATIENT = {"replicas": 0, "patience_s": 60, "timeout_s": 120, "search_timeout_s": 60}
-LONG = "The ferry left the quay at noon with two hundred people and came back at night. " * 4
 
 
 @pytest.fixture(params=ENGINES)
@@ -185,84 +179,7 @@ def test_1000_results_are_walked_by_turns_through_ingest_and_a_kill_9(
     assert ingest.least() > 3
 
 
-# --- the guard
-
-
-URI = "urn:zebedee"
-
-
-def lit(stills: FolderMediaStore, version: int = 1, **members: Any) -> Item:
-    """The item that comes and goes: a word, a place, a headline and a picture of its own."""
-    name = stills.put(b"a picture", ".jpg")
-    media = MediaFile("", "00", "image/jpeg", 9, thumbnail=name, preview=name)
-    texts = {"headline": "Zebedee light, a keeper of the lighthouse", "body": LONG}
-    return zebedee(version, media=media, **{**texts, **members})
-
-
-def zebedee(version: int, **members: Any) -> Item:
-    now = datetime.now(UTC) - timedelta(hours=1)
-    plain: dict[str, Any] = {"products": ("wire",), "place": (Concept("Zebedee"),), **members}
-    return Item(URI, version, ItemType.PICTURE, now, now, URI, **plain)
-
-
-def shown_again(seen: Surfaces) -> set[str]:
-    """What shows is hidden at once, and what is shown again may be found by its words later."""
-    deadline = time.monotonic() + 30
-    while (showing := seen.showing()) != EVERYWHERE and time.monotonic() < deadline:
-        assert EVERYWHERE - showing <= {"search lexical", "search hybrid", "phrase", "by date"}
-        time.sleep(0.1)
-    return showing
-
-
-@pytest.mark.faults
-def test_what_one_host_acknowledges_holds_on_every_surface_of_the_other(
-    record: PostgresRecord, folder: Path
-) -> None:
-    """Kill, withhold, embargo, revoke and grant, by turns on either host, and looked at at once."""
-    stills = FolderMediaStore(folder / "stills")
-    with two_hosts(folder) as hosts:
-        one, other = hosts
-        texts = {"products": ["wire"], "body_text": "The keeper of the lighthouse in Oslo."}
-        for number in range(3):
-            here = {"uri": f"urn:{number}", "headline": f"Lighthouse {number}", **texts}
-            write(one.client, {**here, "place": [{"name": "Oslo"}]})
-        _embedded(record, one, lit(stills))
-        assert shown_again(Surfaces(other, URI, one)) == EVERYWHERE
-        later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-        for turn, (hide, show) in enumerate(
-            (
-                ({"pubstatus": "canceled"}, {"pubstatus": "usable"}),
-                ({"pubstatus": "withheld"}, {"pubstatus": "usable"}),
-                ({"embargoed": later}, {"embargoed": None}),
-            )
-        ):
-            writer, reader = hosts[turn % 2], hosts[1 - turn % 2]
-            seen = Surfaces(reader, URI, writer)
-            assert seen.on_the_next_page()
-            change(writer.client, URI, **hide)
-            assert seen.showing() == set()
-            assert not seen.on_the_next_page()
-            change(writer.client, URI, **show)
-            assert shown_again(seen) == EVERYWHERE
-            assert seen.on_the_next_page()
-        seen = Surfaces(other, URI, one)
-        assert seen.showing("photos") == {"picture"}  # its address is the desk's
-        record.put([PutItem(lit(stills, products=("photos",)))])  # revoked, granted to others
-        assert seen.showing() == set()
-        assert not seen.on_the_next_page()
-        assert "item" in seen.showing("photos")
-        assert {"browse", "filter", "facets", "suggest", "why"} <= seen.showing("photos")
-
-
-def _embedded(record: PostgresRecord, host: Host, item: Item) -> None:
-    """Records the item, with the vector that the host's own encoder makes of its words."""
-    text = f"{item.headline}\n{item.body}"
-    asked = {"input": [text], "encoding_format": "base64"}
-    answer = host.client.post("/v1/embeddings", json=asked, headers={"x-api-key": "desk"})
-    row = np.frombuffer(base64.b64decode(answer.json()["data"][0]["embedding"]), "<f4")
-    spans = (Passage("body", 0, len(item.body)),)
-    vectors = PassageVectors("text", answer.headers["x-model-digest"], spans, row[None, :])
-    record.put([PutItem(item, (vectors,))])
+# --- keys
 
 
 @pytest.mark.faults

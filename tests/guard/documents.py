@@ -91,7 +91,7 @@ def item_of(version: Version, world: World) -> Item:
     media = MediaFile(
         str(original), still[:64], "video/mp4", len(film), thumbnail=still, preview=still
     )
-    source = document_of(version)
+    source, name = document_of(version), f"Angela {version.invented.capitalize()}"
     return Item(
         uri=version.uri,
         version=version.number,
@@ -113,11 +113,11 @@ def item_of(version: Version, world: World) -> Item:
         rights=tuple(source["rights"]),
         source=source,
         media=media,
-        caption=f"seen {word}",
+        caption=f"seen {word} beside {name}",
         caption_by="a machine",
         shots=(
             Shot(0, 4, 0, 99, "start", f"shot of {word}", thumbnail=still),
-            Shot(4, 8, 100, 199, "cut", f"frame of {word}", "a machine", thumbnail=still),
+            Shot(4, 8, 100, 199, "cut", f"{name} on {word}", "a machine", thumbnail=still),
         ),
     )
 

@@ -67,7 +67,7 @@ class History:
 
     def word(self) -> str:
         versions = self.world.model.versions.values()
-        words = [one.sent.word for some in versions for one in some]
+        words = [w for some in versions for o in some for w in (o.sent.word, o.sent.invented)]
         return self.rng.choice(words or [self.unknown[4:]])
 
     def cursor(self) -> str:
@@ -314,6 +314,7 @@ class History:
             expires=rng.choice([None] * 6 + [self._later()]),
             nested=tuple(self._nested(uri)),
             by_worker=rng.random() < 0.3,
+            invented=self.world.words.fresh(),
         )
 
     def _nested(self, uri: str) -> Iterable[Nested]:

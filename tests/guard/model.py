@@ -88,6 +88,7 @@ class Version:
     expires: datetime | None = None
     nested: tuple[Nested, ...] = ()
     by_worker: bool = False
+    invented: str = ""  # in a machine's words alone: shown to nobody
 
     @property
     def marks(self) -> set[str]:

@@ -1,7 +1,7 @@
 """No surface of a service shows what a dict hides: random histories over two processes.
 
-GUARD_HISTORIES says how many. A history that failed plays again alone by GUARD_FIRST, its seed, and
-GUARD_HISTORIES=1.
+GUARD_SEQUENCES says how many. A history that failed plays again alone by GUARD_FIRST, its seed, and
+GUARD_SEQUENCES=1.
 """
 
 from __future__ import annotations
@@ -36,40 +36,45 @@ from tests.opensearch_node import new_name
 from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
 
-HISTORIES = int(os.environ.get("GUARD_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("GUARD_SEQUENCES", "40"))
 FIRST = int(os.environ.get("GUARD_FIRST", "0"))  # seed
+MOST = 100  # histories of one archive
 # A busy machine makes a node slow in a test, never its answers incomplete.
 PATIENT = {"replicas": "0", "patience_s": "60", "timeout_s": "120", "search_timeout_s": "60"}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine and a record, and of how many histories one is played over them."""
+    """An engine, a record, and the seeds of the histories that are played over them."""
 
     engine: str
     record: str
-    of: int = 1
-
-    @property
-    def histories(self) -> range:
-        return range(FIRST, FIRST + -(-HISTORIES // self.of))
+    seeds: range
 
 
-KINDS = {
-    "embedded over SQLite": Kind("embedded", "sqlite"),
-    "embedded over Postgres": Kind("embedded", "postgres", of=8),
-    "opensearch over SQLite": Kind("opensearch", "sqlite", of=10),
-    "opensearch over Postgres": Kind("opensearch", "postgres", of=10),
+# Of how many histories one is played over the kind.
+SHARES = {
+    ("embedded", "sqlite"): 1,
+    ("embedded", "postgres"): 8,
+    ("opensearch", "sqlite"): 10,
+    ("opensearch", "postgres"): 10,
 }
 
 
-def on_a_node(name: str) -> Any:
-    """The kind as a parameter, among the tests of a cluster where it needs a node."""
-    marks = [pytest.mark.cluster] if KINDS[name].engine == "opensearch" else []
-    return pytest.param(KINDS[name], id=name, marks=marks)
+def kinds() -> Iterator[Any]:
+    """Each kind as a parameter, as often as it takes archives, and among the tests of a cluster
+    where it needs a node.
+    """
+    for (engine, record), share in SHARES.items():
+        end = FIRST + -(-HISTORIES // share)
+        for start in range(FIRST, end, MOST):
+            seeds = range(start, min(start + MOST, end))
+            marks = [pytest.mark.cluster] if engine == "opensearch" else []
+            name = f"{engine} over {record}, {seeds[0]} to {seeds[-1]}"
+            yield pytest.param(Kind(engine, record, seeds), id=name, marks=marks)
 
 
-@pytest.fixture(scope="module", params=[on_a_node(name) for name in KINDS])
+@pytest.fixture(scope="module", params=kinds())
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
@@ -123,7 +128,7 @@ def _commands(command: Any, names: tuple[str, ...]) -> Iterator[str]:
 
 @pytest.mark.timeout(1800)
 def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
-    for seed in kind.histories:
+    for seed in kind.seeds:
         history = History(world, seed)
         try:
             history.play()
@@ -131,7 +136,7 @@ def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
             error.add_note("\n".join([f"GUARD_FIRST={seed}", *history.steps]))
             raise
     assert marks_in(world.logged()) <= world.addresses
-    if len(kind.histories) >= 40:
+    if len(kind.seeds) >= 40:
         assert_looked_at(world)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,7 @@ WRITERS = {
     "both": Reader("both", frozenset({"photos"}), frozenset({"wire", "photos"})),
 }
 _NO_KEY = Reader("", frozenset())
+_RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
 _ROOT = Path(dateline.__file__).parent.parent
 
 
@@ -229,6 +231,7 @@ class World:
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
             versions += view.chain(ask.path.rpartition("/")[2])
         told = marks_in(shown) - ask.typed
+        assert reader.inspects or not _RAW.search(shown), (reader.name, ask)
         self.visits.update(ask.surfaces)
         if told:
             self.told.update(ask.surfaces)

@@ -15,7 +15,6 @@ from core.retrieval import TotalRelation
 from core.standing import Hiding
 from search.answers import EntityUse, Fold, Missing, MissingStage, SearchResponse
 from search.suggest import MAX_SUGGESTIONS, Suggester
-from tests.search.guard_media import filming
 from tests.search.guard_model import (
     MARKS,
     SHARED,
@@ -277,5 +276,4 @@ SURFACES: tuple[Surface, ...] = (
     pinned,
     folding,
     choosing,
-    filming,
 )

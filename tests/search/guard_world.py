@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from core.callers import Caller
 from core.entities import Entity, EntityLabel
@@ -27,12 +26,6 @@ ALL = 200  # hits, more than there are
 PINNED = "front page"
 RULES = Editorial(pins={PINNED: (URIS[3], URIS[0], UNKNOWN, URIS[1])})
 _NAME = re.compile(r"\bana \w+", re.IGNORECASE)
-
-
-class Closing(Protocol):
-    def look(self, caller: Caller) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class AnaTagger:
@@ -60,7 +53,6 @@ class World:
     shared: bool = False
     tried: Tried = EMBEDDED
     lists: SharedLists | None = None
-    screen: Closing | None = None  # of tests.search.guard_media, where its media were looked at
 
     def __post_init__(self) -> None:
         self.room = Room(self.folder, open_engine=self.tried.open)
@@ -86,8 +78,6 @@ class World:
         self._open()
 
     def close(self) -> None:
-        if self.screen is not None:
-            self.screen.close()
         if self.lists is not None:
             self.lists.close()
         self.room.engine.close()
