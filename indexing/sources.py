@@ -2,8 +2,8 @@
 
 `.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line, each also as
 `.gz`. A folder is read recursively in the order of names; hidden files and files that aren't JSON
-are counted as ignored. A folder with a `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus, of
-which only that file is read.
+are counted as ignored, and links that lead out of it are rejected. A folder with a `corpus.jsonl`
+or `corpus.jsonl.gz` is a BEIR corpus, of which only that file is read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from core.errors import DocumentError, InputError
 from core.items import Item
 from core.ports import Clock
 from indexing import beir, ninjs, records
+from indexing.inside import LEADS_OUT, is_inside
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
 Kind = Literal["json", "lines", "beir"]
@@ -103,11 +104,13 @@ class Sources:
         self._products = tuple(products)
         self._limit = max_document_bytes
         self.ignored = 0
+        self._outside: list[Path] = []
         self.files = tuple(file for path in paths for file in self._find(path))
         self.total_bytes = sum(file.size for file in self.files)
         self.done_bytes = 0
 
     def __iter__(self) -> Iterator[Reading]:
+        yield from (Rejected(str(path), 0, "", LEADS_OUT) for path in self._outside)
         before = 0
         for file in self.files:
             yield from self._read_file(file, before)
@@ -139,6 +142,8 @@ class Sources:
                 kind = None if file.startswith(".") or not path.is_file() else _kind(path)
                 if kind is None:
                     self.ignored += 1
+                elif not is_inside(path, top):
+                    self._outside.append(path)
                 else:
                     yield SourceFile(path, kind, path.stat().st_size)
 

@@ -17,6 +17,7 @@ from typing import Protocol
 from core.errors import InputError
 from core.media import is_url
 from core.work import FoundAsset
+from indexing.inside import LEADS_OUT, is_inside
 from indexing.media.sidecars import MAX_SIDECAR_BYTES, sidecar_names, sidecar_of
 from indexing.sources import Rejected
 from indexing.work.media_names import is_media
@@ -55,7 +56,7 @@ def stamp_of(path: Path) -> str:
 def look_at(path: Path, products: Sequence[str] = ()) -> Found:
     """One local file, with what lies beside it. Raises OSError where it is gone."""
     stat = path.stat()
-    tree, notes = sidecar_of(path.name, lambda name: _bytes_of(path.with_name(name)))
+    tree, notes = sidecar_of(path.name, lambda name: _beside(path, name))
     if notes:  # what it says of rights could be in what can't be read
         return Rejected(str(path), 0, "", "; ".join(notes))
     return FoundAsset(str(path), stamp_of(path), stat.st_size, tree, tuple(products))
@@ -113,7 +114,8 @@ def in_folder(top: Path, products: Sequence[str]) -> Iterator[Found]:
         for name in sorted(files):
             path = Path(folder, name)
             if is_media(name) and _is_a_file(path):
-                yield seen_at(path, products)
+                inside = is_inside(path, top)
+                yield seen_at(path, products) if inside else Rejected(str(path), 0, "", LEADS_OUT)
 
 
 def _is_a_file(path: Path) -> bool:
@@ -124,6 +126,16 @@ def _is_a_file(path: Path) -> bool:
         return False
     except OSError:
         return True
+
+
+def _beside(media: Path, name: str) -> bytes | None:
+    """The bytes of the file `name` beside a media file. Raises OSError where that is a link out of
+    the folder.
+    """
+    path = media.with_name(name)
+    if not is_inside(path, media.parent):
+        raise OSError(None, LEADS_OUT, str(path))
+    return _bytes_of(path)
 
 
 def _bytes_of(path: Path) -> bytes | None:

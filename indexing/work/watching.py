@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core.errors import InputError
+from indexing.inside import is_inside
 from indexing.media.sidecars import sidecar_names
 from indexing.work.media_names import is_media
 from indexing.work.sources import stamp_of
@@ -71,7 +72,8 @@ class WatchedFolder:
             if len(found) == _MOST:
                 break
             try:
-                is_now = stamp_of(path) if path.is_file() else None
+                there = path.is_file() and is_inside(path, self._folder)
+                is_now = stamp_of(path) if there else None
             except OSError:
                 is_now = None
             if is_now is None:
