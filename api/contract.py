@@ -206,6 +206,10 @@ class WriteResult(BaseModel):
     version: int | None = None
     outcome: str = ""
     held: str = Field(default="", description="What an earlier change of status made of it")
+    words_only: list[str] = Field(
+        default=[],
+        description="Members that are too long to embed whole: their rest is found by words only",
+    )
     error: dict[str, Any] | None = None
 
 

@@ -57,6 +57,8 @@ def result_json(
     result["outcome"] = outcome.outcome.value
     if outcome.held:
         result["held"] = outcome.held
+    if outcome.words_only:
+        result["words_only"] = list(outcome.words_only)
     if outcome.outcome in REFUSED:
         status, code, message = _REFUSALS[outcome.outcome]
         mend = _MENDS[outcome.outcome]

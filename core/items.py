@@ -6,7 +6,7 @@ API's. https://iptc.org/std/ninjs/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -185,3 +185,11 @@ class PassageVectors:
     passages: tuple[Passage, ...]
     vectors: FloatMatrix
     truncated: int = 0
+
+
+def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """The members of an item of which a part lies behind the last passage that was cut from it."""
+    ends: dict[str, int] = {}
+    for passage in passages:
+        ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
+    return tuple(name for name, end in ends.items() if getattr(item, name)[end:].strip())

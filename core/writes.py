@@ -72,6 +72,7 @@ REFUSED = frozenset(
 class Written:
     """The acknowledgement: what is said here survives kill -9 and power loss. `held` is what an
     earlier kill, withhold or embargo made of a version: canceled, withheld, embargoed, or "".
+    `words_only` are members of which only the beginning was embedded: the rest is found by words.
     """
 
     uri: str
@@ -79,3 +80,4 @@ class Written:
     outcome: Outcome
     change: int = 0
     held: str = ""
+    words_only: tuple[str, ...] = ()

@@ -14,13 +14,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DatelineError, DocumentError
-from core.items import Item, PassageVectors
+from core.items import Item, PassageVectors, beyond_passages
 from core.model_ports import Embedder
 from core.ports import Clock, Writer
 from core.writes import PutItem, Written
@@ -174,7 +174,7 @@ class Ingest:
                 yield from [error] * (len(items) - done)
                 return
             else:
-                yield from answers
+                yield from map(_told, answers, writes)
                 done += len(answers)
 
     def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
@@ -207,7 +207,7 @@ class Ingest:
         done: list[Written] = []
         while len(done) < len(writes):
             done += self._writer.put(writes[len(done) :])
-        return tuple(done)
+        return tuple(map(_told, done, writes))
 
     def _check(
         self, number: int, document: bytes | Mapping[str, Any], products: Sequence[str]
@@ -221,6 +221,13 @@ class Ingest:
         if isinstance(document, bytes):
             return ninjs.read_bytes(document, self._clock, products)
         return ninjs.read_tree(json_tree.check(document), self._clock, products)
+
+
+def _told(answer: Written, write: PutItem) -> Written:
+    """The acknowledgement, with what of the item is found by words only."""
+    passages = write.vectors[0].passages if write.vectors else ()
+    beyond = beyond_passages(write.item, passages)
+    return replace(answer, words_only=beyond) if beyond else answer
 
 
 class _Run:

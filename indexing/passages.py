@@ -42,14 +42,6 @@ class CutItem:
     truncated: int
 
 
-def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-    """The members of an item of which a part lies behind the last passage that was cut from it."""
-    ends: dict[str, int] = {}
-    for passage in passages:
-        ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
-    return tuple(name for name, end in ends.items() if getattr(item, name)[end:].strip())
-
-
 @dataclass(frozen=True, slots=True)
 class _Span:
     start: int

@@ -15,6 +15,7 @@ from indexing.sources import Accepted, Reading, Rejected
 MAX_REJECTED = 1_000
 MAX_NAMES = 1_000
 OTHERS = "(others)"
+LONG = "too long to embed whole, its rest is found by words"
 _PUT_OUTCOMES = (
     Outcome.CREATED,
     Outcome.SUPERSEDED,
@@ -129,6 +130,7 @@ class Tally:
         """Counts what became of writes, and their fresh passages."""
         for answer in written:
             self._outcomes[answer.outcome] += 1
+            _count(self._warnings, (f"{name}: {LONG}" for name in answer.words_only))
             if answer.held:
                 _count(self._warnings, (f"{answer.held} by an earlier change of status",))
             if answer.outcome in REFUSED and len(self._refused) < MAX_REJECTED:

@@ -18,6 +18,7 @@ from core.items import Item, PassageVectors
 from core.writes import Outcome, PutItem, Written
 from indexing.handover import Handover
 from indexing.ingest import Ingest, IngestOptions, Progress, _Worker
+from indexing.report import LONG
 from indexing.sources import Rejected
 from tests.search.room import Room
 
@@ -68,6 +69,16 @@ def test_counts(ingest: Ingest, writer: Any, write_lines: Write) -> None:
     assert report.bytes == path.stat().st_size
     assert not report.ok
     assert writer.newest("a").item.version == 2
+
+
+def test_what_is_too_long_to_embed_whole_is_told(ingest: Ingest, write_lines: Write) -> None:
+    body = "market " * 60_000
+    short, long = ingest.put_documents([story("a"), story("b", body_text=body)], ["wire"])
+    assert isinstance(short, Written)
+    assert isinstance(long, Written)
+    assert (short.words_only, long.words_only) == ((), ("body",))
+    report = ingest.run([write_lines(story("c", body_text=body))], WIRE)
+    assert report.warnings == {f"body: {LONG}": 1}
 
 
 def test_the_report_is_json(ingest: Ingest, write_lines: Write) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from core.items import Item, ItemType, Passage
-from indexing.passages import MAX_PASSAGES, PassageEmbedder, PassageSplitter, beyond_passages
+from core.items import Item, ItemType, Passage, beyond_passages
+from indexing.passages import MAX_PASSAGES, PassageEmbedder, PassageSplitter
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SENTENCE = "The market said the bank rose, ships fell. "
