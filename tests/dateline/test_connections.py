@@ -279,7 +279,7 @@ def test_a_service_under_attack_answers_and_neither_its_log_nor_its_memory_grows
         for _ in range(300):
             held.enter_context(running.connect(HEAD + b"x-a: " + b"a" * 30_000))
         for _ in range(300):
-            with running.connect(b"\x16\x03\x01\r\n\r\n") as bad:
+            with suppress(ConnectionError), running.connect(b"\x16\x03\x01\r\n\r\n") as bad:
                 bad.recv(1024)
             assert client.get("/nothing").status_code == 404
         client.close()  # a new connection must find its way in, too
