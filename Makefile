@@ -15,7 +15,8 @@ PYTEST_TORCH := .venv-torch/bin/python -P -m pytest
 SIDE_BY_SIDE := -n 2 --dist loadfile
 UNIT := not torch and not faults and not cluster
 # How long the long forms are; a test that finds no such variable takes its short form.
-LONG := GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 KILL_ROUNDS=56
+LONG := GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 KILL_ROUNDS=56 \
+  OPENAPI_CASES=10000 DATELINE_HOSTILE_DOCUMENTS=300
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
@@ -87,8 +88,8 @@ deep: $(READY_DEV) $(READY_TORCH)
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(UNIT)"
-	$(LONG) $(PYTEST) -m "faults and not cluster"
-	$(LONG) $(PYTEST) -m cluster
+	$(LONG) $(PYTEST) --timeout 7200 -m "faults and not cluster"
+	$(LONG) $(PYTEST) --timeout 7200 -m cluster
 	$(PYTEST_TORCH) -m torch
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
 
