@@ -11,7 +11,7 @@ for: one that is still there ends the benchmark with an error. `quiet` is the sa
 `found` is how long after the answer to a write a search by words finds the story, in the process
 that took it and in another one on the same archive.
 
-The clients share the machine with the service: what they take, it lacks.
+The clients that make the load have a lower priority than the service, on whose machine they run.
 """
 
 from __future__ import annotations
@@ -174,6 +174,7 @@ def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
 
 def _load(kind: str, url: str) -> None:
     """One kind of load, without an end; prints a byte for each request that was answered."""
+    os.nice(15)
     threads = {"bulk": 1, "model": 48, "search": 4}[kind]
     work = {"bulk": _bulks, "model": _embeddings, "search": _searches}[kind]
 

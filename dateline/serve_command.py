@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +35,10 @@ from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
 from dateline.tls import Certificate, certificate_of
 
+# How long a thread keeps the interpreter while others wait for it. Python's 5 ms are what each of
+# the dozens of small steps of a kill would wait for beside busy searches.
+_SWITCH_S = 0.0005
+
 
 def serve(
     host: Annotated[
@@ -63,6 +68,7 @@ def serve(
         certificate = certificate_of(settings)
         listening = _listen(settings)
         write_log(logging.INFO)
+        sys.setswitchinterval(_SWITCH_S)
         with traced(settings):
             if models_only:
                 _serve_models(settings, listening, certificate)
