@@ -48,7 +48,7 @@ class Background:
 
     def _build(self) -> None:
         try:
-            if self._projections.ownership.held:
+            if self._projections.owns:
                 self._tend_segments()
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, self._builder)

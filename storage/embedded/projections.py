@@ -49,6 +49,7 @@ class Projections:
         self._columns = columns
         self._noted = -1
         self.repairs: list[str] = []
+        self.owns = False  # what is needed for writing the files is open, too
         self._lexical_lock = threading.RLock()
         self.ownership = Ownership(folder / "owner.lock")
         try:
@@ -61,6 +62,7 @@ class Projections:
             self.projector = Projector(record, columns, self.fields, clock, settings)
             self.projector.load()
             self.lexical = self._open_lexical()
+            self.owns = self.ownership.held
         except BaseException:
             self.ownership.release()
             raise
@@ -81,7 +83,7 @@ class Projections:
         """Brings every projection up to date now; only the owner writes files."""
         self._record.settle()
         self.projector.refresh()
-        if self.ownership.held:
+        if self.owns:
             self._note_source()
             self._write_lexical(inf)
         else:
@@ -105,7 +107,7 @@ class Projections:
             left = until - monotonic()
             if left <= 0:
                 break
-            if self.ownership.held:
+            if self.owns:
                 self._write_lexical(left)
             else:
                 sleep(min(left, _LOOK_S))
@@ -136,7 +138,7 @@ class Projections:
 
     def compact(self) -> None:
         """Seals tails and merges segments as far as an idle process would."""
-        if self.ownership.held:
+        if self.owns:
             for name in self.fields:
                 self.projector.seal(name, 1)
                 while self.projector.merge(name, idle=True):
@@ -144,7 +146,7 @@ class Projections:
 
     def take_over(self) -> bool:
         """Becomes the owner where there is none; says whether this process owns now."""
-        if self.ownership.held:
+        if self.owns:
             return True
         if not self.ownership.try_acquire():
             return False
@@ -154,6 +156,7 @@ class Projections:
             field.sweep()
         with self._lexical_lock:
             self.lexical = self._open_lexical()
+        self.owns = True
         return True
 
     def reopen_lexical(self) -> None:
