@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from api.answer_size import (
@@ -108,7 +107,13 @@ def items_json(
     """
     documents = [_document(item, view) for item in items]
     cuts = [_cut(item, document, view) for item, document in zip(items, documents, strict=True)]
-    carried = partial(_carried, links=view.links)
+    made: dict[str, dict[str, Any]] = {}  # of items that stand in several places of the answer
+
+    def carried(item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
+        if item.uri not in made:
+            made[item.uri] = _carried(item, renditions, view.links)
+        return made[item.uri]
+
     pairs = zip(items, documents, strict=True)
     inside = look_inside(library, view.caller, pairs, carried)
     share = MAX_ANSWER_BYTES // max(1, len(items))
