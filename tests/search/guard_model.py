@@ -47,9 +47,12 @@ def words_of(items: Iterable[Item]) -> set[str]:
     return {word for item in items for word in (MARKS[item.uri, item.version], item.uri[4:])}
 
 
-def version_of(uri: str, version: int, shared: str = "Coast", **members: object) -> Item:
+def version_of(
+    uri: str, version: int, shared: str = "Coast", carries: str = "", **members: object
+) -> Item:
     """A version with its word everywhere. Who has a name of `shared` has one code: such names are
-    aliases of each other, as far as they are seen.
+    aliases of each other, as far as they are seen. Its document `carries` a copy of another item's
+    first version.
     """
     mark = MARKS[uri, version]
     return story(
@@ -63,8 +66,14 @@ def version_of(uri: str, version: int, shared: str = "Coast", **members: object)
         place=(Concept(f"port {mark}", mark), Concept(shared)),
         subject=(Concept(f"{mark} trade", f"medtop:{mark}"), Concept(shared)),
         rights=(f"for {mark}", shared),
+        source={"associations": {"main": copy_of(carries)}, "links": [carries]} if carries else {},
         **{**_media(mark), **members},
     )
+
+
+def copy_of(uri: str) -> dict[str, str]:
+    """What a document has of an item that it carries."""
+    return {"uri": uri, "headline": f"common {MARKS[uri, 1]}", "rel": "main"}
 
 
 def _media(mark: str) -> dict[str, object]:
@@ -177,6 +186,18 @@ class Model:
             if uri in {one.item.uri for one in view}:
                 return [one.item for one in view]
         return []
+
+    def would_be_hidden(self, uri: str, products: Iterable[str], now: datetime) -> bool:
+        """Whether what holds a uri that is not recorded hides what has these products."""
+        binding = (
+            hold
+            for writes, hold in self.holds.held.get(uri, {}).items()
+            if has_one(writes, products)
+        )
+        return any(
+            status is not PubStatus.USABLE or (until is not None and until > now)
+            for status, until in binding
+        )
 
     def hiding(self, uri: str, now: datetime) -> Hiding:
         """What keeps an item from every answer, whoever asks."""

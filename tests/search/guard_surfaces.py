@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from api.item_json import ItemView, items_json
 from core.callers import Caller
 from core.errors import NotFoundError
 from core.items import Item
@@ -21,6 +22,7 @@ from tests.search.guard_model import (
     UNKNOWN,
     URIS,
     Recorded,
+    copy_of,
     counted,
     may_see,
     own_words,
@@ -42,7 +44,9 @@ def check(world: World, answer: SearchResponse, caller: Caller, *typed: str) -> 
     assert all(item == heads[item.uri] for item in shown if item.uri in heads)
     assert {item.uri for item in shown} <= set(heads)
     assert len({item.uri for item in shown}) == len(shown)
-    assert own_words(answer) <= words_of(heads.values()) | own_words(typed)
+    bare = [replace(hit, item=replace(hit.item, source={})) for hit in answer.hits]  # see carrying
+    told = own_words(replace(answer, hits=tuple(bare)))
+    assert told <= words_of(heads.values()) | own_words(typed)
     for hit in answer.hits:
         told = own_words((hit.highlights, hit.passage))
         assert told <= {MARKS[hit.item.uri, hit.item.version]}
@@ -264,6 +268,23 @@ def choosing(world: World, caller: Caller, uri: str, version: int) -> None:
     )
 
 
+def carrying(world: World, caller: Caller, uri: str, version: int) -> None:
+    """What stands inside of each item: other items as they are shown now, or not there."""
+    del uri
+    model, heads = world.model, world.heads(caller)
+    view = ItemView(caller, whole=bool(version % 2))
+    for item in heads.values():
+        ((told, _),) = items_json([item], view, world.room.engine)
+        carried = item.source["associations"]["main"]["uri"] if item.source else item.uri
+        allowed = words_of([item, *(heads[one] for one in {carried} & set(heads))])
+        held = model.would_be_hidden(carried, item.products, world.room.now)
+        if carried not in heads and not model.versions.get(carried) and not held:
+            allowed |= own_words(copy_of(carried))
+        assert own_words(told) <= allowed
+        shown = told.get("associations", {}).get("main", {}).get("headline", "")
+        assert own_words(shown) == (allowed - words_of([item])) & {*MARKS.values()}
+
+
 SURFACES: tuple[Surface, ...] = (
     browsing,
     searching,
@@ -276,4 +297,5 @@ SURFACES: tuple[Surface, ...] = (
     pinned,
     folding,
     choosing,
+    carrying,
 )

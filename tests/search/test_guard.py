@@ -65,6 +65,7 @@ items = st.fixed_dictionaries(
         "expires": st.sampled_from([*[None] * 6, 3]),
         "shared": st.sampled_from(SHARED),
         "type": st.sampled_from(TYPES),
+        "carries": st.sampled_from(["", *URIS]),
     }
 )
 SEEN = {"chain": "", "products": ("wire", "photos"), "embargoed": None, "expires": None}
