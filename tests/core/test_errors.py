@@ -67,6 +67,8 @@ def test_codes_are_stable_and_tell_kinds_apart() -> None:
         "QueryError": "bad_query",
         "SettingsError": "bad_setting",
         "StorageError": "storage_error",
+        "DiskError": "disk_error",
+        "HiddenHereError": "hidden_here",
         "StorageFullError": "storage_full",
         "UnavailableError": "model_unavailable",
     }
