@@ -103,7 +103,9 @@ def prepare(path: Path, *, beside: bool = False) -> None:
     connection = connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        _migrate(connection, path, beside)
+        # Asked without the lock of writers: a process that stands still with it keeps none out.
+        if not _is_current(connection, beside):
+            _migrate(connection, path, beside)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -114,6 +116,16 @@ def prepare(path: Path, *, beside: bool = False) -> None:
         ) from error
     finally:
         connection.close()
+
+
+def _is_current(connection: sqlite3.Connection, beside: bool) -> bool:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    return (
+        found == SCHEMA_VERSION
+        and {"signatures", "holds"} <= tables
+        and (not beside or _is_wide(connection))
+    )
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:

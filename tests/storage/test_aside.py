@@ -115,3 +115,12 @@ def test_a_document_that_would_be_refused_hides_nothing(
     assert engine.record.unsettled.uris == frozenset()
     assert engine.item("a", WIRE) is not None
     assert engine.item("b", WIRE) is not None
+
+
+def test_the_record_opens_while_another_process_stands_still_in_a_write(
+    engine: EmbeddedEngine, tmp_path: Path
+) -> None:
+    with stopped_writer(tmp_path):
+        record = Record(tmp_path, {FIELD: ENCODER}, SetClock())
+        assert [row.uri for row in record.reads.versions_of("a")] == ["a"]
+        record.close()
