@@ -136,7 +136,7 @@ class History:
         name = next(self.world.commands)
         shows, arguments = COMMANDS[name]
         heads = [head.word for head in self.world.view(EVERYTHING).heads.values()]
-        word = self.rng.choice([*heads, self.word()])
+        word = self.rng.choice([*heads * 3, self.word()])
         filled = {"{word}": word, "{name}": f"Ana {word[:-1]}", "{start}": word[:5]}
         arguments = [filled.get(one, one) for one in arguments]
         self._say(f"dateline {' '.join(arguments)}")

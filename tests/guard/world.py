@@ -150,6 +150,7 @@ class World:
     def _environment(self, host: Host) -> dict[str, str]:
         plain = {k: v for k, v in os.environ.items() if not k.startswith("DATELINE_")}
         settings = {
+            "data": str(host.data),
             "keys": host.keys(),
             "media_secret": "the same in both",
             "media_store": f"file://{self.folder}/stills",
