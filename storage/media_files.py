@@ -38,7 +38,7 @@ class FolderMediaStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(part, data)
             part.replace(path)
-            _sync_folder(path.parent)
+            _sync_names(path)
         except OSError as error:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -123,13 +123,17 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name durable, too."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def _sync_names(path: Path) -> None:
+    """Makes the new name durable, too, and those of the two folders that may be as new. One that
+    this user may not read was there before.
+    """
+    for folder in [*path.absolute().parents][:3]:
+        with suppress(PermissionError):
+            number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(number)
+            finally:
+                os.close(number)
 
 
 def _ours(error: OSError, folder: Path) -> StorageError:

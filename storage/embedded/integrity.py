@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_path(folder: Path) -> None:
+    """Makes the names of `folder` and of all folders above it durable. Those that this user may not
+    read were there before.
+    """
+    for each in (folder, *folder.absolute().parents):
+        with suppress(PermissionError):
+            sync_folder(each)
 
 
 def seal_lexical(folder: Path) -> None:

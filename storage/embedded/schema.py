@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from core.errors import CorruptError, StorageError
+from storage.embedded.integrity import sync_path
 
 SCHEMA_VERSION = 1
 
@@ -139,6 +140,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
             mend="run the version of Dateline that wrote it, or ingest again into an empty folder",
         )
     if found == 0:
+        sync_path(path.parent)  # or a power failure takes the whole folder
         for statement in _TABLES.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
