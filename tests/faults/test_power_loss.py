@@ -34,7 +34,7 @@ from pathlib import Path
 from storage.media_files import FolderMediaStore
 store = FolderMediaStore(Path(sys.argv[1]))
 for number in range(30):
-    print(store.put(str(number).encode() * 300, "jpg"), flush=True)
+    print(store.put(str(number).encode() * 300, ".jpg"), flush=True)
 """
 
 
