@@ -2,6 +2,9 @@
 
 import os
 
+from dateline.memory_limit import refuse_too_little
+
+refuse_too_little()
 # Products of one query with a few hundred passages are too small to share among threads: a BLAS
 # that tries makes them wait for cores that the encoder and tantivy use. Read when numpy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
