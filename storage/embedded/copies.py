@@ -6,12 +6,13 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from core.errors import ConflictError, CorruptError, InputError
+from core.errors import ConflictError, CorruptError, InputError, StorageError
 from storage.embedded import schema
 from storage.embedded.failures import storage_errors
-from storage.embedded.integrity import sync_folder
+from storage.embedded.integrity import sync_folder, sync_path
 from storage.embedded.journal import FILE as JOURNAL
 from storage.embedded.journal import Journal
 from storage.embedded.ownership import Ownership
@@ -96,13 +97,30 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         fresh = folder / f"{FILE}.restored"
         shutil.copyfile(source, fresh)
         _sync(fresh)
+        _drop_projections(folder)  # or a record would be found by the words of another one
+        _fold(folder)
         for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
             (folder / name).unlink(missing_ok=True)
-        fresh.replace(folder / FILE)
-        _drop_projections(folder)
         sync_folder(folder)
+        fresh.replace(folder / FILE)
+        sync_path(folder)
     finally:
         ownership.release()
+
+
+def _fold(folder: Path) -> None:
+    """Puts what stands beside a record into its file, so that the record is whole where the restore
+    ends here. One that can't be read has nothing to lose.
+    """
+    if not (folder / FILE).exists():
+        return
+    with suppress(sqlite3.Error, StorageError):
+        old = schema.connect(folder / FILE)
+        try:
+            _settle(folder, old)
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            old.close()
 
 
 def drop_projections(folder: Path) -> None:
@@ -151,6 +169,7 @@ def _drop_projections(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+    sync_folder(projections)
 
 
 def _sync(path: Path) -> None:

@@ -260,6 +260,12 @@ static void record_content(int fd, const char *path, const struct stat *facts)
     free(data);
 }
 
+static int ends(const char *path, const char *with)
+{
+    size_t all = strlen(path), part = strlen(with);
+    return all >= part && !strcmp(path + all - part, with);
+}
+
 static int synced(int fd, long call)
 {
     char path[PATH_MAX];
@@ -273,7 +279,7 @@ static int synced(int fd, long call)
     }
     /* Nothing here can lose power: the record alone says that it was synced. */
     if (S_ISDIR(facts.st_mode)) record_names(path);
-    else if (strstr(path, ".sqlite3") || strstr(path, ".journal"))
+    else if (ends(path, ".sqlite3") || ends(path, "-wal") || ends(path, ".journal"))
         record(SYNC, facts.st_ino, 0, path, "", "", 0);
     else record_content(fd, path, &facts);
     pthread_mutex_unlock(&lock);

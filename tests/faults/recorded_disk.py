@@ -244,11 +244,17 @@ class RecordedDisk:
         """Writes into the folder `place` what may be left when the power fails now."""
         self._leave(self._root, place, rng)
 
-    def _leave(self, path: str, place: Path, rng: random.Random) -> None:
+    def stop(self, place: Path) -> None:
+        """Writes into the folder `place` what is there when the process is killed now: all."""
+        self._leave(self._root, place, None)
+
+    def _leave(self, path: str, place: Path, rng: random.Random | None) -> None:
         place.mkdir(parents=True)
         folder = self._folder(path)
-        for name, key in rng.choice([folder.durable, *folder.since]).items():
+        names = rng.choice([folder.durable, *folder.since]) if rng else folder.now
+        for name, key in names.items():
             if key == _FOLDER:
                 self._leave(f"{path}/{name}", place / name, rng)
             else:
-                (place / name).write_bytes(self._files[key].left(rng))
+                file = self._files[key]
+                (place / name).write_bytes(file.left(rng) if rng else file.now())
