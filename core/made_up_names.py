@@ -63,6 +63,12 @@ _PLAIN = frozenset(
     group groups team player players fan fans police officer officers soldier soldiers protester
     protesters demonstrators firefighter firefighters worker workers visitors spectators view
     photo picture image shot aerial close up closeup black white red blue green yellow young old
+    passengers commuters residents students pupils workers guests travellers travelers tourists
+    supporters voters migrants refugees rescuers mourners journalists photographers reporters
+    customers shoppers drivers cyclists runners swimmers sailors fishermen farmers doctors nurses
+    teachers families parents mothers fathers members athletes dancers
+    musicians actors models politicians lawmakers delegates troops cranes trucks buses trains boats
+    ships planes horses birds trees buildings houses flags candles flowers waves clouds
     elderly smiling standing sitting walking running dog dogs cat cats car cars ship boat smoke
     fire flames rain snow i t shirt tv x ray
     un une des le la les il elle ils deux trois plusieurs homme femme hommes femmes personne

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
 from api.forwarding import Forwarding, Proxies
+from tests import own_loop
 from tests.api.conftest import READ, app_over, filled
 
 OURS, STRANGER = "10.0.0.1", "203.0.113.5"
@@ -37,7 +37,7 @@ def seen(headers: list[tuple[str, str]], peer: str = OURS, root: str = "", path:
     async def nothing() -> Message:
         raise AssertionError
 
-    asyncio.run(Forwarding(app, PROXIES, root)(scope, nothing, nothing))  # type: ignore[arg-type]
+    own_loop.run(Forwarding(app, PROXIES, root)(scope, nothing, nothing))  # type: ignore[arg-type]
     return found[0]
 
 

@@ -11,6 +11,7 @@ import pytest
 from api.pool import WorkPool
 from core.callers import Caller
 from core.errors import BusyError
+from tests import own_loop
 
 GREEDY, MODEST, THIRD = (Caller(name, frozenset()) for name in ("greedy", "modest", "third"))
 
@@ -51,7 +52,7 @@ def test_callers_take_turns_whoever_came_first(scene: Scene) -> None:
         scene.go.set()
         await asyncio.gather(*tasks)
 
-    asyncio.run(play())
+    own_loop.run(play())
     assert scene.done == ["g0", "m1", "g1", "g2", "g3"]
 
 
@@ -64,7 +65,7 @@ def test_a_full_queue_makes_room_for_who_has_less_there(scene: Scene) -> None:
         scene.go.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    refused = [isinstance(one, BusyError) for one in asyncio.run(play())]
+    refused = [isinstance(one, BusyError) for one in own_loop.run(play())]
     assert scene.done == ["g0", "m1", "t1", "g1", "m2"]
     assert refused == [False, False, True, True, True, True, False, False, True, False, True]
 
@@ -78,7 +79,7 @@ def test_a_free_thread_goes_to_who_has_fewest() -> None:
         scene.go.set()
         await asyncio.gather(*tasks)
 
-    asyncio.run(play())
+    own_loop.run(play())
     scene.pool.close()
     assert set(scene.done[:3]) == {"g", "m"}
     assert scene.done[-1] == "g"
@@ -94,7 +95,7 @@ def test_who_has_gone_gives_up_the_place_in_the_queue(scene: Scene) -> None:
         scene.go.set()
         await asyncio.gather(*tasks)
 
-    asyncio.run(play())
+    own_loop.run(play())
     assert scene.done == ["g0", "g1", "g5", "g6", "g7"]
 
 
@@ -107,7 +108,7 @@ def test_what_a_call_raises_reaches_who_waits_and_frees_the_thread(scene: Scene)
             with pytest.raises(ValueError, match="of the work"):
                 await scene.pool.run(fail, MODEST)
 
-    asyncio.run(play())
+    own_loop.run(play())
 
 
 def test_what_waits_at_the_end_is_dropped() -> None:
@@ -120,7 +121,7 @@ def test_what_waits_at_the_end_is_dropped() -> None:
         late = await scene.calls(MODEST, "late")
         return await asyncio.gather(*tasks, *late, return_exceptions=True)
 
-    first, second, third, late = asyncio.run(play())
+    first, second, third, late = own_loop.run(play())
     assert first is None
     assert scene.done == ["g0"]
     assert isinstance(second, asyncio.CancelledError)

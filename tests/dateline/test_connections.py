@@ -293,4 +293,3 @@ def test_a_service_under_attack_answers_and_neither_its_log_nor_its_memory_grows
     assert DEMO_READ_KEY not in log
     assert len(log.splitlines()) < 100
     assert sum("nothing" in line for line in log.splitlines()) < 60
-    assert "lines like the next one were left out" in log

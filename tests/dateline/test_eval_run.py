@@ -164,14 +164,14 @@ def test_an_output_that_is_a_file_is_said_before_the_run(ran: Ran, tmp_path: Pat
 def test_a_running_service_is_asked_by_its_address(
     service: str, ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("READER", "demo-reader")
+    monkeypatch.setenv("READER", "demo-ingest")  # the reader may not ask for models
     there = ("--url", service, "--key-env", "READER", "--profile", "lexical")
     tree = ran.cli.json("eval", "run", DEMO, *there, "--output", tmp_path)
     remote, local = read_result(tmp_path / "demo-test"), read_result(ran.output / "demo-test")
     assert remote.system.place == service
     assert remote.system.models["encoder"] == local.system.models["encoder"]
     assert (remote.system.index, remote.system.version) == ("", "")
-    assert "demo-reader" not in (tmp_path / "demo-test" / "result.json").read_text()
+    assert "demo-ingest" not in (tmp_path / "demo-test" / "result.json").read_text()
     assert remote.mean("nDCG@10") == pytest.approx(local.mean("nDCG@10"), abs=0.02)
     assert any("not known" in note for note in tree["sets"][0]["notes"])
 

@@ -142,7 +142,7 @@ def test_captions_words_are_suggested_counted_and_rare(folder: Path) -> None:
     with opened(folder, SetClock()) as engine:
         indexed(
             engine,
-            picture("a", "Zeppelin over a lake"),
+            picture("a", "Smoke from a zeppelin over a lake"),
             picture("b", "A zeppelin lands"),
             make_item("s", headline="Ferry"),
         )
