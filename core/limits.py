@@ -66,6 +66,10 @@ class Limiter(Protocol):
         """Takes `cost`, at most `limit.burst`, of the limit that `key` has of its own."""
         ...
 
+    def close(self) -> None:
+        """Ends files and connections."""
+        ...
+
 
 def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, Allowed | Refused]:
     """When all is paid back after `cost` is taken, and the answer; both moments in nanoseconds.
@@ -84,6 +88,20 @@ def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, All
     return now + owed + cost * interval, Allowed(-over // interval)
 
 
+def leased(
+    paid_back: int, now: int, limit: Limit, owed: int, wanted: int
+) -> tuple[int, int, float]:
+    """Charges what is `owed`, whatever the limit, then as many of `wanted` as it allows: when all
+    is paid back, how many these are, and in how many seconds there is one more.
+    """
+    interval, whole = limit.interval, limit.burst * limit.interval
+    # Several may owe at the same time; more than a whole burst of debts is another clock's moment.
+    moment = now + min(max(paid_back - now, 0), 2 * whole) + owed * interval
+    granted = min(wanted, max(0, (now + whole - moment) // interval))
+    moment += granted * interval
+    return moment, granted, max(0, moment + interval - whole - now) / _SECOND
+
+
 class MemoryLimiter:
     """A limiter of this process alone."""
 
@@ -99,3 +117,6 @@ class MemoryLimiter:
             moment, answer = charged(self._paid_back.get(place, 0), self._now(), limit, cost)
             self._paid_back[place] = moment
         return answer
+
+    def close(self) -> None:
+        """Nothing is open."""

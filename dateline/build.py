@@ -253,11 +253,13 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
     roots = open_roots(settings)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
+    limiter = open_limits(settings)
 
     def close() -> None:
         if samples is not None:
             samples.close()
         roots.close()
+        limiter.close()
         service.close()
 
     demo = settings.demo and settings.on_loopback and keyless
@@ -290,7 +292,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 settings, models.encoder, models.tagger, models.scorer, models.missing
             ),
             metrics=models.metrics,
-            limiter=open_limits(settings),
+            limiter=limiter,
             suggest=Suggester(service.engine),
             media=served_media(settings, roots),
             close=close,

@@ -79,8 +79,14 @@ def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
 
 
 def open_limits(settings: Settings) -> Limiter:
-    """What counts the requests of each key, for all processes of the archive on this host."""
-    return host_limits.open_limits(settings.data)
+    """What counts the requests of each key, for all processes of the archive."""
+    here = host_limits.open_limits(archive_folder(settings))
+    address = settings.record.get_secret_value()
+    if not address:
+        return here
+    from storage.postgres.limits import PostgresLimits
+
+    return PostgresLimits(address, here)
 
 
 def open_roots(settings: Settings) -> SharedRoots:

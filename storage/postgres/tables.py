@@ -88,7 +88,7 @@ HOLDS = sa.Table(
     sa.Column("embargoed", BigInteger),
 )
 
-# What hosts share besides the record: see candidate_lists.py and media_roots.py.
+# What hosts share besides the record: see candidate_lists.py, media_roots.py and limits.py.
 CANDIDATE_LISTS = sa.Table(
     "candidate_lists",
     METADATA,
@@ -107,6 +107,13 @@ MEDIA_ROOTS = sa.Table(
     sa.Column("n", BigInteger, Identity(always=True), primary_key=True),
     sa.Column("root", Text, nullable=False),
     sa.Column("root_key", LargeBinary, nullable=False, unique=True),
+)
+LIMITS = sa.Table(
+    "limits",
+    METADATA,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("paid_back", BigInteger, nullable=False),
+    prefixes=["UNLOGGED"],
 )
 
 

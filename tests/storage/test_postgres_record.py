@@ -26,11 +26,13 @@ from core.errors import (
     StorageFullError,
 )
 from core.items import PubStatus
+from core.limits import Limit, MemoryLimiter
 from core.query_tree import EVERYTHING
 from core.writes import Outcome, PutItem, SetStatus
 from storage.item_rows import to_micros
 from storage.postgres import connections, reads, schema, writes
 from storage.postgres.candidate_lists import PostgresCandidateLists
+from storage.postgres.limits import PostgresLimits
 from storage.postgres.media_roots import PostgresMediaRoots
 from storage.postgres.record import PostgresRecord
 from storage.postgres.tables import METADATA
@@ -80,7 +82,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(
             connection, opts={"version_table": "dateline_schema", "compare_type": True}
         )
         assert compare_metadata(context, METADATA) == []
-    assert schema.migrate_at(address)[1:] == ("0004", "0004")
+    assert schema.migrate_at(address)[1:] == ("0005", "0005")
 
 
 def test_hosts_that_start_at_once_make_the_tables_once(address: str) -> None:
@@ -108,9 +110,9 @@ def test_a_host_waits_for_a_migration_longer_than_for_a_write(
 def test_tables_of_a_newer_program_are_left_alone(address: str, record: PostgresRecord) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("UPDATE dateline_schema SET version_num = '0999'")
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0004"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0005"):
         PostgresRecord(address, SPACES, SetClock())
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0004"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0005"):
         schema.migrate_at(address)
 
 
@@ -125,7 +127,7 @@ def test_the_roles_of_the_documentation_have_the_least_rights(postgres: Server) 
     with pytest.raises(StorageError, match="this role may not change them") as refused:
         PostgresRecord(program, SPACES, SetClock())
     assert "dateline migrate" in refused.value.mend
-    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0004")
+    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0005")
     postgres.run(*(line for line in grant if line.strip()), database="dateline")
     record = PostgresRecord(program, SPACES, SetClock())
     try:
@@ -147,6 +149,11 @@ def test_the_roles_of_the_documentation_have_the_least_rights(postgres: Server) 
     finally:
         lists.close()
         roots.close()
+    limits = PostgresLimits(program, MemoryLimiter())
+    try:
+        assert limits._lease(Limit("requests", 1, 60.0, 40), "a", 1)[0] == 2
+    finally:
+        limits.close()
 
 
 # --- the order of changes

@@ -1,0 +1,141 @@
+"""What each key took lately, on the server of the record, for all processes on all hosts.
+
+`core.limits.Limiter` that never waits for the server. A process leases a twentieth of a limit's
+burst at a time, spends that by itself and asks for more in the background before it is used up.
+What is taken while the answer is awaited goes on account and is charged by the next question: as
+much as a lease, or a few where that is less. By so much each process may be ahead of the limit, and
+in the long run none is. Moments are the server's, since hosts' clocks differ. A server that does
+not answer is passed over for a while: each host counts by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.limits import Allowed, Limit, Limiter, Refused, leased
+from storage.postgres.connections import place_of, pool_of, url_of
+
+log = logging.getLogger(__name__)
+
+LIMITS = {"statement_timeout": 2_000, "lock_timeout": 1_000}  # milliseconds
+LEASES = 20  # of a burst
+ON_ACCOUNT = 8  # at most, where a lease is less
+_LATE_S = 0.25  # after which an answer is not awaited any longer
+_REST_S = 5.0  # after a failure
+_SOON_S = 0.05
+_POOLED, _MORE, _WAIT_S = 1, 1, 1.0
+_FIRST = sa.text("INSERT INTO limits (name, paid_back) VALUES (:name, 0) ON CONFLICT DO NOTHING")
+_READ = sa.text(
+    "SELECT paid_back, CAST(extract(epoch FROM clock_timestamp()) * 1e9 AS bigint) FROM limits"
+    " WHERE name = :name FOR UPDATE"
+)
+_WRITE = sa.text("UPDATE limits SET paid_back = :moment WHERE name = :name")
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What this process has of a key's limit: leased and not spent, spent and not charged, since
+    when it awaits an answer (`inf`: it does not), and until when the server has no more.
+    """
+
+    left: int = 0
+    owed: int = 0
+    asked: float = inf
+    dry_until: float = 0.0
+
+    def spend(self, cost: int, most: int, now: float) -> Allowed | Refused:
+        """Takes of what there is, or on account, where `most` may be owed."""
+        if self.left >= cost:
+            self.left -= cost
+            return Allowed(self.left)
+        if now >= self.dry_until and (not self.owed or self.owed + cost <= most):
+            self.owed += cost
+            return Allowed(0)
+        return Refused(max(self.dry_until - now, _SOON_S))
+
+    def is_low(self, lease: int, now: float) -> bool:
+        """Whether the server should be asked."""
+        idle = self.asked == inf and now >= self.dry_until
+        return idle and (self.owed > 0 or self.left < (lease + 1) // 2)
+
+
+class PostgresLimits:
+    """A limiter of all processes with the same record; `beside` counts while the server can't."""
+
+    def __init__(self, address: str, beside: Limiter) -> None:
+        self.where = place_of(url_of(address))
+        self._beside = beside
+        self._pool = pool_of(address, limits=LIMITS, pooled=_POOLED, more=_MORE, wait_s=_WAIT_S)
+        self._lock = threading.Lock()
+        self._purses: dict[tuple[str, str], _Purse] = {}
+        self._asker = ThreadPoolExecutor(1, thread_name_prefix="limits")
+        self._alone_until = 0.0
+
+    def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
+        """See `core.limits.Limiter`."""
+        now, lease = monotonic(), limit.burst // LEASES
+        with self._lock:
+            purse = self._purses.setdefault((limit.name, key), _Purse())
+            if now >= self._alone_until and now - purse.asked < _LATE_S:
+                answer = purse.spend(cost, min(limit.burst, max(lease, ON_ACCOUNT)), now)
+                if purse.is_low(lease, now):
+                    self._ask_for(limit, key, purse, now)
+                return answer
+        return self._beside.take(limit, key, cost)
+
+    def close(self) -> None:
+        """Ends the work in the background and the connections."""
+        self._alone_until = inf
+        self._asker.shutdown(cancel_futures=True)
+        self._pool.dispose()
+        self._beside.close()
+
+    def _ask_for(self, limit: Limit, key: str, purse: _Purse, now: float) -> None:
+        with suppress(RuntimeError):  # closed meanwhile
+            self._asker.submit(self._ask, limit, key, purse)
+            purse.asked = now
+
+    def _ask(self, limit: Limit, key: str, purse: _Purse) -> None:
+        """Has what is owed charged, and leases more."""
+        owed = purse.owed
+        try:
+            granted, wait_s = self._lease(limit, key, owed)
+        except (SQLAlchemyError, psycopg.Error) as error:
+            with self._lock:
+                purse.asked = inf
+                self._rest(error)
+            return
+        with self._lock:
+            now = monotonic()
+            purse.asked = inf
+            purse.owed -= owed
+            purse.left += granted
+            purse.dry_until = now + wait_s if wait_s > 0 else 0.0
+
+    def _lease(self, limit: Limit, key: str, owed: int) -> tuple[int, float]:
+        """How many are leased, and in how many seconds there is one more."""
+        name = {"name": f"{limit.name}\n{key}"}
+        with self._pool.connect() as plain:
+            connection = plain.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                connection.execute(_FIRST, name)
+                paid_back, now = connection.execute(_READ, name).one()
+                moment, granted, wait_s = leased(paid_back, now, limit, owed, limit.burst // LEASES)
+                connection.execute(_WRITE, {**name, "moment": moment})
+        return granted, wait_s
+
+    def _rest(self, error: Exception) -> None:
+        if self._alone_until <= monotonic():
+            said = " ".join(str(getattr(error, "orig", None) or error).split())
+            log.warning("limits are of this host alone just now: %s (%s)", said, self.where)
+        self._alone_until = max(self._alone_until, monotonic() + _REST_S)
