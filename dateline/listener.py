@@ -33,13 +33,15 @@ def _never(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections there may be, in all and of one address unless it is `exempt` (a proxy
-    of ours), and for how many seconds one may leave a request's head, its body or an answer's rest
-    waiting. Who reads bodies refuses them before they are overdue here, in words (`api/bodies.py`).
+    """There are at most so many `connections`. Of an address that has `per_address` of them, and is
+    not `exempt` as a proxy of ours, one that waits goes for a new one.
+
+    The rest is for how many seconds a client may leave a request's head, its body or an answer's
+    rest waiting. Who reads bodies refuses a late one before, in words (`api/bodies.py`).
     """
 
-    connections: int = 1000
-    per_address: int = 200
+    connections: int = 2000
+    per_address: int = 500
     exempt: Callable[[str], bool] = _never
     head_seconds: float = 10.0
     body_seconds: float = 75.0
@@ -105,6 +107,7 @@ class Listener(socket.socket):
         connection = Connection(accepted, peer_of(str(address[0])), self._forget)
         if not self._has_room(connection.peer):
             connection.close()
+            _log.warning("connections are refused: requests that are answered have every place")
             raise BlockingIOError(errno.EAGAIN, "no place for a connection")
         self._open[connection.fileno()] = connection
         self._peers[connection.peer] += 1
@@ -132,15 +135,15 @@ class Listener(socket.socket):
         goes where that is needed.
         """
         limits = self.limits
-        if self._peers[peer] >= limits.per_address and not limits.exempt(peer):
-            return self._make_room(peer)
+        crowded = self._peers[peer] >= limits.per_address and not limits.exempt(peer)
+        if crowded and self._make_room(peer):
+            return True
         return len(self._open) < limits.connections or self._make_room()
 
     def _make_room(self, peer: str = "") -> bool:
         of_peer = (each for each in self._open.values() if peer in ("", each.peer))
         longest = min(of_peer, key=lambda each: each.waits_since, default=None)
         if longest is None or longest.waits_since == inf:
-            _log.warning("connections are refused: requests that are answered have every place")
             return False
         longest.drop()
         return True

@@ -15,10 +15,14 @@ class ServerSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
     connections: int = Field(
-        default=1000, ge=1, le=100_000, description="connections at the same time, of all clients"
+        default=2000, ge=1, le=100_000, description="connections at the same time, of all clients"
     )
     connections_per_address: int = Field(
-        default=200, ge=1, le=100_000, description="connections at the same time of one address"
+        default=500,
+        ge=1,
+        le=100_000,
+        description="connections of one address; beyond that a new one takes the place of one of "
+        "them that waits",
     )
     root_path: str = Field(
         default="",

@@ -25,6 +25,7 @@ from dateline.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
 from dateline.listener import Limits, Listener, peer_of
 from tests.api.conftest import INGEST, READ, app_over
 from tests.api.conftest import filled as newsroom
+from tests.api.newsroom import Newsroom
 from tests.dateline.test_serve import ROOT, START, free_port, served
 
 LIMITS = Limits(
@@ -39,9 +40,10 @@ GUEST = "127.0.0.9"  # an address of its own
 
 @dataclass(frozen=True)
 class Running:
-    """A server within `LIMITS` in a thread of this process."""
+    """A server within `LIMITS`, and what it has behind it where that is in this process."""
 
     port: int
+    room: Newsroom | None = None
 
     def connect(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
         place = ("127.0.0.1", self.port)
@@ -71,12 +73,13 @@ class Running:
 def running() -> Iterator[Running]:
     bound = socket.create_server(("127.0.0.1", 0), backlog=256)
     port = bound.getsockname()[1]
-    server = HttpServer(app_over(newsroom()), Listener(bound, LIMITS), None)
+    room = newsroom()
+    server = HttpServer(app_over(room), Listener(bound, LIMITS), None)
     thread = threading.Thread(target=server.serve_until_told)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield Running(port)
+    yield Running(port, room)
     server.should_exit = True
     thread.join()
 
@@ -166,6 +169,20 @@ def test_one_address_has_its_share_and_the_one_that_waited_longest_goes_first(
         for each in (guest, last):
             each.sendall(b"x-api-key: " + READ.encode() + b"\r\n\r\n")
             assert each.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_requests_that_are_answered_do_not_count_against_their_address(running: Running) -> None:
+    assert running.room is not None
+    running.room.hold = threading.Event()
+    try:
+        with ExitStack() as held:
+            for _ in range(LIMITS.per_address + 5):
+                held.enter_context(running.connect(WHOLE, "127.0.0.4"))
+            with running.connect(b"GET /healthz HTTP/1.1\r\n\r\n", "127.0.0.4") as further:
+                assert further.recv(65536).startswith(b"HTTP/1.1 200")
+            running.room.hold.set()
+    finally:
+        running.room.hold = None
 
 
 @pytest.mark.parametrize(
