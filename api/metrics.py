@@ -62,6 +62,11 @@ class Metrics:
             "1 where other services can go on with cursors of this one, 0 where they can't.",
             registry=self._registry,
         )
+        self._clock = Gauge(
+            "dateline_clock_held_seconds",
+            "How far the system's clock is ahead of the archive's, where a step is held.",
+            registry=self._registry,
+        )
         self._lag = Gauge(
             "dateline_projection_lag",
             "Changes that a projection has not applied yet.",
@@ -96,6 +101,7 @@ class Metrics:
                 gauge.set(status[name])
         cursors = dict(status.get("cursors") or {})
         self._cursors.set(cursors.get("kept") == "shared" and not cursors.get("failure"))
+        self._clock.set(dict(status.get("clock") or {}).get("held_seconds", 0))
         for name, projection in dict(status.get("projections") or {}).items():
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)

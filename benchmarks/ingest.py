@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks.machine import REUTERS, arguments, peak_memory_mb, show, this_machine
 from core.errors import InputError
-from dateline.build import Service, build_service, system_clock
+from dateline.build import Service, archive_clock, build_service
 from dateline.settings import configure
 from eval.lines import find, read_lines
 from indexing.ingest import IngestOptions
@@ -117,7 +117,7 @@ def _settle(service: Service) -> float:
 
 def _texts(service: Service, path: Path) -> tuple[int, list[str]]:
     """What the encoder reads of these stories, and how many stories there are."""
-    sources = Sources([path], system_clock, PRODUCTS)
+    sources = Sources([path], archive_clock(service.settings), PRODUCTS)
     items = [reading.item for reading in sources if isinstance(reading, Accepted)]
     cuts = PassageSplitter(service.models.encoder.tokenizer_path).cut(items)
     return len(items), [text for cut in cuts for text in cut.texts]

@@ -16,7 +16,7 @@ from api.search_json import hits_json, search_data
 from core.callers import NOBODY, Caller
 from core.ports import Library
 from core.undescribed import Undescribed
-from dateline.build import build_service, system_clock
+from dateline.build import archive_clock, build_service
 from dateline.build_engine import build_engine, drop_indexes
 from dateline.build_models import load_models
 from dateline.settings import Settings
@@ -49,7 +49,7 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
     """
     drop_indexes(settings)
     models = load_models(settings)
-    engine = build_engine(settings, models, system_clock, background=False)
+    engine = build_engine(settings, models, archive_clock(settings), background=False)
     try:
         engine.add_signatures()
         engine.catch_up()
@@ -69,7 +69,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     if not settings.has_archive:
         yield Understanding(models.tagger, languages=languages, tagger_missing=why_not), NOBODY
         return
-    engine = build_engine(settings, models, system_clock, background=False)
+    engine = build_engine(settings, models, archive_clock(settings), background=False)
     try:
         parser = Understanding(models.tagger, engine, languages=languages, tagger_missing=why_not)
         yield parser, Caller("command line", engine.products())

@@ -1,8 +1,8 @@
-"""`dateline set-status`, `rebuild`, `backup` and `restore`: care of an archive."""
+"""`dateline set-status`, `clock`, `rebuild`, `backup` and `restore`: care of an archive."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from core.errors import NotFoundError, QueryError
 from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
-from dateline.build import build_service
+from dateline.build import archive_clock, build_service
 from dateline.build_record import backup_archive, restore_archive
 from dateline.options import (
     Data,
@@ -55,6 +55,27 @@ def set_status(
         unrecorded = written.outcome in (Outcome.HELD, Outcome.RELEASED)
         version = "not recorded yet" if unrecorded else f"version {written.version}"
         console.print(f"{escape(uri)} {version}: {written.outcome}")
+
+
+def clock(
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="The system's clock is right: trust it from now on.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Show the archive's time, by which embargoes lift and items expire.
+
+    A step of the system's clock by more than a minute is held: the archive's time goes on as before
+    the step, in every process, until --confirm. Exit code 1 while a step is held.
+    """
+    with reported():
+        found = archive_clock(archive_settings(data=data))
+        now = found.confirm() if confirm else found()
+        console.print(f"archive: {now:%Y-%m-%dT%H:%M:%SZ}")
+        if held := found.held_s:
+            system = now + timedelta(seconds=held)
+            console.print(f"system:  {system:%Y-%m-%dT%H:%M:%SZ}, not confirmed")
+    raise typer.Exit(1 if held else 0)
 
 
 def rebuild(data: Data = None, models: Models = None) -> None:

@@ -5,7 +5,7 @@ evaluation and the command line get their parts here, so what is measured is wha
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,21 @@ from search.spelling import Doubt
 from search.suggest import Suggester
 from search.understand import Understanding
 from storage.sampled_queries import SampledQueries
+from storage.steady_clock import SteadyClock
 from storage.text_analysis import Analysis
 
 _PASSAGE_TOKENS = 256  # that an encoder is given at most of a passage and its headline
 _NO_CHANGES: Mapping[str, str] = {}
 
 
-def system_clock() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
+def archive_clock(settings: Settings) -> SteadyClock:
+    """The clock of the archive that the settings name; one for all who ask in this process."""
+    return _clock_in(settings.data.absolute())
+
+
+@cache
+def _clock_in(folder: Path) -> SteadyClock:
+    return SteadyClock(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Service:
                 "vectors": {"lag": lag, **vectors},
             },
             "models": self._models(),
+            "clock": {"held_seconds": archive_clock(self.settings).held_s},
             "engine": engine,
             "editorial": None if self.rules is None else self.rules.status(),
             "cursors": self._cursors(),
@@ -173,7 +180,7 @@ def build_service(
     settings: Settings,
     *,
     models: Models | None = None,
-    clock: Clock = system_clock,
+    clock: Clock | None = None,
     background: bool = True,
     changes: Mapping[str, str] = _NO_CHANGES,
     share_cursors: bool = False,
@@ -185,6 +192,7 @@ def build_service(
     """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
+    clock = clock or archive_clock(settings)
     engine = build_engine(settings, models, clock, background=background, index=index)
     if models.tagger is not None:
         engine.known((), NOBODY)  # takes the archive's names in before the first query asks

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
-from dateline.build import system_clock
+from dateline.build import archive_clock
 from dateline.build_captions import asked_in_batches, batch_captioner_of, open_book
 from dateline.build_media import open_desk
 from dateline.build_record import open_record
@@ -57,9 +57,8 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
     captioner = batch_captioner_of(settings, book)
     if captioner is None:
         raise SettingsError("no provider is named", where="captioner")
-    record = open_record(settings, {}, system_clock) or Record(
-        archive_folder(settings), {}, system_clock
-    )
+    clock = archive_clock(settings)
+    record = open_record(settings, {}, clock) or Record(archive_folder(settings), {}, clock)
     try:
         with TemporaryDirectory() as folder, CagedReader() as reader:
             batches = CaptionBatches(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.model_ports import TextEncoder
 from core.observation import UNWATCHED
 from dateline.archive_folder import archive_folder
-from dateline.build import system_clock
+from dateline.build import archive_clock
 from dateline.build_engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -68,8 +68,8 @@ def family_of(wanted: OpenSearchSettings, cluster: Cluster) -> IndexFamily:
 def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:
     """The archive's record, for the vectors of `wanted`. Raises StorageError."""
     spaces = {name: space.encoder for name, space in wanted.spaces.items()}
-    record = open_record(settings, spaces, system_clock)
-    return record or Record(archive_folder(settings), spaces, system_clock)
+    clock = archive_clock(settings)
+    return open_record(settings, spaces, clock) or Record(archive_folder(settings), spaces, clock)
 
 
 @contextmanager
@@ -79,10 +79,11 @@ def opened_check(settings: Settings, wanted: OpenSearchSettings) -> Iterator[Ind
     from storage.opensearch.check import IndexCheck
     from storage.opensearch.engine import OpenSearchEngine
 
-    engine = OpenSearchEngine(wanted, system_clock, record_of(settings, wanted))
+    clock = archive_clock(settings)
+    engine = OpenSearchEngine(wanted, clock, record_of(settings, wanted))
     try:
         engine.catch_up()
         writer = BulkWriter(engine.cluster, engine.family.writes_to, wanted.bulk)
-        yield IndexCheck(engine.record, engine.family, writer, system_clock)
+        yield IndexCheck(engine.record, engine.family, writer, clock)
     finally:
         engine.close()

@@ -14,10 +14,10 @@ from core.items import Item, PassageVectors
 from core.model_ports import Embedder
 from dateline.build import (
     Service,
+    archive_clock,
     build_service,
     following_embedders,
     passage_splitter,
-    system_clock,
 )
 from dateline.build_engine import (
     following_fields,
@@ -149,11 +149,12 @@ def opened_migration(settings: Settings) -> Iterator[Moving]:
     from storage.opensearch.connection import Cluster
     from storage.opensearch.migration import Family, Mover
 
-    record = record_beside(settings, models, system_clock)
+    clock = archive_clock(settings)
+    record = record_beside(settings, models, clock)
     cluster = Cluster(wanted.cluster)
     try:
         family = Family(cluster, wanted.name, wanted.index, wanted.bulk)
-        yield Moving(settings, models, record, wanted, Mover(record, family, system_clock))
+        yield Moving(settings, models, record, wanted, Mover(record, family, clock))
     finally:
         cluster.close()
         record.close()

@@ -12,7 +12,7 @@ from core.media_ports import Ledger, MediaStore
 from core.model_ports import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
-from dateline.build import Service, passage_embedder, system_clock
+from dateline.build import Service, archive_clock, passage_embedder
 from dateline.build_captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build_detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build_runtimes import model_store
@@ -64,6 +64,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     them can't be had.
     """
     ends: list[Callable[[], None]] = []
+    clock = archive_clock(settings)
     # Nobody else's while this process bears the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
@@ -88,7 +89,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     asking = asking_of(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
-        ingest = Ingest(service.engine, embedder, system_clock)
+        ingest = Ingest(service.engine, embedder, clock)
     last = Stage.EMBED if settings.models_apart else Stage.APPLY
     then = last if asking is None else Stage.DESCRIBE
     threads = files * THREADS_A_FILE
@@ -151,12 +152,13 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
 
 def _item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
     """What makes items of assets; the tagger finds the names in captions."""
+    clock = archive_clock(settings)
     names: FoundNames | None = None
     if tagger is not None:
         manifest = model_store(settings).describe(settings.tagger).manifest
         names = TaggedNames(tagger, manifest.languages)
 
     def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
-        return build_item(asset, enrichment, system_clock, recorded, names=names).item
+        return build_item(asset, enrichment, clock, recorded, names=names).item
 
     return build

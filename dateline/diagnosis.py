@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -131,8 +132,12 @@ def _archive(settings: Settings) -> list[Finding]:
     except DatelineError as error:
         return [Finding("archive", False, str(error), error.mend)]
     engine = found["engine"]
+    held = timedelta(seconds=round(found["clock"]["held_seconds"]))
+    step = f"the system's clock is {held} ahead of the archive's"
+    mend = "set the system's clock right, or `dateline clock --confirm` where it is"
     says = f"{found['items']:,} versions, {found['visible']:,} visible"
     findings = [*_record(engine["record"]), Finding("archive", True, says)]
+    findings.append(Finding("clock", not held, step if held else "no step waits", mend))
     findings += [
         Finding("index", True, f"was damaged and made anew: {line}") for line in engine["repairs"]
     ]

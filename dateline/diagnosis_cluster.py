@@ -9,7 +9,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from core.errors import BusyError, DatelineError
-from dateline.build import system_clock
+from dateline.build import archive_clock
 from dateline.build_index import connected, record_of, wanted_index
 from dateline.finding import Finding
 from dateline.settings import Settings
@@ -199,6 +199,6 @@ def _looks(
                 sleep(_PAUSE_S)
             applied = family.note().applied
             with record.moment() as reads:
-                coverage = coverage_of(family, reads, to_micros(system_clock()))
+                coverage = coverage_of(family, reads, to_micros(archive_clock(settings)()))
             looks.append(_Look(coverage, applied, record.last_change()))
     return looks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -11,7 +11,6 @@ import typer
 from api.search_json import understood_json
 from core.errors import QueryError
 from dateline.archive import opened_understanding
-from dateline.build import system_clock
 from dateline.options import (
     AsJson,
     Data,
@@ -53,7 +52,7 @@ def understand(
     Without an archive names are recognised and none is known.
     """
     with reported():
-        calendar = calendar_of(system_clock(), tz, locale)
+        calendar = calendar_of(datetime.now(UTC), tz, locale)
         calendar = calendar_of(_moment(now, calendar), tz, locale)
         with opened_understanding(settings_for(data=data, models=models)) as (parser, caller):
             meaning = parser.understand(

@@ -53,7 +53,7 @@ def record(
         more |= {"opensearch_url": url, "opensearch_index": name}
     for variable, value in environment(address, **more).items():
         monkeypatch.setenv(variable, value)
-    opened = PostgresRecord(address, {}, system_clock)
+    opened = PostgresRecord(address, {}, lambda: datetime.now(UTC))
     yield opened
     opened.close()
     if url:

@@ -49,8 +49,7 @@ def main() -> None:
     """Sets the clock before the modules that name it are loaded, then runs the command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock = SharedClock(Path(sys.argv.pop(1)))
-    build.system_clock = clock
-    build.build_service.__kwdefaults__["clock"] = clock
+    build.archive_clock = lambda settings: clock
     if sys.argv[1:] == ["shell"]:
         _shell()
     else:

@@ -116,6 +116,7 @@ ELSEWHERE: dict[str, str] = {
         ("ingest", "set-status", "worker", "jobs fix", "jobs replay", "jobs show"),
         "writes, and names what it was given itself",
     ),
+    "clock": "shows and confirms the time, and reads no item",
     **dict.fromkeys(
         ("backup", "restore", "rebuild", "migrate"),
         "moves the archive as a whole, for whoever may read its files anyway",

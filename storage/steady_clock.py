@@ -1,0 +1,204 @@
+"""The archive's clock: the system's time, but no step of it that nobody has confirmed.
+
+Embargoes and expiries follow the clock, so a wrong one publishes too early or shows again what has
+expired. The seconds since the machine started never jump. The system's time minus these seconds is
+therefore constant, but for steps: somebody, or a time service, sets the clock. A small step is
+followed. A larger one, forward or back, is held: the archive's time goes on as before the step,
+until an operator confirms it (`dateline clock --confirm`).
+
+A file in the archive's folder keeps what is trusted, so that all processes of the archive agree and
+a new process does not trust a step that happened before its start. After a restart of the machine
+there is nothing to compare with. Then a time before the last one known is held, and so is every
+time where a step was held before the restart.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+FILE = "clock.json"
+SMALL_STEP_S = 60.0
+_SMALL = int(SMALL_STEP_S * 1e9)
+_KEEP_EVERY = 60 * 10**9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_log = logging.getLogger("dateline.clock")
+
+
+def _since_start() -> int:
+    """Nanoseconds since the machine started, those asleep included."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock)
+
+
+def _boot() -> str:
+    """Tells this start of the machine from any other; "" where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSources:
+    """Where time comes from: nanoseconds since 1970 by the system, nanoseconds since the machine
+    started, and which start that was.
+    """
+
+    system: Callable[[], int] = time.time_ns
+    since_start: Callable[[], int] = _since_start
+    boot: Callable[[], str] = _boot
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What the file keeps. `offset` is the trusted time minus the time since the start `boot`,
+    `latest` the latest trusted time (both in nanoseconds), `held` whether a step waits.
+    """
+
+    boot: str
+    offset: int
+    latest: int
+    held: bool = False
+
+
+class SteadyClock:
+    """`core.ports.Clock` for the archive in `folder`. Safe to use from any number of threads."""
+
+    def __init__(self, folder: Path, sources: TimeSources | None = None) -> None:
+        self._path = folder / FILE
+        self._from = sources or TimeSources()
+        self._boot = self._from.boot()
+        self._lock = threading.Lock()
+        self._step = 0
+        self._kept_at = -_KEEP_EVERY
+        self._mark = self._first(self._read())
+
+    def __call__(self) -> datetime:
+        """The trusted time; never before an earlier answer, unless a step back was confirmed."""
+        return _moment(self._now())
+
+    @property
+    def held_s(self) -> float:
+        """How far the system's time is ahead of the trusted one, in seconds; 0 where none waits."""
+        self._now()
+        return self._step / 1e9
+
+    def confirm(self) -> datetime:
+        """Trusts the system's time as it is now, for every process of the archive."""
+        with self._lock:
+            self._mark, self._step = self._fresh(), 0
+            self._keep(lambda _: self._mark)
+            return _moment(self._mark.latest)
+
+    def _now(self) -> int:
+        with self._lock:
+            since = self._from.since_start()
+            self._follow(self._from.system() - since)
+            now = max(self._mark.latest, since + self._mark.offset)
+            self._mark = replace(self._mark, latest=now)
+            if since - self._kept_at > _KEEP_EVERY:
+                self._kept_at = since
+                self._keep(self._own_mark)
+            return now
+
+    def _follow(self, offset: int) -> None:
+        """Takes a small step over, and a larger one only where another process confirmed it."""
+        step = offset - self._mark.offset
+        if abs(step) <= _SMALL:
+            self._mark, step = replace(self._mark, offset=offset, held=False), 0
+        elif confirmed := self._confirmed(offset):
+            self._mark, step = replace(confirmed, offset=offset), 0
+        elif not self._step:
+            self._hold(step)
+        self._step = step
+
+    def _confirmed(self, offset: int) -> _Mark | None:
+        """What another process of this start of the machine trusts, where that is this offset."""
+        kept = self._read()
+        is_trusted = kept and self._is_ours(kept) and not kept.held
+        return kept if kept and is_trusted and abs(offset - kept.offset) <= _SMALL else None
+
+    def _hold(self, step: int) -> None:
+        _log.warning(
+            "the system's clock was set by %s; the archive's time goes on as before until "
+            "`dateline clock --confirm`",
+            timedelta(seconds=round(step / 1e9)),
+        )
+        self._mark = replace(self._mark, held=True)
+        self._keep(self._own_mark)
+
+    def _own_mark(self, kept: _Mark | None) -> _Mark:
+        """What to keep of this clock; a confirmation by another process stays."""
+        confirmed = self._mark.held and kept and self._is_ours(kept) and not kept.held
+        if kept and confirmed and abs(kept.offset - self._mark.offset) > _SMALL:
+            return kept
+        return self._mark
+
+    def _first(self, kept: _Mark | None) -> _Mark:
+        fresh = self._fresh()
+        if kept is None:
+            return fresh
+        if self._is_ours(kept):
+            return kept
+        if kept.held or fresh.latest < kept.latest - _SMALL:
+            return _Mark(self._boot, kept.latest - self._from.since_start(), kept.latest, held=True)
+        return fresh
+
+    def _fresh(self) -> _Mark:
+        system = self._from.system()
+        return _Mark(self._boot, system - self._from.since_start(), system)
+
+    def _is_ours(self, mark: _Mark) -> bool:
+        return bool(self._boot) and mark.boot == self._boot
+
+    def _read(self) -> _Mark | None:
+        try:
+            return _mark_in(self._path.read_bytes())
+        except OSError:
+            return None
+
+    def _keep(self, update: Callable[[_Mark | None], _Mark]) -> None:
+        """Writes the mark. A folder that is not there yet, or a full disk, keeps none: time goes on
+        by this process's own.
+        """
+        try:
+            with _locked(self._path) as file:
+                written = orjson.dumps(update(_mark_in(os.pread(file, 4096, 0))))
+                os.pwrite(file, written, 0)
+                os.ftruncate(file, len(written))
+        except OSError as error:
+            _log.debug("the clock's mark can't be kept: %s", error)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _mark_in(data: bytes) -> _Mark | None:
+    """The mark in the file's bytes; None where they are none, as after a power failure."""
+    try:
+        found = orjson.loads(data)
+        return _Mark(str(found["boot"]), int(found["offset"]), int(found["latest"]), found["held"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
