@@ -153,9 +153,16 @@ class Pulled:
 
 # The one that captions has a test of its own.
 TEXT_MODELS = [name for name in Catalogue().names() if Catalogue().find(name).task in CLASSES]
+QUICK = ("all-MiniLM-L6-v2-fp32", "distilbert-NER", "ms-marco-MiniLM-L6-v2")  # one of each task
 
 
-@pytest.fixture(scope="module", params=TEXT_MODELS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.deep)
+        for name in TEXT_MODELS
+    ],
+)
 def pulled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pulled:
     manifest = Catalogue().find(str(request.param))
     folder = tmp_path_factory.mktemp(manifest.name)

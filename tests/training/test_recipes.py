@@ -72,6 +72,7 @@ def test_the_encoder_recipe_on_a_slice(tmp_path: Path) -> None:
     assert made.manifest.quality["mean cosine with fp32"] > 0.99
 
 
+@pytest.mark.deep
 def test_the_tagger_recipe_on_a_slice(tmp_path: Path) -> None:
     data = needs(SHARED / "ner" / "conll2003")
     checkpoint = tmp_path / "weights.safetensors"
@@ -192,6 +193,7 @@ def written_lists(folder: Path, name: str, count: int) -> None:
     (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(lines))
 
 
+@pytest.mark.deep
 def test_the_reranker_recipe_on_a_slice(tmp_path: Path) -> None:
     written_lists(tmp_path, "scifact-train", 8)
     written_lists(tmp_path, "cacm", 2)

