@@ -15,7 +15,6 @@ import pytest
 
 from core.items import Item, ItemType
 from core.writes import PutItem
-from dateline.build import system_clock
 from storage.postgres.record import PostgresRecord
 from tests.dateline.service_hosts import (
     change,
