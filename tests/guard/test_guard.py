@@ -137,6 +137,8 @@ def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
             raise
     assert marks_in(world.logged()) <= world.addresses
     if len(kind.seeds) >= 40:
+        for _ in range(3 * len(COMMANDS)):  # a word at random may be nobody's
+            history.command_line()
         assert_looked_at(world)
 
 
