@@ -28,6 +28,8 @@ class SharedClock:
         with path.open("r+b") as file:
             self._file = mmap.mmap(file.fileno(), _TIME.size)
 
+    held_s = 0.0  # its steps are what a history is about
+
     def __call__(self) -> datetime:
         return datetime.fromtimestamp(_TIME.unpack(self._file)[0], UTC)
 
