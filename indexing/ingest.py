@@ -224,7 +224,7 @@ class Ingest:
 
 
 def _told(answer: Written, write: PutItem) -> Written:
-    """The acknowledgement, with what of the item is found by words only."""
+    """Return the acknowledgement; it names the members that only words find in full."""
     passages = write.vectors[0].passages if write.vectors else ()
     beyond = beyond_passages(write.item, passages)
     return replace(answer, words_only=beyond) if beyond else answer

@@ -80,7 +80,7 @@ class _Reading:
 
 
 def clean(text: str, warnings: list[str]) -> str:
-    """`texts.clean`, with a warning where characters were taken out."""
+    """Clean a text by `texts.clean`; add a warning where that removes characters."""
     cleaned, removed = texts.clean(text)
     if removed:
         warnings.append("control characters or endless marks removed")

@@ -36,7 +36,7 @@ _log = logging.getLogger("dateline.clock")
 
 
 def _since_start() -> int:
-    """Nanoseconds since the machine started, those asleep included."""
+    """Nanoseconds since the machine started. The time that it slept counts."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock)
 

@@ -274,7 +274,7 @@ class Record:
         *,
         urgent: bool = False,
     ) -> list[Done]:
-        """Does some of `works` in one transaction: as many as there is time for."""
+        """Does as many of `works` in one transaction as its time allows."""
         done: list[Done] = []
         with self._transaction(urgent=urgent) as cursor:
             until = time.monotonic() + _HOLD_S

@@ -115,7 +115,7 @@ def app_over(room: Newsroom, **settings: Any) -> FastAPI:
 
 @contextmanager
 def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
-    """What `app_over` makes, on a free port."""
+    """Serve the application of `app_over` on a free port."""
     app = app_over(room, **settings)
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
