@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ _TEXTS = (
     "copyrightnotice",
     "usageterms",
 )
+_values_of = attrgetter(*(field.name for field in fields(Shot)))
 
 
 def to_micros(moment: datetime) -> int:
@@ -74,7 +76,7 @@ def _media(item: Item) -> dict[str, Any]:
     if item.caption:
         members |= {"caption": item.caption, "caption_by": item.caption_by}
     if item.shots:
-        members["shots"] = [astuple(shot) for shot in item.shots]
+        members["shots"] = [_values_of(shot) for shot in item.shots]
     return members
 
 

@@ -155,8 +155,9 @@ class History:
 
     def look(self) -> None:
         """Some surfaces at random, asked of either process; then what must be shown exactly."""
-        for _ in range(5):
+        for _ in range(4):
             self._ask_a_route()
+        self._ask_with_what_told_nothing()
         self._ask_outside()
         if self.rng.random() < 0.3:
             self._begin_a_list()
@@ -167,8 +168,16 @@ class History:
     def _ask_a_route(self) -> None:
         weights = [6 if shows is not Shows.NOTHING else 1 for shows in ROUTES.values()]
         operation = self.rng.choices([*ROUTES], weights)[0]
-        host, name = self._anybody()
-        ask = self.world.contract.ask(self, operation)
+        self._ask(self.world.contract.ask(self, operation), *self._anybody())
+
+    def _ask_with_what_told_nothing(self) -> None:
+        """With a parameter of which no answer told anything yet: chance leaves none out."""
+        path = self.rng.choice(["/content/search", "/content/{item_id}"])
+        route, names = f"GET {path.partition('{')[0]} ", self.world.contract.in_query(path)
+        name = self.rng.choice([n for n in names if not self.world.told[route + n]] or names)
+        self._ask(self.world.contract.ask(self, ("GET", path), name), *self._somebody())
+
+    def _ask(self, ask: Ask, host: Host, name: str) -> None:
         if self.rng.random() < 0.1 and ask.method == "GET":
             ask = replace(ask, method="HEAD")
         answer = self.world.ask(host, name, ask)

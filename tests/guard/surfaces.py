@@ -225,6 +225,10 @@ class Contract:
         found: Sequence[Mapping[str, Any]] = self.operations[operation].get("parameters", ())
         return found
 
+    def in_query(self, path: str) -> list[str]:
+        """The names of the parameters that a GET of `path` takes after the question mark."""
+        return [one["name"] for one in self.parameters(("GET", path)) if one["in"] == "query"]
+
     def without_filler(self) -> set[str]:
         """The names of parameters that nothing fills in."""
         return {
@@ -234,13 +238,14 @@ class Contract:
             if parameter["name"] not in FILLERS and not self._choices(parameter)
         }
 
-    def ask(self, scene: Scene, operation: Operation) -> Ask:
-        """A request with some of the operation's parameters."""
+    def ask(self, scene: Scene, operation: Operation, only: str = "") -> Ask:
+        """A request with some of the operation's parameters, or with the one called `only`."""
         method, path = operation
         params: dict[str, Any] = {}
         for parameter in self.parameters(operation):
             name = parameter["name"]
-            if name in ALWAYS or scene.rng.random() < (0.25 if name in OFTEN else 0.08):
+            chance = float(name == only) if only else 0.25 if name in OFTEN else 0.08
+            if name in ALWAYS or scene.rng.random() < chance:
                 value = self._filled(scene, parameter)
                 if parameter["in"] == "path":
                     path = path.replace(f"{{{name}}}", str(value))

@@ -154,6 +154,5 @@ def assert_looked_at(world: World) -> None:
         assert any(name.startswith(surface) for name in looks), surface
     for path in ("/content/search", "/content/{item_id}"):
         named = f"GET {path.partition('{')[0]} "
-        parameters = world.contract.parameters(("GET", path))
-        told = {one["name"] for one in parameters if one["in"] == "query"}
-        assert {name for name in told if not world.told[named + name]} == set()
+        names = world.contract.in_query(path)
+        assert {name for name in names if not world.told[named + name]} == set()
