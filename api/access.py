@@ -132,21 +132,13 @@ async def links_of(
 LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
 
 
-async def writer_of(caller: CallerDep) -> Caller:
-    """A caller who may write; raises AccessError (403)."""
+async def uncounted_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
+    """A caller who may write, whatever its share: a kill is not refused for what else its key asks.
+    Raises AccessError (403).
+    """
     if not caller.may_write:
         raise AccessError("This key may not write.", mend="Use a key that may write.")
     return caller
 
 
-WriterDep = Annotated[Caller, Depends(writer_of)]
-
-
-async def status_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
-    """A caller who may change an item's status. That counts in no share: a kill is not refused for
-    what else its key asks. Raises AccessError (403).
-    """
-    return await writer_of(caller)
-
-
-StatusWriterDep = Annotated[Caller, Depends(status_writer_of)]
+UncountedWriterDep = Annotated[Caller, Depends(uncounted_writer_of)]

@@ -11,14 +11,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import contract
-from api.access import CallerDep, LinksDep, StatusWriterDep, SurfaceDep, WriterDep
+from api.access import CallerDep, LinksDep, Surface, SurfaceDep, UncountedWriterDep, admitted
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
 from api.checks import check_query_string, no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import ItemView, items_json
 from api.lanes import covered, write_documents
 from api.parameters import Values
-from api.problems import BodyTooLargeError
+from api.problems import BodyTooLargeError, TooManyError
 from api.search_json import cut_json, products_json
 from api.services import ApiSettings
 from api.status_change import StatusChange, status_write
@@ -29,6 +29,7 @@ from core.items import Item
 from core.ports import Library
 
 router = APIRouter(tags=["content"])
+_BYTES_OF_KILLS = 64 * 1024  # that are read of a key whose share is used up
 
 
 class ItemParameters(BaseModel):
@@ -118,20 +119,21 @@ def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[di
 async def write_content(
     request: Request,
     surface: SurfaceDep,
-    caller: WriterDep,
+    caller: UncountedWriterDep,
     parameters: Annotated[WriteParameters, Query()],
 ) -> Json:
     """A ninjs document, an array of them, or JSON lines; each is answered for, in order.
 
     What is answered as written survives a crash. A bad document doesn't keep the others from being
-    written; documents that hide their item go first. One document alone: 201 created, 200
-    superseded, updated or unchanged, 409 where it contradicts the record or its uri or story is not
-    the key's to write, 403 where its products are not, 400 where it can't be read. `held` says that
-    an earlier kill, withhold or embargo of this uri hides what was written.
+    written. Documents that hide their item go first, also where the key's share is used up. One
+    document alone: 201 created, 200 superseded, updated or unchanged, 409 where it contradicts the
+    record or its uri or story is not the key's to write, 403 where its products are not, 400 where
+    it can't be read. `held` says that an earlier kill, withhold or embargo of this uri hides what
+    was written.
     """
     settings = surface.services.settings
     kind = media_type(request, lines=True)
-    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    body, refused = await _read(request, surface, caller)
     alone, documents = parse_documents(body, kind)
     if len(documents) > settings.max_documents:
         raise BodyTooLargeError(
@@ -140,7 +142,7 @@ async def write_content(
         )
     products = tuple(parameters.products) or _default_products(settings, caller)
     read = [document for document in documents if not isinstance(document, Unreadable)]
-    written, behind = await write_documents(surface, caller, read, products, len(body))
+    written, behind = await write_documents(surface, caller, read, products, len(body), refused)
     outcomes = iter(written)
     results = [
         result_json(
@@ -155,6 +157,24 @@ async def write_content(
     data = {"written": len(results) - failed, "refused": failed, "items": results}
     data |= {"degraded": [behind]} if behind else {}
     return Json(base(request, org_name=caller.name, data=data), status_code=status)
+
+
+async def _read(
+    request: Request, surface: Surface, caller: Caller
+) -> tuple[bytes, TooManyError | None]:
+    """The body, and what refuses all documents in it that hide nothing, as the caller's share is
+    used up. A body that is too large for a few kills is refused then.
+    """
+    limit, refused = surface.services.settings.max_body_bytes, None
+    try:
+        admitted(request, surface, caller)
+    except TooManyError as error:
+        limit, refused = min(limit, _BYTES_OF_KILLS), error
+    try:
+        body = await read_body(request, limit, surface.services.settings.body_timeout_seconds)
+    except BodyTooLargeError as error:
+        raise refused or error from None
+    return body, refused
 
 
 def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
@@ -172,7 +192,7 @@ def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
     dependencies=[Depends(check_query_string), Depends(no_parameters)],
 )
 async def change_status(
-    request: Request, item_id: str, surface: SurfaceDep, caller: StatusWriterDep
+    request: Request, item_id: str, surface: SurfaceDep, caller: UncountedWriterDep
 ) -> Json:
     """Changes the state of an item, every version of it and every later one, until another change
     releases it; in force when this is answered.

@@ -28,9 +28,11 @@ async def write_documents(
     documents: Sequence[Any],
     products: Sequence[str],
     body_bytes: int,
+    refused: DatelineError | None = None,
 ) -> tuple[list[Outcome], str]:
     """What became of each of `documents` (parsed JSON), in order, and what is to be said where
-    searches don't find all of them yet. Raises what all failed with.
+    searches don't find all of them yet. What is `refused` are those that hide nothing. Raises what
+    all failed with.
     """
     put = partial(surface.services.ingest.put_documents, products=products, by=caller)
     hiding = [*_hiding(documents)]
@@ -42,7 +44,9 @@ async def write_documents(
         run = surface.statuses.run(partial(put, first, embedded=False), caller)
         outcomes |= await _answers(hiding, run)
         surface.bulks.offer(partial(put, first), caller)  # vectors, for the day they come back
-    if others:
+    if others and refused is not None:
+        outcomes |= dict.fromkeys(others, refused)
+    elif others:
         work = partial(put, [documents[place] for place in others])
         pool, places = surface.writes, 1
         if len(others) > _FEW or body_bytes > _PLACE_BYTES:

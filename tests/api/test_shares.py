@@ -59,6 +59,27 @@ def test_a_kill_counts_in_no_share(shared: Served) -> None:
     assert answer.status_code == 200
 
 
+def test_documents_that_kill_count_in_no_share(shared: Served) -> None:
+    """Beside others, too, which are refused; and not where so much comes that it is no kill."""
+    while shared.get("/content/urn:news:mixed", key=SLOW).status_code != 429:
+        pass
+    headers = {"x-api-key": SLOW}
+    kill = {"uri": "urn:kill:early", "headline": "Kill", "pubstatus": "canceled"}
+    story = {"uri": "urn:other", "headline": "Other"}
+    answer = shared.http.post("/content", json=kill, headers=headers)
+    assert (answer.status_code, answer.json()["data"]["items"][0]["outcome"]) == (201, "created")
+    answer = shared.http.post("/content", json=[story, {**kill, "version": 2}], headers=headers)
+    told = answer.json()["data"]["items"]
+    assert answer.status_code == 207
+    assert told[0]["error"]["code"] == "too_many_requests"
+    assert told[1]["outcome"] == "superseded"
+    for refused in (story, {**kill, "body_text": "x" * 70_000}):
+        answer = shared.http.post("/content", json=refused, headers=headers)
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 1
+    assert shared.get("/content/urn:other").status_code == 404
+
+
 def test_so_many_at_the_same_time_and_the_next_is_429(shared: Served) -> None:
     shared.room.hold = threading.Event()
     try:
