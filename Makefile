@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATELINE_DATA ?= data
 export DATELINE_DATA
+# Tests start hundreds of processes; each would compile the same files where this is set.
+export PYTHONDONTWRITEBYTECODE :=
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import problem_response
@@ -20,6 +20,7 @@ from api.problems import INTERNAL
 _access = logging.getLogger("dateline.access")
 _errors = logging.getLogger("dateline.api")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LEFT = 499  # what nginx notes of a client that went before it was answered
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 # 'self' only: scripts, styles and fonts are files of this service, nothing is inline or elsewhere.
 _CONTENT_POLICY = (
@@ -68,6 +69,8 @@ class Observed:
     async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:
         try:
             await self._app(scope, receive, outgoing)
+        except ClientDisconnect:
+            outgoing.status = outgoing.status or _LEFT
         except Exception:  # noqa: BLE001  the last net: log it all, tell nothing of it
             _errors.exception("request %s failed", scope["state"]["request_id"])
             if outgoing.status == 0:

@@ -155,6 +155,18 @@ def test_half_sent_requests_keep_nobody_out(running: Running, sent: bytes) -> No
         assert running.answers("127.0.0.1"), "nor others behind the same address"
 
 
+def test_a_client_that_goes_within_its_body_is_counted_and_is_no_failure(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert running.room is not None
+    running.connect(BODY).close()
+    line = 'dateline_http_requests_total{method="POST",route="/content",status="499"} '
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}") as client:
+        while line not in client.get("/metrics", headers={"x-api-key": INGEST}).text:
+            time.sleep(0.01)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_one_address_has_its_share_and_the_one_that_waited_longest_goes_first(
     running: Running,
 ) -> None:
