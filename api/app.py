@@ -21,6 +21,7 @@ from api import (
     suggest_routes,
 )
 from api.access import Surface
+from api.admission import Admission
 from api.checks import validation_problem
 from api.content_routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
@@ -68,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.surface = surface
+    app.state.admission = Admission(surface)  # for an HTTP server that asks it first
     for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
         app.include_router(router)
     app.add_exception_handler(DatelineError, _on_our_error)
@@ -83,18 +85,19 @@ def create_app(services: Services) -> FastAPI:
 
 def _surface(services: Services) -> Surface:
     settings = services.settings
+    searches, models = settings.max_concurrent_searches, settings.max_concurrent_models
     return Surface(
         services,
         services.metrics,
         Shares(services.limiter),
-        reads=WorkPool("searches", settings.max_concurrent_searches, settings.max_waiting),
+        reads=WorkPool("searches", searches, settings.max_waiting, crowded=searches),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
         # Their own threads, where they embed: nobody else waits for a bulk.
         bulks=WorkPool("bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks),
         # Their own threads and a long queue: nothing else keeps a kill from being recorded.
         statuses=WorkPool("changes of state", 2, 1024),
         # Their own threads: a bulk of texts to embed must not keep searches from being answered.
-        models=WorkPool("model requests", settings.max_concurrent_models, settings.max_waiting),
+        models=WorkPool("model requests", models, settings.max_waiting, crowded=models),
         # Their own thread: a service that is busy with searches still says how it is.
         operations=WorkPool("status requests", 1, 8),
         # Their own threads: a slow disk behind a film must not keep searches from being answered.

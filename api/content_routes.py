@@ -77,16 +77,19 @@ async def read_content(
     the item's uri, percent-encoded.
     """
     library = surface.services.library
-    item = await surface.reads.run(partial(library.item, item_id, caller), caller)
-    if item is None:
-        raise _missing(item_id)
     view = ItemView(caller, parameters.include, parameters.exclude, links, whole=True)
-    (data,) = await surface.reads.run(partial(_results, (item,), view, library), caller)
-    if parameters.versions == "all":
-        chain = await surface.reads.run(partial(library.chain, item_id, caller), caller)
-        before = replace(view, links=None)  # media of what is superseded are not served
-        versions = await surface.reads.run(partial(_results, chain, before, library), caller)
-        data["versions"] = versions
+
+    def read() -> dict[str, Any]:
+        item = library.item(item_id, caller)
+        if item is None:
+            raise _missing(item_id)
+        (data,) = _results((item,), view, library)
+        if parameters.versions == "all":
+            before = replace(view, links=None)  # media of what is superseded are not served
+            data["versions"] = _results(library.chain(item_id, caller), before, library)
+        return data
+
+    data = await surface.reads.run(read, caller)  # in one: no half of it is done for nothing
     return Json(base(request, org_name=caller.name, data=data))
 
 

@@ -55,7 +55,7 @@ def echo(request: Request) -> dict[str, Any]:
 def method_name(request: Request) -> str:
     """The operation in words that stay the same over items: `GET /content/{item_id}`."""
     route = request.scope.get("route")
-    path = getattr(route, "path", request.url.path[:_ECHO_CHARACTERS])
+    path = request.url.path[:_ECHO_CHARACTERS] if route is None else getattr(route, "path", "")
     return f"{request.method} {str(path).replace(':path}', '}')}"
 
 

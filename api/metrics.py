@@ -83,6 +83,13 @@ class Metrics:
         """One request found every place taken."""
         self._refused.inc()
 
+    def refused_at_once(self, method: str, route: str, status: int) -> None:
+        """One request was refused before its route was looked for: that took no time to speak of,
+        and says nothing of how long answers take.
+        """
+        self._requests.labels(method, route, str(status)).inc()
+        self._refused.inc()
+
     def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
         """One search ended; its stages in milliseconds."""
         for stage, spent in milliseconds.items():

@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -53,8 +54,8 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = _request_id(scope)
-        outgoing = _Outgoing(send, scope["state"]["request_id"])
+        begin(scope)
+        outgoing = _Outgoing(send, scope)
         started = time.perf_counter()
         self._metrics.in_flight.inc()
         try:
@@ -64,7 +65,7 @@ class Observed:
             leave = scope["state"].get("leave")  # there where a caller was let in
             if leave is not None:
                 leave()
-            self._record(scope, outgoing.status, time.perf_counter() - started)
+            finished(self._metrics, scope, outgoing.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:
         try:
@@ -77,47 +78,69 @@ class Observed:
                 response = problem_response(Request(scope), INTERNAL)
                 await response(scope, receive, outgoing)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = str(getattr(scope.get("route"), "path", "unmatched"))
-        # An invented method must not make a new time series.
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.answered(method, route, status, seconds)
-        if _access.isEnabledFor(logging.INFO):
-            line: dict[str, Any] = {
-                "id": scope["state"]["request_id"],
-                "method": method,
-                "path": scope["path"][:500],  # never the query: it may hold what should be secret
-                "route": route,
-                "status": status,
-                "client": (scope.get("client") or ("",))[0],
-                "milliseconds": round(seconds * 1000, 2),
-                "caller": scope["state"].get("caller", ""),
-            }
-            # What is answered is the caller's to pay for; refusals cost their sender nothing.
-            kind = f"{route} {status} {line['caller']}" if status >= 400 else ""
-            _access.info(orjson.dumps(line).decode(), extra={"kind": kind})
+
+def begin(scope: Scope) -> None:
+    """Gives a request its id: the client's own where that is harmless, otherwise a new one."""
+    sent = Headers(scope=scope).get("x-request-id", "")
+    given = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
+    scope.setdefault("state", {})["request_id"] = given
+
+
+def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """An answer's own headers, and those that every answer has."""
+    own = [pair for pair in headers if pair[0] != b"x-request-id"]
+    there = {name for name, _ in own}
+    own += (pair for pair in _RAW_HEADERS if pair[0] not in there)
+    return [*own, (b"x-request-id", scope["state"]["request_id"].encode())]
+
+
+def finished(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
+    """Counts an answer and logs it."""
+    metrics.answered(method_of(scope), route_of(scope), status, seconds)
+    log(scope, status, seconds)
+
+
+def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
+    """Writes a line about an answer, which was given so many `times` since the last one like it."""
+    if not _access.isEnabledFor(logging.INFO):
+        return
+    line: dict[str, Any] = {
+        "id": scope["state"]["request_id"],
+        "method": method_of(scope),
+        "path": scope["path"][:500],  # never the query: it may hold what should be secret
+        "route": route_of(scope),
+        "status": status,
+        "client": (scope.get("client") or ("",))[0],
+        "milliseconds": round(seconds * 1000, 2),
+        "caller": scope["state"].get("caller", ""),
+    }
+    if times > 1:
+        line["times"] = times
+    # What is answered is the caller's to pay for; refusals cost their sender nothing.
+    kind = f"{line['route']} {status} {line['caller']}" if status >= 400 else ""
+    _access.info(orjson.dumps(line).decode(), extra={"kind": kind})
+
+
+def route_of(scope: Scope) -> str:
+    """The route's path, which stays the same over items."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def method_of(scope: Scope) -> str:
+    """The method; an invented one must not make a new time series."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 class _Outgoing:
     """A `send` that remembers the status and adds the headers that every answer has."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send
-        self._request_id = request_id
+        self._scope = scope
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [pair for pair in message.get("headers", ()) if pair[0] != b"x-request-id"]
-            there = {name for name, _ in headers}
-            headers += (pair for pair in _RAW_HEADERS if pair[0] not in there)
-            headers.append((b"x-request-id", self._request_id.encode()))
-            message["headers"] = headers
+            message["headers"] = with_headers(message.get("headers", ()), self._scope)
         await self._send(message)
-
-
-def _request_id(scope: Scope) -> str:
-    """The client's own id where it is harmless, otherwise a new one."""
-    sent = Headers(scope=scope).get("x-request-id", "")
-    return sent if _ID.fullmatch(sent) else secrets.token_hex(8)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from math import ceil
 from threading import Lock
+from time import monotonic
 
 from api.problems import TooManyError
 from core.callers import Caller
@@ -25,15 +26,21 @@ class Shares:
         self._limiter = limiter
         self._lock = Lock()
         self._inside: Counter[str] = Counter()  # by the caller's name
+        self._spent: dict[str, float] = {}  # until when a name's rate is used up, by the clock
+
+    def check(self, caller: Caller) -> None:
+        """Raises TooManyError where `enter` would, as far as that is known without counting."""
+        with self._lock:
+            self._check_concurrency(caller)
+            left = self._spent.get(caller.name, 0.0) - monotonic()
+        if left > 0:
+            raise _over_rate(caller, left)
 
     def enter(self, caller: Caller) -> Callable[[], None]:
         """Lets a request in; what is returned must be called at its end. Raises TooManyError."""
         name, share = caller.name, caller.share
         with self._lock:
-            if self._inside[name] >= share.concurrency:
-                raise TooManyError(
-                    f"{share.concurrency} requests of this key are being answered already.", 1.0
-                )
+            self._check_concurrency(caller)
             self._inside[name] += 1
         try:
             answer = self._limiter.take(_limit(share), name)
@@ -42,16 +49,25 @@ class Shares:
             raise
         if isinstance(answer, Refused):
             self._leave(name)
-            raise TooManyError(
-                f"This key has made more than {share.rate:g} requests a second.", answer.retry_after
-            )
+            self._spent[name] = monotonic() + answer.retry_after
+            raise _over_rate(caller, answer.retry_after)
         return partial(self._leave, name)
+
+    def _check_concurrency(self, caller: Caller) -> None:
+        most = caller.share.concurrency
+        if self._inside[caller.name] >= most:
+            raise TooManyError(f"{most} requests of this key are being answered already.", 1.0)
 
     def _leave(self, name: str) -> None:
         with self._lock:
             self._inside[name] -= 1
             if not self._inside[name]:
                 del self._inside[name]
+
+
+def _over_rate(caller: Caller, retry_after: float) -> TooManyError:
+    rate = caller.share.rate
+    return TooManyError(f"This key has made more than {rate:g} requests a second.", retry_after)
 
 
 def _limit(share: Share) -> Limit:

@@ -22,8 +22,17 @@ _START_S = 60.0
 def served(
     folder: Path, products: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[httpx.Client]:
-    """The service on the archive in `folder` with `settings` (DATELINE_ variables), and a client
-    with a connection kept alive that may read `products`.
+    """A client, with a connection kept alive, of the service that `started` starts."""
+    with started(folder, products, settings) as (_, client):
+        yield client
+
+
+@contextmanager
+def started(
+    folder: Path, products: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[tuple[int, httpx.Client]]:
+    """The service on the archive in `folder` with `settings` (DATELINE_ variables): its process id,
+    and a client with a connection kept alive that may read `products`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,7 +54,7 @@ def served(
     try:
         with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=60) as client:
             _wait(client, server)
-            yield client
+            yield server.pid, client
     finally:
         server.terminate()
         server.wait()

@@ -8,12 +8,15 @@ nobody takes is given up. How long a body may take is `api/bodies.py`, how many 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api.admission import Refusal
 from dateline.listener import Connection, Listener
 from dateline.tls import Certificate
 
@@ -22,13 +25,22 @@ HEADERS = 128
 TOGETHER = 16  # requests that a client may send before the first is answered
 _TICKS_A_SECOND = 10  # of uvicorn's main loop
 
+Refused: TypeAlias = Callable[[Scope], Refusal | None]
+
+
+def _nothing(_: Scope) -> None:
+    return None
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP over one connection of `listener`, which ends it when it is overdue."""
+    """HTTP over one connection of `listener`, which ends it when it is overdue. What `refused` has
+    an answer for gets that at once.
+    """
 
-    def __init__(self, listener: Listener, **uvicorns: Any) -> None:
+    def __init__(self, listener: Listener, refused: Refused, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._listener = listener
+        self._refused = refused
         self._connection: Connection
         self._between = False  # requests; before the first one the time runs already
         self._unused = 0  # bytes that came and are no part of a whole head or of a body
@@ -68,6 +80,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._connection.wait(self._listener.limits.body_seconds)
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begins to answer, which a refusal is done with."""
+        scope: Any = cycle.scope
+        refusal = None if self.flow.write_paused else self._refused(scope)
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        # One write, as each is a call to the system, after which other threads may run first.
+        self.transport.write(b"".join((refusal.head, *lines, b"\r\n", refusal.body)))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
     def on_body(self, body: bytes) -> None:
         """What came was of use."""
         self._unused = 0
@@ -100,9 +129,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Answers by `app` what comes to `listener`, by TLS with a `certificate`."""
+    """Answers by `app` what comes to `listener`, by TLS with a `certificate`; `refused` has the
+    answer to a request that `app` need not see.
+    """
 
-    def __init__(self, app: Any, listener: Listener, certificate: Certificate | None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: Listener,
+        certificate: Certificate | None,
+        refused: Refused = _nothing,
+    ) -> None:
         self._listener = listener
         self._certificate = certificate
         context = None if certificate is None else certificate.context
@@ -110,7 +147,7 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="asyncio",  # others accept without asking the listener
-                http=partial(BoundedProtocol, listener),  # type: ignore[arg-type]
+                http=partial(BoundedProtocol, listener, refused),  # type: ignore[arg-type]
                 ws="none",
                 log_config=None,
                 log_level="warning",

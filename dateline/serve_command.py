@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from fastapi import FastAPI
 
 from api.forwarding import Proxies
 from core.errors import SettingsError
@@ -133,7 +134,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _run(
-    app: object, settings: Settings, listening: socket.socket, certificate: Certificate | None
+    app: FastAPI, settings: Settings, listening: socket.socket, certificate: Certificate | None
 ) -> None:
     connections = places(settings.connections)
     if connections < settings.connections:
@@ -143,7 +144,8 @@ def _run(
         )
     proxies = Proxies.of(settings.trusted_proxies)
     limits = Limits(connections, settings.connections_per_address, proxies.__contains__)
-    HttpServer(app, Listener(listening, limits), certificate).serve_until_told()
+    listener = Listener(listening, limits)
+    HttpServer(app, listener, certificate, app.state.admission).serve_until_told()
 
 
 def _greet(settings: Settings, port: int) -> None:

@@ -19,8 +19,8 @@ GREEDY, MODEST, THIRD = (Caller(name, frozenset()) for name in ("greedy", "modes
 class Scene:
     """A pool of one thread that is held, so that everything after it waits."""
 
-    def __init__(self, waiting: int, threads: int = 1) -> None:
-        self.pool = WorkPool("searches", threads, waiting)
+    def __init__(self, waiting: int, threads: int = 1, crowded: int | None = None) -> None:
+        self.pool = WorkPool("searches", threads, waiting, crowded)
         self.go = threading.Event()
         self.done: list[str] = []
 
@@ -83,6 +83,66 @@ def test_a_free_thread_goes_to_who_has_fewest() -> None:
     scene.pool.close()
     assert set(scene.done[:3]) == {"g", "m"}
     assert scene.done[-1] == "g"
+
+
+class Clock:
+    """The pool's time, which goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("api.pool.monotonic", made)
+    return made
+
+
+def test_a_burst_fills_the_queue_and_a_crowd_that_stays_shortens_it(clock: Clock) -> None:
+    scene = Scene(waiting=4, crowded=1)
+
+    async def play() -> list[asyncio.Task[None]]:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3", "g4", "burst")
+        clock.now += 0.2
+        tasks += await scene.calls(GREEDY, "still", "shortened")  # g1 alone keeps its place
+        clock.now += 1.1  # nobody came
+        tasks += await scene.calls(GREEDY, "g5", "g6", "g7")
+        scene.go.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    own_loop.run(play())
+    scene.pool.close()
+    assert scene.done == ["g0", "g1", "g5", "g6", "g7"]
+
+
+def test_in_a_crowd_of_many_who_comes_seldom_still_has_a_place(clock: Clock) -> None:
+    scene = Scene(waiting=8, crowded=1)
+    crowd = [Caller(f"crowd {number}", frozenset()) for number in range(4)]
+
+    async def play() -> None:
+        scene.go.set()
+        for caller in crowd:  # each has had a turn
+            await asyncio.gather(*await scene.calls(caller, "before"))
+        scene.go.clear()
+        scene.done.clear()
+        tasks = [one for caller in crowd for one in await scene.calls(caller, "a", "b", "c")]
+        clock.now += 0.2
+        for caller in crowd:
+            tasks += await scene.calls(caller, "d")
+        tasks += await scene.calls(MODEST, "modest")
+        for caller in crowd:
+            tasks += await scene.calls(caller, "e")
+        scene.go.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    own_loop.run(play())
+    scene.pool.close()
+    assert scene.done[1] == "modest"
 
 
 def test_who_has_gone_gives_up_the_place_in_the_queue(scene: Scene) -> None:
