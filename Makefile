@@ -16,6 +16,11 @@ PYTEST_TORCH := .venv-torch/bin/python -P -m pytest
 # Files of tests side by side, each whole in one process, as what they share is made once for a file.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 UNIT := not torch and not faults and not cluster
+# The files of a suite: importing all the others takes half a minute a process.
+FILES_OF = $(shell grep -rlE --include='test_*.py' '$(1)' tests)
+FAULTS = $(call FILES_OF,mark\.faults)
+CLUSTER = $(call FILES_OF,mark\.cluster|opensearch|every_engine)
+TORCH = $(call FILES_OF,mark\.torch)
 # How long the long forms are; a test that finds no such variable takes its short form.
 LONG := GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 KILL_ROUNDS=56 \
   POWER_STATES=500 FAILING_ROUNDS=400 OPENAPI_CASES=10000 DATELINE_HOSTILE_DOCUMENTS=300
@@ -64,18 +69,18 @@ unit: $(READY_DEV)
 
 # Processes killed, disks filled, servers cut off, damaged files.
 faults: $(READY_DEV)
-	$(PYTEST) -m "faults and not cluster and not deep"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "faults and not cluster and not deep" $(FAULTS)
 
 # A real node of OpenSearch, which Maven fetches the first time. Where none can be had these tests
 # skip; they fail where CI is set.
 test-cluster: $(READY_DEV)
 	@bash scripts/test-packages
-	$(PYTEST) -m "cluster and not deep"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "cluster and not deep" $(CLUSTER)
 
 # PyTorch, OpenVINO and hnswlib: training, export, and their answers against those of what ships.
 test-torch: $(READY_TORCH)
-	$(PYTEST_TORCH) -m "torch and not deep"
-	$(PYTEST_TORCH) $(WITH_HNSWLIB)
+	$(PYTEST_TORCH) $(SIDE_BY_SIDE) -m "torch and not deep" $(TORCH)
+	$(PYTEST_TORCH) $(SIDE_BY_SIDE) $(WITH_HNSWLIB)
 
 $(READY_TORCH): requirements-build.lock requirements-torch.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock

@@ -5,6 +5,7 @@ and `inference` before ONNX Runtime that it sends no telemetry: both read that w
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,11 @@ from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
 
 MEMORY = Path("/dev/shm")
+SUITES = {
+    "faults": r"mark\.faults",
+    "cluster": r"mark\.cluster|opensearch|every_engine",
+    "torch": r"mark\.torch",
+}  # as in the Makefile
 
 # A shell that starts tests in the background makes them, and all that they start, deaf to Ctrl-C,
 # which some of them send.
@@ -44,10 +50,17 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a node of OpenSearch is the cluster's suite."""
+    """Whatever needs a node of OpenSearch is the cluster's suite. The Makefile gives a suite the
+    files whose text has its words: a test in another file would never run, and is refused.
+    """
     for item in items:
         if "opensearch" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
+    for mark, words in SUITES.items():
+        paths = {item.path for item in items if item.get_closest_marker(mark)}
+        for path in paths:
+            if not re.search(words, path.read_text("utf-8")):
+                raise pytest.UsageError(f"{path} has tests of {mark}, and none of: {words}")
 
 
 def new_folder() -> Path:

@@ -56,7 +56,8 @@ def running_cluster(
 @pytest.fixture(scope="session")
 def opensearch() -> Iterator[str]:
     """The URL of a node that many tests share: each makes indices with names of its own (see
-    `new_name`) and removes them. Skips, with the reason, where no node can be had.
+    `new_name`) and removes them. Skips, with the reason, where no node can be had. It comes from
+    `tests/conftest.py`: a module that imported it would have a node of its own until the end.
     """
     if _URL:
         yield _URL

@@ -15,19 +15,18 @@ from dateline.evaluate import open_indexed
 from dateline.settings import configure
 from eval.corpus_place import shared_sets
 from eval.datasets import JudgedSet, read_judged_set
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 
 DEMO = Path(__file__).parents[2] / "datasets/demo"
 
 
-def test_the_demo_corpus(folder: Path, opensearch: str) -> None:  # noqa: F811
+def test_the_demo_corpus(folder: Path, opensearch: str) -> None:
     found = _asked(folder, opensearch, read_judged_set(f"{DEMO}"))
     assert [*wrong(found, MOST)] == []
     assert found[0].values.shape == (2, 30)
     assert found[0].values.mean() > 0.8
 
 
-def test_judged_abstracts(folder: Path, opensearch: str) -> None:  # noqa: F811
+def test_judged_abstracts(folder: Path, opensearch: str) -> None:
     """CACM's judged documents, and no others: that many can be embedded in the time of a test."""
     sets = shared_sets()
     if sets is None or not (sets / "cacm").is_dir():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,13 @@ def start(folder: Path) -> Host:
 def two_hosts(folder: Path) -> Iterator[tuple[Host, Host]]:
     """Ended at the end, as far as a test has not done that."""
     with ExitStack() as stack:
-        hosts: list[Host] = []
-        for name in ("one", "other"):
-            hosts.append(start(folder / name))
-            stack.callback(hosts[-1].kill)
-        yield hosts[0], hosts[1]
+        with ThreadPoolExecutor(2) as pool:
+            starting = [pool.submit(start, folder / name) for name in ("one", "other")]
+        for each in starting:
+            if each.exception() is None:
+                stack.callback(each.result().kill)
+        one, other = (each.result() for each in starting)
+        yield one, other
 
 
 @contextmanager
@@ -104,6 +107,7 @@ def environment(record: str, **more: object) -> dict[str, str]:
         "keys": json.dumps(KEYS),
         "media_secret": SECRET,
         "tagger": "",
+        "reranker": "",
         "threads": 1,
         **more,
     }

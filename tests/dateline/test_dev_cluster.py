@@ -31,7 +31,7 @@ from dateline.dev_cluster_home import MODULES, assemble, check_home, check_reach
 from dateline.dev_cluster_node import Node, end_nodes, last_words
 from dateline.dev_cluster_parts import VERSION, Part, check_part, fetch_parts, locked_parts
 from dateline.dev_cluster_state import ClusterState, held
-from tests.opensearch_node import free_port, need_opensearch, running_cluster
+from tests.opensearch_node import free_port, need_opensearch
 
 
 def program(folder: Path, name: str, body: str) -> Path:
@@ -393,19 +393,6 @@ def test_up_status_down(open_folder: Path) -> None:
     assert httpx.get(f"{url}/kept/_doc/1", trust_env=False).json()["_source"] == {"a": 1}
     assert "the data removed" in command("down", "--purge", *folder).output
     assert ClusterState.load(open_folder).nodes == ()
-
-
-@pytest.mark.cluster
-def test_three_nodes_live_through_the_death_of_one() -> None:
-    need_opensearch()
-    with running_cluster(Shape(nodes=3)) as (cluster, shape):
-        told = cluster.status()
-        assert [node["runs"] for node in told["nodes"]] == [True] * 3
-        cluster.end_node(3, signal.SIGKILL)
-        assert [node["runs"] for node in cluster.status()["nodes"]] == [True, True, False]
-        cluster.start_node(3, shape)
-        cluster.wait(shape)
-        assert [node["runs"] for node in cluster.status()["nodes"]] == [True] * 3
 
 
 @pytest.mark.cluster

@@ -15,14 +15,14 @@ from dateline.build_migration import opened_migration
 from dateline.options import archive_settings
 from eval.answering import PipelineAnswers
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
-from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+from tests.opensearch_node import new_name
 
 WIRE = Caller("test", frozenset({"demo"}))
 
 
 @pytest.fixture
 def name(
-    opensearch: str,  # noqa: F811
+    opensearch: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """The name of an index that the settings ask for, on the node; it is removed afterwards."""
@@ -43,7 +43,7 @@ def asked(url: str, method: str, path: str, body: Any = None) -> Any:
 def test_create_diff_and_apply(
     cli: Cli,
     name: str,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "no such index" in cli("index", "diff", code=4).output
@@ -63,7 +63,7 @@ def test_check_and_repair(
     cli: Cli,
     folder: Path,
     name: str,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
 ) -> None:
     cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
     sound = cli.json("index", "check")
@@ -81,7 +81,7 @@ def test_a_wrong_setting_is_drift_too(
     cli: Cli,
     folder: Path,
     name: str,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
 ) -> None:
     cli("ingest", write_lines(folder / "wire.jsonl", *DOCUMENTS), "--products", "demo")
     asked(opensearch, "PUT", f"/{name}/_settings", {"index.search.idle.after": "1s"})
@@ -95,7 +95,7 @@ def test_between_a_flip_and_its_end(
     cli: Cli,
     folder: Path,
     name: str,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DATELINE_RERANKER", "")
@@ -156,7 +156,7 @@ def test_doctor_tells_of_the_cluster(
     cli: Cli,
     folder: Path,
     name: str,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "none by the name" in doctor(cli)["cluster's index"]["says"]

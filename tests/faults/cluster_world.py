@@ -62,6 +62,12 @@ class ThreeNodes:
         """Where its nodes answer."""
         return tuple(f"http://127.0.0.1:{self.shape.port + n}" for n in range(self.shape.nodes))
 
+    @property
+    def running(self) -> set[int]:
+        """The numbers of those that run, as the command tells it."""
+        rows = self.cluster.status()["nodes"]
+        return {number for number, row in enumerate(rows, 1) if row["runs"]}
+
     def node(self, name: str) -> Member:
         """The one that the cluster calls so."""
         rows = self.cluster.status()["nodes"]

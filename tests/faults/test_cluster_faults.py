@@ -92,11 +92,13 @@ def test_a_killed_data_node_costs_nothing_that_was_acknowledged(
             until(lambda: any(each.is_whole for each in load.since(killed)), "answers")
             answered = time.monotonic() - killed
             until(lambda: len(load.written) > written + 50, "writes")
+            assert nodes.running == {1, 2, 3} - {victim.number}
             time.sleep(LOADED_S)
             nodes.cluster.start_node(victim.number, nodes.shape)
             nodes.cluster.wait(nodes.shape)
             until(lambda: is_green(engine), "green")
             healed = time.monotonic() - killed
+            assert nodes.running == {1, 2, 3}
         until(lambda: is_whole(engine), "whole answers")
         check_all_found(engine, load.written)
         errors = [each for each in load.asked if each.error]

@@ -24,7 +24,7 @@ from search.answers import SearchRequest
 from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
 from storage.opensearch.index_family import served_index
 from storage.opensearch.migration_state import MigrationState
-from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+from tests.opensearch_node import new_name
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster]
 READER = Caller("test", frozenset({"demo"}))
@@ -75,7 +75,7 @@ class Host:
 
 
 @pytest.fixture
-def host(opensearch: str, tmp_path: Path) -> Iterator[Host]:  # noqa: F811
+def host(opensearch: str, tmp_path: Path) -> Iterator[Host]:
     made = Host(opensearch, tmp_path / "archive")
     yield made
     made.close()

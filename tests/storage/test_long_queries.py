@@ -16,7 +16,6 @@ from core.retrieval import LexicalWeights, Retrieval
 from storage.opensearch.long_queries import MOST_CLAUSES, Optional, clauses, folded
 from storage.opensearch.query_dsl import Compiler
 from storage.query_words import PLAIN
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, by_vector, make_item, vector_of, write
@@ -77,7 +76,7 @@ def test_what_is_required_is_never_left_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def _node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

@@ -11,7 +11,7 @@ from storage.analysis import analyzer
 from storage.opensearch.connection import Cluster, ClusterSettings
 from storage.opensearch.documents import terms_of
 from storage.opensearch.index_body import TERMS, IndexSettings, index_body
-from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+from tests.opensearch_node import new_name
 
 COUNT = 1000
 LANGUAGES = ("en", "de-AT", "pt-BR", "nb-NO", "ru", "ar", "el", "tr", "xx")
@@ -45,7 +45,7 @@ BREAKS = (" ", "\n", "\t", ", ", "  ", "\u3000", "-", "")
 
 
 @pytest.fixture(scope="module")
-def index(opensearch: str) -> Iterator[tuple[Cluster, str]]:  # noqa: F811
+def index(opensearch: str) -> Iterator[tuple[Cluster, str]]:
     cluster, name = Cluster(ClusterSettings((opensearch,))), new_name()
     cluster.ask("PUT", f"/{name}", index_body(IndexSettings(), {}))
     yield cluster, name

@@ -22,7 +22,6 @@ from storage.item_rows import to_micros
 from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.restate import restated
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     ENCODER,
@@ -45,7 +44,7 @@ ANA = Entity("ana reyes", EntityLabel.PER, 0, 9, 0.9)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

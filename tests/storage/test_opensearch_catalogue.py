@@ -26,7 +26,6 @@ from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.opensearch import names, suggestions
 from storage.topics import MEDIA_TOPICS, Topics, read_topics
 from tests.conftest import new_folder
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     ENCODER,
@@ -51,7 +50,7 @@ FACETS = ("type", "subject", "person", "organisation", "place", "language", "pro
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch, shards=2):
         yield
 

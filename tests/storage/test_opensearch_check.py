@@ -21,13 +21,12 @@ from storage.opensearch.check import Drift, IndexCheck, stretches_of
 from storage.opensearch.coverage import coverage_of
 from storage.opensearch.documents import Version, document_of
 from storage.opensearch.engine import OpenSearchEngine
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, vector_of, write
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

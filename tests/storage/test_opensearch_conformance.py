@@ -9,14 +9,13 @@ import pytest
 
 from core.ports import Clock, Engine
 from storage.opensearch.engine import OpenSearchEngine
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.conformance import EngineConformance
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.standing_conformance import StandingConformance
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

@@ -19,7 +19,6 @@ from core.query_tree import Bool, Keyword, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights, Retrieval, Retrieved
 from core.writes import PutItem
 from tests.conftest import new_folder
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
@@ -63,7 +62,7 @@ def archive() -> list[Item]:
 
 
 @pytest.fixture(scope="module")
-def both(opensearch: str) -> Iterator[tuple[Engine, Engine]]:  # noqa: F811
+def both(opensearch: str) -> Iterator[tuple[Engine, Engine]]:
     folder = new_folder()
     with lending(opensearch), _filled(folder) as engines:
         yield engines

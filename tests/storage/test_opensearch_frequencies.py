@@ -10,7 +10,6 @@ import pytest
 from core.callers import Caller
 from core.query_tree import Bool, Word
 from core.retrieval import Retrieval
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, by_vector, make_item, opened, vector_of, write
 
@@ -19,7 +18,7 @@ COUNT = 40  # items: every part has some
 
 
 @pytest.fixture(scope="module", params=[1, 3], autouse=True)
-def _on_the_node(request: pytest.FixtureRequest, opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(request: pytest.FixtureRequest, opensearch: str) -> Iterator[None]:
     with lending(opensearch, shards=request.param):
         yield
 

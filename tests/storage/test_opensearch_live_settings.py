@@ -13,7 +13,7 @@ from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
 from storage.opensearch.index_body import IndexSettings, VectorSpace, index_body
 from storage.opensearch.index_family import IndexFamily
 from storage.opensearch.live_settings import ABSENT, Difference, change_in_place, differences
-from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+from tests.opensearch_node import new_name
 
 WANTED = IndexSettings(shards=1, replicas=0, refresh_s=30)
 SPACES = {"text": VectorSpace("e" * 64, 8)}
@@ -35,7 +35,7 @@ class Index:
 
 
 @pytest.fixture
-def index(opensearch: str) -> Iterator[Index]:  # noqa: F811
+def index(opensearch: str) -> Iterator[Index]:
     cluster = Cluster(ClusterSettings((opensearch,)))
     made = Index(cluster, new_name())
     IndexFamily(cluster, made.name, WANTED, SPACES).open()
@@ -114,7 +114,7 @@ def test_who_only_reads_makes_nothing(index: Index) -> None:
     family.make_notes()  # for whoever clears up
 
 
-def test_a_second_copy_of_the_vectors_is_no_difference(opensearch: str) -> None:  # noqa: F811
+def test_a_second_copy_of_the_vectors_is_no_difference(opensearch: str) -> None:
     """An index of before has one: nothing in place takes it away, and searches are the same."""
     cluster, name = Cluster(ClusterSettings((opensearch,))), new_name()
     body = index_body(WANTED, SPACES)

@@ -25,7 +25,6 @@ from storage.opensearch.follower import Follower
 from storage.opensearch.seen import seen_by
 from storage.opensearch.statistics import Counts
 from storage.opensearch.term_counts import LookUps, TermCounts
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     NOW,
@@ -50,7 +49,7 @@ RARE_WORDS = "how rare some words are"
 
 
 @pytest.fixture
-def proxy(opensearch: str) -> Iterator[Proxy]:  # noqa: F811
+def proxy(opensearch: str) -> Iterator[Proxy]:
     with proxy_before(opensearch) as proxy:
         yield proxy
 
@@ -125,7 +124,7 @@ def filled(engine: OpenSearchEngine) -> None:
 def test_counts_that_lack_a_part_are_said_to_and_not_kept(
     engine: OpenSearchEngine,
     proxy: Proxy,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
     has_looked: bool,
 ) -> None:
     filled(engine)
@@ -150,7 +149,7 @@ def test_counts_that_lack_a_part_are_said_to_and_not_kept(
 def test_rarities_that_lack_a_part_are_said_to(
     engine: OpenSearchEngine,
     proxy: Proxy,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
 ) -> None:
     filled(engine)
     with one_part_without_a_copy(engine, proxy, opensearch):
@@ -168,7 +167,7 @@ def test_rarities_that_lack_a_part_are_said_to(
 def test_a_search_says_that_who_sees_its_rare_words_was_asked_of_a_part(
     engine: OpenSearchEngine,
     proxy: Proxy,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
 ) -> None:
     filled(engine)
     look_ups = LookUps()
@@ -183,7 +182,7 @@ def test_a_search_says_that_who_sees_its_rare_words_was_asked_of_a_part(
 def test_numbers_of_an_index_that_lacks_a_part_are_asked_for_anew(
     engine: OpenSearchEngine,
     proxy: Proxy,
-    opensearch: str,  # noqa: F811
+    opensearch: str,
 ) -> None:
     filled(engine)
     with one_part_without_a_copy(engine, proxy, opensearch):

@@ -29,7 +29,7 @@ from storage.opensearch.index_family import make_index
 from storage.opensearch.migration import Family, Mover
 from storage.opensearch.migration_state import BUILDING, FLIPPED, Migration
 from storage.record_port import RecordOfTruth
-from tests.opensearch_node import new_name, opensearch  # noqa: F401 - a fixture
+from tests.opensearch_node import new_name
 from tests.storage.world import FIELD, WIDTH, WIRE, SetClock, make_item, unit, vectors, versions
 
 OLD, NEW = "space-old", "space-new"
@@ -125,7 +125,7 @@ def own(number: int, *, both: bool) -> tuple[object, ...]:
 
 
 @pytest.fixture
-def archive(opensearch: str, folder: Path) -> Iterator[Archive]:  # noqa: F811
+def archive(opensearch: str, folder: Path) -> Iterator[Archive]:
     made = Archive(opensearch, folder)
     yield made
     made.close()

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from storage.opensearch.settle import leases_are_past, settle
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.opensearch_world import SPACES, lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, make_item, nearest, vector_of, write
 
 
 @pytest.fixture(autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

@@ -25,7 +25,6 @@ from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.indexed_vectors import MOST_PASSAGES
 from storage.opensearch.vector_sums import Sum, sums_of
 from tests.conftest import new_folder
-from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
@@ -50,7 +49,7 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on_the_node(opensearch: str) -> Iterator[None]:  # noqa: F811
+def _on_the_node(opensearch: str) -> Iterator[None]:
     with lending(opensearch):
         yield
 

@@ -1,5 +1,7 @@
 """Several hosts over one record on Postgres: each sees what the others wrote, and each keeps only
 what can be made from it.
+
+KILL_ROUNDS says how many are killed; `make deep` kills the most.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from tests.storage.world import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+KILLS = int(os.environ.get("KILL_ROUNDS", "16")) // 4
 
 
 class Host:
@@ -159,10 +162,10 @@ def test_hosts_that_are_killed_in_the_middle_leave_whole_batches_and_no_lock(
     postgres: Server, folder: Path
 ) -> None:
     address = address_of(postgres, folder / "one")
-    killed = [Host(address, folder / f"killed {number}") for number in range(8)]
     rng = random.Random()
     with hosts(postgres, folder / "one", hnsw=SCANNED) as (one,):
-        for number, host in enumerate(killed):
+        for number in range(KILLS):
+            host = Host(address, folder / f"killed {number}")
             last = host.write_until_killed(str(number), rng.uniform(0.0, 0.3))
             assert write(one, make_item(f"urn:{number}")) == "created", "the lock is free again"
             recorded = {item.uri for item in one.all_items()}

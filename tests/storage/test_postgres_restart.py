@@ -136,6 +136,7 @@ def test_a_restart_in_the_middle_of_writes(own: Server, folder: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.deep
 def test_many_restarts_and_crashes(own: Server, folder: Path) -> None:
     restart_under_load(own, folder, [signal.SIGINT, signal.SIGQUIT] * 8)
 

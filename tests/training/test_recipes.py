@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from training.terms import training_data
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
-SHARED = Path(__file__).parents[3] / "shared"
+SHARED = Path(os.environ.get("DATELINE_SHARED", Path(__file__).parents[3] / "shared"))
 
 
 def needs(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from training.clips import clips_in, read_clip, windows_of
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).parents[2]
-CLIPS = ROOT.parent / "shared" / "media" / "video"
+CLIPS = Path(os.environ.get("DATELINE_SHARED", ROOT.parent / "shared")) / "media" / "video"
 NAMES = (
     "big_buck_bunny_0_30.webm",
     "chaplin.mp4",

@@ -168,6 +168,7 @@ def test_sixty_malformed_files_are_read_or_refused(
 
 
 @pytest.mark.faults
+@pytest.mark.deep
 def test_a_thousand_malformed_files_are_read_or_refused(
     whole: list[tuple[str, bytes]], tmp_path: Path
 ) -> None:
