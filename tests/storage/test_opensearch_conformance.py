@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.ports import Clock, Engine
 from storage.opensearch.engine import OpenSearchEngine
+from storage.opensearch.retrieval import SearchSettings
 from tests.storage.conformance import EngineConformance
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.standing_conformance import StandingConformance
+
+# A busy machine makes a node slow in a test, never its answers incomplete.
+PATIENT: dict[str, Any] = {"search": SearchSettings(timeout_s=60), "patience_s": 60}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,19 +27,19 @@ def _on_the_node(opensearch: str) -> Iterator[None]:
 
 class TestOpenSearch(EngineConformance):
     def open(self, folder: Path, clock: Clock) -> Engine:
-        return open_opensearch(folder, clock)
+        return open_opensearch(folder, clock, **PATIENT)
 
     def settle(self, engine: Engine) -> None:
         assert isinstance(engine, OpenSearchEngine)
         engine.catch_up()
 
     def open_live(self, folder: Path, clock: Clock) -> Engine:
-        return open_opensearch(folder, clock, background=True)
+        return open_opensearch(folder, clock, background=True, **PATIENT)
 
 
 class TestOpenSearchStanding(StandingConformance):
     def open(self, folder: Path, clock: Clock) -> Engine:
-        return open_opensearch(folder, clock)
+        return open_opensearch(folder, clock, **PATIENT)
 
     def settle(self, engine: Engine) -> None:
         assert isinstance(engine, OpenSearchEngine)
