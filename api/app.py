@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -22,7 +22,7 @@ from api import (
 )
 from api.access import Surface
 from api.admission import Admission
-from api.checks import validation_problem
+from api.checks import check_query_string, validation_problem
 from api.content_routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
 from api.forwarding import Forwarding
@@ -67,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an item's uri may end in a slash
         lifespan=_lifespan,
+        dependencies=[Depends(check_query_string)],  # of every route; `SearchRoute` does it itself
     )
     app.state.surface = surface
     app.state.admission = Admission(surface)  # for an HTTP server that asks it first

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from api import contract
 from api.access import CallerDep, LinksDep, Surface, SurfaceDep, UncountedWriterDep, admitted
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
-from api.checks import check_query_string, no_parameters, validation_problem
+from api.checks import no_parameters, validation_problem
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import ItemView, items_json
 from api.lanes import covered, write_documents
@@ -61,7 +61,6 @@ class WriteParameters(BaseModel):
     summary="One item by its uri",
     response_model=None,
     responses=contract.answers(contract.ContentAnswer, 400, 401, 404, 503),
-    dependencies=[Depends(check_query_string)],
 )
 async def read_content(
     request: Request,
@@ -117,7 +116,6 @@ def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[di
         207: {"model": contract.WriteAnswer, "description": "Many, of which some were refused"},
     },
     openapi_extra=contract.DOCUMENT_BODY,
-    dependencies=[Depends(check_query_string)],
 )
 async def write_content(
     request: Request,
@@ -192,7 +190,7 @@ def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
     responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 404, 408, 409, 413, 415, 503)
     | {202: {"model": contract.WriteAnswer, "description": "Held until the item is there"}},
     openapi_extra=contract.body_of(StatusChange),
-    dependencies=[Depends(check_query_string), Depends(no_parameters)],
+    dependencies=[Depends(no_parameters)],
 )
 async def change_status(
     request: Request, item_id: str, surface: SurfaceDep, caller: UncountedWriterDep

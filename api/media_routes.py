@@ -74,7 +74,7 @@ async def media_caller_of(
     _PATH,
     summary="A picture, a still or a video, whole or in part",
     response_model=None,
-    responses=contract.answers(None, 401, 404, 416, 503)
+    responses=contract.answers(None, 400, 401, 404, 416, 503)
     | {
         200: {"description": "The file", "content": {"image/jpeg": {}, "video/mp4": {}}},
         206: {"description": "The part of it that Range asks for"},

@@ -41,7 +41,7 @@ Body = TypeVar("Body", bound=BaseModel)
     "/v1/models",
     summary="Which models are here",
     response_model=None,
-    responses=contract.answers(ModelsAnswer, 401, 403),
+    responses=contract.answers(ModelsAnswer, 400, 401, 403),
 )
 async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
     """Every model that can be asked, with its task and the digest of its files."""

@@ -26,7 +26,7 @@ _key = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
     "/healthz",
     summary="Is the process alive?",
     response_model=None,
-    responses=contract.answers(contract.BaseAnswer),
+    responses=contract.answers(contract.BaseAnswer, 400),
 )
 async def healthz(request: Request) -> Json:
     """Answers as long as the event loop runs; looks at nothing else."""
@@ -37,7 +37,7 @@ async def healthz(request: Request) -> Json:
     "/readyz",
     summary="Can it answer searches?",
     response_model=None,
-    responses=contract.answers(contract.BaseAnswer, 503),
+    responses=contract.answers(contract.BaseAnswer, 400, 503),
 )
 async def readyz(request: Request, surface: SurfaceDep) -> Json:
     """200 where searches can be answered, 503 with the reason where not."""
@@ -53,7 +53,7 @@ async def readyz(request: Request, surface: SurfaceDep) -> Json:
     summary="Figures in Prometheus's text format",
     response_model=None,
     response_class=Response,
-    responses=contract.answers(None, 401, 403)
+    responses=contract.answers(None, 400, 401, 403)
     | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(

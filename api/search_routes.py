@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
@@ -47,7 +47,6 @@ router = APIRouter(tags=["search"], route_class=SearchRoute)
     summary="Search stories, pictures and video",
     response_model=None,
     responses=contract.answers(contract.SearchAnswer, 400, 401, 404, 410, 503),
-    dependencies=[Depends(check_query_string)],
 )
 async def search_content(
     request: Request,

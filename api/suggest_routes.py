@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import contract
 from api.access import CallerDep, SurfaceDep
-from api.checks import check_query_string
 from api.envelope import Json, base
 from core.errors import NotFoundError
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS
@@ -43,7 +42,6 @@ class SuggestParameters(BaseModel):
     summary="Complete names, subjects and headlines while they are typed",
     response_model=None,
     responses=contract.answers(contract.SuggestAnswer, 400, 401, 404, 503),
-    dependencies=[Depends(check_query_string)],
 )
 async def suggest(
     request: Request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -67,10 +68,28 @@ def test_white_space_in_a_list_is_a_blank(served: Served, name: str, written: st
     assert answer.status_code == 200 or answer.json()["error"]["field"] == name
 
 
-def test_control_characters_in_a_path_are_refused(served: Served) -> None:
-    answer = served.get("/content/urn:a%00b")
-    assert answer.status_code == 400
-    assert answer.json()["error"]["field"] == "item_id"
+@pytest.mark.parametrize("written", ["%00", "a%1Bb", "a%C2%85b"])
+def test_control_characters_are_refused_everywhere(served: Served, written: str) -> None:
+    """In the query string and in each place that a path has, also of the page."""
+    listed = served.get("/openapi.json").json()["paths"]
+    operations = [(method, path) for path, methods in listed.items() for method in methods]
+    operations += [("get", path) for path in ("/", "/docs", "/page/config", "/page/{name}")]
+    for method, path in operations:
+        addresses = {"a": f"{_filled(path, '', '')}?a={written}"} | {
+            name: _filled(path, name, written) for name in _PLACES.findall(path)
+        }
+        for field, address in addresses.items():
+            answer = served.http.request(method, address)
+            assert answer.status_code == 400, (method, address)
+            assert answer.json()["error"]["field"] == field
+
+
+_PLACES = re.compile("{(.*?)}")
+
+
+def _filled(path: str, name: str, written: str) -> str:
+    """The path with `written` in the place of this name."""
+    return _PLACES.sub(lambda found: written if found[1] == name else "urn", path)
 
 
 def test_query_string_that_is_no_utf8_is_refused(served: Served) -> None:
