@@ -43,7 +43,8 @@ async def write_documents(
         first = [documents[place] for place in hiding]
         run = surface.statuses.run(partial(put, first, embedded=False), caller)
         outcomes |= await _answers(hiding, run)
-        surface.bulks.offer(partial(put, first), caller)  # vectors, for the day they come back
+        # Vectors, for the day they come back.
+        surface.bulks.offer(partial(put, first, only_vectors=True), caller)
     if others and refused is not None:
         outcomes |= dict.fromkeys(others, refused)
     elif others:

@@ -48,6 +48,7 @@ class NoArchive:
         by: Caller,
         *,
         embedded: bool = True,
+        only_vectors: bool = False,
     ) -> Sequence[Written | Rejection | DatelineError]:
         """Raises NotFoundError."""
         self._absent()

@@ -64,9 +64,11 @@ class IngestPort(Protocol):
         by: Caller,
         *,
         embedded: bool = True,
+        only_vectors: bool = False,
     ) -> Sequence[Written | Rejection | DatelineError]:
         """One outcome per document, in order; durable when it returns. What could not be written
-        has the error. Without `embedded` no model is asked: what is new has no vectors.
+        has the error. Without `embedded` no model is asked: what is new has no vectors. With
+        `only_vectors` that gets its own, and what was put since stays as it is.
         """
         ...
 

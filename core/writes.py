@@ -11,10 +11,15 @@ from core.items import Item, PassageVectors, PubStatus
 
 @dataclass(frozen=True, slots=True)
 class PutItem:
-    """A version of an item with its passage vectors, one entry per vector field."""
+    """A version of an item with its passage vectors, one entry per vector field.
+
+    `only_vectors`: the version was put before, without them; where it has other products by now, or
+    is not the newest, nothing is put.
+    """
 
     item: Item
     vectors: tuple[PassageVectors, ...] = ()
+    only_vectors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,22 +140,25 @@ class Ingest:
         by: Caller = OPERATOR,
         *,
         embedded: bool = True,
+        only_vectors: bool = False,
     ) -> tuple[Written | Rejected | DatelineError, ...]:
         """Writes ninjs documents of `by`, as bytes or parsed, in order, some at a time; the answers
         are in their order. A rejected one has its place among `documents`, from 1, as its line;
         what could not be written has the error. Without `embedded` no model is asked: new versions
-        have no vectors then.
+        have no vectors then. With `only_vectors` such versions get theirs, and what was put since
+        stays as it is.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
             for number, document in enumerate(documents, start=1)
         ]
         items = [answer for answer in answers if isinstance(answer, Item)]
-        written = iter(self._put_items(items, by, embedded=embedded))
+        put = partial(self._put_few, by=by, embedded=embedded, only_vectors=only_vectors)
+        written = iter(self._put_items(items, put))
         return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
 
     def _put_items(
-        self, items: Sequence[Item], by: Caller, *, embedded: bool
+        self, items: Sequence[Item], put: Callable[[Sequence[Item]], Sequence[Written]]
     ) -> Iterator[Written | DatelineError]:
         """What became of each, a few at a time. One that can't be recorded is passed over; after
         any other failure the rest is not tried.
@@ -163,8 +167,7 @@ class Ingest:
         while done < len(items):
             some = items[done : done + at_once]
             try:
-                writes = self.embed(some, by) if embedded else [PutItem(item) for item in some]
-                answers = self._writer.put(writes, by)
+                answers = put(some)
             except DocumentError as error:
                 if at_once == 1:
                     yield error
@@ -174,8 +177,16 @@ class Ingest:
                 yield from [error] * (len(items) - done)
                 return
             else:
-                yield from map(_told, answers, writes)
+                yield from answers
                 done += len(answers)
+
+    def _put_few(
+        self, items: Sequence[Item], *, by: Caller, embedded: bool, only_vectors: bool
+    ) -> Sequence[Written]:
+        writes = self.embed(items, by) if embedded else tuple(map(PutItem, items))
+        if only_vectors:
+            writes = tuple(replace(write, only_vectors=True) for write in writes)
+        return [*map(_told, self._writer.put(writes, by), writes)]
 
     def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
         """What `by` is to put for each item: with fresh vectors where that would change the

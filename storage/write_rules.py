@@ -66,8 +66,8 @@ def refusal(
 
 
 def touched_stories(item: Item, by: Caller, newest: Newest | None) -> tuple[str, ...]:
-    """The stories that a put joins or leaves and whose items decide whether it may: none where `by`
-    may write everything.
+    """The stories that a put joins or leaves: it needs the products of their items. None are listed
+    where `by` may write everything.
     """
     if by.writes == EVERY_PRODUCT:
         return ()
@@ -84,9 +84,9 @@ def may_change(writes: frozenset[str], newest: Newest | None) -> bool:
 def status_change(
     change: SetStatus, writes: frozenset[str], newest: Newest | None, holds: Sequence[Hold]
 ) -> tuple[Written, State, tuple[Hold, ...]]:
-    """What an explicit change by who has `writes` does: the answer, the state of the newest version
-    from then on, and what holds the uri. An item that is not his to change is answered like one
-    that is not there.
+    """What an explicit change by a writer of `writes` does: the answer, the state of the newest
+    version from then on, and the holds of the uri. An item that the writer may not change is
+    answered like one that is not there.
     """
     if newest is None or not may_change(writes, newest):
         after = after_change(holds, change, writes)
@@ -98,10 +98,16 @@ def status_change(
     return Written(change.uri, newest.version, outcome), state, after
 
 
-def outcome_of(item: Item, digest: bytes, newest: Newest | None) -> Outcome | None:
+def outcome_of(
+    item: Item, digest: bytes, newest: Newest | None, *, only_vectors: bool = False
+) -> Outcome | None:
     """What a put of `item` does where `newest` is recorded; None for the same version and content
-    once more, of which only the products and the vectors may differ.
+    once more, of which only the products and the vectors may differ. With `only_vectors` the
+    products may not differ either.
     """
+    recorded = newest and (newest.version, newest.products)
+    if only_vectors and recorded != (item.version, item.products):
+        return Outcome.STALE
     if newest is None:
         return Outcome.CREATED
     if newest.version != item.version:
@@ -121,9 +127,9 @@ def is_recorded(
 def forgotten(
     have: Iterable[Space], fresh: Collection[Space], kept: Collection[Space]
 ) -> list[Space]:
-    """Whose vectors a version loses where it gets those of `fresh`: the same ones of before, and of
-    the same fields those of encoders that are not `kept`. An encoder that is not kept itself takes
-    the place of all others in its field.
+    """Which vectors of a version are deleted when those of `fresh` are added: the old ones of the
+    same spaces, and in the same fields those of encoders that are not `kept`. An encoder that is
+    not kept itself takes the place of all others in its field.
     """
     sole = {field for field, encoder in fresh if (field, encoder) not in kept}
     fields = {field for field, _ in fresh}

@@ -64,7 +64,9 @@ def put(
     item = write.write.item
     newest = newest_version(cursor, item.uri)
     stories = _products_in(cursor, touched_stories(item, by, newest))
-    outcome = refusal(item, by, newest, stories) or outcome_of(item, write.digest, newest)
+    outcome = refusal(item, by, newest, stories) or outcome_of(
+        item, write.digest, newest, only_vectors=write.write.only_vectors
+    )
     if outcome in REFUSED:
         return Written(item.uri, item.version, outcome)
     if outcome is None and newest is not None:

@@ -110,7 +110,9 @@ def _judged(
     for each, chains in zip(wave, touched, strict=True):
         item, old = each.write.item, newest.get(each.uri)
         theirs = [products for chain in chains for products in stories.get(chain, ())]
-        judged.append(refusal(item, by, old, theirs) or outcome_of(item, each.digest, old))
+        late = each.write.only_vectors
+        outcome = outcome_of(item, each.digest, old, only_vectors=late)
+        judged.append(refusal(item, by, old, theirs) or outcome)
     return judged
 
 

@@ -142,6 +142,7 @@ class Newsroom:
         by: Caller = OPERATOR,
         *,
         embedded: bool = True,
+        only_vectors: bool = False,
     ) -> tuple[Written | Refused, ...]:
         if self.full:
             raise StorageFullError("No space left on the device.", mend="Free some space.")

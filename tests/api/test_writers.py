@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from api.access import Surface
 from api.app import create_app
 from api.keys import KeyRing
 from api.services import ApiSettings, Services
@@ -197,6 +198,26 @@ def test_a_kill_overtakes_a_bulk_that_was_accepted_before_it(
         results = answer.result(60).json()["data"]["items"]
     assert [one.get("held", "") for one in results] == ["canceled", "canceled", *[""] * 10]
     assert [seen(client, uri) for uri in ("old", "new", "a")] == [False, False, True]
+
+
+def test_vectors_that_come_late_undo_no_change_of_products(
+    client: TestClient, model: NoVectors
+) -> None:
+    """Two documents that kill are embedded after their answer; by then they have other products."""
+    killed = [{"uri": uri, "pubstatus": "canceled"} for uri in "ab"]
+    model.free.clear()
+    try:
+        post(client, "desk", *killed, products="wire")
+        assert model.asked.wait(60)
+        for document in killed:
+            assert post(client, "desk", document, products="sport").status_code == 200
+    finally:
+        model.free.set()
+    surface: Surface = client.app.state.surface
+    surface.bulks.close()  # when all of them are done
+    for uri in "ab":
+        assert patch(client, "desk", uri, pubstatus="usable").status_code == 200
+        assert [seen(client, uri, key) for key in ("wire", "sport")] == [False, True]
 
 
 def test_a_kill_before_the_item_is_there(client: TestClient) -> None:

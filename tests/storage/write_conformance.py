@@ -81,6 +81,17 @@ class WriteConformance(EngineUnderTest):
         assert ask(engine, nearest(unit(1))) == [("a", 1)]
         assert write(engine, make_item("a"), unit(0, 1)) is Outcome.UNCHANGED
 
+    def test_late_vectors_undo_nothing_that_was_put_since(self, engine: Engine) -> None:
+        """A version was put without them, and by now it has other products, or a newer one came."""
+        elsewhere = make_item("a", products=("photos",))
+        engine.put([PutItem(make_item("a")), PutItem(elsewhere)])
+        late = PutItem(make_item("a"), (vectors(unit(1)),), only_vectors=True)
+        assert engine.put([late])[0].outcome is Outcome.STALE
+        assert engine.item("a", WIRE) is None
+        assert engine.put([replace(late, item=elsewhere)])[0].outcome is Outcome.UPDATED
+        newer = replace(late, item=make_item("a", 2, products=("photos",)))
+        assert engine.put([newer])[0].outcome is Outcome.STALE
+
     def test_vectors_of_another_encoder_are_not_searched(self, engine: Engine) -> None:
         strange = PutItem(make_item("a"), (vectors(unit(1), encoder="another"),))
         engine.put([strange])
