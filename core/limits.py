@@ -1,9 +1,9 @@
-"""How much of something somebody may take: the words, and the arithmetic that all stores share.
+"""How much a key may take of something: the words, and the arithmetic that all stores share.
 
-Of each limit and key one moment is kept: when what was taken is paid back (the generic cell rate
-algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). A moment
-that has passed is as good as none, so nothing has to be cleaned up, and a store that forgets one
-forgives what was taken and no more.
+For each limit and key one moment is kept: when all that was taken is paid back (the generic cell
+rate algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). A
+moment in the past says the same as none, so nothing has to be cleaned up. A store that loses a
+moment forgives what was taken, and does nothing worse.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SECOND = 1_000_000_000  # ns
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of what `name` says, `burst` at once and `amount` in `per_seconds` in the long run: a stretch
-    of t seconds gets at most burst + amount * t / per_seconds.
+    """A limit of what `name` says: `burst` at once, and `amount` in `per_seconds` in the long run.
+    So at most burst + amount * t / per_seconds can be taken in t seconds.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Limit:
 
     @property
     def interval(self) -> int:
-        """Nanoseconds in which one is paid back; rounded up, so that no more is allowed."""
+        """The nanoseconds in which one is paid back, rounded up: the limit is never exceeded."""
         return max(1, math.ceil(self.per_seconds * _SECOND / self.amount))
 
 
@@ -47,23 +47,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """It was taken; so many more may be taken at once."""
+    """All was taken; `left` more may be taken at once."""
 
     left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken; after so many seconds there is enough, if nobody else takes it."""
+    """Nothing was taken; in `retry_after` seconds it can be, if nobody else takes it before."""
 
     retry_after: float
 
 
 class Limiter(Protocol):
-    """Whoever counts. Safe from any thread; answers without waiting for another host."""
+    """Counts what is taken. Safe from any thread; answers without waiting for another host."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """Takes `cost`, at most `limit.burst`, of the limit that `key` has of its own."""
+        """Takes `cost`, at most `limit.burst`, of what the limit allows `key`; or takes nothing."""
         ...
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class Limiter(Protocol):
 
 
 def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, Allowed | Refused]:
-    """When all is paid back after `cost` is taken, and the answer; both moments in nanoseconds.
+    """Takes `cost`: the moment when all is paid back, and the answer. Moments are nanoseconds.
 
     A moment that lies further ahead than the limit allows was written by another clock or for
     another limit, and counts as the furthest that there can be: nobody waits longer than for a
@@ -91,8 +91,9 @@ def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, All
 def leased(
     paid_back: int, now: int, limit: Limit, owed: int, wanted: int
 ) -> tuple[int, int, float]:
-    """Charges what is `owed`, whatever the limit, then as many of `wanted` as it allows: when all
-    is paid back, how many these are, and in how many seconds there is one more.
+    """Charges what is `owed`, even beyond the limit, then as many of `wanted` as the limit allows.
+    Returns the moment when all is paid back, how many were allowed, and the seconds until one more
+    can be.
     """
     interval, whole = limit.interval, limit.burst * limit.interval
     # Several may owe at the same time; more than a whole burst of debts is another clock's moment.

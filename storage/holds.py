@@ -1,14 +1,14 @@
 """Holds: what keeps an item hidden that comes later. Pure functions, the same for every record.
 
-An explicit kill, withhold or embargo of a uri is kept by that uri. It binds every put that comes
-after it, on whatever way: the new version's state is the stricter one of its own and the hold's. So
-a version that was queued before a kill does not bring the item back; only a later explicit release
-does. A version that is recorded as killed makes a hold, too.
+An explicit kill, withhold or embargo of a uri is kept by that uri. It binds every later put of the
+uri: the new version gets its own state or the hold's, whichever is stricter. So a version that was
+queued before a kill does not bring the item back; only a later explicit release does. A version
+that is recorded as killed makes a hold, too.
 
-Who changes the status of an item that is not recorded, or that is not his to change, makes a hold
-as well, and is told the same of both. Such a hold binds the item only where it has one of the
-products that he may write. Once it has bound, it is a hold of every product: only who may write
-the item releases it.
+A change of an item that is not recorded makes a hold as well. So does a change of an item that the
+writer may not change, and both get the same answer. Such a hold binds the item only where the item
+has a product that the writer may write. Once it has bound the item, it is a hold of every product:
+only a writer of the item can release it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ORDER = (PubStatus.USABLE, PubStatus.WITHHELD, PubStatus.CANCELED)
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The state that an item must at least have, where `writes` reaches one of its products."""
+    """The least strict state that an item may have, where `writes` has one of its products."""
 
     writes: frozenset[str]
     pubstatus: str
@@ -38,29 +38,29 @@ class Hold:
 
     @property
     def state(self) -> State:
-        """What it asks of a version."""
+        """The least strict state that a version may have."""
         return (self.pubstatus, self.embargoed)
 
 
 def stricter(*states: State) -> State:
-    """Killed before withheld before usable, and the latest embargo."""
+    """The strictest of the states: killed, then withheld, then usable; and the latest embargo."""
     pubstatus = max((state[0] for state in states), key=lambda name: _ORDER.index(PubStatus(name)))
     return pubstatus, max((until for _, until in states if until is not None), default=None)
 
 
 def state_after(change: SetStatus, state: State) -> State:
-    """The state that a version in this one gets by an explicit change."""
+    """The state after an explicit change of a version that was in `state`."""
     wanted = state[1] if change.embargoed is None else to_micros(change.embargoed)
     return str(change.pubstatus or state[0]), None if change.lift_embargo else wanted
 
 
 def held(holds: Iterable[Hold], products: Collection[str], own: State) -> State:
-    """The state of a version with these products that comes with `own`."""
+    """The state of a version with these products: its `own`, or a stricter one of a hold."""
     return stricter(own, *(hold.state for hold in holds if reaches(hold.writes, products)))
 
 
 def held_as(state: State, own: State) -> str:
-    """What a hold made of a version that came with `own`; "" where it changed nothing."""
+    """The word for what holds made of a version's `own` state; "" where it is still the same."""
     if state[0] != own[0]:
         return state[0]
     return "embargoed" if state[1] != own[1] else ""
@@ -69,8 +69,8 @@ def held_as(state: State, own: State) -> str:
 def bound(
     holds: Sequence[Hold], products: Collection[str], own: State, *, new: bool
 ) -> tuple[State, tuple[Hold, ...]]:
-    """The state of a version with these products that comes with `own`, and the holds once it is
-    recorded: those that bind it become one, to which a `new` version adds that it came killed.
+    """The state of a version as `held` gives it, and the holds of its uri once it is recorded. The
+    holds that bind the version become one; a `new` version that comes killed adds a hold.
     """
     killed = new and own[0] == PubStatus.CANCELED
     came = (own[0], None) if killed else FREE
@@ -85,8 +85,8 @@ def after_change(
     writes: frozenset[str],
     products: Collection[str] | None = None,
 ) -> tuple[Hold, ...]:
-    """The holds after an explicit change by who has `writes`. `products` are those of the recorded
-    item; None where there is none, or it is not his to change.
+    """The holds after an explicit change by a writer of `writes`. `products` are those of the
+    recorded item; None where there is none, or the writer may not change it.
     """
     own = folded(writes)
     state, left = FREE, []
@@ -103,7 +103,9 @@ def after_change(
 def outcome_unrecorded(
     before: Collection[Hold], after: Collection[Hold], writes: frozenset[str]
 ) -> Outcome:
-    """What a change did by who has `writes` to an item that is not recorded, or not his."""
+    """The outcome of a change of an item that is not recorded, or that a writer of `writes` may not
+    change.
+    """
     if any(hold.writes == folded(writes) for hold in after):
         return Outcome.HELD
     return Outcome.MISSING if set(before) == set(after) else Outcome.RELEASED
