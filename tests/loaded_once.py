@@ -5,6 +5,7 @@ the models that ship, and the tree of commands. Subprocesses load all of it, as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,13 @@ SHIPPED = Path(__file__).parent.parent / "models"
 
 @pytest.fixture(scope="session", autouse=True)
 def loaded_once() -> Iterator[None]:
+    """In the process of the tests."""
+    with loading_once():
+        yield
+
+
+@contextmanager
+def loading_once() -> Iterator[None]:
     """Models of other folders, which tests damage, are checked and loaded each time."""
     opened: dict[tuple[RuntimeChoice, Path, int], Runtime] = {}
     checked: set[Path] = set()

@@ -14,8 +14,8 @@ _TEXT = " ".join(f"coast{n}" for n in range(60))  # nearly the same in all: they
 
 
 def document_of(version: Version) -> dict[str, Any]:
-    """ninjs, with the version's word in every member that says something; without its products, as
-    the same document may come for others.
+    """ninjs, with the version's word in every member that says something; without its products
+    where the same document may come for others.
     """
     word = version.word
     document: dict[str, Any] = {
@@ -43,6 +43,8 @@ def document_of(version: Version) -> dict[str, Any]:
         },
         **_alternative_id(version),
     }
+    if version.states_products:
+        document["products"] = [*version.products]
     for name in ("embargoed", "expires"):
         if moment := getattr(version, name):
             document[name] = moment.isoformat()

@@ -1,7 +1,7 @@
 """The archive as a few dicts: what is recorded, what of it is shown, and to whom.
 
-Every version of every item, and everything that stands inside one, has a made-up word of its own.
-So a word in an answer says where it comes from, and whether it may be there.
+Every version of every item has a made-up word of its own, and so has everything that stands inside
+a version. So a word in an answer says where it comes from, and whether it may be there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from tests.storage.hold_model import HoldModel, State, changed, has_one, put_refusal
 
+# Prefixes of uris that are for the keys of one name alone to write.
+RESERVES = {"agency": "urn:agency:", "news": "urn:news:"}
 _PAIRS = [a + b for a in "bdfgklmnprtv" for b in "aiou"]
 _WORDS = len(_PAIRS) ** 4
 _WORD = re.compile(r"zq(?:[bdfgklmnprtv][aiou]){4}")
@@ -29,13 +31,13 @@ def marks_in(shown: str) -> set[str]:
 
 
 class Words:
-    """Made-up words, each given out once; neighbours are nothing alike."""
+    """Gives out made-up words, each once. Words that follow one another are not alike."""
 
     def __init__(self) -> None:
         self._next = count(1)
 
     def fresh(self) -> str:
-        """A word that nothing has yet."""
+        """A word that was not given out yet."""
         number = next(self._next) * _STEP % _WORDS
         letters = ""
         for _ in range(4):
@@ -46,8 +48,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A key: what it reads and writes, and whether it may ask why an item is hidden, and ask the
-    models.
+    """A key: the products that it reads and writes, whether it may ask why an item is hidden, and
+    whether it may ask the models.
     """
 
     name: str
@@ -58,13 +60,14 @@ class Reader:
 
     @property
     def caller(self) -> Caller:
-        """As the model of rights to write has it."""
-        return Caller(self.name, self.products, self.writes)
+        """The same key for the product's rules of writing."""
+        reserved = tuple(prefix for owner, prefix in RESERVES.items() if owner != self.name)
+        return Caller(self.name, self.products, self.writes, reserved)
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """What a story shows of another item: `word` is in everything that it says of it."""
+    """A copy of another item inside a story; each member of the copy has `word`."""
 
     uri: str
     word: str
@@ -72,7 +75,9 @@ class Nested:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of an item as it is sent; `by_worker` where a worker records it, with its media."""
+    """A version of an item as it is sent; `by_worker` where a worker records it, with its media,
+    and `states_products` where its document names them itself.
+    """
 
     uri: str
     number: int
@@ -88,12 +93,18 @@ class Version:
     expires: datetime | None = None
     nested: tuple[Nested, ...] = ()
     by_worker: bool = False
+    states_products: bool = False
     invented: str = ""  # in a machine's words alone: shown to nobody
 
     @property
     def marks(self) -> set[str]:
         """The words that are its own; not those of what stands inside it."""
         return {self.word, *marks_in(self.uri)}
+
+    @property
+    def content(self) -> Version:
+        """What the same version must have again: all but products that its document leaves out."""
+        return self if self.states_products else replace(self, products=())
 
 
 @dataclass
@@ -111,7 +122,9 @@ class Recorded:
 
 @dataclass
 class Model:
-    """The rules of the record and of visibility, said once more. Versions are oldest first."""
+    """A second, simple form of the rules of writing and of visibility. Versions of an item are
+    listed from the oldest.
+    """
 
     versions: dict[str, list[Recorded]] = field(default_factory=dict)
     holds: HoldModel = field(default_factory=HoldModel)
@@ -131,11 +144,15 @@ class Model:
             now = self._held(version, version, new=True)
             self.versions[version.uri] = [*versions, Recorded(version, now, self.writes)]
             return Outcome.CREATED if newest is None else Outcome.SUPERSEDED
+        if newest.sent.content != version.content and newest.sent.number == version.number:
+            return Outcome.CONFLICT
         now = replace(newest.now, products=version.products)
         versions[-1] = Recorded(version, self._held(version, now, new=False), self.writes)
         return Outcome.UPDATED
 
     def _refusal(self, version: Version, newest: Recorded | None, by: Caller) -> Outcome | None:
+        if any(name.startswith(by.reserved) for name in (version.uri, version.chain)):
+            return Outcome.RESERVED
         before = None if newest is None else newest.now.products
         chains = {version.chain} if newest is None else {version.chain, newest.now.chain}
         joins = newest is None or newest.now.chain != version.chain
@@ -160,7 +177,7 @@ class Model:
         return Outcome.UNCHANGED if after == before else Outcome.UPDATED
 
     def shown(self, uri: str, now: datetime) -> list[Recorded]:
-        """The version that an item shows and those before it, newest first; rights aside."""
+        """The versions of an item that may be shown, newest first, whoever asks."""
         rest = self.versions.get(uri, [])[::-1]
         while rest:
             newest = rest[0].now
@@ -173,7 +190,7 @@ class Model:
         return []
 
     def stories(self, now: datetime) -> list[list[Version]]:
-        """Each story for those who may see all of it: the head, then the others, newest first."""
+        """Each story, whoever asks: its head, then the rest of it, newest first."""
         found: dict[str, list[list[Recorded]]] = {}
         for uri, versions in self.versions.items():
             if shown := self.shown(uri, now):
@@ -189,9 +206,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one caller may see at one moment: each story's head, then the rest of its chain view.
-    `unknown` are uris that items name and that are no item's, each with the products for which
-    somebody killed it before it came.
+    """What one caller may see at one moment: of each story the head, then the rest. `unknown` are
+    uris that items name although no item has them. Those that were killed all the same have the
+    products of each writer who did it.
     """
 
     stories: tuple[tuple[Version, ...], ...]
@@ -199,16 +216,16 @@ class View:
 
     @property
     def heads(self) -> dict[str, Version]:
-        """What is found, by uri."""
+        """The items that searches find, by uri."""
         return {story[0].uri: story[0] for story in self.stories}
 
     def chain(self, uri: str) -> tuple[Version, ...]:
-        """The chain view that has `uri`."""
+        """The story that has `uri`, as far as it is seen."""
         found = (story for story in self.stories if uri in {one.uri for one in story})
         return next(found, ())
 
     def marks(self, versions: Iterable[Version]) -> set[str]:
-        """The words that showing `versions` may bring, and the uris that they name."""
+        """The words that an answer about `versions` may have."""
         seen = {one.uri for story in self.stories for one in story}
         return {word for version in versions for word in self._words(version, seen)}
 
@@ -222,7 +239,7 @@ class View:
                 yield inside.word
 
     def _is_no_item(self, uri: str, version: Version) -> bool:
-        """Whether `version` may name it as its own."""
+        """Whether `version` may name this uri, which no item has."""
         killed = self.unknown.get(uri)
         return killed is not None and not any(has_one(w, version.products) for w in killed)
 

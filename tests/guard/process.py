@@ -1,26 +1,36 @@
-"""`dateline` by the clock of a test: `python -m tests.guard.process CLOCK serve …`.
+"""Processes of `dateline` that start at once, by the clock of a test.
 
-`shell` in place of a command reads commands, a JSON list a line, and answers each with its output
-as a JSON string: a command line that need not be started anew for each.
+`python -m tests.guard.process FD` loads all modules and models and then takes orders from a socket:
+for each it forks a process, which has everything that it was loaded with. It has one thread itself,
+so nothing of it is in use at that moment.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
+import os
 import signal
+import socket
 import struct
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
 
-import dateline.build as build
+import dateline
 
 _TIME = struct.Struct("d")
+_MOST_BYTES = 1 << 17  # of an order
+_ROOT = Path(dateline.__file__).parent.parent
 
 
 class SharedClock:
-    """The time in a file, which one process turns and every other one reads."""
+    """A clock in a file: one process sets it, the others read it."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -37,27 +47,128 @@ class SharedClock:
         self._file[:] = _TIME.pack(now.timestamp())
 
 
-def _shell() -> None:
-    from typer.testing import CliRunner
+class Starter:
+    """Starts and ends processes of `dateline`. Those that are left end with it."""
 
-    from dateline.cli import app
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            fd = theirs.fileno()
+            command = [sys.executable, "-P", "-m", "tests.guard.process", str(fd)]
+            environment = {**_plain(), "PYTHONPATH": str(_ROOT)}
+            self._process = subprocess.Popen(
+                command, env=environment, pass_fds=[fd], stdin=subprocess.DEVNULL
+            )
 
-    for line in sys.stdin:
-        result = CliRunner().invoke(app, json.loads(line))
-        print(json.dumps(result.output), flush=True)
+    def start(
+        self, arguments: Sequence[str], settings: Mapping[str, str], folder: Path, output: IO[Any]
+    ) -> int:
+        """Starts a command in `folder`, which has the file of the clock; gives the process's id."""
+        named = {f"DATELINE_{name.upper()}": value for name, value in settings.items()}
+        order = {"arguments": [*arguments], "environment": {**_plain(), **named}}
+        sent = json.dumps(order | {"folder": str(folder)}).encode()
+        socket.send_fds(self._socket, [sent], [output.fileno()])
+        return self._answer()
+
+    def wait(self, pid: int) -> int:
+        """Waits for the end of a process; its exit code."""
+        self._socket.send(json.dumps({"wait": pid}).encode())
+        return self._answer()
+
+    def kill(self, pid: int) -> None:
+        """Ends a process as kill -9 does."""
+        self._socket.send(json.dumps({"kill": pid}).encode())
+        self._answer()
+
+    def _answer(self) -> int:
+        answer = self._socket.recv(100)
+        assert answer, "the starter of processes ended"
+        return int(answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+def _plain() -> dict[str, str]:
+    """The environment without any setting."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DATELINE_")}
 
 
 def main() -> None:
-    """Sets the clock before the modules that name it are loaded, then runs the command."""
+    """Takes orders until nobody can give any; runs the command in each process that it forks."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    clock = SharedClock(Path(sys.argv.pop(1)))
-    build.archive_clock = lambda settings: clock
-    if sys.argv[1:] == ["shell"]:
-        _shell()
-    else:
-        from dateline.cli import main as command_line
+    clock: list[SharedClock] = []
+    import dateline.build as build
 
-        command_line()
+    build.archive_clock = lambda settings: clock[0]  # before the modules that name it are loaded
+    from dateline.build_models import load_models
+    from dateline.cli import main as command_line
+    from dateline.settings import configure
+    from tests.loaded_once import loading_once
+
+    with loading_once(), socket.socket(fileno=int(sys.argv[1])) as orders:
+        load_models(configure({"threads": 1}).settings)
+        gc.freeze()
+        folder = _forked(orders)
+        if folder is not None:
+            orders.close()
+            clock.append(SharedClock(folder / "clock"))
+            command_line()
+
+
+def _forked(orders: socket.socket) -> Path | None:
+    """Carries out orders. Returns the folder to work in, in a process that was forked for one;
+    None in this one, when there are no more orders.
+    """
+    running: set[int] = set()
+    while True:
+        message, fds, _, _ = socket.recv_fds(orders, _MOST_BYTES, 1)
+        if not message:
+            break
+        order = json.loads(message)
+        if fds:
+            assert len([*Path("/proc/self/task").iterdir()]) == 1
+            pid = os.fork()
+            if not pid:
+                return _prepared(order, fds[0])
+            os.close(fds[0])
+            running.add(pid)
+            answer = pid
+        else:
+            answer = _ended(order)
+            running -= {*order.values()}
+        orders.send(str(answer).encode())
+    for pid in running:
+        _ended({"kill": pid})
+    return None
+
+
+def _ended(order: Mapping[str, int]) -> int:
+    ((name, pid),) = order.items()
+    if name == "kill":
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _prepared(order: Mapping[str, Any], output: int) -> Path:
+    """Makes this process one of the order; the folder that it works in."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    sys.argv = ["dateline", *order["arguments"]]
+    return Path(order["folder"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Every way to be shown something of an archive, and how each is asked.
+"""Every surface of an archive, and how each is asked.
 
-The routes of the OpenAPI document, those outside of it, and the commands: one that is in no table
-here fails a test, and so does a parameter that nothing here fills in.
+Surfaces are the routes in the OpenAPI document, the routes outside of it, and the commands. A test
+fails where one of them is in no table here, and where a parameter has no filler.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from tests.guard.model import marks_in
 
 
 class Shows(Enum):
-    """What of the archive an answer may show to its caller."""
+    """Which items an answer may show, of those that its caller may see."""
 
     HEADS = "the newest of each story"
     STORY = "the story of the item that is asked for"
     NOTHING = "nothing"
+
+    @property
+    def any(self) -> bool:
+        """Whether it may show one at all."""
+        return self is not Shows.NOTHING
 
 
 class Scene(Protocol):
@@ -48,18 +53,18 @@ class Ask:
 
     @property
     def typed(self) -> set[str]:
-        """The made-up words that the caller says himself."""
+        """The made-up words in the request itself."""
         return marks_in(f"{self.path} {self.params} {self.json}")
 
     @property
     def surfaces(self) -> list[str]:
-        """The surfaces that it looks at: the route, and what its parameters add to the answer."""
+        """The names of what it looks at: the route, and the route with each parameter."""
         route = f"{self.method} {self.path.partition('urn:')[0]}"
         return [route, *(f"{route} {name}" for name, value in self.params.items() if value)]
 
     @property
     def names(self) -> set[str]:
-        """What could be the uris of items that the answer is to be about."""
+        """The uris that the request names in its path and parameters, among other texts."""
         return {self.path.rpartition("/")[2], *(str(self.params.get(name)) for name in _NAMING)}
 
     def about(self, uri: str, other: str) -> Ask:
@@ -113,9 +118,10 @@ COMMANDS: dict[str, tuple[Shows, Sequence[str]]] = {
 # Commands that no history asks, and why not.
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
-        ("ingest", "set-status", "worker", "jobs fix", "jobs replay", "jobs show"),
+        ("ingest", "worker", "jobs fix", "jobs replay", "jobs show"),
         "writes, and names what it was given itself",
     ),
+    "set-status": "a step of a history",
     "clock": "shows and confirms the time, and reads no item",
     **dict.fromkeys(
         ("backup", "restore", "rebuild", "migrate"),
@@ -226,11 +232,11 @@ class Contract:
         return found
 
     def in_query(self, path: str) -> list[str]:
-        """The names of the parameters that a GET of `path` takes after the question mark."""
+        """The names of the query parameters of GET `path`."""
         return [one["name"] for one in self.parameters(("GET", path)) if one["in"] == "query"]
 
     def without_filler(self) -> set[str]:
-        """The names of parameters that nothing fills in."""
+        """The names of parameters that have no filler."""
         return {
             parameter["name"]
             for operation in self.operations
@@ -239,7 +245,7 @@ class Contract:
         }
 
     def ask(self, scene: Scene, operation: Operation, only: str = "") -> Ask:
-        """A request with some of the operation's parameters, or with the one called `only`."""
+        """A request with some parameters of the operation, or with `only` this one."""
         method, path = operation
         params: dict[str, Any] = {}
         for parameter in self.parameters(operation):
@@ -269,5 +275,5 @@ class Contract:
 
 
 def missing(found: Collection[Any], listed: Collection[Any]) -> tuple[set[Any], set[Any]]:
-    """What is there and not listed, and what is listed and not there."""
+    """Differences: what was `found` but is not `listed`, and what is `listed` but was not found."""
     return set(found) - set(listed), set(listed) - set(found)

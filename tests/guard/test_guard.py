@@ -1,7 +1,7 @@
-"""No surface of a service shows what a dict hides: random histories over two processes.
+"""No surface of a service shows what a simple model hides: random histories over two processes.
 
-GUARD_SEQUENCES says how many. A history that failed plays again alone by GUARD_FIRST, its seed, and
-GUARD_SEQUENCES=1.
+GUARD_SEQUENCES is the number of histories. To play a failed one again alone, set GUARD_FIRST to its
+seed and GUARD_SEQUENCES to 1.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from api.app import _EVERYTHING as ROUTERS
+from core.writes import Outcome
 from dateline.cli import app as command_line
 from tests.conftest import new_folder
 from tests.guard.history import History
 from tests.guard.model import marks_in
+from tests.guard.process import Starter
 from tests.guard.surfaces import (
     APART,
     COMMANDS,
@@ -28,7 +30,6 @@ from tests.guard.surfaces import (
     OUTSIDE,
     ROUTES,
     WRITES,
-    Shows,
     missing,
 )
 from tests.guard.world import World, opened
@@ -45,7 +46,7 @@ PATIENT = {"replicas": "0", "patience_s": "60", "timeout_s": "120", "search_time
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine, a record, and the seeds of the histories that are played over them."""
+    """An engine, a record, and the seeds of their histories."""
 
     engine: str
     record: str
@@ -62,8 +63,8 @@ SHARES = {
 
 
 def kinds() -> Iterator[Any]:
-    """Each kind as a parameter, as often as it takes archives, and among the tests of a cluster
-    where it needs a node.
+    """Each kind as a parameter, once for each archive. A kind that needs a node of OpenSearch is a
+    test of a cluster.
     """
     for (engine, record), share in SHARES.items():
         end = FIRST + -(-HISTORIES // share)
@@ -81,8 +82,14 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def world(request: pytest.FixtureRequest, kind: Kind) -> Iterator[World]:
-    """Two processes: of one host, or with a record on Postgres as of two."""
+def starter() -> Iterator[Starter]:
+    with Starter() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def world(request: pytest.FixtureRequest, kind: Kind, starter: Starter) -> Iterator[World]:
+    """An archive of the kind, with its two processes."""
     folder, settings, index = new_folder(), {"engine": kind.engine}, new_name()
     if kind.record == "postgres":
         settings["record"] = address_of(request.getfixturevalue("postgres"), folder)
@@ -90,14 +97,14 @@ def world(request: pytest.FixtureRequest, kind: Kind) -> Iterator[World]:
         url = request.getfixturevalue("opensearch")
         named = {"url": url, "index": index, **PATIENT}
         settings |= {f"opensearch_{name}": value for name, value in named.items()}
-    with opened(World(folder, settings)) as made:
+    with opened(World(folder, settings, starter)) as made:
         yield made
     if kind.engine == "opensearch":
         remove_index(settings["opensearch_url"], index)
 
 
 def test_every_route_is_listed_and_every_parameter_filled_in(world: World) -> None:
-    """What a service may be asked for, as its OpenAPI document has it, and what it leaves out."""
+    """Both those in the OpenAPI document and those outside of it."""
     assert missing(world.contract.operations, {*ROUTES, *WRITES}) == (set(), set())
     assert world.contract.without_filler() == set()
     outside = {operation for router in ROUTERS for operation in _operations(router, told=False)}
@@ -137,20 +144,19 @@ def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
             raise
     assert marks_in(world.logged()) <= world.addresses
     if len(kind.seeds) >= 40:
-        for _ in range(3 * len(COMMANDS)):  # a word at random may be nobody's
-            history.command_line()
         assert_looked_at(world)
+        assert {*Outcome, None} - world.outcomes == set()
 
 
 def assert_looked_at(world: World) -> None:
-    """Every route and command was asked; what shows something has shown it, searches and items with
-    each of their parameters.
+    """Fails where a route or command was never asked, or one that shows items never showed any. Of
+    searches and single items that holds for each parameter.
     """
     asked = {
         f"{method} {path.partition('{')[0]}": shows for (method, path), shows in ROUTES.items()
     } | {f"dateline {name}": shows for name, (shows, _) in COMMANDS.items()}
     for surface, shows in asked.items():
-        looks = world.visits if shows is Shows.NOTHING else world.told
+        looks = world.told if shows.any else world.visits
         assert any(name.startswith(surface) for name in looks), surface
     for path in ("/content/search", "/content/{item_id}"):
         named = f"GET {path.partition('{')[0]} "

@@ -1,35 +1,31 @@
-"""Two processes of one archive, the clock they go by, and a look at every answer of theirs."""
+"""Two processes that serve one archive, their clock, and the look at each of their answers."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote
+from tempfile import TemporaryFile
+from typing import Any
 
-import httpx
-
-import dateline
-from core.writes import Outcome, SetStatus
+from core.writes import REFUSED, Outcome, SetStatus
 from storage.embedded.record import Record
 from storage.media_files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
 from tests.dateline.test_serve import free_port
+from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of
-from tests.guard.model import Model, Reader, Version, View, Words, marks_in, view_of
-from tests.guard.process import SharedClock
+from tests.guard.model import RESERVES, Model, Reader, Version, View, Words, marks_in, view_of
+from tests.guard.process import SharedClock, Starter
 from tests.guard.surfaces import COMMANDS, Ask, Contract, Shows
 from tests.search.room import START
 
@@ -49,7 +45,6 @@ WRITERS = {
 }
 _NO_KEY = Reader("", frozenset())
 _RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
-_ROOT = Path(dateline.__file__).parent.parent
 
 
 @dataclass
@@ -60,10 +55,10 @@ class Host:
     log: Path
     readers: dict[str, Reader] = field(default_factory=lambda: dict(READERS))
     life: ExitStack = field(default_factory=ExitStack)
-    client: httpx.Client = field(default_factory=httpx.Client)
+    client: Client = field(default_factory=lambda: Client(0))
 
     def reader(self, name: str) -> Reader:
-        """Who has the key `name`; who has none reads nothing."""
+        """The owner of the key `name`; without a key, one who reads nothing."""
         return {**self.readers, **WRITERS}.get(name, _NO_KEY)
 
     def keys(self) -> str:
@@ -75,6 +70,7 @@ class Host:
                     "key": one.name,
                     "products": sorted(one.products),
                     "write": sorted(one.writes) or False,
+                    "reserves": [prefix for name, prefix in RESERVES.items() if name == one.name],
                     "inspect": one.inspects,
                     "models": one.models,
                 }
@@ -83,18 +79,31 @@ class Host:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one write: None where it could not be read. `held` is what holds the item, and
+    `found` says that the process that answered finds by words all that was written before.
+    """
+
+    outcome: Outcome | None
+    held: str
+    found: bool
+
+
 @dataclass
 class World:
-    """An archive that two processes serve, of one host or, with a record on Postgres, of two; and
-    what it should show.
+    """An archive, the two processes that serve it, and the model of what they may show. With a
+    record on Postgres each process is a host of its own.
     """
 
     folder: Path
     settings: Mapping[str, str]
+    starter: Starter
     words: Words = field(default_factory=Words)
     model: Model = field(default_factory=Model)
     visits: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)  # visits that were told something
+    outcomes: set[Outcome | None] = field(default_factory=set)  # of writes
     commands: Iterator[str] = field(default_factory=lambda: cycle(COMMANDS))
     addresses: set[str] = field(default_factory=set)  # words of uris: paths, which logs have
 
@@ -111,10 +120,12 @@ class World:
         self.stills = FolderMediaStore(self.folder / "stills")
         self.originals = self.folder / "originals"
         self.originals.mkdir()
+        self.editors = self.folder / "editors.toml"
+        self.pin(["urn:nobody"])
         for host in self.hosts:
             self._start(host)
-        self._shell = self._command_line()
-        self.contract = Contract(self._answering(self.hosts[0]).get("/openapi.json").json())
+        document = Ask("GET", "/openapi.json", Shows.NOTHING)
+        self.contract = Contract(self._answering(self.hosts[0]).send(document).json())
         self._answering(self.hosts[1])
         self.record: RecordOfTruth = (
             PostgresRecord(address, {}, self.clock)
@@ -125,7 +136,7 @@ class World:
     # --- processes
 
     def start_anew(self, host: Host) -> None:
-        """Ends its process as by kill -9 and starts another, which has the host's keys of now."""
+        """Kills the process and starts another one with the host's present keys."""
         host.life.close()
         self._start(host)
         self._answering(host)
@@ -134,101 +145,117 @@ class World:
         port = free_port()
         command = ["serve", "--data", str(host.data), "--port", str(port)]
         with host.log.open("ab") as log:
-            process = self._run(command, self._environment(host), stdout=log, stderr=log)
-        host.life.callback(process.wait)
-        host.life.callback(process.kill)
-        transport = httpx.HTTPTransport(retries=8)  # waits longer each time
-        address = f"http://127.0.0.1:{port}"
-        host.client = host.life.enter_context(
-            httpx.Client(base_url=address, transport=transport, timeout=60)
-        )
+            pid = self.starter.start(command, self._settings(host), self.folder, log)
+        host.life.callback(self.starter.kill, pid)
+        host.client = host.life.enter_context(closing(Client(port)))
 
-    def _answering(self, host: Host) -> httpx.Client:
-        assert host.client.get("/healthz").status_code == 200, host.log.read_text()
-        return host.client
+    def _answering(self, host: Host) -> Client:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                alive = host.client.send(Ask("GET", "/healthz", Shows.NOTHING))
+            except ConnectionError:
+                assert time.monotonic() < until, host.log.read_text()
+                time.sleep(0.05)
+            else:
+                assert alive.status == 200, host.log.read_text()
+                return host.client
 
-    def _environment(self, host: Host) -> dict[str, str]:
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("DATELINE_")}
-        settings = {
+    def _settings(self, host: Host) -> dict[str, str]:
+        return {
             "data": str(host.data),
             "keys": host.keys(),
             "media_secret": "the same in both",
             "media_store": f"file://{self.folder}/stills",
             "media_roots": str(self.originals),
+            "editorial": str(self.editors),
             "threads": "1",
             "key_rate": "1000000",
             **self.settings,
         }
-        named = {f"DATELINE_{name.upper()}": value for name, value in settings.items()}
-        return {**plain, **named, "PYTHONPATH": str(_ROOT)}
-
-    def _run(
-        self, arguments: list[str], environment: Mapping[str, str], **pipes: Any
-    ) -> subprocess.Popen[str]:
-        command = [sys.executable, "-P", "-m", "tests.guard.process", str(self.folder / "clock")]
-        return subprocess.Popen(
-            [*command, *arguments], env=environment, cwd=self.folder, text=True, **pipes
-        )
-
-    def _command_line(self) -> subprocess.Popen[str]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return self._run(["shell"], self._environment(self.hosts[0]), **pipes)
 
     def close(self) -> None:
         """Ends every process."""
         self.record.close()
-        self._shell.kill()
-        self._shell.communicate()
         for host in self.hosts:
             host.life.close()
 
     # --- looks
 
     def turn(self, hours: int) -> None:
-        """Time passes for everybody."""
+        """Moves the clock of all processes."""
         self.now += timedelta(hours=hours)
         self.clock.turn(self.now)
 
     def view(self, reader: Reader) -> View:
-        """What the model lets a reader see now."""
+        """What a reader may see now."""
         return view_of(self.model, reader, self.now)
 
-    def ask(self, host: Host, name: str, ask: Ask, signed_for: str = "") -> httpx.Response:
-        """The answer to the caller called `name`, "" for one without a key, after a look at it. An
-        address may be signed for somebody.
+    def ask(self, host: Host, name: str, ask: Ask, signed_for: str = "") -> Answer:
+        """Sends a request with the key `name` ("" for none), looks at the answer and returns it. It
+        may show what that key may see, or what the key may that the address is `signed_for`.
         """
         reader = host.reader(signed_for or name)
-        response = host.client.request(
-            ask.method,
-            quote(ask.path, safe="/:"),
-            params=ask.params,
-            json=ask.json,
-            headers={"x-api-key": name} if name else {},
-        )
-        self.look(ask, reader, f"{response.text} {response.headers.multi_items()}")
-        assert response.status_code < 500, (ask, response.text, host.log.read_text()[-3000:])
-        return response
+        answer = host.client.send(ask, name)
+        self.look(ask, reader, f"{answer.text} {answer.headers.items()}")
+        assert answer.status < 500, (ask, answer.text, host.log.read_text()[-3000:])
+        return answer
 
-    def post(self, host: Host, version: Version, by: Reader) -> tuple[Outcome, str]:
-        """Sends a version as a document; what became of it, and what holds it."""
-        params = {"products": ",".join(version.products)}
+    def pin(self, uris: Sequence[str]) -> None:
+        """The editors put these items first for "front page", whoever may see them."""
+        fresh = self.editors.with_suffix(".fresh")
+        fresh.write_text(f'[[pins]]\nquery = "front page"\nuris = {json.dumps([*uris])}\n')
+        fresh.replace(self.editors)
+
+    def post(self, host: Host, version: Version, by: Reader) -> Answered:
+        """Sends a version as a document."""
+        params = {} if version.states_products else {"products": ",".join(version.products)}
         body = document_of(version)
         answer = self.ask(host, by.name, Ask("POST", "/content", Shows.NOTHING, params, body))
-        return _outcome(answer, version.uri)
+        return self._noted(_answered(answer, version.uri))
 
-    def patch(self, host: Host, change: SetStatus, by: Reader) -> Outcome:
+    def post_many(self, host: Host, documents: Sequence[Any], by: Reader) -> list[Answered]:
+        """Sends documents in one request; what became of each."""
+        ask = Ask("POST", "/content", Shows.NOTHING, json=documents)
+        answer = self.ask(host, by.name, ask)
+        data = answer.json()["data"]
+        refused = sum("error" in told for told in data["items"])
+        assert answer.status == (207 if refused else 200)
+        assert (data["refused"], data["written"]) == (refused, len(documents) - refused)
+        assert [told["number"] for told in data["items"]] == [*range(1, len(documents) + 1)]
+        found = "degraded" not in data
+        return [self._noted(_one_of_many(told, found)) for told in data["items"]]
+
+    def patch(self, host: Host, change: SetStatus, by: Reader) -> Answered:
         """Changes a state. An item that is not there, or not the writer's, is told nothing of."""
         body: dict[str, Any] = {"pubstatus": change.pubstatus} if change.pubstatus else {}
         if change.embargoed or change.lift_embargo:
             body["embargoed"] = change.embargoed and change.embargoed.isoformat()
         path = f"/content/{change.uri}/status"
         answer = self.ask(host, by.name, Ask("PATCH", path, Shows.NOTHING, json=body))
-        return _outcome(answer, change.uri)[0]
+        return self._noted(_answered(answer, change.uri))
+
+    def set_status(self, change: SetStatus) -> Outcome:
+        """Changes a state as the operator of the machine does."""
+        arguments = ["set-status", change.uri, *([change.pubstatus] if change.pubstatus else [])]
+        arguments += ["--lift"] if change.lift_embargo else []
+        if change.embargoed:
+            arguments += ["--embargo", f"{change.embargoed:%Y-%m-%dT%H:%M:%SZ}"]
+        printed = self.command(arguments)
+        self.look(
+            Ask("dateline", "set-status", Shows.NOTHING, {"": arguments}), EVERYTHING, printed
+        )
+        said = (outcome for outcome in Outcome if f": {outcome}" in printed)
+        return next(said, Outcome.MISSING)
+
+    def _noted(self, answered: Answered) -> Answered:
+        self.outcomes.add(answered.outcome)
+        return answered
 
     def look(self, ask: Ask, reader: Reader, shown: str) -> None:
         """Fails where `shown` says more than `reader` may see."""
         view = self.view(reader)
-        versions = list(view.heads.values()) if ask.shows is not Shows.NOTHING else []
+        versions = list(view.heads.values()) if ask.shows.any else []
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
             versions += view.chain(ask.path.rpartition("/")[2])
         told = marks_in(shown) - ask.typed
@@ -240,13 +267,15 @@ class World:
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
 
     def _why(self, reader: Reader, missing: str) -> set[str]:
-        """What an operator is told of an item that is missing: the uri of what stands for it."""
+        """The words that an operator is told where he asks why an item is missing: those in the uri
+        of its story's head.
+        """
         stories = self.model.stories(self.now) if reader.inspects else []
         heads = [story[0].uri for story in stories if missing in {one.uri for one in story}]
         return marks_in(str(heads))
 
     def assert_allowed(self, told: set[str], allowed: set[str], where: str) -> None:
-        """Fails where a word was told that may not be."""
+        """Fails if words were told that are not `allowed`."""
         leaked = told - allowed
         assert not leaked, f"{where} told of {sorted(self._owners(leaked))}"
 
@@ -261,17 +290,16 @@ class World:
             yield f"{word} ({', '.join(found) or 'an earlier history, or nobody'})"
 
     def explained(self, host: Host, name: str) -> str:
-        """What the caller should see, for the message of a failure."""
+        """The message of a failure: what the caller should see."""
         return f"{host.reader(name)} should see {self.view(host.reader(name)).heads}"
 
     def command(self, arguments: list[str]) -> str:
         """What a command prints."""
-        stdin, stdout = self._shell.stdin, self._shell.stdout
-        assert stdin is not None
-        assert stdout is not None
-        print(json.dumps([*arguments]), file=stdin, flush=True)
-        printed: str = json.loads(_line(stdout))
-        return printed
+        with TemporaryFile() as printed:
+            settings = self._settings(self.hosts[0])
+            self.starter.wait(self.starter.start(arguments, settings, self.folder, printed))
+            printed.seek(0)
+            return printed.read().decode()
 
     def logged(self) -> str:
         """All that the processes wrote to their logs."""
@@ -281,15 +309,15 @@ class World:
 _STATUS = {
     Outcome.CREATED: 201,
     Outcome.HELD: 202,
-    Outcome.FORBIDDEN: 403,
+    **dict.fromkeys((Outcome.FORBIDDEN, Outcome.RESERVED), 403),
     Outcome.MISSING: 404,
     **dict.fromkeys((Outcome.STALE, Outcome.CONFLICT, Outcome.TAKEN), 409),
 }
 _UNRECORDED = {"number", "uri", "outcome", "embargoed"}  # all that is told of such an item
 
 
-def _outcome(answer: httpx.Response, uri: str) -> tuple[Outcome, str]:
-    """What became of a write, and what holds the item, as one answer says it."""
+def _answered(answer: Answer, uri: str) -> Answered:
+    """What became of a write, as an answer about it alone says it."""
     body = answer.json()
     if "error" in body:
         code = body["error"]["code"]
@@ -299,21 +327,25 @@ def _outcome(answer: httpx.Response, uri: str) -> tuple[Outcome, str]:
         (told,) = body["data"]["items"]
         outcome = Outcome(told["outcome"])
         assert told["uri"] == uri
-    assert answer.status_code == _STATUS.get(outcome, 200), answer.text
+    assert answer.status == _STATUS.get(outcome, 200), answer.text
     if outcome in (Outcome.HELD, Outcome.RELEASED):
         assert set(told) <= _UNRECORDED
-    return outcome, told.get("held", "")
+    return Answered(outcome, told.get("held", ""), "degraded" not in body.get("data", ()))
 
 
-def _line(stream: IO[str]) -> str:
-    line = stream.readline()
-    assert line, "the command line ended"
-    return line
+def _one_of_many(told: Mapping[str, Any], found: bool) -> Answered:
+    """What became of a document, by its entry in the answer to many."""
+    error = told.get("error", {})
+    if error.get("code") == "bad_document":
+        return Answered(None, "", found)
+    outcome = Outcome(told["outcome"])
+    assert error.get("status", 200) == (_STATUS[outcome] if outcome in REFUSED else 200)
+    return Answered(outcome, told.get("held", ""), found)
 
 
 @contextmanager
 def opened(world: World) -> Iterator[World]:
-    """The world, ended and removed afterwards."""
+    """The world; its processes end and its folder is removed at the end."""
     try:
         yield world
     finally:
@@ -322,5 +354,5 @@ def opened(world: World) -> Iterator[World]:
 
 
 def changed(reader: Reader, product: str) -> Reader:
-    """The reader with one product more or less."""
+    """The same reader with the product added, or taken away if it was there."""
     return replace(reader, products=reader.products ^ {product})

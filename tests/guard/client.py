@@ -1,0 +1,63 @@
+"""A connection that stays open, for hundreds of requests a second.
+
+httpx takes a fifth of the test's time for its own work.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPConnection
+from select import select
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from tests.guard.surfaces import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Asks the service at a port of this machine; for one thread at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def send(self, ask: Ask, key: str = "") -> Answer:
+        """The answer to a request, with a key where there is one. Raises ConnectionError."""
+        address = quote(ask.path, safe="/:")
+        if ask.params:
+            address += "?" + urlencode(ask.params, doseq=True, quote_via=quote)
+        headers = {"x-api-key": key} if key else {}
+        body = None
+        if ask.json is not None:
+            body = json.dumps(ask.json).encode()
+            headers["content-type"] = "application/json"
+        socket = self._connection.sock
+        if socket is not None and select([socket], [], [], 0)[0]:
+            self._connection.close()  # the service has closed it: nobody asked for a while
+        try:
+            self._connection.request(ask.method, address, body, headers)
+            with self._connection.getresponse() as response:
+                return Answer(response.status, response.headers, response.read())
+        except ConnectionError:
+            self._connection.close()  # the next request opens it anew
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
