@@ -5,7 +5,7 @@ and merges; each time the archive is opened and everything that was acknowledged
 the record, by vector and by word, and what was killed by an editor must be nowhere. The archive is
 the same all along, so that damage would add up.
 
-`make deep` kills 56 times; KILL_ROUNDS says how often.
+`make deep` kills 200 times; KILL_ROUNDS says how often.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Backup, a new encoder, the move to it and restore, ended at any moment by kill -9 or with the
 power: the archive opens soon, has what was acknowledged, and shows nothing that was hidden.
 
-One run is recorded, and its states are looked at, as in `test_power_loss.py`.
+One run is recorded, and its states are looked at, as in `test_power_loss.py`; others are ended by a
+real signal. KILL_ROUNDS says by how many; `make deep` has the most.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -20,14 +25,15 @@ import pytest
 from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
 from tests.faults.maintenance_writer import opened_with_next
-from tests.faults.recorded_disk import Entry, RecordedDisk, shim
-from tests.faults.test_kill import REOPENED_S, Expected, account, check_item
+from tests.faults.recorded_disk import Entry, RecordedDisk, environment, shim
+from tests.faults.test_kill import REOPENED_S, ROUNDS, Expected, account, check_item
 from tests.faults.test_power_loss import recorded
 from tests.faults.world import open_archive
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 STATES = int(os.environ.get("POWER_STATES", "40")) // 4
 LOOKED_AT = 15
+SCRIPT = Path(__file__).with_name("maintenance_writer.py")
 
 
 def moments(entries: list[Entry], rng: random.Random) -> list[int]:
@@ -98,8 +104,7 @@ def test_care_of_an_archive_may_end_at_any_moment(tmp_path: Path, how: str) -> N
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    script = Path(__file__).with_name("maintenance_writer.py")
-    entries = recorded(tmp_path, str(script), str(tmp_path / "disk"), str(seed), str(shim()))
+    entries = recorded(tmp_path, str(SCRIPT), str(tmp_path / "disk"), str(seed), str(shim()))
     disk, done = RecordedDisk(str(tmp_path / "disk")), 0
     for number, moment in enumerate(moments(entries, rng)):
         for entry in entries[done:moment]:
@@ -110,3 +115,59 @@ def test_care_of_an_archive_may_end_at_any_moment(tmp_path: Path, how: str) -> N
         print(number, moment, disk.said.splitlines()[-1])
         check_archive(state, disk.said, rng)
         shutil.rmtree(state)
+
+
+class Run:
+    """A process that cares for an archive in `place`, and when it began with what."""
+
+    def __init__(self, place: Path, seed: int) -> None:
+        place.mkdir()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(SCRIPT), str(place), str(seed), str(shim())],
+            stdout=subprocess.PIPE,
+            env=environment(place, Path(os.devnull)),
+        )
+        self.said = b""
+        self.began: dict[str, float] = {}
+
+    def go_on(self, until: str) -> None:
+        """Lets it work until it has begun with the phase `until`."""
+        assert self._process.stdout is not None
+        while until not in self.began:
+            line = self._process.stdout.readline()
+            assert line, "it ended by itself"
+            self.said += line
+            if line.startswith(b'["phase"'):
+                self.began[orjson.loads(line)[1]] = time.monotonic()
+
+    def kill(self) -> None:
+        """Ends it, and hears what it said until then."""
+        self._process.send_signal(signal.SIGKILL)
+        self.said += self._process.communicate()[0]
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> dict[str, float]:
+    """How many seconds each phase takes when nothing ends it, from the first backup on."""
+    run = Run(tmp_path / "whole", 1)
+    run.go_on("restored")
+    run.kill()
+    began = [*run.began.items()][1:]
+    return {name: end - start for (name, start), (_, end) in pairwise(began)}
+
+
+def test_a_real_kill_of_its_care_costs_an_archive_nothing(
+    tmp_path: Path, taken: dict[str, float]
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng, phases = random.Random(seed), [*taken]
+    for number in range(max(len(phases), ROUNDS // 4)):
+        phase = phases[number % len(phases)]
+        run = Run(tmp_path / f"run{number}", rng.randrange(2**32))
+        run.go_on(phase)
+        time.sleep(rng.uniform(0, taken[phase]))
+        run.kill()
+        print(number, phase, run.said.splitlines()[-1])
+        check_archive(tmp_path / f"run{number}", run.said, rng)
+        shutil.rmtree(tmp_path / f"run{number}")

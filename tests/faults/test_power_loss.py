@@ -19,6 +19,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from storage.databases import open_database
+from storage.ledger import StoredLedger
 from tests.faults.recorded_disk import Did, Entry, RecordedDisk, environment, read_record, shim
 from tests.faults.test_kill import Expected, account, check_item
 from tests.faults.world import open_archive
@@ -36,6 +38,19 @@ store = FolderMediaStore(Path(sys.argv[1]))
 for number in range(30):
     print(store.put(str(number).encode() * 300, ".jpg"), flush=True)
 """
+KEEP_RESULTS = """
+import sys
+from pathlib import Path
+from storage.databases import open_database
+from storage.ledger import StoredLedger
+path = Path(sys.argv[1])
+ledgers = [StoredLedger(open_database(path, synced=synced)) for synced in (False, True)]
+for number in range(int(sys.argv[2])):
+    synced = number % 7 == 6
+    ledgers[synced].put({str(number): b"%05d" % number * 8000})
+    print(f"{number} {synced}\\n", end="", flush=True)
+"""
+RESULTS = 150  # some of them before, some after their log is carried over into the file
 
 
 def recorded(place: Path, *command: str) -> list[Entry]:
@@ -110,3 +125,39 @@ def test_a_picture_that_is_kept_outlives_the_power(tmp_path: Path) -> None:
             for name in disk.said.decode().split():
                 data = (state / "media" / name[:2] / name).read_bytes()
                 assert hashlib.sha256(data).hexdigest() == name.partition(".")[0]
+
+
+def test_what_is_kept_beside_the_record_is_undone_in_order_and_not_beyond_a_synced_commit(
+    tmp_path: Path,
+) -> None:
+    """As `storage/databases.py` says of jobs and of the ledger."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    place = tmp_path / "disk/ledger.sqlite"
+    entries = recorded(tmp_path, "-c", KEEP_RESULTS, str(place), str(RESULTS))
+    first = next(n for n, entry in enumerate(entries) if entry.data.endswith(b"True\n"))
+    moments = {rng.randrange(first, len(entries)) for _ in range(STATES // 2)}
+    disk, undone = RecordedDisk(str(tmp_path / "disk")), 0
+    for number, entry in enumerate(entries):
+        disk.take(entry)
+        if number in moments:
+            state = tmp_path / f"state{number}"
+            disk.fail(state, rng)
+            kept = results_in(state / "ledger.sqlite")
+            said = [line.split() for line in disk.said.decode().splitlines()]
+            assert kept > max(int(result) for result, synced in said if synced == "True")
+            undone += max(0, len(said) - kept)
+            shutil.rmtree(state)
+    print(f"{len(moments)} states, {undone} results to be made anew")
+
+
+def results_in(path: Path) -> int:
+    """How many results a ledger has: whole ones, the first so many of all."""
+    database = open_database(path)
+    found = StoredLedger(database).get([str(number) for number in range(RESULTS)])
+    database.close()
+    kept = [value for value in found if value is not None]
+    assert kept == [b"%05d" % number * 8000 for number in range(len(kept))]
+    assert list(found[: len(kept)]) == kept, "one is missing in between"
+    return len(kept)
