@@ -31,6 +31,8 @@ _FAST = _MEMORY if _MEMORY.is_dir() else None
 _PORTS = range(20_000, 32_000)
 _URL = os.environ.get("TEST_OPENSEARCH", "")
 PATIENCE_S = 240.0
+# A node lives for minutes here: to compile its code twice costs more than slower code does.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @contextmanager

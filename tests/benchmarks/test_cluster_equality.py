@@ -26,6 +26,7 @@ def test_the_demo_corpus(folder: Path, opensearch: str) -> None:
     assert found[0].values.mean() > 0.8
 
 
+@pytest.mark.deep
 def test_judged_abstracts(folder: Path, opensearch: str) -> None:
     """CACM's judged documents, and no others: that many can be embedded in the time of a test."""
     sets = shared_sets()
