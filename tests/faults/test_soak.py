@@ -1,0 +1,190 @@
+"""A service under searches, writes and kills for hours, while its indexes are exchanged all the
+time: no request fails, and its memory does not grow.
+
+It seals and merges segments far more often than it would, so that what is searched is exchanged
+twice a minute; beside it a second service of the archive is started and stopped again and again.
+What is written are new versions of the same stories, so the archive grows little. SOAK_S says for
+how long; `make deep` takes two hours. The slope is judged where there is an hour to judge by.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+
+from benchmarks.overload import PRODUCTS, fill
+from dateline.default_folders import demo_folder
+from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from tests.dateline.test_connections import memory_of
+from tests.dateline.test_serve import START, served
+
+SOAK_S = float(os.environ.get("SOAK_S", "120"))
+pytestmark = [pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(int(SOAK_S) + 900)]
+
+STORIES = 1000
+WARM_UP = 0.3  # of the time; caches are full afterwards
+GROWTH_AN_HOUR = 0.01
+OFTEN = (
+    "import dateline.build_engine as built;"
+    "from storage.embedded.merge_plan import ProjectionSettings;"
+    "built.ProjectionSettings = lambda **_: ProjectionSettings(24, 8, 3, 0.25, 1, 40);"
+) + START
+READ, WRITE = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}
+
+
+class Soak:
+    """Clients of one service: how many requests of each kind it answered, and what it failed."""
+
+    def __init__(self, client: httpx.Client, rng: random.Random) -> None:
+        self._client = client
+        self._rng = rng
+        lines = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
+        self._stories: list[dict[str, Any]] = [orjson.loads(line) for line in lines]
+        self._words = sorted({*re.findall(r"[a-z]{5,}", b" ".join(lines).decode())})
+        self.versions = Counter[str]()
+        self.hidden: dict[str, int] = {}  # with the number of its kill
+        self._kills = itertools.count()
+        self.answered = Counter[str]()
+        self.failed: list[str] = []
+
+    def _ask(self, kind: str, method: str, path: str, **told: Any) -> httpx.Response | None:
+        """The answer; None where it is a failure, which is kept."""
+        try:
+            answer = self._client.request(method, path, **told)
+        except httpx.HTTPError as error:
+            self.failed.append(f"{kind}: {error!r}")
+            return None
+        if not answer.is_success:
+            self.failed.append(f"{kind}: {answer.status_code} {answer.text[:300]}")
+            return None
+        self.answered[kind] += 1
+        return answer
+
+    def search(self) -> None:
+        """By words that nobody asked for before; what is hidden must not be there."""
+        hidden = {*self.hidden.items()}
+        query = {"q": " ".join(self._rng.sample(self._words, 3)), "page_size": 10}
+        answer = self._ask("search", "GET", "/content/search", params=query, headers=READ)
+        found = answer.json()["data"]["items"] if answer else []
+        throughout = {uri for uri, _ in hidden & {*self.hidden.items()}}
+        if shown := throughout & {entry["item"]["uri"] for entry in found}:
+            self.failed.append(f"search: {shown} are shown")
+
+    def write(self) -> None:
+        """A new version of a story, then a kill or a release of one."""
+        story = self._rng.choice(self._stories)
+        uri = str(story["uri"])
+        self.versions[uri] += 1
+        told = {**story, "version": str(1 + self.versions[uri]), "products": PRODUCTS}
+        self._ask("write", "POST", "/content", json=[told], headers=WRITE)
+        uri = str(self._rng.choice(self._stories)["uri"])
+        status = "usable" if uri in self.hidden else "canceled"
+        self.hidden.pop(uri, None)
+        answer = self._ask(
+            status, "PATCH", f"/content/{uri}/status", json={"pubstatus": status}, headers=WRITE
+        )
+        if answer and status == "canceled":
+            self.hidden[uri] = next(self._kills)
+
+
+@contextmanager
+def repeated(work: Callable[[], None], pause_s: float) -> Iterator[None]:
+    """Does it again and again meanwhile, in a thread."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(pause_s):
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def heard(process: subprocess.Popen[str]) -> Iterator[list[str]]:
+    """What the process logs until it is ended, at the end."""
+    lines: list[str] = []
+    assert process.stderr is not None
+    listener = threading.Thread(target=lines.extend, args=(process.stderr,))
+    listener.start()
+    try:
+        yield lines
+    finally:
+        process.terminate()
+        listener.join()
+
+
+def come_and_go(archive: Path, rng: random.Random, until: float) -> int:
+    """A second service of the archive, again and again; how often it was there and answered."""
+    for number in itertools.count():
+        if time.monotonic() > until:
+            return number
+        with served(archive) as (process, client):
+            soak = Soak(client, rng)
+            for _ in range(20):
+                soak.search()
+            assert soak.failed == []
+            process.terminate()
+            assert process.wait(timeout=30) == -signal.SIGTERM, "it ends as it was told to"
+        time.sleep(max(0.0, min(20.0, until - time.monotonic())))
+    raise AssertionError
+
+
+def an_hour(seconds: list[float], memory: list[int]) -> float:
+    """By which part of it memory grows in an hour, by the straight line through what was seen."""
+    slope, start = np.polyfit(seconds, memory, 1)
+    return float(3600 * slope / (start + slope * seconds[0]))
+
+
+def test_hours_of_work_fail_no_request_and_leave_memory_as_it_was(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    fill(archive, STORIES)
+    seconds: list[float] = []
+    memory: list[int] = []
+    segments: set[str] = set()
+    with ExitStack() as running:
+        process, client = running.enter_context(served(archive, start=OFTEN))
+        log = running.enter_context(heard(process))
+        soak, began = Soak(client, random.Random(20261128)), time.monotonic()
+
+        def look() -> None:
+            seconds.append(time.monotonic() - began)
+            memory.append(memory_of(process.pid))
+            segments.update(path.name for path in (archive / "projections/vectors/text").iterdir())
+
+        running.enter_context(repeated(look, 1.0))
+        for _ in range(2):
+            running.enter_context(repeated(soak.search, 0.01))
+        running.enter_context(repeated(soak.write, 2.0))
+        starts = come_and_go(archive, random.Random(7), began + SOAK_S)
+    warm = int(WARM_UP * len(seconds))
+    growth = an_hour(seconds[warm:], memory[warm:])
+    print(
+        f"{seconds[-1]:,.0f} s: {dict(soak.answered)}, {len(segments)} segments, {starts} starts "
+        f"of another service, {memory[warm] / 1e6:,.0f} MB, {growth:+.2%} in an hour"
+    )
+    assert soak.failed == []
+    assert "Traceback" not in "".join(log)
+    assert len(segments) > SOAK_S / 60, "the indexes were exchanged all the time"
+    assert growth < GROWTH_AN_HOUR or seconds[-1] < 3600
