@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.cluster]
 READER = Caller("test", frozenset({"demo"}))
 _PATIENCE_S = 90.0
 _MAIN = "from dateline.cli import main; main()"
-KILLS = int(os.environ.get("KILL_ROUNDS", "16")) // 5  # of each command
+KILLS = int(os.environ.get("KILL_ROUNDS", "16")) // 16  # of each command
 COMMANDS = (["start"], ["step"], ["flip", "--unevaluated"], ["clean", "--wait", "0"])
 
 
