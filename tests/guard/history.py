@@ -98,7 +98,8 @@ class History:
         """A kill is sent while a correction is under way in the other process. Whichever comes
         first, the item is hidden from then on; the correction's answer says which it was.
         """
-        version = replace(self.cast.drawn(self.cast.known()), by_worker=False)
+        drawn = self.cast.drawn(self.cast.known())
+        version = replace(drawn, by_worker=False, pubstatus=PubStatus.USABLE)  # its answer tells
         kill = SetStatus(version.uri, PubStatus.CANCELED)
         one, other = self.rng.sample(self.world.hosts, 2)
         self._say(f"{version.uri} is killed while this is under way: {version}")
