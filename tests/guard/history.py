@@ -80,8 +80,9 @@ class History:
         self._change(SetStatus(self.rng.choice(self.cast.uris), lift_embargo=True))
 
     def release(self) -> None:
-        """Of whatever keeps it."""
-        change = SetStatus(self.cast.known(), PubStatus.USABLE, lift_embargo=True)
+        """Of whatever keeps it, also what is not there yet."""
+        uri = self.rng.choice([*self.cast.uris, self.cast.outside])
+        change = SetStatus(uri, PubStatus.USABLE, lift_embargo=True)
         self._change(change, EVERYTHING)
 
     def change_at_the_machine(self) -> None:
@@ -120,8 +121,8 @@ class History:
 
     def send_again(self) -> None:
         """An older version, or the same once more."""
-        sent = [one.sent for one in self.world.model.versions[self.cast.known()]]
-        self._send(self.rng.choice(sent))
+        sent = max(self.world.model.versions.values(), key=len)
+        self._send(self.rng.choice(sent).sent)
 
     def wait(self) -> None:
         """What was embargoed appears, what expires is gone."""
@@ -194,7 +195,7 @@ def _weighted(history: History) -> tuple[list[Callable[[], None]], list[float]]:
         history.change_products: 4,
         history.send_again: 2,
         history.wait: 3,
-        history.release: 2,
+        history.release: 3,
         history.overtake: 3,
         history.looks.command_line: 2,
         history.change_at_the_machine: 1,
