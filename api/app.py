@@ -94,11 +94,15 @@ def _surface(services: Services) -> Surface:
         reads=WorkPool("searches", searches, settings.max_waiting, crowded=searches),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
         # Their own threads, where they embed: nobody else waits for a bulk.
-        bulks=WorkPool("bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks),
+        bulks=WorkPool(
+            "bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks, behind=True
+        ),
         # Their own threads and a long queue: nothing else keeps a kill from being recorded.
         statuses=WorkPool("changes of state", 2, 1024),
         # Their own threads: a bulk of texts to embed must not keep searches from being answered.
-        models=WorkPool("model requests", models, settings.max_waiting, crowded=models),
+        models=WorkPool(
+            "model requests", models, settings.max_waiting, crowded=models, behind=True
+        ),
         # Their own thread: a service that is busy with searches still says how it is.
         operations=WorkPool("status requests", 1, 8),
         # Their own threads: a slow disk behind a film must not keep searches from being answered.

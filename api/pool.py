@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from core.callers import Caller
 from core.errors import BusyError
+from core.priority import step_back
 
 Result = TypeVar("Result")
 _BURST_S = 0.1  # for which calls may be refused before that is more than a burst
@@ -89,11 +90,21 @@ class WorkPool:
     A queue is for bursts. Where more calls come than can be done, a long one makes everybody wait
     and gets nothing more done. So while refusals go on, there are only `crowded` places.
 
+    The threads of a pool that is `behind` compute while those of others wait.
+
     A thread is taken until the call has ended, also when its client has gone: a thread can't be
     stopped, and a place given back early would let a crowd of impatient clients pile up work.
     """
 
-    def __init__(self, name: str, threads: int, waiting: int, crowded: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        waiting: int,
+        crowded: int | None = None,
+        *,
+        behind: bool = False,
+    ) -> None:
         self.name = name
         self._idle = threads
         self._waiting = waiting
@@ -104,7 +115,8 @@ class WorkPool:
         self._lines: dict[str, _Line] = {}  # of those who have calls here
         self._turns = count(1)
         self._last_turns: defaultdict[str, int] = defaultdict(int)  # by name
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        begin = step_back if behind else None
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=begin)
 
     async def run(self, work: Callable[[], Result], caller: Caller, places: int = 1) -> Result:
         """The result of `work()`. Raises BusyError where the queue lacks the `places` for it."""

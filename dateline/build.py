@@ -36,6 +36,7 @@ from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
+from inference.runtimes.loading import cores
 from search.candidates import CandidateStore
 from search.editorial import EditorsFile, no_rules
 from search.parts import Parts
@@ -283,7 +284,7 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
                 profiles=tuple(profiles(settings)),
                 default_profile=settings.profile,
                 max_body_bytes=settings.max_body_bytes,
-                max_concurrent_searches=settings.searches,
+                max_concurrent_searches=settings.searches or _searches(settings),
                 max_waiting=settings.waiting,
                 loopback=settings.on_loopback,
                 open_metrics=settings.open_metrics,
@@ -306,3 +307,10 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
             close=close,
         )
     )
+
+
+def _searches(settings: Settings) -> int:
+    """How many searches at the same time are as fast as more. Beyond one for each processor they
+    only wait for the interpreter, and a kill waits with them; a cluster computes elsewhere.
+    """
+    return 4 if settings.engine == "opensearch" else min(4, max(2, cores()))

@@ -118,7 +118,13 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     otel: bool = Field(
         default=False, description="send traces by OpenTelemetry (needs the extra [otel])"
     )
-    searches: int = Field(default=4, ge=1, le=256, description="searches at the same time")
+    searches: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="searches at the same time; 0: one for each processor, 2 to 4, and 4 on "
+        "OpenSearch",
+    )
     waiting: int = Field(default=32, ge=0, le=4096, description="searches that may wait")
     max_body_bytes: int = Field(
         default=16 * 2**20, ge=1024, description="largest request body, in bytes"

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
+from core.priority import step_back
+
 PAUSE = 1.0  # seconds without a new attempt after a thread could not be started
 
 
 class SpareThreads:
-    """At most `most` threads, each started when it is first needed and kept until `close`."""
+    """At most `most` threads, each started when it is first needed and kept until `close`. On busy
+    processors they let the threads go first that were there before.
+    """
 
     def __init__(self, most: int, *, name: str) -> None:
         self._most = most
@@ -46,7 +50,9 @@ class SpareThreads:
             pool.shutdown()
 
     def _new_pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max(1, self._most), thread_name_prefix=self._name)
+        return ThreadPoolExecutor(
+            max(1, self._most), thread_name_prefix=self._name, initializer=step_back
+        )
 
     def _leave_pool(self) -> None:
         """A new pool, for one that fails to start a thread has queued the order all the same, and

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -169,6 +171,21 @@ def test_what_a_call_raises_reaches_who_waits_and_frees_the_thread(scene: Scene)
                 await scene.pool.run(fail, MODEST)
 
     own_loop.run(play())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_threads_of_a_pool_that_is_behind_let_the_others_go_first() -> None:
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def ask(pool: WorkPool) -> int:
+        return await pool.run(nice, MODEST)
+
+    pools = WorkPool("bulks", 1, 1, behind=True), WorkPool("searches", 1, 1)
+    behind, before = (own_loop.run(ask(pool)) for pool in pools)
+    assert behind > before == nice()
+    for pool in pools:
+        pool.close()
 
 
 def test_what_waits_at_the_end_is_dropped() -> None:
