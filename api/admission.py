@@ -52,8 +52,8 @@ class Refusal:
 
 
 class Admission:
-    """Whoever may not come in now: reads and model requests of known keys that are over their share
-    (429), or find no place in their pool (503). For the thread of the event loop alone.
+    """Refuses reads and model requests of known keys that are over their share (429) or find no
+    place in their pool (503). For the thread of the event loop alone.
     """
 
     def __init__(self, surface: Surface) -> None:

@@ -29,7 +29,7 @@ from core.items import Item
 from core.ports import Library
 
 router = APIRouter(tags=["content"])
-_BYTES_OF_KILLS = 64 * 1024  # that are read of a key whose share is used up
+_MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body: enough for kills
 
 
 class ItemParameters(BaseModel):
@@ -163,14 +163,14 @@ async def write_content(
 async def _read(
     request: Request, surface: Surface, caller: Caller
 ) -> tuple[bytes, TooManyError | None]:
-    """The body, and what refuses all documents in it that hide nothing, as the caller's share is
-    used up. A body that is too large for a few kills is refused then.
+    """The body; and, where the caller's share is used up, the error that refuses its documents, but
+    not those that hide their item. Raises that error where the body is too large for kills.
     """
     limit, refused = surface.services.settings.max_body_bytes, None
     try:
         admitted(request, surface, caller)
     except TooManyError as error:
-        limit, refused = min(limit, _BYTES_OF_KILLS), error
+        limit, refused = min(limit, _MOST_OF_A_REFUSED_KEY), error
     try:
         body = await read_body(request, limit, surface.services.settings.body_timeout_seconds)
     except BodyTooLargeError as error:

@@ -31,8 +31,8 @@ async def write_documents(
     refused: DatelineError | None = None,
 ) -> tuple[list[Outcome], str]:
     """What became of each of `documents` (parsed JSON), in order, and what is to be said where
-    searches don't find all of them yet. What is `refused` are those that hide nothing. Raises what
-    all failed with.
+    searches don't find all of them yet. With `refused` only documents that hide their item are
+    written; each other one gets that error. Raises what all failed with.
     """
     put = partial(surface.services.ingest.put_documents, products=products, by=caller)
     hiding = [*_hiding(documents)]

@@ -65,7 +65,9 @@ class Observed:
             leave = scope["state"].get("leave")  # there where a caller was let in
             if leave is not None:
                 leave()
-            finished(self._metrics, scope, outgoing.status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.answered(method_of(scope), route_of(scope), outgoing.status, seconds)
+            log(scope, outgoing.status, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:
         try:
@@ -92,12 +94,6 @@ def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[t
     there = {name for name, _ in own}
     own += (pair for pair in _RAW_HEADERS if pair[0] not in there)
     return [*own, (b"x-request-id", scope["state"]["request_id"].encode())]
-
-
-def finished(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
-    """Counts an answer and logs it."""
-    metrics.answered(method_of(scope), route_of(scope), status, seconds)
-    log(scope, status, seconds)
 
 
 def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:

@@ -68,7 +68,7 @@ class IngestPort(Protocol):
     ) -> Sequence[Written | Rejection | DatelineError]:
         """One outcome per document, in order; durable when it returns. What could not be written
         has the error. Without `embedded` no model is asked: what is new has no vectors. With
-        `only_vectors` that gets its own, and what was put since stays as it is.
+        `only_vectors` it gets its vectors; what was changed since is left as it is.
         """
         ...
 

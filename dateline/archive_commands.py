@@ -1,4 +1,4 @@
-"""`dateline set-status`, `clock`, `rebuild`, `backup` and `restore`: care of an archive."""
+"""Commands that look after an archive: `set-status`, `clock`, `rebuild`, `backup`, `restore`."""
 
 from __future__ import annotations
 

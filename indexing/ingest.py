@@ -145,8 +145,8 @@ class Ingest:
         """Writes ninjs documents of `by`, as bytes or parsed, in order, some at a time; the answers
         are in their order. A rejected one has its place among `documents`, from 1, as its line;
         what could not be written has the error. Without `embedded` no model is asked: new versions
-        have no vectors then. With `only_vectors` such versions get theirs, and what was put since
-        stays as it is.
+        have no vectors then. With `only_vectors` such versions get their vectors; one that was
+        changed since is left as it is.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)

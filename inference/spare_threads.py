@@ -11,8 +11,8 @@ PAUSE = 1.0  # seconds without a new attempt after a thread could not be started
 
 
 class SpareThreads:
-    """At most `most` threads, each started when it is first needed and kept until `close`. On busy
-    processors they let the threads go first that were there before.
+    """At most `most` threads, each started when it is first needed and kept until `close`. Their
+    priority is lower than that of the threads that they help (`step_back`).
     """
 
     def __init__(self, most: int, *, name: str) -> None:

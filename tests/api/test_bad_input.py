@@ -70,7 +70,7 @@ def test_white_space_in_a_list_is_a_blank(served: Served, name: str, written: st
 
 @pytest.mark.parametrize("written", ["%00", "a%1Bb", "a%C2%85b"])
 def test_control_characters_are_refused_everywhere(served: Served, written: str) -> None:
-    """In the query string and in each place that a path has, also of the page."""
+    """Every route refuses them in its query string and in each parameter of its path."""
     listed = served.get("/openapi.json").json()["paths"]
     operations = [(method, path) for path, methods in listed.items() for method in methods]
     operations += [("get", path) for path in ("/", "/docs", "/page/config", "/page/{name}")]

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
+from api import admission
 from core.callers import Caller
 from core.limits import Share
 from dateline.http_server import HttpServer
@@ -44,6 +45,11 @@ def served() -> Iterator[Served]:
         yield Served(room, url, http)
     server.should_exit = True
     thread.join()
+
+
+def test_every_path_that_is_refused_early_is_a_route(served: Served) -> None:
+    early = {*admission._READS, *admission._MODELS, admission._ITEMS.replace(":path", "")}
+    assert early <= set(served.get("/openapi.json").json()["paths"])
 
 
 @contextmanager

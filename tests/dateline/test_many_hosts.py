@@ -32,7 +32,7 @@ from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
 
 ENGINES = ["embedded", pytest.param("opensearch", marks=pytest.mark.cluster)]
-# A busy machine makes a node slow in a test, never its answers incomplete.
+# On a busy machine a node answers late in a test; its answers stay complete.
 PATIENT = {"replicas": 0, "patience_s": 60, "timeout_s": 120, "search_timeout_s": 60}
 
 

@@ -8,6 +8,7 @@ import pytest
 from api.keys import KeyRing
 from core.callers import EVERY_PRODUCT
 from core.errors import SettingsError
+from dateline import build
 from dateline.build import profiles
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from dateline.keys import key_ring
@@ -311,3 +312,12 @@ def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(SettingsError, match="'best'") as caught:
         profiles(Settings(profile="best"))
     assert "hybrid" in caught.value.mend
+
+
+@pytest.mark.parametrize(("processors", "searches"), [(1, 2), (3, 3), (64, 4)])
+def test_there_is_a_search_for_each_processor(
+    monkeypatch: pytest.MonkeyPatch, processors: int, searches: int
+) -> None:
+    monkeypatch.setattr(build, "cores", lambda: processors)
+    assert build._searches(Settings()) == searches
+    assert build._searches(Settings(engine="opensearch")) == 4

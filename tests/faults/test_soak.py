@@ -77,7 +77,7 @@ class Soak:
         return answer
 
     def search(self) -> None:
-        """By words that nobody asked for before; what is hidden must not be there."""
+        """Searches for new words; notes a failure where a hidden item is shown."""
         hidden = {*self.hidden.items()}
         query = {"q": " ".join(self._rng.sample(self._words, 3)), "page_size": 10}
         answer = self._ask("search", "GET", "/content/search", params=query, headers=READ)
@@ -87,7 +87,7 @@ class Soak:
             self.failed.append(f"search: {shown} are shown")
 
     def write(self) -> None:
-        """A new version of a story, then a kill or a release of one."""
+        """Writes a new version of a story, then kills or releases one."""
         story = self._rng.choice(self._stories)
         uri = str(story["uri"])
         self.versions[uri] += 1

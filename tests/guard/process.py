@@ -104,7 +104,7 @@ def _plain() -> dict[str, str]:
 
 
 def main() -> None:
-    """Takes orders until nobody can give any; runs the command in each process that it forks."""
+    """Forks a process for each order, which runs a command; ends when the orders' socket closes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock: list[SharedClock] = []
     import dateline.build as build

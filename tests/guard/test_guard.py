@@ -40,7 +40,7 @@ from tests.storage.postgres_world import address_of
 HISTORIES = int(os.environ.get("GUARD_SEQUENCES", "40"))
 FIRST = int(os.environ.get("GUARD_FIRST", "0"))  # seed
 MOST = 100  # histories of one archive
-# A busy machine makes a node slow in a test, never its answers incomplete.
+# On a busy machine a node answers late in a test; its answers stay complete.
 PATIENT = {"replicas": "0", "patience_s": "60", "timeout_s": "120", "search_timeout_s": "60"}
 
 

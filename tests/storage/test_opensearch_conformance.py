@@ -15,7 +15,7 @@ from tests.storage.conformance import EngineConformance
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.standing_conformance import StandingConformance
 
-# A busy machine makes a node slow in a test, never its answers incomplete.
+# On a busy machine a node answers late in a test; its answers stay complete.
 PATIENT: dict[str, Any] = {"search": SearchSettings(timeout_s=60), "patience_s": 60}
 
 

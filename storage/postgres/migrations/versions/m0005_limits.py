@@ -1,4 +1,4 @@
-"""What hosts share of limits: when what each key took is paid back."""
+"""Adds the table of limits: for each key the moment when all that it took is paid back."""
 
 from __future__ import annotations
 
