@@ -14,7 +14,7 @@ from api.services import Rejection
 from api.writes import uri_of
 from core.callers import Caller
 from core.errors import DatelineError
-from core.writes import Written
+from core.writes import Part, Written
 
 Outcome: TypeAlias = Written | Rejection | DatelineError
 _FEW = 8  # documents
@@ -41,10 +41,10 @@ async def write_documents(
     behind = ""
     if hiding:
         first = [documents[place] for place in hiding]
-        run = surface.statuses.run(partial(put, first, embedded=False), caller)
+        run = surface.statuses.run(partial(put, first, part=Part.TEXT), caller)
         outcomes |= await _answers(hiding, run)
         # Vectors, for the day they come back.
-        surface.bulks.offer(partial(put, first, only_vectors=True), caller)
+        surface.bulks.offer(partial(put, first, part=Part.VECTORS), caller)
     if others and refused is not None:
         outcomes |= dict.fromkeys(others, refused)
     elif others:

@@ -10,7 +10,7 @@ from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item
 from core.standing import Sight
-from core.writes import SetStatus, Written
+from core.writes import Part, SetStatus, Written
 from search.answers import SearchRequest, SearchResponse
 
 
@@ -46,9 +46,7 @@ class NoArchive:
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
         by: Caller,
-        *,
-        embedded: bool = True,
-        only_vectors: bool = False,
+        part: Part = Part.WHOLE,
     ) -> Sequence[Written | Rejection | DatelineError]:
         """Raises NotFoundError."""
         self._absent()

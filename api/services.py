@@ -20,7 +20,7 @@ from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports import Library
 from core.suggestions import Suggestion
-from core.writes import SetStatus, Written
+from core.writes import Part, SetStatus, Written
 from search.answers import SearchRequest, SearchResponse
 
 
@@ -62,13 +62,10 @@ class IngestPort(Protocol):
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
         by: Caller,
-        *,
-        embedded: bool = True,
-        only_vectors: bool = False,
+        part: Part = Part.WHOLE,
     ) -> Sequence[Written | Rejection | DatelineError]:
         """One outcome per document, in order; durable when it returns. What could not be written
-        has the error. Without `embedded` no model is asked: what is new has no vectors. With
-        `only_vectors` it gets its vectors; what was changed since is left as it is.
+        has the error. By `Part.VECTORS` what was changed since its text was put is left as it is.
         """
         ...
 

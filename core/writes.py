@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from core.items import Item, PassageVectors, PubStatus
+
+
+class Part(Enum):
+    """Which part of a version is put."""
+
+    WHOLE = auto()
+    TEXT = auto()  # no model is asked: a new version has no vectors
+    VECTORS = auto()  # those that a version lacks of which the text was put before
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from core.errors import BusyError, DatelineError, DocumentError
 from core.items import Item, PassageVectors, beyond_passages
 from core.model_ports import Embedder
 from core.ports import Clock, Writer
-from core.writes import PutItem, Written
+from core.writes import Part, PutItem, Written
 from indexing import json_tree, ninjs
 from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
@@ -138,22 +138,19 @@ class Ingest:
         documents: Sequence[bytes | Mapping[str, Any]],
         products: Sequence[str] = (),
         by: Caller = OPERATOR,
-        *,
-        embedded: bool = True,
-        only_vectors: bool = False,
+        part: Part = Part.WHOLE,
     ) -> tuple[Written | Rejected | DatelineError, ...]:
         """Writes ninjs documents of `by`, as bytes or parsed, in order, some at a time; the answers
         are in their order. A rejected one has its place among `documents`, from 1, as its line;
-        what could not be written has the error. Without `embedded` no model is asked: new versions
-        have no vectors then. With `only_vectors` such versions get their vectors; one that was
-        changed since is left as it is.
+        what could not be written has the error. By `Part.VECTORS` a version that was changed since
+        its text was put is left as it is.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
             for number, document in enumerate(documents, start=1)
         ]
         items = [answer for answer in answers if isinstance(answer, Item)]
-        put = partial(self._put_few, by=by, embedded=embedded, only_vectors=only_vectors)
+        put = partial(self._put_few, by=by, part=part)
         written = iter(self._put_items(items, put))
         return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
 
@@ -180,11 +177,9 @@ class Ingest:
                 yield from answers
                 done += len(answers)
 
-    def _put_few(
-        self, items: Sequence[Item], *, by: Caller, embedded: bool, only_vectors: bool
-    ) -> Sequence[Written]:
-        writes = self.embed(items, by) if embedded else tuple(map(PutItem, items))
-        if only_vectors:
+    def _put_few(self, items: Sequence[Item], *, by: Caller, part: Part) -> Sequence[Written]:
+        writes = tuple(map(PutItem, items)) if part is Part.TEXT else self.embed(items, by)
+        if part is Part.VECTORS:
             writes = tuple(replace(write, only_vectors=True) for write in writes)
         return [*map(_told, self._writer.put(writes, by), writes)]
 

@@ -20,7 +20,7 @@ from core.items import Concept, Item, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, SortOrder, TotalRelation
 from core.standing import Sight
-from core.writes import Outcome, SetStatus, Written
+from core.writes import Outcome, Part, SetStatus, Written
 from search.answers import (
     Explanation,
     Hit,
@@ -140,13 +140,11 @@ class Newsroom:
         documents: Sequence[Mapping[str, Any]],
         products: Sequence[str],
         by: Caller = OPERATOR,
-        *,
-        embedded: bool = True,
-        only_vectors: bool = False,
+        part: Part = Part.WHOLE,
     ) -> tuple[Written | Refused, ...]:
         if self.full:
             raise StorageFullError("No space left on the device.", mend="Free some space.")
-        if embedded and self.hold_embedding:
+        if part is not Part.TEXT and self.hold_embedding:
             self.embedding += 1
             self.hold_embedding.wait(20)
         return tuple(self._put(document, tuple(products)) for document in documents)

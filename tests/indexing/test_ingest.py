@@ -15,7 +15,7 @@ import pytest
 from core.callers import OPERATOR, Caller
 from core.errors import InputError, ModelError, StorageFullError
 from core.items import Item, PassageVectors
-from core.writes import Outcome, PutItem, Written
+from core.writes import Outcome, Part, PutItem, Written
 from indexing.handover import Handover
 from indexing.ingest import Ingest, IngestOptions, Progress, _Worker
 from indexing.report import LONG
@@ -325,6 +325,23 @@ def test_documents_of_the_api_are_answered_in_order(ingest: Ingest, writer: Any)
     assert len(writer.batches) == 1
     assert writer.newest("b").item.products == ("api",)
     assert writer.newest("b").vectors[0].vectors.shape == (1, 8)
+
+
+def test_a_text_is_put_first_and_its_vectors_later(
+    folder: Path, ingest: Ingest, encoder: Any
+) -> None:
+    room = Room(folder, encoder)
+    apart = Ingest(room.engine, ingest._embedder, ingest._clock)
+    try:
+        (first,) = apart.put_documents([story("a")], part=Part.TEXT)
+        assert (first.outcome, room.engine.count_lacking("text")) == (Outcome.CREATED, 1)
+        assert encoder.texts == []
+        (later,) = apart.put_documents([story("a")], part=Part.VECTORS)
+        assert (later.outcome, room.engine.count_lacking("text")) == (Outcome.UPDATED, 0)
+        (late,) = apart.put_documents([story("a", 2)], part=Part.VECTORS)
+        assert late.outcome is Outcome.STALE
+    finally:
+        room.engine.close()
 
 
 @pytest.mark.parametrize("documents", [[], [b"{"]])
