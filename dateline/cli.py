@@ -1,39 +1,14 @@
-"""The command line: `dateline --help` is its table of contents."""
+"""The command line: `dateline --help` is its table of contents. A command's module is imported
+when the command is run, so what it imports costs the others nothing.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from dateline import (
-    archive_commands,
-    captions_commands,
-    dev_cluster_command,
-    diagnosis_commands,
-    embed_command,
-    eval_app,
-    eval_commands,  # noqa: F401 - adds its commands to eval_app
-    eval_compare_command,  # noqa: F401
-    eval_datasets_command,  # noqa: F401
-    eval_gate_command,  # noqa: F401
-    eval_report_command,  # noqa: F401
-    eval_run_command,  # noqa: F401
-    eval_score_command,  # noqa: F401
-    index_commands,
-    ingest_command,
-    jobs_commands,
-    migrate_command,
-    migration_commands,
-    models_commands,
-    search_command,
-    serve_command,
-    shots_command,
-    suggest_command,
-    tune_fusion_command,  # noqa: F401
-    tune_growth_command,  # noqa: F401
-    tune_hnsw_command,  # noqa: F401
-    understand_command,
-    worker_command,
-)
+from dateline.lazy_group import Entry, lazy_group
 
 # The headings of `dateline --help`.
 _USE = "Archive and search"
@@ -42,40 +17,216 @@ _MEDIA = "Photos and videos"
 _QUALITY = "Quality and models"
 _OPENSEARCH = "OpenSearch"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Dateline: hybrid search for a news agency's archive and wire.\n\n"
+COMMANDS = {
+    "ingest": Entry(
+        "dateline.ingest_command:ingest",
+        "Take documents, photos and videos into the archive; what is known already is passed over.",
+        _USE,
+        bare_is_help=True,
+    ),
+    "search": Entry(
+        "dateline.search_command:search",
+        "Search the archive, as the operator of this machine: with every product unless told less.",
+        _USE,
+    ),
+    "suggest": Entry(
+        "dateline.suggest_command:suggest",
+        "Complete names, subjects and headlines, with how many stories have each.",
+        _USE,
+        bare_is_help=True,
+    ),
+    "shots": Entry(
+        "dateline.shots_command:shots",
+        "Find the shots of a video: where each begins and ends, and by which transition.",
+        _MEDIA,
+        bare_is_help=True,
+    ),
+    "understand": Entry(
+        "dateline.understand_command:understand",
+        "Show what is made of a query: the text for each retriever, names, dates, filters, notes.",
+        _USE,
+        bare_is_help=True,
+    ),
+    "serve": Entry(
+        "dateline.serve_command:serve",
+        "Serve searches, the models and the page until Ctrl-C.",
+        _USE,
+    ),
+    "status": Entry(
+        "dateline.diagnosis_commands:status",
+        "Show what the archive holds and how far the indexes are.",
+        _USE,
+    ),
+    "doctor": Entry(
+        "dateline.diagnosis_commands:doctor",
+        "Check installation, models and archive; say what is wrong and how to mend it.",
+        _CARE,
+    ),
+    "settings": Entry(
+        "dateline.diagnosis_commands:settings",
+        "Print every setting in force and where its value came from; keys are not shown.",
+        _CARE,
+    ),
+    "set-status": Entry(
+        "dateline.archive_commands:set_status",
+        "Change an item's state: usable, withheld or canceled (a kill), or its embargo.",
+        _USE,
+        bare_is_help=True,
+    ),
+    "clock": Entry(
+        "dateline.archive_commands:clock",
+        "Show the archive's time, by which embargoes lift and items expire.",
+        _CARE,
+    ),
+    "embed": Entry(
+        "dateline.embed_command:embed",
+        "Embed what is recorded without the vectors of an encoder in use.",
+        _CARE,
+    ),
+    "rebuild": Entry(
+        "dateline.archive_commands:rebuild",
+        "Make the search indexes anew from the record of truth; no model runs.",
+        _CARE,
+    ),
+    "migrate": Entry(
+        "dateline.migrate_command:migrate",
+        "Create or bring up to date the tables of the record of truth on Postgres.",
+        _CARE,
+    ),
+    "backup": Entry(
+        "dateline.archive_commands:backup",
+        "Write a consistent copy of the archive, while it is being served.",
+        _CARE,
+        bare_is_help=True,
+    ),
+    "restore": Entry(
+        "dateline.archive_commands:restore",
+        "Bring a copy back; the search indexes are made anew at the next start.",
+        _CARE,
+        bare_is_help=True,
+    ),
+    "eval": Entry("dateline.cli:eval_app", "Measure how good the answers are.", _QUALITY),
+    "tune": Entry("dateline.cli:tune_app", "Choose settings by measuring them.", _QUALITY),
+    "models": Entry(
+        "dateline.models_commands:app", "List, check, fetch and measure the models.", _QUALITY
+    ),
+    "worker": Entry(
+        "dateline.worker_command:worker",
+        "Carry out ordered ingests of photos and videos until interrupted.",
+        _MEDIA,
+    ),
+    "jobs": Entry(
+        "dateline.jobs_commands:app", "Ingests of photos and videos: how they stand.", _MEDIA
+    ),
+    "captions": Entry(
+        "dateline.captions_commands:app",
+        "Captions in batches: see the setting caption_mode.",
+        _MEDIA,
+    ),
+    "dev-cluster": Entry(
+        "dateline.dev_cluster_command:app",
+        "A real OpenSearch on this machine, for development and tests: loopback only, no "
+        "passwords. Needs Java 17 and Maven.",
+        _OPENSEARCH,
+    ),
+    "index": Entry(
+        "dateline.index_commands:app",
+        "The index on OpenSearch: its plan, state and care.",
+        _OPENSEARCH,
+    ),
+    "migration": Entry(
+        "dateline.migration_commands:app",
+        "Move to another model, to other index settings or to OpenSearch while searches go on.",
+        _OPENSEARCH,
+    ),
+}
+
+EVAL_COMMANDS = {
+    "candidates": Entry(
+        "dateline.eval_commands:candidates",
+        "Write what a reranker would be given for each query, with judgements: to train one.",
+        bare_is_help=True,
+    ),
+    "compare": Entry(
+        "dateline.eval_compare_command:compare_systems",
+        "Say what differs between systems, by how much, and whether it is more than chance.",
+        bare_is_help=True,
+    ),
+    "datasets": Entry(
+        "dateline.eval_datasets_command:datasets",
+        "List judged sets: sizes, judgements, languages, licences, and doubts.",
+    ),
+    "gate": Entry(
+        "dateline.eval_gate_command:gate",
+        "Hold new results against a baseline; exit with 0 for a pass, 1 for a fail, 2 for a "
+        "mistake.",
+        bare_is_help=True,
+    ),
+    "report": Entry(
+        "dateline.eval_report_command:report",
+        "Write one page about results: measures with intervals, latency, slices, the worst "
+        "queries.",
+        bare_is_help=True,
+    ),
+    "run": Entry(
+        "dateline.eval_run_command:run",
+        "Run judged sets through the pipeline that serves, and measure.",
+        bare_is_help=True,
+    ),
+    "score": Entry(
+        "dateline.eval_score_command:score",
+        "Measure a TREC run, of whatever system, as `dateline eval run` measures its own.",
+        bare_is_help=True,
+    ),
+}
+
+TUNE_COMMANDS = {
+    "fusion": Entry(
+        "dateline.tune_fusion_command:fusion",
+        "Choose the weights of the hybrid profile on judged queries, and say what they are worth.",
+        bare_is_help=True,
+    ),
+    "growth": Entry(
+        "dateline.tune_growth_command:growth",
+        "Measure one graph at growing sizes, fit laws to it, and say what they predict for 10 and "
+        "100 million vectors, and in how many shards a target is met.",
+    ),
+    "hnsw": Entry(
+        "dateline.tune_hnsw_command:hnsw",
+        "Build graphs, ask them, and recommend the fastest that meets a target.",
+        bare_is_help=True,
+    ),
+}
+
+eval_app = lazy_group(COMMANDS["eval"].line, EVAL_COMMANDS)
+tune_app = lazy_group(COMMANDS["tune"].line, TUNE_COMMANDS)
+app = lazy_group(
+    "Dateline: hybrid search for a news agency's archive and wire.\n\n"
     "Settings come from dateline.toml, DATELINE_ variables and flags, in rising order of weight; "
     "`dateline settings` shows what is in force.",
+    COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("ingest", no_args_is_help=True, rich_help_panel=_USE)(ingest_command.ingest)
-app.command("search", rich_help_panel=_USE)(search_command.search)
-app.command("suggest", no_args_is_help=True, rich_help_panel=_USE)(suggest_command.suggest)
-app.command("shots", no_args_is_help=True, rich_help_panel=_MEDIA)(shots_command.shots)
-app.command("understand", no_args_is_help=True, rich_help_panel=_USE)(understand_command.understand)
-app.command("serve", rich_help_panel=_USE)(serve_command.serve)
-app.command("status", rich_help_panel=_USE)(diagnosis_commands.status)
-app.command("doctor", rich_help_panel=_CARE)(diagnosis_commands.doctor)
-app.command("settings", rich_help_panel=_CARE)(diagnosis_commands.settings)
-app.command("set-status", no_args_is_help=True, rich_help_panel=_USE)(archive_commands.set_status)
-app.command("clock", rich_help_panel=_CARE)(archive_commands.clock)
-app.command("embed", rich_help_panel=_CARE)(embed_command.embed)
-app.command("rebuild", rich_help_panel=_CARE)(archive_commands.rebuild)
-app.command("migrate", rich_help_panel=_CARE)(migrate_command.migrate)
-app.command("backup", no_args_is_help=True, rich_help_panel=_CARE)(archive_commands.backup)
-app.command("restore", no_args_is_help=True, rich_help_panel=_CARE)(archive_commands.restore)
-app.add_typer(eval_app.eval_app, name="eval", rich_help_panel=_QUALITY)
-app.add_typer(eval_app.tune_app, name="tune", rich_help_panel=_QUALITY)
-app.add_typer(models_commands.app, name="models", rich_help_panel=_QUALITY)
-app.command("worker", rich_help_panel=_MEDIA)(worker_command.worker)
-app.add_typer(jobs_commands.app, name="jobs", rich_help_panel=_MEDIA)
-app.add_typer(captions_commands.app, name="captions", rich_help_panel=_MEDIA)
-app.add_typer(dev_cluster_command.app, name="dev-cluster", rich_help_panel=_OPENSEARCH)
-app.add_typer(index_commands.app, name="index", rich_help_panel=_OPENSEARCH)
-app.add_typer(migration_commands.app, name="migration", rich_help_panel=_OPENSEARCH)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # it reads every installed package's place
+
+        typer.echo(f"dateline {version('dateline-search')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Shows the version where that is wanted."""
 
 
 def main() -> None:

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from dateline.eval_app import eval_app
 from dateline.evaluate import candidates_of
 from dateline.ingest_command import Bar, progress_bar
 from dateline.options import Kept, Models, console, reported, settings_for
 
 
-@eval_app.command("candidates", no_args_is_help=True)
 def candidates(
     dataset: Annotated[
         str, typer.Argument(help="A folder with queries and qrels, and perhaps :split.")

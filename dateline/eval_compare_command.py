@@ -10,7 +10,6 @@ import orjson
 import typer
 
 from core.errors import InputError
-from dateline.eval_app import eval_app
 from dateline.eval_outcome_tables import print_comparison
 from dateline.options import AsJson, Html, console, escape, reported
 from eval.comparison import compare
@@ -21,7 +20,6 @@ from eval.report import comparison_page, need_packages
 from eval.results import RunResult
 
 
-@eval_app.command("compare", no_args_is_help=True)
 def compare_systems(
     systems: Annotated[
         list[str],

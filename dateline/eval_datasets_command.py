@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dateline.default_folders import demo_folder
-from dateline.eval_app import eval_app
 from dateline.ingest_command import progress_bar
 from dateline.options import EXIT_REFUSED, AsJson, console, errors, escape, reported
 from eval.corpus_place import shared_sets
@@ -32,7 +31,6 @@ _HEAD = (  # title, whether it is a number, its width
 )
 
 
-@eval_app.command("datasets")
 def datasets(
     folders: Annotated[
         list[str] | None,

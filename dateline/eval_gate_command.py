@@ -13,7 +13,6 @@ import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
-from dateline.eval_app import eval_app
 from dateline.eval_compare_command import named_folder, write_page
 from dateline.eval_outcome_tables import print_verdict
 from dateline.options import AsJson, Html, console, escape, reported
@@ -39,7 +38,6 @@ class GateFile(BaseModel):
     floors: dict[str, float] | None = None
 
 
-@eval_app.command("gate", no_args_is_help=True)
 def gate(
     runs: Annotated[
         str, typer.Argument(help="What `dateline eval run` wrote: a result, or several in one.")

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from core.errors import InputError
-from dateline.eval_app import eval_app
 from dateline.eval_compare_command import named_folder, write_page
 from dateline.options import console, escape, reported
 from eval.report import run_page
@@ -19,7 +18,6 @@ from eval.results import RunResult, read_result
 _RESULT = "result.json"
 
 
-@eval_app.command("report", no_args_is_help=True)
 def report(
     folders: Annotated[
         list[str],

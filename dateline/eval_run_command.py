@@ -10,7 +10,6 @@ import typer
 from rich.progress import Progress, TaskID
 
 from core.errors import InputError
-from dateline.eval_app import eval_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_table import show_summary
 from dateline.evaluate import RunPlan
@@ -89,7 +88,6 @@ class Lazily:
         self._bar.advance(progress)
 
 
-@eval_app.command("run", no_args_is_help=True)
 def run(
     datasets: Annotated[
         list[str], typer.Argument(help="Judged sets, each perhaps with :split.", metavar="DATASET…")

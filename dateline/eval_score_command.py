@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from dateline.eval_app import eval_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Measures
 from dateline.eval_table import show_summary
@@ -21,7 +20,6 @@ from eval.run_files import score_run
 from eval.run_summary import summary
 
 
-@eval_app.command("score", no_args_is_help=True)
 def score(
     run: Annotated[Path, typer.Argument(help="A run in TREC's six columns, perhaps .gz.")],
     dataset: Annotated[str, typer.Argument(help="The judged set, perhaps with :split.")],

@@ -13,7 +13,6 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core.errors import StorageError
-from dateline.eval_app import tune_app
 from dateline.ingest_command import Bar, progress_bar
 from dateline.options import (
     AsJson,
@@ -51,7 +50,6 @@ class Steps:
         self._progress.update(task, completed=done, rate=f"{done:,} of {total:,}, {rate:,.0f}/s")
 
 
-@tune_app.command("fusion", no_args_is_help=True)
 def fusion(
     sets: Annotated[
         list[str], typer.Argument(help="Folders with queries and qrels, and perhaps :split.")

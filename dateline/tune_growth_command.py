@@ -12,7 +12,6 @@ import typer
 
 from core.errors import InputError
 from dateline.archive_folder import archive_folder
-from dateline.eval_app import tune_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Lazily
 from dateline.ingest_command import progress_bar
@@ -54,7 +53,6 @@ _MOST = 10**9
 _POOR = 0.25  # of a law, where it says something else than was seen
 
 
-@tune_app.command("growth")
 def growth(
     what: What = "",
     file: VectorsFile = None,

@@ -11,7 +11,6 @@ import typer
 from rich.progress import Progress, TaskID
 
 from dateline.archive_folder import archive_folder
-from dateline.eval_app import tune_app
 from dateline.eval_compare_command import write_page
 from dateline.eval_run_command import Lazily
 from dateline.ingest_command import progress_bar
@@ -93,7 +92,6 @@ def choices(name: str) -> tuple[str, ...]:
     return tuple(str(each) for each in get_args(Settings.model_fields[name].annotation))
 
 
-@tune_app.command("hnsw", no_args_is_help=True)
 def hnsw(
     what: What = "",
     file: VectorsFile = None,

@@ -5,9 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from dateline.cli import app
 from dateline.default_folders import default_models
 from inference.runtimes.loading import installed
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
@@ -395,20 +393,7 @@ def test_doctor_before_the_first_ingest(cli: Cli) -> None:
     assert not (cli.data / "record.sqlite3").exists()
 
 
-# --- help
-
-
-def test_help_names_every_command_and_each_explains_itself() -> None:
-    runner = CliRunner()
-    top = runner.invoke(app, ["--help"]).output
-    names = [c.name for c in app.registered_commands]
-    assert len(names) >= 10
-    for name in names:
-        assert name is not None
-        assert name in top
-        result = runner.invoke(app, [name, "-h"])
-        assert result.exit_code == 0
-        assert "Usage" in result.output
+# --- mistakes
 
 
 def test_an_unknown_flag_is_a_usage_error(cli: Cli) -> None:

@@ -280,23 +280,6 @@ def test_without_the_extra_documents_go_in_and_photos_are_told_about(
     assert cli.found("ferry", *WORDS) == ["urn:s"]
 
 
-def test_the_command_line_loads_nothing_of_the_extra() -> None:
-    code = (
-        "import sys, dateline.cli; "
-        "print([m for m in ('av', 'PIL', 'dbos', 'sqlalchemy', 'fsspec', 'openai')"
-        " if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.strip() == "[]"
-
-
 def test_an_interrupted_ingest_goes_on_with_the_same_command(cli: Cli, folder: Path) -> None:
     for number in range(60):
         photo(folder / "in" / f"{number}.jpg", number, (1600, 1200))

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -111,12 +112,15 @@ def main() -> None:
 
     build.archive_clock = lambda settings: clock[0]  # before the modules that name it are loaded
     from dateline.build_models import load_models
+    from dateline.cli import COMMANDS
     from dateline.cli import main as command_line
     from dateline.settings import configure
     from tests.loaded_once import loading_once
 
     with loading_once(), socket.socket(fileno=int(sys.argv[1])) as orders:
         load_models(configure({"threads": 1}).settings)
+        for entry in COMMANDS.values():
+            resolve_name(entry.place)  # here once, not in each process that is forked
         gc.freeze()
         folder = _forked(orders)
         if folder is not None:

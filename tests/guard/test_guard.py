@@ -128,8 +128,9 @@ def _commands(command: Any, names: tuple[str, ...]) -> Iterator[str]:
     if not hasattr(command, "commands"):
         yield " ".join(names)
         return
-    for name, inner in command.commands.items():
+    for name in command.commands:
         if names or name not in APART:
+            inner = command.resolve_command(typer.Context(command), [name])[1]
             yield from _commands(inner, (*names, name))
 
 
