@@ -10,9 +10,6 @@ from uuid import uuid4
 
 import orjson
 
-from api.envelope import API_VERSION
-from api.item_json import ItemView
-from api.search_json import hits_json, search_data
 from core.callers import NOBODY, Caller
 from core.ports import Library
 from core.undescribed import Undescribed
@@ -81,6 +78,11 @@ def envelope_json(
     request: SearchRequest, response: SearchResponse, caller: Caller, library: Library
 ) -> bytes:
     """The API's envelope for a search from the command line."""
+    # They load the web framework, which no other command line needs.
+    from api.envelope import API_VERSION
+    from api.item_json import ItemView
+    from api.search_json import hits_json, search_data
+
     items = hits_json(response.hits, ItemView(caller), library)
     envelope = {
         "api_version": API_VERSION,

@@ -19,6 +19,7 @@ from dateline.options import (
     Models,
     archive_settings,
     console,
+    encoder_only,
     escape,
     reported,
     settings_for,
@@ -45,7 +46,7 @@ def set_status(
         if pubstatus is None and not embargo and not lift:
             raise QueryError("nothing to change", mend="give a state, --embargo TIME or --lift")
         until: datetime | None = parse_span(embargo)[0] if embargo else None
-        service = build_service(archive_settings(data=data, models=models))
+        service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             written = service.engine.set_status([SetStatus(uri, pubstatus, until, lift)])[0]
         finally:

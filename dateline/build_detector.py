@@ -11,7 +11,7 @@ from dateline.settings import Settings
 from indexing.media.shots import ShotFinder, ShotSettings
 from indexing.media.windows import FILE_AHEAD, FILE_WINDOW, WINDOW, WindowLayout
 from inference.batches import BatchLimits
-from inference.remote_calls import is_remote
+from inference.runtimes.choice import is_remote
 from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
 
 _MOST_AT_ONCE = 1024

@@ -4,10 +4,12 @@ The service, the endpoints that ask models directly, evaluation and the commands
 models` get their models here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.metrics import Metrics
 from api.served_models import Port, Served, ServedModels
@@ -26,14 +28,16 @@ from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
 from inference.manifest import ModelManifest
 from inference.meter import TokenMeter
-from inference.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
-from inference.remote_calls import RemoteAddress, RemoteService, is_remote
+from inference.runtimes.choice import is_remote
 from inference.store import ModelFolder
 from inference.tagger import LONGEST_TEXT
 from inference.tracing import Tracing
 from rerank.deadline import DeadlineReranker
 
-Encoder = SentenceEncoder | RemoteEncoder
+if TYPE_CHECKING:
+    from inference.remote import RemoteEncoder
+
+    Encoder = SentenceEncoder | RemoteEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,54 +175,43 @@ def encoder_of(settings: Settings, watching: Watching, name: str = "") -> Encode
     ModelError.
     """
     name = name or settings.encoder
-    if remote := _remote(settings, name):
-        path = model_store(settings).describe(name).path / remote.manifest.tokenizer
-        return RemoteEncoder(remote, path, settings.threads)
+    if _is_elsewhere(settings, name):
+        from dateline.build_remote import remote_encoder
+
+        return remote_encoder(settings, name)
     return open_encoder(settings, name, watching)
 
 
 def _tagger(settings: Settings, watching: Watching) -> Tagger:
-    remote = _remote(settings, settings.tagger)
-    if remote:
-        return RemoteTagger(remote)
+    if _is_elsewhere(settings, settings.tagger):
+        from dateline.build_remote import remote_tagger
+
+        return remote_tagger(settings)
     return open_tagger(settings, settings.tagger, watching)
 
 
-def _remote(settings: Settings, name: str) -> RemoteModel | None:
-    """The model at the service that the setting `runtimes` names for it; None where it names none.
-    Only its manifest and tokenizer are needed here, and the service need not answer yet.
-    """
-    runtime = settings.runtimes.get(name, "")
-    if not is_remote(runtime):
-        return None
-    address = RemoteAddress.parse(runtime, where=f"runtimes.{name}")
-    key = settings.remote_key.get_secret_value() if settings.remote_key else ""
-    manifest = model_store(settings).describe(name).manifest
-    return RemoteModel(RemoteService.open(address, key=key), manifest)
+def _is_elsewhere(settings: Settings, name: str) -> bool:
+    """Whether the setting `runtimes` names a service for the model."""
+    return is_remote(settings.runtimes.get(name, ""))
 
 
 def ask_remote(settings: Settings, name: str) -> str:
     """Puts one short question to the model `name` where it runs elsewhere; gives its address, ""
     for a model that runs here. Raises what the model's port raises.
     """
-    remote = _remote(settings, name)
-    if remote is None:
+    if not _is_elsewhere(settings, name):
         return ""
-    with closing(remote.service):
-        match name:  # by the part it has here: an encoder may be asked to rerank
-            case settings.encoder | settings.second_encoder:
-                RemoteEncoder(remote, Path()).encode_queries(["a"])
-            case settings.tagger:
-                RemoteTagger(remote).tag(["a"])
-            case _:
-                RemoteScorer(remote).score(["a"], ["a"])
-        return remote.service.address.url
+    from dateline.build_remote import ask
+
+    return ask(settings, name)
 
 
 def _scorer(settings: Settings, encoders: Sequence[Encoder], watching: Watching) -> PairScorer:
     """The reranker's model; late interaction goes over an encoder's own graph where it can."""
-    if remote := _remote(settings, settings.reranker):
-        return RemoteScorer(remote)
+    if _is_elsewhere(settings, settings.reranker):
+        from dateline.build_remote import remote_scorer
+
+        return remote_scorer(settings)
     for encoder in encoders:
         if isinstance(encoder, SentenceEncoder) and encoder.name == settings.reranker:
             folder, runtime = encoder.folder, encoder.runtime

@@ -7,7 +7,7 @@ from rich.progress import Progress, TaskID
 
 from dateline.build import build_service
 from dateline.ingest_command import progress_bar
-from dateline.options import AsJson, Data, Models, archive_settings, console, reported
+from dateline.options import AsJson, Data, Models, archive_settings, console, encoder_only, reported
 from indexing.embedding import Embedding
 
 
@@ -38,7 +38,7 @@ def embed(as_json: AsJson = False, data: Data = None, models: Models = None) -> 
     meanwhile. Can be interrupted: it goes on from there.
     """
     with reported():
-        service = build_service(archive_settings(data=data, models=models))
+        service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             with progress_bar(hidden=as_json) as progress:
                 added = service.embed_lacking(Bars(progress).advance)

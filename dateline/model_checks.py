@@ -9,7 +9,7 @@ from core.errors import DatelineError, ModelError
 from dateline.build_models import ask_remote
 from dateline.build_runtimes import check_runtime, model_store
 from dateline.settings import Settings
-from inference.remote_calls import is_remote
+from inference.runtimes.choice import is_remote
 
 # By the setting that names a model, the tasks of models that can do it.
 _TASKS: Mapping[str, Sequence[str]] = {

@@ -85,6 +85,11 @@ def archive_settings(**flags: object) -> Settings:
     return settings
 
 
+def encoder_only(settings: Settings) -> Settings:
+    """The settings without the models that only searches ask, for a command that asks none."""
+    return settings.model_copy(update={"tagger": "", "reranker": ""})
+
+
 def no_archive(settings: Settings) -> NotFoundError:
     """What is said of a folder without an archive."""
     return NotFoundError(

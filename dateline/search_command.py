@@ -14,7 +14,7 @@ from core.errors import QueryError
 from core.query_tree import DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, SortOrder
 from dateline.archive import envelope_json
-from dateline.build import build_service
+from dateline.build import build_service, profiles
 from dateline.options import (
     AsJson,
     Data,
@@ -30,6 +30,7 @@ from dateline.options import (
     reported,
 )
 from dateline.search_output import show
+from dateline.settings import Settings
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
@@ -112,7 +113,7 @@ def search(
     with reported():
         zone = calendar_of(datetime.now(UTC), tz, locale).zone
         settings = archive_settings(data=data, models=models, profile=profile)
-        service = build_service(settings)
+        service = build_service(_asked(settings))
         note_missing_models(service.models.missing)
         try:
             service.engine.catch_up()
@@ -165,6 +166,13 @@ def search(
                     )
         finally:
             service.close()
+
+
+def _asked(settings: Settings) -> Settings:
+    """The settings without the reranker where their profile does not rerank."""
+    if profiles(settings)[settings.profile].rerank_depth:
+        return settings
+    return settings.model_copy(update={"reranker": ""})
 
 
 def _listed(text: str) -> list[str]:

@@ -10,7 +10,16 @@ import typer
 from core.callers import Caller
 from core.suggestions import Suggestion
 from dateline.build import build_service
-from dateline.options import AsJson, Data, Models, archive_settings, console, escape, reported
+from dateline.options import (
+    AsJson,
+    Data,
+    Models,
+    archive_settings,
+    console,
+    encoder_only,
+    escape,
+    reported,
+)
 from dateline.search_command import chosen_products
 from search.suggest import MAX_SUGGESTIONS, Suggester
 
@@ -29,7 +38,7 @@ def suggest(
 ) -> None:
     """Complete names, subjects and headlines, with how many stories have each."""
     with reported():
-        service = build_service(archive_settings(data=data, models=models))
+        service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             caller = Caller("command line", chosen_products(service.engine.products(), products))
             found = Suggester(service.engine).suggest(typed, limit, caller)

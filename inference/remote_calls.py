@@ -72,11 +72,6 @@ class RemoteAddress:
         return cls(f"{parts.scheme}://{parts.netloc}{path}", kind == "remote")
 
 
-def is_remote(runtime: str) -> bool:
-    """Whether a runtime's setting names a service elsewhere."""
-    return runtime.partition(":")[0] in ("remote", "remote-unverified")
-
-
 @dataclass(slots=True)
 class _Health:
     """How often in a row a service did not answer, and until when, on the monotonic clock, it is

@@ -4,16 +4,15 @@ Source: the protocol buffers encoding guide (wire types).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its number, and what lies under it between `start` and `stop` of the message: a
     `whole` number, or the `part` that is a text, bytes or a message (None for a number). The field
-    itself begins `at` its key.
+    itself begins `at` its key. A tuple, as a graph has tens of thousands.
     """
 
     number: int
@@ -26,8 +25,8 @@ class Field:
 
 def fields(message: memoryview) -> Iterator[Field]:
     """The fields of `message` in order; ValueError where it is none."""
-    place = 0
-    while place < len(message):
+    place, end = 0, len(message)
+    while place < end:
         at = place
         key, place = _varint(message, at)
         kind, start = key & 7, place
@@ -35,11 +34,11 @@ def fields(message: memoryview) -> Iterator[Field]:
             whole, place = _varint(message, place)
             yield Field(key >> 3, at, start, place, whole, None)
             continue
-        size, place = _size(message, place, kind)
-        if place + size > len(message):
+        size, start = _size(message, place, kind)
+        place = start + size
+        if place > end:
             raise ValueError("it is cut off")
-        yield Field(key >> 3, at, place, place + size, 0, message[place : place + size])
-        place += size
+        yield Field(key >> 3, at, start, place, 0, message[start:place])
 
 
 def parts(message: memoryview, *wanted: int) -> Iterator[memoryview]:

@@ -105,6 +105,11 @@ def choose(
     return Chosen(on_device(choice, kinds, device), "default")
 
 
+def is_remote(setting: str) -> bool:
+    """Whether a runtime's setting names a service elsewhere."""
+    return setting.partition(":")[0] in ("remote", "remote-unverified")
+
+
 def on_device(choice: RuntimeChoice, kinds: Kinds, device: str) -> RuntimeChoice:
     """`choice` with its option filled in: the device where the kind has it, else its default."""
     if choice.option:
