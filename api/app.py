@@ -52,12 +52,24 @@ _EVERYTHING = (
     operations_routes.router,
     page_routes.router,
     page_routes.docs_router,
+    content_routes.reads,
     content_routes.router,
 )
 
 
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over `services`; its shutdown drains the pools and closes them."""
+    app = create_inner_app(services)
+    app.add_middleware(Observed, metrics=services.metrics)
+    settings = services.settings
+    app.add_middleware(
+        Forwarding, proxies=settings.proxies, root_path=settings.root_path
+    )  # the outermost: the others see what it puts right
+    return app
+
+
+def create_inner_app(services: Services) -> FastAPI:
+    """The same for requests that another process has taken, counted and logged."""
     surface = _surface(services)
     app = FastAPI(
         title="Dateline",
@@ -76,11 +88,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(DatelineError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_middleware(Observed, metrics=surface.metrics)
-    settings = services.settings
-    app.add_middleware(
-        Forwarding, proxies=settings.proxies, root_path=settings.root_path
-    )  # the outermost: the others see what it puts right
     return app
 
 

@@ -14,6 +14,7 @@ from api import contract
 from api.access import CallerDep, LinksDep, Surface, SurfaceDep, UncountedWriterDep, admitted
 from api.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
 from api.checks import no_parameters, validation_problem
+from api.elsewhere import ReadRoute
 from api.envelope import Json, base, problem_response, rfc3339
 from api.item_json import ItemView, items_json
 from api.lanes import covered, write_documents
@@ -29,6 +30,7 @@ from core.items import Item
 from core.ports import Library
 
 router = APIRouter(tags=["content"])
+reads = APIRouter(tags=["content"], route_class=ReadRoute)
 _MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body: enough for kills
 
 
@@ -56,7 +58,7 @@ class WriteParameters(BaseModel):
     )
 
 
-@router.get(
+@reads.get(
     "/content/{item_id:path}",
     summary="One item by its uri",
     response_model=None,

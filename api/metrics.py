@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.samples import Sample
 
 from api.model_metrics import ModelMetrics
 
+_MADE = "_created"  # when a series began, which is no count
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+# Of each series: the metric's name, the sample's, its labels, and the value.
+Figures: TypeAlias = Sequence[tuple[str, str, Mapping[str, str], float]]
 
 
 class Metrics:
@@ -100,8 +106,19 @@ class Metrics:
         if degraded:
             self._degraded.inc()
 
-    def page(self, status: Mapping[str, Any]) -> bytes:
-        """Prometheus's text format, gauges set from `status` (see `StatusPort`)."""
+    def figures(self) -> Figures:
+        """What was counted in this process, for the page of another one."""
+        return [
+            (metric.name, sample.name, sample.labels, sample.value)
+            for metric in self._registry.collect()
+            for sample in metric.samples
+            if not sample.name.endswith(_MADE)
+        ]
+
+    def page(self, status: Mapping[str, Any], others: Iterable[Figures] = ()) -> bytes:
+        """Prometheus's text format, gauges set from `status` (see `StatusPort`). What `others`
+        counted is added, which of gauges is only those of this moment that all processes have.
+        """
         gauges = (("items", self._items), ("visible", self._visible), ("passages", self._passages))
         for name, gauge in gauges:
             if isinstance(status.get(name), (int, float)):
@@ -112,4 +129,32 @@ class Metrics:
         for name, projection in dict(status.get("projections") or {}).items():
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)
-        return generate_latest(self._registry)
+        added = [figure for figures in others for figure in figures]
+        return generate_latest(_Summed(self._registry.collect(), added))
+
+
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    """Metrics of this process and what others counted, as one registry."""
+
+    own: Iterable[Metric]
+    others: Figures
+
+    def collect(self) -> Iterable[Metric]:
+        """Each metric once, each of its series with the sum of all processes."""
+        metrics = {metric.name: metric for metric in self.own}
+        sums: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {
+            name: {_series(sample.name, sample.labels): sample for sample in metric.samples}
+            for name, metric in metrics.items()
+        }
+        for name, sample_name, labels, value in self.others:
+            series, key = sums[name], _series(sample_name, labels)
+            before = series[key].value if key in series else 0.0
+            series[key] = Sample(sample_name, dict(labels), before + value)
+        for name, metric in metrics.items():
+            metric.samples = [*sums[name].values()]
+        return metrics.values()
+
+
+def _series(name: str, labels: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())

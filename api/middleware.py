@@ -62,9 +62,7 @@ class Observed:
             await self._answer(scope, receive, outgoing)
         finally:
             self._metrics.in_flight.dec()
-            leave = scope["state"].get("leave")  # there where a caller was let in
-            if leave is not None:
-                leave()
+            leave(scope)
             seconds = time.perf_counter() - started
             self._metrics.answered(method_of(scope), route_of(scope), outgoing.status, seconds)
             log(scope, outgoing.status, seconds)
@@ -79,6 +77,13 @@ class Observed:
             if outgoing.status == 0:
                 response = problem_response(Request(scope), INTERNAL)
                 await response(scope, receive, outgoing)
+
+
+def leave(scope: Scope) -> None:
+    """Gives back what a request has of its caller's share, where a caller was let in."""
+    leaves = scope["state"].get("leave")
+    if leaves is not None:
+        leaves()
 
 
 def begin(scope: Scope) -> None:

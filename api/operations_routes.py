@@ -67,5 +67,11 @@ async def metrics(
                 "This key may not read the service's figures.",
                 mend="Use a key with inspect or write, or the setting open_metrics.",
             )
-    status = await surface.operations.run(surface.services.status.status, NOBODY)
-    return Response(surface.metrics.page(status), headers={"content-type": CONTENT_TYPE_LATEST})
+    elsewhere = surface.services.elsewhere
+
+    def page() -> bytes:
+        others = () if elsewhere is None else elsewhere.figures()
+        return surface.metrics.page(surface.services.status.status(), others)
+
+    written = await surface.operations.run(page, NOBODY)
+    return Response(written, headers={"content-type": CONTENT_TYPE_LATEST})

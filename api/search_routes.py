@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from api import contract
 from api.access import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
 from api.checks import check_query_string, read_parameters
+from api.elsewhere import Answered, ReadRoute
 from api.envelope import Json, base
 from api.item_json import ItemView
 from api.keys import HEADER
@@ -20,13 +19,13 @@ from api.search_json import hits_json, page_links, search_data
 from search.answers import SearchResponse
 
 
-class SearchRoute(APIRoute):
+class SearchRoute(ReadRoute):
     """Declared like every other route, which is what the contract is made of, and answered without
     FastAPI's solving of its dependencies: the same ones, in the same order.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request."""
+    def answered_here(self) -> Answered:
+        """See `ReadRoute`."""
 
         async def answer(request: Request) -> Response:
             await check_query_string(request)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from api.forwarding import Proxies
 from api.keys import KeyRing
-from api.metrics import Metrics
+from api.metrics import Figures, Metrics
 from api.served_models import ServedModels
 from core.callers import Caller
 from core.errors import DatelineError
@@ -115,6 +115,25 @@ class MediaPort(Protocol):
         ...
 
 
+class Elsewhere(Protocol):
+    """Other processes of the service, which answer reads (`api/elsewhere.py`)."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether one can be asked now."""
+        ...
+
+    def ask(self, request: bytes) -> bytes:
+        """The answer, as `api.elsewhere.answered` makes it. Raises BusyError where the process ends
+        before it has one.
+        """
+        ...
+
+    def figures(self) -> Sequence[Figures]:
+        """What each of them counts."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A query to click on the page: search parameters as in the API, and what there is to see."""
@@ -184,4 +203,5 @@ class Services:
     limiter: Limiter = field(default_factory=MemoryLimiter)
     suggest: SuggestPort | None = None
     media: MediaPort | None = None
+    elsewhere: Elsewhere | None = None
     close: Callable[[], None] = nothing_to_close

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import contract
 from api.access import CallerDep, SurfaceDep
+from api.elsewhere import ReadRoute
 from api.envelope import Json, base
 from core.errors import NotFoundError
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS
 
 PATH = "/v1/suggest"
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=ReadRoute)
 
 
 class SuggestParameters(BaseModel):

@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from api.app import create_app
+from api.app import create_app, create_inner_app
 from api.forwarding import Proxies
-from api.services import ApiSettings, Example, Services
+from api.services import ApiSettings, Elsewhere, Example, Services
 from core.callers import NOBODY
 from core.errors import SettingsError
+from core.limits import Limiter, NoLimiter
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
 from dateline.archive_folder import archive_folder
@@ -186,15 +187,19 @@ def build_service(
     changes: Mapping[str, str] = _NO_CHANGES,
     share_cursors: bool = False,
     index: str = "",
+    follows: bool = False,
 ) -> Service:
     """The whole service in this process; `changes` are fields of the settings' profile. Cursors are
     shared with other processes of the archive where that is wanted and the settings allow it.
-    `index` names the one index on OpenSearch to ask in place of the one that is served.
+    `index` names the one index on OpenSearch to ask in place of the one that is served. One that
+    `follows` leaves the archive's indexes to another process of this machine.
     """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
     clock = clock or archive_clock(settings)
-    engine = build_engine(settings, models, clock, background=background, index=index)
+    engine = build_engine(
+        settings, models, clock, background=background, index=index, follows=follows
+    )
     if models.tagger is not None:
         engine.known((), NOBODY)  # takes the archive's names in before the first query asks
     shared = share_cursors and settings.cursors == "shared"
@@ -254,15 +259,27 @@ def _adjusted(profile: Profile, settings: Settings) -> Profile:
     )
 
 
-def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
-    """The ASGI application over a service."""
+def build_app(
+    service: Service, examples: Sequence[Example] = (), elsewhere: Elsewhere | None = None
+) -> Any:
+    """The ASGI application over a service, whose reads are answered `elsewhere` where that is."""
+    parts = _services(service, open_limits(service.settings))
+    told = replace(parts.settings, examples=tuple(examples))
+    return create_app(replace(parts, settings=told, elsewhere=elsewhere))
+
+
+def build_inner_app(service: Service) -> Any:
+    """The ASGI application that answers what another process has let in."""
+    return create_inner_app(_services(service, NoLimiter()))
+
+
+def _services(service: Service, limiter: Limiter) -> Services:
+    """The parts behind an application, which are closed with it."""
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
-    keyless, secret = not settings.keys, settings.media_secret
     roots = open_roots(settings)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
-    limiter = open_limits(settings)
 
     def close() -> None:
         if samples is not None:
@@ -271,46 +288,51 @@ def build_app(service: Service, examples: Sequence[Example] = ()) -> Any:
         limiter.close()
         service.close()
 
-    demo = settings.demo and settings.on_loopback and keyless
-    return create_app(
-        Services(
-            search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
-            library=service.engine,
-            writer=service.engine,
-            ingest=service.ingest,
-            status=service,
-            keys=key_ring(settings),
-            settings=ApiSettings(
-                profiles=tuple(profiles(settings)),
-                default_profile=settings.profile,
-                max_body_bytes=settings.max_body_bytes,
-                max_concurrent_searches=settings.searches or _searches(settings),
-                max_waiting=settings.waiting,
-                loopback=settings.on_loopback,
-                open_metrics=settings.open_metrics,
-                root_path=settings.root_path,
-                proxies=Proxies.of(settings.trusted_proxies),
-                demo=demo,
-                demo_read_key=DEMO_READ_KEY if demo else "",
-                demo_ingest_key=DEMO_INGEST_KEY if demo else "",
-                default_products=DEMO_PRODUCTS if demo else (),
-                examples=tuple(examples),
-                media_secret="" if secret is None else secret.get_secret_value(),
-            ),
-            models=served_models(
-                settings, models.encoder, models.tagger, models.scorer, models.missing
-            ),
-            metrics=models.metrics,
-            limiter=limiter,
-            suggest=Suggester(service.engine),
-            media=served_media(settings, roots),
-            close=close,
-        )
+    return Services(
+        search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
+        library=service.engine,
+        writer=service.engine,
+        ingest=service.ingest,
+        status=service,
+        keys=key_ring(settings),
+        settings=_api_settings(settings),
+        models=served_models(
+            settings, models.encoder, models.tagger, models.scorer, models.missing
+        ),
+        metrics=models.metrics,
+        limiter=limiter,
+        suggest=Suggester(service.engine),
+        media=served_media(settings, roots),
+        close=close,
     )
 
 
-def _searches(settings: Settings) -> int:
-    """How many searches at the same time are as fast as more. Beyond one for each processor they
-    only wait for the interpreter, and a kill waits with them; a cluster computes elsewhere.
+def _api_settings(settings: Settings) -> ApiSettings:
+    """What the surface is told of the settings."""
+    secret = settings.media_secret
+    demo = settings.demo and settings.on_loopback and not settings.keys
+    return ApiSettings(
+        profiles=tuple(profiles(settings)),
+        default_profile=settings.profile,
+        max_body_bytes=settings.max_body_bytes,
+        max_concurrent_searches=searches_of(settings),
+        max_waiting=settings.waiting,
+        loopback=settings.on_loopback,
+        open_metrics=settings.open_metrics,
+        root_path=settings.root_path,
+        proxies=Proxies.of(settings.trusted_proxies),
+        demo=demo,
+        demo_read_key=DEMO_READ_KEY if demo else "",
+        demo_ingest_key=DEMO_INGEST_KEY if demo else "",
+        default_products=DEMO_PRODUCTS if demo else (),
+        media_secret="" if secret is None else secret.get_secret_value(),
+    )
+
+
+def searches_of(settings: Settings) -> int:
+    """How many searches there are at the same time. More than one for each processor only wait; a
+    cluster computes elsewhere.
     """
+    if settings.searches:
+        return settings.searches
     return 4 if settings.engine == "opensearch" else min(4, max(2, cores()))

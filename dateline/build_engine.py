@@ -88,10 +88,17 @@ def _follows(engine: ServedEngine) -> TypeGuard[HoldsSpaces]:
 
 
 def build_engine(
-    settings: Settings, models: Models, clock: Clock, *, background: bool, index: str = ""
+    settings: Settings,
+    models: Models,
+    clock: Clock,
+    *,
+    background: bool,
+    index: str = "",
+    follows: bool = False,
 ) -> ServedEngine:
     """The engine with its record in `settings.data`, or where the settings say; on OpenSearch over
-    the one index `index` where that is named. Raises SettingsError where the extra for it is
+    the one index `index` where that is named. One that `follows` never writes the indexes in the
+    folder. Raises SettingsError where the extra for it is
     missing, StorageError where it can't be had.
     """
     if settings.engine == "opensearch":
@@ -102,7 +109,7 @@ def build_engine(
             folder=archive_folder(settings),
             spaces=spaces,
             hnsw=_hnsw(settings),
-            projections=ProjectionSettings(build_threads=settings.threads),
+            projections=ProjectionSettings(build_threads=settings.threads, follows=follows),
             background=background,
             topics=_topics(settings),
         ),

@@ -1,8 +1,11 @@
 """Who may ask: the keys in force, and the demo's where there are none."""
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from itertools import combinations
+
+from pydantic import SecretStr
 
 from api.keys import KeyRing
 from core.callers import EVERY_PRODUCT, Caller
@@ -100,3 +103,10 @@ def _check_reserves(keys: Sequence[KeySetting]) -> None:
                 where="keys",
                 mend="give each prefix to one of them",
             )
+
+
+def with_media_secret(settings: Settings) -> Settings:
+    """The settings with a secret for addresses of media, which all processes of a service share."""
+    if settings.media_secret is not None:
+        return settings
+    return settings.model_copy(update={"media_secret": SecretStr(secrets.token_urlsafe(32))})

@@ -17,7 +17,7 @@ from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.http_server import HttpServer
-from dateline.keys import key_ring
+from dateline.keys import key_ring, with_media_secret
 from dateline.listener import Limits, Listener, places
 from dateline.log_lines import write_log
 from dateline.options import (
@@ -31,6 +31,7 @@ from dateline.options import (
     reported,
     settings_for,
 )
+from dateline.searchers import build_searchers
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
@@ -81,10 +82,13 @@ def _serve_searches(
     settings: Settings, listening: socket.socket, certificate: Certificate | None
 ) -> None:
     note_new_archive(settings)
-    service = build_service(settings, share_cursors=True)
+    service = build_service(with_media_secret(settings), share_cursors=True)
     note_missing_models(service.models.missing)
+    searchers = build_searchers(service)
     app = build_app(
-        service, read_examples(demo_folder() / "examples.json") if settings.demo else ()
+        service,
+        read_examples(demo_folder() / "examples.json") if settings.demo else (),
+        searchers,
     )
     _greet(settings, listening.getsockname()[1])
     for field, count in service.lacking().items():
@@ -95,6 +99,8 @@ def _serve_searches(
     try:
         _run(app, settings, listening, certificate)
     finally:
+        if searchers is not None:
+            searchers.close()
         service.close()
         listening.close()
 

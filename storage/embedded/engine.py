@@ -161,6 +161,8 @@ class EmbeddedEngine:
         self.projections.refresh()
         request = self._topics.retrieval(request)
         moment = self.moments.of(request)
+        if moment.unindexed and self.projections.look_for_words():
+            moment = self.moments.of(request)
         with self._beside.search():
             found = retrieve(moment, request, self._beside)
         partly = [self.moments.uncovered(query.field, moment.allowed) for query in request.vectors]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import tantivy
@@ -25,6 +26,8 @@ from storage.stop_words import main_languages
 
 _HEAP_BYTES = 48_000_000
 _LOOKED_UP = 1000  # items; more are found by reading all
+
+Commit: TypeAlias = tuple[int, int]  # the file that lists its segments: inode, nanoseconds
 
 
 class LexicalIndex:
@@ -47,8 +50,8 @@ class LexicalIndex:
         else:
             self._index = tantivy.Index(build_schema())
         self._index.config_reader(reload_policy="manual")
-        self._loaded = 0  # how often a newer commit was loaded
-        self._reader: tuple[int, LexicalReader] | None = None
+        self._loaded = self._newest()
+        self._reader: tuple[Commit, LexicalReader] | None = None
         self._writer = self._index.writer(_HEAP_BYTES, 1) if writable else None
 
     @staticmethod
@@ -71,10 +74,23 @@ class LexicalIndex:
         return reader
 
     def reload(self) -> None:
-        """Makes the newest commit, this process's or another's, the one that readers see."""
+        """Makes the newest commit, this process's or another's, the one that readers see. What was
+        asked of the one before stays known where there is no newer one.
+        """
+        newest = self._newest()
+        if newest == self._loaded:
+            return
         self._index.reload()
-        self._loaded += 1
+        self._loaded = newest
         self._reader = None  # or it would keep files that were merged away
+
+    def _newest(self) -> Commit:
+        """The newest commit or merge, before or while it is loaded: each replaces one file."""
+        try:
+            file = (self.folder / META).stat()
+        except FileNotFoundError:  # the owner has not made it yet, or makes it anew
+            return 0, 0
+        return file.st_ino, file.st_mtime_ns
 
     def ids(self) -> Ids:
         """The seq of every indexed document."""

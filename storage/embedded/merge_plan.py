@@ -13,7 +13,7 @@ class ProjectionSettings:
     """`seal_rows`: the tail's length at which it becomes a segment; a tail of at least
     `idle_seal_rows` is sealed when nothing was written for a while. `merge_segments`: so many
     segments of about one size become one. `dead_share`: a segment with more hidden rows than that
-    is rebuilt.
+    is rebuilt. A process that `follows` leaves the files to others, also where nobody has them.
     """
 
     seal_rows: int = 8192
@@ -22,6 +22,7 @@ class ProjectionSettings:
     dead_share: float = 0.25
     build_threads: int = 2
     lexical_batch: int = 2000
+    follows: bool = False
 
 
 def merge_plan(

@@ -47,13 +47,14 @@ class Projections:
         self._folder = folder
         self._record = record
         self._columns = columns
+        self._follows = settings.follows
         self._noted = -1
         self.repairs: list[str] = []
         self.owns = False  # what is needed for writing the files is open, too
         self._lexical_lock = threading.RLock()
         self.ownership = Ownership(folder / "owner.lock")
         try:
-            self.ownership.try_acquire()
+            self._acquire()
             opening = self._opening()
             opening.check_source(record)
             self.fields = {
@@ -66,6 +67,9 @@ class Projections:
         except BaseException:
             self.ownership.release()
             raise
+
+    def _acquire(self) -> bool:
+        return not self._follows and self.ownership.try_acquire()
 
     def _opening(self) -> Opening:
         return Opening(self._folder, self.ownership.held, self.repairs)
@@ -136,6 +140,12 @@ class Projections:
             else:
                 self.lexical = self._open_lexical()
 
+    def look_for_words(self) -> bool:
+        """Sees what another process has indexed since; says whether that is possible."""
+        if not self.owns:
+            self._follow_lexical()
+        return not self.owns
+
     def compact(self) -> None:
         """Seals tails and merges segments as far as an idle process would."""
         if self.owns:
@@ -148,7 +158,7 @@ class Projections:
         """Becomes the owner where there is none; says whether this process owns now."""
         if self.owns:
             return True
-        if not self.ownership.try_acquire():
+        if not self._acquire():
             return False
         self._opening().check_source(self._record)
         self.projector.follow_segments()

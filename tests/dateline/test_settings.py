@@ -319,5 +319,5 @@ def test_there_is_a_search_for_each_processor(
     monkeypatch: pytest.MonkeyPatch, processors: int, searches: int
 ) -> None:
     monkeypatch.setattr(build, "cores", lambda: processors)
-    assert build._searches(Settings()) == searches
-    assert build._searches(Settings(engine="opensearch")) == 4
+    assert build.searches_of(Settings()) == searches
+    assert build.searches_of(Settings(engine="opensearch")) == 4
