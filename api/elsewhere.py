@@ -44,7 +44,7 @@ class ReadRoute(APIRoute):
         async def answer(request: Request) -> Response:
             surface = await surface_of(request)
             elsewhere = surface.services.elsewhere
-            if elsewhere is None or not elsewhere.ready:
+            if elsewhere is None or not elsewhere.running:
                 return await here(request)
             return await _answer_elsewhere(request, surface, elsewhere)
 

@@ -60,6 +60,11 @@ class Metrics:
         self.in_flight = Gauge(
             "dateline_http_in_flight", "Requests being answered.", registry=self._registry
         )
+        self.searchers = Gauge(
+            "dateline_search_processes",
+            "Processes that search and are ready; 0 where threads of the service search.",
+            registry=self._registry,
+        )
         self._items = Gauge("dateline_items", "Items recorded.", registry=self._registry)
         self._visible = Gauge("dateline_items_visible", "Items visible.", registry=self._registry)
         self._passages = Gauge("dateline_passages", "Passages embedded.", registry=self._registry)

@@ -70,8 +70,10 @@ async def metrics(
     elsewhere = surface.services.elsewhere
 
     def page() -> bytes:
-        others = () if elsewhere is None else elsewhere.figures()
-        return surface.metrics.page(surface.services.status.status(), others)
+        if elsewhere is None:
+            return surface.metrics.page(surface.services.status.status())
+        surface.metrics.searchers.set(elsewhere.running)
+        return surface.metrics.page(surface.services.status.status(), elsewhere.figures())
 
     written = await surface.operations.run(page, NOBODY)
     return Response(written, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -119,8 +119,8 @@ class Elsewhere(Protocol):
     """Other processes of the service, which answer reads (`api/elsewhere.py`)."""
 
     @property
-    def ready(self) -> bool:
-        """Whether one can be asked now."""
+    def running(self) -> int:
+        """How many there are that can be asked now."""
         ...
 
     def ask(self, request: bytes) -> bytes:

@@ -31,7 +31,7 @@ from pydantic import SecretStr
 
 from api.elsewhere import answered
 from api.metrics import Figures, Metrics
-from core.errors import BusyError
+from core.errors import BusyError, SettingsError
 from dateline.build import Service, build_inner_app, build_service, searches_of
 from dateline.log_lines import write_log
 from dateline.settings import Settings
@@ -104,7 +104,7 @@ class Searchers:
         self._alone = alone
         self._start = start
         self._lock = Lock()
-        self._running: list[_Searcher] = []
+        self._running: list[_Searcher] = []  # they are ready
         self._idle: LifoQueue[_Searcher] = LifoQueue()
         self._ended: Counter[tuple[str, str, bytes]] = Counter()
         self._closed = Event()
@@ -113,9 +113,9 @@ class Searchers:
             keeper.start()
 
     @property
-    def ready(self) -> bool:
+    def running(self) -> int:
         """See `api.services.Elsewhere`."""
-        return bool(self._running) and not self._alone()
+        return 0 if self._alone() else len(self._running)
 
     def ask(self, request: bytes) -> bytes:
         """See `api.services.Elsewhere`."""
@@ -217,10 +217,24 @@ class Searchers:
 def build_searchers(service: Service) -> Searchers | None:
     """The processes that search for a service; None where its settings have it search itself."""
     settings = service.settings
-    if settings.search_in == "threads" or settings.demo or settings.cursors == "memory":
+    if not in_processes(settings):
         return None
     record = service.engine.record
     return Searchers(settings, searches_of(settings), lambda: bool(record.unsettled.here))
+
+
+def in_processes(settings: Settings) -> bool:
+    """Whether processes search. Raises SettingsError where one would not know another's cursors."""
+    wanted = settings.search_in or ("threads" if settings.demo else "processes")
+    if wanted == "processes" and settings.cursors == "memory":
+        if settings.search_in:
+            raise SettingsError(
+                "cursors in memory are known to one process only",
+                where="cursors",
+                mend="set search_in to threads, or cursors to shared",
+            )
+        return False
+    return wanted == "processes"
 
 
 def _revealed(value: Any) -> str:

@@ -31,7 +31,7 @@ from dateline.options import (
     reported,
     settings_for,
 )
-from dateline.searchers import build_searchers
+from dateline.searchers import build_searchers, in_processes
 from dateline.settings import Settings
 from dateline.shared_state import kept_apart
 from dateline.telemetry import traced
@@ -66,7 +66,8 @@ def serve(
         settings = settings_for(
             host=host, port=port, profile=profile, data=data, models=models, demo=demo or None
         )
-        key_ring(settings)  # refuses before anything is loaded
+        key_ring(settings)  # this and the next one refuse before anything is loaded
+        in_processes(settings)
         certificate = certificate_of(settings)
         listening = _listen(settings)
         write_log(logging.INFO)

@@ -125,11 +125,11 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="searches at the same time; 0: one for each processor, 2 to 4, and 4 on "
         "OpenSearch",
     )
-    search_in: Literal["processes", "threads"] = Field(
-        default="processes",
+    search_in: Literal["", "processes", "threads"] = Field(
+        default="",
         description="where a service searches: in processes of their own, one for each search at "
-        "the same time, or in threads of the one that reads requests, which takes less memory; "
-        "the demo, and a service with cursors in memory, search in threads",
+        "the same time, or in threads of the one that reads requests, for less memory; if empty "
+        "in processes, but for the demo",
     )
     waiting: int = Field(default=32, ge=0, le=4096, description="searches that may wait")
     max_body_bytes: int = Field(
