@@ -46,8 +46,6 @@ _BEHIND = 5  # of nice: whoever reads requests, and hides what is killed, goes f
 _READY = b"ready"
 _ENDED = BusyError("The process that searched ended; yours was not answered.", mend="Try again.")
 
-Start = Callable[[Sequence[int]], "subprocess.Popen[bytes]"]
-
 
 def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
     """Starts a process that has these sockets. Ctrl-C in a terminal is not meant for it."""
@@ -97,12 +95,9 @@ class Searchers:
     while `alone()`, which says that this process knows something that they can't know.
     """
 
-    def __init__(
-        self, settings: Settings, count: int, alone: Callable[[], bool], start: Start = start
-    ) -> None:
+    def __init__(self, settings: Settings, count: int, alone: Callable[[], bool]) -> None:
         self._order = orjson.dumps(settings.model_dump(), default=_revealed)
         self._alone = alone
-        self._start = start
         self._lock = Lock()
         self._running: list[_Searcher] = []  # they are ready
         self._idle: LifoQueue[_Searcher] = LifoQueue()
@@ -187,7 +182,7 @@ class Searchers:
         """A process that is ready to search; None where it did not come up."""
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         try:
-            process = self._start([each.fileno() for each in theirs])
+            process = start([each.fileno() for each in theirs])
         finally:
             for each in theirs:
                 each.close()

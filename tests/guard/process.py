@@ -11,12 +11,14 @@ import gc
 import json
 import mmap
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
@@ -126,7 +128,59 @@ def main() -> None:
         if folder is not None:
             orders.close()
             clock.append(SharedClock(folder / "clock"))
+            _fork_searchers()
             command_line()
+
+
+class Searcher:
+    """A process that was forked for a service: what the service uses of `subprocess.Popen`."""
+
+    returncode = -signal.SIGKILL  # whoever forked it knows better
+
+    def __init__(self, pid: int) -> None:
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        ended, _, _ = select.select([self._handle], [], [], timeout)
+        return self.returncode if ended else None
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+
+def _fork_searchers() -> None:
+    """Has the processes in which this service will search forked by one that has a single thread
+    now, as this one has: it takes their sockets and tells their ids.
+    """
+    import dateline.searchers as searchers
+
+    orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+
+        def start(sockets: Sequence[int]) -> Searcher:
+            socket.send_fds(orders, [b"2"], [*sockets])
+            return Searcher(int(orders.recv(100)))
+
+        searchers.start = start  # type: ignore[assignment]
+        return
+    orders.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    while (order := socket.recv_fds(theirs, 1, 2))[0]:
+        if pid := os.fork():
+            theirs.send(str(pid).encode())
+            for descriptor in order[1]:
+                os.close(descriptor)
+            continue
+        theirs.close()
+        sys.argv = ["searchers", *map(str, order[1])]
+        searchers.main()
+        break
+    os._exit(0)
 
 
 def _forked(orders: socket.socket) -> Path | None:

@@ -145,12 +145,27 @@ class World:
         port = free_port()
         command = ["serve", "--data", str(host.data), "--port", str(port)]
         with host.log.open("ab") as log:
-            pid = self.starter.start(command, self._settings(host), self.folder, log)
+            settings = {**self._settings(host), "search_in": self._search_in(host)}
+            pid = self.starter.start(command, settings, self.folder, log)
         host.life.callback(self.starter.kill, pid)
         host.client = host.life.enter_context(closing(Client(port)))
 
+    def _search_in(self, host: Host) -> str:
+        """The second service searches in a process of its own."""
+        return "processes" if host is self.hosts[1] else "threads"
+
     def _answering(self, host: Host) -> Client:
+        """The client of the host, once that searches where it is to."""
         until = time.monotonic() + 60
+        self._alive(host, until)
+        figures = Ask("GET", "/metrics", Shows.NOTHING)
+        processes = f"\ndateline_search_processes {float(host is self.hosts[1])}\n"
+        while processes not in (page := host.client.send(figures, EVERYTHING.name).text):
+            assert time.monotonic() < until, f"{page}\n{host.log.read_text()}"
+            time.sleep(0.02)
+        return host.client
+
+    def _alive(self, host: Host, until: float) -> None:
         while True:
             try:
                 alive = host.client.send(Ask("GET", "/healthz", Shows.NOTHING))
@@ -159,7 +174,7 @@ class World:
                 time.sleep(0.05)
             else:
                 assert alive.status == 200, host.log.read_text()
-                return host.client
+                return
 
     def _settings(self, host: Host) -> dict[str, str]:
         return {
@@ -171,6 +186,7 @@ class World:
             "editorial": str(self.editors),
             "threads": "1",
             "key_rate": "1000000",
+            "searches": "1",
             **self.settings,
         }
 
