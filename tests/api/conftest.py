@@ -93,14 +93,16 @@ def filled() -> Newsroom:
     return room
 
 
-def app_over(room: Newsroom, **settings: Any) -> FastAPI:
-    """The surface over `room`, with `settings` beside the tests' own; a demo's keys are local."""
+def services_over(room: Newsroom, **settings: Any) -> Services:
+    """The parts of a surface over `room`, with `settings` beside the tests' own; a demo's keys are
+    local.
+    """
     chosen: dict[str, Any] = {
         "max_body_bytes": 256 * 1024,
         "default_products": ("wire",),
         **settings,
     }
-    services = Services(
+    return Services(
         search=room,
         library=room,
         writer=room,
@@ -110,13 +112,23 @@ def app_over(room: Newsroom, **settings: Any) -> FastAPI:
         settings=ApiSettings(**chosen),
         close=room.close,
     )
-    return create_app(services)
+
+
+def app_over(room: Newsroom, **settings: Any) -> FastAPI:
+    """The surface over `room`, see `services_over`."""
+    return create_app(services_over(room, **settings))
 
 
 @contextmanager
 def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
     """Serve the application of `app_over` on a free port."""
-    app = app_over(room, **settings)
+    with serving_app(room, app_over(room, **settings)) as served:
+        yield served
+
+
+@contextmanager
+def serving_app(room: Newsroom, app: FastAPI) -> Iterator[Served]:
+    """Serve an application over `room` on a free port."""
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
