@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from core.items import PubStatus
 from core.query_tree import Word
 from storage.embedded.engine import EmbeddedEngine
 from tests.storage.world import (
+    SMALL,
     WIRE,
     SetClock,
     change,
@@ -77,6 +80,32 @@ def test_another_process_waits_for_the_owner(
     commit.join()
     assert uris(follower, Word("zebra")) == {"a"}
     assert flags(follower) == ()
+
+
+def test_what_one_process_covers_is_found_by_words_in_another_at_once(
+    owner: EmbeddedEngine, follower: EmbeddedEngine
+) -> None:
+    for uri in "ab":
+        write(owner, make_item(uri, headline="zebra"))
+        owner.cover()
+        before = follower.moments.lexical()
+        assert flags(follower) == ()
+        assert uri in uris(follower, Word("zebra"))
+        assert follower.moments.lexical() is not before
+    known = follower.moments.lexical()
+    follower.catch_up()
+    assert follower.moments.lexical() is known, "without a newer commit, what was asked stays known"
+
+
+def test_a_process_that_follows_never_owns_the_files(tmp_path: Path) -> None:
+    with ExitStack() as running:
+        owner = running.enter_context(opened(tmp_path, SetClock()))
+        follows = replace(SMALL, follows=True)
+        follower = running.enter_context(opened(tmp_path, SetClock(), projections=follows))
+        owner.close()
+        assert not follower.projections.take_over()
+        other = running.enter_context(opened(tmp_path, SetClock()))
+        assert other.projections.owns
 
 
 def test_what_comes_back_is_looked_for_again(
