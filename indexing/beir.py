@@ -81,7 +81,7 @@ def _item(
     uri = fields.identifier(f"urn:beir:{folder}:{document.id}", "_id")
     created = _created(metadata.get("date"), warnings)
     headline = " ".join(clean(document.title, warnings).split())
-    return Item(
+    item = Item(
         uri=uri,
         version=0,
         type=ItemType.TEXT,
@@ -98,6 +98,7 @@ def _item(
         organisation=_concepts(metadata, "organisation"),
         place=_concepts(metadata, "place"),
     )
+    return texts.check_words(item)
 
 
 def _located(dateline: object, warnings: list[str]) -> str:

@@ -129,7 +129,7 @@ def _item(
     shots, loose = _shots(reading)
     if loose:
         words["body"] = texts.check_body("\n".join(filter(None, (words["body"], loose))), "body")
-    return Item(
+    item = Item(
         uri=uri,
         version=_version(reading, versioncreated),
         type=fields.item_type(members.type, spelling("type")),
@@ -151,6 +151,7 @@ def _item(
         place=_concepts(reading, "place", "places"),
         shots=shots,
     )
+    return texts.check_words(item)
 
 
 def _embargo(reading: _Reading) -> datetime | None:
@@ -191,8 +192,13 @@ def _shots(reading: _Reading) -> tuple[tuple[Shot, ...], str]:
     is_video = fields.item_type(members.type, reading.spelling("type")) is ItemType.VIDEO
     if not is_video:
         rest = "\n".join([*(shot.description for shot in shots), *filter(None, [rest])])
-    clean = [replace(shot, description=reading.clean(shot.description)) for shot in shots]
-    return (tuple(clean) if is_video else ()), reading.clean(rest)
+    clean = tuple(_clean(shot, reading) for shot in shots) if is_video else ()
+    return clean, reading.clean(rest)
+
+
+def _clean(shot: Shot, reading: _Reading) -> Shot:
+    said = reading.clean(shot.description)
+    return shot if said == shot.description else replace(shot, description=said)
 
 
 def _duration(members: Document) -> float:

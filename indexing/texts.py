@@ -12,17 +12,20 @@ import unicodedata
 from collections.abc import Iterator
 
 from core.errors import DocumentError
+from core.items import Item
+from core.query_tree import MACHINE
+from storage.item_fields import indexed_texts
 
 MAX_BODY_BYTES = 1024 * 1024  # of English some 180,000 words, a book of 600 pages
-MAX_BODY_WORDS = 250_000
+MAX_WORDS = 200_000  # of all that is indexed of a document and that people say
+SHOT_WORDS = 5  # that a shot costs beside its own
 MAX_TEXT_BYTES = 64 * 1024  # of every other text: it stands whole in lists of hits
-MAX_TAGS = 200_000  # of all that a document says in markup of one text
+MAX_TAGS = 100_000  # of all that a document says in markup of one text
 _WORD = re.compile(r"[^\W_]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:.-]*)")
 # Beyond every character. Python refuses to read thousands of digits as a number.
 _NO_REFERENCE = re.compile(r"&#\d{20,};?")
-_BLANKS = re.compile(r"[ \t\r\f\v\n\xa0]+")
 # A longer run of marks is no writing, and whoever normalises one, here or later, takes time that
 # grows with its square. UAX #15 sets the same bound for stream-safe text.
 _MAX_MARKS = 30
@@ -61,13 +64,28 @@ def check_size(text: str, field: str, most: int = MAX_TEXT_BYTES) -> str:
 
 
 def check_body(text: str, field: str) -> str:
-    """`text` itself; raises DocumentError where it is larger than 1 MiB or 250,000 words: each word
-    costs the same to index, however short it is.
+    """`text` itself; raises DocumentError where it is larger than 1 MiB."""
+    return check_size(text, field, MAX_BODY_BYTES)
+
+
+def check_words(item: Item) -> Item:
+    """`item` itself; raises DocumentError where people say more than 200,000 words in it, a shot
+    that they describe taken for five more. Each word costs the same to index, however short it is
+    and wherever it stands.
     """
-    check_size(text, field, MAX_BODY_BYTES)
-    if len(text) > 2 * MAX_BODY_WORDS and len(_WORD.findall(text)) > MAX_BODY_WORDS:
-        raise DocumentError(f"text too large: over {MAX_BODY_WORDS} words", field=field)
-    return text
+    said = [text for name, text in indexed_texts(item).items() if name != MACHINE]
+    described = item.agency_shotlist
+    shots = SHOT_WORDS * (described.count("\n") + 1 if described else 0)
+    most = MAX_WORDS - shots
+    if sum(map(len, said)) > most and sum(map(_count_words, said)) > most:
+        raise DocumentError(
+            f"document too large: over {MAX_WORDS} words", mend="send it in several documents"
+        )
+    return item
+
+
+def _count_words(text: str) -> int:
+    return sum(1 for _ in _WORD.finditer(text))
 
 
 def strip_markup(markup: str) -> str:
@@ -76,34 +94,34 @@ def strip_markup(markup: str) -> str:
     Cuts at angle brackets in one pass. The standard library's html.parser looks again and again
     for the end of an unfinished tag: a megabyte of `<a ` would hold it for hours.
     """
-    blocks: list[list[str]] = [[]]
-    for is_tag, piece in _pieces(markup):
-        if not is_tag:
-            blocks[-1].append(piece)
-        elif piece in _PARAGRAPH:
-            blocks.append([])
-        elif piece in _LINE:
-            blocks[-1].append("\n")
+    blocks: list[list[str]] = []
+    for tag, text in _pieces(markup):
+        if not blocks or tag in _PARAGRAPH:
+            blocks.append([text])
+        else:
+            blocks[-1] += ("\n", text) if tag in _LINE else (text,)
     paragraphs = (_paragraph("".join(block)) for block in blocks)
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-def _pieces(markup: str) -> Iterator[tuple[bool, str]]:
-    """(True, a tag's name) or (False, text) in order; hidden elements and comments are left out."""
+def _pieces(markup: str) -> Iterator[tuple[str, str]]:
+    """Each tag's name, "" before the first, and the text up to the next tag, in order; hidden
+    elements and comments are left out.
+    """
     hidden = ""
     in_comment = False
     first, *rest = markup.split("<")
-    yield False, _text(first)
+    yield "", _text(first)
     for piece in rest:
         if in_comment or piece.startswith("!--"):
             in_comment = "-->" not in piece
             name, text = "", piece.partition("-->")[2]
         else:
             name, text = _split_tag(piece)
-            hidden = _next_hidden(hidden, name, piece)
+            if hidden or name in _HIDDEN:
+                hidden = _next_hidden(hidden, name, piece)
         if not hidden:
-            yield True, name
-            yield False, _text(text)
+            yield name, _text(text)
 
 
 def _split_tag(piece: str) -> tuple[str, str]:
@@ -119,23 +137,25 @@ def _split_tag(piece: str) -> tuple[str, str]:
 
 
 def _next_hidden(hidden: str, name: str, piece: str) -> str:
-    """The hidden element that we are in after this tag, "" where none."""
+    """The hidden element that we are in after a tag in one, or of one; "" where in none."""
     if hidden:
         return "" if name == hidden and piece.startswith("/") else hidden
-    opens = name in _HIDDEN and not piece.startswith("/")
+    if piece.startswith("/"):
+        return ""
     closed_at_once = piece.partition(">")[0].endswith("/")
-    return name if opens and not closed_at_once else ""
+    return "" if closed_at_once else name
 
 
 def _text(raw: str) -> str:
     """Character references resolved; line breaks of the markup are only blanks."""
     if "&" in raw:
         raw = html.unescape(_NO_REFERENCE.sub("\ufffd", raw))
-    return _BLANKS.sub(" ", raw)
+    return raw.replace("\n", " ")
 
 
 def _paragraph(text: str) -> str:
-    return "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
+    lines = (text,) if "\n" not in text else text.split("\n")
+    return "\n".join([" ".join(line.split()) for line in lines]).strip()
 
 
 def _is_stream_safe(text: str) -> bool:

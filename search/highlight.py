@@ -90,6 +90,8 @@ class Highlighter:
 
     def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
         """How many different terms each of `texts` has of those that `words` are marked for."""
+        if not words:
+            return [0 for _ in texts]
         known = self._known_words(set(words), language).terms
         found = (_distinct_words(_clean(text)) & words for text in texts)
         return [len({known[word] for word in each}) for each in found]

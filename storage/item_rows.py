@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from itertools import starmap
 from operator import attrgetter
 from typing import Any
 
@@ -136,7 +137,7 @@ def decode(row: Sequence[Any]) -> Item:
         media=MediaFile(**document["media"]) if "media" in document else None,
         caption=document.get("caption", ""),
         caption_by=document.get("caption_by", ""),
-        shots=tuple(Shot(*values) for values in document.get("shots", ())),
+        shots=tuple(starmap(Shot, document.get("shots", ()))),
         **members,
     )
     return without_made_up_names(item)

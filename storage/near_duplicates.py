@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from rensa import RMinHash
@@ -28,6 +29,8 @@ SHINGLE_WORDS = 5
 _MOST_WORDS = 262_144
 _SEED = 1
 _WORD = re.compile(r"\w+")
+_BREAK = re.compile(r"[\t\n -/:;?@]")
+_PART = 8_192  # characters
 # What a picture or a video shows is not in its text: a series often has one caption for all.
 _TOLD_BY_TEXT = frozenset({ItemType.TEXT, ItemType.COMPOSITE})
 
@@ -59,8 +62,21 @@ def shingles_of(text: str) -> Sequence[str]:
     """Every SHINGLE_WORDS words in a row, case and punctuation aside. A text of fewer words is one
     shingle, so that it is the same as an equal one only.
     """
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())[:_MOST_WORDS]
+    words = list(islice(_words_of(text), _MOST_WORDS))
     if len(words) <= SHINGLE_WORDS:
         return [" ".join(words)] if words else []
     runs = (words[start:] for start in range(SHINGLE_WORDS))
     return [" ".join(run) for run in zip(*runs, strict=False)]
+
+
+def _words_of(text: str) -> Iterator[str]:
+    """The words in NFKC, in order. One letter may become eighteen, so no more of `text` is
+    normalised than is asked for: a part of it up to a character at which a word ends and that no
+    normal form joins to another one.
+    """
+    start = 0
+    while start < len(text):
+        end = _BREAK.search(text, start + _PART)
+        part = text[start : end.end() if end else len(text)]
+        yield from _WORD.findall(unicodedata.normalize("NFKC", part).casefold())
+        start += len(part)

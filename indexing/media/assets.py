@@ -69,7 +69,7 @@ def build_item(
         caption_by=caption_by,
         shots=shots,
     )
-    item = without_made_up_names(item, names(item) if names else None)
+    item = without_made_up_names(texts.check_words(item), names(item) if names else None)
     if tree.get("version") is None:
         item = _versioned(item, recorded, still_there)
     warnings = (*checked.warnings, *notes, *enrichment.notes)

@@ -20,7 +20,7 @@ from core.errors import CorruptError
 from core.items import Item
 from core.retrieval import Ids
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
-from storage.embedded.lexical_fields import build_schema, document_of
+from storage.embedded.lexical_fields import build_schema, document_of, take_unstemmed
 from storage.embedded.lexical_reader import LexicalReader
 from storage.stop_words import main_languages
 
@@ -49,6 +49,7 @@ class LexicalIndex:
             self._index = tantivy.Index(build_schema(), path=str(folder))
         else:
             self._index = tantivy.Index(build_schema())
+        take_unstemmed(self._index)
         self._index.config_reader(reload_policy="manual")
         self._loaded = self._newest()
         self._reader: tuple[Commit, LexicalReader] | None = None

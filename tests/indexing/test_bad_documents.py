@@ -125,7 +125,17 @@ MEMBERS = [
     ({"language": "en, fr"}, "language", "not a language tag"),
     ({"body_text": "x" * (1024 * 1024 + 1)}, "body", "text too large: over 1048576 bytes"),
     ({"body_text": "€" * 350_000}, "body", "text too large: over 1048576 bytes"),
-    ({"body_text": "a." * 250_001}, "body", "text too large: over 250000 words"),
+    ({"body_text": "a." * 200_001}, "", "document too large: over 200000 words"),
+    (
+        {
+            "type": "video",
+            "shotlist": [{"start": n, "description": "a" * 40} for n in range(15_000)],
+            "body_text": "a." * 100_000,
+            "headline": "a." * 16_000,
+        },
+        "",
+        "document too large: over 200000 words",
+    ),
     ({"headline": "x" * (64 * 1024 + 1)}, "headline", "text too large: over 65536 bytes"),
     ({"body_xhtml": "<p>" * 200_001}, "body", "markup too large"),
     ({"bodies": [{"role": "html", "value": "<b>" * 999}] * 300}, "body", "markup too large"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import sqlite3
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.items import ItemType
@@ -35,6 +37,34 @@ LONG = " ".join(f"word{number}" for number in range(60))
 )
 def test_shingles(text: str, shingles: list[str]) -> None:
     assert list(shingles_of(text)) == shingles
+
+
+PIECES = st.sampled_from(
+    [
+        "\ufdfa",
+        " ",
+        ". ",
+        "=",
+        "a",
+        "e\u0301",
+        "\u0338",
+        "\u0345",
+        "\u1100\u1161",
+        "ﬁ",
+        "Σ",
+        "ß",
+        "½",
+    ]
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_a_long_text_in_parts_has_the_words_of_the_whole(pieces: list[str]) -> None:
+    text = "".join(pieces) * (20_000 // len("".join(pieces)))
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    shingles = [" ".join(words[n : n + 5]) for n in range(max(1, len(words) - 4))]
+    assert list(shingles_of(text)) == list(filter(None, shingles))
 
 
 def test_what_tells_an_item() -> None:
