@@ -65,6 +65,11 @@ def keys_for(request: Request, surface: Surface) -> KeyRing:
     return keys
 
 
+def unknown_key() -> UnknownKeyError:
+    """The error for a key that is not known."""
+    return UnknownKeyError("This key is not known.", mend=_MEND)
+
+
 async def known_caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
@@ -73,7 +78,7 @@ async def known_caller_of(
         raise UnknownKeyError("This request has no key.", mend=_MEND)
     caller = keys_for(request, surface).caller(key)
     if caller is None:
-        raise UnknownKeyError("This key is not known.", mend=_MEND)
+        raise unknown_key()
     request.state.caller = caller.name
     return caller
 

@@ -13,20 +13,23 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
-from api.access import Surface, keys_for
+from api.access import Surface, keys_for, unknown_key
 from api.envelope import problem_response
-from api.keys import HEADER
+from api.forwarding import believe
+from api.keys import HEADER, KeyRing
 from api.middleware import begin, log, with_headers
-from api.pool import WorkPool
-from api.problems import Problem, problem_of
+from api.problems import Problem, UnknownKeyError, problem_of
 from core.callers import Caller
-from core.errors import BusyError
+from core.errors import BusyError, DatelineError
 
-_KEY = HEADER.encode()
 _ITEMS = "/content/{item_id:path}"
+_STATUS = "/content/{item_id:path}/status"
+_WRITES = "/content"
 _READS = frozenset({"/content/search", "/v1/suggest"})
 _MODELS = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/tag"})
 _SECOND = 1.0
@@ -52,54 +55,75 @@ class Refusal:
 
 
 class Admission:
-    """Refuses reads and model requests of known keys that are over their share (429) or find no
-    place in their pool (503). For the thread of the event loop alone.
+    """Refuses requests with a key that is not known (401), and reads and model requests that are
+    over their key's share (429) or find no place in their pool (503). For the thread of the event
+    loop alone.
     """
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
-        self._root = surface.services.settings.root_path
+        self._settings = surface.services.settings
+        self._pools = dict.fromkeys((*_READS, _ITEMS), surface.reads)
+        self._pools |= dict.fromkeys(_MODELS, surface.models)
         self._kept: dict[tuple[str, str, str], Refusal] = {}
 
     def __call__(self, scope: Scope) -> Refusal | None:
         """The whole answer to a request that is refused at once, or None."""
-        found = self._pool_of(scope)
-        caller = None if found is None else self._caller(scope)
-        if found is None or caller is None:  # one without a key is the route's to refuse
+        route = self._route_of(scope)
+        key = _key_of(scope, route) if route else ""
+        if not key:  # a request without one is the route's to refuse
             return None
-        pool, route = found
+        caller = self._keys(scope).caller(key)
         try:
-            self._surface.shares.check(caller)
-            pool.check(caller)
-        except BusyError as error:
+            self._check(route, caller)
+        except (UnknownKeyError, BusyError) as error:
+            believe(scope, self._settings.proxies)
             refusal = self._refusal(scope, route, caller, error)
             refusal.times += 1
             self._surface.metrics.refused_at_once(scope["method"], route, refusal.status)
+            if isinstance(error, BusyError):
+                self._surface.metrics.refused()
             return refusal
         return None
 
-    def _pool_of(self, scope: Scope) -> tuple[WorkPool, str] | None:
-        """Whose threads answer a request, and its route; None where that depends on more."""
-        path = scope["path"].removeprefix(self._root)
-        if scope["method"] == "GET":
-            if path in _READS:
-                return self._surface.reads, path
-            if path.startswith("/content/"):
-                return self._surface.reads, _ITEMS
-        elif path in _MODELS and scope["method"] == "POST":
-            return self._surface.models, path
-        return None
+    def _route_of(self, scope: Scope) -> str:
+        """The route of a request that needs a key, "" where it needs none or that depends on
+        more.
+        """
+        method, path = scope["method"], scope["path"].removeprefix(self._settings.root_path)
+        if path in _MODELS:
+            return path if method == "POST" else ""
+        if self._settings.models_only:
+            return ""
+        if method == "GET":
+            return path if path in _READS else _ITEMS if path.startswith("/content/") else ""
+        if method == "PATCH" and path.startswith("/content/") and path.endswith("/status"):
+            return _STATUS
+        return _WRITES if method == "POST" and path == _WRITES else ""
 
-    def _caller(self, scope: Scope) -> Caller | None:
+    def _keys(self, scope: Scope) -> KeyRing:
         keys = self._surface.services.keys
-        if keys.local_only:
-            keys = keys_for(Request(scope), self._surface)
-        sent = next((value for name, value in scope["headers"] if name == _KEY), b"")
-        return keys.caller(sent.decode("latin-1")) if sent else None
+        return keys_for(Request(scope), self._surface) if keys.local_only else keys
 
-    def _refusal(self, scope: Scope, route: str, caller: Caller, error: BusyError) -> Refusal:
-        """The one of this second, which is made and logged where there is none."""
-        key = route, caller.name, error.what
+    def _check(self, route: str, caller: Caller | None) -> None:
+        """Raises UnknownKeyError, TooManyError and BusyError; the latter two for no write, as some
+        hide an item.
+        """
+        if caller is None:
+            raise unknown_key()
+        pool = self._pools.get(route)
+        if pool is not None:
+            self._surface.shares.check(caller)
+            pool.check(caller)
+
+    def _refusal(
+        self, scope: Scope, route: str, caller: Caller | None, error: DatelineError
+    ) -> Refusal:
+        """The one of this second, which is made and logged where there is none: for each caller,
+        and for each address that sends keys which nobody has.
+        """
+        name = caller.name if caller else (scope.get("client") or ("",))[0]
+        key = route, name, error.what
         kept, now = self._kept.get(key), monotonic()
         if kept is not None and now - kept.made < _SECOND:
             return kept
@@ -107,10 +131,21 @@ class Admission:
             self._kept.clear()
         begin(scope)
         scope["route"] = _Route(route)
-        scope["state"]["caller"] = caller.name
+        if caller:
+            scope["state"]["caller"] = caller.name
         refusal = self._kept[key] = _written(scope, problem_of(error), now)
         log(scope, refusal.status, 0.0, times=1 if kept is None else kept.times)
         return refusal
+
+
+def _key_of(scope: Scope, route: str) -> str:
+    """The key that the route takes."""
+    headers = Headers(scope=scope)
+    sent = headers.get(HEADER, "")
+    if sent or route not in _MODELS:
+        return sent
+    scheme, token = get_authorization_scheme_param(headers.get("authorization"))
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _written(scope: Scope, problem: Problem, now: float) -> Refusal:

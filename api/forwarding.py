@@ -31,6 +31,8 @@ class Proxies:
         return cls(tuple(ip_network(each) for each in networks))
 
     def __contains__(self, address: object) -> bool:
+        if not self.networks:
+            return False
         try:
             found = ip_address(str(address))
         except ValueError:
@@ -61,9 +63,7 @@ class Forwarding:
         if scope["type"] == "http":
             if self._root_path:
                 self._place(scope)
-            peer = scope.get("client")
-            if peer is not None and peer[0] in self._proxies:
-                self._believe(scope)
+            believe(scope, self._proxies)
         await self._app(scope, receive, send)
 
     def _place(self, scope: Scope) -> None:
@@ -74,25 +74,31 @@ class Forwarding:
             scope["path"] = root + path
             scope["raw_path"] = root.encode() + scope.get("raw_path", path.encode())
 
-    def _believe(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        said = [found for found in (_forwarded(headers), _x_forwarded(headers)) if found]
-        hops = [self._outermost(hops) for hops in said]
-        if client := _agreed(hop.client for hop in hops):
-            scope["client"] = (client, 0)
-        if scheme := _agreed(hop.scheme for hop in hops):
-            scope["scheme"] = scheme
-        if host := _agreed(hop.host for hop in hops):
-            changed = MutableHeaders(raw=list(scope["headers"]))
-            changed["host"] = host
-            scope["headers"] = changed.raw
 
-    def _outermost(self, hops: Sequence[Hop]) -> Hop:
-        """The newest hop whose client is no proxy of ours: anybody can write what came before."""
-        for hop in reversed(hops):
-            if hop.client not in self._proxies:
-                return hop
-        return hops[0]
+def believe(scope: Scope, proxies: Proxies) -> None:
+    """Puts what our `proxies` say of a request in place of what the connection says."""
+    peer = scope.get("client")
+    if peer is None or peer[0] not in proxies:
+        return
+    headers = Headers(scope=scope)
+    said = [found for found in (_forwarded(headers), _x_forwarded(headers)) if found]
+    outermost = [_outermost(hops, proxies) for hops in said]
+    if client := _agreed(hop.client for hop in outermost):
+        scope["client"] = (client, 0)
+    if scheme := _agreed(hop.scheme for hop in outermost):
+        scope["scheme"] = scheme
+    if host := _agreed(hop.host for hop in outermost):
+        changed = MutableHeaders(raw=list(scope["headers"]))
+        changed["host"] = host
+        scope["headers"] = changed.raw
+
+
+def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
+    """The newest hop whose client is no proxy of ours: anybody can write what came before."""
+    for hop in reversed(hops):
+        if hop.client not in proxies:
+            return hop
+    return hops[0]
 
 
 def _agreed(values: Iterable[str]) -> str:

@@ -99,7 +99,6 @@ class Metrics:
         and says nothing of how long answers take.
         """
         self._requests.labels(method, route, str(status)).inc()
-        self._refused.inc()
 
     def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
         """One search ended; its stages in milliseconds."""
