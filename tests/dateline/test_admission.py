@@ -1,9 +1,10 @@
 """What the HTTP server refuses by itself, before there is a task or a body: in words of the API,
-for known keys only, and no change of state.
+and no change of state but for a key that nobody has.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from api import admission
 from core.callers import Caller
@@ -21,19 +24,29 @@ from dateline.http_server import HttpServer
 from dateline.listener import Limits, Listener
 from tests.api import conftest
 from tests.api.conftest import INGEST, READ, Served, app_over, filled
+from tests.api.newsroom import Newsroom
 
 SLOW = "slow-key"
 FERRY = "/content/urn:news:ferry"
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
+def room() -> Newsroom:
+    return filled()
+
+
+@pytest.fixture
+def app(room: Newsroom) -> FastAPI:
     """One thread and one place for searches, and none for model requests beside theirs."""
-    room = filled()
     slow = Caller("One in a minute", frozenset({"wire"}), share=Share(rate=1 / 60))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(conftest, "CALLERS", {**conftest.CALLERS, SLOW: slow})
-        app = app_over(room, max_concurrent_searches=1, max_waiting=1)
+        return app_over(room, max_concurrent_searches=1, max_waiting=1)
+
+
+@pytest.fixture
+def served(app: FastAPI, room: Newsroom) -> Iterator[Served]:
+    """The app behind the server that asks it first."""
     bound = socket.create_server(("127.0.0.1", 0), backlog=64)
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     server = HttpServer(app, Listener(bound, Limits()), None, app.state.admission)
@@ -48,7 +61,8 @@ def served() -> Iterator[Served]:
 
 
 def test_every_path_that_is_refused_early_is_a_route(served: Served) -> None:
-    early = {*admission._READS, *admission._MODELS, admission._ITEMS.replace(":path", "")}
+    items = (admission._ITEMS, admission._STATUS, admission._WRITES)
+    early = {*admission._READS, *admission._MODELS, *(one.replace(":path", "") for one in items)}
     assert early <= set(served.get("/openapi.json").json()["paths"])
 
 
@@ -136,6 +150,81 @@ def test_a_change_of_state_and_keys_that_nobody_knows_are_no_matter_of_places(
         assert served.get("/content/search", key="").status_code == 401
         assert served.get("/nothing").status_code == 404
     assert served.get(FERRY).status_code == 404
+
+
+KEYED = [
+    ("GET", "/content/search?q=a", {"x-api-key": "nobody's"}),
+    ("GET", FERRY, {"x-api-key": "nobody's"}),
+    ("GET", "/v1/suggest?q=a", {"x-api-key": "nobody's"}),
+    ("POST", "/content", {"x-api-key": "nobody's"}),
+    ("PATCH", f"{FERRY}/status", {"x-api-key": "nobody's"}),
+    ("POST", "/v1/embeddings", {"x-api-key": "nobody's"}),
+    ("POST", "/v1/rerank", {"authorization": "Bearer nobody's"}),
+    ("POST", "/v1/tag", {"x-api-key": "nobody's", "authorization": f"Bearer {READ}"}),
+]
+NOT_OURS = [
+    ("GET", "/content/search?q=a", {}),
+    ("GET", "/content/search?q=a", {"authorization": "Bearer nobody's"}),
+    ("POST", "/v1/tag", {"x-api-key": "", "authorization": "Basic nobody's"}),
+    ("GET", "/healthz", {"x-api-key": "nobody's"}),
+    ("GET", "/docs", {"x-api-key": "nobody's"}),
+    ("GET", "/nothing", {"x-api-key": "nobody's"}),
+    ("PUT", "/content", {"x-api-key": "nobody's"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), KEYED)
+def test_a_key_that_nobody_has_is_refused_early_and_as_its_route_refuses_it(
+    app: FastAPI, served: Served, method: str, path: str, headers: dict[str, str]
+) -> None:
+    route = TestClient(app).request(method, path, headers=headers)
+    early = answered_early(served)
+    answer = served.http.request(method, path, headers=headers)
+    assert answered_early(served) == early + 1
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert told(answer) == told(route)
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), NOT_OURS)
+def test_what_has_no_key_or_needs_none_is_its_route_s(
+    served: Served, method: str, path: str, headers: dict[str, str]
+) -> None:
+    early = answered_early(served)
+    served.http.request(method, path, headers=headers)
+    assert answered_early(served) == early
+
+
+def test_each_address_has_an_answer_of_its_own(app: FastAPI) -> None:
+    """One has the id of the line in the log that names its sender."""
+    ids = []
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1"):
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/content/search",
+            "client": (address, 1),
+            "headers": [(b"x-api-key", b"nobody's"), (b"x-request-id", address.encode())],
+        }
+        ids.append(json.loads(app.state.admission(scope).body)["id"])
+    assert ids == ["10.0.0.1", "10.0.0.2", "10.0.0.1"]
+
+
+def told(answer: httpx.Response) -> tuple[int, dict[str, str], dict[str, str]]:
+    """What an answer says beside its time, its id and what it echoes."""
+    apart = {"date", "x-request-id", "content-length"}
+    headers = {name: value for name, value in answer.headers.items() if name not in apart}
+    error = {name: value for name, value in answer.json()["error"].items() if name != "timestamp"}
+    return answer.status_code, headers, {**error, "method": answer.json()["method"]}
+
+
+def answered_early(served: Served) -> int:
+    """How many answers were given without a route, whose time would have been taken."""
+    lines = served.get("/metrics", key=INGEST).text.splitlines()
+    answers, timed = (
+        sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+        for name in ("dateline_http_requests_total{", "dateline_http_request_seconds_count{")
+    )
+    return round(answers - timed)
 
 
 def test_what_is_over_a_share_is_refused_without_being_counted_again(served: Served) -> None:
