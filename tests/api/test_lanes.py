@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from tests.api.conftest import INGEST, Served, filled, serving
+from api.app import create_app
+from tests.api.conftest import INGEST, Served, filled, services_over, serving, serving_app
+from tests.api.model_service import bundled_models
 
 KEY = {"x-api-key": INGEST}
 FERRY = "urn:news:ferry"
@@ -101,6 +106,30 @@ def test_bulks_wait_for_one_another_and_all_are_written() -> None:
         room.hold_embedding.set()
         assert [each.result(20).status_code for each in begun] == [200] * 4
         assert {f"urn:bulk:{number}:19" for number in range(4)} <= set(room.items)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_bulks_and_models_compute_while_what_answers_and_hides_waits() -> None:
+    room, before = filled(), {*threading.enumerate()}
+    app = create_app(replace(services_over(room), models=bundled_models()))
+    with serving_app(room, app) as served:
+        asked = [
+            post(served, bulk(0)),
+            post(served, {"uri": "urn:single"}),
+            served.http.patch(
+                f"/content/{FERRY}/status", json={"pubstatus": "usable"}, headers=KEY
+            ),
+            served.get("/content/search", q="ferry"),
+            served.http.post("/v1/embeddings", json={"input": "ferry"}, headers=KEY),
+        ]
+        assert all(answer.is_success for answer in asked), asked
+        lanes = {
+            thread.name.rpartition("_")[0]: os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+            for thread in {*threading.enumerate()} - before
+        }
+    behind = {lanes.pop("bulks"), lanes.pop("model requests")}
+    assert {"writes", "changes of state", "searches"} <= set(lanes)
+    assert max(lanes[name] for name in ("writes", "changes of state", "searches")) < min(behind)
 
 
 def test_the_order_of_one_item_in_a_list_is_kept(fresh: Served) -> None:
