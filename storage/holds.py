@@ -13,8 +13,9 @@ only a writer of the item can release it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import orjson
 
@@ -23,6 +24,7 @@ from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from storage.item_rows import to_micros
 
+Key = TypeVar("Key")
 State = tuple[str, int | None]  # a pubstatus, and an embargo in microseconds
 FREE: State = (str(PubStatus.USABLE), None)
 _ORDER = (PubStatus.USABLE, PubStatus.WITHHELD, PubStatus.CANCELED)
@@ -119,6 +121,29 @@ def writes_text(writes: frozenset[str]) -> str:
 def read_hold(writes: str, pubstatus: str, embargoed: int | None) -> Hold:
     """A hold as it was recorded."""
     return Hold(frozenset(orjson.loads(writes)), pubstatus, embargoed)
+
+
+def first_holds(
+    rows: Iterable[tuple[Key, str, int | None, bytes]],
+) -> Iterator[tuple[Key, str, str, int | None]]:
+    """The holds of a record from before there were any, as they are recorded. `rows` are the newest
+    version of each item: its key, its state and its recorded document.
+    """
+    for key, pubstatus, embargoed, document in rows:
+        state = _set_apart((pubstatus, embargoed), orjson.loads(document)["source"])
+        if state != FREE:
+            yield key, writes_text(EVERY_PRODUCT), *state
+
+
+def _set_apart(state: State, source: Mapping[str, Any]) -> State:
+    """The part of a version's state that its document does not say itself: somebody set it by a
+    change of status. What is killed counts as set, whoever said it.
+    """
+    said = {name.lower().removeprefix("$"): value for name, value in source.items()}
+    own = str(said.get("pubstatus") or PubStatus.USABLE).strip().lower().removeprefix("stat:")
+    is_set = state[0] == PubStatus.CANCELED or own == PubStatus.USABLE
+    has_embargo = any(name.startswith("embargo") for name, value in said.items() if value)
+    return state[0] if is_set else FREE[0], None if has_embargo else state[1]
 
 
 def _without(writes: frozenset[str], taken: frozenset[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import CorruptError, StorageError
 from storage.embedded.integrity import sync_path
+from storage.holds import first_holds
 
 SCHEMA_VERSION = 1
 
@@ -62,7 +63,7 @@ CREATE TABLE IF NOT EXISTS signatures (
     signature BLOB NOT NULL
 ) STRICT
 """
-# Added likewise. Of a record from before there were holds, what is killed stays killed.
+# Added likewise. Of a record from before there were holds, what was set explicitly gets some.
 _HOLDS = """
 CREATE TABLE holds (
     uri       TEXT NOT NULL,
@@ -72,9 +73,9 @@ CREATE TABLE holds (
     PRIMARY KEY (uri, writes)
 ) STRICT, WITHOUT ROWID
 """
-_HOLDS_OF_KILLED = """
-INSERT INTO holds SELECT uri, '["*"]', pubstatus, NULL FROM items AS newest
-WHERE pubstatus = 'canceled'
+_HIDDEN = """
+SELECT uri, pubstatus, embargoed, document FROM items AS newest
+WHERE (pubstatus <> 'usable' OR embargoed IS NOT NULL)
 AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)
 """
 
@@ -148,7 +149,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
     connection.execute(_SIGNATURES)
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'holds'").fetchone():
         connection.execute(_HOLDS)
-        connection.execute(_HOLDS_OF_KILLED)
+        rows = first_holds(connection.execute(_HIDDEN))
+        connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?)", rows)
     if beside and not _is_wide(connection):
         for statement in _WIDER:
             connection.execute(statement)

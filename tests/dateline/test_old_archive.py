@@ -103,6 +103,21 @@ def test_a_kill_outlives_the_same_documents_once_more(
     test_kills_and_embargoes_hold(old, answers, unpacked, "lexical")
 
 
+def test_what_was_set_by_hand_holds_later_versions_too(
+    old: Cli, answers: Any, unpacked: Path
+) -> None:
+    """An embargo that an operator set; what its own document withheld may be sent anew."""
+    embargoed, withheld = answers["hidden"]
+    later = [
+        {"uri": uri, "version": 9, "type": "text", "headline": f"zq later {place}"}
+        for place, uri in enumerate((embargoed, withheld))
+    ]
+    path = unpacked / "later.jsonl"
+    path.write_text("\n".join(map(json.dumps, later)), "utf-8")
+    old("ingest", path, "--products", "demo")
+    assert old.found("zq", "--profile", "lexical") == [withheld]
+
+
 def test_it_takes_new_items(old: Cli, unpacked: Path) -> None:
     story = {"uri": "urn:new", "type": "text", "headline": "Quokka counted on Rottnest"}
     (unpacked / "new.json").write_text(json.dumps(story), "utf-8")
