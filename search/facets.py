@@ -8,22 +8,24 @@ candidates that are frozen with the answer's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from core.callers import Caller
 from core.query_tree import Bool, DateRange, Keyword, Node, all_of
-from core.retrieval import DateBuckets, FacetCount, Ids
+from core.retrieval import DateBuckets, FacetCount, Ids, Retrieval
 from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
+from search.dates.calendar import zone_of
 from search.folding import faces_of, groups_of
 from search.fusion import first_of_each, fuse, ranking
-from search.gathering import Gathered, Gathering
+from search.parts import Engine
+from search.pins import pins_of, with_items
+from search.profiles import Profile
+from search.retrieval import Answer, retrieve
 from search.shot_exemplar import exemplar_at
-from search.stopwatch import Stopwatch
 
 
 def without_filter(filters: Node, name: str) -> Node:
@@ -46,37 +48,43 @@ def _is_of(node: Node, name: str) -> bool:
 
 
 def open_facets(
-    gathering: Gathering, request: SearchRequest, caller: Caller, got: Gathered, watch: Stopwatch
+    engine: Engine,
+    request: SearchRequest,
+    asked: Retrieval,
+    filters: Node,
+    profile: Profile,
+    pinned: Sequence[str],
 ) -> tuple[Mapping[str, OpenFacet], tuple[str, ...]]:
     """The candidates of each open facet whose own filter is set: everything is asked again as it
-    was, without that filter. The query's vector is not computed again. And what could not be done.
+    was, without that filter; `filters` are those of the query itself, and the query's vector is not
+    computed again. And the flags of what could not be done.
     """
     found: dict[str, OpenFacet] = {}
     flags: list[str] = []
     for name in dict.fromkeys(request.open_facets):
-        filters = without_filter(request.filters, name)
-        if filters is not request.filters:
-            wider = replace(got.retrieval, filters=all_of(got.meaning.filters, filters))
-            degraded: list[str] = []
-            retrieval, retrieved = gathering.retrieve(wider, got.profile, degraded)
-            flags += [f"facet {name}: {flag}" for flag in (*degraded, *retrieved.degraded)]
-            fresh = replace(got, retrieval=retrieval, found=retrieved, names=None)
-            found[name] = _candidates(gathering, request, caller, fresh)
-    if found:
-        watch.lap("open facets")
+        left = without_filter(request.filters, name)
+        if left is request.filters:
+            continue
+        wider = retrieve(engine, replace(asked, filters=all_of(filters, left)), profile)
+        flags += [f"facet {name}: {flag}" for flag in (*wider.degraded, *wider.found.degraded)]
+        found[name] = _candidates(engine, request, wider, profile, pinned)
     return found, tuple(flags)
 
 
 def _candidates(
-    gathering: Gathering, request: SearchRequest, caller: Caller, got: Gathered
+    engine: Engine,
+    request: SearchRequest,
+    answer: Answer,
+    profile: Profile,
+    pinned: Sequence[str],
 ) -> OpenFacet:
     """One per story, without that of the item that they are like, and folded where asked for."""
-    engine = gathering.parts.engine
-    found = gathering.with_pins(request, caller, got)[0].found
-    ids = found.ids[ranking(fuse(found, got.profile).scores, found.ids)]
+    found = with_items(answer.found, pins_of(engine, pinned, answer.asked))
+    ids = found.ids[ranking(fuse(found, profile).scores, found.ids)]
     stories = engine.chains(ids)
     places = first_of_each(stories)
-    if request.similar_to and (like := exemplar_at(engine, request.similar_to, caller)):
+    like = request.similar_to and exemplar_at(engine, request.similar_to, answer.asked.caller)
+    if like:
         places = places[stories[places] != like.story]
     ids = ids[places]
     folds = request.fold is not Fold.NONE
@@ -84,24 +92,22 @@ def _candidates(
 
 
 def count_facets(
-    gathering: Gathering, request: SearchRequest, candidates: CandidateSet, hits: Ids
+    engine: Engine, request: SearchRequest, candidates: CandidateSet, hits: Ids
 ) -> Mapping[str, tuple[FacetCount, ...]]:
     """The counts of every facet of `request`, over `hits` or, of an open one, over its own
     candidates as far as the caller may see them now.
     """
-    engine, caller = gathering.parts.engine, candidates.caller
     buckets = DateBuckets()
     names = tuple(dict.fromkeys((*request.facets, *request.open_facets)))
     if "versioncreated" in names:
-        calendar = gathering.parts.understanding.calendar(request.tz)
-        buckets = DateBuckets(request.facet_interval, calendar.zone)
+        buckets = DateBuckets(request.facet_interval, zone_of(request.tz))
     plain = [name for name in names if name not in candidates.open_facets]
     broader = request.facet_subjects is FacetSubjects.BROADER
     count = partial(engine.facets, limit=request.facet_limit, buckets=buckets, broader=broader)
     counts = dict(count(hits, plain))
     for name in names:
         if own := candidates.open_facets.get(name):
-            shown = np.isin(own.ids, engine.visible(own.ids, caller))
+            shown = np.isin(own.ids, engine.visible(own.ids, candidates.caller))
             ids = own.ids[faces_of(shown, own.groups).faces]
             counts |= count(ids, [name])
     return {name: counts[name] for name in names}

@@ -9,7 +9,7 @@ it can be known (its exact cosine) and 0 where it is 0 (no word matches).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,18 @@ class Fused:
     names: Floats
     names_weight: float = 0.0
     recency: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates in an order: `scores` float32 [m], `order` their places from best to worst, and
+    `by_score` what that would be by their scores after fusion.
+    """
+
+    fused: Fused
+    scores: Floats
+    order: Ids
+    by_score: Ids
 
 
 def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fused:
@@ -94,6 +106,33 @@ def ranking(scores: Floats, ids: Ids) -> Ids:
     """
     order: Ids = np.lexsort((ids, -scores))
     return order
+
+
+def ranked(
+    found: Retrieved,
+    profile: Profile,
+    names: Floats | None,
+    ages: Floats | None,
+    given_order: Ids | None,
+) -> Ranked:
+    """The candidates by what `ages` leave of their fused scores, unless the order is given. Those
+    that came after `names` was made have no share in it.
+    """
+    if names is not None:
+        names = np.pad(names, (0, len(found.ids) - len(names)))
+    fused = replace(fuse(found, profile, names), recency=ages)
+    scores, order = aged_ranking(fused.scores, ages, found.ids)
+    return Ranked(fused, scores, order if given_order is None else given_order, order)
+
+
+def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, Ids]:
+    """Scores float32 [m] times the shares that `ages` leave (None: all of it), and the places of
+    the candidates from best to worst. What is equal then goes by the score before, so that equal
+    dates keep their order, and by id.
+    """
+    scores = fused if ages is None else fused * ages
+    order: Ids = np.lexsort((ids, -fused, -scores))
+    return scores, order
 
 
 def reordered(

@@ -131,8 +131,13 @@ def name_filters(found: Sequence[FoundName]) -> Node:
     return all_of(*(Keyword(name.field, name.spellings) for name in names))
 
 
-def name_shares(archive: Names, ids: Ids, names: Sequence[KnownName]) -> Floats:
-    """float32 [len(ids)]: which share of `names` each candidate has, 0 to 1."""
+def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats | None:
+    """float32 [len(ids)]: which share of the known names that boost each candidate has, 0 to 1;
+    None where no name boosts.
+    """
+    names = known_names(found, EntityUse.BOOST)
+    if not names:
+        return None
     shares: Floats = archive.holding(ids, names).mean(axis=1, dtype=np.float32)
     return shares
 

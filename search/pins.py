@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from core.retrieval import Floats, Ids, Retrieved
+from core.ports import Standings
+from core.retrieval import Ids, Retrieval, Retrieved
+
+NO_PINS: Ids = np.zeros(0, np.int64)
+
+
+def pins_of(archive: Standings, uris: Sequence[str], asked: Retrieval) -> Ids:
+    """The ids of the items that editors pinned, as far as the caller may see them within the
+    filters.
+    """
+    return archive.shown(uris, asked.caller, asked.filters) if uris else NO_PINS
 
 
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
@@ -32,13 +43,6 @@ def with_items(found: Retrieved, ids: Ids) -> Retrieved:
             for part in found.vectors
         ),
     )
-
-
-def padded(shares: Floats | None, size: int) -> Floats | None:
-    """Shares of names float32 [size], 0 for candidates that came later."""
-    if shares is None or len(shares) == size:
-        return shares
-    return np.concatenate([shares, np.zeros(size - len(shares), np.float32)])
 
 
 def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:

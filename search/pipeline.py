@@ -1,20 +1,20 @@
-"""The query path: understand, retrieve, fuse, rerank, group, facet, page, guard, explain.
+"""The query path: understand, retrieve, names, fuse, rerank, group, guard, page, facets, explain.
 
-`SearchPipeline.search` is the whole of it, in order; the served service and the evaluation call the
-same object.
+`SearchPipeline.search` is the whole of it; the served service and the evaluation call the same
+object. A stage takes values and returns values; what it needs of an engine are ports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import is_fact
-from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TotalRelation
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
@@ -22,6 +22,7 @@ from search.answers import (
     Missing,
     SearchRequest,
     SearchResponse,
+    Understood,
 )
 from search.candidates import (
     CandidateSet,
@@ -30,22 +31,45 @@ from search.candidates import (
     read_cursor,
     write_cursor,
 )
+from search.editorial import expanded
 from search.facets import count_facets, not_open, open_facets
 from search.folding import Faces, faces_of, groups_of
-from search.fusion import Fused, first_of_each, fuse
-from search.gathering import Gathering
+from search.fusion import first_of_each, ranked
 from search.highlight import Highlighter
+from search.names import name_shares
 from search.page import Page, hits_of_page
-from search.parts import Parts
-from search.pins import pinned_first
-from search.profiles import Profile
-from search.recency import faded_ranking, kept_shares
+from search.parts import Engine, Parts
+from search.pins import pinned_first, pins_of, with_items
+from search.profiles import Profile, profile_named
+from search.recency import kept_shares
 from search.reranking import Reranking
-from search.similar import check_similar, check_still_there
+from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
+from search.similar import check_similar, check_still_there, likeness, without_story
 from search.spelling import Speller
 from search.stopwatch import Stopwatch
 from search.totals import relation_of, total_of
+from search.understand import Meaning
 from search.why_missing import folded_under, why_missing
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a query's candidates before any weight has a say. `names` float32 [m] are
+    the shares of known names that boost, None where none do; `given_order` is that of an answer
+    whose order scores have no say in.
+    """
+
+    profile: Profile
+    meaning: Meaning
+    asked: Retrieval
+    found: Retrieved
+    given_order: Ids | None
+    names: Floats | None
+    degraded: tuple[str, ...]
+
+    def flags(self, *more: str) -> tuple[str, ...]:
+        """Every flag so far, and more."""
+        return tuple(flag for flag in (*self.degraded, *self.found.degraded, *more) if flag)
 
 
 class SearchPipeline:
@@ -53,42 +77,40 @@ class SearchPipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._gathering = Gathering(parts)
-        self._reranking = Reranking(parts)
-        self._store = parts.candidates
+        self._engine = parts.engine
+        self._encoders = QueryEncoders(parts.encoders)
+        self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
         self._speller = Speller(parts.engine, parts.doubt) if parts.doubt else None
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of stories for `request`. Raises QueryError and ExpiredError."""
-        watch = Stopwatch()
+        """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
         _check(request)
-        candidates, page, token = self._frozen(request, caller, watch)
-        check_still_there(self._parts.engine, candidates.similar_to, caller)
-        shown = _among(candidates.ids, self._parts.engine.visible(candidates.ids, caller))
+        watch, engine = Stopwatch(), self._engine
+        if request.cursor:
+            candidates, page, token = self._continued(request, caller)
+        else:
+            candidates, page, token = self._candidates(request, caller, watch), _page(request), ""
+        shown = guard(engine, candidates)
         watch.lap("guard")
         faces = faces_of(shown, candidates.groups)
-        hits, following = hits_of_page(
-            self._parts.engine, self._highlighter, candidates, faces, page, request
-        )
+        hits, following = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
         watch.lap("page")
-        ids = candidates.ids[faces.faces]
-        facets = count_facets(self._gathering, request, candidates, ids)
+        stories = candidates.ids[faces.faces]
+        facets = count_facets(engine, request, candidates, stories)
         watch.lap("facets")
         suggestion = self._suggestion(request, candidates)
-        flags: list[str] = []
-        missing = self._missing(request, candidates, shown, faces, flags)
+        missing, flags = self._missing(request, candidates, shown, faces)
         watch.lap("spelling")
-        cursor = self._cursor(candidates, token, following, page)
-        answer = SearchResponse(
+        response = SearchResponse(
             hits=hits,
-            total=total_of(candidates, len(ids), int(np.count_nonzero(shown))),
+            total=total_of(candidates, len(stories), int(np.count_nonzero(shown))),
             page=page.number,
             page_size=request.page_size,
             profile=candidates.profile,
             understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
-            cursor=cursor,
+            cursor=self._cursor(candidates, token, following, page),
             degraded=(*candidates.degraded, *not_open(request, candidates), *flags),
             milliseconds=watch.report(candidates.found.milliseconds),
             lexical_matches=candidates.found.lexical_matches,
@@ -97,28 +119,141 @@ class SearchPipeline:
             fold=Fold.NONE if candidates.groups is None else Fold.NEAR_DUPLICATES,
         )
         self._time_afterwards(candidates, watch)
-        return answer
+        return response
 
-    def _frozen(
-        self, request: SearchRequest, caller: Caller, watch: Stopwatch
-    ) -> tuple[CandidateSet, Page, str]:
-        """The candidates: made, or those that the cursor goes on with; which page of them is asked
-        for; and under which token they are kept, "" where they are not yet.
+    def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
+        """The stories that answer, best first: understood, retrieved, fused, reranked and grouped.
+        The page's number plays no part in them.
         """
-        if request.cursor:
-            token, start, number = read_cursor(request.cursor)
-            return self._store.find(token, caller), Page(start, number, request.page_size), token
-        start = (request.page - 1) * request.page_size
-        candidates = self._candidates(request, caller, watch)
-        return candidates, Page(start, request.page, request.page_size), ""
+        known = self._evidence(request, caller, watch)
+        profile, said = known.profile, known.meaning.said
+        pinned = () if known.given_order is not None else self._parts.editorial().pinned(request.q)
+        pins = pins_of(self._engine, pinned, known.asked)
+        found = with_items(known.found, pins)
+        ages = self._ages(found, profile)
+        ranking = ranked(found, profile, known.names, ages, known.given_order)
+        watch.lap("fuse")
+        ranking, reranked = self._reranking.rerank(
+            request, caller, profile, said.vector_text, found, ranking, watch
+        )
+        watch.lap("rerank")
+        order = pinned_first(ranking.order, found, pins)
+        places = order[first_of_each(self._engine.chains(found.ids[order]))]
+        first = len(first_of_each(self._engine.chains(pins)))
+        groups = self._groups(request, found.ids[places], first, watch)
+        facets, flags = open_facets(
+            self._engine, request, known.asked, known.meaning.filters, profile, pinned
+        )
+        if facets:
+            watch.lap("open facets")
+        return CandidateSet(
+            caller=caller,
+            profile=request.profile or self._parts.default_profile,
+            query=known.meaning.tree,
+            understood=self._with_unread(known, reranked.note),
+            ids=found.ids[places],
+            scores=ranking.scores[places],
+            places=places,
+            found=found,
+            fused=ranking.fused,
+            fused_ranks=_ranks_in(ranking.by_score)[places],
+            rerank_scores=reranked.scores[places],
+            relation=relation_of(known.asked, found, similar=bool(request.similar_to)),
+            degraded=known.flags(reranked.flag, *flags),
+            similar_to=request.similar_to,
+            pinned=first,
+            retrieval=known.asked,
+            mixing=reranked.mixing,
+            groups=groups,
+            open_facets=facets,
+        )
+
+    def _evidence(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Evidence:
+        """Understands and retrieves. Names are looked for while the engine answers."""
+        profile = profile_named(
+            self._parts.profiles, request.profile or self._parts.default_profile
+        )
+        meaning = self._understood(request, caller, profile)
+        watch.lap("understand")
+        asked, flags = retrieval_of(meaning, request, caller, profile, self._encoders)
+        answer = retrieve(self._engine, asked, profile, flags)
+        watch.lap("retrieve")
+        boosts = profile.entity_boost > 0 and request.order is SortOrder.SCORE
+        named = meaning.with_names(request.entities, self._parts.analysis, boosts=boosts)
+        flags = (*answer.degraded, *named.degraded)
+        if named.tree is not meaning.tree:
+            asked = replace(answer.asked, query=named.tree)
+            answer = retrieve(self._engine, asked, profile, flags)
+            flags = answer.degraded
+        names = name_shares(self._engine, answer.found.ids, named.said.entities)
+        watch.lap("names")
+        found = answer.found
+        if named.like is not None:
+            stories = self._engine.chains(found.ids)
+            found = without_story(found, stories, named.like.exemplar.story)
+        given = given_order(answer.asked, found)
+        return Evidence(profile, named, answer.asked, found, given, names, flags)
+
+    def _understood(self, request: SearchRequest, caller: Caller, profile: Profile) -> Meaning:
+        """What is asked for: by words, with the editors' synonyms, or by an item."""
+        if request.similar_to:
+            analysis = self._parts.analysis
+            return likeness(self._engine, analysis, request.similar_to, caller, profile)
+        understanding = self._parts.understanding
+        meaning = understanding.understand(
+            request.q,
+            caller,
+            request.entities,
+            calendar=understanding.calendar(request.tz, request.locale),
+            filters=request.filters,
+            dates=request.dates,
+            ignore=request.ignore,
+        )
+        tree, notes = expanded(meaning.tree, self._parts.editorial())
+        said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
+        return replace(meaning, tree=tree, said=said) if notes else meaning
+
+    def _with_unread(self, known: Evidence, of_rerank: str) -> Understood:
+        """What was made of the query, with the notes of what models did not read to its end:
+        encoders, and the reranker (`of_rerank`, "" where it read all).
+        """
+        said = known.meaning.said
+        notes = [*self._encoders.unread(said.vector_text, known.asked)]
+        if of_rerank:
+            notes.append(of_rerank)
+        return replace(said, notes=(*said.notes, *notes)) if notes else said
+
+    def _ages(self, found: Retrieved, profile: Profile) -> Floats | None:
+        """What the recency curve leaves of each score, None where the profile has none."""
+        if profile.recency_half_life_days <= 0:
+            return None
+        created, now = self._engine.created(found.ids), self._parts.clock()
+        return kept_shares(created, now, profile.recency_half_life_days, profile.recency_floor)
+
+    def _groups(
+        self, request: SearchRequest, ids: Ids, pinned: int, watch: Stopwatch
+    ) -> Ids | None:
+        """Which candidates are near-duplicates of which, where that was asked for."""
+        if request.fold is Fold.NONE:
+            return None
+        groups = groups_of(self._engine.signatures(ids), pinned=pinned)
+        watch.lap("fold")
+        return groups
+
+    def _continued(self, request: SearchRequest, caller: Caller) -> tuple[CandidateSet, Page, str]:
+        """The candidates that the cursor goes on with, which page of them, and their token."""
+        token, start, number = read_cursor(request.cursor)
+        candidates = self._parts.candidates.find(token, caller)
+        return candidates, Page(start, number, request.page_size), token
 
     def _cursor(
         self, candidates: CandidateSet, token: str, following: int | None, page: Page
     ) -> str:
-        """Where the answer goes on; "" at its end."""
+        """Where the answer goes on; "" at its end. Without a `token` they are kept now."""
         if following is None:
             return ""
-        return write_cursor(token or self._store.keep(candidates), following, page.number + 1)
+        kept = token or self._parts.candidates.keep(candidates)
+        return write_cursor(kept, following, page.number + 1)
 
     def _time_afterwards(self, candidates: CandidateSet, watch: Stopwatch) -> None:
         """Tells the reranker how long the rest of an answer takes after it."""
@@ -133,31 +268,26 @@ class SearchPipeline:
         return self._speller.suggestion(request.q, candidates.query, candidates.caller)
 
     def _missing(
-        self,
-        request: SearchRequest,
-        candidates: CandidateSet,
-        shown: Marks,
-        faces: Faces,
-        flags: list[str],
-    ) -> Missing | None:
-        """Why an item is not among the hits, where that was asked; what could not be done for it is
-        added to `flags`.
+        self, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces
+    ) -> tuple[Missing | None, tuple[str, ...]]:
+        """Why an item is not among the hits, where that was asked, and the flags of what could not
+        be done for it.
         """
         if not request.why_missing:
-            return None
-        profile = self._parts.profiles[candidates.profile]
+            return None, ()
+        profile, flags = self._parts.profiles[candidates.profile], dict[str, None]()
 
-        def retrieve(retrieval: Retrieval) -> Retrieved:
-            degraded: list[str] = []
-            found = self._gathering.retrieve(retrieval, profile, degraded)[1]
-            told = (*degraded, *found.degraded)
-            flags.extend(f"why_missing: {flag}" for flag in told if flag not in flags)
-            return found
+        def deeper(asked: Retrieval) -> Retrieved:
+            answer = retrieve(self._engine, asked, profile)
+            told = (*answer.degraded, *answer.found.degraded)
+            flags.update(dict.fromkeys(f"why_missing: {flag}" for flag in told))
+            return answer.found
 
-        folded = folded_under(self._parts.engine, candidates, shown, request.why_missing)
+        folded = folded_under(self._engine, candidates, shown, request.why_missing)
         hits = np.zeros_like(shown)
         hits[faces.faces] = True
-        return folded or why_missing(self._parts.engine, candidates, hits, request, retrieve)
+        missing = folded or why_missing(self._engine, candidates, hits, request, deeper)
+        return missing, tuple(flags)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
         """What a reranker would be given of the best `depth` stories, for training and judging one
@@ -166,7 +296,7 @@ class SearchPipeline:
         _check(request)
         candidates = self._candidates(request, caller, Stopwatch())
         ids, places = candidates.ids[:depth], candidates.places[:depth]
-        items = self._parts.engine.items(ids, caller)
+        items = self._engine.items(ids, caller)
         return RerankerInput(
             query=candidates.understood.vector_text,
             uris=tuple("" if item is None else item.uri for item in items),
@@ -186,82 +316,21 @@ class SearchPipeline:
         """
         _check(request)
         watch = Stopwatch()
-        got = self._gathering.gather(request, caller, watch)
-        found, scores = got.found, np.full(len(got.found.ids), np.nan, np.float32)
-        flag = ""
-        if to_rerank is not None and got.meaning.said.vector_text:
-            top = to_rerank(found, got.names)
-            result = self._reranking.score(request, caller, got, top, watch)
+        known = self._evidence(request, caller, watch)
+        found, text = known.found, known.meaning.said.vector_text
+        scores, flag = np.full(len(found.ids), np.nan, np.float32), ""
+        if to_rerank is not None and text:
+            top = to_rerank(found, known.names)
+            result = self._reranking.score(request, caller, known.profile, text, found, top, watch)
             scores[top], flag = result.scores, result.flag
         return FusionInput(
             found=found,
-            names=got.names,
-            stories=self._parts.engine.chains(found.ids),
+            names=known.names,
+            stories=self._engine.chains(found.ids),
             rerank_scores=scores,
-            given_order=got.given_order,
-            degraded=got.flags(flag),
+            given_order=known.given_order,
+            degraded=known.flags(flag),
         )
-
-    def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
-        """Understands, retrieves, fuses, reranks and groups: everything that the page's number
-        plays no part in.
-        """
-        gathered = self._gathering.gather(request, caller, watch)
-        got, pins = self._gathering.with_pins(request, caller, gathered)
-        found = got.found
-        fused = self._faded(fuse(found, got.profile, got.names), found.ids, got.profile)
-        faded, by_score = faded_ranking(fused.scores, fused.recency, found.ids)
-        order = by_score if got.given_order is None else got.given_order
-        watch.lap("fuse")
-        scores, order, reranked = self._reranking.rerank(request, caller, got, faded, order, watch)
-        watch.lap("rerank")
-        order = pinned_first(order, found, pins)
-        said = self._gathering.told_of_reading(got, reranked.note)
-        places = order[first_of_each(self._parts.engine.chains(found.ids[order]))]
-        pinned = len(first_of_each(self._parts.engine.chains(pins)))
-        groups = self._groups(request, found.ids[places], pinned, watch)
-        facets, flags = open_facets(self._gathering, request, caller, gathered, watch)
-        return CandidateSet(
-            caller=caller,
-            profile=request.profile or self._parts.default_profile,
-            query=got.meaning.tree,
-            understood=said,
-            ids=found.ids[places],
-            scores=scores[places],
-            places=places,
-            found=found,
-            fused=fused,
-            fused_ranks=_places_in(by_score)[places],
-            rerank_scores=reranked.scores[places],
-            relation=TotalRelation.WINDOW
-            if request.similar_to
-            else relation_of(got.retrieval, found),
-            degraded=(*got.flags(reranked.flag), *flags),
-            similar_to=request.similar_to,
-            pinned=pinned,
-            retrieval=got.retrieval,
-            mixing=reranked.mixing,
-            groups=groups,
-            open_facets=facets,
-        )
-
-    def _groups(
-        self, request: SearchRequest, ids: Ids, pinned: int, watch: Stopwatch
-    ) -> Ids | None:
-        """Which candidates are near-duplicates of which, where that was asked for."""
-        if request.fold is Fold.NONE:
-            return None
-        groups = groups_of(self._parts.engine.signatures(ids), pinned=pinned)
-        watch.lap("fold")
-        return groups
-
-    def _faded(self, fused: Fused, ids: Ids, profile: Profile) -> Fused:
-        """With what the recency curve leaves of each score, where the profile has one."""
-        half_life = profile.recency_half_life_days
-        if half_life <= 0:
-            return fused
-        created, now = self._parts.engine.created(ids), self._parts.clock()
-        return replace(fused, recency=kept_shares(created, now, half_life, profile.recency_floor))
 
 
 def _check(request: SearchRequest) -> None:
@@ -285,14 +354,22 @@ def _check(request: SearchRequest) -> None:
     check_similar(request)
 
 
-def _among(ids: Ids, shown: Ids) -> Marks:
-    """Bool [n]: which of `ids` are in `shown`, a part of them in the same order."""
-    if len(shown) == len(ids):
-        return np.ones(len(ids), np.bool_)
-    return np.isin(ids, shown)
+def _page(request: SearchRequest) -> Page:
+    """The page that is asked for by its number."""
+    return Page((request.page - 1) * request.page_size, request.page, request.page_size)
 
 
-def _places_in(order: Ids) -> Ids:
+def guard(engine: Engine, candidates: CandidateSet) -> Marks:
+    """Bool [n]: which of the candidates the caller may see at this moment, as the record of truth
+    says. Raises NotFoundError where they are like an item that has vanished since.
+    """
+    check_still_there(engine, candidates.similar_to, candidates.caller)
+    ids = candidates.ids
+    shown = engine.visible(ids, candidates.caller)
+    return np.ones(len(ids), np.bool_) if len(shown) == len(ids) else np.isin(ids, shown)
+
+
+def _ranks_in(order: Ids) -> Ids:
     """The inverse of an order: each candidate's 1-based rank."""
     ranks: Ids = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)

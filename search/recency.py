@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from core.retrieval import Floats, Ids
-from search.fusion import ranking
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,15 +32,3 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
     ages = np.maximum((now - _EPOCH) // _MICROSECOND - created, 0) / _DAY
     shares: Floats = (floor + (1.0 - floor) * np.exp2(-ages / half_life_days)).astype(np.float32)
     return shares
-
-
-def faded_ranking(fused: Floats, shares: Floats | None, ids: Ids) -> tuple[Floats, Ids]:
-    """Scores float32 [m] times their shares (None: as they are), and the places of the candidates
-    from best to worst. What is equal then goes by the score before, so that equal dates keep their
-    order, and by id.
-    """
-    if shares is None:
-        return fused, ranking(fused, ids)
-    scores: Floats = fused * shares
-    order: Ids = np.lexsort((ids, -fused, -scores))
-    return scores, order

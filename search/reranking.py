@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.callers import Caller
 from core.items import Item, Passage
-from core.retrieval import Floats, Ids, Retrieved, SortOrder
-from rerank.deadline import Reranked, mixing_of
+from core.ports import Catalogue
+from core.retrieval import Ids, Retrieved, SortOrder
+from rerank.deadline import DeadlineReranker, Reranked, mixing_of
 from search.answers import SearchRequest
-from search.fusion import reordered
-from search.gathering import Gathered
-from search.parts import Parts
+from search.fusion import Ranked, reordered
+from search.profiles import Profile
 from search.stopwatch import Stopwatch
 
 _NONE_NAMED = "no reranker is configured"
@@ -37,62 +37,65 @@ class Afterwards:
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """The stage between fusion and grouping."""
+    """The stage between fusion and grouping, by `reranker`; `missing` says why one that was wanted
+    is not there.
+    """
 
-    parts: Parts
+    catalogue: Catalogue
+    reranker: DeadlineReranker | None
+    missing: str = ""
     afterwards: Afterwards = field(default_factory=Afterwards)
 
     def rerank(
         self,
         request: SearchRequest,
         caller: Caller,
-        got: Gathered,
-        scores: Floats,
-        order: Ids,
+        profile: Profile,
+        text: str,
+        found: Retrieved,
+        ranked: Ranked,
         watch: Stopwatch,
-    ) -> tuple[Floats, Ids, Reranked]:
-        """Scores and order after reranking the best few, and what the reranker gave."""
-        profile = got.profile
-        unscored = np.full(len(order), np.nan, np.float32)
+    ) -> tuple[Ranked, Reranked]:
+        """The candidates after the best few are read again beside the query's `text`, and what the
+        reranker gave.
+        """
+        unscored = np.full(len(found.ids), np.nan, np.float32)
         wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
-        by_score = request.order is SortOrder.SCORE
-        if not wanted or not got.meaning.said.vector_text or not by_score:
-            return scores, order, Reranked(unscored)
-        if self.parts.reranker is None:
-            return scores, order, Reranked(unscored, self._skipped())
-        top = order[:wanted]
-        result = self.score(request, caller, got, top, watch)
+        if not wanted or not text or request.order is not SortOrder.SCORE:
+            return ranked, Reranked(unscored)
+        top = ranked.order[:wanted]
+        result = self.score(request, caller, profile, text, found, top, watch)
+        if self.reranker is None:
+            return ranked, Reranked(unscored, result.flag)
         unscored[top] = result.scores
-        ids = got.found.ids
-        final, order = reordered(scores, order, ids, result.scores, profile.rerank_weight)
-        mixing = mixing_of(scores[top], result.scores, profile.rerank_weight)
-        return final, order, Reranked(unscored, result.flag, result.note, mixing)
+        before, weight = ranked.scores, profile.rerank_weight
+        scores, order = reordered(before, ranked.order, found.ids, result.scores, weight)
+        mixing = mixing_of(before[top], result.scores, weight)
+        said = Reranked(unscored, result.flag, result.note, mixing)
+        return replace(ranked, scores=scores, order=order), said
 
     def score(
         self,
         request: SearchRequest,
         caller: Caller,
-        got: Gathered,
+        profile: Profile,
+        text: str,
+        found: Retrieved,
         top: Ids,
         watch: Stopwatch,
     ) -> Reranked:
         """What the reranker gives the candidates at the places `top`, in what is left of time."""
-        if self.parts.reranker is None:
-            return Reranked(np.full(len(top), np.nan, np.float32), self._skipped())
-        items = self.parts.engine.items(got.found.ids[top], caller)
-        passages = self.passages(got.found, top, items)
-        profile = got.profile
+        if self.reranker is None:
+            flag = f"rerank: skipped, {self.missing or _NONE_NAMED}"
+            return Reranked(np.full(len(top), np.nan, np.float32), flag)
+        passages = self.passages(found, top, self.catalogue.items(found.ids[top], caller))
         deadline = profile.deadline_ms if request.deadline_ms is None else request.deadline_ms
-        return self.parts.reranker.rerank(
-            got.meaning.said.vector_text,
+        return self.reranker.rerank(
+            text,
             passages,
             deadline - watch.elapsed_ms() - self.afterwards.milliseconds,
             tokens=profile.rerank_tokens or None,
         )
-
-    def _skipped(self) -> str:
-        """The flag of an answer without a reranker."""
-        return f"rerank: skipped, {self.parts.reranker_missing or _NONE_NAMED}"
 
     def passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
         """What the reranker reads of each of `top`: the headline and the best passage."""
@@ -100,7 +103,7 @@ class Reranking:
         if found.vectors:
             part = found.vectors[0]
             numbers = part.passages[top].tolist()
-            spans = self.parts.engine.passages(found.ids[top], part.field, numbers)
+            spans = self.catalogue.passages(found.ids[top], part.field, numbers)
         return [_reading(item, span) for item, span in zip(items, spans, strict=True)]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import log
 
@@ -19,7 +19,6 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.exemplars import Exemplar
 from core.items import FloatMatrix, Item
 from core.model_ports import TextAnalysis
 from core.ports import Exemplars
@@ -28,7 +27,7 @@ from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest, Understood
 from search.profiles import Profile
 from search.shot_exemplar import exemplar_at
-from search.understand import Meaning, describe
+from search.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
 MOST_HEADLINE_WORDS = 10
@@ -37,59 +36,48 @@ _MOST_READ = 5_000  # words that are looked at, as in Lucene's MoreLikeThis
 _WORD = re.compile(r"[^\W_]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """What stands for a query: the item, and its words as a query's meaning. `lacking` says why
-    those were chosen by a part of the archive, "" where it was all of it.
+def item_queries(like: Likeness, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
+    """What to search each vector field for, and the flags: of words that were chosen by a part of
+    the archive, of fields that the item is not in.
     """
+    queries: list[VectorQuery] = []
+    chosen = "lexical: the item's words were chosen by a part of the archive"
+    flags = [f"{chosen}: {like.lacking}"] if like.lacking else []
+    for field, weight in profile.vector_weights.items():
+        passages = like.exemplar.vectors.get(field)
+        if passages is None or not len(passages):
+            flags.append(f"vectors: the item has no passage under field {field}")
+        elif weight > 0:
+            mean = mean_passage(passages)
+            encoder = like.exemplar.encoders.get(field, "")
+            queries.append(VectorQuery(field, weight, partial(_given, mean), encoder))
+    return queries, flags
 
-    exemplar: Exemplar
-    meaning: Meaning
-    lacking: str = ""
 
-    def vectors(self, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-        """What to search each vector field for, and the flags: of words that were chosen by a part
-        of the archive, of fields that the item is not in.
-        """
-        queries: list[VectorQuery] = []
-        chosen = "lexical: the item's words were chosen by a part of the archive"
-        flags = [f"{chosen}: {self.lacking}"] if self.lacking else []
-        for field, weight in profile.vector_weights.items():
-            passages = self.exemplar.vectors.get(field)
-            if passages is None or not len(passages):
-                flags.append(f"vectors: the item has no passage under field {field}")
-            elif weight > 0:
-                mean = mean_passage(passages)
-                encoder = self.exemplar.encoders.get(field, "")
-                queries.append(VectorQuery(field, weight, partial(_given, mean), encoder))
-        return queries, flags
-
-    def others(self, found: Retrieved, stories: Ids) -> Retrieved:
-        """The candidates without the item's own story; `stories` is aligned with them. Ranks close
-        up.
-        """
-        own: Marks = stories == self.exemplar.story
-        if not own.any():
-            return found
-        kept = ~own
-        vectors = tuple(
-            replace(
-                part,
-                cosines=part.cosines[kept],
-                passages=part.passages[kept],
-                ranks=_closed_up(part.ranks, own)[kept],
-            )
-            for part in found.vectors
+def without_story(found: Retrieved, stories: Ids, story: int) -> Retrieved:
+    """The candidates without those of `story`; `stories` is aligned with them. Ranks close up."""
+    own: Marks = stories == story
+    if not own.any():
+        return found
+    kept = ~own
+    vectors = tuple(
+        replace(
+            part,
+            cosines=part.cosines[kept],
+            passages=part.passages[kept],
+            ranks=_closed_up(part.ranks, own)[kept],
         )
-        matching = int(np.count_nonzero(own & (found.lexical_ranks > 0)))
-        return replace(
-            found,
-            ids=found.ids[kept],
-            bm25=found.bm25[kept],
-            lexical_ranks=_closed_up(found.lexical_ranks, own)[kept],
-            lexical_matches=max(0, found.lexical_matches - matching),
-            vectors=vectors,
-        )
+        for part in found.vectors
+    )
+    matching = int(np.count_nonzero(own & (found.lexical_ranks > 0)))
+    return replace(
+        found,
+        ids=found.ids[kept],
+        bm25=found.bm25[kept],
+        lexical_ranks=_closed_up(found.lexical_ranks, own)[kept],
+        lexical_matches=max(0, found.lexical_matches - matching),
+        vectors=vectors,
+    )
 
 
 def check_similar(request: SearchRequest) -> None:
@@ -116,9 +104,9 @@ def check_similar(request: SearchRequest) -> None:
 
 def likeness(
     archive: Exemplars, analysis: TextAnalysis, uri: str, caller: Caller, profile: Profile
-) -> Likeness:
-    """What the item at `uri` stands for. Raises NotFoundError, in the same words for an item that
-    does not exist and for one that the caller may not see.
+) -> Meaning:
+    """The item at `uri` and its words, as a query's meaning. Raises NotFoundError, in the same
+    words for an item that does not exist and for one that the caller may not see.
     """
     exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
@@ -130,7 +118,7 @@ def likeness(
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("what is like an item is not reranked",) if reranking else ()
     said = Understood(vector_text="", lexical=describe(tree), notes=notes)
-    return Likeness(exemplar, Meaning(tree, EVERYTHING, said), lacking)
+    return Meaning(tree, EVERYTHING, said, like=Likeness(exemplar, lacking))
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:

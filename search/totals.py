@@ -8,11 +8,11 @@ from search.answers import Total
 from search.candidates import CandidateSet
 
 
-def relation_of(retrieval: Retrieval, found: Retrieved) -> TotalRelation:
-    """What the number of candidates is. Vectors always give the nearest, so their count is that of
-    a window; a list of matches that was cut is a lower bound.
+def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
+    """What the number of candidates is. Vectors, and what is `similar` to an item, always give the
+    nearest, so their count is that of a window; a list of matches that was cut is a lower bound.
     """
-    if retrieval.vectors:
+    if retrieval.vectors or similar:
         return TotalRelation.WINDOW
     browsing = is_fact(retrieval.query)
     if browsing or found.lexical_matches <= retrieval.lexical_depth:

@@ -11,7 +11,8 @@ from functools import partial
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.model_ports import Tagger
+from core.exemplars import Exemplar
+from core.model_ports import Tagger, TextAnalysis
 from core.ports import Clock, Names
 from core.query_tree import (
     EVERYTHING,
@@ -31,7 +32,7 @@ from search.dated import as_ignored, parse_dated
 from search.dates import Calendar, calendar_of
 from search.encoder_languages import unread_language
 from search.language import Parsed
-from search.names import Found, NameFinder, name_filters
+from search.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
@@ -42,11 +43,22 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """An item that stands for a query. `lacking` says why its words were chosen by a part of the
+    archive, "" where all of it had a say.
+    """
+
+    exemplar: Exemplar
+    lacking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
     the user: what was made of the words, and the text that is embedded. Names that don't filter are
     being looked for meanwhile (`names`) and come with `told`, which also says what of `ignore` is
-    neither a date nor a name; `flags` says whether they could not be looked for.
+    neither a date nor a name; `flags` says whether they could not be looked for. `like` is the item
+    that stands for a query, where one does.
     """
 
     tree: Node
@@ -55,6 +67,7 @@ class Meaning:
     names: Future[Found] | None = None
     ignore: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    like: Likeness | None = None
 
     def flags(self) -> tuple[str, ...]:
         """Flags of what could not be done for the answer; waits for the names."""
@@ -71,6 +84,20 @@ class Meaning:
         strange = [text for text in self.ignore if as_ignored(text) not in understood]
         notes = tuple(f"{text[:60]}: there is no such date or name to ignore" for text in strange)
         return replace(said, notes=(*said.notes, *notes)) if notes else said
+
+    def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
+        """With the names, which were being looked for meanwhile, in the archive's spelling where
+        that is another one. Where they neither boost nor filter they are told only.
+        """
+        said = self.told() if boosts else only_told(self.told())
+        wanted = boosts or use is EntityUse.FILTER
+        return replace(
+            self,
+            tree=respelt(self.tree, said.entities, analysis),
+            said=said,
+            names=None,
+            degraded=self.flags() if wanted else (),
+        )
 
 
 class Understanding:

@@ -81,7 +81,7 @@ def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
     """The calendar of a caller in time zone `tz` (an IANA name, "" for UTC) with `locale` (a BCP 47
     tag such as en-US; "" writes the day before the month). Raises QueryError for unknown ones.
     """
-    zone = zone_of(tz) if tz else UTC
+    zone = zone_of(tz)
     if not locale:
         return Calendar(now, zone)
     match = _LOCALE.fullmatch(locale.split(".")[0])
@@ -100,7 +100,9 @@ def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
-    """The time zone of an IANA name. Raises QueryError for an unknown one."""
+    """The time zone of an IANA name, UTC of none. Raises QueryError for an unknown one."""
+    if not name:
+        return UTC
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # KeyError: ZoneInfoNotFoundError

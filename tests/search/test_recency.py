@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.retrieval import SortOrder
+from search.fusion import aged_ranking
 from search.pipeline import SearchPipeline
 from search.profiles import standard_profiles
-from search.recency import faded_ranking, kept_shares
+from search.recency import kept_shares
 from tests.search.room import START, Room, story, uris
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -73,8 +74,8 @@ def test_equal_dates_keep_their_order(scores: list[float], days: float, floor: f
     fused = np.array(scores, np.float32)
     ids = np.arange(len(scores), dtype=np.int64)
     shares = kept_shares(aged(*[days] * len(scores)), NOW, 1.0, floor)
-    _, before = faded_ranking(fused, None, ids)
-    _, after = faded_ranking(fused, shares, ids)
+    _, before = aged_ranking(fused, None, ids)
+    _, after = aged_ranking(fused, shares, ids)
     assert after.tolist() == before.tolist()
 
 

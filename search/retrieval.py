@@ -1,0 +1,160 @@
+"""Retrieval: what the engine is asked for a query, by words and by vectors, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+import numpy as np
+
+from core.callers import Caller
+from core.errors import ModelError
+from core.items import FloatMatrix
+from core.model_ports import TextEncoder, TruncatingEncoder
+from core.ports import Retriever
+from core.query_tree import all_of, is_fact
+from core.retrieval import Ids, Retrieval, Retrieved, SortOrder, VectorQuery
+from search.answers import SearchRequest
+from search.fusion import ranking
+from search.profiles import Profile
+from search.similar import item_queries
+from search.understand import Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine was asked in the end, what it found, and the flags of what was left out."""
+
+    asked: Retrieval
+    found: Retrieved
+    degraded: tuple[str, ...]
+
+
+def given_order(asked: Retrieval, found: Retrieved) -> Ids | None:
+    """Places of the candidates, best first, where the order is the engine's own: it was asked for,
+    or there is nothing to score by. None where scores order them.
+    """
+    browsing = is_fact(asked.query) and not asked.vectors
+    if asked.order is SortOrder.SCORE and not browsing:
+        return None
+    return ranking(-found.lexical_ranks.astype(np.float32), found.ids)
+
+
+class QueryEncoders:
+    """What encodes queries, by vector field."""
+
+    def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
+        self._encoders = encoders
+        self._digests: dict[str, tuple[TextEncoder, str]] = {}  # by field
+
+    def queries(self, text: str, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
+        """What to ask each of the profile's vector fields, and the flags of those left out."""
+        queries: list[VectorQuery] = []
+        flags: list[str] = []
+        for name, weight in profile.vector_weights.items() if text else ():
+            encoder = self._encoders.get(name)
+            if encoder is None:
+                flags.append(f"vectors: no encoder for field {name}")
+            elif weight > 0:
+                encode = cache(partial(_encode, encoder, name, text))
+                queries.append(VectorQuery(name, weight, encode, self._digest(name, encoder)))
+        return queries, flags
+
+    def unread(self, text: str, asked: Retrieval) -> list[str]:
+        """Notes on the fields whose encoder does not read `text` to its end."""
+        return [
+            f"vectors: not all of the query was read for field {query.field}"
+            for query in asked.vectors
+            if text and _cuts(self._encoders.get(query.field), text)
+        ]
+
+    def _digest(self, name: str, encoder: TextEncoder) -> str:
+        """The encoder's digest, which is a hash of its files' hashes: made once for each encoder
+        that a field comes to have while its archive moves from one to another.
+        """
+        known = self._digests.get(name)
+        if known is None or known[0] is not encoder:
+            known = self._digests[name] = (encoder, encoder.digest)
+        return known[1]
+
+
+def retrieval_of(
+    meaning: Meaning,
+    request: SearchRequest,
+    caller: Caller,
+    profile: Profile,
+    encoders: QueryEncoders,
+) -> tuple[Retrieval, tuple[str, ...]]:
+    """What to ask the engine, and the flags of what is left out. A date order asks for BM25's
+    matches only: the vectors' nearest are near by comparison, not by themselves, and would put
+    strangers on top.
+    """
+    vectors: list[VectorQuery] = []
+    degraded: list[str] = []
+    if meaning.like is not None:
+        vectors, degraded = item_queries(meaning.like, profile)
+    elif request.order is SortOrder.SCORE:
+        vectors, degraded = encoders.queries(meaning.said.vector_text, profile)
+    lexical = profile.lexical_weight > 0 or not vectors
+    retrieval = Retrieval(
+        meaning.tree,
+        caller,
+        all_of(meaning.filters, request.filters),
+        tuple(vectors),
+        profile.lexical_depth if lexical else 0,
+        profile.vector_depth,
+        request.order,
+        profile.lexical if meaning.like is None else profile.lexical.of_words(),
+    )
+    return retrieval, tuple(degraded)
+
+
+def retrieve(
+    engine: Retriever, asked: Retrieval, profile: Profile, degraded: tuple[str, ...] = ()
+) -> Answer:
+    """The candidates, without the fields whose encoders fail; `degraded` are the flags so far."""
+    while True:
+        try:
+            return Answer(asked, engine.retrieve(asked), degraded)
+        except _EncoderError as failure:
+            degraded = (*degraded, str(failure))
+            asked = _without(asked, failure.field, profile)
+
+
+class _EncoderError(Exception):
+    """A query could not be embedded; says which field is left out and why."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"vectors: the encoder of field {field} failed, {why}")
+        self.field = field
+
+
+def _without(asked: Retrieval, field: str, profile: Profile) -> Retrieval:
+    """The request without a vector field: the others take over its weight, or BM25 answers alone
+    where there is none.
+    """
+    left = [query for query in asked.vectors if query.field != field]
+    if not left:
+        return replace(asked, vectors=(), lexical_depth=profile.lexical_depth)
+    whole = sum(query.weight for query in asked.vectors)
+    share = whole / sum(query.weight for query in left)
+    vectors = tuple(replace(query, weight=query.weight * share) for query in left)
+    return replace(asked, vectors=vectors)
+
+
+def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
+    try:
+        return encoder.encode_queries([text])
+    except Exception as error:
+        raise _EncoderError(field, type(error).__name__) from error
+
+
+def _cuts(encoder: object, text: str) -> bool:
+    """Whether an encoder does not read `text` to its end, as far as it can tell."""
+    if not isinstance(encoder, TruncatingEncoder):
+        return False
+    try:
+        return encoder.truncated([text])[0]
+    except ModelError:
+        return False  # its tokenizer is gone: there is an answer without the note
