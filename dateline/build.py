@@ -3,21 +3,16 @@ evaluation and the command line get their parts here, so what is measured is wha
 """
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from api.app import create_app, create_inner_app
-from api.forwarding import Proxies
-from api.services import ApiSettings, Elsewhere, Example, Services
 from core.callers import NOBODY
 from core.errors import SettingsError
-from core.limits import Limiter, NoLimiter
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
-from dateline.archive_folder import archive_folder
 from dateline.build_engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -27,28 +22,21 @@ from dateline.build_engine import (
     query_encoders,
     vector_fields,
 )
-from dateline.build_models import Models, load_models, manifest_of, served_models
-from dateline.build_record import SharedLists, open_limits, open_lists, open_roots
-from dateline.build_stills import served_media
-from dateline.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
-from dateline.keys import key_ring
+from dateline.build_models import Models, load_models, manifest_of
+from dateline.build_record import SharedLists, open_lists
 from dateline.profile_changes import changed_profile
 from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
-from inference.runtimes.loading import cores
 from search.candidates import CandidateStore
 from search.editorial import EditorsFile, no_rules
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
-from search.sampled import SampledSearch
 from search.shared_candidates import SharedCandidateStore
 from search.spelling import Doubt
-from search.suggest import Suggester
 from search.understand import Understanding
-from storage.sampled_queries import SampledQueries
 from storage.steady_clock import SteadyClock
 from storage.text_analysis import Analysis
 
@@ -257,82 +245,3 @@ def _adjusted(profile: Profile, settings: Settings) -> Profile:
         rerank_tokens=settings.rerank_tokens,
         deadline_ms=settings.rerank_deadline_ms,
     )
-
-
-def build_app(
-    service: Service, examples: Sequence[Example] = (), elsewhere: Elsewhere | None = None
-) -> Any:
-    """The ASGI application over a service, whose reads are answered `elsewhere` where that is."""
-    parts = _services(service, open_limits(service.settings))
-    told = replace(parts.settings, examples=tuple(examples))
-    return create_app(replace(parts, settings=told, elsewhere=elsewhere))
-
-
-def build_inner_app(service: Service) -> Any:
-    """The ASGI application that answers what another process has let in."""
-    return create_inner_app(_services(service, NoLimiter()))
-
-
-def _services(service: Service, limiter: Limiter) -> Services:
-    """The parts behind an application, which are closed with it."""
-    settings, models = service.settings, service.models
-    service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
-    roots = open_roots(settings)
-    most = settings.sampled_queries
-    samples = SampledQueries(archive_folder(settings), most) if most else None
-
-    def close() -> None:
-        if samples is not None:
-            samples.close()
-        roots.close()
-        limiter.close()
-        service.close()
-
-    return Services(
-        search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
-        library=service.engine,
-        writer=service.engine,
-        ingest=service.ingest,
-        status=service,
-        keys=key_ring(settings),
-        settings=_api_settings(settings),
-        models=served_models(
-            settings, models.encoder, models.tagger, models.scorer, models.missing
-        ),
-        metrics=models.metrics,
-        limiter=limiter,
-        suggest=Suggester(service.engine),
-        media=served_media(settings, roots),
-        close=close,
-    )
-
-
-def _api_settings(settings: Settings) -> ApiSettings:
-    """What the surface is told of the settings."""
-    secret = settings.media_secret
-    demo = settings.demo and settings.on_loopback and not settings.keys
-    return ApiSettings(
-        profiles=tuple(profiles(settings)),
-        default_profile=settings.profile,
-        max_body_bytes=settings.max_body_bytes,
-        max_concurrent_searches=searches_of(settings),
-        max_waiting=settings.waiting,
-        loopback=settings.on_loopback,
-        open_metrics=settings.open_metrics,
-        root_path=settings.root_path,
-        proxies=Proxies.of(settings.trusted_proxies),
-        demo=demo,
-        demo_read_key=DEMO_READ_KEY if demo else "",
-        demo_ingest_key=DEMO_INGEST_KEY if demo else "",
-        default_products=DEMO_PRODUCTS if demo else (),
-        media_secret="" if secret is None else secret.get_secret_value(),
-    )
-
-
-def searches_of(settings: Settings) -> int:
-    """How many searches there are at the same time. More than one for each processor only wait; a
-    cluster computes elsewhere.
-    """
-    if settings.searches:
-        return settings.searches
-    return 4 if settings.engine == "opensearch" else min(4, max(2, cores()))

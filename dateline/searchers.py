@@ -32,7 +32,8 @@ from pydantic import SecretStr
 from api.elsewhere import answered
 from api.metrics import Figures, Metrics
 from core.errors import BusyError, SettingsError
-from dateline.build import Service, build_inner_app, build_service, searches_of
+from dateline.build import Service, build_service
+from dateline.build_app import build_inner_app, searches_of
 from dateline.log_lines import write_log
 from dateline.settings import Settings
 from dateline.telemetry import traced

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 
 from api.forwarding import Proxies
 from core.errors import SettingsError
-from dateline.build import build_app, build_service
+from dateline.build import build_service
+from dateline.build_app import build_app
 from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples

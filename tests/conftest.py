@@ -17,7 +17,7 @@ import pytest
 
 import dateline  # noqa: F401 - before numpy
 import inference  # noqa: F401 - before ONNX Runtime
-from tests.demo_service import service  # noqa: F401 - a fixture
+from tests.demo_service import demo_archive, service  # noqa: F401 - fixtures
 from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 - hooks
 from tests.loaded_once import loaded_once  # noqa: F401 - a fixture
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture

@@ -50,6 +50,12 @@ def test_no_command_loads_what_belongs_to_an_extra_before_it_runs() -> None:
     assert loaded & OF_EXTRAS == set()
 
 
+def test_what_searches_from_the_shell_loads_nothing_that_serves_or_asks_others() -> None:
+    loaded = loaded_after("import dateline.search_command")
+    assert {"numpy", "onnxruntime", "tantivy"} <= loaded
+    assert loaded & {"fastapi", "httpx", "uvicorn"} == set()
+
+
 def every_entry() -> Iterator[tuple[tuple[str, ...], Entry]]:
     for entries, group in IN_GROUPS:
         yield from (((*group, name), entry) for name, entry in entries.items())

@@ -37,7 +37,9 @@ def free_port() -> int:
 def served(
     data: Path, *flags: str, start: str = START
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A service with the demo's keys in a process of its own, answering."""
+    """A service with the demo's keys in a process of its own, answering; without a reranker, unless
+    a variable names one.
+    """
     port = free_port()
     command = [sys.executable, "-P", "-c", start, "serve", "--data", str(data), "--port", str(port)]
     process = subprocess.Popen(
@@ -45,7 +47,7 @@ def served(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={"DATELINE_RERANKER": "", **os.environ, "PYTHONPATH": str(ROOT)},
     )
     transport = httpx.HTTPTransport(retries=7)  # waits longer each time, a minute in all
     try:
@@ -128,6 +130,7 @@ def test_models_whose_files_were_changed_are_told_at_start_and_with_each_answer(
     filled: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATELINE_TAGGER")
+    monkeypatch.setenv("DATELINE_RERANKER", "bge-small-en-v1.5")
     shutil.copytree(filled, folder / "archive")
     wanted = {"tagger": "distilbert-ner-news", "reranker": "bge-small-en-v1.5"}
     models = copied_models(folder / "models", tuple(wanted.values()))
@@ -146,7 +149,10 @@ def test_models_whose_files_were_changed_are_told_at_start_and_with_each_answer(
         assert client.get("/readyz").status_code == 200  # it answers, by what is there
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
-    searched = Cli(folder / "archive")("search", "ferry in Kalymira", "--models", str(models))
+    asking = ("search", "ferry in Kalymira", "--models", str(models))
+    plain = Cli(folder / "archive")(*asking)
+    assert "reranker" not in plain.stderr  # its profile asks none
+    searched = Cli(folder / "archive")(*asking, "--profile", "hybrid-rerank")
     assert no_tagger in searched.stdout
     for said in (errors, searched.stderr):
         lines = [line for line in said.splitlines() if "not loaded:" in line]

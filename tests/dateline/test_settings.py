@@ -8,7 +8,7 @@ import pytest
 from api.keys import KeyRing
 from core.callers import EVERY_PRODUCT
 from core.errors import SettingsError
-from dateline import build
+from dateline import build_app
 from dateline.build import profiles
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from dateline.keys import key_ring
@@ -318,6 +318,6 @@ def test_an_unknown_profile_is_refused() -> None:
 def test_there_is_a_search_for_each_processor(
     monkeypatch: pytest.MonkeyPatch, processors: int, searches: int
 ) -> None:
-    monkeypatch.setattr(build, "cores", lambda: processors)
-    assert build.searches_of(Settings()) == searches
-    assert build.searches_of(Settings(engine="opensearch")) == 4
+    monkeypatch.setattr(build_app, "cores", lambda: processors)
+    assert build_app.searches_of(Settings()) == searches
+    assert build_app.searches_of(Settings(engine="opensearch")) == 4

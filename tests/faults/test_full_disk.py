@@ -22,7 +22,8 @@ from core.errors import HiddenHereError, StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import SetStatus
-from dateline.build import build_app, build_service
+from dateline.build import build_service
+from dateline.build_app import build_app
 from dateline.settings import KeySetting, Settings
 from storage.embedded import copies, journal
 from storage.embedded.engine import EmbeddedEngine
