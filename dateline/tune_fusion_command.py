@@ -111,7 +111,7 @@ def _applied(found: Tuning) -> str:
     for name in no_settings:
         errors.print(
             f"[yellow]note:[/] {name} is no setting: it stays "
-            f"{escape(str(getattr(found.shipped, name)))} until search/fusion.py or the profile "
+            f"{escape(str(getattr(found.shipped, name)))} until search/ranking.py or the profile "
             "is changed"
         )
     return write_settings(Path(FILE), values) if values else ""

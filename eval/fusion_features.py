@@ -2,7 +2,7 @@
 by arithmetic alone.
 
 The arrays come from `SearchPipeline.fusion_input`, and `served_order` weighs them with the
-functions that serve (`search.fusion`): with a profile's own setting the order is the served one.
+functions that serve (`search.ranking`): with a profile's own setting the order is the served one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from eval.datasets import JudgedSet
 from eval.fusion_settings import FusionSetting
 from search.answers import SearchRequest
 from search.candidates import FusionInput
-from search.fusion import BOUND_SHARE, first_of_each, fuse, ranking, reordered
 from search.profiles import Profile
+from search.ranking import BOUND_SHARE, first_of_each, fuse, ranking, reordered
 
 PATIENCE_MS = 600_000.0  # what is measured is the order, not what a deadline leaves of it
 ToRerank = Callable[[Retrieved, Floats | None], Ids]

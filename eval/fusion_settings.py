@@ -10,8 +10,8 @@ from itertools import product
 from math import isfinite
 
 from core.errors import InputError
-from search.fusion import BOUND_SHARE
 from search.profiles import Fusion, Profile
+from search.ranking import BOUND_SHARE
 
 Value = float | int | str
 MOST = 20_000
@@ -20,7 +20,7 @@ MOST = 20_000
 @dataclass(frozen=True, slots=True)
 class FusionSetting:
     """One point of the grid. The vectors have the rest of `lexical_weight`; `bound_share` is of
-    BM25's supremum (see `search.fusion`) and matters to the convex fusion alone; `entity_boost`
+    BM25's supremum (see `search.ranking`) and matters to the convex fusion alone; `entity_boost`
     stands beside the retrievers' 1; a `rerank_weight` of 0 reranks nothing.
     """
 

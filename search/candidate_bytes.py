@@ -31,7 +31,7 @@ import core.retrieval
 import rerank.deadline
 import search.answers
 import search.candidates
-import search.fusion
+import search.ranking
 from search.candidates import CandidateSet
 
 FORMAT = 1
@@ -46,7 +46,7 @@ _MODULES: tuple[ModuleType, ...] = (
     rerank.deadline,
     search.answers,
     search.candidates,
-    search.fusion,
+    search.ranking,
 )
 _ARRAYS = {name: np.dtype(name) for name in ("<i8", "<i4", "<f4", "<f8", "|b1")}
 _NAMES = {kind: name for name, kind in _ARRAYS.items()}

@@ -1,4 +1,7 @@
-"""Candidate sets: frozen when a query is first answered, kept for a while for its later pages."""
+"""Candidate sets: frozen when a query is first answered, kept for a while for its later pages.
+
+How many hits there are is exact, at least so many, or a window's.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.errors import ExpiredError
-from core.query_tree import Node
+from core.query_tree import Node, is_fact
 from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
 from rerank.deadline import Mixing
-from search.answers import Understood
-from search.fusion import Fused
+from search.answers import Total, Understood
+from search.ranking import Fused
 
 _KEPT = 512
 _NUMBER = re.compile(r"[0-9]{1,18}")  # JSON carries 63 bits
@@ -165,3 +168,29 @@ def read_cursor(cursor: str) -> tuple[str, int, int]:
     if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:
         raise ExpiredError("this is not a cursor", mend="use the one that an answer gave")
     return token, int(start), int(page)
+
+
+def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
+    """What the number of candidates is. Vectors, and what is `similar` to an item, always give the
+    nearest, so their count is that of a window; a list of matches that was cut is a lower bound.
+    """
+    if retrieval.vectors or similar:
+        return TotalRelation.WINDOW
+    browsing = is_fact(retrieval.query)
+    if browsing or found.lexical_matches <= retrieval.lexical_depth:
+        return TotalRelation.EXACT
+    return TotalRelation.LOWER_BOUND
+
+
+def total_of(candidates: CandidateSet, hits: int, shown: int) -> Total:
+    """The total over what is visible now, `shown` candidates in `hits` hits; of a browsed list that
+    is longer than the window, the count of all that the facts let through. What is folded is
+    compared inside of the window only, so that there are at least as many groups as it has.
+    """
+    gone = len(candidates.ids) - shown
+    matches = candidates.found.lexical_matches
+    if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
+        if candidates.groups is not None:
+            return Total(hits, TotalRelation.LOWER_BOUND)
+        return Total(matches - gone, TotalRelation.EXACT)
+    return Total(hits, candidates.relation)

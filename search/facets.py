@@ -20,12 +20,11 @@ from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
 from search.dates.calendar import zone_of
 from search.folding import faces_of, groups_of
-from search.fusion import first_of_each, fuse, ranking
 from search.parts import Engine
-from search.pins import pins_of, with_items
 from search.profiles import Profile
+from search.ranking import first_of_each, fuse, pins_of, ranking, with_items
 from search.retrieval import Answer, retrieve
-from search.shot_exemplar import exemplar_at
+from search.shots import exemplar_at
 
 
 def without_filter(filters: Node, name: str) -> Node:

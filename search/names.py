@@ -1,10 +1,10 @@
 """Names in a query: found by the tagger, made the archive's own, and what becomes of them.
 
 A known name boosts: the share of the query's known names that an item has in its persons,
-organisations and places, under any of their aliases, is part of its score (search/fusion.py). It is
-looked up in candidates, so that names may be found while retrieval runs, and costs no candidate its
-place where no item has such fields. On request it filters instead. What is typed otherwise than the
-archive writes it ("merkle", an alias) is searched as the archive has it, too.
+organisations and places, under any of their aliases, is part of its score (search/ranking.py). It
+is looked up in candidates, so that names may be found while retrieval runs, and costs no candidate
+its place where no item has such fields. On request it filters instead. What is typed otherwise than
+the archive writes it ("merkle", an alias) is searched as the archive has it, too.
 """
 
 from __future__ import annotations

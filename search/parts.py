@@ -21,7 +21,7 @@ from rerank.deadline import DeadlineReranker
 from search.candidates import CandidateStore, KeptCandidates
 from search.editorial import Editorial, no_rules
 from search.profiles import Profile
-from search.recency import utc_now
+from search.ranking import utc_now
 from search.spelling import Doubt
 from search.understand import Understanding
 

@@ -29,25 +29,24 @@ from search.candidates import (
     FusionInput,
     RerankerInput,
     read_cursor,
+    relation_of,
+    total_of,
     write_cursor,
 )
 from search.editorial import expanded
 from search.facets import count_facets, not_open, open_facets
 from search.folding import Faces, faces_of, groups_of
-from search.fusion import first_of_each, ranked
 from search.highlight import Highlighter
 from search.names import name_shares
 from search.page import Page, hits_of_page
 from search.parts import Engine, Parts
-from search.pins import pinned_first, pins_of, with_items
 from search.profiles import Profile, profile_named
-from search.recency import kept_shares
+from search.ranking import first_of_each, kept_shares, pinned_first, pins_of, ranked, with_items
 from search.reranking import Reranking
 from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
 from search.similar import check_similar, check_still_there, likeness, without_story
 from search.spelling import Speller
 from search.stopwatch import Stopwatch
-from search.totals import relation_of, total_of
 from search.understand import Meaning
 from search.why_missing import folded_under, why_missing
 

@@ -12,8 +12,8 @@ from core.ports import Catalogue
 from core.retrieval import Ids, Retrieved, SortOrder
 from rerank.deadline import DeadlineReranker, Reranked, mixing_of
 from search.answers import SearchRequest
-from search.fusion import Ranked, reordered
 from search.profiles import Profile
+from search.ranking import Ranked, reordered
 from search.stopwatch import Stopwatch
 
 _NONE_NAMED = "no reranker is configured"

@@ -16,8 +16,8 @@ from core.ports import Retriever
 from core.query_tree import all_of, is_fact
 from core.retrieval import Ids, Retrieval, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest
-from search.fusion import ranking
 from search.profiles import Profile
+from search.ranking import ranking
 from search.similar import item_queries
 from search.understand import Meaning
 

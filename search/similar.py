@@ -26,7 +26,7 @@ from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest, Understood
 from search.profiles import Profile
-from search.shot_exemplar import exemplar_at
+from search.shots import exemplar_at
 from search.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many

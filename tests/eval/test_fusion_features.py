@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import search.fusion
+import search.ranking
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import Concept, FloatMatrix
@@ -162,7 +162,7 @@ def test_the_bound_s_share_is_that_of_the_fusion(
     one = profile("hybrid")
     setting = replace(FusionSetting.of(one), bound_share=0.9)
     found = orders(gathered(filled, one, [setting]), one, setting)
-    monkeypatch.setattr(search.fusion, "BOUND_SHARE", 0.9)
+    monkeypatch.setattr(search.ranking, "BOUND_SHARE", 0.9)
     del found["refused"]
     assert found == served(filled, one)
 

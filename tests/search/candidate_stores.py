@@ -15,7 +15,7 @@ from core.retrieval import Retrieved, TotalRelation, VectorScores
 from rerank.deadline import Mixing
 from search.answers import DateSpan, FoundName, Understood
 from search.candidates import CandidateSet, KeptCandidates, OpenFacet
-from search.fusion import Fused
+from search.ranking import Fused
 from tests.search.room import BOTH, PHOTOS, READER, START
 
 

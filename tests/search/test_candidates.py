@@ -12,7 +12,7 @@ from core.retrieval import Retrieved, TotalRelation
 from search import candidates
 from search.answers import Understood
 from search.candidates import CandidateSet, CandidateStore, read_cursor, write_cursor
-from search.fusion import Fused
+from search.ranking import Fused
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 
 NO_IDS, NO_FLOATS = np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.retrieval import Retrieved, VectorScores
-from search.fusion import RRF_K, bounded_bm25, bounded_cosines, fuse, ranking
 from search.profiles import Fusion, Profile
+from search.ranking import RRF_K, bounded_bm25, bounded_cosines, fuse, ranking
 
 NAN, INF = float("nan"), float("inf")
 MOST = float(np.finfo(np.float32).max)

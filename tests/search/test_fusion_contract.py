@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from search.fusion import RRF_K, bounded_bm25, fuse
 from search.profiles import Fusion, Profile
+from search.ranking import RRF_K, bounded_bm25, fuse
 from tests.search.test_fusion import INF, MOST, NAN, RRF, floats, found, vector_part
 
 SECOND, THIRD = (RRF_K + 1) / (RRF_K + 2), (RRF_K + 1) / (RRF_K + 3)

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.retrieval import SortOrder
-from search.fusion import aged_ranking
 from search.pipeline import SearchPipeline
 from search.profiles import standard_profiles
-from search.recency import kept_shares
+from search.ranking import aged_ranking, kept_shares
 from tests.search.room import START, Room, story, uris
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)

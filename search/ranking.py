@@ -1,24 +1,37 @@
-"""Fusion: several scores of one candidate become one, on a scale that means something.
+"""Ranking: several scores of one candidate become one, and all candidates one order.
 
 Convex combination of bounded scores (after Bruch, Gai and Ingber, 2023, who show that it beats
 reciprocal ranks once scores are normalized). Nothing is invented by what happens to stand last in
 a list: BM25 goes from 0 to the list's best, a cosine from the query's background level over the
 corpus to the list's best. A candidate that one side did not find has that side's true score where
 it can be known (its exact cosine) and 0 where it is 0 (no word matches).
+
+Age is a curve with a half-life and a floor: what is `half_life_days` old keeps half of what is
+above the floor. It multiplies the fused score and filters nothing: an old story that alone answers
+the query is still first. Dates in the future count as now.
+
+What editors pinned to a query comes first, in the frozen list like any other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from core.retrieval import Floats, Ids, Retrieved, VectorScores
+from core.ports import Standings
+from core.retrieval import Floats, Ids, Retrieval, Retrieved, VectorScores
 from rerank.deadline import mix
 from search.profiles import Fusion, Profile
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
 BOUND_SHARE = 0.1  # of BM25's supremum, that a list's best must reach to count in full
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1) / _MICROSECOND
+NO_PINS: Ids = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +180,60 @@ def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np
 def _reciprocal(ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
     found = ranks > 0
     return np.where(found, (RRF_K + 1) / (RRF_K + np.maximum(ranks, 1)), 0.0).astype(np.float32)
+
+
+def utc_now() -> datetime:
+    """The clock of a pipeline that was given none."""
+    return datetime.now(UTC)
+
+
+def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float) -> Floats:
+    """float32 [m], floor to 1: which share of its score each candidate keeps. `created` is int64
+    [m] in microseconds since 1970 UTC. A half-life of 0 switches the curve off: all keep all.
+    """
+    if half_life_days <= 0:
+        return np.ones(len(created), np.float32)
+    ages = np.maximum((now - _EPOCH) // _MICROSECOND - created, 0) / _DAY
+    shares: Floats = (floor + (1.0 - floor) * np.exp2(-ages / half_life_days)).astype(np.float32)
+    return shares
+
+
+def pins_of(archive: Standings, uris: Sequence[str], asked: Retrieval) -> Ids:
+    """The ids of the items that editors pinned, as far as the caller may see them within the
+    filters.
+    """
+    return archive.shown(uris, asked.caller, asked.filters) if uris else NO_PINS
+
+
+def with_items(found: Retrieved, ids: Ids) -> Retrieved:
+    """`found` with those of `ids` that no retriever gave as its last candidates: they match no word
+    and are near to nothing, as far as anyone looked.
+    """
+    fresh = ids[~np.isin(ids, found.ids)]
+    if not len(fresh):
+        return found
+    unknown, nowhere = np.full(len(fresh), np.nan, np.float32), np.zeros(len(fresh), np.int32)
+    return replace(
+        found,
+        ids=np.concatenate([found.ids, fresh]),
+        bm25=np.concatenate([found.bm25, unknown]),
+        lexical_ranks=np.concatenate([found.lexical_ranks, nowhere]),
+        vectors=tuple(
+            replace(
+                part,
+                cosines=np.concatenate([part.cosines, unknown]),
+                passages=np.concatenate([part.passages, nowhere - 1]),
+                ranks=np.concatenate([part.ranks, nowhere]),
+            )
+            for part in found.vectors
+        ),
+    )
+
+
+def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
+    """The places in `order` with those of the items `pins` before all others, in their order."""
+    if not len(pins):
+        return order
+    by_id = np.argsort(found.ids)
+    first: Ids = by_id[np.searchsorted(found.ids[by_id], pins)]
+    return np.concatenate([first, order[~np.isin(order, first)]])
