@@ -44,6 +44,7 @@ WRITERS = {
     "both": Reader("both", frozenset({"photos"}), frozenset({"wire", "photos"})),
 }
 _NO_KEY = Reader("", frozenset())
+_CURSOR = re.compile(r'"cursor":"([^".]+)\.')
 _RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
 
 
@@ -106,6 +107,8 @@ class World:
     outcomes: set[Outcome | None] = field(default_factory=set)  # of writes
     commands: Iterator[str] = field(default_factory=lambda: cycle(COMMANDS))
     addresses: set[str] = field(default_factory=set)  # words of uris: paths, which logs have
+    lists: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    # What was typed for the list behind a cursor, by the caller's name and the list's token.
 
     def __post_init__(self) -> None:
         self.clock = SharedClock(self.folder / "clock")
@@ -274,13 +277,23 @@ class World:
         versions = list(view.heads.values()) if ask.shows.any else []
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
             versions += view.chain(ask.path.rpartition("/")[2])
-        told = marks_in(shown) - ask.typed
+        told = marks_in(shown) - self._typed(ask, reader, shown)
         assert reader.inspects or not _RAW.search(shown), (reader.name, ask)
         self.visits.update(ask.surfaces)
         if told:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
+
+    def _typed(self, ask: Ask, reader: Reader, shown: str) -> set[str]:
+        """The words that the caller has typed for this answer, or for the list that it goes on with
+        by a cursor: they come back to him.
+        """
+        before = (reader.name, str(ask.params.get("cursor")).partition(".")[0])
+        typed = ask.typed | self.lists.get(before, set())
+        for token in _CURSOR.findall(shown):
+            self.lists.setdefault((reader.name, token), set()).update(typed)
+        return typed
 
     def _why(self, reader: Reader, missing: str) -> set[str]:
         """The words that an operator is told where he asks why an item is missing: those in the uri
