@@ -21,7 +21,7 @@ from luqum.tree import Plus
 
 from core.query_tree import EVERYTHING, Bool, Node, Word, all_of, is_fact
 from search import accidental_operators
-from search.lucene_tree import MAX_CLAUSES, TreeReader, too_long
+from search.lucene_tree import MAX_CLAUSES, TreeReader, check_cost, too_long, words_in
 
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 
@@ -90,6 +90,7 @@ def _plain(text: str, start: int, notes: tuple[str, ...]) -> Parsed:
     words = tuple(word for word in words if word.text)
     if len(words) > MAX_CLAUSES:
         raise too_long(len(words))
+    check_cost(sum(words_in(word.text) for word in words))
     places = range(start, start + len(text))
     if not words:
         return Parsed(Word(text), EVERYTHING, text, notes, places)

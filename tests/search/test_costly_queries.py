@@ -1,5 +1,5 @@
 """No query within the limits takes long: the dearest of each kind, over 2,000 stories (or
-`COSTLY_STORIES`) of the same words. The bound is that of an answer, two seconds.
+`COSTLY_STORIES`) of the same words. Half a second of a processor is the bound for 100,000.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from search.answers import FACET_FIELDS
 from tests.search.room import Room, story
 
 STORIES = int(os.environ.get("COSTLY_STORIES", "2000"))
-MOST_SECONDS = 2.0
+MOST_SECONDS = 0.5
 WORDS = [
     "the",
     "of",
@@ -59,14 +59,15 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
 DEAREST: dict[str, dict[str, Any]] = {
     "beginnings": {"q": " ".join(BEGINNINGS[:16])},
     "beginnings that must be there": {"q": " AND ".join(BEGINNINGS[:16])},
-    "beginnings that must not": {"q": "oil -" + " -".join(BEGINNINGS[:15])},
-    "a phrase": {"q": '"' + "the of to in " * 32 + '"'},
-    "one word as a phrase": {"q": '"' + "the " * 128 + '"'},
-    "phrases": {"q": '"the of" ' * 64},
-    "words within a distance": {"q": '"the the the the the"~50 ' * 5},
-    "pairs within a distance": {"q": '"the the"~50 ' * 12},
+    "beginnings that must not": {"q": "oil -" + " -".join(BEGINNINGS[:7])},
+    "a phrase": {"q": '"' + "the of to in " * 31 + '"'},
+    "one word as a phrase": {"q": '"' + "the " * 124 + '"'},
+    "phrases": {"q": " OR ".join(['"the of"'] * 21)},
+    "phrases of longer words": {"q": " OR ".join(['"market share"'] * 64)},
+    "words within a distance": {"q": '"the the the the the"~50 "the the the"~50'},
+    "pairs within a distance": {"q": '"the the"~50 ' * 8},
     "words": {"q": " ".join(WORDS[5:] * 30)},
-    "one word of many": {"q": "the," * 1000},
+    "one word of many": {"q": "the," * 512},
     "nested": {"q": "(" * 60 + "oil" + " OR bank)" * 60},
     "negated": {"q": "NOT " * 100 + "oil"},
     "misspelt": {"q": "goverment prise markt compny " * 60},
@@ -92,3 +93,21 @@ def test_the_dearest_queries_take_no_long_time(room: Room, name: str) -> None:
     except QueryError:
         pytest.fail("it is within the limits")
     assert time.process_time() - started < MOST_SECONDS
+
+
+TOO_DEAR = [
+    "oil -" + " -".join(BEGINNINGS[:8]),
+    '"' + "the " * 125 + '"',
+    " OR ".join(['"the of"'] * 22),
+    " OR ".join(['"market share"'] * 65),
+    '"the the the the the"~50 ' * 2,
+    '"the the"~50 ' * 9,
+    "the," * 513,
+    " ".join(BEGINNINGS[:17]),
+]
+
+
+@pytest.mark.parametrize("q", TOO_DEAR)
+def test_one_more_is_refused(room: Room, q: str) -> None:
+    with pytest.raises(QueryError):
+        room.ask(q)
