@@ -70,7 +70,8 @@ def read_parameters(request: Request) -> SearchParameters:
     given = request.query_params
     values = {name: given.getlist(name) if name in _REPEATABLE else given[name] for name in given}
     try:
-        return SearchParameters.model_validate(values)
+        parameters: SearchParameters = SearchParameters.model_validate(values)
+        return parameters
     except ValidationError as error:
         found = [{**one, "loc": ("query", *one["loc"])} for one in error.errors(include_url=False)]
         raise RequestValidationError(found) from error

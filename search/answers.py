@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from core.entities import EntityLabel, KnownName
-from core.items import Item
-from core.query_tree import EVERYTHING, Node
+from core.items import Item, ItemType
+from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, FacetCount, SortOrder, TotalRelation
+from search.dates.calendar import calendar_of
+from search.options import option
 
 FACET_FIELDS = (
     "type",
@@ -21,6 +24,7 @@ FACET_FIELDS = (
     "rights",
     "versioncreated",
 )
+MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
 
@@ -56,40 +60,198 @@ class DateUse(StrEnum):
     OFF = "off"
 
 
+_ANY = "Repeat it or separate values by commas for any of them; quote a value that has a comma."
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Which facts a search filters by: any of a field's values, all of the fields."""
+
+    type: tuple[str, ...] = option(
+        (),
+        f"Kinds of item: {', '.join(ItemType)}. {_ANY}",
+        brief="Only these types, by commas: text, picture, video, …",
+        values=tuple(ItemType),
+        noun="type",
+    )
+    subject: tuple[str, ...] = option(
+        (), f"Subjects by name or code. {_ANY}", brief="Only these subjects, by commas."
+    )
+    place: tuple[str, ...] = option((), f"Places. {_ANY}", brief="Only these places, by commas.")
+    person: tuple[str, ...] = option((), f"People. {_ANY}", brief="Only these people, by commas.")
+    organisation: tuple[str, ...] = option(
+        (), f"Organisations. {_ANY}", brief="Only these organisations, by commas."
+    )
+    language: tuple[str, ...] = option(
+        (), f"Languages, such as en. {_ANY}", brief="Only these languages, by commas."
+    )
+    rights: tuple[str, ...] = option(
+        (),
+        "What may be done with it: commercial, editorial, restricted, owned, or the agency's own "
+        f"words. {_ANY}",
+        brief="Only these rights, by commas: commercial, editorial, restricted, owned.",
+        page="query-language.md#rights",
+    )
+
+    def filters(self, since: datetime | None = None, until: datetime | None = None) -> Node:
+        """As a tree, with a span of `versioncreated` where there is one."""
+        named = [(one.name, getattr(self, one.name)) for one in fields(self)]
+        nodes: list[Node] = [Keyword(name, values) for name, values in named if values]
+        if since or until:
+            nodes.append(DateRange("versioncreated", since, until))
+        return all_of(*nodes) if nodes else EVERYTHING
+
+
+def _known_zone(text: str) -> None:
+    calendar_of(datetime.now(UTC), text)
+
+
+def _known_locale(text: str) -> None:
+    calendar_of(datetime.now(UTC), locale=text)
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One search. `filters` are facts that hold beside the query; `cursor` goes on where an earlier
-    answer ended and wins over `page`. `profile` "" is the service's default. `why_missing` is the
-    uri of an item of which the answer says what dropped it; `similar_to` that of an item to find
-    the like of, instead of `q`. `tz` (an IANA name) and `locale` (a BCP 47 tag) say how dates in
-    `q` are meant: "" is UTC, and the day before the month. `fold` is fixed by an answer's first
-    page, and so are `open_facets`: facets that are counted without their own one of `filters`.
-    `ignore` are dates and names in `q` that are to be words, each as it is written there.
+    """One search. `filters` are facts that hold beside the query, as `Facts` has them; `cursor`
+    wins over `page`. `deadline_ms` of None is the profile's own. What a field means is told where
+    it is declared.
     """
 
-    q: str = ""
+    q: str = option(
+        "",
+        'The query: words, "phrases", AND, OR, NOT, field:value. At most '
+        f"{MAX_QUERY_CHARACTERS} characters. Empty: everything, newest first.",
+        in_shell=False,  # there it is an argument
+        most=MAX_QUERY_CHARACTERS,
+        page="query-language.md",
+    )
     filters: Node = EVERYTHING
-    profile: str = ""
-    order: SortOrder = SortOrder.SCORE
-    page: int = 1
-    page_size: int = 20
-    cursor: str = ""
-    facets: tuple[str, ...] = ()
-    facet_limit: int = 20
-    open_facets: tuple[str, ...] = ()
-    facet_interval: DateInterval = DateInterval.MONTH
-    facet_subjects: FacetSubjects = FacetSubjects.OWN
-    explain: bool = False
-    highlight: bool = True
+    similar_to: str = option(
+        "",
+        "The uri of an item: what is like it, instead of what matches q. Filters hold; its own "
+        "story is left out; sort does not apply. URI#t=12.5 is a video's shot.",
+        brief="Find what is like the item with this uri, instead of a query.",
+        page="ranking.md#more-like-this",
+    )
+    tz: str = option(
+        "",
+        "Time zone of the days in q, since and until, an IANA name such as Europe/Berlin. Empty: "
+        "UTC.",
+        brief="Time zone of dates, such as Europe/Berlin; UTC if empty.",
+        check=_known_zone,
+    )
+    order: SortOrder = option(
+        SortOrder.SCORE,
+        f"The order: {', '.join(SortOrder)}. By date, matches by words only.",
+        name="sort",
+        brief="Order of the hits.",
+    )
+    page: int = option(1, "The page, from 1.", brief="Page number, from 1.", least=1, most=MAX_PAGE)
+    page_size: int = option(
+        20,
+        f"Hits per page, 1 to {MAX_PAGE_SIZE}.",
+        brief=f"Hits per page, up to {MAX_PAGE_SIZE}.",
+        shell_default=10,
+        least=1,
+        most=MAX_PAGE_SIZE,
+    )
+    cursor: str = option(
+        "",
+        "Goes on where an earlier answer ended (its data.cursor), with the same candidates: ten "
+        "minutes, then 410.",
+        in_shell=False,
+    )
+    facets: tuple[str, ...] = option(
+        (),
+        f"Facets to count: {', '.join(FACET_FIELDS)}.",
+        flag="--facet",
+        brief=f"Facets to count, by commas: {', '.join(FACET_FIELDS)}.",
+        values=FACET_FIELDS,
+        noun="facet",
+    )
+    open_facets: tuple[str, ...] = option(
+        (),
+        "Facets to count without their own filter, all others in force, so that more values can be "
+        "chosen; total_items stays that of the filtered answer.",
+        flag="--open-facet",
+        brief="Facets to count without their own filter, by commas.",
+        values=FACET_FIELDS,
+        noun="facet",
+    )
+    facet_interval: DateInterval = option(
+        DateInterval.MONTH,
+        f"Stretches of the facet versioncreated, by the calendar of tz: {', '.join(DateInterval)}.",
+        brief="Stretches of the facet versioncreated, in --tz.",
+    )
+    facet_subjects: FacetSubjects = option(
+        FacetSubjects.OWN,
+        "What the facet subject counts: own (subjects as items name them), broader (the topics "
+        "above them, too: football counts for sport).",
+        brief="broader: subjects count for the topics above them, too.",
+        page="query-language.md#subjects",
+    )
+    facet_limit: int = option(
+        20, "Values per facet, 1 to 200.", brief="Values per facet.", least=1, most=200
+    )
+    explain: bool = option(
+        False,
+        "true: what each retriever, fusion and reranker gave each hit; raw scores are for keys "
+        "with inspect.",
+        brief="Say why each hit is there.",
+        page="ranking.md#what-scores-tell-and-to-whom",
+    )
+    why_missing: str = option(
+        "",
+        "The uri of an item that is not among the hits: data.missing says which stage dropped it "
+        "and what would have kept it.",
+        brief="Say why this uri is not among the hits.",
+        page="ranking.md#why-is-it-missing",
+    )
+    profile: str = option(
+        "",
+        "How to rank: a profile of this service. Empty: its default.",
+        in_shell=False,  # there it is a setting, which says what is loaded
+        page="ranking.md",
+    )
+    entities: EntityUse = option(
+        EntityUse.BOOST,
+        "What names in q do that the archive knows: boost (stories that are about them rank "
+        "higher), filter (all of them must be there), off (names are not looked for).",
+        brief="What names in the query do that the archive knows.",
+        page="query-language.md#names",
+    )
+    dates: DateUse = option(
+        DateUse.FILTER,
+        "What dates in plain words in q do: filter (stories from then), off (words).",
+        brief="What dates in plain words in the query do.",
+        page="query-language.md#dates",
+    )
+    ignore: tuple[str, ...] = option(
+        (),
+        "Dates and names in q that are to be words, each as it is written there; the others are "
+        "read. Repeat it, or separate them by commas; quote one that has a comma.",
+        brief="A date or name in the query to take as words. Repeatable.",
+        written=True,
+        page="query-language.md#dates",
+    )
+    locale: str = option(
+        "",
+        "How dates in q are written, such as en-US. Empty: the day before the month.",
+        brief="How dates in the query are written, such as en-US; the day first if empty.",
+        check=_known_locale,
+    )
+    fold: Fold = option(
+        Fold.NONE,
+        "near_duplicates: stories with nearly the same text are one hit, the best placed of them; "
+        "total_items and the facets count such groups. A cursor keeps to what its first page asked "
+        "for.",
+        brief="near_duplicates: stories with nearly the same text are one hit.",
+        page="ranking.md#one-hit-per-story",
+    )
+    highlight: bool = option(
+        True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
+    )
     deadline_ms: float | None = None
-    entities: EntityUse = EntityUse.BOOST
-    dates: DateUse = DateUse.FILTER
-    ignore: tuple[str, ...] = ()
-    tz: str = ""
-    locale: str = ""
-    why_missing: str = ""
-    similar_to: str = ""
-    fold: Fold = Fold.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,8 +184,8 @@ def test_profiles(reading: Cli) -> None:
     [
         (["date:2024-13"], "2024-13"),
         (["x", "--since", "yesterdayish"], "not a date"),
-        (["x", "--page-size", "0"], "page_size"),
-        (["x", "--page-size", "1000000000"], "page_size"),
+        (["x", "--page-size", "0"], "page-size"),
+        (["x", "--page-size", "1000000000"], "page-size"),
         (["x", "--facet", "colour"], "colour"),
         (["x", "--products", "secret"], "secret"),
         (["x" * 5000], "4096"),
