@@ -82,16 +82,21 @@ def _request(given: Mapping[str, Any], zone: tzinfo) -> SearchRequest:
 
 
 def _value(one: Declared, given: Any) -> Any:
+    """The member's value. Raises QueryError for a number that is out of bounds."""
+    option = one.option
+    if one.kind is int and not (option.least or given) <= given <= (option.most or given):
+        mend = f"it must be {option.least} to {option.most}"
+        raise QueryError(f"{one.flag} is {given}", mend=mend)
     if one.kind is not tuple:
         return given
-    return tuple(given or ()) if one.option.written else tuple(_listed(given))
+    return tuple(given or ()) if option.written else tuple(_listed(given))
 
 
 def _shell_option(one: Declared) -> inspect.Parameter:
     """The option of the shell that was declared."""
     option, default = one.option, one.default
     kind: Any = one.kind
-    told = typer.Option(one.flag, help=option.brief, min=option.least, max=option.most)
+    told = typer.Option(one.flag, help=option.brief)
     if kind is tuple:
         kind, default = (list[str] | None, None) if option.written else (str, "")
     if option.shell_default is not None:
