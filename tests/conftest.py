@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import dateline  # noqa: F401 - before numpy
 import inference  # noqa: F401 - before ONNX Runtime
@@ -29,6 +30,12 @@ SUITES = {
     "cluster": r"mark\.cluster|opensearch|every_engine",
     "torch": r"mark\.torch",
 }  # as in the Makefile
+
+# For properties that say nothing else. Other jobs may have the processor, so none has a deadline.
+settings.register_profile(
+    "dateline", max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None
+)
+settings.load_profile("dateline")
 
 # A shell that starts tests in the background makes them, and all that they start, deaf to Ctrl-C,
 # which some of them send.

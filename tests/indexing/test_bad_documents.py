@@ -250,7 +250,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(KNOWN | st.text(), VALUES, max_size=8))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_any_document_is_an_item_or_a_document_error(tree: dict[str, Any]) -> None:
     try:
         checked = read_tree(json_tree.check({"uri": "urn:x:1", **tree}), lambda: NOW)
@@ -268,7 +268,7 @@ def test_any_bytes_are_an_item_or_a_document_error(data: bytes) -> None:
 
 
 @given(st.text(st.sampled_from("<>/!-&;\"'= apbrsciptdiv\n[]?#x0")))
-@settings(max_examples=300)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_any_markup_becomes_text(markup: str) -> None:
     stripped = texts.strip_markup(markup)
     assert stripped == stripped.strip()

@@ -4,13 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.search.engines import EMBEDDED, Tried
 from tests.search.room import Room
-
-settings.register_profile("unhurried", deadline=None)  # other jobs may have the processor
-settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ search, whatever the other threads do.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from tests.storage.world import (
     write,
 )
 
-TURNS = 150
+TURNS = int(os.environ.get("CONCURRENT_TURNS", "50"))
 
 
 @pytest.fixture(autouse=True)

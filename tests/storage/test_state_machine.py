@@ -41,7 +41,7 @@ from tests.storage.world import (
     versions,
 )
 
-HISTORIES = int(os.environ.get("STORAGE_SEQUENCES", "30"))
+HISTORIES = int(os.environ.get("STORAGE_SEQUENCES", "20"))
 CALLERS = (
     NOBODY,
     Caller("a", frozenset({"a"})),

@@ -419,7 +419,9 @@ def test_the_bundled_models_find_the_cuts_of_a_made_clip(tmp_path: Path, model: 
     assert [shot.end_s for shot in shots] == pytest.approx([1.92, 3.36, count / 25])
 
 
-@pytest.mark.parametrize("model", ["transnetv2", "transnetv2-int8"])
+@pytest.mark.parametrize(
+    "model", [pytest.param("transnetv2", marks=pytest.mark.deep), "transnetv2-int8"]
+)
 def test_a_file_and_a_live_source_have_the_same_shots(model: str) -> None:
     """Whose windows differ in length: 9 shots with cuts and dissolves between them."""
     frames = sample_windows(4).reshape(-1, 27, 48, 3)
