@@ -27,9 +27,9 @@ from api.problems import ParameterError
 from core.errors import QueryError
 from core.query_tree import Node
 from search.answers import MAX_QUERY_CHARACTERS, Facts, SearchRequest
-from search.dates.calendar import calendar_of
 from search.options import Declared, declared_by
 from search.profiles import BEST
+from search.understanding.dates.calendar import calendar_of
 
 MAX_VALUES = 100
 _LINE_BREAK = re.compile(r"[\r\n]")

@@ -60,7 +60,7 @@ from dateline.build import Service
 from dateline.build_models import load_models
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 from storage.opensearch.connection import Cluster, Reply
 
 _PROFILE = standard_profiles(("text",))["hybrid"]

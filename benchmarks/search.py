@@ -35,7 +35,7 @@ from inference.encoder import SentenceEncoder
 from inference.store import ModelStore
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 
 _PASSAGES_PER_ITEM = 1.5  # as the engine fetches them
 _PROFILE = standard_profiles((VECTOR_FIELD,))["hybrid"]

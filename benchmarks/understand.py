@@ -20,8 +20,8 @@ from time import perf_counter, thread_time
 import orjson
 
 from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
-from search.dates import Calendar, calendar_of
-from search.understand import Understanding
+from search.understanding.dates import Calendar, calendar_of
+from search.understanding.understand import Understanding
 
 _TABLE = Path("tests/search/date_cases.md")
 _TARGET_MS = 1.0

@@ -18,7 +18,7 @@ from dateline.build_engine import build_engine, drop_indexes
 from dateline.build_models import load_models
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:

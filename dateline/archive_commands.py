@@ -24,7 +24,7 @@ from dateline.options import (
     reported,
     settings_for,
 )
-from search.dates import parse_span
+from search.understanding.dates import parse_span
 
 
 def set_status(

@@ -30,13 +30,13 @@ from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
 from search.candidates import CandidateStore
-from search.editorial import EditorsFile, no_rules
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
 from search.shared_candidates import SharedCandidateStore
-from search.spelling import Doubt
-from search.understand import Understanding
+from search.understanding.editorial import EditorsFile, no_rules
+from search.understanding.spelling import Doubt
+from search.understanding.understand import Understanding
 from storage.steady_clock import SteadyClock
 from storage.text_analysis import Analysis
 

@@ -25,8 +25,8 @@ from dateline.options import (
 )
 from dateline.search_output import KINDS
 from search.answers import DateSpan, DateUse, EntityUse, FoundName, Understood
-from search.dates import Calendar, calendar_of
-from search.understand import Meaning, describe
+from search.understanding.dates import Calendar, calendar_of
+from search.understanding.understand import Meaning, describe
 
 
 def understand(

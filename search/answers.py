@@ -11,8 +11,8 @@ from core.entities import EntityLabel, KnownName
 from core.items import Item, ItemType
 from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, FacetCount, SortOrder, TotalRelation
-from search.dates.calendar import calendar_of
 from search.options import option
+from search.understanding.dates.calendar import calendar_of
 
 FACET_FIELDS = (
     "type",

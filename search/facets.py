@@ -18,13 +18,13 @@ from core.query_tree import Bool, DateRange, Keyword, Node, all_of
 from core.retrieval import DateBuckets, FacetCount, Ids, Retrieval
 from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
-from search.dates.calendar import zone_of
 from search.folding import faces_of, groups_of
 from search.parts import Engine
 from search.profiles import Profile
 from search.ranking import first_of_each, fuse, pins_of, ranking, with_items
 from search.retrieval import Answer, retrieve
 from search.shots import exemplar_at
+from search.understanding.dates.calendar import zone_of
 
 
 def without_filter(filters: Node, name: str) -> Node:

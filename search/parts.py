@@ -19,11 +19,11 @@ from core.ports import (
 )
 from rerank.deadline import DeadlineReranker
 from search.candidates import CandidateStore, KeptCandidates
-from search.editorial import Editorial, no_rules
 from search.profiles import Profile
 from search.ranking import utc_now
-from search.spelling import Doubt
-from search.understand import Understanding
+from search.understanding.editorial import Editorial, no_rules
+from search.understanding.spelling import Doubt
+from search.understanding.understand import Understanding
 
 
 class Engine(

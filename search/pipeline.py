@@ -33,11 +33,9 @@ from search.candidates import (
     total_of,
     write_cursor,
 )
-from search.editorial import expanded
 from search.facets import count_facets, not_open, open_facets
 from search.folding import Faces, faces_of, groups_of
 from search.highlight import Highlighter
-from search.names import name_shares
 from search.page import Page, hits_of_page
 from search.parts import Engine, Parts
 from search.profiles import Profile, profile_named
@@ -45,9 +43,11 @@ from search.ranking import first_of_each, kept_shares, pinned_first, pins_of, ra
 from search.reranking import Reranking
 from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
 from search.similar import check_similar, check_still_there, likeness, without_story
-from search.spelling import Speller
 from search.stopwatch import Stopwatch
-from search.understand import Meaning
+from search.understanding.editorial import expanded
+from search.understanding.names import name_shares
+from search.understanding.spelling import Speller
+from search.understanding.understand import Meaning
 from search.why_missing import folded_under, why_missing
 
 

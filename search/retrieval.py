@@ -19,7 +19,7 @@ from search.answers import SearchRequest
 from search.profiles import Profile
 from search.ranking import ranking
 from search.similar import item_queries
-from search.understand import Meaning
+from search.understanding.understand import Meaning
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest, Understood
 from search.profiles import Profile
 from search.shots import exemplar_at
-from search.understand import Likeness, Meaning, describe
+from search.understanding.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
 MOST_HEADLINE_WORDS = 10

@@ -23,7 +23,7 @@ from core.standing import Hiding, Standing
 from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
 from search.candidates import CandidateSet
 from search.folding import face_of
-from search.understand import describe
+from search.understanding.understand import describe
 
 PROBED_DEPTH = 2000  # how far down the retrievers' lists an item is looked for
 

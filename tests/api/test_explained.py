@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 from api.contract import SearchAnswer
 from core.entities import Entity
 from core.errors import UnavailableError
-from search.editorial import Editorial
 from search.pipeline import SearchPipeline
-from search.spelling import Doubt
-from search.understand import Understanding
+from search.understanding.editorial import Editorial
+from search.understanding.spelling import Doubt
+from search.understanding.understand import Understanding
 from tests.api.archive import answering
 from tests.api.conftest import INGEST, INSPECT, OTHER, READ
 from tests.search.room import Room, story

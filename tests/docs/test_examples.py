@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dateline.cli import app
-from search.language import parse
+from search.understanding.language import parse
 from tests.demo_service import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

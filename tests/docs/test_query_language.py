@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from search.dates import calendar_of
-from search.understand import Understanding
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Understanding
 from tests.demo_service import ROOT
 
 PAGE = (ROOT / "docs" / "query-language.md").read_text("utf-8")

@@ -13,8 +13,8 @@ import pytest
 
 from core.query_tree import Bool, DateRange, Node
 from rerank.deadline import mix, mixing_of
-from search.dates import calendar_of
-from search.understand import Meaning, Understanding
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Meaning, Understanding
 from tests.demo_service import ROOT
 
 QUERIES = (ROOT / "docs" / "query-language.md").read_text("utf-8")

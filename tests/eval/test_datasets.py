@@ -21,7 +21,7 @@ from eval.datasets import (
     plain_words,
     read_judged_set,
 )
-from search.language import parse
+from search.understanding.language import parse
 from tests.eval.conftest import DOCUMENTS, HEADER, JUDGEMENTS, QUERIES, MakeFolder
 
 ROOT = Path(__file__).resolve().parents[2]

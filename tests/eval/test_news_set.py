@@ -13,8 +13,8 @@ import pytest
 
 from eval.datasets import read_judged_set
 from search.answers import DateUse
-from search.dates import calendar_of
-from search.understand import Understanding
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Understanding
 
 ROOT = Path(__file__).resolve().parents[2]
 NEWS = ROOT / "datasets" / "news"

@@ -14,10 +14,10 @@ from core.items import Item
 from dateline.build_record import SharedLists
 from search.answers import FACET_FIELDS, SearchResponse
 from search.candidates import CandidateStore, KeptCandidates
-from search.editorial import Editorial
 from search.pipeline import SearchPipeline
 from search.shared_candidates import SharedCandidateStore
-from search.spelling import Doubt
+from search.understanding.editorial import Editorial
+from search.understanding.spelling import Doubt
 from tests.search.engines import EMBEDDED, Tried
 from tests.search.guard_model import UNKNOWN, URIS, Model
 from tests.search.room import Room

@@ -25,7 +25,7 @@ from search.candidates import CandidateStore, KeptCandidates
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.text_analysis import Analysis
 

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import QueryError
-from search.dates import calendar_of, find_dates, parse_span
-from search.dates.calendar import zone_of
-from search.understand import Understanding, describe
+from search.understanding.dates import calendar_of, find_dates, parse_span
+from search.understanding.dates.calendar import zone_of
+from search.understanding.understand import Understanding, describe
 
 TICK = timedelta(microseconds=1)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from search.answers import DateUse
-from search.dates import Calendar, calendar_of
-from search.understand import Understanding
+from search.understanding.dates import Calendar, calendar_of
+from search.understanding.understand import Understanding
 from tests.search.case_table import Row, read_cases
 
 NOW = "2026-03-18 10:00"

@@ -14,9 +14,15 @@ from core.items import Concept, PubStatus
 from core.query_tree import Bool, Keyword, Node, Phrase, Word
 from core.retrieval import SortOrder, TotalRelation
 from core.writes import SetStatus
-from search.editorial import SYNONYM_BOOST, Editorial, EditorsFile, expanded, read_editorial
 from search.pipeline import SearchPipeline
-from search.understand import Understanding, describe
+from search.understanding.editorial import (
+    SYNONYM_BOOST,
+    Editorial,
+    EditorsFile,
+    expanded,
+    read_editorial,
+)
+from search.understanding.understand import Understanding, describe
 from tests.search.room import BOTH, PHOTOS, Room, story, uris
 
 RULES = """

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from core.entities import EntityLabel
 from core.items import Concept
 from search.answers import DateUse, EntityUse, SearchResponse
-from search.dates import calendar_of
-from search.understand import Understanding, describe
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Understanding, describe
 from tests.search.room import READER, Room, story, uris
 from tests.search.test_names import ListTagger
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from core.errors import QueryError
 from core.query_tree import EVERYTHING, Bool, Phrase, Prefix, Word, is_fact
-from search.language import Parsed, parse
-from search.understand import Understanding, describe
+from search.understanding.language import Parsed, parse
+from search.understanding.understand import Understanding, describe
 
 ALL = "everything"
 

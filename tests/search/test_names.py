@@ -17,7 +17,7 @@ from core.items import Concept
 from core.query_tree import Keyword
 from core.retrieval import SortOrder
 from search.answers import EntityUse, FoundName, SearchResponse
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from search.dates import calendar_of
-from search.understand import Understanding
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Understanding
 from tests.search.case_table import Row, read_cases
 
 ROWS = read_cases(Path(__file__).with_name("operator_cases.md"))

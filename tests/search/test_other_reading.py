@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from search.dates import calendar_of, find_dates
+from search.understanding.dates import calendar_of, find_dates
 
 NOW = datetime(2026, 3, 18, 10, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from search.answers import Explanation, SearchRequest, SearchResponse
 from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, profile_named, standard_profiles
-from search.understand import Understanding
+from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.text_analysis import Analysis
 from tests.search.room import READER, START, FailingEncoder, HashingEncoder, story, uris

@@ -16,8 +16,8 @@ from core.standing import SeenWord
 from core.writes import SetStatus
 from indexing.ninjs import read_tree
 from search.pipeline import SearchPipeline
-from search.spelling import Doubt, Speller
-from search.understand import Understanding
+from search.understanding.spelling import Doubt, Speller
+from search.understanding.understand import Understanding
 from storage.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, START, Room, story, uris

@@ -12,9 +12,9 @@ from hypothesis.stateful import rule
 
 from core.callers import Caller
 from search.answers import MissingStage
-from search.editorial import Editorial
 from search.pipeline import SearchPipeline
-from search.spelling import Doubt
+from search.understanding.editorial import Editorial
+from search.understanding.spelling import Doubt
 from tests.search.engines import EMBEDDED
 from tests.search.test_surfaces import CALLERS, URIS, Surfaces
 

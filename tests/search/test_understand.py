@@ -13,8 +13,8 @@ from core.entities import Entity, EntityLabel
 from core.errors import QueryError
 from core.query_tree import EVERYTHING, Keyword, Node, is_fact
 from search.answers import DateUse, EntityUse, SearchRequest, Understood
-from search.dates import Calendar, calendar_of
-from search.understand import Understanding, describe
+from search.understanding.dates import Calendar, calendar_of
+from search.understanding.understand import Understanding, describe
 from tests.search.room import Room, story
 
 NOW = datetime(2026, 3, 18, 10, tzinfo=UTC)

@@ -14,8 +14,8 @@ from core.items import Concept, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Keyword
 from core.writes import SetStatus
 from search.answers import Missing, MissingStage
-from search.editorial import Editorial
 from search.pipeline import SearchPipeline
+from search.understanding.editorial import Editorial
 from tests.search.room import READER, START, FailingEncoder, Room, story, uris
 
 OPERATOR = replace(READER, name="operator", may_inspect=True)

@@ -28,11 +28,11 @@ from core.query_tree import (
     all_of,
 )
 from search.answers import MAX_QUERY_CHARACTERS, DateUse, EntityUse, Understood
-from search.dated import as_ignored, parse_dated
-from search.dates import Calendar, calendar_of
-from search.encoder_languages import unread_language
-from search.language import Parsed
-from search.names import Found, NameFinder, name_filters, only_told, respelt
+from search.understanding.dated import as_ignored, parse_dated
+from search.understanding.dates import Calendar, calendar_of
+from search.understanding.encoder_languages import unread_language
+from search.understanding.language import Parsed
+from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from search.dates import absolute, relative
-from search.dates.calendar import Calendar
-from search.dates.point import Point, Standing
+from search.understanding.dates import absolute, relative
+from search.understanding.dates.calendar import Calendar
+from search.understanding.dates.point import Point, Standing
 
 Reader = Callable[[str, re.Match[str], Calendar], Point | None]
 

@@ -47,9 +47,9 @@ from core.query_tree import (
     Word,
     is_fact,
 )
-from search.accidental_operators import plain_words
-from search.dates import parse_span
-from search.query_fields import field_called
+from search.understanding.accidental_operators import plain_words
+from search.understanding.dates import parse_span
+from search.understanding.query_fields import field_called
 
 MAX_CLAUSES = 256
 # What a query may cost, in bare words: about half a second over 100,000 stories. A beginning is all

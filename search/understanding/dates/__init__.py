@@ -5,8 +5,8 @@ the points in time that they name, calendar.py says where and when the caller is
 names look like dates. docs/query-language.md has the rules with examples.
 """
 
-from search.dates.calendar import Calendar, calendar_of
-from search.dates.finder import FoundDate, find_dates
-from search.dates.written import parse_span
+from search.understanding.dates.calendar import Calendar, calendar_of
+from search.understanding.dates.finder import FoundDate, find_dates
+from search.understanding.dates.written import parse_span
 
 __all__ = ["Calendar", "FoundDate", "calendar_of", "find_dates", "parse_span"]

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
-from search.dates.absolute import MONTH, SEASON, Reader, season, third_of
-from search.dates.calendar import Calendar, Span, months_before
-from search.dates.point import Point, Recurring, Standing
-from search.dates.words import (
+from search.understanding.dates.absolute import MONTH, SEASON, Reader, season, third_of
+from search.understanding.dates.calendar import Calendar, Span, months_before
+from search.understanding.dates.point import Point, Recurring, Standing
+from search.understanding.dates.words import (
     MONTHS,
     NUMBERS,
     PARTS_OF_DAY,

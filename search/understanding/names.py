@@ -30,7 +30,7 @@ from core.query_tree import (
 )
 from core.retrieval import Floats, Ids
 from search.answers import EntityUse, FoundName, Understood
-from search.dated import as_ignored
+from search.understanding.dated import as_ignored
 
 
 @dataclass(frozen=True, slots=True)

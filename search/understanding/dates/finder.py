@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from search.dates.absolute import other_reading
-from search.dates.calendar import Calendar
-from search.dates.names import KNOWN_DAYS, names_in
-from search.dates.phrases import read_phrase
-from search.dates.point import Point
-from search.dates.words import DAY_MONTHS, DECADES, SHORT_WEEKDAYS, WEEKDAYS, any_of, can_begin
+from search.understanding.dates.absolute import other_reading
+from search.understanding.dates.calendar import Calendar
+from search.understanding.dates.names import KNOWN_DAYS, names_in
+from search.understanding.dates.phrases import read_phrase
+from search.understanding.dates.point import Point
+from search.understanding.dates.words import (
+    DAY_MONTHS,
+    DECADES,
+    SHORT_WEEKDAYS,
+    WEEKDAYS,
+    any_of,
+    can_begin,
+)
 
 _MOST = 4  # with more dates than that a text is a list or a calendar, not a question
 _HINT = re.compile(

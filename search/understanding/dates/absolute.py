@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from search.dates.calendar import Calendar, Span, month_start
-from search.dates.point import Point, Recurring, Standing
-from search.dates.words import (
+from search.understanding.dates.calendar import Calendar, Span, month_start
+from search.understanding.dates.point import Point, Recurring, Standing
+from search.understanding.dates.words import (
     DAY_MONTHS,
     DECADES,
     MONTHS,

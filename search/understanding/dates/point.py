@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
 
-from search.dates.calendar import Calendar, Span, month_start
+from search.understanding.dates.calendar import Calendar, Span, month_start
 
 
 class Standing(Enum):

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.query_tree import Bool, DateRange, Node, all_of
-from search import accidental_operators, language
 from search.answers import DateSpan, DateUse
-from search.dates import Calendar, FoundDate, find_dates
+from search.understanding import accidental_operators, language
+from search.understanding.dates import Calendar, FoundDate, find_dates
 
 _OPENED = re.compile(r"(?:(?<!\S)(?:AND|OR|NOT|TO)\s+|[:+\-!<>=/\\]\s*)$")
 _GOES_ON = re.compile(r"\s+(?:AND|OR|TO)(?!\S)|[\^~*?)\]}/\\]")

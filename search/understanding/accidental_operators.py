@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from search.query_fields import FIELD_NAMES
+from search.understanding.query_fields import FIELD_NAMES
 
 _SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
 # A dash between words is no NOT, and a mark at a sentence's end is no wildcard.

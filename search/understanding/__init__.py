@@ -1,0 +1,1 @@
+"""What was asked: the query language, dates and names in plain words, synonyms, spelling."""
