@@ -10,9 +10,11 @@ READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 DEMO := datasets/demo/stories.jsonl
 READY_TORCH := .venv-torch/.installed
+# By name, as each process would load the plugins of every other package that is installed.
+PLUGINS := --disable-plugin-autoload -p xdist -p timeout -p hypothesispytest
 # `-P`: the code that is installed, and not what lies in the folder.
-PYTEST := $(BIN)/python -P -m pytest
-PYTEST_TORCH := .venv-torch/bin/python -P -m pytest
+PYTEST := $(BIN)/python -P -m pytest $(PLUGINS)
+PYTEST_TORCH := .venv-torch/bin/python -P -m pytest $(PLUGINS)
 # Files of tests side by side, each whole in one process, as what they share is made once for a file.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 # Three of them on two cores, as tests wait for half of their time; in the order of the folders, so
@@ -105,7 +107,7 @@ deep: $(READY_DEV) $(READY_TORCH)
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
 
 cover: $(READY_DEV)
-	$(PYTEST) $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(UNIT) and not deep"
+	$(PYTEST) -p pytest_cov $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(UNIT) and not deep"
 
 # Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
 bench-gpu:
