@@ -257,6 +257,8 @@ class Contract:
                     path = path.replace(f"{{{name}}}", str(value))
                 else:
                     params[name] = value
+        if "similar_to" in params and scene.rng.random() < 0.8:  # else it is refused
+            params = {name: value for name, value in params.items() if name not in ("q", "sort")}
         body = BODIES.get(operation)
         return Ask(method, path, ROUTES[operation], params, body and body(scene))
 
