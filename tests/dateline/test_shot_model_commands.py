@@ -46,9 +46,10 @@ def test_its_card_speaks_of_frames_and_not_of_texts() -> None:
 
 def test_it_is_measured_and_the_fastest_runtime_kept(data: Path) -> None:
     quick = ("--seconds", "0.01", "--runtimes", "onnxruntime")
-    tree = json.loads(models("bench", MODEL, *quick, "--choose", "--json").stdout)
+    short = ("--shape", "1x100")  # longer windows take their time
+    tree = json.loads(models("bench", MODEL, *short, *quick, "--choose", "--json").stdout)
     (row,) = tree["rows"]
-    assert set(row["speeds"]) == {"1x100", "1x300"}
+    assert set(row["speeds"]) == {"1x100"}
     assert row["parity"]["agree"] is True
     assert tree["kept"]["choice"] == "onnxruntime:cpu"
     assert (data / "runtimes.json").is_file()
