@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from core.items import PubStatus
 from tests.guard.documents import document_of
 from tests.guard.model import RESERVES, Nested, Version, marks_in
+from tests.guard.surfaces import JSON_LINES
 from tests.guard.world import World
 
 _PLAIN = 3  # uris that nobody reserves
@@ -91,8 +93,10 @@ class Cast:
             if other != uri:
                 yield Nested(other, self.world.words.fresh())
 
-    def bulk(self) -> list[tuple[Version, Any]]:
-        """Versions, each as a document of its own products; of some the document can't be read."""
+    def bulk(self, kind: str) -> list[tuple[Version, Any]]:
+        """Versions, each as a document of its own products; of some the document can't be read. Of
+        `kind` JSON lines a text is a line.
+        """
         some: list[tuple[Version, Any]] = []
         for uri in self.drawing.choices(self.uris, k=self.drawing.choice([2, 3, 4, 10])):
             before = sum(one.uri == uri for one, _ in some)
@@ -100,7 +104,8 @@ class Cast:
             number = drawn.number + before - self.drawing.choice([0, 0, 0, 1])
             version = replace(drawn, number=max(1, number), by_worker=False, states_products=True)
             document = document_of(version)
-            spoilt = _spoilt(document, self.drawing)
+            cut = [json.dumps(document)[:-1]] if kind == JSON_LINES else []
+            spoilt = self.drawing.choice([*_spoilt(document), *cut])
             some.append((version, self.drawing.choice([document] * 4 + [spoilt])))
         return some
 
@@ -114,14 +119,12 @@ class Cast:
         return self.world.now + timedelta(hours=self.drawing.choice([1, 3]))
 
 
-def _spoilt(document: dict[str, Any], rng: random.Random) -> Any:
+def _spoilt(document: dict[str, Any]) -> list[Any]:
     """What is refused without a look at the archive."""
-    return rng.choice(
-        [
-            document | {"embargoed": "soon"},
-            document | {"embargo": "2030-01-01T00:00:00Z"},
-            document | {"version": []},
-            {name: value for name, value in document.items() if name != "uri"},
-            [document],
-        ]
-    )
+    return [
+        document | {"embargoed": "soon"},
+        document | {"embargo": "2030-01-01T00:00:00Z"},
+        document | {"version": []},
+        {name: value for name, value in document.items() if name != "uri"},
+        [document],
+    ]

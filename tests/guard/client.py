@@ -13,7 +13,7 @@ from select import select
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.guard.surfaces import Ask
+from tests.guard.surfaces import JSON, JSON_LINES, Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,10 @@ class Client:
         address = quote(ask.path, safe="/:")
         if ask.params:
             address += "?" + urlencode(ask.params, doseq=True, quote_via=quote)
-        headers = {"x-api-key": key} if key else {}
+        headers = {**({"x-api-key": key} if key else {}), **ask.headers}
         body = None
         if ask.json is not None:
-            body = json.dumps(ask.json).encode()
-            headers["content-type"] = "application/json"
+            body = _body(ask.json, headers.setdefault("content-type", JSON))
         socket = self._connection.sock
         if socket is not None and select([socket], [], [], 0)[0]:
             self._connection.close()  # the service has closed it: nobody asked for a while
@@ -61,3 +60,11 @@ class Client:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _body(value: Any, kind: str) -> bytes:
+    """JSON, or JSON lines: of these a text is a line as it stands."""
+    if kind != JSON_LINES:
+        return json.dumps(value).encode()
+    lines = (one if isinstance(one, str) else json.dumps(one) for one in value)
+    return "\n".join(lines).encode()

@@ -13,6 +13,7 @@ from tests.guard.cast import Cast
 from tests.guard.documents import document_of, item_of
 from tests.guard.looks import Looks
 from tests.guard.model import Model, Reader, Version
+from tests.guard.surfaces import JSON, JSON_LINES
 from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITERS, World, changed
 
 STEPS = 12
@@ -53,11 +54,12 @@ class History:
         """In one request, some of which are refused: each is answered for, and what hides its item
         goes first.
         """
-        bulk, by = self.cast.bulk(), self._writer()
+        kind = self.rng.choice([JSON, JSON_LINES])
+        bulk, by = self.cast.bulk(kind), self._writer()
         versions, documents = [one[0] for one in bulk], [one[1] for one in bulk]
-        self._say(f"{by.name} writes {versions}, of which some are spoilt")
+        self._say(f"{by.name} writes {versions} as {kind}, of which some are spoilt")
         host = self.rng.choice(self.world.hosts)
-        answers = self.world.post_many(host, documents, by)
+        answers = self.world.post_many(host, documents, by, kind)
         first = {*_going_first(documents)}
         for place in sorted(range(len(bulk)), key=lambda place: place not in first):
             version, spoilt = versions[place], documents[place] != document_of(versions[place])

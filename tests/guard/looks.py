@@ -14,7 +14,7 @@ from search.answers import FACET_FIELDS
 from tests.guard.cast import Cast
 from tests.guard.client import Answer
 from tests.guard.model import Version
-from tests.guard.surfaces import COMMANDS, OUTSIDE, ROUTES, Ask, Shows
+from tests.guard.surfaces import COMMANDS, OUTSIDE, ROUTES, Ask, Shows, headers_of
 from tests.guard.world import EVERYTHING, WRITERS, Host
 
 _LINKS = {
@@ -119,7 +119,10 @@ class Looks:
         name = self.rng.choice([owner, other, ""])
         signed_for = owner if kind == "media" and not name else ""
         parts = urlsplit(address)
-        ask = Ask("GET", unquote(parts.path), Shows.HEADS, dict(parse_qsl(parts.query)))
+        params, headers = dict(parse_qsl(parts.query)), {}
+        if kind == "media":
+            headers = headers_of(self.cast, ("GET", "/v1/media/{rendition}/{item_id}"))
+        ask = Ask("GET", unquote(parts.path), Shows.HEADS, params, headers=headers)
         self._note_addresses(name, self.world.ask(host, name, ask, signed_for))
 
     def _browse(self) -> None:
@@ -210,11 +213,14 @@ _FLEETING = {"id", "updated", "timestamp", "timings_ms", "cursor", "next_page", 
 
 
 def said(answer: Answer) -> tuple[int, str]:
-    """An answer without the uris in it and without what is never the same twice."""
+    """An answer without the uris in it and without what is never the same twice. Of its headers
+    those that tell of a file.
+    """
     kind = answer.headers.get("content-type", "")
     text = answer.text
     if text and kind.startswith("application/json"):
         text = json.dumps(_lasting(answer.json()))
+    text += " ".join(answer.headers.get(name, "") for name in ("content-range", "etag"))
     return answer.status, re.sub(r"urn(:|%3A)([a-z]+(:|%3A))?zq[a-z]+", "", text)
 
 

@@ -50,6 +50,7 @@ class Ask:
     shows: Shows
     params: Mapping[str, Any] = field(default_factory=dict)
     json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # beside the key
 
     @property
     def typed(self) -> set[str]:
@@ -58,9 +59,12 @@ class Ask:
 
     @property
     def surfaces(self) -> list[str]:
-        """The names of what it looks at: the route, and the route with each parameter."""
+        """The names of what it looks at: the route, and the route with each parameter and each
+        header.
+        """
         route = f"{self.method} {self.path.partition('urn:')[0]}"
-        return [route, *(f"{route} {name}" for name, value in self.params.items() if value)]
+        given = [*(name for name, value in self.params.items() if value), *self.headers]
+        return [route, *(f"{route} {name}" for name in given)]
 
     @property
     def names(self) -> set[str]:
@@ -73,6 +77,7 @@ class Ask:
         return replace(self, path=self.path.replace(uri, other), params=params)
 
 
+JSON, JSON_LINES = "application/json", "application/x-ndjson"
 _NAMING = ("similar_to", "why_missing")  # parameters that name an item
 Operation = tuple[str, str]  # method and path
 
@@ -207,6 +212,13 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "rendition": _one(*_RENDITIONS),
     "products": _one(["wire"]),
 }
+# Headers that a route reads beside the key, which no document lists, and how each is filled in.
+HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
+    ("GET", "/v1/media/{rendition}/{item_id}"): {
+        "range": _one("bytes=0-", "bytes=4-", "bytes=-14", "bytes=0-5", "bytes=900-", "bytes=0-,1-")
+    },
+    ("POST", "/content"): {"content-type": _one(JSON_LINES)},
+}
 ALWAYS = frozenset({"q", "item_id", "rendition"})
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
@@ -214,6 +226,12 @@ BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
 }
+
+
+def headers_of(scene: Scene, operation: Operation) -> dict[str, str]:
+    """Some of the headers that the operation reads."""
+    fillers = HEADERS.get(operation, {})
+    return {name: fill(scene) for name, fill in fillers.items() if scene.rng.random() < 0.5}
 
 
 class Contract:
@@ -260,7 +278,8 @@ class Contract:
         if "similar_to" in params and scene.rng.random() < 0.8:  # else it is refused
             params = {name: value for name, value in params.items() if name not in ("q", "sort")}
         body = BODIES.get(operation)
-        return Ask(method, path, ROUTES[operation], params, body and body(scene))
+        headers = headers_of(scene, operation)
+        return Ask(method, path, ROUTES[operation], params, body and body(scene), headers)
 
     def _filled(self, scene: Scene, parameter: Mapping[str, Any]) -> Any:
         filler = FILLERS.get(parameter["name"])

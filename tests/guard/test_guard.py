@@ -27,9 +27,11 @@ from tests.guard.surfaces import (
     APART,
     COMMANDS,
     ELSEWHERE,
+    HEADERS,
     OUTSIDE,
     ROUTES,
     WRITES,
+    Shows,
     missing,
 )
 from tests.guard.world import World, opened
@@ -151,7 +153,7 @@ def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
 
 def assert_looked_at(world: World) -> None:
     """Fails where a route or command was never asked, or one that shows items never showed any. Of
-    searches and single items that holds for each parameter.
+    searches and single items that holds for each parameter, and of every route for each header.
     """
     asked = {
         f"{method} {path.partition('{')[0]}": shows for (method, path), shows in ROUTES.items()
@@ -159,6 +161,12 @@ def assert_looked_at(world: World) -> None:
     for surface, shows in asked.items():
         looks = world.told if shows.any else world.visits
         assert any(name.startswith(surface) for name in looks), surface
+    for (method, path), headers in HEADERS.items():
+        route = f"{method} {path.partition('{')[0]}"
+        looks = world.told if ROUTES.get((method, path), Shows.NOTHING).any else world.visits
+        for header in headers:
+            named = [name for name in looks if name.startswith(route)]
+            assert any(name.endswith(f" {header}") for name in named), (route, header)
     for path in ("/content/search", "/content/{item_id}"):
         named = f"GET {path.partition('{')[0]} "
         names = world.contract.in_query(path)

@@ -26,7 +26,7 @@ from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of
 from tests.guard.model import RESERVES, Model, Reader, Version, View, Words, marks_in, view_of
 from tests.guard.process import SharedClock, Starter
-from tests.guard.surfaces import COMMANDS, Ask, Contract, Shows
+from tests.guard.surfaces import COMMANDS, JSON, Ask, Contract, Shows
 from tests.search.room import START
 
 PRODUCTS = ("wire", "photos", "premium")
@@ -233,9 +233,12 @@ class World:
         answer = self.ask(host, by.name, Ask("POST", "/content", Shows.NOTHING, params, body))
         return self._noted(_answered(answer, version.uri))
 
-    def post_many(self, host: Host, documents: Sequence[Any], by: Reader) -> list[Answered]:
-        """Sends documents in one request; what became of each."""
-        ask = Ask("POST", "/content", Shows.NOTHING, json=documents)
+    def post_many(
+        self, host: Host, documents: Sequence[Any], by: Reader, kind: str
+    ) -> list[Answered]:
+        """Sends documents in one request, as a list or as lines; what became of each."""
+        headers = {"content-type": kind} if kind != JSON else {}
+        ask = Ask("POST", "/content", Shows.NOTHING, json=documents, headers=headers)
         answer = self.ask(host, by.name, ask)
         data = answer.json()["data"]
         refused = sum("error" in told for told in data["items"])
