@@ -84,7 +84,7 @@ def test_a_free_thread_goes_to_who_has_fewest() -> None:
     own_loop.run(play())
     scene.pool.close()
     assert set(scene.done[:3]) == {"g", "m"}
-    assert scene.done[-1] == "g"
+    assert "g" in scene.done[-2:]  # which of two threads ends first is not said
 
 
 class Clock:
