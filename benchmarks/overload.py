@@ -283,7 +283,7 @@ def _heard(url: str, how: str, amount: float, seconds: float) -> Heard:
 
 def _load(url: str, how: str, amount: str, seconds: str) -> None:
     """Asks, and prints what was heard as JSON."""
-    os.nice(5)
+    os.nice(15)
     kind, _, number = how.partition(":")
     load = Load(url, int(number))
     if kind == "rate":
