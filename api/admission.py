@@ -119,8 +119,8 @@ class Admission:
     def _refusal(
         self, scope: Scope, route: str, caller: Caller | None, error: DatelineError
     ) -> Refusal:
-        """The one of this second, which is made and logged where there is none: for each caller,
-        and for each address that sends keys which nobody has.
+        """Returns the answer that this caller, or this address with an unknown key, gets for the
+        rest of the second. The first one of a second is made and logged.
         """
         name = caller.name if caller else (scope.get("client") or ("",))[0]
         key = route, name, error.what

@@ -26,8 +26,8 @@ from pydantic import (
 from api.problems import ParameterError
 from core.errors import QueryError
 from core.query_tree import Node
-from search.answers import MAX_QUERY_CHARACTERS, Facts, SearchRequest
-from search.options import Declared, declared_by
+from search.answers import FACTS, MAX_QUERY_CHARACTERS, OPTIONS, Facts, SearchRequest
+from search.options import Declared
 from search.profiles import BEST
 from search.understanding.dates.calendar import calendar_of
 
@@ -85,13 +85,11 @@ def _zone_of(info: ValidationInfo) -> tzinfo:
 
 
 def _known(values: list[str], declared: Declared) -> list[str]:
-    """Raises ValueError for one of a list's values that there is not."""
-    for value in values:
-        if declared.choices and value not in declared.choices:
-            noun = declared.option.noun
-            raise ValueError(
-                f"'{value[:40]}' is no {noun}; there are {', '.join(declared.choices)}"
-            )
+    """Returns `values`. Raises ValueError where the option has no such value."""
+    known, noun = declared.option.values, declared.option.noun
+    for value in values if known else ():
+        if value not in known:
+            raise ValueError(f"'{value[:40]}' is no {noun}; there are {', '.join(known)}")
     return values
 
 
@@ -141,10 +139,6 @@ def _span() -> dict[str, tuple[Any, Any]]:
             ),
         ),
     }
-
-
-FACTS = tuple(declared_by(Facts))
-OPTIONS = tuple(declared_by(SearchRequest))
 
 
 def _parameters() -> dict[str, Any]:

@@ -26,12 +26,9 @@ from dateline.options import (
 )
 from dateline.search_output import show
 from dateline.settings import Settings
-from search.answers import Facts, SearchRequest
-from search.options import Declared, declared_by
+from search.answers import FACTS, OPTIONS, Facts, SearchRequest
+from search.options import Declared
 from search.understanding.dates import calendar_of, parse_span
-
-FACTS = tuple(declared_by(Facts))
-OPTIONS = tuple(declared_by(SearchRequest))
 
 
 def search(**given: Any) -> None:

@@ -42,7 +42,12 @@ log = logging.getLogger(__name__)
 _PATIENCE_S = 60.0  # for an answer; no search takes a tenth of it
 _COUNTED_S = 1.0  # for what a process has counted, which it tells while it searches
 _ENDS_S = 5.0
-_PAUSES_S = (0.0, 1.0, 5.0, 30.0)  # before the next start of one that did not come up
+_PAUSES_S: tuple[float, ...] = (
+    0.0,
+    1.0,
+    5.0,
+    30.0,
+)  # before a start: the first one, then after each failure
 _BEHIND = 5  # of nice: whoever reads requests, and hides what is killed, goes first
 _READY = b"ready"
 _ENDED = BusyError("The process that searched ended; yours was not answered.", mend="Try again.")
@@ -76,10 +81,14 @@ class _Searcher:
         return self.requests.recv_bytes()
 
     def count(self) -> None:
-        """Asks what it has counted; what was known stands where it does not say."""
+        """Asks what the process has counted. Where it is late, the figures of before stand, and
+        the next look reads its late answers too.
+        """
         self.figures.send_bytes(b"")
-        if self.figures.poll(_COUNTED_S):
+        patience = _COUNTED_S
+        while self.figures.poll(patience):
             self.counted = orjson.loads(self.figures.recv_bytes())
+            patience = 0.0
 
     def close(self) -> None:
         """Ends the process after what it does now, or in the middle of what takes long."""
@@ -92,8 +101,8 @@ class _Searcher:
 
 
 class Searchers:
-    """So many processes that search with `settings`, each replaced when it ends. None is asked
-    while `alone()`, which says that this process knows something that they can't know.
+    """Runs `count` processes that search with `settings`, and replaces each one that ends. While
+    `alone()` is true, this process knows something that they can't know, and none is asked.
     """
 
     def __init__(self, settings: Settings, count: int, alone: Callable[[], bool]) -> None:
@@ -124,7 +133,7 @@ class Searchers:
         return answer
 
     def _next(self) -> _Searcher:
-        """One that has nothing to do."""
+        """Waits for an idle process. Raises BusyError where none gets idle in time."""
         while True:
             try:
                 searcher = self._idle.get(timeout=_PATIENCE_S)
@@ -134,7 +143,7 @@ class Searchers:
                 return searcher
 
     def figures(self) -> Sequence[Figures]:
-        """See `api.services.Elsewhere`: also what those had counted that ended."""
+        """See `api.services.Elsewhere`. The last entry is what ended processes had counted."""
         with self._lock:
             for searcher in self._running:
                 try:
@@ -156,16 +165,14 @@ class Searchers:
             keeper.join()
 
     def _keep(self) -> None:
-        """Has one process running, until all are to end."""
-        failures = 0
-        while not self._closed.wait(
-            _PAUSES_S[min(failures, len(_PAUSES_S) - 1)] if failures else 0
-        ):
+        """Keeps one process running until `close`."""
+        pauses = _PAUSES_S
+        while not self._closed.wait(pauses[0]):
             searcher = self._started()
             if searcher is None:
-                failures += 1
+                pauses = pauses[1:] or pauses
                 continue
-            failures = 0
+            pauses = _PAUSES_S
             with self._lock:
                 self._running.append(searcher)
             self._idle.put(searcher)
@@ -203,7 +210,7 @@ class Searchers:
         return searcher
 
     def _remember(self, counted: Figures) -> None:
-        """Counts go on where a process ends; what it had at the moment is no more."""
+        """Keeps the counts of a process that ended. Its gauges end with it."""
         for name, sample, labels, value in counted:
             if sample.endswith(("_total", "_bucket", "_sum", "_count")):
                 key = name, sample, orjson.dumps(labels, option=orjson.OPT_SORT_KEYS)

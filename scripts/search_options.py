@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from api.parameters import FACTS, OPTIONS, SearchParameters
+from api.parameters import SearchParameters
+from search.answers import FACTS, OPTIONS
 from search.options import Declared
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"

@@ -11,7 +11,7 @@ from core.entities import EntityLabel, KnownName
 from core.items import Item, ItemType
 from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
 from core.retrieval import DateInterval, FacetCount, SortOrder, TotalRelation
-from search.options import option
+from search.options import declared_by, option
 from search.understanding.dates.calendar import calendar_of
 
 FACET_FIELDS = (
@@ -252,6 +252,10 @@ class SearchRequest:
         True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
     )
     deadline_ms: float | None = None
+
+
+FACTS = tuple(declared_by(Facts))
+OPTIONS = tuple(declared_by(SearchRequest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from typing import Any, get_type_hints
 
 
@@ -58,11 +57,6 @@ class Declared:
     def flag(self) -> str:
         """The option in the shell."""
         return self.option.flag or "--" + self.name.replace("_", "-")
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """All values that there are, () where anything goes."""
-        return tuple(self.kind) if issubclass(self.kind, StrEnum) else self.option.values
 
 
 def option(default: Any, told: str, **more: Any) -> Any:

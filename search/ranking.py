@@ -183,7 +183,7 @@ def _reciprocal(ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Float
 
 
 def utc_now() -> datetime:
-    """The clock of a pipeline that was given none."""
+    """Returns the time now, in UTC: a pipeline's default clock."""
     return datetime.now(UTC)
 
 

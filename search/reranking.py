@@ -56,7 +56,7 @@ class Reranking:
         ranked: Ranked,
         watch: Stopwatch,
     ) -> tuple[Ranked, Reranked]:
-        """The candidates after the best few are read again beside the query's `text`, and what the
+        """Reranks the best few by the query's `text`. Returns the new ranking, and what the
         reranker gave.
         """
         unscored = np.full(len(found.ids), np.nan, np.float32)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -73,18 +75,28 @@ def test_a_full_queue_makes_room_for_who_has_less_there(scene: Scene) -> None:
 
 
 def test_a_free_thread_goes_to_who_has_fewest() -> None:
-    scene = Scene(waiting=8, threads=2)
+    pool, begun = WorkPool("searches", 2, 8), queue.Queue[str]()
+    ends = {"g": threading.Semaphore(0), "m": threading.Semaphore(0)}
 
-    async def play() -> None:
-        tasks = await scene.calls(GREEDY, "g", "g", "g", "g")
-        tasks += await scene.calls(MODEST, "m", "m")
-        scene.go.set()
+    def work(label: str) -> None:
+        begun.put(label)
+        ends[label].acquire(timeout=20)
+
+    async def play() -> list[str]:
+        callers = [*[(GREEDY, "g")] * 4, *[(MODEST, "m")] * 2]
+        tasks = [asyncio.create_task(pool.run(partial(work, label), by)) for by, label in callers]
+        await asyncio.sleep(0)  # each has its place now
+        order = [begun.get(timeout=20) for _ in range(2)]
+        for ended in "ggmg":  # each end lets one begin
+            ends[ended].release()
+            order.append(begun.get(timeout=20))
+        for end in ends.values():
+            end.release()
         await asyncio.gather(*tasks)
+        return order
 
-    own_loop.run(play())
-    scene.pool.close()
-    assert set(scene.done[:3]) == {"g", "m"}
-    assert "g" in scene.done[-2:]  # which of two threads ends first is not said
+    assert own_loop.run(play()) == ["g", "g", "m", "g", "m", "g"]
+    pool.close()
 
 
 class Clock:

@@ -6,11 +6,10 @@ import inspect
 
 from dateline.search_command import search
 from scripts.search_options import PAGE, page
-from search.answers import Facts, SearchRequest
-from search.options import declared_by
+from search.answers import FACTS, OPTIONS
 from tests.api.conftest import app_over, filled
 
-DECLARED = (*declared_by(Facts), *declared_by(SearchRequest))
+DECLARED = (*FACTS, *OPTIONS)
 
 
 def test_the_table_is_that_of_the_declarations() -> None:

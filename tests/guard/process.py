@@ -107,7 +107,7 @@ def _plain() -> dict[str, str]:
 
 
 def main() -> None:
-    """Forks a process for each order, which runs a command; ends when the orders' socket closes."""
+    """Forks a process for each order and runs its command there, until the socket closes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock: list[SharedClock] = []
     import dateline.build as build
