@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if server.poll() is not None:
             break
@@ -72,4 +72,4 @@ def service(demo_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             yield url
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(120)

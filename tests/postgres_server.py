@@ -23,7 +23,7 @@ import pytest
 
 _MEMORY = Path("/dev/shm")
 _FAST = _MEMORY if _MEMORY.is_dir() else None
-_PATIENCE_S = 60.0
+_PATIENCE_S = 240.0
 _OWNER = "dateline_owner"
 
 

@@ -68,7 +68,7 @@ def round_robin(*ports: int) -> Iterator[RoundRobin]:
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(120)
         yield balancer
     finally:
         ended[0]()

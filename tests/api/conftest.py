@@ -137,7 +137,7 @@ def serving_app(room: Newsroom, app: FastAPI) -> Iterator[Served]:
         time.sleep(0.01)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        with httpx.Client(base_url=url, timeout=20) as http:
+        with httpx.Client(base_url=url, timeout=120) as http:
             yield Served(room, url, http)
     finally:
         server.should_exit = True

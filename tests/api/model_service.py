@@ -62,7 +62,7 @@ def serving_models(models: ServedModels, **settings: Any) -> Iterator[httpx.Clie
         time.sleep(0.01)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        with httpx.Client(base_url=url, timeout=60, headers={"x-api-key": KEY}) as http:
+        with httpx.Client(base_url=url, timeout=240, headers={"x-api-key": KEY}) as http:
             yield http
     finally:
         server.should_exit = True

@@ -95,7 +95,7 @@ class Newsroom:
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         self.asked.append((request, caller))
         if self.hold:
-            self.hold.wait(20)
+            self.hold.wait(120)
         if request.q.count('"') % 2:
             raise QueryError("A quote is not closed", where="character 3", mend="Close it.")
         if request.cursor and not request.cursor.startswith("from:"):
@@ -146,7 +146,7 @@ class Newsroom:
             raise StorageFullError("No space left on the device.", mend="Free some space.")
         if part is not Part.TEXT and self.hold_embedding:
             self.embedding += 1
-            self.hold_embedding.wait(20)
+            self.hold_embedding.wait(120)
         return tuple(self._put(document, tuple(products)) for document in documents)
 
     def _put(self, document: Any, products: tuple[str, ...]) -> Written | Refused:

@@ -223,7 +223,7 @@ def test_slow_body_times_out() -> None:
         "content-length": str(len(begun + rest)),
     }
     with serving(filled(), body_timeout_seconds=0.2) as served:
-        client = HTTPConnection(urlsplit(served.url).netloc, timeout=20)
+        client = HTTPConnection(urlsplit(served.url).netloc, timeout=120)
         with closing(client):
             client.request("POST", "/content", begun, headers)
             answer = client.getresponse()

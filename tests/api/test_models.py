@@ -413,7 +413,7 @@ def test_requests_beyond_the_waiting_line_are_refused_at_once(models: ServedMode
 
     def slow(texts: Sequence[str]) -> FloatMatrix:
         begun.set()
-        hold.wait(20)
+        hold.wait(120)
         return np.ones((len(texts), 384), np.float32)
 
     odd = with_encoder(models, slow)
@@ -422,7 +422,7 @@ def test_requests_beyond_the_waiting_line_are_refused_at_once(models: ServedMode
         ThreadPoolExecutor(1) as crowd,
     ):
         first = crowd.submit(http.post, "/v1/embeddings", json={"input": "x"})
-        assert begun.wait(20)
+        assert begun.wait(120)
         answer = http.post("/v1/embeddings", json={"input": "x"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert http.get("/healthz").status_code == 200

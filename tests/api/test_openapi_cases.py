@@ -72,6 +72,7 @@ def _cases(operation: schemathesis.APIOperation) -> st.SearchStrategy[schemathes
     return kept | broken if operation.query or operation.body else kept
 
 
+@pytest.mark.timed
 def test_every_request_has_a_declared_answer_in_time(app: FastAPI) -> None:
     document = schemathesis.openapi.from_asgi("/openapi.json", app)
     operations = [found.ok() for found in document.get_all_operations()]

@@ -30,7 +30,7 @@ class Scene:
 
     def call(self, caller: Caller, label: str) -> asyncio.Task[None]:
         def work() -> None:
-            self.go.wait(20)
+            self.go.wait(120)
             self.done.append(label)
 
         return asyncio.get_running_loop().create_task(self.pool.run(work, caller))
@@ -80,16 +80,16 @@ def test_a_free_thread_goes_to_who_has_fewest() -> None:
 
     def work(label: str) -> None:
         begun.put(label)
-        ends[label].acquire(timeout=20)
+        ends[label].acquire(timeout=120)
 
     async def play() -> list[str]:
         callers = [*[(GREEDY, "g")] * 4, *[(MODEST, "m")] * 2]
         tasks = [asyncio.create_task(pool.run(partial(work, label), by)) for by, label in callers]
         await asyncio.sleep(0)  # each has its place now
-        order = [begun.get(timeout=20) for _ in range(2)]
+        order = [begun.get(timeout=120) for _ in range(2)]
         for ended in "ggmg":  # each end lets one begin
             ends[ended].release()
-            order.append(begun.get(timeout=20))
+            order.append(begun.get(timeout=120))
         for end in ends.values():
             end.release()
         await asyncio.gather(*tasks)

@@ -44,7 +44,7 @@ class NoVectors:
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
         if len(items) > 1:
             self.asked.set()
-            assert self.free.wait(60)
+            assert self.free.wait(240)
         return ((),) * len(items)
 
 
@@ -191,7 +191,7 @@ def test_a_kill_overtakes_a_bulk_that_was_accepted_before_it(
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(post, client, "wire", *bulk)
         try:
-            assert model.asked.wait(60)
+            assert model.asked.wait(240)
             assert patch(client, "wire", "old", pubstatus="canceled").status_code == 200
             assert patch(client, "wire", "new", pubstatus="canceled").status_code == 202
         finally:
@@ -209,7 +209,7 @@ def test_vectors_that_come_late_undo_no_change_of_products(
     model.free.clear()
     try:
         post(client, "desk", *killed, products="wire")
-        assert model.asked.wait(60)
+        assert model.asked.wait(240)
         for document in killed:
             assert post(client, "desk", document, products="sport").status_code == 200
     finally:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 def run(*given: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.hnsw", *given]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=480, check=False
     )
 
 

@@ -70,7 +70,7 @@ def one_port(*hosts: Host) -> Iterator[tuple[RoundRobin, httpx.Client]]:
     with round_robin(*(host.port for host in hosts)) as balancer:
         limits = httpx.Limits(max_keepalive_connections=0)
         address = f"http://127.0.0.1:{balancer.port}"
-        with httpx.Client(base_url=address, limits=limits, timeout=30) as client:
+        with httpx.Client(base_url=address, limits=limits, timeout=120) as client:
             yield balancer, client
 
 

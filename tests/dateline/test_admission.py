@@ -54,7 +54,7 @@ def served(app: FastAPI, room: Newsroom) -> Iterator[Served]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    with httpx.Client(base_url=url, timeout=20) as http:
+    with httpx.Client(base_url=url, timeout=120) as http:
         yield Served(room, url, http)
     server.should_exit = True
     thread.join()
@@ -126,7 +126,7 @@ def test_a_body_is_not_waited_for(served: Served) -> None:
     """The key is over its share; of what it announced not a byte was sent."""
     assert served.get(FERRY, key=SLOW).status_code == 200
     assert served.get(FERRY, key=SLOW).status_code == 429
-    with socket.create_connection(("127.0.0.1", httpx.URL(served.url).port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", httpx.URL(served.url).port), timeout=120) as one:
         one.sendall(
             b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
             b"content-length: 100000\r\nx-api-key: " + SLOW.encode() + b"\r\n\r\n"

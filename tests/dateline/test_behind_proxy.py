@@ -28,6 +28,8 @@ from tests.api.conftest import READ, app_over, filled
 from tests.api.media_archive import PHOTO, media_archive
 from tests.certificates import own_authority
 
+pytestmark = pytest.mark.timed
+
 KEY = {"x-api-key": READ}
 LIMITS = Limits(head_seconds=0.6)
 
@@ -152,7 +154,7 @@ def test_a_handshake_that_does_not_come_to_an_end_has_a_deadline(
     secured: Secured, sent: bytes
 ) -> None:
     port = int(secured.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as silent:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as silent:
         silent.sendall(sent)
         with suppress(ConnectionError):
             assert b"HTTP/1.1" not in silent.recv(1000)

@@ -29,7 +29,7 @@ def loaded_after(code: str, *arguments: str) -> set[str]:
     """The packages that a process has loaded that ran the code."""
     last = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
     command = [sys.executable, "-P", "-c", last + code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     return {name.partition(".")[0] for name in done.stderr.split()}
 
 

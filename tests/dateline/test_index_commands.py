@@ -36,7 +36,7 @@ def name(
 
 
 def asked(url: str, method: str, path: str, body: Any = None) -> Any:
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=240) as client:
         return client.request(method, path, json=body).raise_for_status().json()
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_setting_is_drift_too(
     assert [each["name"] for each in found["settings"]] == ["index.search.idle.after"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_between_a_flip_and_its_end(
     cli: Cli,
     folder: Path,

@@ -70,7 +70,7 @@ class Machine:
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
     def run(self, *arguments: str) -> None:
         with self.running(*arguments) as process:

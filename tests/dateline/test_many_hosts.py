@@ -107,7 +107,7 @@ class Ingest:
 
     def wait_for(self, count: int) -> None:
         """Until so many were: pages may be quicker than writes."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while self.least() < count and not self.failures and time.monotonic() < deadline:
             time.sleep(0.01)
 

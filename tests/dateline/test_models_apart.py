@@ -160,7 +160,7 @@ def test_models_are_served_alone(monkeypatch: pytest.MonkeyPatch, folder: Path) 
         tagged = client.post("/v1/tag", json={"texts": ["Berlin"]}, headers=key).json()
         assert tagged["results"][0][0]["label"] == "LOC"
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=240)
     assert "serves the models" in output
     assert "Traceback" not in errors
     assert not (folder / "nothing").exists()  # no archive was made

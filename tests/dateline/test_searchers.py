@@ -62,7 +62,7 @@ class Service:
 
     def search(self, query: str, **params: str) -> httpx.Response:
         return self.client.get(
-            "/content/search", params={"q": query, **params}, headers=READ, timeout=60
+            "/content/search", params={"q": query, **params}, headers=READ, timeout=240
         )
 
     def found(self, query: str) -> list[set[str]]:
@@ -144,6 +144,7 @@ def test_a_cursor_of_one_process_is_known_to_the_other(service: Service) -> None
     assert rest[0].json()["data"]["items"] == rest[1].json()["data"]["items"] != []
 
 
+@pytest.mark.timed
 def test_a_kill_waits_for_no_search(
     service: Service, signals: Callable[[int, signal.Signals], None]
 ) -> None:
@@ -189,7 +190,7 @@ def test_the_service_answers_before_its_processes_are_ready_and_while_they_are_g
         soon(lambda: service.figure("dateline_search_processes"), lambda count: count == 0)
         assert service.search("ferry").status_code == 200
         process.send_signal(signal.SIGTERM)  # while they start
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=240)
     assert "Traceback" not in errors
     soon(lambda: searchers_of(process.pid), lambda left: not left)
 
@@ -199,7 +200,7 @@ def test_the_processes_end_with_a_service_that_is_killed(filled: Path, folder: P
     with searching(folder / "archive") as (process, _):
         before = searchers_of(process.pid)
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=480)
         soon(
             lambda: [pid for pid in before if Path(f"/proc/{pid}").exists()], lambda left: not left
         )

@@ -52,7 +52,7 @@ def served(
     transport = httpx.HTTPTransport(retries=7)  # waits longer each time, a minute in all
     try:
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=20
+            base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=120
         ) as client:
             assert client.get("/healthz").status_code == 200
             yield process, client
@@ -95,7 +95,7 @@ def test_serve_answers_and_ctrl_c_stops_it(filled: Path, folder: Path) -> None:
         fresh = {"uri": "urn:new", "headline": "Lighthouse relit", "products": ["demo"]}
         assert client.post("/content", json=fresh, headers=write).is_success
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=5)
+        output, errors = process.communicate(timeout=240)
     # uvicorn ends its work first and then raises the signal again: a shell sees an interrupt
     assert process.returncode == 130
     assert "Traceback" not in errors
@@ -108,7 +108,7 @@ def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
     shutil.copytree(filled, folder / "archive")
     with served(folder / "archive") as (process, _):
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == -signal.SIGTERM
     assert "Traceback" not in errors
     assert len(Cli(folder / "archive").found("")) == 3
@@ -148,7 +148,7 @@ def test_models_whose_files_were_changed_are_told_at_start_and_with_each_answer(
         assert set(data["degraded"]) == {no_tagger, no_reranker}
         assert client.get("/readyz").status_code == 200  # it answers, by what is there
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=240)
     asking = ("search", "ferry in Kalymira", "--models", str(models))
     plain = Cli(folder / "archive")(*asking)
     assert "reranker" not in plain.stderr  # its profile asks none
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_an_error(filled: Path) -> None:
             [*command, "--port", port],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )

@@ -40,7 +40,7 @@ def test_each_request_of_the_documentation_is_answered(
     service: str, page: str, command: str
 ) -> None:
     arguments = shlex.split(command.replace(_ADDRESS, service))
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=240)
     answer = json.loads(done.stdout)
     assert "error" not in answer, (page, answer)
     if "/content/search" in command:

@@ -75,7 +75,7 @@ def shown(moment: datetime | None) -> str:
 
 def answered(service: str, key: str = "demo-reader", **params: str) -> Any:
     answer = httpx.get(
-        f"{service}/content/search", params=params, headers={"x-api-key": key}, timeout=60
+        f"{service}/content/search", params=params, headers={"x-api-key": key}, timeout=240
     )
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]

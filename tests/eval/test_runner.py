@@ -186,7 +186,7 @@ class Reversed:
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
         if text == self.order[0]:
-            assert self.second_asked.wait(30)
+            assert self.second_asked.wait(120)
         elif text == self.order[1]:
             self.second_asked.set()
         document = "d1" if text == self.order[0] else "d2"

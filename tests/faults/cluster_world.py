@@ -37,7 +37,7 @@ from tests.storage.world import (
 
 SPACES = {FIELD: VectorSpace(ENCODER, WIDTH)}
 RECORD_SPACES = {FIELD: ENCODER}
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 EVERYWHERE = Word("everywhere")
 _BATCH = 5
 

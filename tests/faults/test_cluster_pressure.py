@@ -13,7 +13,7 @@ from storage.opensearch.index_body import IndexSettings
 from tests.faults.cluster_world import ThreeNodes, is_whole, opened, put, search, until, uris_of
 from tests.opensearch_node import need_opensearch, running_cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.deep, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.deep, pytest.mark.timeout(1200)]
 
 # Twice the least request of a writer: what a node is at work on counts several times.
 _PRESSED = {"indexing_pressure.memory.limit": "64kb"}

@@ -32,7 +32,7 @@ from tests.storage.world import ask, lexical, nearest
 
 pytestmark = pytest.mark.faults
 
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 
 
 def unavailable(reason: str) -> None:

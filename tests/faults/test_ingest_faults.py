@@ -25,7 +25,7 @@ from tests.postgres_server import Server, binaries, server
 
 __all__ = ["small_disk"]
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 ASSETS = 60
 
 

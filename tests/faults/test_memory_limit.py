@@ -19,7 +19,7 @@ from dateline.default_folders import demo_folder
 from dateline.memory_limit import needed_bytes
 from tests.faults.test_kill import Expected, account, check_all, opened
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 LIMITED = """
 import resource, sys

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.overload import STORIES, fill, measure
 
-pytestmark = [pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timed, pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(900)]
 
 SECONDS = float(os.environ.get("OVERLOAD_S", "10"))
 WHOLE = SECONDS >= 60

@@ -36,7 +36,7 @@ class Client:
     """Asks the service at a port of this machine; for one thread at a time."""
 
     def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=240)
 
     def send(self, ask: Ask, key: str = "") -> Answer:
         """The answer to a request, with a key where there is one. Raises ConnectionError."""

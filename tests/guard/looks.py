@@ -21,7 +21,7 @@ _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
-_PATIENT_S = 30.0  # of a busy machine; what is not found meanwhile is told of in each answer
+_PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
 
 
 class Looks:

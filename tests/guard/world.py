@@ -159,7 +159,7 @@ class World:
 
     def _answering(self, host: Host) -> Client:
         """The client of the host, once that searches where it is to."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         self._alive(host, until)
         figures = Ask("GET", "/metrics", Shows.NOTHING)
         processes = f"\ndateline_search_processes {float(host is self.hosts[1])}\n"

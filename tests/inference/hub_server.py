@@ -183,6 +183,6 @@ class _Handler(BaseHTTPRequestHandler):
             half = len(body) // 2
             self.wfile.write(body[:half])
             self.hub.reached.set()
-            self.hub.held.wait(60)
+            self.hub.held.wait(240)
             body = body[half:]
         self.wfile.write(body)

@@ -50,7 +50,7 @@ HOSTILE = {
     "special tokens": "[CLS] [SEP] [PAD] [MASK] [UNK] </s>",
     "markup": "<script>alert(1)</script> ' OR 1=1 --",
 }
-WAIT = 60.0
+WAIT = 240.0
 hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 
 

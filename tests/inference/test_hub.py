@@ -165,7 +165,7 @@ def test_a_killed_pull_leaves_the_model_before_and_no_lock(hub: Hub, tmp_path: P
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-P", "-c", PULL, *arguments]
     with subprocess.Popen(command, env=environment) as process:
-        assert hub.reached.wait(60)
+        assert hub.reached.wait(240)
         process.kill()
     hub.held.set()
     assert ModelStore(tmp_path).names() == ("small",)

@@ -15,7 +15,8 @@ from tokenizers.models import WordLevel
 from core.errors import InputError, ModelError
 from dateline.build_subject import open_subject
 from dateline.settings import configure
-from inference.machine import MachineLimits, faster_half, measure_limits, product_call, times
+from inference import machine
+from inference.machine import MachineLimits, faster_half, measure_limits
 from inference.model_profile import ModelProfile
 from inference.node_times import OperatorTime, least_seconds, operator_times, place_of, read_trace
 from inference.one_node import FLOAT, INT32, UINT8, product_graph
@@ -58,9 +59,14 @@ def test_limits_are_measured_here() -> None:
     assert all(speed > 1e8 for _, speed in found.memory)
     assert found.float32 > 1e8
     assert found.arithmetic("int8") == found.int8 > 1e8
-    # The peak is of the product that a bare call takes as long for as it says.
-    bare = faster_half(times(product_call("float32"), 0.05))
-    assert 2.0 * 256 * 1024 * 1024 / bare == pytest.approx(found.float32, rel=0.9)
+
+
+def test_limits_are_work_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A multiplication and an addition are two operations, and each byte of a block counts once."""
+    monkeypatch.setattr(machine, "times", lambda *_: [0.5, 0.25, 9.0])
+    found = measure_limits(0.02, sizes=(1 << 18,))
+    assert found.int8 == found.float32 == 2 * 256 * 1024 * 1024 / 0.375
+    assert found.memory == ((1 << 18, (1 << 18) / 0.375),)
 
 
 def test_a_block_s_speed_is_that_of_the_next_larger_one() -> None:

@@ -40,7 +40,7 @@ class Sums:
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         if self.gate is not None:
-            self.gate.wait(10)
+            self.gate.wait(120)
         windows = np.asarray(arrays[FRAMES])
         assert windows.dtype == np.uint8
         assert windows.shape[2:] == (27, 48, 3)

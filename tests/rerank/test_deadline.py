@@ -114,7 +114,7 @@ class Hanging:
         self.sizes.append(len(passages))
         self.healthy -= 1
         if self.healthy < 0:
-            assert self.freed.wait(60)
+            assert self.freed.wait(240)
         return np.ones((len(passages), 1), np.float32)
 
 
@@ -271,7 +271,7 @@ class Telling:
         self.told.set()
         if self.fails:
             raise MemoryError("no room")
-        assert self.freed.wait(60)
+        assert self.freed.wait(240)
         scores[:] = 99.0
         told(PassageScores(scores, 4, 48))
         self.left.set()
@@ -295,7 +295,7 @@ def test_what_was_told_by_the_deadline_counts(
     scorer = Telling(count)
 
     def until_told(futures: tuple[Future[PassageScores]], timeout: float) -> object:
-        assert scorer.told.wait(60)
+        assert scorer.told.wait(240)
         return wait_for(futures, 0)
 
     monkeypatch.setattr(deadline, "wait", until_told)  # time is up once it has told
@@ -306,7 +306,7 @@ def test_what_was_told_by_the_deadline_counts(
         assert (scored(kept), found.flag, found.note) == (count, flag, note)
     finally:
         scorer.freed.set()
-    assert scorer.left.wait(60)
+    assert scorer.left.wait(240)
     assert np.array_equal(found.scores, kept, equal_nan=True)  # what comes later is not heard
 
 

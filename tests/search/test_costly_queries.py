@@ -16,6 +16,8 @@ from core.errors import QueryError
 from search.answers import FACET_FIELDS
 from tests.search.room import Room, story
 
+pytestmark = pytest.mark.timed
+
 STORIES = int(os.environ.get("COSTLY_STORIES", "2000"))
 MOST_SECONDS = 0.5
 WORDS = [

@@ -353,6 +353,7 @@ def test_what_a_query_may_cost(query: str) -> None:
     ],
     ids=lambda query: f"{query[:8]}… x {len(query)}",
 )
+@pytest.mark.timed
 def test_long_queries_take_no_long_time(query: str) -> None:
     """Nothing here grows faster than its input: a second is a hundred times what it takes."""
     started = thread_time()
@@ -362,11 +363,12 @@ def test_long_queries_take_no_long_time(query: str) -> None:
 
 
 @pytest.mark.parametrize("size", [4097, 10_000_000])
+@pytest.mark.timed
 def test_over_long_queries_are_refused_before_they_are_read(size: int) -> None:
     started = thread_time()
     with pytest.raises(QueryError, match="4096"):
         Understanding(None).understand("(" * size)
-    assert thread_time() - started < 0.1
+    assert thread_time() - started < 0.5
 
 
 _ALPHABET = st.sampled_from([*" ab\"()[]{}:^~*?/\\+-!&|<>=.,'’", " AND ", " OR ", " NOT ", " TO "])

@@ -631,6 +631,7 @@ def test_the_reranker_reads_the_best_passage_and_never_what_is_hidden(wire: Room
     assert not any("storm" in text or "quay" in text for text in read)
 
 
+@pytest.mark.timed
 def test_a_slow_reranker_is_cut_short_and_the_rest_keeps_its_order(room: Room) -> None:
     room.put(*(story(f"s-{n:02}", "ferry " + "quay " * n) for n in range(25)))
     fused = uris(room.ask("ferry", page_size=50))

@@ -71,7 +71,7 @@ def _elsewhere(folder: Path, seed: str) -> dict[str, list[str]]:
     command = [sys.executable, "-P", "-c", CHILD, str(folder), QUERY, *PROFILES]
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=480, check=True
     )
     found: dict[str, list[str]] = json.loads(done.stdout)
     return found

@@ -25,7 +25,7 @@ from tests.storage.world import ENCODER, FIELD, WIDTH, MakeRecord
 SPACES = {FIELD: VectorSpace(ENCODER, WIDTH)}
 _LENT = 3  # at the same time: more than a test has open
 _ALL = 10
-_PATIENCE_S = 30.0
+_PATIENCE_S = 240.0
 _BULK: Mapping[str, Any] = {"require_alias": "true", "refresh": "true"}
 
 

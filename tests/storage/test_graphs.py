@@ -136,7 +136,7 @@ def test_a_truncated_hnswlib_file_never_answers(kept: float, tmp_path: Path) -> 
         cwd=root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert ended.returncode != 0

@@ -108,7 +108,7 @@ def test_many_processes_append_at_once(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-P", "-c", _APPENDS, str(tmp_path), name])
         for name in "abc"
     ]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(240) for writer in writers] == [0, 0, 0]
     journal = Journal(tmp_path)
     found = [entry.decode() for entry in journal.read().data]
     journal.close()

@@ -217,7 +217,7 @@ def test_what_is_not_synced_outlives_a_killed_process(folder: Path) -> None:
         assert writer.stdout.readline()
     writer.kill()
     told = 1_500 + writer.stdout.read().count("\n")
-    writer.wait(10)
+    writer.wait(120)
     writer.stdout.close()
     database = open_database(place, synced=False)
     assert StoredLedger(database).count() in (told, told + 1)

@@ -19,6 +19,8 @@ from tests.bulk_server import bulk_server
 from tests.certificates import own_authority
 from tests.tcp_proxy import Proxy, proxy_before
 
+pytestmark = pytest.mark.timed
+
 WAITS = NodeSettings(connect_s=2.0, timeout_s=1.0, retries=0, passed_over_s=0.1)
 MOST_S = WAITS.timeout_s + WAITS.connect_s + 3.0  # for a machine that has other work
 DRIP_S = 0.3  # a byte: the shortest answer takes twice as long

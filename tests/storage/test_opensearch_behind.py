@@ -197,7 +197,7 @@ def forget_deletions(engine: OpenSearchEngine) -> None:
     engine.cluster.ask("PUT", path, {"index.gc_deletes": "1s"})
     writer = BulkWriter(engine.cluster, engine.family.writes_to, BulkSettings())
     writer.write([Operation(PROBE, 5, b"{}"), Operation(PROBE, 6)])
-    deadline = monotonic() + 30
+    deadline = monotonic() + 240
     while writer.write([Operation(PROBE, 1, b"{}")]).outdated:
         assert monotonic() < deadline, "the node remembers what was deleted"
         engine.family.refresh()

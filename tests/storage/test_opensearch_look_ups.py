@@ -43,7 +43,7 @@ from tests.tcp_proxy import Proxy, proxy_before
 COUNT = 40  # items: every part has some
 PARTS, LOST = 3, 1
 FERRY = ("all", "ferri")
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 JSON = "application/json"
 RARE_WORDS = "how rare some words are"
 
@@ -196,6 +196,7 @@ def test_numbers_of_an_index_that_lacks_a_part_are_asked_for_anew(
     assert engine.statistics.basics().documents == COUNT + 1
 
 
+@pytest.mark.timed
 def test_a_search_does_not_depend_on_how_rare_its_words_are(
     engine: OpenSearchEngine, proxy: Proxy
 ) -> None:
@@ -229,6 +230,7 @@ def test_nodes_that_are_preferred_count_the_same(engine: OpenSearchEngine) -> No
 
 
 @pytest.mark.parametrize("engine", [1], indirect=True)
+@pytest.mark.timed
 def test_what_was_written_though_its_answer_was_lost_is_sent_again_and_counted_once(
     engine: OpenSearchEngine, proxy: Proxy
 ) -> None:

@@ -126,6 +126,7 @@ def test_lists_that_are_too_old_are_not_given_out_and_make_room(
     assert run(address, "SELECT key FROM candidate_lists") == [("fresh",)]
 
 
+@pytest.mark.timed
 def test_a_locked_table_costs_no_search_more_than_a_moment(
     address: str, shelf: PostgresCandidateLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:

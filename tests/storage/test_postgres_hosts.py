@@ -78,7 +78,7 @@ class Host:
         time.sleep(seconds)  # the moment of the kill, not a wait for anything
         self._process.kill()
         said += stdout.readlines()
-        self._process.wait(60)
+        self._process.wait(240)
         stdout.close()
         return int(said[-1]) if said[-1].endswith(b"\n") else int(said[-2])
 
@@ -87,7 +87,7 @@ class Host:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        assert self._process.wait(60) == 0
+        assert self._process.wait(240) == 0
         self._process.stdout.close()
 
 
@@ -139,7 +139,7 @@ def test_words_of_other_hosts_writes_are_found_without_a_search_in_between(
         for number, engine in enumerate(engines):
             write(engine, make_item(f"urn:{number}", body="zebra"))
         wanted = {f"urn:{number}" for number in range(3)}
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         for engine in engines:
             assert engine.projections.ownership.held, "each host keeps projections of its own"
             while set(uris(engine, Word("zebra"))) != wanted:

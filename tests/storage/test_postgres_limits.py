@@ -20,6 +20,8 @@ from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
 from tests.storage.world import SetClock
 
+pytestmark = pytest.mark.timed
+
 SECOND = 1_000_000_000
 RATE, BURST = 300, 200
 SLOW = Limit("requests", 1, 3600.0, 200)  # nothing comes back while a test runs
@@ -97,7 +99,7 @@ def test_processes_of_several_hosts_take_together_what_is_allowed(address: str) 
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=60)[0].split() for process in takers]
+    told = [process.communicate(timeout=240)[0].split() for process in takers]
     began, ended = min(float(one[0]) for one in told), max(float(one[1]) for one in told)
     together = sum(int(one[2]) for one in told)
     ahead = 3 * max(BURST // 20, ON_ACCOUNT)
@@ -140,7 +142,7 @@ def test_nobody_waits_for_a_server_that_does(
             longest = max(longest, time.perf_counter() - began)
             time.sleep(0.002)
         holder.rollback()
-    assert longest < 0.2  # the machine's own hiccups; the row is held for longer than a second
+    assert longest < 0.5  # the machine's own hiccups; the row is held for longer than a second
     assert count >= 100
 
 

@@ -103,7 +103,7 @@ def test_a_host_waits_for_a_migration_longer_than_for_a_write(
         with pytest.raises(TimeoutError):
             host.result(timeout=0.5)
         other.commit()
-        assert host.result(timeout=30) == (schema.newest(), schema.newest())
+        assert host.result(timeout=120) == (schema.newest(), schema.newest())
     pool.dispose()
 
 
@@ -472,12 +472,12 @@ def test_notices_come_from_other_hosts_and_come_again(address: str, record: Post
     other = PostgresRecord(address, SPACES, SetClock())
     told = threading.Event()
     other.follow(told.set)
-    assert told.wait(10), "what was written before it listened is not told, so it looks at once"
+    assert told.wait(120), "what was written before it listened is not told, so it looks at once"
     for turn in range(2):
         told.clear()
         record.put(puts(str(turn)))
-        assert told.wait(10)
+        assert told.wait(120)
         told.clear()
         end_connections(address, f"LISTEN%{record.identity}%")
-        assert told.wait(10), "it listens again, and looks"
+        assert told.wait(120), "it listens again, and looks"
     other.close()

@@ -33,7 +33,7 @@ from tests.storage.world import (
     write,
 )
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 @pytest.fixture

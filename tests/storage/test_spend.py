@@ -142,7 +142,7 @@ def test_processes_never_pass_the_cap_and_all_open_a_new_book_at_once(place: str
     for one in running:
         assert one.stdout is not None
         assert one.stdout.readline() == "open\n"
-    outputs = [one.communicate("go\n", timeout=60)[0] for one in running]
+    outputs = [one.communicate("go\n", timeout=240)[0] for one in running]
     assert sum(output.count("kept") for output in outputs) == 100
     book = opened(place)
     assert book.spent(DAY) == 1.0
@@ -162,7 +162,7 @@ def test_what_a_killed_process_had_set_aside_stays_spent(place: str) -> None:
         told += 1
     os.kill(one.pid, signal.SIGKILL)
     told += one.stdout.read().count("kept\n")
-    one.wait(10)
+    one.wait(120)
     one.stdin.close()
     one.stdout.close()
     book = opened(place)

@@ -83,11 +83,11 @@ def test_urgent_work_goes_first_in_whatever_order_it_comes() -> None:
             order.append(name)
             if name == "first":
                 held.set()
-                go.wait(20)
+                go.wait(120)
 
     threads = [threading.Thread(target=work, args=("first",), kwargs={"urgent": False})]
     threads[0].start()
-    held.wait(20)
+    held.wait(120)
     for name, urgent in (("bulk", False), ("kill", True)):
         threads.append(threading.Thread(target=work, args=(name,), kwargs={"urgent": urgent}))
         threads[-1].start()

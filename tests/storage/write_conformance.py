@@ -177,6 +177,7 @@ class WriteConformance(EngineUnderTest):
         assert engine.item("good", WIRE) is None
         assert engine.put(batch[:1])[0].outcome is Outcome.CREATED
 
+    @pytest.mark.timed
     def test_what_is_acknowledged_is_found(self, folder: Path, clock: SetClock) -> None:
         """By vector at once, by words within a second; taken away at once."""
         engine = self.open_live(folder, clock)

@@ -26,7 +26,7 @@ from tests.indexing.media.clips import Clip, photo, png_claiming, write_clip
 
 ROOT = Path(dateline.__file__).parent.parent
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 READY = {
     "say": "ready",
     "no_open": True,

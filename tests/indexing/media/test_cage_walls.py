@@ -76,7 +76,7 @@ def test_behind_the_walls_nothing_is_opened_started_or_reached(
                 str(port),
             ],
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=True,
             text=True,
         )

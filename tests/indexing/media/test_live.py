@@ -15,6 +15,8 @@ from core.errors import MediaError
 from core.media import FrameBatch, Gap
 from indexing.media.live import LiveFrames, LiveSettings
 
+pytestmark = pytest.mark.timed
+
 Step = FrameBatch | Gap | Exception | Callable[[], None]
 QUICK = LiveSettings(stall_s=0.1, first_wait_s=0.01, longest_wait_s=0.05, away_s=2.0)
 
@@ -74,7 +76,7 @@ def test_an_undisturbed_source_is_passed_on_as_it_is() -> None:
 
 def test_silence_is_a_gap_while_it_lasts_and_the_source_goes_on() -> None:
     told = threading.Event()
-    live = LiveFrames(Source([batch(0, 50), lambda: told.wait(5) and None, batch(50, 50)]), QUICK)
+    live = LiveFrames(Source([batch(0, 50), lambda: told.wait(120) and None, batch(50, 50)]), QUICK)
     items: list[FrameBatch | Gap] = []
     for item in live:
         items.append(item)
@@ -87,7 +89,7 @@ def test_silence_is_a_gap_while_it_lasts_and_the_source_goes_on() -> None:
 
 def test_time_that_the_source_itself_lost_in_a_stall_is_part_of_the_gap() -> None:
     told = threading.Event()
-    source = Source([batch(0, 50), lambda: told.wait(5) and None, batch(50, 50, start_s=9.0)])
+    source = Source([batch(0, 50), lambda: told.wait(120) and None, batch(50, 50, start_s=9.0)])
     items: list[FrameBatch | Gap] = []
     for item in LiveFrames(source, QUICK):
         items.append(item)
@@ -155,7 +157,7 @@ def test_a_reader_that_stops_ends_the_thread_of_the_source() -> None:
     live = iter(LiveFrames(endless, settings))
     next(live)
     live.close()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 240
     while threading.active_count() > before:
         assert time.monotonic() < deadline, "the thread lives on"
         time.sleep(0.01)

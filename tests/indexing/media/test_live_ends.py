@@ -23,6 +23,8 @@ from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, write_clip
 from tests.live_servers import FileServer, RtspServer
 
+pytestmark = pytest.mark.timed
+
 CLIP = Clip(count=100, options={"g": "25"})
 ONCE = LiveSettings(stall_s=60.0, again_after_break=False)
 
@@ -112,7 +114,7 @@ def test_a_child_that_waits_for_a_pipe_ends_with_a_killed_parent(stream: Path) -
             assert os.read(parent.stdout.fileno(), 4096)
         (child,) = psutil.Process(parent.pid).children()
         parent.kill()
-    psutil.wait_procs([child], timeout=20)  # raises nothing
+    psutil.wait_procs([child], timeout=120)  # raises nothing
     assert not child.is_running()
     os.close(ours)
     os.close(theirs)

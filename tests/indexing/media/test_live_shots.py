@@ -21,6 +21,8 @@ from indexing.media.reading import CagedReader
 from indexing.media.shots import ShotFinder, ShotSettings
 from indexing.media.windows import WindowLayout
 
+pytestmark = pytest.mark.timed
+
 RATE = 30
 PROMISED_S = 2.7
 

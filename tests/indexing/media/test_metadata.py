@@ -189,14 +189,15 @@ def test_a_packet_that_is_none_is_noted_and_the_rest_is_read(broken: str) -> Non
     assert any("XMP" in note for note in notes)
 
 
+@pytest.mark.timed
 def test_a_deep_packet_is_refused_without_recursion_to_the_end() -> None:
     deep = (
         "<rdf:li>" + "<rdf:Bag><rdf:li>" * 4_000 + "x" + "</rdf:li></rdf:Bag>" * 4_000 + "</rdf:li>"
     )
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MediaError, match="levels deep"):
         read_xmp(packet(f"<dc:subject><rdf:Bag>{deep}</rdf:Bag></dc:subject>"))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @given(

@@ -112,6 +112,7 @@ def test_too_many_lines_are_refused() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".srt", ".csv", ".vtt"])
+@pytest.mark.timed
 def test_hostile_texts_take_no_time(suffix: str) -> None:
     for text in (
         " " * 10**6,
@@ -120,10 +121,10 @@ def test_hostile_texts_take_no_time(suffix: str) -> None:
         "1:00 --> " * 10**5,
         "\n\t" * 10**5,
     ):
-        started = time.monotonic()
+        started = time.process_time()
         with suppress(DocumentError):
             lines_of(text.encode(), suffix)
-        assert time.monotonic() - started < 2
+        assert time.process_time() - started < 2
 
 
 @given(st.binary(max_size=300), st.sampled_from([".txt", ".srt", ".csv", ".vtt", ".json"]))
@@ -193,12 +194,13 @@ def test_a_line_for_which_no_time_is_left_is_kept_as_text() -> None:
     assert rest == "00:00:05.000 B\n00:00:12.000 C"
 
 
+@pytest.mark.timed
 def test_many_long_lines_over_many_shots_end_soon() -> None:
     shots = shots_of(*(float(n) for n in range(1, 20_001)))
     lines = [ListedShot(0, 20_000, f"line {n}") for n in range(2_000)]
-    started = time.monotonic()
+    started = time.process_time()
     found, rest = aligned(shots, lines, RATE)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert found[0].description.startswith("line 0 / line 1")
     assert "line 1999" in rest
 

@@ -13,7 +13,7 @@ from indexing.work.chunks import CAREFUL_AFTER, ChunkRunner, Order
 from indexing.work.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
 
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 
 
 class Killed(BaseException):

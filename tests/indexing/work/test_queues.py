@@ -26,7 +26,7 @@ from storage.beats import StoredBeats
 from storage.databases import Database, open_database
 from tests.postgres_server import Server
 
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -127,7 +127,7 @@ def test_copies_wait_for_room(tmp_path: Path, s3: str) -> None:
     def hold() -> None:
         with spool.fetched(f"{s3}/half.jpg"):
             there.set()
-            assert go_on.wait(30)
+            assert go_on.wait(120)
 
     def follow() -> None:
         with spool.fetched(f"{s3}/half.jpg"):
@@ -135,11 +135,11 @@ def test_copies_wait_for_room(tmp_path: Path, s3: str) -> None:
 
     threads = [threading.Thread(target=hold), threading.Thread(target=follow)]
     threads[0].start()
-    assert there.wait(30)
+    assert there.wait(120)
     threads[1].start()
     assert not second.wait(0.3)
     go_on.set()
-    assert second.wait(30)
+    assert second.wait(120)
     for thread in threads:
         thread.join(30)
 

@@ -17,7 +17,9 @@ from indexing.work.sources import seen_at
 from indexing.work.watching import WatchedFolder, media_meant
 from tests.indexing.work.world import World
 
-PATIENCE_S = 30.0
+pytestmark = pytest.mark.timed
+
+PATIENCE_S = 240.0
 
 
 @contextmanager
