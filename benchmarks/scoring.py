@@ -1,12 +1,13 @@
-"""What scoring a run costs beside pytrec_eval: the same measures of the same rows, in turns.
+"""What scoring a run costs, beside pytrec_eval, which ir_measures has at its bottom.
 
     python -m benchmarks.scoring [--queries N] [--depth N] [--rounds N] [--json]
 
 2,250 queries of 100 documents each, 30 judgements a query, seeded. Both are given the run as a dict
 of scores and the judgements as a dict of grades, and give every query's nDCG@10, R@100, RR and AP;
 ours also sorts the documents, and looks whether a document stands twice. `lists` is ours on lists
-that are sorted already, as a run of our own is. What pytrec_eval needs to take the judgements in is
-not counted. The ratio is of the medians; the rounds take turns, so that both see the same machine.
+that are sorted already, as a run of our own is; `by default` is that for the measures that a run is
+scored by if none is named. What pytrec_eval needs to take the judgements in is not counted. The
+ratio is of the medians; the rounds take turns, so that both see the same machine.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ import numpy as np
 import pytrec_eval
 
 from benchmarks.machine import arguments, show, this_machine
-from eval.measures import Qrels, parse_measures, per_query, ranked
+from eval.measures import DEFAULT_MEASURES, Qrels, parse_measures, per_query, ranked
 
 NAMES = {"nDCG@10": "ndcg_cut_10", "R@100": "recall_100", "RR": "recip_rank", "AP": "map"}
 KINDS = {"ndcg_cut.10", "recall.100", "recip_rank", "map"}
-MOST = 2.0
 _SLACK = 1e-9
 _CORPUS, _JUDGEMENTS = 50_000, 30
 
@@ -38,8 +38,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
     qrels, scores = made_up(chosen.queries, chosen.depth)
-    times: dict[str, list[float]] = {"pytrec_eval": [], "ours": [], "ours, lists": []}
-    measures = parse_measures(NAMES)
+    times: dict[str, list[float]] = {
+        each: [] for each in ("pytrec_eval", "ours", "ours, lists", "ours, by default")
+    }
+    measures, usual = parse_measures(NAMES), parse_measures(DEFAULT_MEASURES)
     evaluator = pytrec_eval.RelevanceEvaluator(qrels, KINDS)
     for _ in range(chosen.rounds):
         started = perf_counter()
@@ -52,14 +54,14 @@ def main() -> None:
         ended = perf_counter()
         times["ours"].append(ended - started)
         times["ours, lists"].append(ended - sorted_at)
+        per_query(usual, qrels, lists)
+        times["ours, by default"].append(perf_counter() - ended)
     figures: dict[str, Any] = {"rows": chosen.queries * chosen.depth}
     figures |= {f"{who}, ms": median(seconds) * 1000 for who, seconds in times.items()}
-    ratio = figures["ours, ms"] / figures["pytrec_eval, ms"]
-    figures["ratio"] = ratio
+    figures["ratio"] = figures["ours, ms"] / figures["pytrec_eval, ms"]
     differences = _differences(ours, theirs)
     figures["largest difference"] = f"{max(differences):.1e}"
     figures["values that differ"] = sum(difference > _SLACK for difference in differences)
-    figures["at most twice"] = "met" if ratio <= MOST else "MISSED"
     show("scoring", figures, this_machine(), as_json=chosen.json)
 
 

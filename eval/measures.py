@@ -1,6 +1,7 @@
-"""Measures of one ranked list against judgements, by the names of ir_measures (`nDCG@10`).
+"""Measures of one ranked list against judgements, by the names of ir_measures (`nDCG@10`), which
+computes them.
 
-Conventions, as in trec_eval unless said:
+Conventions:
 
 - A grade of 1 or more is relevant. A grade of 0 or below is judged and not relevant and gives no
   gain, also where a collection writes -1 or -2 for junk (trec_eval leaves those out of Bpref).
@@ -20,22 +21,24 @@ Conventions, as in trec_eval unless said:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from difflib import get_close_matches
+from typing import Any
 
 from core.errors import InputError
-from eval.graded_lists import Floats64, GradedLists, graded_lists
-from eval.graded_lists import Grades as Grades
-from eval.graded_lists import Qrels as Qrels
-from eval.graded_lists import Ranking as Ranking
-from eval.graded_lists import Run as Run
+
+Grades = Mapping[str, int]
+Qrels = Mapping[str, Grades]
+Ranking = Sequence[str]
+Run = Mapping[str, Ranking]
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
 VIEWS = ("nDCG@10 condensed", "Bpref", "Judged@10")  # what unjudged documents may hide
+KINDS = ("nDCG", "R", "P", "RR", "AP", "Success", "Judged", "Bpref")  # of ir_measures, in 0..1
 _CONDENSED = " condensed"
 _NAME = re.compile(rf"([A-Za-z]+)(?:@([1-9]\d{{0,6}}))?({_CONDENSED})?")
+_Scores = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +55,18 @@ class Measure:
         cut = f"@{self.cutoff}" if self.cutoff else ""
         return f"{self.kind}{cut}{_CONDENSED if self.condensed else ''}"
 
-    def of(self, ranking: Ranking, grades: Grades) -> float:
-        """The value in 0..1 of one query's documents, best first, each once."""
-        return per_query([self], {"": grades}, {"": ranking})[""][str(self)]
-
-    def of_all(self, lists: GradedLists, condensed: GradedLists) -> Floats64:
-        """float64 [queries], each in 0..1; `condensed` are the same lists condensed."""
-        chosen = condensed if self.condensed else lists
-        width = chosen.gains.shape[1]
-        return _KINDS[self.kind](chosen, min(self.cutoff or width, width), self.cutoff)
-
 
 def parse_measure(name: str) -> Measure:
     """The measure of a name. Raises InputError for a name that is none."""
     match = _NAME.fullmatch(name.strip())
-    if match is None or match[1] not in _KINDS:
-        known = ", ".join(kind if kind in _WHOLE else f"{kind}@k" for kind in _KINDS)
-        mend = f"one of {known}; or one of them and {_CONDENSED.strip()!r}"
-        raise InputError(f"there is no measure {name!r}", mend=mend)
-    if match[1] in _NEED_CUTOFF and match[2] is None:
+    if match is None or match[1] not in KINDS:
+        raise InputError(f"there is no measure {name!r}", mend=_known_like(name))
+    accepts = _theirs(match[1]).SUPPORTED_PARAMS
+    if "cutoff" in accepts and accepts["cutoff"].required and match[2] is None:
         raise InputError(f"{name} needs a cutoff", mend=f"as in {match[1]}@10")
-    if match[1] in _WHOLE and match[2] is not None:
+    if "cutoff" not in accepts and match[2] is not None:
         raise InputError(f"{name} has a cutoff", mend=f"{match[1]} is of the whole list")
-    if match[1] in _NOT_CONDENSED and match[3]:
+    if "judged_only" not in accepts and match[3]:
         raise InputError(f"{name} says nothing", mend=f"use {match[1]} without {match[3].strip()}")
     return Measure(match[1], int(match[2] or 0), bool(match[3]))
 
@@ -102,14 +94,16 @@ def per_query(measures: Iterable[Measure], qrels: Qrels, run: Run) -> dict[str, 
     """Every measure of every judged query; 0 for queries that the run lacks. Raises InputError for
     a list that has a document twice: its second place would be counted as a find.
     """
-    chosen = {str(measure): measure for measure in measures}
-    values: dict[str, dict[str, float]] = {}
-    for queries, lists in graded_lists(qrels, run):
-        wanted = any(measure.condensed for measure in chosen.values())
-        condensed = lists.condensed() if wanted else lists
-        columns = [measure.of_all(lists, condensed).tolist() for measure in chosen.values()]
-        for query, row in zip(queries, zip(*columns, strict=True), strict=True):
-            values[query] = dict(zip(chosen, row, strict=True))
+    chosen = tuple(dict.fromkeys(measures))
+    grades = {
+        query: {document: max(0, grade) for document, grade in judged.items()}
+        for query, judged in qrels.items()
+    }
+    scores = {query: _scores(query, run[query]) for query in qrels if run.get(query)}
+    values = {query: {str(measure): 0.0 for measure in chosen} for query in qrels}
+    _fill(values, [measure for measure in chosen if not measure.condensed], grades, scores)
+    if condensed := [measure for measure in chosen if measure.condensed]:
+        _fill(values, condensed, grades, _judged_only(scores, grades))
     return values
 
 
@@ -131,81 +125,52 @@ def unjudged(qrels: Qrels, run: Run, depth: int) -> int:
     )
 
 
-# Each below gives float64 [queries]. `width` is how many columns to look at, `cutoff` the measure's
-# own (0 for none), which may lie behind the end of every list.
+def _known_like(name: str) -> str:
+    """The measure that is spelled nearly like it, else all."""
+    kind, at, rest = name.strip().partition("@")
+    by_letters = {known.lower(): known for known in KINDS}
+    if near := get_close_matches(kind.lower(), by_letters, n=1):
+        return f"did you mean {by_letters[near[0]]}{at}{rest}?"
+    return f"one of {', '.join(KINDS)}, such as nDCG@10; or one of them and {_CONDENSED.strip()!r}"
 
 
-def _ndcg(lists: GradedLists, width: int, cutoff: int) -> Floats64:
-    gains, ideal = lists.gains[:, :width], lists.ideal
-    if cutoff:
-        ideal = ideal[:, :cutoff]
-    found, best = gains @ _discounts(gains.shape[1]), ideal @ _discounts(ideal.shape[1])
-    return _ratio(found, best)
+def _theirs(kind: str) -> Any:
+    """The measure of ir_measures, which is imported where something is measured."""
+    import ir_measures
+
+    return getattr(ir_measures, kind)
 
 
-def _recall(lists: GradedLists, width: int, _: int) -> Floats64:
-    return _ratio((lists.gains[:, :width] > 0).sum(axis=1), lists.relevant)
+def _scores(query: str, ranking: Ranking) -> dict[str, int]:
+    """Scores that put the documents in the order of the list."""
+    found = dict(zip(ranking, range(len(ranking), 0, -1), strict=True))
+    if len(found) < len(ranking):
+        raise InputError(
+            f"the run has a document twice for query {query!r}", mend="keep its first place"
+        )
+    return found
 
 
-def _precision(lists: GradedLists, width: int, cutoff: int) -> Floats64:
-    found = (lists.gains[:, :width] > 0).sum(axis=1)
-    return _ratio(found, np.full(len(found), cutoff))
+def _judged_only(scores: _Scores, qrels: Qrels) -> _Scores:
+    """The lists without what has no judgement. ir_measures' own `judged_only` is not there for RR
+    with a cutoff.
+    """
+    kept = {
+        query: {document: score for document, score in found.items() if document in qrels[query]}
+        for query, found in scores.items()
+    }
+    return {query: found for query, found in kept.items() if found}
 
 
-def _reciprocal_rank(lists: GradedLists, width: int, _: int) -> Floats64:
-    reciprocals = (lists.gains[:, :width] > 0) / _ranks(width)
-    best: Floats64 = reciprocals.max(axis=1, initial=0.0)
-    return best
+def _fill(
+    values: dict[str, dict[str, float]], measures: Sequence[Measure], qrels: Qrels, run: _Scores
+) -> None:
+    """Writes the measures' values of the queries that the run has into `values`."""
+    from ir_measures import iter_calc
 
-
-def _average_precision(lists: GradedLists, width: int, _: int) -> Floats64:
-    hits = lists.gains[:, :width] > 0
-    precisions = hits.cumsum(axis=1) / _ranks(width)
-    return _ratio((precisions * hits).sum(axis=1), lists.relevant)
-
-
-def _success(lists: GradedLists, width: int, _: int) -> Floats64:
-    found = (lists.gains[:, :width] > 0).sum(axis=1)
-    return _ratio(np.minimum(found, 1), np.ones(len(found)))
-
-
-def _judged(lists: GradedLists, width: int, _: int) -> Floats64:
-    return _ratio(lists.judged[:, :width].sum(axis=1), np.minimum(lists.lengths, width))
-
-
-def _bpref(lists: GradedLists, _width: int, _cutoff: int) -> Floats64:
-    hits = lists.gains > 0
-    above = (lists.judged & ~hits).cumsum(axis=1)
-    most = np.minimum(lists.relevant, lists.not_relevant)[:, None]
-    misplaced = np.minimum(above, lists.relevant[:, None]) / np.maximum(most, 1)
-    return _ratio(((1 - misplaced) * hits).sum(axis=1), lists.relevant)
-
-
-def _ranks(count: int) -> Floats64:
-    return np.arange(1, count + 1, dtype=np.float64)
-
-
-def _discounts(count: int) -> Floats64:
-    return 1 / np.log2(_ranks(count) + 1)
-
-
-def _ratio(above: np.typing.NDArray[np.generic], below: np.typing.NDArray[np.generic]) -> Floats64:
-    """Their quotient, 0 where `below` is 0."""
-    numbers, quotients = np.asarray(below, np.float64), np.zeros(len(below))
-    np.divide(np.asarray(above, np.float64), numbers, out=quotients, where=numbers > 0)
-    return quotients
-
-
-_KINDS: dict[str, Callable[[GradedLists, int, int], Floats64]] = {
-    "nDCG": _ndcg,
-    "R": _recall,
-    "P": _precision,
-    "RR": _reciprocal_rank,
-    "AP": _average_precision,
-    "Success": _success,
-    "Judged": _judged,
-    "Bpref": _bpref,
-}
-_NEED_CUTOFF = frozenset({"P", "R", "Success"})
-_WHOLE = frozenset({"Bpref"})
-_NOT_CONDENSED = frozenset({"Bpref", "Judged"})
+    named = {}
+    for measure in measures:
+        theirs = _theirs(measure.kind)
+        named[theirs @ measure.cutoff if measure.cutoff else theirs] = str(measure)
+    for found in iter_calc(named, qrels, run) if named else ():
+        values[found.query_id][named[found.measure]] = found.value

@@ -2,16 +2,114 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
 from math import log2
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import InputError
 from eval.measures import means, parse_measure, per_query, ranked, unjudged
 
+DOCUMENTS = [f"d{n}" for n in range(12)]
+NAMES = (
+    *("nDCG@3", "nDCG", "R@5", "P@4", "RR", "RR@2", "AP", "AP@3", "Success@2", "Judged@4"),
+    *("Bpref", "nDCG@3 condensed", "AP condensed", "P@4 condensed", "RR@2 condensed"),
+)
+rankings = st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=10)
+judgements = st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(-2, 3), max_size=10)
+cases = st.lists(st.tuples(rankings, judgements), min_size=1, max_size=5)
+
 
 def value(name: str, ranking: tuple[str, ...], grades: dict[str, int]) -> float:
-    return parse_measure(name).of(ranking, grades)
+    return per_query([parse_measure(name)], {"q": grades}, {"q": ranking})["q"][name]
+
+
+def by_the_book(name: str, ranking: Sequence[str], grades: Mapping[str, int]) -> float:
+    """Each measure for one list, in plain words."""
+    measure = parse_measure(name)
+    if measure.condensed:
+        ranking = [document for document in ranking if document in grades]
+    shown = ranking[: measure.cutoff] if measure.cutoff else ranking
+    relevant = [d for d in grades if grades[d] > 0]
+    hits = [rank for rank, d in enumerate(shown, 1) if d in relevant]
+    if measure.kind == "Judged":
+        return sum(d in grades for d in shown) / len(shown) if shown else 0.0
+    if not relevant:
+        return 0.0
+    if measure.kind == "nDCG":
+        best = sorted((grades[d] for d in relevant), reverse=True)[: measure.cutoff or None]
+        ideal = sum(grade / log2(rank + 1) for rank, grade in enumerate(best, 1))
+        return sum(grades[shown[rank - 1]] / log2(rank + 1) for rank in hits) / ideal
+    if measure.kind == "Bpref":
+        wrong, total = 0, 0.0
+        most = min(len(relevant), len(grades) - len(relevant))
+        for document in shown:
+            if document in relevant:
+                total += 1 - min(wrong, len(relevant)) / most if wrong else 1
+            wrong += document in grades and document not in relevant
+        return total / len(relevant)
+    return {
+        "R": len(hits) / len(relevant),
+        "P": len(hits) / (measure.cutoff or 1),
+        "RR": 1 / hits[0] if hits else 0.0,
+        "AP": sum(n / rank for n, rank in enumerate(hits, 1)) / len(relevant),
+        "Success": float(bool(hits)),
+    }[measure.kind]
+
+
+@given(cases)
+def test_every_measure_is_the_one_in_the_book(
+    found: list[tuple[list[str], dict[str, int]]],
+) -> None:
+    """Lists of any length beside each other, unjudged documents, grades below zero."""
+    qrels = {f"q{n}": grades for n, (_, grades) in enumerate(found)}
+    run = {f"q{n}": ranking for n, (ranking, _) in enumerate(found)}
+    values = per_query([parse_measure(name) for name in NAMES], qrels, run)
+    assert list(values) == list(qrels)
+    for query, grades in qrels.items():
+        assert list(values[query]) == list(NAMES)
+        for name in NAMES:
+            expected = by_the_book(name, run[query], grades)
+            assert values[query][name] == pytest.approx(expected, abs=1e-12), (name, query)
+
+
+def test_agrees_with_ranx_also_where_a_query_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "NUMBA_DISABLE_JIT", "1"
+    )  # ranx would compile for a minute, to run for 0.1 s
+    chance = np.random.default_rng(7)
+    documents = np.array([f"doc-{n}" for n in range(300)])
+    qrels: dict[str, dict[str, int]] = {}
+    scores: dict[str, dict[str, float]] = {}
+    for query in (f"q{number}" for number in range(30)):
+        judged = chance.choice(documents, size=chance.integers(1, 40), replace=False).tolist()
+        found = chance.choice(documents, size=150, replace=False).tolist()
+        grades = chance.integers(0, 4, len(judged)).tolist()
+        qrels[query] = dict(zip(judged, grades, strict=True))
+        scores[query] = dict(zip(found, (chance.permutation(150) / 8).tolist(), strict=True))
+    del scores["q3"]
+    names = {"nDCG@10": "ndcg@10", "R@100": "recall@100", "RR": "mrr", "AP": "map"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ranx
+
+        theirs = ranx.evaluate(
+            ranx.Qrels(qrels), ranx.Run(scores), list(names.values()), make_comparable=True
+        )
+    run = {query: ranked(found) for query, found in scores.items()}
+    ours = means(per_query([parse_measure(name) for name in names], qrels, run))
+    assert ours == pytest.approx({name: theirs[other] for name, other in names.items()}, abs=1e-9)
+
+
+def test_the_library_is_imported_where_something_is_measured() -> None:
+    code = "import sys, eval.measures; sys.exit('ir_measures' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -87,25 +185,6 @@ def test_an_all_unjudged_page_is_zero_and_says_so() -> None:
     assert value("nDCG@10", (*ranking, "a"), {"a": 1}) == 0.0
 
 
-def test_lists_of_different_lengths_do_not_disturb_each_other() -> None:
-    qrels = {"q1": {"a": 1}, "q2": {"a": 1, "b": 1}, "q3": {"a": 1}}
-    run = {"q1": ("x", "a"), "q2": (), "q3": ("a", *(f"x{n}" for n in range(40)), "b")}
-    names = ("nDCG@3", "R@100", "RR", "AP", "P@5", "Success@1", "Judged@5", "Bpref", "RR condensed")
-    chosen = [parse_measure(name) for name in names]
-    together = per_query(chosen, qrels, run)
-    for query, grades in qrels.items():
-        assert together[query] == per_query(chosen, {query: grades}, run)[query]
-
-
-def test_more_queries_than_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval.graded_lists._AT_ONCE", 3)
-    qrels = {f"q{n}": {"a": 1} for n in range(8)}
-    run = {f"q{n}": (*(f"x{m}" for m in range(n)), "a") for n in range(8)}
-    found = per_query([parse_measure("RR")], qrels, run)
-    assert [row["RR"] for row in found.values()] == [1 / (n + 1) for n in range(8)]
-    assert list(found) == list(qrels)
-
-
 def test_a_query_that_the_run_lacks_counts_zero() -> None:
     values = per_query([parse_measure("RR")], {"q1": {"a": 1}, "q2": {"a": 1}}, {"q1": ("a",)})
     assert values == {"q1": {"RR": 1.0}, "q2": {"RR": 0.0}}
@@ -160,3 +239,13 @@ def test_a_name_that_is_no_measure(name: str) -> None:
 def test_names_come_back() -> None:
     for name in ("nDCG@10", "R@100", "RR", "AP", "P@10", "Judged@10", "Bpref", "nDCG@10 condensed"):
         assert str(parse_measure(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("ndcg@10", "nDCG@10"), ("nDGC@5", "nDCG@5"), ("recip", "nDCG@10"), ("bpref", "Bpref")],
+)
+def test_a_mistyped_name_is_told_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_measure(name)
+    assert nearest in caught.value.mend
