@@ -1,4 +1,4 @@
-# Dateline: `make run` serves the demo, `make test` checks everything; both set themselves up.
+# Dateline: `make run` serves the demo, `make test` checks the code; both set themselves up.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,13 +17,22 @@ PYTEST := $(BIN)/python -P -m pytest $(PLUGINS)
 PYTEST_TORCH := .venv-torch/bin/python -P -m pytest $(PLUGINS)
 # Files of tests side by side, each whole in one process, as what they share is made once for a file.
 SIDE_BY_SIDE := -n 2 --dist loadfile
-# Three of them on two cores, as tests wait for half of their time; in the order of the folders, so
-# that no long file begins last.
+# Three of them on two cores, as tests wait for half of their time; in the order of
+# tests/long_files.tsv, so that no long file begins last.
 ALL_SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-UNIT := not torch and not faults and not cluster
+NEITHER := not torch and not faults and not cluster
+UNIT := $(NEITHER) and not service
+# What a suite found last time lies in a folder of its own: suites may run beside each other.
+FOUND = -o cache_dir=.pytest_cache/$@
+# With AGAIN=1, tests that failed run once more, one after another: what fails again is a failure.
+# A leak is one however seldom it shows, so none of the guard's is asked twice.
+or_again = || { status=$$?; [ "$(AGAIN)" = 1 ] && [ $$status = 1 ] && \
+  ! grep tests/guard/ .pytest_cache/$@/v/cache/lastfailed && \
+  echo "what failed is run again, alone" && $(1) -n 0 --lf --lfnf none; }
 # The files of a suite: importing all the others takes half a minute a process.
 FILES_OF = $(shell grep -rlE --include='test_*.py' '$(1)' tests)
 FAULTS = $(call FILES_OF,mark\.faults)
+SERVICE = $(call FILES_OF,mark\.service)
 CLUSTER = $(call FILES_OF,mark\.cluster|opensearch|every_engine)
 TORCH = $(call FILES_OF,mark\.torch)
 # How long the long forms are; a test that finds no such variable takes its short form.
@@ -33,7 +42,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit faults test-cluster test-torch audit deep cover bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep cover bench-gpu gate lock bench clean
 
 setup: $(READY)
 
@@ -58,9 +67,10 @@ run: $(READY)
 	@test -e $(DATELINE_DATA)/.demo || { $(BIN)/dateline ingest $(DEMO) && touch $(DATELINE_DATA)/.demo; }
 	@exec $(BIN)/dateline serve --demo
 
+# mypy beside the tests, which wait a lot; each says what it has to say when it ends.
 test: $(READY_DEV)
 	@bash scripts/test-packages
-	$(MAKE) lint types unit
+	$(MAKE) --jobs 2 --output-sync=target --keep-going lint types unit
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .
@@ -70,23 +80,33 @@ lint: $(READY_DEV)
 types: $(READY_DEV)
 	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks scripts
 
+RUN_UNIT = $(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "$(UNIT) and not deep"
 unit: $(READY_DEV)
-	$(PYTEST) $(ALL_SIDE_BY_SIDE) -m "$(UNIT) and not deep"
+	$(RUN_UNIT) $(call or_again,$(RUN_UNIT))
+
+# Services and commands as processes, a browser, and the guard's histories over all surfaces.
+RUN_SERVICE = $(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "service and $(NEITHER) and not deep" $(SERVICE)
+test-service: $(READY_DEV)
+	@bash scripts/test-packages
+	$(RUN_SERVICE) $(call or_again,$(RUN_SERVICE))
 
 # Processes killed, disks filled, servers cut off, damaged files.
 faults: $(READY_DEV)
-	$(PYTEST) $(SIDE_BY_SIDE) -m "faults and not cluster and not deep" $(FAULTS)
+	$(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "faults and not cluster and not deep" $(FAULTS)
 
 # A real node of OpenSearch, which Maven fetches the first time. Where none can be had these tests
 # skip; they fail where CI is set.
+RUN_CLUSTER = $(PYTEST) $(FOUND) $(SIDE_BY_SIDE) -m "cluster and not deep" $(CLUSTER)
 test-cluster: $(READY_DEV)
 	@bash scripts/test-packages
-	$(PYTEST) $(SIDE_BY_SIDE) -m "cluster and not deep" $(CLUSTER)
+	$(RUN_CLUSTER) $(call or_again,$(RUN_CLUSTER))
 
 # PyTorch, OpenVINO and hnswlib: training, export, and their answers against those of what ships.
+RUN_TORCH = $(PYTEST_TORCH) $(FOUND) $(SIDE_BY_SIDE) -m "torch and not deep" $(TORCH)
+RUN_HNSWLIB = $(PYTEST_TORCH) $(FOUND) $(SIDE_BY_SIDE) $(WITH_HNSWLIB)
 test-torch: $(READY_TORCH)
-	$(PYTEST_TORCH) $(SIDE_BY_SIDE) -m "torch and not deep" $(TORCH)
-	$(PYTEST_TORCH) $(SIDE_BY_SIDE) $(WITH_HNSWLIB)
+	$(RUN_TORCH) $(call or_again,$(RUN_TORCH))
+	$(RUN_HNSWLIB) $(call or_again,$(RUN_HNSWLIB))
 
 $(READY_TORCH): requirements-build.lock requirements-torch.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock
@@ -100,14 +120,14 @@ audit: $(READY_DEV)
 deep: $(READY_DEV) $(READY_TORCH)
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
-	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(UNIT)"
+	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
 	$(LONG) $(PYTEST) --timeout 7200 -m "faults and not cluster"
 	$(LONG) $(PYTEST) --timeout 7200 -m cluster
 	$(PYTEST_TORCH) -m torch
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
 
 cover: $(READY_DEV)
-	$(PYTEST) -p pytest_cov $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(UNIT) and not deep"
+	$(PYTEST) -p pytest_cov $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(NEITHER) and not deep"
 
 # Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
 bench-gpu:

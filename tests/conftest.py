@@ -26,7 +26,9 @@ from tests.postgres_server import postgres  # noqa: F401 - a fixture
 from tests.timed import pytest_runtest_protocol, pytest_terminal_summary  # noqa: F401 - hooks
 
 MEMORY = Path("/dev/shm")
+LONG_FILES = Path(__file__).with_name("long_files.tsv")  # a file and its seconds on two cores
 SUITES = {
+    "service": r"mark\.service",
     "faults": r"mark\.faults",
     "cluster": r"mark\.cluster|opensearch|every_engine",
     "torch": r"mark\.torch",
@@ -58,9 +60,13 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a node of OpenSearch is the cluster's suite. The Makefile gives a suite the
-    files whose text has its words: a test in another file would never run, and is refused.
+    """Files that take long come first, as `tests/long_files.tsv` has them: one that began last
+    would keep all others waiting. Whatever needs a node of OpenSearch is the cluster's suite. The
+    Makefile gives a suite the files whose text has its words: a test in another file would never
+    run, and is refused.
     """
+    seconds = dict(line.split("\t") for line in LONG_FILES.read_text("utf-8").splitlines())
+    items.sort(key=lambda item: -float(seconds.get(item.nodeid.partition("::")[0], 0)))
     for item in items:
         if "opensearch" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)

@@ -7,9 +7,7 @@ run, in a temporary folder, ended and removed afterwards. Clusters of more nodes
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,12 +21,10 @@ from dateline.default_folders import default_dev_cache
 from dateline.dev_cluster import DevCluster, Shape
 from dateline.dev_cluster_home import prepared_home
 from dateline.dev_cluster_machine import find_java
+from tests.free_ports import ports_in_a_row
 
 _MEMORY = Path("/dev/shm")
 _FAST = _MEMORY if _MEMORY.is_dir() else None
-# Below those that the system gives to whoever connects: any connection could take one of them
-# before its node has it.
-_PORTS = range(20_000, 32_000)
 _URL = os.environ.get("TEST_OPENSEARCH", "")
 PATIENCE_S = 240.0
 # A node lives for minutes here: to compile its code twice costs more than slower code does.
@@ -91,18 +87,4 @@ def new_name() -> str:
 
 def free_port(nodes: int = 1) -> int:
     """The first of as many free ports in a row, each with the free one of its transport."""
-    for _ in range(100):
-        first = secrets.choice(_PORTS)
-        wanted = [first + number + above for number in range(nodes) for above in (0, 100)]
-        if all(map(_is_free, wanted)):
-            return first
-    raise AssertionError("no free ports in a row")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return ports_in_a_row(nodes, beside=100)[0]

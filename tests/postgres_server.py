@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.free_ports import free_port
 
 _MEMORY = Path("/dev/shm")
 _FAST = _MEMORY if _MEMORY.is_dir() else None
@@ -107,7 +108,7 @@ def server(beside: Path | None = _FAST) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=beside))
     if os.getuid() == 0:
         shutil.chown(folder, "nobody")
-    made = Server(folder, where, _free_port())
+    made = Server(folder, where, free_port())
     try:
         made.make()
         made.start()
@@ -134,9 +135,3 @@ def _unprivileged() -> list[str]:
     if os.getuid() != 0:
         return []
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

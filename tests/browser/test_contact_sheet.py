@@ -11,7 +11,7 @@ from indexing.media.contact_sheet import contact_sheet
 from tests.browser.test_reports import DESKTOP, PHONE, opened
 from tests.indexing.media.test_contact_sheet import SHEET
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.test_page import hits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 
 def test_another_spelling_is_offered_and_can_be_taken(page: Page) -> None:

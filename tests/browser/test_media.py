@@ -14,7 +14,7 @@ from tests.browser.conftest import opened, unavailable
 from tests.browser.film_service import DOG, FERRY, FILM, SHOTS, TEXT, film_service
 from tests.search.room import Room
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 QUERY = "/?q=ferry+leaves"
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 ELECTION = "urn:newsml:dateline.example:20261104:election-leader-4"
 MEMO = "urn:newsml:dateline.example:20260729:halloran-memo"

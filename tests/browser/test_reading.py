@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.service
 
 
 def test_who_walks_by_keys_stays_at_the_filter_that_was_pressed(page: Page) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from eval import report
 from tests.eval import report_samples as samples
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.test_page import hits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 
 def typed(page: Page, text: str) -> None:

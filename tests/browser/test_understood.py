@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Response, expect
 
 from tests.browser.test_page import hits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 
 def searched(page: Page, address: str) -> tuple[dict[str, list[str]], Any]:

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.test_page import ELECTION, MEMO, hits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 FERRY = "urn:newsml:dateline.example:20260315:ferry-accident-3"
 

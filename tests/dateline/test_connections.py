@@ -26,9 +26,10 @@ from dateline.listener import Limits, Listener, peer_of
 from tests.api.conftest import INGEST, READ, app_over
 from tests.api.conftest import filled as newsroom
 from tests.api.newsroom import Newsroom
-from tests.dateline.test_serve import ROOT, START, free_port, served
+from tests.dateline.test_serve import ROOT, START, served
+from tests.free_ports import free_port
 
-pytestmark = pytest.mark.timed
+pytestmark = [pytest.mark.service, pytest.mark.timed]
 
 LIMITS = Limits(
     connections=40, per_address=20, head_seconds=0.6, body_seconds=1.5, unread_seconds=0.6
@@ -261,7 +262,7 @@ def test_where_no_file_handle_is_left_connections_are_turned_away_and_the_log_st
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=7)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
                 assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
             running = Running(port)
             with ExitStack() as held:

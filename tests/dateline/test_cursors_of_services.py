@@ -14,6 +14,8 @@ import pytest
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_serve import served
 
+pytestmark = pytest.mark.service
+
 
 def ask(client: httpx.Client, **params: Any) -> httpx.Response:
     headers = {"x-api-key": DEMO_READ_KEY}

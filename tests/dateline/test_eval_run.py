@@ -19,6 +19,8 @@ from eval.results import read_result
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli, write_lines
 
+pytestmark = pytest.mark.service
+
 ROOT = Path(dateline.__file__).parent.parent
 DEMO = ROOT / "datasets" / "demo"
 

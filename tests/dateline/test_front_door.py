@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from dateline.cli import COMMANDS, EVAL_COMMANDS, TUNE_COMMANDS, app
 from dateline.lazy_group import Entry
 
+pytestmark = pytest.mark.service
+
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("dbos", "faiss", "fastapi", "httpx", "numpy", "onnxruntime", "opensearchpy", "pydantic"),

@@ -21,7 +21,10 @@ from dateline.archive_folder import archive_folder
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from dateline.settings import Settings
 from tests.dateline.conftest import DOCUMENTS, write_lines
-from tests.dateline.test_serve import ROOT, START, free_port
+from tests.dateline.test_serve import ROOT, START
+from tests.free_ports import free_port
+
+pytestmark = pytest.mark.service
 
 _STRANGER = re.compile(r"connect\(\d+, \{sa_family=AF_INET6?(?!.*(?:\"127\.|\"::1))")
 _AS_A_LIBRARY = """

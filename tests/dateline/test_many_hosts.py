@@ -31,6 +31,8 @@ from tests.postgres_server import Server
 from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
 
+pytestmark = pytest.mark.service
+
 ENGINES = ["embedded", pytest.param("opensearch", marks=pytest.mark.cluster)]
 # On a busy machine a node answers late in a test; its answers stay complete.
 PATIENT = {"replicas": 0, "patience_s": 60, "timeout_s": 120, "search_timeout_s": 60}

@@ -21,6 +21,8 @@ from tests.caption_provider import KEY, CaptionServer
 from tests.dateline.conftest import Cli, write_lines
 from tests.dateline.test_left_behind import open_to_others
 
+pytestmark = pytest.mark.service
+
 pytest.importorskip("dbos")
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ("--products", "demo", "--profile", "lexical")

@@ -24,6 +24,8 @@ from tests.api.model_service import KEY, bundled_models, serving_models
 from tests.dateline.conftest import DOCUMENTS
 from tests.dateline.test_serve import ROOT, served
 
+pytestmark = pytest.mark.service
+
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
 RERANKER = "bge-small-en-v1.5"
 READER = Caller("reader", frozenset({"demo"}))

@@ -22,6 +22,8 @@ from dateline.searchers import in_processes
 from dateline.settings import Settings
 from tests.dateline.test_serve import served
 
+pytestmark = pytest.mark.service
+
 READ, WRITE = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}
 Seen = TypeVar("Seen")
 

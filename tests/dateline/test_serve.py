@@ -16,6 +16,9 @@ import pytest
 import dateline
 from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.conftest import Cli
+from tests.free_ports import free_port
+
+pytestmark = pytest.mark.service
 
 # A shell that starts tests in the background has SIGINT ignored, and children would inherit that.
 START = (
@@ -25,12 +28,6 @@ START = (
 
 
 ROOT = Path(dateline.__file__).parent.parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -49,7 +46,7 @@ def served(
         text=True,
         env={"DATELINE_RERANKER": "", **os.environ, "PYTHONPATH": str(ROOT)},
     )
-    transport = httpx.HTTPTransport(retries=7)  # waits longer each time, a minute in all
+    transport = httpx.HTTPTransport(retries=8)  # waits longer each time, two minutes in all
     try:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=120

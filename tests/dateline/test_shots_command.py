@@ -20,6 +20,8 @@ from benchmarks.live_writer import start_writer
 from dateline.cli import app
 from tests.demo_service import COMMAND, ROOT
 
+pytestmark = pytest.mark.service
+
 RATE, FRAMES, CUTS = 30, 120, (30, 60, 90)
 LONG_AGO = 1.0  # a writer that began then has nothing to wait for
 

@@ -20,6 +20,8 @@ from tests.caption_provider import CaptionServer, Reply
 from tests.demo_service import ROOT
 from tests.indexing.captions.world import Book, captioner, still
 
+pytestmark = pytest.mark.service
+
 PAGE = (ROOT / "docs" / "captions.md").read_text("utf-8")
 XMP = (
     '<a xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" xmlns:tdm="http://www.w3.org/ns/tdmrep/">'

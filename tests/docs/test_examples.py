@@ -17,6 +17,8 @@ from dateline.cli import app
 from search.understanding.language import parse
 from tests.demo_service import ROOT
 
+pytestmark = pytest.mark.service
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _ROW = re.compile(r"^\| (`.+?`(?:, `.+?`)*) \|", re.MULTILINE)

@@ -17,6 +17,8 @@ from search.understanding.dates import calendar_of
 from search.understanding.understand import Meaning, Understanding
 from tests.demo_service import ROOT
 
+pytestmark = pytest.mark.service
+
 QUERIES = (ROOT / "docs" / "query-language.md").read_text("utf-8")
 RANKING = (ROOT / "docs" / "ranking.md").read_text("utf-8")
 NOW = datetime(2026, 3, 18, 10, tzinfo=UTC)

@@ -39,6 +39,8 @@ from tests.opensearch_node import new_name
 from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
 
+pytestmark = pytest.mark.service
+
 HISTORIES = int(os.environ.get("GUARD_SEQUENCES", "40"))
 FIRST = int(os.environ.get("GUARD_FIRST", "0"))  # seed
 MOST = 100  # histories of one archive

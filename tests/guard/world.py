@@ -21,7 +21,7 @@ from storage.embedded.record import Record
 from storage.media_files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
 from storage.record_port import RecordOfTruth
-from tests.dateline.test_serve import free_port
+from tests.free_ports import free_port
 from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of
 from tests.guard.model import RESERVES, Model, Reader, Version, View, Words, marks_in, view_of

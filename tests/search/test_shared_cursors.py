@@ -21,6 +21,8 @@ from search.shared_candidates import SharedCandidateStore
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import READER, Room, story, uris
 
+pytestmark = pytest.mark.service
+
 ROOT = Path(__file__).parent.parent.parent
 QUERY = "ferry quay"
 

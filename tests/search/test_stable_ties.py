@@ -13,6 +13,8 @@ import pytest
 from search.profiles import standard_profiles
 from tests.search.room import Room, story
 
+pytestmark = pytest.mark.service
+
 TIED = 12
 QUERY = "ferry aground"
 ROOT = Path(__file__).parents[2]
