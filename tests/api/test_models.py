@@ -320,11 +320,13 @@ def test_too_many_tokens_at_once_are_refused_before_the_model_runs(models: Serve
 def test_a_key_is_needed_in_either_header(http: httpx.Client) -> None:
     body = {"input": "x"}
     url = str(http.base_url.join("/v1/embeddings"))
-    assert httpx.post(url, json=body).status_code == 401
-    assert httpx.post(url, json=body, headers={"x-api-key": "other"}).status_code == 401
+    assert httpx.post(url, json=body, timeout=120).status_code == 401
+    assert (
+        httpx.post(url, json=body, headers={"x-api-key": "other"}, timeout=120).status_code == 401
+    )
     bearer = {"authorization": f"Bearer {KEY}"}
-    assert httpx.post(url, json=body, headers=bearer).status_code == 200
-    assert httpx.get(http.base_url.join("/v1/models")).status_code == 401
+    assert httpx.post(url, json=body, headers=bearer, timeout=120).status_code == 200
+    assert httpx.get(http.base_url.join("/v1/models"), timeout=120).status_code == 401
 
 
 def test_every_answer_names_its_model_and_the_files_behind_it(

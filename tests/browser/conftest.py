@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+PATIENCE_MS = 120_000  # on a busy machine a page takes its time
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -28,7 +38,9 @@ def browser() -> Iterator[Browser]:
             unavailable("there is no chromium on this machine (apt install chromium)")
         # Root has no sandbox in chromium; CI and containers run as root.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with playwright.chromium.launch(executable_path=path, args=options) as running:
+        with playwright.chromium.launch(
+            executable_path=path, args=options, timeout=PATIENCE_MS
+        ) as running:
             yield running
 
 
@@ -50,7 +62,7 @@ def opened(
         timezone_id=zone,
         base_url=url,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     faults: list[str] = []
 

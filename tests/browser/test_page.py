@@ -161,7 +161,7 @@ def test_comparison_shows_what_meaning_adds(page: Page) -> None:
 
 
 def test_kill_makes_a_story_vanish_and_undo_brings_it_back(page: Page, service: str) -> None:
-    config = httpx.get(f"{service}/page/config").json()
+    config = httpx.get(f"{service}/page/config", timeout=120).json()
     key = {"x-api-key": config["demo_key"]}
     page.goto('/?q="cold furnaces by easter"')
     assert MEMO in hits(page)
@@ -169,14 +169,20 @@ def test_kill_makes_a_story_vanish_and_undo_brings_it_back(page: Page, service: 
     story.get_by_role("button", name=re.compile("^Kill")).click()
     expect(story).to_have_count(0)
     expect(page.locator("#toast")).to_contain_text("Killed")
-    assert httpx.get(f"{service}/content/{quote(MEMO, safe='')}", headers=key).status_code == 404
+    assert (
+        httpx.get(f"{service}/content/{quote(MEMO, safe='')}", headers=key, timeout=120).status_code
+        == 404
+    )
     page.get_by_role("button", name="Undo").click()
     expect(story).to_have_count(1)
-    assert httpx.get(f"{service}/content/{quote(MEMO, safe='')}", headers=key).status_code == 200
+    assert (
+        httpx.get(f"{service}/content/{quote(MEMO, safe='')}", headers=key, timeout=120).status_code
+        == 200
+    )
 
 
 def test_markup_in_a_story_is_text(page: Page, service: str) -> None:
-    config = httpx.get(f"{service}/page/config").json()
+    config = httpx.get(f"{service}/page/config", timeout=120).json()
     headers = {"x-api-key": config["demo_ingest_key"]}
     uri = "urn:test:markup"
     document = {
@@ -185,7 +191,11 @@ def test_markup_in_a_story_is_text(page: Page, service: str) -> None:
         "body_text": "<script>document.title=2</script> quokkamarkup",
     }
     made = httpx.post(
-        f"{service}/content", json=document, headers=headers, params={"products": "demo"}
+        f"{service}/content",
+        json=document,
+        headers=headers,
+        params={"products": "demo"},
+        timeout=120,
     )
     assert made.status_code in (200, 201)
     page.goto("/?q=quokkamarkup")
@@ -198,6 +208,7 @@ def test_markup_in_a_story_is_text(page: Page, service: str) -> None:
         f"{service}/content/{quote(uri, safe='')}/status",
         json={"pubstatus": "canceled"},
         headers=headers,
+        timeout=120,
     )
     assert killed.status_code == 200
 
@@ -277,7 +288,7 @@ def test_every_control_has_a_name(page: Page) -> None:
 
 
 def test_docs_describe_every_operation(page: Page, service: str) -> None:
-    document = httpx.get(f"{service}/openapi.json").json()
+    document = httpx.get(f"{service}/openapi.json", timeout=120).json()
     count = sum(len(methods) for methods in document["paths"].values())
     page.goto("/docs")
     expect(page.locator(".operation")).to_have_count(count)

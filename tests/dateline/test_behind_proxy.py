@@ -54,7 +54,7 @@ def running(app: FastAPI, certificate: Certificate | None = None) -> Iterator[st
 @contextmanager
 def proxied(url: str, prefix: str, *, strips: bool, verify: ssl.SSLContext) -> Iterator[str]:
     """The address of a proxy that passes on what is asked below `prefix`."""
-    client = httpx.Client(base_url=url, verify=verify)
+    client = httpx.Client(base_url=url, verify=verify, timeout=120)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -96,7 +96,7 @@ def test_every_link_leads_back_through_the_proxy(folder: Path, strips: bool) -> 
         archive = stack.enter_context(media_archive(folder))
         url = stack.enter_context(running(archive.app(root="/archive"), certificate))
         way = stack.enter_context(proxied(url, "/archive", strips=strips, verify=verify))
-        client = stack.enter_context(httpx.Client(base_url=way))
+        client = stack.enter_context(httpx.Client(base_url=way, timeout=120))
         asked = {"q": "dog OR ferry", "page_size": "1"}
         first = client.get("/archive/content/search", params=asked, headers=KEY).json()["data"]
         assert client.get(first["next_page"], headers=KEY).status_code == 200
@@ -122,7 +122,7 @@ class Secured:
 
     def client(self) -> httpx.Client:
         trusted = ssl.create_default_context(cafile=self.folder / "authority.pem")
-        return httpx.Client(base_url=self.url, verify=trusted)
+        return httpx.Client(base_url=self.url, verify=trusted, timeout=120)
 
 
 @pytest.fixture

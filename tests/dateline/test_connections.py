@@ -164,7 +164,7 @@ def test_a_client_that_goes_within_its_body_is_counted_and_is_no_failure(
     assert running.room is not None
     running.connect(BODY).close()
     line = 'dateline_http_requests_total{method="POST",route="/content",status="499"} '
-    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=120) as client:
         while line not in client.get("/metrics", headers={"x-api-key": INGEST}).text:
             time.sleep(0.01)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
@@ -262,7 +262,7 @@ def test_where_no_file_handle_is_left_connections_are_turned_away_and_the_log_st
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=120) as client:
                 assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
             running = Running(port)
             with ExitStack() as held:

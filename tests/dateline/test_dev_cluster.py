@@ -390,7 +390,9 @@ def test_up_status_down(open_folder: Path) -> None:
     assert "1 node ended" in command("down", *folder).output
     assert not ClusterState.load(open_folder).running
     command("up", "--port", str(port), *folder, "--wait", "240")  # the data are there again
-    assert httpx.get(f"{url}/kept/_doc/1", trust_env=False).json()["_source"] == {"a": 1}
+    assert httpx.get(f"{url}/kept/_doc/1", trust_env=False, timeout=120).json()["_source"] == {
+        "a": 1
+    }
     assert "the data removed" in command("down", "--purge", *folder).output
     assert ClusterState.load(open_folder).nodes == ()
 

@@ -134,7 +134,9 @@ def test_nothing_is_written_beside_the_archive_nothing_is_sent_and_nobody_else_r
     machine.run("-c", _COMMANDS.format([[*command, *archive] for command in commands]))
     with machine.running("-c", START, "serve", "--demo", "--port", port, *archive):
         transport = httpx.HTTPTransport(retries=8)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=120
+        ) as client:
             read, desk = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}
             found = client.get(
                 "/content/search", params={"q": "ferry", "page_size": 1}, headers=read

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.service
 pytest.importorskip("dbos")
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ("--products", "demo", "--profile", "lexical")
+PHOTOS = 30  # more than are done before a signal is heard
 COMPUTED = ("decoded", "shots", "captioned", "shared", "embedded", "written")
 
 
@@ -86,8 +87,6 @@ def test_photos_and_documents_of_a_folder_are_found_and_the_second_time_is_no_wo
     assert second["unchanged"] == 1
     assert computed(second["media"]) == {}
     assert len(provider.asked()) == 3
-    text = cli("ingest", place, "--products", "demo").output
-    assert "0 decoded, 0 shots, 0 captioned, 0 shared, 0 embedded, 0 written" in text
     assert {path.name for path in cli.data.iterdir()} >= {"media", "ledger.sqlite", "work.sqlite"}
     assert open_to_others(cli.data) == []
 
@@ -226,14 +225,14 @@ def test_old_jobs_are_forgotten_and_what_they_computed_is_not(cli: Cli, folder: 
 
 
 def test_shares_of_a_folder_are_the_whole(cli: Cli, folder: Path) -> None:
-    for number in range(8):
+    for number in range(6):
         photo(folder / "in" / f"{number}.jpg", number)
     found = [
-        cli.json("ingest", folder / "in", "--shard", f"{n}/3", "--products", "demo")["media"]
-        for n in (1, 2, 3)
+        cli.json("ingest", folder / "in", "--shard", f"{n}/2", "--products", "demo")["media"]
+        for n in (1, 2)
     ]
-    assert sum(tree["found"] for tree in found) == 8
-    assert sum(tree["decoded"] for tree in found) == 8
+    assert sum(tree["found"] for tree in found) == 6
+    assert sum(tree["decoded"] for tree in found) == 6
 
 
 def test_what_is_wrong_is_said(cli: Cli, folder: Path) -> None:
@@ -283,14 +282,14 @@ def test_without_the_extra_documents_go_in_and_photos_are_told_about(
 
 
 def test_an_interrupted_ingest_goes_on_with_the_same_command(cli: Cli, folder: Path) -> None:
-    for number in range(60):
+    for number in range(PHOTOS):
         photo(folder / "in" / f"{number}.jpg", number, (1600, 1200))
     arguments = ["ingest", str(folder / "in"), "--products", "demo", "--data", str(cli.data)]
     running = subprocess.Popen(
         [Path(sys.executable).with_name("dateline"), *arguments],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "DATELINE_WORK_CHUNK": "8"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DATELINE_WORK_CHUNK": "2"},
     )
     deadline = time.monotonic() + 240
     while not list(cli.data.glob("media/*/*.jpg")):
@@ -303,7 +302,7 @@ def test_an_interrupted_ingest_goes_on_with_the_same_command(cli: Cli, folder: P
     assert b"goes on" in told
     (job,) = cli.json("jobs", "list")
     assert job["state"] == "running"
-    assert 0 <= job["done"] < 60
+    assert 0 <= job["done"] < PHOTOS
     again = cli.json("ingest", folder / "in", "--products", "demo")["media"]
     assert again["job"] == job["job"]
-    assert (again["found"], again["done"], again["decoded"]) == (60, 60, 60)
+    assert (again["found"], again["done"], again["decoded"]) == (PHOTOS, PHOTOS, PHOTOS)

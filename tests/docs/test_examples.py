@@ -86,7 +86,10 @@ def test_each_query_of_the_documentation_is_understood_and_answered(
 ) -> None:
     assert not parse(query).notes
     answer = httpx.get(
-        f"{service}/content/search", params={"q": query}, headers={"x-api-key": "demo-reader"}
+        f"{service}/content/search",
+        params={"q": query},
+        headers={"x-api-key": "demo-reader"},
+        timeout=120,
     ).json()
     assert "error" not in answer
     assert answer["data"]["understood"]["notes"] == []

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "16"))
 EARLIER = 15  # items of earlier rounds that are looked at again in each round
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 REOPENED_S = 5.0  # of processor: other work of the machine does not count
 
 

@@ -31,7 +31,7 @@ from tests.opensearch_node import new_name
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster]
 READER = Caller("test", frozenset({"demo"}))
-_PATIENCE_S = 240.0
+_PATIENCE_S = 900.0
 _MAIN = "from dateline.cli import main; main()"
 KILLS = int(os.environ.get("KILL_ROUNDS", "16")) // 16  # of each command
 COMMANDS = (["start"], ["step"], ["flip", "--unevaluated"], ["clean", "--wait", "0"])
