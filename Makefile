@@ -8,7 +8,6 @@ export DATELINE_DATA
 export PYTHONDONTWRITEBYTECODE :=
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
-DEMO := datasets/demo/stories.jsonl
 READY_TORCH := .venv-torch/.installed
 # By name, as each process would load the plugins of every other package that is installed.
 PLUGINS := --disable-plugin-autoload -p xdist -p timeout -p hypothesispytest
@@ -63,8 +62,9 @@ $(READY_DEV): requirements-dev.lock $(READY)
 media: requirements-media.lock $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-media.lock
 
+# What is put into the demo without a product is seen by its keys.
+run: export DATELINE_DEFAULT_PRODUCTS ?= demo
 run: $(READY)
-	@test -e $(DATELINE_DATA)/.demo || { $(BIN)/dateline ingest $(DEMO) && touch $(DATELINE_DATA)/.demo; }
 	@exec $(BIN)/dateline serve --demo
 
 # mypy beside the tests, which wait a lot; each says what it has to say when it ends.

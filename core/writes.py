@@ -86,6 +86,7 @@ class Written:
     """The acknowledgement: what is said here survives kill -9 and power loss. `held` is what an
     earlier kill, withhold or embargo made of a version: canceled, withheld, embargoed, or "".
     `words_only` are members of which only the beginning was embedded: the rest is found by words.
+    `known` says of a stale version that it is recorded, with this content.
     """
 
     uri: str
@@ -94,3 +95,4 @@ class Written:
     change: int = 0
     held: str = ""
     words_only: tuple[str, ...] = ()
+    known: bool = False

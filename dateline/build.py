@@ -214,7 +214,7 @@ def build_service(
     )
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
-    ingest = Ingest(engine, dual_embedder(models), clock)
+    ingest = Ingest(engine, dual_embedder(models), clock, settings.default_products)
     return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
 
 

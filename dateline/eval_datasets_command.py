@@ -56,7 +56,7 @@ def datasets(
         trees = [each.as_dict() for each in listed]
         typer.echo(orjson.dumps(trees, option=orjson.OPT_INDENT_2))
     else:
-        terminal = console if console.is_terminal else Console(width=WIDTH)
+        terminal = console if console.is_terminal else Console(width=WIDTH, emoji=False)
         terminal.print(table_of(listed))
         _show_doubts(listed)
     raise typer.Exit(EXIT_REFUSED if any(each.error for each in listed) else 0)

@@ -177,4 +177,4 @@ def _table(*columns: str, words: int = 1) -> Table:
 
 
 def _print(table: Table) -> None:
-    Console(width=None if console.is_terminal else _WIDE).print(table)
+    Console(width=None if console.is_terminal else _WIDE, emoji=False).print(table)

@@ -38,7 +38,7 @@ def show_summary(found: Summary, folder: Path | None, *, as_json: bool) -> None:
 
 
 def _print(table: Table) -> None:
-    Console(width=None if console.is_terminal else _WIDE).print(table)
+    Console(width=None if console.is_terminal else _WIDE, emoji=False).print(table)
 
 
 def _table(*columns: str) -> Table:

@@ -22,6 +22,7 @@ from core.errors import InputError
 from core.work import Priority
 from dateline import media_ingest
 from dateline.build import Service, build_service
+from dateline.ingest_output import show_report
 from dateline.options import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
@@ -30,18 +31,16 @@ from dateline.options import (
     Models,
     console,
     errors,
-    escape,
     exit_code,
+    interrupted_by_sigterm,
     reported,
     settings_for,
-    show_error,
 )
 from dateline.settings import Settings
 from indexing import ingest as ingesting
 from indexing.report import IngestReport
 from indexing.work.request import shard_of
 
-_SHOWN = 20
 _WHOLE = "1/1"
 
 
@@ -133,12 +132,13 @@ def ingest(
 
     For example: `dateline ingest wire.jsonl photos/ --products news`.
 
-    An item that belongs to no product is seen by nobody. Exit code 1: something was rejected,
-    refused or failed; it is listed, and the rest went on. Photos and videos are done durably: after
+    Nobody finds an item that belongs to no product: name some with --products, or set
+    default_products. Exit code 1: something was rejected, refused or failed; it is listed, and the
+    rest went on. Photos and videos are done durably: after
     an interruption the same command goes on (`dateline jobs` lists what is under way).
     """
     codes = tuple(code.strip() for code in products.split(",") if code.strip())
-    with reported():
+    with reported(), interrupted_by_sigterm():
         settings = settings_for(data=data, models=models)
         if watch is not None:
             _check_alone(
@@ -216,7 +216,7 @@ class _Run:
         with progress_bar(hidden=self._as_json) as progress:
             report = service.ingest.run(self._parts.documents, self._options, Bar(progress))
         if not self._as_json and (report.read or self._parts.request is None):
-            _show(report)
+            show_report(report)
         return report
 
     def _media(self, service: Service) -> media_ingest.MediaResult | None:
@@ -269,32 +269,3 @@ def _exit(report: IngestReport) -> int:
     if report.stopped_by is not None:
         return exit_code(report.stopped_by)
     return 0 if report.ok else EXIT_REFUSED
-
-
-def _show(report: IngestReport) -> None:
-    figures = report.as_dict()
-    counted = (
-        "read created superseded updated unchanged stale conflict rejected passages".split()  # noqa: SIM905
-    )
-    parts = [f"{figures[name]:,} {name}" for name in counted if figures[name] or name == "read"]
-    rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
-    console.print(", ".join(parts) + f" in {rate}")
-    if not report.read and not report.interrupted and report.stopped_by is None:
-        what = "no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
-        console.print(f"  [yellow]note:[/] {what}, or none of this shard's")
-    for what, count in figures["warnings"].items():
-        console.print(f"  [yellow]note:[/] {count:,} x {escape(what)}")
-    if figures["unknown_members"]:
-        names = ", ".join(f"{name} ({n:,})" for name, n in figures["unknown_members"].items())
-        console.print(f"  kept, not part of ninjs: {escape(names)}")
-    rows = [*figures["rejections"], *figures["refused"]]
-    for row in rows[:_SHOWN]:
-        errors.print("  [red]refused:[/] " + escape(_line(row)))
-    if len(rows) > _SHOWN:
-        errors.print(f"  … and {len(rows) - _SHOWN:,} more; --json lists up to 1,000")
-    if report.stopped_by is not None:
-        show_error(report.stopped_by)
-
-
-def _line(row: dict[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in row.items() if value not in ("", None))

@@ -14,7 +14,8 @@ from core.errors import InputError
 from core.media import is_url
 from core.work import AssetState, Job, JobState, Priority
 from dateline.build_stills import remember_roots
-from dateline.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors, escape
+from dateline.ingest_output import show_report
+from dateline.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors
 from dateline.settings import Settings
 from indexing.ingest import IngestOptions
 from indexing.sources import is_document
@@ -169,11 +170,7 @@ def _take(
     worker.reading.feed(job, found, worker.queues.stopped.is_set)
     documents = [path for path in paths if is_document(path) and not speaks_of_media(path)]
     if documents:
-        report = service.ingest.run(documents, options)
-        for entry in report.rejections:
-            errors.print(
-                f"  refused: {escape(f'{entry.file}:{entry.line}')} {escape(entry.reason)}"
-            )
+        show_report(service.ingest.run(documents, options))
 
 
 def _code(at: JobProgress) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -58,8 +59,9 @@ Profile = Annotated[
     ),
 ]
 
-console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
+# `:x:` in a uri or a text is data, never the name of an emoji.
+console = Console(soft_wrap=True, emoji=False)
+errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
 EXIT_REFUSED = 1  # some documents were rejected or refused; the rest went on
 EXIT_INPUT = 2  # what was asked is wrong
@@ -129,6 +131,16 @@ def exit_code(error: DatelineError) -> int:
             return EXIT_STORAGE
         case _:
             return EXIT_MODEL if isinstance(error, ModelError) else EXIT_STORAGE
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does, so that what was done until then is told."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

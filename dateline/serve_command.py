@@ -12,12 +12,13 @@ from fastapi import FastAPI
 
 from api.forwarding import Proxies
 from core.errors import SettingsError
-from dateline.build import build_service
+from dateline.build import Service, build_service
 from dateline.build_app import build_app
 from dateline.build_model_service import build_model_app, build_model_service
 from dateline.default_folders import demo_folder
 from dateline.demo import DEMO_READ_KEY, read_examples
 from dateline.http_server import HttpServer
+from dateline.ingest_output import counts
 from dateline.keys import key_ring, with_media_secret
 from dateline.listener import Limits, Listener, places
 from dateline.log_lines import write_log
@@ -83,9 +84,12 @@ def serve(
 def _serve_searches(
     settings: Settings, listening: socket.socket, certificate: Certificate | None
 ) -> None:
+    is_new = not settings.has_archive
     note_new_archive(settings)
     service = build_service(with_media_secret(settings), share_cursors=True)
     note_missing_models(service.models.missing)
+    if settings.demo and is_new:
+        _load_demo(service)
     searchers = build_searchers(service)
     app = build_app(
         service,
@@ -105,6 +109,15 @@ def _serve_searches(
             searchers.close()
         service.close()
         listening.close()
+
+
+def _load_demo(service: Service) -> None:
+    """Take in the demo corpus: a demo of an empty archive shows nothing."""
+    corpus = demo_folder() / "stories.jsonl"
+    if corpus.is_file():
+        report = service.ingest.run([corpus])
+        service.engine.catch_up()
+        console.print(f"the demo corpus was loaded: {counts(report.as_dict())}")
 
 
 def _serve_models(

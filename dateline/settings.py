@@ -10,10 +10,18 @@ from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from core.errors import SettingsError
 from core.limits import Share
@@ -48,6 +56,14 @@ class KeySetting(BaseModel):
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
 
 
+def _by_commas(value: object) -> object:
+    """The parts of a text, as a variable has them; anything else as it is."""
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Product = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048)]
+
+
 class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     """Everything that can be set. `dateline settings` prints what is in force and why."""
 
@@ -61,6 +77,11 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         default="embedded",
         description="what searches run on: indexes in the archive's folder, or an OpenSearch "
         "cluster (needs the extra [opensearch])",
+    )
+    default_products: tuple[Product, ...] = Field(
+        default=(),
+        description="products of items that belong to no other (by commas in a variable); if empty "
+        "nobody finds such items",
     )
     profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
     lexical_weight: float = Field(
@@ -161,6 +182,8 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="requests at the same time, in one process, of a key without `concurrency`",
     )
     demo: bool = Field(default=False, description="have the demo's keys, on loopback")
+
+    _parts = field_validator("default_products", mode="before")(_by_commas)
 
     @property
     def has_archive(self) -> bool:

@@ -128,7 +128,7 @@ def print_rows(rows: Sequence[Row]) -> None:
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(escape(str(value)) for value in row.values()))
-    Console(width=None if console.is_terminal else _WIDE).print(table)
+    Console(width=None if console.is_terminal else _WIDE, emoji=False).print(table)
 
 
 def _cell(cell: Cell, front: Sequence[Cell]) -> Row:

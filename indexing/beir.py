@@ -20,7 +20,7 @@ from core.errors import DocumentError
 from core.items import Concept, Item, ItemType
 from indexing import fields, json_tree, texts
 from indexing.boundary import Strict
-from indexing.ninjs import MAX_DOCUMENT_BYTES, WITHOUT_PRODUCT, Checked, clean
+from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked, clean
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset({"_id", "title", "text", "metadata"})
@@ -65,8 +65,6 @@ def read_bytes(
         raise DocumentError(reason, field=field) from error
     warnings: list[str] = []
     item = _item(document, folder, products, tree, warnings)
-    if not products:
-        warnings.append(WITHOUT_PRODUCT)
     return Checked(item, tuple(warnings), tuple(name for name in tree if name not in _KNOWN))
 
 

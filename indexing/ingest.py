@@ -106,10 +106,18 @@ class _Embedded:
 class Ingest:
     """The way into the record of truth, for files and for the API's documents."""
 
-    def __init__(self, writer: Writer, embedder: Embedder, clock: Clock) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        embedder: Embedder,
+        clock: Clock,
+        default_products: tuple[str, ...] = (),
+    ) -> None:
+        """An item that names no product, and for which nobody named one, gets the defaults."""
         self._writer = writer
         self._embedder = embedder
         self._clock = clock
+        self._default_products = default_products
 
     def run(
         self,
@@ -178,7 +186,10 @@ class Ingest:
                 done += len(answers)
 
     def _put_few(self, items: Sequence[Item], *, by: Caller, part: Part) -> Sequence[Written]:
-        writes = tuple(map(PutItem, items)) if part is Part.TEXT else self.embed(items, by)
+        if part is Part.TEXT:
+            writes = tuple(map(PutItem, self._with_products(items)))
+        else:
+            writes = self.embed(items, by)
         if part is Part.VECTORS:
             writes = tuple(replace(write, only_vectors=True) for write in writes)
         return [*map(_told, self._writer.put(writes, by), writes)]
@@ -187,6 +198,7 @@ class Ingest:
         """What `by` is to put for each item: with fresh vectors where that would change the
         record.
         """
+        items = self._with_products(items)
         wanted = self._writer.unknown(items, by)
         fresh = [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
         vectors = iter(self._vectors(fresh) if fresh else ())
@@ -194,6 +206,10 @@ class Ingest:
             PutItem(item, next(vectors)) if is_wanted else PutItem(item)
             for item, is_wanted in zip(items, wanted, strict=True)
         )
+
+    def _with_products(self, items: Sequence[Item]) -> Sequence[Item]:
+        default = self._default_products
+        return [item if item.products else replace(item, products=default) for item in items]
 
     def _vectors(self, items: Sequence[Item]) -> Sequence[tuple[PassageVectors, ...]]:
         """Waits where others have filled the model's queue."""
@@ -267,11 +283,11 @@ class _Run:
         finally:
             self._read.cancel()
             self._embedded.close()
-            reader.join()
-            writer.join()
+            reader.wait()
+            writer.wait()
         self._take_failure(writer)
         return self._tally.report(
-            ignored_files=self._sources.ignored,
+            ignored=self._sources.ignored,
             done_bytes=self._done_bytes,
             seconds=time.monotonic() - self._started,
         )
@@ -300,7 +316,7 @@ class _Run:
             batch = embedded.batch
             written = self._ingest.put(embedded.writes)
             self._tally.add_readings(batch.readings)
-            self._tally.add_written(written, (write.vectors for write in embedded.writes))
+            self._tally.add_written(written, embedded.writes)
             if batch.stop is not None:
                 self._tally.stop_at(batch.stop)
             self._done_bytes = batch.done_bytes
@@ -335,6 +351,11 @@ class _Worker(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - it is raised again in the calling thread
             self.failure = error
         self._ended(self.failure)
+
+    def wait(self) -> None:
+        """Wait for the end. An interrupt may have come before the thread was started."""
+        if self.is_alive():
+            self.join()
 
 
 def _batches(sources: Sources, options: IngestOptions) -> Iterator[_Batch]:

@@ -13,7 +13,8 @@ Only `uri` is required. What else decides where an item stands:
   `writethru_of`, which should be the first story of the chain; else the item's own uri.
 - **products**, who may see it: our extension member `products`, an array of strings or of objects
   with `id` or `code` or `name`; AP's `meta.products[].id`; and those that the caller of ingest
-  names. An item without any is for nobody, which is counted as a warning.
+  names. An item without any gets those of the setting `default_products`; without these nobody
+  may see it, and the report of an ingest counts it.
 - **rights**, what may be done with it: our extension member `rights`, else a rating of what
   `usageterms`, `rightsinfo` and AP's `signals` say (`indexing/rights.py`).
 - **shots** of a video: our extension member `shotlist`, an array of `{start, end, description}` or
@@ -44,7 +45,6 @@ from indexing.media.listed import shots_named
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_NAME = 2_048  # characters of a name or a code, which may be an address
-WITHOUT_PRODUCT = "without product"
 _EMBARGOES = ("embargoed", "embargoeduntil")
 _NO_LETTERS = re.compile("[^a-z]+")
 _PREDECESSORS = ("predecessor", "writethru_of")
@@ -108,8 +108,6 @@ def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = (
     _refuse_unread_embargo(name for name in unknown if source[name] is not None)
     reading = _Reading(members, written, [])
     item = _item(reading, clock, products, source)
-    if not item.products:
-        reading.warnings.append(WITHOUT_PRODUCT)
     return Checked(item, tuple(reading.warnings), unknown)
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import DatelineError, DocumentError
-from core.items import PassageVectors
-from core.writes import REFUSED, Outcome, Written
+from core.writes import REFUSED, Outcome, PutItem, Written
 from indexing.sources import Accepted, Reading, Rejected
 
 MAX_REJECTED = 1_000
 MAX_NAMES = 1_000
 OTHERS = "(others)"
+WITHOUT_PRODUCT = "without product"  # nobody may see such an item
 LONG = "too long to embed whole, its rest is found by words"
 _PUT_OUTCOMES = (
     Outcome.CREATED,
@@ -30,7 +30,8 @@ _PUT_OUTCOMES = (
 class IngestReport:
     """The counts of one ingest. `outcomes` counts acknowledged writes only.
 
-    `read` counts documents, `bytes` what was read from disk; `rejected` is the number of documents
+    `read` counts documents, `bytes` what was read from disk, `ignored` by kind the files of folders
+    that were passed over; `rejected` is the number of documents
     that can't be indexed, `rejections` the first 1,000 of them, `refused` the writes that were
     stale or conflicting (at most 1,000 as well). `stopped_by` is the error that ended the ingest
     early, `interrupted` says that a person did.
@@ -46,7 +47,7 @@ class IngestReport:
     warnings: Mapping[str, int]
     passages: int
     truncated: int
-    ignored_files: int
+    ignored: Mapping[str, int]
     bytes: int
     seconds: float
     embedding_seconds: float
@@ -82,7 +83,8 @@ class IngestReport:
             "warnings": dict(self.warnings),
             "passages": self.passages,
             "truncated": self.truncated,
-            "ignored_files": self.ignored_files,
+            "ignored_files": sum(self.ignored.values()),
+            "ignored_by_kind": dict(self.ignored),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
             "embedding_seconds": round(self.embedding_seconds, 3),
@@ -124,20 +126,24 @@ class Tally:
             if len(self._rejections) < MAX_REJECTED:
                 self._rejections.append(reading)
 
-    def add_written(
-        self, written: Iterable[Written], vectors: Iterable[tuple[PassageVectors, ...]]
-    ) -> None:
-        """Counts what became of writes, and their fresh passages."""
-        for answer in written:
-            self._outcomes[answer.outcome] += 1
-            _count(self._warnings, (f"{name}: {LONG}" for name in answer.words_only))
-            if answer.held:
-                _count(self._warnings, (f"{answer.held} by an earlier change of status",))
-            if answer.outcome in REFUSED and len(self._refused) < MAX_REJECTED:
-                self._refused.append(answer)
-        for entries in vectors:
-            self.passages += len(entries[0].passages) if entries else 0
-            self.truncated += entries[0].truncated if entries else 0
+    def add_written(self, written: Iterable[Written], writes: Iterable[PutItem]) -> None:
+        """Counts what became of `writes`, and their new passages."""
+        for answer, write in zip(written, writes, strict=True):
+            self._add_answer(answer)
+            if not write.item.products:
+                _count(self._warnings, (WITHOUT_PRODUCT,))
+            for entry in write.vectors[:1]:
+                self.passages += len(entry.passages)
+                self.truncated += entry.truncated
+
+    def _add_answer(self, answer: Written) -> None:
+        outcome = Outcome.UNCHANGED if answer.known else answer.outcome
+        self._outcomes[outcome] += 1
+        _count(self._warnings, (f"{name}: {LONG}" for name in answer.words_only))
+        if answer.held:
+            _count(self._warnings, (f"{answer.held} by an earlier change of status",))
+        if outcome in REFUSED and len(self._refused) < MAX_REJECTED:
+            self._refused.append(answer)
 
     def stop_at(self, entry: Rejected) -> None:
         """Counts the document that a strict ingest stops at, as its error."""
@@ -145,7 +151,9 @@ class Tally:
         place = f"{entry.file}:{entry.line}"
         self.stopped_by = DocumentError(entry.reason, where=place, field=entry.field)
 
-    def report(self, *, ignored_files: int, done_bytes: int, seconds: float) -> IngestReport:
+    def report(
+        self, *, ignored: Mapping[str, int], done_bytes: int, seconds: float
+    ) -> IngestReport:
         """The counts so far, frozen."""
         return IngestReport(
             read=self.read,
@@ -158,7 +166,7 @@ class Tally:
             warnings=dict(self._warnings.most_common()),
             passages=self.passages,
             truncated=self.truncated,
-            ignored_files=ignored_files,
+            ignored=dict(ignored),
             bytes=done_bytes,
             seconds=seconds,
             embedding_seconds=self.embedding_seconds,

@@ -2,8 +2,8 @@
 
 `.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line, each also as
 `.gz`. A folder is read recursively in the order of names; hidden files and files that aren't JSON
-are counted as ignored, and links that lead out of it are rejected. A folder with a `corpus.jsonl`
-or `corpus.jsonl.gz` is a BEIR corpus, of which only that file is read.
+are passed over and counted by kind, and links that lead out of it are rejected. A folder with a
+`corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus, of which only that file is read.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
 Kind = Literal["json", "lines", "beir"]
 _KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
+_LONGEST_ENDING = 12  # characters of it that are told
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
 
@@ -87,8 +89,8 @@ class Sources:
     """The documents under `paths`, to be gone through once.
 
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
-    how many files were no JSON. Files in folders that are `passed_over` are somebody else's and not
-    counted. Raises InputError at once where a path is not there or no JSON.
+    how many files of folders are no documents, by kind. Files in folders that are `passed_over` are
+    somebody else's and not counted. Raises InputError at once where a path is not there or no JSON.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class Sources:
         self._passed_over = passed_over
         self._products = tuple(products)
         self._limit = max_document_bytes
-        self.ignored = 0
+        self.ignored: Counter[str] = Counter()
         self._outside: list[Path] = []
         self.files = tuple(file for path in paths for file in self._find(path))
         self.total_bytes = sum(file.size for file in self.files)
@@ -141,7 +143,7 @@ class Sources:
                     continue
                 kind = None if file.startswith(".") or not path.is_file() else _kind(path)
                 if kind is None:
-                    self.ignored += 1
+                    self.ignored[_kind_of_ignored(path)] += 1
                 elif not is_inside(path, top):
                     self._outside.append(path)
                 else:
@@ -184,6 +186,17 @@ def _kind(path: Path) -> Kind | None:
     if path.name in _CORPUS:
         return "beir"
     return _KINDS.get(Path(path.name.removesuffix(".gz")).suffix)
+
+
+def _kind_of_ignored(path: Path) -> str:
+    """What is said of a file that is passed over: its ending, or why it is none of those that are
+    read.
+    """
+    if path.name.startswith("."):
+        return "hidden"
+    if not path.is_file():
+        return "no file"
+    return path.suffix.lower()[:_LONGEST_ENDING] or "no ending"
 
 
 def _decompressed(raw: BinaryIO, path: Path) -> BinaryIO:

@@ -38,6 +38,7 @@ _NEWEST = (
     "SELECT seq, version, digest, pubstatus, embargoed, chain, facts FROM items WHERE uri = ?"
     " ORDER BY version DESC LIMIT 1"
 )
+_KNOWN = "SELECT 1 FROM items WHERE uri = ? AND version = ? AND digest = ?"
 _ITEMS_OF = (
     "SELECT facts FROM items AS newest WHERE chain = ?"
     " AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)"
@@ -68,7 +69,8 @@ def put(
         item, write.digest, newest, only_vectors=write.write.only_vectors
     )
     if outcome in REFUSED:
-        return Written(item.uri, item.version, outcome)
+        known = outcome is Outcome.STALE and _is_known(cursor, write)
+        return Written(item.uri, item.version, outcome, known=known)
     if outcome is None and newest is not None:
         return _put_again(cursor, write, newest, now, kept)
     own = state_of(item)
@@ -81,6 +83,12 @@ def put(
     number = log_change(cursor, item.chain, seq, "put", now)
     as_what = outcome or Outcome.CREATED
     return Written(item.uri, item.version, as_what, number, held_as(state, own))
+
+
+def _is_known(cursor: sqlite3.Cursor, write: Prepared) -> bool:
+    """Whether this version is recorded with this content."""
+    item = write.write.item
+    return cursor.execute(_KNOWN, (item.uri, item.version, write.digest)).fetchone() is not None
 
 
 def _put_again(

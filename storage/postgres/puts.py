@@ -27,6 +27,7 @@ from storage.postgres.writes import (
     encoders_of,
     execute,
     forget_rows,
+    known_of,
     newest_of,
     products_by_story,
     vector_rows,
@@ -90,14 +91,28 @@ def _put_wave(
     ]
     seqs = iter(_new_seqs(connection, len(written)))
     rows = _Rows(kept, have, Holds.of(connection, written))
+    known = _known(connection, wave, outcomes)
     done: list[Written] = []
     for each, outcome in zip(wave, outcomes, strict=True):
         if outcome in _WRITTEN:
             done.append(rows.add(each, next(seqs), outcome, newest.get(each.uri), log))
         else:
-            done.append(Written(each.uri, each.write.item.version, outcome))
+            version = each.write.item.version
+            done.append(Written(each.uri, version, outcome, known=each.uri in known))
     rows.write(connection)
     return done
+
+
+def _known(
+    connection: sa.Connection, wave: Sequence[Prepared], outcomes: Sequence[Outcome]
+) -> set[str]:
+    """The uris of stale versions that are recorded with this content."""
+    stale = [
+        (each.uri, each.write.item.version, each.digest)
+        for each, outcome in zip(wave, outcomes, strict=True)
+        if outcome is Outcome.STALE
+    ]
+    return known_of(asking(connection), stale)
 
 
 def _judged(

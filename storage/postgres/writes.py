@@ -37,6 +37,10 @@ _NEWEST = sa.text(
     "SELECT DISTINCT ON (uri_key) uri_key, seq, version, digest, pubstatus, embargoed, chain, facts"
     " FROM items WHERE uri_key = ANY(CAST(:keys AS bytea[])) ORDER BY uri_key, version DESC"
 )
+_VERSIONS = sa.text(
+    "SELECT uri_key, version, digest FROM items WHERE uri_key = ANY(CAST(:keys AS bytea[]))"
+    " AND version = ANY(CAST(:versions AS bigint[]))"
+)
 _ENCODERS = sa.text(
     "SELECT seq, field, encoder FROM vectors WHERE seq = ANY(CAST(:seqs AS bigint[]))"
 )
@@ -179,6 +183,15 @@ def newest_of(ask: Ask, uris: Iterable[str]) -> dict[str, Newest]:
     keys = {key_of(uri): uri for uri in uris}
     rows = ask(_NEWEST, keys=list(keys)) if keys else ()
     return {keys[key]: Newest(*row) for key, *row in rows}
+
+
+def known_of(ask: Ask, versions: Iterable[tuple[str, int, bytes]]) -> set[str]:
+    """The uris whose version is recorded with the content of this digest, one version of each."""
+    wanted = {(key_of(uri), version, digest): uri for uri, version, digest in versions}
+    keys, numbers = [key for key, _, _ in wanted], [version for _, version, _ in wanted]
+    rows = ask(_VERSIONS, keys=keys, versions=numbers) if wanted else ()
+    found = ((key, version, bytes(digest)) for key, version, digest in rows)
+    return {wanted[row] for row in found if row in wanted}
 
 
 def products_by_story(

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import dateline
 from dateline.default_folders import default_models
 from inference.runtimes.loading import installed
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
@@ -24,7 +30,10 @@ def test_ingest_says_what_it_did_and_repeating_changes_nothing(cli: Cli, tmp_pat
     newer = {**DOCUMENTS[0], "version": "2", "headline": "Ferry afloat"}
     report = cli.json("ingest", write_lines(wire, newer), "--products", "demo")
     assert report["superseded"] == 1
-    report = cli.json("ingest", write_lines(wire, DOCUMENTS[0]), "--products", "demo", code=1)
+    report = cli.json("ingest", write_lines(wire, DOCUMENTS[0]), "--products", "demo")
+    assert (report["unchanged"], report["refused"]) == (1, [])  # superseded, but known
+    older = {**DOCUMENTS[0], "version": "0"}
+    report = cli.json("ingest", write_lines(wire, older), "--products", "demo", code=1)
     assert report["stale"] == 1
     assert report["refused"][0]["uri"] == "urn:ferry"
 
@@ -108,8 +117,69 @@ def test_a_picture_without_words_is_told_so(cli: Cli, tmp_path: Path) -> None:
 
 def test_without_a_product_an_item_is_for_nobody(cli: Cli, tmp_path: Path) -> None:
     wire = write_lines(tmp_path / "wire.jsonl", DOCUMENTS[0])
-    assert "without product" in cli("ingest", wire).stdout
+    assert "default_products" in cli("ingest", wire).stdout
+    assert cli.json("ingest", wire)["warnings"] == {"without product": 1}
     assert cli.found("ferry") == []
+
+
+def test_without_a_product_an_item_has_the_default_ones(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_DEFAULT_PRODUCTS", "news, demo")
+    own = {**DOCUMENTS[1], "products": ["sport"]}
+    report = cli.json("ingest", write_lines(tmp_path / "wire.jsonl", DOCUMENTS[0], own))
+    assert report["warnings"] == {}
+    assert cli.found("ferry", "--products", "news") == ["urn:ferry"]
+    assert cli.found("ferry", "--products", "sport") == ["urn:photo"]
+
+
+def test_files_of_a_folder_that_are_passed_over_are_counted_by_kind(
+    cli: Cli, tmp_path: Path
+) -> None:
+    wire = tmp_path / "wire"
+    wire.mkdir()
+    write_lines(wire / "wire.jsonl", DOCUMENTS[0])
+    for name in ("a.pdf", "b.PDF", ".DS_Store"):
+        (wire / name).write_text("x")
+    report = cli.json("ingest", wire, "--products", "demo")
+    assert report["ignored_files"] == 3
+    assert report["ignored_by_kind"] == {".pdf": 2, "hidden": 1}
+    assert "2 .pdf, 1 hidden" in cli("ingest", wire, "--products", "demo").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_ingest_tells_its_counts(
+    cli: Cli, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A pipe has no end until it is closed, so the ingest is under way when the signal comes."""
+    wire = tmp_path / "wire.jsonl"
+    os.mkfifo(wire)
+    start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from dateline.cli import main; main()"
+    )
+    command = [sys.executable, "-P", "-c", start, "ingest", str(wire), "--data", str(cli.data)]
+    root = Path(dateline.__file__).parent.parent
+    process = subprocess.Popen(
+        [*command, "--products", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        text=True,
+    )
+    with wire.open("w") as pipe:  # waits until it is read
+        pipe.writelines(json.dumps(story) + "\n" for story in DOCUMENTS)
+        pipe.flush()
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^\d+ read", output, re.MULTILINE)
+
+
+def test_colons_in_a_uri_are_no_emoji(cli: Cli, tmp_path: Path) -> None:
+    smile = {**DOCUMENTS[0], "uri": "urn:smile:x:1"}
+    cli("ingest", write_lines(tmp_path / "wire.jsonl", smile), "--products", "demo")
+    assert "urn:smile:x:1" in cli("search", "ferry").stdout
 
 
 # --- search

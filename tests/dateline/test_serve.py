@@ -101,6 +101,15 @@ def test_serve_answers_and_ctrl_c_stops_it(filled: Path, folder: Path) -> None:
     assert other.found("lighthouse", "--profile", "lexical") == ["urn:new"]
 
 
+def test_a_demo_of_an_empty_folder_has_the_demo_corpus(folder: Path) -> None:
+    read = {"x-api-key": DEMO_READ_KEY}
+    with served(folder / "archive") as (process, client):
+        answer = client.get("/content/search", params={"q": "ferry"}, headers=read).json()
+        assert answer["data"]["items"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+
 def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
     shutil.copytree(filled, folder / "archive")
     with served(folder / "archive") as (process, _):

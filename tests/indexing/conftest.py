@@ -108,7 +108,11 @@ class DictWriter:
         outcome = self._outcome(item)
         if outcome in (Outcome.CREATED, Outcome.SUPERSEDED, Outcome.UPDATED):
             self.versions.setdefault(item.uri, {})[item.version] = write
-        return Written(item.uri, item.version, outcome)
+        return Written(item.uri, item.version, outcome, known=self._is_known(item, outcome))
+
+    def _is_known(self, item: Item, outcome: Outcome) -> bool:
+        recorded = self.versions[item.uri].get(item.version)
+        return outcome is Outcome.STALE and recorded is not None and recorded.item == item
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from core.items import Item, PassageVectors
 from core.writes import Outcome, Part, PutItem, Written
 from indexing.handover import Handover
 from indexing.ingest import Ingest, IngestOptions, Progress, _Worker
-from indexing.report import LONG
+from indexing.report import LONG, WITHOUT_PRODUCT
 from indexing.sources import Rejected
 from tests.search.room import Room
 
@@ -141,6 +141,35 @@ def test_what_a_kill_holds_is_noted(folder: Path, ingest: Ingest, write_lines: W
     assert report.warnings == {"canceled by an earlier change of status": 1}
 
 
+def test_the_same_files_again_are_unchanged_superseded_versions_too(
+    ingest: Ingest, write_lines: Write
+) -> None:
+    path = write_lines(story("a"), story("a", 2), story("b"))
+    assert ingest.run([path], WIRE).ok
+    again = ingest.run([path], WIRE)
+    assert again.outcomes == {Outcome.UNCHANGED: 3}
+    assert again.ok
+    other = ingest.run([write_lines(story("a", headline="never seen"))], WIRE)
+    assert (other.outcomes, other.ok) == ({Outcome.STALE: 1}, False)
+
+
+def test_what_has_no_product_gets_the_default_ones_or_is_counted(
+    ingest: Ingest, writer: Any, write_lines: Write
+) -> None:
+    own, bare = story("own", products=["sport"]), story("bare")
+    report = ingest.run([write_lines(own, bare)])
+    assert report.warnings == {WITHOUT_PRODUCT: 1}
+    path = write_lines(own, bare, story("later"))
+    embedder, now = ingest._embedder, ingest._clock
+    report = Ingest(writer, embedder, now, ("news",)).run([path])
+    assert report.warnings == {}
+    assert report.outcomes == {Outcome.UNCHANGED: 1, Outcome.UPDATED: 1, Outcome.CREATED: 1}
+    products = {uri: writer.newest(uri).item.products for uri in ("own", "bare", "later")}
+    assert products == {"own": ("sport",), "bare": ("news",), "later": ("news",)}
+    Ingest(writer, embedder, now, ("news",)).put_documents([story("sent")], part=Part.TEXT)
+    assert writer.newest("sent").item.products == ("news",)
+
+
 def test_strict_stops_at_the_first_rejection_after_what_went_before(
     ingest: Ingest, writer: Any, write_lines: Write
 ) -> None:
@@ -251,6 +280,24 @@ def test_an_interrupt_ends_after_the_batches_that_are_embedded(
     assert not left_running()
 
 
+@pytest.mark.parametrize("started", [0, 1])
+def test_an_interrupt_before_both_threads_run_is_an_empty_report(
+    ingest: Ingest, write_lines: Write, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    start, left = _Worker.start, [None] * started
+
+    def interrupted(worker: _Worker) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        start(worker)
+
+    monkeypatch.setattr(_Worker, "start", interrupted)
+    report = ingest.run([write_lines(story("a"))], WIRE)
+    assert (report.interrupted, report.acknowledged) == (True, 0)
+    assert not left_running()
+
+
 def test_ctrl_c_from_outside_ends_cleanly(ingest: Ingest, writer: Any, write_lines: Write) -> None:
     class Presser:
         """Presses Ctrl-C while the second batch is reported."""
@@ -321,7 +368,7 @@ def test_documents_of_the_api_are_answered_in_order(ingest: Ingest, writer: Any)
     assert isinstance(answers[3], Rejected)
     assert answers[3].field == "body_text"
     assert answers[4] == Written("a", 2, Outcome.SUPERSEDED)
-    assert answers[5] == Written("a", 1, Outcome.STALE)
+    assert answers[5] == Written("a", 1, Outcome.STALE, known=True)
     assert len(writer.batches) == 1
     assert writer.newest("b").item.products == ("api",)
     assert writer.newest("b").vectors[0].vectors.shape == (1, 8)

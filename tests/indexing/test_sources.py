@@ -103,17 +103,19 @@ def test_a_last_line_without_a_line_break(tmp_path: Path) -> None:
     assert uris(sources(put(tmp_path / "a.jsonl", '{"uri": "a"}\n{"uri": "b"}'))) == ["a", "b"]
 
 
-def test_a_folder_is_read_in_order_and_what_is_no_json_is_counted(tmp_path: Path) -> None:
+def test_a_folder_is_read_in_order_and_counts_what_it_passes_over(tmp_path: Path) -> None:
     put(tmp_path / "b" / "2.json", '{"uri": "b2"}')
     put(tmp_path / "b" / "1.json.gz", gzip.compress(b'{"uri": "b1"}'))
     put(tmp_path / "a" / "x.jsonl", '{"uri": "a1"}\n{"uri": "a2"}')
     put(tmp_path / "c.json", '{"uri": "c"}')
     put(tmp_path / "README.txt", "not json")
+    put(tmp_path / "a" / "notes.TXT", "not json")
+    put(tmp_path / "Makefile", "not json")
     put(tmp_path / ".hidden.json", '{"uri": "hidden"}')
     put(tmp_path / ".git" / "x.json", '{"uri": "hidden"}')
     found = sources(tmp_path)
     assert uris(found) == ["c", "a1", "a2", "b1", "b2"]
-    assert found.ignored == 2
+    assert found.ignored == {".txt": 2, "hidden": 1, "no ending": 1}
 
 
 def test_done_bytes_reach_the_total(tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ class WriteConformance(EngineUnderTest):
         assert write(engine, make_item("a", 3, headline="Other")) is Outcome.CONFLICT
         assert [item.headline for item in engine.chain("a", WIRE)] == ["Two", "One"]
 
+    def test_a_stale_version_is_known_where_exactly_it_is_recorded(self, engine: Engine) -> None:
+        first = make_item("a", 2, headline="One")
+        for item in (first, make_item("a", 3, headline="Two")):
+            write(engine, item)
+        stale = [first, make_item("a", 2, headline="Other"), make_item("a", 1, headline="One")]
+        answers = engine.put([PutItem(item) for item in stale])
+        assert [(answer.outcome, answer.known) for answer in answers] == [
+            (Outcome.STALE, True),
+            (Outcome.STALE, False),
+            (Outcome.STALE, False),
+        ]
+
     def test_a_conflict_and_a_stale_version_change_nothing(self, engine: Engine) -> None:
         self.stories(engine, make_item("a", 2, headline="zebra"))
         write(engine, make_item("a", 2, headline="crocodile"))
