@@ -53,7 +53,7 @@ def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCapt
     if settings.captioner == PROVIDER:
         calls = _calls(settings, book)
         return ProviderCaptioner(calls, settings.caption_edge, settings.caption_at_once)
-    folder = model_store(settings).open(settings.captioner)
+    folder = model_store(settings).find(settings.captioner)
     return PictureCaptioner.open(folder, threads=settings.threads, device=settings.device)
 
 

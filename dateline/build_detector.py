@@ -31,7 +31,7 @@ def shot_detector_of(settings: Settings) -> TransitionDetector:
     if is_remote(settings.runtimes.get(name, "")):
         what = f"{name} can't be asked at another service"
         raise SettingsError(what, where=f"runtimes.{name}", mend="name a runtime of this machine")
-    folder = model_store(settings).open(name)
+    folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=settings.threads)
     limits = BatchLimits(
         tokens=batch_sizes(settings)[Stage.SHOTS] * WINDOW,  # a file's window is three of these

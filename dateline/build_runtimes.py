@@ -1,8 +1,9 @@
 """Composition of single models: where they lie, which runtime each gets, and the class over it."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
-from tokenizers import Tokenizer
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
 from core.model_ports import PairScorer
@@ -30,6 +31,9 @@ from inference.runtimes.torch import TorchRuntime
 from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger
 from inference.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _DEVICES = ("cpu", "cuda")
 
@@ -107,21 +111,21 @@ def batch_limits(settings: Settings) -> BatchLimits:
 
 def open_encoder(settings: Settings, name: str, watching: Watching = UNWATCHED) -> SentenceEncoder:
     """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
-    folder = model_store(settings).open(name)
+    folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return SentenceEncoder.over(folder, runtime, limits=batch_limits(settings), watching=watching)
 
 
 def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -> NameTagger:
     """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
-    folder = model_store(settings).open(name)
+    folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return NameTagger.over(folder, runtime, limits=batch_limits(settings), watching=watching)
 
 
 def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PairScorer:
     """The model `name` in its runtime: a cross-encoder, or late interaction over an encoder."""
-    folder = model_store(settings).open(name)
+    folder = model_store(settings).find(name)
     kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
     runtime = open_runtime(settings, folder, threads=1)
     return kind.over(folder, runtime, limits=batch_limits(settings), watching=watching)

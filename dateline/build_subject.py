@@ -38,7 +38,7 @@ def open_subject(
 
     Raises ModelError for a model without an ONNX graph, InputError for texts that it can't read.
     """
-    folder = model_store(settings).open(name)
+    folder = model_store(settings).find(name)
     manifest = folder.manifest
     if not texts or not tokens or tokens > manifest.max_tokens:
         what = f"{texts} texts of {tokens} tokens can't be put to {name}"

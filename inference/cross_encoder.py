@@ -89,7 +89,7 @@ class CrossEncoder:
 
         Raises ModelError for a model that is missing, changed, or no scorer of pairs.
         """
-        folder = store.open(name)
+        folder = store.find(name)
         return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
 
     @property

@@ -143,7 +143,7 @@ class SentenceEncoder:
 
         Raises ModelError for a model that is missing, changed, or no sentence encoder.
         """
-        folder = store.open(name)
+        folder = store.find(name)
         runtime = OnnxRuntime.open(folder, threads=1)
         return cls.over(folder, runtime, threads=threads, cache_size=cache_size)
 

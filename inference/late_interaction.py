@@ -90,7 +90,7 @@ class MaxSimScorer:
 
         Raises ModelError for a model that is missing, changed, or without vectors of tokens.
         """
-        folder = store.open(name)
+        folder = store.find(name)
         return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
 
     @property

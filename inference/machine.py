@@ -12,11 +12,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
-from inference.one_node import FLOAT, INT32, UINT8, product_graph
+from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
+from inference.preparing.signed_kernels import sums_signed_exactly
 from inference.runtime import Array
-from inference.signed_kernels import sums_signed_exactly
 
 ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: large enough that packing is nothing
 WORK = 2.0 * ROWS * INNER * COLUMNS  # its operations
@@ -68,6 +67,8 @@ def measure_limits(seconds: float = 0.3, sizes: Sequence[int] = SIZES) -> Machin
 
 def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
     """One matrix product of [rows, 1024] and [1024, 1024] on one thread, ready to be timed."""
+    import onnxruntime as ort
+
     graph, taken = _int8_product(rows) if precision == INT8_PEAK else _float32_product(rows)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from core.reading import PairsReading, Reading
 from inference.batches import cut_texts
 from inference.pairs import PairTokens
 from inference.store import ModelFolder
 from inference.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 GROUP = 256  # texts whose tokens are held at once
 

@@ -1,13 +1,17 @@
 """Query and passage as one row of tokens, cut to fit."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from tokenizers import Encoding, Tokenizer
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
 from inference.store import ModelFolder
 from inference.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 LEAST_TOKENS = 8  # of a pair: less leaves no room for both texts
 QUERY_SHARE = 3  # a query has at most a third of the room: what is ranked is the passage
@@ -38,7 +42,7 @@ class PairTokens:
     special: int
 
     @classmethod
-    def open(cls, folder: ModelFolder) -> "PairTokens":
+    def open(cls, folder: ModelFolder) -> PairTokens:
         """Over the folder's tokenizer; raises ModelError if it can't be read or joins no pairs."""
         tokens = TextTokens.open(folder)
         special = tokens.tokenizer.num_special_tokens_to_add(True)

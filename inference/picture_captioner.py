@@ -15,10 +15,9 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from core.errors import ModelError
 from core.items import FloatMatrix
@@ -26,6 +25,9 @@ from core.media import Caption, ToCaption, Uncaptioned
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import beside, first_line, graph_path, library, loading, running
 from inference.store import ModelFolder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 PREPARATION = "preprocessor_config.json"
 AT_ONCE = 8  # stills in one call
@@ -108,7 +110,9 @@ class PictureCaptioner:
         config = next(iter(beside(folder, path).values()))
         read = read_checkpoint(config, folder.read(path), "caption", where, attention="eager")
         with loading(where):
-            tokenizer = Tokenizer.from_str(folder.read(manifest.tokenizer).decode("utf-8"))
+            tokenizer = library("tokenizers").Tokenizer.from_str(
+                folder.read(manifest.tokenizer).decode("utf-8")
+            )
         torch.set_num_threads(threads)
         return cls(folder, device, preparation, tokenizer, read.model.to(device))
 

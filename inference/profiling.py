@@ -14,16 +14,16 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from core.observation import Event, Stage
 from inference.machine import FLOAT32_PEAK, INT8_PEAK, MachineLimits, faster_half
 from inference.model_profile import ModelProfile
 from inference.node_times import operator_times, read_trace
 from inference.operators import Group
+from inference.preparing.forms import onnxruntime_form
 from inference.runtime import Array, Runtime
 from inference.runtimes.loading import loading
-from inference.runtimes.onnx import add_weights, fastest, session_options
+from inference.runtimes.onnx import add_weights, session_options
 
 LEAST_ROUNDS = 6
 _MOST_EVENTS = 300_000  # the profiler keeps a million and drops what comes after
@@ -210,13 +210,15 @@ def _answer(subject: Subject, found: _Rounds) -> None:
 
 def _profiled_session(subject: Subject, folder: Path) -> Any:
     """The graph for one thread, writing its profile into `folder`."""
+    import onnxruntime as ort
+
     options = session_options(1, optimize=not subject.optimized)
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "profile")
     with loading(subject.name):
         add_weights(options, subject.weights)
         return ort.InferenceSession(
-            fastest(subject.graph), options, providers=["CPUExecutionProvider"]
+            onnxruntime_form(subject.graph), options, providers=["CPUExecutionProvider"]
         )
 
 

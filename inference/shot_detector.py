@@ -94,7 +94,7 @@ class TransitionDetector:
 
         Raises ModelError for a model that is missing, changed, or not for shots.
         """
-        folder = store.open(name)
+        folder = store.find(name)
         return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
 
     @property

@@ -1,12 +1,16 @@
 """Texts of an exact number of tokens, for measuring: words drawn from a model's own vocabulary."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 QUERY_TOKENS = 6  # of a pair's query, or a third of the pair where that is less
 _LEAST_LETTERS = 3

@@ -7,7 +7,7 @@ the hashed bytes are what the caller loads: nothing can change between the check
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import ModelError
@@ -38,10 +38,20 @@ class CheckedFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model whose manifest was read; its files are checked as they are read."""
+    """A model whose manifest was read; its files are checked as they are read.
+
+    `roots` are the folders of all models, those in which forms of its graphs may be kept.
+    """
 
     path: Path
     manifest: ModelManifest
+    roots: tuple[Path, ...] = field(default=(), compare=False)
+
+    @property
+    def homes(self) -> tuple[Path, ...]:
+        """Folders of models, this model's first: where forms of its graphs may be kept."""
+        own = self.path.parent
+        return (own, *(root for root in self.roots if root != own))
 
     @property
     def size(self) -> int:
@@ -50,9 +60,10 @@ class ModelFolder:
         return sum(place.stat().st_size for place in places if place.is_file())
 
     def read(self, name: str) -> bytes:
-        """The bytes of a listed file, if their sha256 is the manifest's.
+        """The bytes of a listed file, if their sha256 is the manifest's and they are of its kind.
 
-        Raises ModelError for a file that is not listed, missing, outside the folder or changed.
+        Raises ModelError for a file that is not listed, missing, outside the folder or changed, and
+        for one that does not fit the manifest (`inference/file_checks.py`).
         """
         place = self.path / name
         expected = self.manifest.files.get(name)
@@ -67,14 +78,8 @@ class ModelFolder:
         if found != expected:
             what = f"{name} is not the file of the manifest ({len(content)} bytes, sha256 {found})"
             raise ModelError(what, where=str(place), mend=_AGAIN)
+        check_file(self.manifest, name, content, str(place))
         return content
-
-    def check(self, name: str) -> None:
-        """Raise ModelError unless a listed file is unchanged, of its kind, and fits the manifest.
-
-        Nothing is loaded: see `inference.file_checks`.
-        """
-        check_file(self.manifest, name, self.read(name), str(self.path / name))
 
     def refuse_pickles(self) -> None:
         """Raise ModelError if a pickle lies anywhere in the folder, listed or not.
@@ -130,10 +135,20 @@ class ModelStore:
             if name in Catalogue().names():
                 mend = f"`dateline models pull {name}` fetches it; {mend}"
             raise ModelError(f"there is no model {name!r}", where=where, mend=mend)
-        return read_folder(folder)
+        return replace(read_folder(folder), roots=self.roots)
+
+    def find(self, name: str) -> ModelFolder:
+        """The model's folder, for loading it: its manifest was read and it has no pickle; each file
+        is checked as it is read.
+
+        Raises ModelError for an unknown or malformed name, a bad manifest, or a pickle.
+        """
+        folder = self.describe(name)
+        folder.refuse_pickles()
+        return folder
 
     def open(self, name: str) -> ModelFolder:
-        """The model's folder after every file of it was checked.
+        """The model's folder after every file of it was checked, those too that nobody loads.
 
         Raises ModelError for an unknown or malformed name, a bad manifest, or a bad file.
         """
@@ -154,7 +169,7 @@ class ModelStore:
         rows = [CheckedFile(name, MANIFEST, "")]
         for path in sorted(folder.manifest.files):
             try:
-                folder.check(path)
+                folder.read(path)
             except ModelError as error:
                 rows.append(CheckedFile(name, path, str(error)))
             else:
@@ -185,7 +200,7 @@ def check_folder(folder: ModelFolder) -> None:
     """Check every listed file, and that no pickle lies beside them; raises ModelError."""
     folder.refuse_pickles()
     for path in folder.manifest.files:
-        folder.check(path)
+        folder.read(path)
 
 
 def _bytes_of(place: Path, name: str, *, largest: int = LARGEST_FILE) -> bytes:

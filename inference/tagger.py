@@ -132,7 +132,7 @@ class NameTagger:
 
         Raises ModelError for a model that is missing, changed, or no tagger.
         """
-        folder = store.open(name)
+        folder = store.find(name)
         return cls.over(folder, OnnxRuntime.open(folder, threads=1), threads=threads)
 
     @property

@@ -1,20 +1,27 @@
 """Texts to token numbers and padded arrays, with a count of what was cut off."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer
 
 from core.errors import ModelError
 from inference.store import ModelFolder
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 # Text beyond this many characters for each token that fits is dropped unread, so that a
 # megabyte costs no more than a page. English has 4 to 5 characters a token.
 CHARACTERS_PER_TOKEN = 40
 _MOST_OF_A_CHARACTER = 18  # tokens: what NFKC makes of U+FDFA; an ASCII character gives at most 1
 _SPECIAL = 8  # tokens at most that stand around a text
+TOKENIZERS_KEPT = 2  # most models of an archive have the same one
 _PADDING = ("[PAD]", "<pad>")
 
 
@@ -47,17 +54,15 @@ class TextTokens:
     max_tokens: int
 
     @classmethod
-    def open(cls, folder: ModelFolder) -> "TextTokens":
+    def open(cls, folder: ModelFolder) -> TextTokens:
         """The folder's tokenizer, from checked bytes; raises ModelError if it can't be read."""
         manifest = folder.manifest
         try:
-            tokenizer = Tokenizer.from_buffer(folder.read(manifest.tokenizer))
+            tokenizer = _tokenizer(folder.read(manifest.tokenizer))
         except ValueError as error:
             where = str(folder.path / manifest.tokenizer)
             what = f"the tokenizer can't be read: {error}"
             raise ModelError(what, where=where, mend="make the model again") from error
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
         return cls(tokenizer, manifest.max_tokens)
 
     @property
@@ -92,6 +97,20 @@ class TextTokens:
         if len(ids) <= self.max_tokens:
             return tuple(ids)
         return (*ids[: self.max_tokens - 1], ids[-1])
+
+
+@lru_cache(maxsize=TOKENIZERS_KEPT)
+def _tokenizer(content: bytes) -> Tokenizer:
+    """The tokenizer of a file's bytes. Models with the same file share one: none changes it.
+
+    Raises ValueError for a file that is no tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_buffer(content)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def surely_fits(text: str, max_tokens: int) -> bool:

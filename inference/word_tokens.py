@@ -1,14 +1,17 @@
 """Words to token numbers, kept: a tokenizer takes microseconds for each, and words repeat."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from tokenizers import Encoding, Tokenizer
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError
 from inference.tokens import well_formed
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 KEPT = 32_768  # words, 13 to 30 MB; a million words of news have 40,000 different ones
 LONGEST_KEPT = 64  # characters; longer words hardly ever come again
@@ -34,7 +37,7 @@ class WordTokens:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def over(cls, tokenizer: Tokenizer, *, size: int = KEPT) -> "WordTokens":
+    def over(cls, tokenizer: Tokenizer, *, size: int = KEPT) -> WordTokens:
         """The words of a `tokenizer` that neither pads nor truncates; `edges` are the tokens that
         it opens and closes a text with, whatever it calls them. Nothing is kept of one that cuts
         words by chance (BPE with dropout).

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-import inference.store
 from dateline import build_runtimes
 from inference.runtime import Runtime
 from inference.runtimes.choice import RuntimeChoice, RuntimeKind, open_choice
-from inference.store import ModelFolder, check_folder
+from inference.store import ModelFolder
 
 SHIPPED = Path(__file__).parent.parent / "models"
 
@@ -31,9 +30,8 @@ def loaded_once() -> Iterator[None]:
 
 @contextmanager
 def loading_once() -> Iterator[None]:
-    """Models of other folders, which tests damage, are checked and loaded each time."""
+    """Models of other folders, which tests damage, are loaded each time."""
     opened: dict[tuple[RuntimeChoice, Path, int], Runtime] = {}
-    checked: set[Path] = set()
 
     def open_once(
         choice: RuntimeChoice,
@@ -49,14 +47,7 @@ def loading_once() -> Iterator[None]:
             opened[key] = open_choice(choice, kinds, folder, threads=threads)
         return copy(opened[key])  # whoever closes it closes a copy
 
-    def check_once(folder: ModelFolder) -> None:
-        if folder.path not in checked:
-            check_folder(folder)
-        if folder.path.parent == SHIPPED:
-            checked.add(folder.path)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_runtimes, "open_choice", open_once)
-        patch.setattr(inference.store, "check_folder", check_once)
         patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
         yield

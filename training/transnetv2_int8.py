@@ -9,7 +9,7 @@ least of an unsigned byte. The two lookups and the heads stay in float32, but fo
 dense layer.
 
 Kernels are unsigned, which every processor sums exactly, and made signed where that is faster
-(`inference.signed_kernels`).
+(`inference.preparing.signed_kernels`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -5,7 +5,6 @@ chose, else ONNX Runtime on the device that the settings name.
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ from typing import Protocol
 
 from core.errors import ModelError, SettingsError
 from inference.manifest import ModelManifest
+from inference.processor import this_processor
 from inference.runtime import Runtime
 from inference.runtimes.loading import cores, install_hint, installed
 from inference.store import ModelFolder
@@ -197,17 +197,7 @@ class KeptChoices:
 def this_machine() -> str:
     """The processor, its cores and the versions of the runtimes, in one line."""
     versions = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
-    return ", ".join((_processor(), f"{cores()} cores", *versions))
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return ", ".join((this_processor().name, f"{cores()} cores", *versions))
 
 
 def _version(name: str) -> str:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from core.errors import ModelError
-from inference.fused_attention import with_fused_attention
+from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
     beside,
@@ -21,7 +20,6 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.signed_kernels import with_exact_kernels
 from inference.store import ModelFolder
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -49,18 +47,21 @@ class OnnxRuntime:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "cpu") -> "OnnxRuntime":
-        """Load the folder's ONNX graph from bytes whose checksum was just verified.
+        """Load the folder's ONNX graph, on a processor in the form that was prepared for it, from
+        bytes whose checksum was just verified.
 
         `threads` work on one call; `option` is `cpu` or `cuda`. Raises ModelError for a graph
         that can't be loaded, and where this ONNX Runtime can't use the card.
         """
+        import onnxruntime as ort
+
         _, path = graph_path(folder, "onnx")
         where = str(folder.path / path)
         options = session_options(threads, optimize=not folder.manifest.optimized)
         provider = _provider(option, where)
-        graph, apart = folder.read(path), beside(folder, path)
+        apart = beside(folder, path)
         with loading(where):
-            graph = fastest(graph, option)
+            graph = _graph(folder, path, option)
             add_weights(options, apart)
             try:
                 # Without a fallback: a card that can't be used must not be a slow processor.
@@ -102,17 +103,25 @@ class OnnxRuntime:
         self.session = None
 
 
-def fastest(graph: bytes, option: str = "cpu") -> bytes:
-    """The same graph in the form that this processor works through fastest: the same answers to
-    the last bit. Raises ValueError for bytes that are no ONNX file.
-    """
+def _graph(folder: ModelFolder, path: str, option: str) -> bytes:
+    """The graph for a device: a card gets the portable one."""
     if option != "cpu":
-        return graph
-    return bytes(with_fused_attention(with_exact_kernels(graph)))
+        return folder.read(path)
+    import onnxruntime as ort
+
+    return prepared(folder, path, Form("onnxruntime", (ort.__version__,), _made))
+
+
+def _made(graph: bytes, _: Mapping[str, bytes]) -> bytes:
+    from inference.preparing.forms import onnxruntime_form  # not needed where a form is kept
+
+    return onnxruntime_form(graph)
 
 
 def _provider(option: str, where: str) -> str:
     """The execution provider for a device, if this build of ONNX Runtime has it."""
+    import onnxruntime as ort
+
     provider = _PROVIDERS[option]
     if option == "cuda" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA's libraries as wheels, where there are none of the system
@@ -139,6 +148,8 @@ def add_weights(options: Any, apart: Mapping[str, bytes]) -> None:
 
 def session_options(threads: int, *, optimize: bool) -> Any:
     """Options for short calls on a shared machine."""
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -6,17 +6,19 @@ are about .999 in bfloat16, so vectors of both should not be mixed in one index 
 """
 
 import io
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
-    beside,
     closed,
     cores,
     fitted,
@@ -26,8 +28,6 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.runtimes.openvino_forms import cut_products
-from inference.signed_kernels import with_exact_kernels
 from inference.store import ModelFolder
 
 MOST_STREAMS = 8  # calls that run side by side; each keeps its own intermediate results
@@ -51,7 +51,8 @@ class OpenVinoRuntime:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "f32") -> "OpenVinoRuntime":
-        """Compile the folder's graph from bytes whose checksum was just verified.
+        """Load the folder's graph as it was compiled for this machine, from bytes whose checksum
+        was just verified.
 
         `threads` work on one call; `option` is the precision to compute in, `f32` or `bf16`.
         Raises ModelError for a graph that can't be compiled and where OpenVINO is not installed.
@@ -59,16 +60,15 @@ class OpenVinoRuntime:
         openvino = library("openvino")
         format_, path = graph_path(folder, "openvino", "onnx")
         where = str(folder.path / path)
-        graph, apart = folder.read(path), beside(folder, path)
+        properties = _properties(threads, _PRECISIONS[option])
+        form = Form(
+            "openvino",
+            (openvino.__version__, json.dumps(properties)),
+            partial(_made, format_, properties),
+        )
         with loading(where):
-            core = openvino.Core()
-            if format_ == "openvino":
-                (weights,) = apart.values()
-                model = core.read_model(graph, weights)
-            else:
-                model = core.read_model(io.BytesIO(with_exact_kernels(graph)))
-                cut_products(model, library("openvino.opset15"))
-            compiled = core.compile_model(model, "CPU", _properties(threads, _PRECISIONS[option]))
+            stream = io.BytesIO(prepared(folder, path, form))
+            compiled = openvino.Core().import_model(stream, "CPU", properties)
             inputs = {port.get_any_name(): port for port in compiled.inputs}
             types = {name: port.get_element_type().to_dtype() for name, port in inputs.items()}
             outputs = tuple(port.get_any_name() for port in compiled.outputs)
@@ -108,6 +108,14 @@ class OpenVinoRuntime:
             with self._lock:
                 if self._compiled is not None:
                     self._resting.append(request)
+
+
+def _made(
+    portable: str, properties: Mapping[str, Any], graph: bytes, weights: Mapping[str, bytes]
+) -> bytes:
+    from inference.preparing.forms import openvino_form  # not needed where a form is kept
+
+    return openvino_form(graph, weights, portable, properties)
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:

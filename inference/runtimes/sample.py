@@ -1,12 +1,17 @@
 """Arrays of ordinary text, to compare runtimes on and to time them with."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
 
 from core.errors import InputError
 from inference.runtime import Array, Runtime
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 Arrays = dict[str, Array]
 ROWS = 4  # texts of an ordinary batch: few enough that they differ in length

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import signed_kernels
-from inference.fused_attention import with_fused_attention
-from inference.one_node import FLOAT, INT8, INT32, INT64, UINT8
-from inference.onnx_nodes import MODEL_GRAPH, nodes_of
-from inference.runtimes.onnx import fastest
-from inference.signed_kernels import sums_signed_exactly, with_signed_kernels
+from inference.preparing import signed_kernels
+from inference.preparing.forms import onnxruntime_form
+from inference.preparing.fused_attention import with_fused_attention
+from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
+from inference.preparing.onnx_nodes import MODEL_GRAPH, nodes_of
+from inference.preparing.signed_kernels import sums_signed_exactly, with_signed_kernels
 from inference.wire import fields, only, part_field, text_field
 from tests.inference.written_graphs import Values, graph_of, node, session, tensor
 
@@ -69,10 +69,10 @@ def test_every_model_answers_the_same_to_the_last_bit(
     batches = [padded(*shape) for shape in SHAPES]
     expected = answers(content, batches)
     monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: False)
-    forms = [fastest(content)]
+    forms = [onnxruntime_form(content)]
     if sums_signed_exactly():
         monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: True)
-        forms.append(fastest(content))
+        forms.append(onnxruntime_form(content))
     assert len({bytes(form) for form in forms}) == len(forms)
     for form in forms:
         for one, other in zip(answers(form, batches), expected, strict=True):
@@ -111,11 +111,6 @@ def test_operators_stand_after_what_they_take(model: str) -> None:
 def test_a_model_without_attention_stays(model: str) -> None:
     content = (ROOT / "models" / model).read_bytes()
     assert with_fused_attention(content) is content
-
-
-def test_a_card_gets_the_file_as_it_is() -> None:
-    content = content_of(MODELS[0])
-    assert fastest(content, "cuda") is content
 
 
 def rest(message: memoryview, number: int) -> list[bytes]:

@@ -19,8 +19,8 @@ from inference import machine
 from inference.machine import MachineLimits, faster_half, measure_limits
 from inference.model_profile import ModelProfile
 from inference.node_times import OperatorTime, least_seconds, operator_times, place_of, read_trace
-from inference.one_node import FLOAT, INT32, UINT8, product_graph
 from inference.operators import Group, Operand, Work, group_of, work_of
+from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
 from inference.profiling import Subject, WatchedRuntime, profile_model
 from inference.sized_texts import sized_pairs, sized_texts
 from inference.store import ModelStore

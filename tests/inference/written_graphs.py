@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from inference.one_node import FLOAT, INT8, INT32, INT64, UINT8
+from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
 from inference.wire import part_field, text_field, whole_field
 
 TYPES = {

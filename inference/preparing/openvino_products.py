@@ -1,9 +1,10 @@
 """The same graph in the form that OpenVINO computes fastest on a processor.
 
-- It multiplies whole numbers only where kernels are signed; unsigned ones it turns into float32
-  first, which takes twice as long. See `inference.signed_kernels`, which the runtime calls.
-- It cuts the joined product of queries, keys and values apart number by number, which takes as long
-  as all of a layer's norms and sums. Three products with a third of the kernel each need no cut.
+- OpenVINO multiplies whole numbers only where kernels are signed. It turns unsigned ones into
+  float32 first, which takes twice as long: `signed_kernels` comes before this.
+- OpenVINO cuts the joined product of queries, keys and values apart number by number, which takes
+  as long as all norms and sums of a layer. Three products with a third of the kernel each need no
+  cut.
 
 Both give the same numbers to the last bit. Source: OpenVINO's operation set 15.
 """

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.one_node import FLOAT, INT8, INT32, INT64, UINT8
-from inference.onnx_nodes import (
+from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
+from inference.preparing.onnx_nodes import (
     ATTRIBUTE_WHOLE,
     GRAPH_INPUT,
     GRAPH_NODE,

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import onnxruntime as ort
 
-from inference.one_node import INT8, INT32, UINT8, product_graph
-from inference.onnx_nodes import (
+from inference.preparing.one_node import INT8, INT32, UINT8, product_graph
+from inference.preparing.onnx_nodes import (
     GRAPH_INITIALIZER,
     MODEL_GRAPH,
     TENSOR_NAME,
@@ -51,6 +50,8 @@ def sums_signed_exactly() -> bool:
     """Whether unsigned times signed bytes is exact here: tried on the largest products there are,
     two of which overflow 16 bits.
     """
+    import onnxruntime as ort
+
     kernel = np.full((64, 16), 127, np.int8)
     left = np.full((4, 64), 255, np.uint8)
     options = ort.SessionOptions()
