@@ -41,7 +41,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep cover bench-gpu gate lock bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep cover bench-gpu dev-cluster gate lock bench clean
 
 setup: $(READY)
 
@@ -140,6 +140,12 @@ bench-gpu:
 	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-gpu.lock
 	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# A real OpenSearch on this machine, by hand: `make dev-cluster`, then DO=status, DO=down, or as in
+# DO="up --nodes 2 --port 9480".
+DO ?= up
+dev-cluster: $(READY)
+	$(BIN)/python -m scripts.dev_cluster $(DO)
 
 # Published sets against the committed baseline; the first run indexes them.
 SETS ?= ../shared/datasets

@@ -4,7 +4,7 @@ for; latency around the kill of a node; searches a second by connections kept.
     python -m benchmarks.cluster_faults [--nodes N] [--shards N] [--items N] [--seconds S]
         [--parts pool,hang,kill]
 
-Starts a development cluster of its own, as `dateline dev-cluster` does, and ends it. Items are of
+Starts a development cluster of its own, as `make dev-cluster` does, and ends it. Items are of
 random words with random vectors; each shard has one copy, where there are several nodes. Searches
 (words and vectors, nothing is written meanwhile) are of eight threads. `waited` is the setting
 opensearch_timeout_s, `kept` is opensearch_pool. Parts are pool, hang and kill.
@@ -38,8 +38,8 @@ from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors
 from core.query_tree import EVERYTHING, Bool, Word
 from core.retrieval import Retrieval, VectorQuery
 from core.writes import PutItem
-from dateline.default_folders import default_dev_cache
-from dateline.dev_cluster import DevCluster, Shape
+from scripts.dev_cluster.cluster import DevCluster, Shape
+from scripts.dev_cluster.folders import cache_folder
 from storage.embedded.record import Record
 from storage.opensearch.connection import ClusterSettings
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
@@ -119,7 +119,7 @@ def bench_of(nodes: int, shards: int) -> Iterator[Bench]:
     """A cluster of its own, ended and removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="cluster-faults-"))
     folder.chmod(0o755)  # the nodes may run as somebody else
-    cluster, shape = DevCluster(default_dev_cache(), folder / "nodes"), Shape(nodes, 9370)
+    cluster, shape = DevCluster(cache_folder(), folder / "nodes"), Shape(nodes, 9370)
     shape = replace(shape, wait_s=300)
     try:
         cluster.up(shape)

@@ -123,12 +123,6 @@ COMMANDS = {
         "Captions in batches: see the setting caption_mode.",
         _MEDIA,
     ),
-    "dev-cluster": Entry(
-        "dateline.dev_cluster_command:app",
-        "A real OpenSearch on this machine, for development and tests: loopback only, no "
-        "passwords. Needs Java 17 and Maven.",
-        _OPENSEARCH,
-    ),
     "index": Entry(
         "dateline.index_commands:app",
         "The index on OpenSearch: its plan, state and care.",

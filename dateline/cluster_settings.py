@@ -1,13 +1,10 @@
-"""Settings of an archive on OpenSearch, of moving there, and of a cluster for development."""
+"""Settings of an archive on OpenSearch, and of moving there."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
-from dateline.default_folders import default_dev_cache, default_dev_folder
 
 
 class ClusterSettings(BaseModel):
@@ -129,12 +126,4 @@ class ClusterSettings(BaseModel):
         le=100_000,
         description="words of so many live queries are kept in the archive's folder, to compare an "
         "index with the next one; 0 keeps none",
-    )
-    dev_cluster_cache: Path = Field(
-        default_factory=default_dev_cache,
-        description="folder of the OpenSearch that `dateline dev-cluster` fetches",
-    )
-    dev_cluster_folder: Path = Field(
-        default_factory=default_dev_folder,
-        description="folder of the development cluster: data, logs, what runs",
     )

@@ -30,25 +30,6 @@ def default_pulled() -> Path:
     return base / "dateline" / "models"
 
 
-def default_dev_cache() -> Path:
-    """Where this user's programs keep what can be fetched again; for root where others read too,
-    since OpenSearch does not run as root.
-    """
-    return _of_user("XDG_CACHE_HOME", ".cache", "/var/cache")
-
-
-def default_dev_folder() -> Path:
-    """Where this user's programs keep their state; for root as `default_dev_cache`."""
-    return _of_user("XDG_STATE_HOME", ".local/state", "/var/lib") / "dev-cluster"
-
-
-def _of_user(variable: str, below_home: str, of_root: str) -> Path:
-    named = Path(os.environ.get(variable, ""))
-    if named.is_absolute():
-        return named / "dateline"
-    return (Path(of_root) if os.getuid() == 0 else Path.home() / below_home) / "dateline"
-
-
 def demo_folder() -> Path:
     """The demo corpus and the page's examples."""
     return bundled("datasets/demo", "demo")

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import orjson
 from pydantic import (
@@ -239,8 +239,9 @@ def configure(
     if file is not None and not file.is_file():
         raise SettingsError("there is no such file", where=str(file), mend="name a dateline.toml")
     path = file or (folder or Path()) / FILE
+    named = {name: value for name, value in read_toml(path)[1].items() if name not in _GONE}
     layers: list[tuple[str, Mapping[str, object]]] = [
-        (str(path), read_toml(path)[1]),
+        (str(path), named),
         ("environment", _from_environment()),
         ("flag", {name: value for name, value in (flags or {}).items() if value is not None}),
     ]
@@ -275,9 +276,9 @@ def _from_environment() -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for variable, text in os.environ.items():
-        if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
-            continue
         name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or name in _GONE | _NOT_SETTINGS:
+            continue
         value: object = text
         if name in _JSON:
             try:
@@ -291,9 +292,13 @@ def _from_environment() -> dict[str, object]:
 
 
 _JSON = frozenset(
-    {"keys", "runtimes", "trusted_proxies", "work_batch", "work_chunks"}
+    name
+    for name, field in Settings.model_fields.items()
+    if get_origin(field.annotation) in (tuple, Mapping)
 )  # settings that a variable gives as JSON
-_NOT_SETTINGS = frozenset({"DATELINE_SHARED"})
+_NOT_SETTINGS = frozenset({"shared"})  # where tests find judged sets
+# Settings of a command that is gone, which `make dev-cluster` reads as variables.
+_GONE = frozenset({"dev_cluster_cache", "dev_cluster_folder"})
 
 
 def _mistake(error: ValidationError, origins: Mapping[str, str]) -> SettingsError:

@@ -1,14 +1,14 @@
 """Changes single settings in dateline.toml and leaves every other line as it stands.
 
-Only top-level settings with plain values are written. Whether the edit is right is not trusted but
-shown: the new text is parsed, and must say what the old one said with these values changed.
+tomlkit edits; only top-level settings with plain values are written. Whether the edit is right is
+not trusted but shown: the new text is parsed, and must say what the old one said with these values
+changed.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-import re
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -20,8 +20,6 @@ from core.errors import SettingsError
 from dateline.settings import FILE, Settings, first_fault, read_toml
 
 Plain = str | int | float | bool
-_TABLE = re.compile(r"\s*\[")
-_COMMENT = re.compile(r"\s*(#.*)?$")
 
 
 def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
@@ -34,10 +32,12 @@ def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
     path = (path / FILE if path.is_dir() else path).resolve()
     before, tree = read_toml(path)
     _check(values, path)
-    after = before
-    for name, value in values.items():
-        if tree.get(name) != value or type(tree.get(name)) is not type(value):
-            after = _with_setting(after, name, _literal(value))
+    changed = {
+        name: value
+        for name, value in values.items()
+        if tree.get(name) != value or type(tree.get(name)) is not type(value)
+    }
+    after = _edited(before, changed) if changed else before
     _prove(after, {**tree, **values}, values, path)
     if after != before:
         _replace(path, after)
@@ -52,33 +52,17 @@ def _check(values: Mapping[str, Plain], path: Path) -> None:
         raise SettingsError(f"{name}: {says}", where=str(path)) from error
 
 
-def _with_setting(text: str, name: str, literal: str) -> str:
-    """The text with the setting's line changed, or with a new line after the last of the top level:
-    before the first table and the comments that lead up to it.
-    """
-    lines = text.splitlines(keepends=True)
-    end = next((place for place, line in enumerate(lines) if _TABLE.match(line)), len(lines))
-    own = re.compile(rf"(\s*(?:{name}|\"{name}\"|'{name}')\s*=\s*)([^#\r\n]*?)(\s*(?:#.*)?)$")
-    for place, line in enumerate(lines[:end]):
-        bare = line.rstrip("\r\n")
-        if match := own.match(bare):
-            lines[place] = match[1] + literal + match[3] + line[len(bare) :]
-            return "".join(lines)
-    if end < len(lines):
-        while end and _COMMENT.match(lines[end - 1].rstrip("\r\n")):
-            end -= 1
-    newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    if end and not lines[end - 1].endswith("\n"):
-        lines[end - 1] += newline
-    lines.insert(end, f"{name} = {literal}{newline}")
-    return "".join(lines)
+def _edited(text: str, values: Mapping[str, Plain]) -> str:
+    """The text with the settings' lines changed. New lines come first: there no table has begun."""
+    import tomlkit
 
-
-def _literal(value: Plain) -> str:
-    """The value in TOML: strings and booleans as in JSON, but for DEL, which has to be escaped."""
-    if isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    document, new = tomlkit.parse(text), tomlkit.document()
+    for name, value in values.items():
+        (document if name in document else new)[name] = value
+    lines = str(tomlkit.dumps(new))
+    if "\r\n" in text:
+        lines = lines.replace("\n", "\r\n")
+    return lines + str(tomlkit.dumps(document))
 
 
 def _prove(text: str, wanted: object, values: Mapping[str, Plain], path: Path) -> None:
@@ -87,7 +71,7 @@ def _prove(text: str, wanted: object, values: Mapping[str, Plain], path: Path) -
             return
     except tomllib.TOMLDecodeError:
         pass
-    by_hand = ", ".join(f"{name} = {_literal(value)}" for name, value in values.items())
+    by_hand = ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
     raise SettingsError(
         "can't be edited safely, because of how it is written",
         where=str(path),

@@ -1,4 +1,4 @@
-"""A real OpenSearch node for tests, by the code of `dateline dev-cluster`: one for all tests of a
+"""A real OpenSearch node for tests, by the code of `make dev-cluster`: one for all tests of a
 run, in a temporary folder, ended and removed afterwards. Clusters of more nodes are made as needed.
 
 `TEST_OPENSEARCH=http://127.0.0.1:9200` uses a node that runs already in place of a new one.
@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import CorruptError, DatelineError
-from dateline.default_folders import default_dev_cache
-from dateline.dev_cluster import DevCluster, Shape
-from dateline.dev_cluster_home import prepared_home
-from dateline.dev_cluster_machine import find_java
+from scripts.dev_cluster.cluster import DevCluster, Shape
+from scripts.dev_cluster.folders import cache_folder
+from scripts.dev_cluster.home import prepared_home
+from scripts.dev_cluster.machine import find_java
 from tests.free_ports import ports_in_a_row
 
 _MEMORY = Path("/dev/shm")
@@ -42,7 +42,7 @@ def running_cluster(
     wanted = Shape(given.nodes, free_port(given.nodes), given.heap_mb, PATIENCE_S, given.settings)
     folder = Path(tempfile.mkdtemp(prefix="opensearch-", dir=beside))
     folder.chmod(0o755)  # the nodes run as somebody else where the tests run as root
-    cluster = DevCluster(default_dev_cache(), folder)
+    cluster = DevCluster(cache_folder(), folder)
     try:
         cluster.up(wanted)
         yield cluster, wanted
@@ -72,7 +72,7 @@ def need_opensearch() -> None:
     """
     try:
         find_java()
-        prepared_home(default_dev_cache(), print)
+        prepared_home(cache_folder(), print)
     except CorruptError:
         raise
     except DatelineError as error:

@@ -118,6 +118,36 @@ def test_unknown_names_are_errors_not_silence(
     assert caught.value.where == "DATELINE_PROT"
 
 
+def test_a_setting_of_a_command_that_is_gone_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 'port = 1001\ndev_cluster_folder = "/srv/nodes"\n')
+    monkeypatch.setenv("DATELINE_DEV_CLUSTER_CACHE", "/srv/cache")
+    found = configure(folder=tmp_path)
+    assert found.settings.port == 1001
+    assert not [name for name in found.origins if name.startswith("dev_cluster")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("trusted_proxies", '["10.0.0.0/8"]', ("10.0.0.0/8",)),
+        ("runtimes", '{"a": "openvino"}', {"a": "openvino"}),
+        ("work_batch", '{"embed": 8}', {"embed": 8}),
+        ("work_chunks", '{"read": 1}', {"read": 1}),
+    ],
+)
+def test_lists_and_tables_are_json_in_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv(f"DATELINE_{name.upper()}", text)
+    assert getattr(configure(folder=tmp_path).settings, name) == value
+    monkeypatch.setenv(f"DATELINE_{name.upper()}", text[:-1])
+    with pytest.raises(SettingsError) as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == f"DATELINE_{name.upper()}"
+
+
 @pytest.mark.parametrize("text", ["port = ", "= 1", "\x00", "[[keys]\n"])
 def test_a_file_that_is_no_toml(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)

@@ -14,7 +14,7 @@ from core.errors import BusyError, StorageError
 from core.query_tree import EVERYTHING, Word
 from core.retrieval import Retrieval, Retrieved
 from core.writes import Outcome, PutItem
-from dateline.dev_cluster import DevCluster, Shape
+from scripts.dev_cluster.cluster import DevCluster, Shape
 from storage.embedded.record import Record
 from storage.opensearch.connection import ClusterSettings
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings

@@ -20,7 +20,7 @@ import pytest
 from core.errors import BusyError
 from core.items import PubStatus
 from core.writes import SetStatus
-from dateline.dev_cluster import Shape
+from scripts.dev_cluster.cluster import Shape
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.index_body import IndexSettings
 from storage.opensearch.nodes import NodeSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dateline.dev_cluster import Shape
+from scripts.dev_cluster.cluster import Shape
 from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
 from storage.opensearch.connection import Cluster
 from storage.opensearch.index_body import IndexSettings

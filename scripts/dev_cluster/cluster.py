@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError, NotFoundError, StorageError
-from dateline.dev_cluster_home import check_reach, prepared_home
-from dateline.dev_cluster_machine import (
+from scripts.dev_cluster.home import check_reach, prepared_home
+from scripts.dev_cluster.machine import (
     check_memory,
     check_ports,
     find_java,
     ordinary_account,
 )
-from dateline.dev_cluster_node import (
+from scripts.dev_cluster.node import (
     Launch,
     Node,
     end_nodes,
@@ -32,8 +32,8 @@ from dateline.dev_cluster_node import (
     launch_node,
     write_configuration,
 )
-from dateline.dev_cluster_state import ClusterState, held
-from dateline.dev_cluster_status import cluster_health, cluster_status
+from scripts.dev_cluster.state import ClusterState, held
+from scripts.dev_cluster.status import cluster_health, cluster_status
 
 MOST_NODES = 9
 _TRANSPORT_ABOVE = 100  # a node's transport port lies so far above its http port
@@ -134,13 +134,13 @@ class DevCluster:
             raise InputError(
                 "this cluster runs already: " + ", ".join(node.url for node in state.running),
                 where=str(self._folder),
-                mend="`dateline dev-cluster down` ends them",
+                mend="`make dev-cluster DO=down` ends them",
             )
         if state.nodes and len(state.nodes) != shape.nodes:
             raise InputError(
                 f"its data are of {len(state.nodes)} nodes, and {shape.nodes} are wanted",
                 where=str(self._folder),
-                mend="`dateline dev-cluster down --purge` removes them",
+                mend='`make dev-cluster DO="down --purge"` removes them',
             )
         return [
             Node(

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BusyError, CorruptError
-from dateline.dev_cluster_node import Node, with_processes
+from scripts.dev_cluster.node import Node, with_processes
 
 _FILE = "cluster.json"
 _LOCK = "lock"

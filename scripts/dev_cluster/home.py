@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import CorruptError, SettingsError, StorageError
-from dateline.dev_cluster_parts import (
+from scripts.dev_cluster.parts import (
     LOCK,
     VERSION,
     Part,
@@ -125,7 +125,7 @@ def check_home(home: Path) -> None:
             raise CorruptError(
                 f"{name} is not as it was put there",
                 where=str(home),
-                mend="remove the folder; `dateline dev-cluster up` makes it anew",
+                mend="remove the folder; `make dev-cluster` makes it anew",
             )
 
 
@@ -135,7 +135,7 @@ def check_reach(home: Path, user: str) -> None:
         if not folder.stat().st_mode & 0o001:
             raise SettingsError(
                 f"the nodes run as {user}, who may not enter {folder}",
-                where="dev_cluster_cache, dev_cluster_folder",
+                where="DATELINE_DEV_CLUSTER_CACHE, DATELINE_DEV_CLUSTER_FOLDER",
                 mend="set them to folders that everybody may enter",
             )
 

@@ -1,4 +1,4 @@
-"""`dateline dev-cluster`: a real OpenSearch on this machine, for development and tests."""
+"""`python -m scripts.dev_cluster`: a real OpenSearch on this machine, started by hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import orjson
 import typer
 from rich.table import Column, Table
 
-from dateline.dev_cluster import MOST_NODES, DevCluster, Shape
-from dateline.options import AsJson, console, errors, escape, reported, settings_for
+from dateline.options import AsJson, console, errors, escape, reported
+from scripts.dev_cluster.cluster import MOST_NODES, DevCluster, Shape
+from scripts.dev_cluster.folders import cache_folder, cluster_folder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +23,7 @@ Folder = Annotated[
     Path | None,
     typer.Option(
         help="The cluster's folder: data, logs, what runs.",
-        show_default="the setting dev_cluster_folder",
+        show_default="DATELINE_DEV_CLUSTER_FOLDER, else in the user's state",
     ),
 ]
 _GIBI = 2**30
@@ -78,8 +79,7 @@ def down(
 
 
 def _cluster(folder: Path | None) -> DevCluster:
-    settings = settings_for(dev_cluster_folder=folder)
-    return DevCluster(settings.dev_cluster_cache, settings.dev_cluster_folder, _say)
+    return DevCluster(cache_folder(), folder or cluster_folder(), _say)
 
 
 def _nodes(count: int) -> str:
@@ -105,3 +105,7 @@ def _show(found: Mapping[str, Any]) -> None:
     for row in found["indices"]:
         what = f"{row['name']}: {row['documents']:,} documents, {row['bytes'] / _MEBI:,.1f} MB"
         console.print(f"  {escape(what)}, {row['health']}")
+
+
+if __name__ == "__main__":
+    app()

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from dateline.dev_cluster_node import Node
-from dateline.dev_cluster_state import ClusterState
+from scripts.dev_cluster.node import Node
+from scripts.dev_cluster.state import ClusterState
 
 _SHORT_S = 5.0
 

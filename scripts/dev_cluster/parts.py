@@ -46,7 +46,9 @@ def locked_parts(lock: Path = LOCK) -> tuple[Part, ...]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise CorruptError(
-                "not a line of a lock file", where=f"{lock}:{number}", mend="install Dateline anew"
+                "not a line of a lock file",
+                where=f"{lock}:{number}",
+                mend="check it out anew",
             )
         parts.append(Part(match["place"], match["name"], match["digest"]))
     return tuple(parts)

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import StorageError
-from dateline.dev_cluster_machine import Account
+from scripts.dev_cluster.machine import Account
 
 HOST = "127.0.0.1"
 PATIENCE_S = 60.0

@@ -1,4 +1,4 @@
-"""`dateline dev-cluster`: what it refuses, what it ends, and a real cluster that comes and goes."""
+"""`make dev-cluster`: what it refuses, what it ends, and a real cluster that comes and goes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import BusyError, CorruptError, InputError, SettingsError, StorageError
-from dateline import dev_cluster_machine, dev_cluster_parts
-from dateline.cli import app
-from dateline.default_folders import default_dev_cache
-from dateline.dev_cluster import DevCluster, Shape
-from dateline.dev_cluster_home import MODULES, assemble, check_home, check_reach
-from dateline.dev_cluster_node import Node, end_nodes, last_words
-from dateline.dev_cluster_parts import VERSION, Part, check_part, fetch_parts, locked_parts
-from dateline.dev_cluster_state import ClusterState, held
+from scripts.dev_cluster import machine, parts
+from scripts.dev_cluster.__main__ import app
+from scripts.dev_cluster.cluster import DevCluster, Shape
+from scripts.dev_cluster.folders import cache_folder
+from scripts.dev_cluster.home import MODULES, assemble, check_home, check_reach
+from scripts.dev_cluster.node import Node, end_nodes, last_words
+from scripts.dev_cluster.parts import VERSION, Part, check_part, fetch_parts, locked_parts
+from scripts.dev_cluster.state import ClusterState, held
 from tests.opensearch_node import free_port, need_opensearch
+
+ROOT = Path(__file__).parents[2]
 
 
 def program(folder: Path, name: str, body: str) -> Path:
@@ -105,7 +107,7 @@ def test_no_maven_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_maven_has_its_own_say_where_it_fetches_from() -> None:
-    text = dev_cluster_parts.POM.read_text("utf-8")
+    text = parts.POM.read_text("utf-8")
     assert "<repositor" not in text
     assert "://" not in text.replace("http://maven.apache.org/POM/4.0.0", "")
 
@@ -174,7 +176,7 @@ def test_a_folder_that_others_may_not_enter_is_told(home: Path) -> None:
 )
 def test_java_tells_its_version(tmp_path: Path, said: str, number: int) -> None:
     java = program(tmp_path, "java", f"echo '{said}' >&2")
-    assert dev_cluster_machine.java_version(java) == number
+    assert machine.java_version(java) == number
 
 
 @pytest.mark.parametrize(
@@ -192,14 +194,14 @@ def test_a_java_that_does_not_fit_is_refused(
     program(tmp_path / "bin", "java", body)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(SettingsError, match=what):
-        dev_cluster_machine.find_java()
+        machine.find_java()
 
 
 def test_no_java_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(SettingsError, match="Java is not installed"):
-        dev_cluster_machine.find_java()
+        machine.find_java()
 
 
 @pytest.mark.parametrize(("where", "outcome"), [("", pytest.skip), ("true", pytest.fail)])
@@ -215,14 +217,14 @@ def test_suites_without_java_skip_and_fail_in_ci(
 
 def test_too_little_memory_is_said_before_anything_starts() -> None:
     with pytest.raises(StorageError, match="3 nodes of 10000000 MB heap need some 30,000,768 MB"):
-        dev_cluster_machine.check_memory(3, 10_000_000)
+        machine.check_memory(3, 10_000_000)
 
 
 def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BusyError, match=f"port {port} is taken"):
-            dev_cluster_machine.check_ports([port])
+            machine.check_ports([port])
 
 
 # --- what is remembered, and what is ended
@@ -264,8 +266,8 @@ def test_a_node_of_ours_is_ended(tmp_path: Path, how: signal.Signals) -> None:
 _CUT_SHORT = """
 import os, signal, sys
 from pathlib import Path
-from dateline import dev_cluster
-from dateline.dev_cluster_node import Launch, Node, write_configuration
+from scripts.dev_cluster import cluster as dev_cluster
+from scripts.dev_cluster.node import Launch, Node, write_configuration
 
 folder, java, how = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 launch_node = dev_cluster.launch_node
@@ -290,7 +292,7 @@ def test_a_node_whose_start_was_cut_short_is_found_and_ended(
     sleeping = f"exec {sys.executable} -c 'import time; time.sleep(300)' \"$@\""
     java = program(tmp_path, "java", sleeping)
     cut = [sys.executable, "-c", _CUT_SHORT, str(tmp_path), str(java), str(int(how))]
-    assert subprocess.run(cut, check=False, capture_output=True).returncode == -how
+    assert subprocess.run(cut, check=False, capture_output=True, cwd=ROOT).returncode == -how
     deadline = time.monotonic() + 240
     while not (running := ClusterState.load(tmp_path).running):  # it has no command line at first
         assert time.monotonic() < deadline
@@ -341,7 +343,7 @@ def test_a_node_s_last_words_are_its_cause(tmp_path: Path) -> None:
 
 
 def command(*arguments: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, ["dev-cluster", *(str(each) for each in arguments)])
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
     assert result.exit_code == code, result.output
     return result
 
@@ -400,7 +402,7 @@ def test_up_status_down(open_folder: Path) -> None:
 @pytest.mark.cluster
 def test_a_node_that_can_t_start_says_why_and_leaves_nothing(open_folder: Path) -> None:
     need_opensearch()
-    cluster = DevCluster(default_dev_cache(), open_folder)
+    cluster = DevCluster(cache_folder(), open_folder)
     wrong = Shape(port=free_port(), settings={"no.such.setting": 1})
     began = time.monotonic()
     with pytest.raises(StorageError, match=r"node-1 ended: .*no\.such\.setting"):
