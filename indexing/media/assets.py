@@ -25,7 +25,7 @@ from indexing.media.asset import Asset, Enrichment
 from indexing.media.listed import MAX_SHOTS
 from indexing.media.metadata import embedded_tree
 from indexing.media.shot_lists import in_seconds, lines_of_tree
-from indexing.media.sidecars import SHOTLIST, XMP_PACKET, overlaid
+from indexing.media.sidecars import SHOTLIST, XMP_PACKET, overlaid, with_alt_texts
 from indexing.ninjs import Checked
 
 MAX_CAPTION = 4_000  # characters
@@ -56,11 +56,11 @@ def build_item(
     and a kill, a hold or an embargo that was set since stays in force. Names that the agency's own
     text lacks are left out of what machines say; `names` finds more of them than capitals tell.
     """
-    tree, lines, notes = _document(asset, enrichment)
+    tree, lines, alt, notes = _document(asset, enrichment)
     checked = ninjs.read_tree(tree, clock, asset.products)
     shots, rest = _shots(enrichment, lines)
     caption, caption_by = _caption(enrichment) if not enrichment.shots else ("", "")
-    body = "\n".join(text for text in (checked.item.body, rest) if text)
+    body = "\n".join(text for text in (checked.item.body, alt, rest) if text)
     item = replace(
         checked.item,
         body=texts.check_body(body, "body"),
@@ -78,15 +78,16 @@ def build_item(
 
 def _document(
     asset: Asset, enrichment: Enrichment
-) -> tuple[dict[str, Any], object, tuple[str, ...]]:
-    """The ninjs document of an asset, its shot list, and what could not be read."""
+) -> tuple[dict[str, Any], object, str, tuple[str, ...]]:
+    """The ninjs document of an asset, its shot list, its alt texts, and what could not be read."""
     embedded, notes = embedded_tree(enrichment.facts)
     sidecar = {k: v for k, v in (asset.sidecar or {}).items() if k != XMP_PACKET}
-    tree = overlaid(sidecar, embedded)
+    tree, told = with_alt_texts(overlaid(sidecar, embedded))
+    alt, _ = texts.clean(told)
     lines = tree.pop(SHOTLIST, None)
     tree["uri"] = tree.get("uri") or f"urn:sha256:{asset.digest}"
     tree["type"] = _type(tree.get("type"), enrichment.facts.kind)
-    return tree, lines, notes
+    return tree, lines, alt, notes
 
 
 def _type(named: object, kind: MediaKind) -> str:

@@ -15,10 +15,20 @@ from typing import Any
 from core.errors import MediaError
 from core.media import MediaFacts
 from indexing.media.metadata_dates import moment_of
-from indexing.media.metadata_names import CONTAINER, DATES, EXIF, IIM, RAW_RIGHTS, TEXTS, XMP
+from indexing.media.metadata_names import (
+    ALT_TEXTS,
+    CONTAINER,
+    DATES,
+    EXIF,
+    IIM,
+    RAW_RIGHTS,
+    TEXTS,
+    XMP,
+)
 from indexing.media.metadata_things import add_things
 from indexing.media.metadata_xmp import Properties, Value, read_xmp
 
+ALT_MEMBER = "alt_texts"  # of a tree, until its texts have a place in a document
 MAX_TEXT = 20_000  # characters of one property; a caption has some hundreds
 MAX_VALUES = 200  # of one property
 # What cameras and scanners write where a person could: it describes nothing.
@@ -37,7 +47,8 @@ def embedded_tree(facts: MediaFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
     `headline`, `title`, `description_caption`, `byline`, `creditline`, `copyrightnotice`,
     `usageterms`, `ednote`, `located`, `place`, `person`, `organisation`, `subject`, `keywords`,
     `firstcreated`, `language`, `urgency` and `digitalsourcetype`, those that are there;
-    `embedded_rights` has the statements about rights as they are written.
+    `embedded_rights` has the statements about rights as they are written, `alt_texts` what tells
+    the picture to whoever can't see it (`with_alt_texts` in `sidecars.py` places them).
     """
     notes: list[str] = []
     properties = _xmp(facts.tags.get("xmp"), notes)
@@ -65,6 +76,8 @@ def tree_of(properties: Properties, tags: Mapping[str, Any], notes: list[str]) -
     for role, member in DATES.items():
         if moment := next((m for each in sources if (m := moment_of(each, role, notes))), ""):
             tree[member] = moment
+    if told := [text for key in ALT_TEXTS if (text := ", ".join(_texts(properties, key)))]:
+        tree[ALT_MEMBER] = told
     rights = {
         name: list(texts) for name, key in RAW_RIGHTS.items() if (texts := _texts(properties, key))
     }

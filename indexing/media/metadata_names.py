@@ -30,6 +30,8 @@ TEXTS: Mapping[str, str] = {
     "usageterms": "usageterms",
     "instructions": "ednote",
 }
+# What is told to whoever can't see the picture: no caption, and indexed beside it.
+ALT_TEXTS = (f"{CORE}ExtDescrAccessibility", f"{CORE}AltTextAccessibility")
 DATES: Mapping[str, str] = {"created": "firstcreated"}
 # Statements about rights, kept as they are written: whoever asks whether a file may be sent to
 # somebody reads these, not our reading of them.
@@ -46,11 +48,7 @@ RAW_RIGHTS: Mapping[str, str] = {
 XMP: Names = {
     "headline": (f"{PHOTOSHOP}Headline",),
     "title": (f"{DC}title",),
-    "description": (
-        f"{DC}description",
-        f"{CORE}ExtDescrAccessibility",
-        f"{CORE}AltTextAccessibility",
-    ),
+    "description": (f"{DC}description",),
     "creator": (f"{DC}creator",),
     "credit": (f"{PHOTOSHOP}Credit",),
     "copyright": (f"{DC}rights",),

@@ -18,7 +18,7 @@ from typing import Any
 
 from core.errors import DocumentError, MediaError
 from indexing import json_tree
-from indexing.media.metadata import tree_of_packet
+from indexing.media.metadata import ALT_MEMBER, tree_of_packet
 from indexing.media.shot_lists import MAX_BYTES, lines_of, lines_of_json
 
 MAX_SIDECAR_BYTES = 8 * 2**20
@@ -78,6 +78,21 @@ def overlaid(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
     kept = {name: value for name, value in second.items() if _theme(name) not in said}
     spoken = {name: value for name, value in first.items() if _theme(name) in said}
     return {**kept, **spoken}
+
+
+def with_alt_texts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The tree without its alt texts, and what they say beside its description. The first one is
+    the description where the tree has none in any spelling: a caption goes before an alt text,
+    whichever standard each stands in.
+    """
+    rest = dict(tree)
+    given = rest.pop(ALT_MEMBER, None)
+    told = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+    descriptions = [v for name, v in rest.items() if _theme(name) == "description" and v]
+    if told and not descriptions:
+        rest["description_caption"] = told[0]
+        descriptions = told[:1]
+    return rest, "\n".join(text for text in dict.fromkeys(told) if text not in descriptions)
 
 
 def _theme(name: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from PIL import Image
 
 from core.errors import DocumentError
 from core.items import Item, ItemType, PubStatus, Shot
@@ -17,8 +19,9 @@ from core.media import Caption, MediaFacts, MediaKind
 from core.writes import Outcome, PutItem, SetStatus
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
+from indexing.media.reading_tags import picture_tags
 from indexing.media.sidecars import XMP_PACKET, overlaid, sidecar_names, sidecar_of
-from tests.indexing.media.described_media import alt, packet
+from tests.indexing.media.described_media import alt, jpeg, packet
 from tests.search.room import Room
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -162,6 +165,61 @@ def test_a_sidecar_overrides_what_is_embedded_and_leaves_the_rest() -> None:
         "Old",
         "B. Foto",
     )
+
+
+ALT_TEXT = alt("core:AltTextAccessibility", "A white ferry at a quay")
+LONG_TEXT = alt("core:ExtDescrAccessibility", "Seen from above, with two people on deck")
+
+
+def built_of(data: bytes, sidecar: dict[str, Any] | None = None) -> Item:
+    """The item of a picture that is read as the cage reads it."""
+    with Image.open(BytesIO(data)) as image:
+        tags = picture_tags(image, [])
+    return built(sidecar, Enrichment(replace(PICTURE, tags=tags)))
+
+
+@pytest.mark.parametrize(
+    "captions",
+    [
+        {"iptc": {120: "Caption"}},
+        {"exif": {0x10E: "Caption"}},
+        {"xmp": alt("dc:description", "Caption")},
+        {"xmp": alt("dc:description", "Caption"), "iptc": {120: "Of IIM"}, "exif": {0x10E: "E"}},
+        {"iptc": {120: "Caption"}, "exif": {0x10E: "Of EXIF"}},
+    ],
+)
+def test_a_caption_of_any_standard_goes_before_alt_texts_which_are_indexed_besides(
+    captions: dict[str, Any],
+) -> None:
+    own = captions.get("xmp", "")
+    item = built_of(jpeg(**{**captions, "xmp": packet(own + ALT_TEXT + LONG_TEXT)}))
+    assert item.description == "Caption"
+    assert item.body == "Seen from above, with two people on deck\nA white ferry at a quay"
+
+
+def test_a_picture_without_a_caption_is_described_by_its_alt_text() -> None:
+    item = built_of(jpeg(xmp=packet(ALT_TEXT)))
+    assert (item.description, item.body) == ("A white ferry at a quay", "")
+    item = built_of(jpeg(xmp=packet(ALT_TEXT + LONG_TEXT)))
+    assert item.description == "Seen from above, with two people on deck"
+    assert item.body == "A white ferry at a quay"
+
+
+def test_an_alt_text_of_a_sidecar_hides_no_caption() -> None:
+    aside = beside({"a.jpg.xmp": packet(ALT_TEXT).encode()}, "a.jpg")
+    item = built_of(jpeg(iptc={120: "Caption"}), aside)
+    assert (item.description, item.body) == ("Caption", "A white ferry at a quay")
+
+
+def test_an_alt_text_that_repeats_the_caption_is_not_said_twice() -> None:
+    repeated = alt("core:AltTextAccessibility", "Caption")
+    item = built_of(jpeg(xmp=packet(repeated), iptc={120: "Caption"}))
+    assert (item.description, item.body) == ("Caption", "")
+
+
+@pytest.mark.parametrize("given", ["text", 5, {"a": 1}, [1, None]])
+def test_a_document_that_has_a_member_of_that_name_says_nothing_by_it(given: object) -> None:
+    assert built({"alt_texts": given, "description_caption": "Caption"}).body == ""
 
 
 def test_rights_stay_as_they_are_written() -> None:
