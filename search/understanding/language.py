@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from luqum.exceptions import ParseError
-from luqum.thread import parse as parse_lucene
 from luqum.tree import Plus
 
 from core.query_tree import EVERYTHING, Bool, Node, Word, all_of, is_fact
 from search.understanding import accidental_operators
+from search.understanding.lucene_parser import parse_lucene
 from search.understanding.lucene_tree import MAX_CLAUSES, TreeReader, check_cost, too_long, words_in
 
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
