@@ -11,28 +11,25 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import (
-    content_routes,
-    media_routes,
-    model_routes,
-    operations_routes,
-    page_routes,
-    search_routes,
-    suggest_routes,
-)
-from api.access import Surface
-from api.admission import Admission
-from api.checks import check_query_string, validation_problem
-from api.content_routes import ItemParameters, WriteParameters
+from api import operations_routes, page_routes
+from api.access.admission import Admission
+from api.access.callers import Surface
+from api.access.checks import check_query_string, validation_problem
+from api.access.forwarding import Forwarding
+from api.access.pool import WorkPool
+from api.access.services import Services
+from api.access.shares import Shares
+from api.content import media_routes
+from api.content import routes as content_routes
+from api.content.media_links import MediaSigner
+from api.content.routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
-from api.forwarding import Forwarding
-from api.media_links import MediaSigner
 from api.middleware import Observed
-from api.parameters import SearchParameters
-from api.pool import WorkPool
+from api.models import routes as model_routes
 from api.problems import Problem, problem_of
-from api.services import Services
-from api.shares import Shares
+from api.search import routes as search_routes
+from api.search import suggest_routes
+from api.search.parameters import SearchParameters
 from core.errors import BusyError, DatelineError
 
 _DESCRIPTION = """Hybrid search over a news agency's archive and wire.

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.samples import Sample
 
-from api.model_metrics import ModelMetrics
+from api.models.metrics import ModelMetrics
 
 _MADE = "_created"  # when a series began, which is no count
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-from api.services import Rejection
+from api.access.services import Rejection
 from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item

@@ -10,10 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from api import contract
-from api.access import SurfaceDep, caller_of
-from api.checks import no_parameters
+from api.access.callers import SurfaceDep, caller_of
+from api.access.checks import no_parameters
+from api.access.keys import HEADER
 from api.envelope import Json, base, problem_response
-from api.keys import HEADER
 from api.problems import Problem
 from core.callers import NOBODY
 from core.errors import AccessError

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.access import SurfaceDep
+from api.access.callers import SurfaceDep
+from api.access.locality import is_local
 from api.envelope import Json
-from api.locality import is_local
 from core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)

@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, open_news
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from search.answers import SearchRequest
 
 _BLOCK = 20

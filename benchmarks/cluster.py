@@ -56,12 +56,12 @@ from benchmarks.machine import REUTERS, arguments, percentile, show, this_machin
 from benchmarks.news import WARM_UP
 from benchmarks.suggest import documents_of
 from core.model_ports import TextEncoder
-from dateline.build import Service
-from dateline.build_models import load_models
+from dateline.build.models import load_models
+from dateline.build.service import Service
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
 from search.understanding.understand import Understanding
-from storage.opensearch.connection import Cluster, Reply
+from storage.opensearch.nodes.connection import Cluster, Reply
 
 _PROFILE = standard_profiles(("text",))["hybrid"]
 _PLAIN = Understanding(None)

@@ -13,14 +13,14 @@ import orjson
 from benchmarks.made_stories import made_stories, parents_of
 from benchmarks.news import Reporting
 from core.callers import Caller
-from dateline.build import Service, build_service
-from dateline.build_engine import drop_indexes
-from dateline.build_models import Models
+from dateline.build.engine import drop_indexes
+from dateline.build.models import Models
+from dateline.build.service import Service, build_service
 from dateline.settings import Settings, configure
 from indexing.ingest import IngestOptions
-from storage.opensearch.connection import Cluster
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.settle import Settled, settle
+from storage.opensearch.index.settle import Settled, settle
+from storage.opensearch.nodes.connection import Cluster
 
 WIRE = Caller("wire", frozenset({"wire"}))
 NAME = "dateline-benchmark"

@@ -34,9 +34,9 @@ from core.query_tree import EVERYTHING
 from core.retrieval import Ids, Retrieval
 from core.writes import PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.record import Record
-from storage.opensearch.connection import ClusterSettings, MissingError
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
+from storage.opensearch.nodes.connection import ClusterSettings, MissingError
 
 WIRE = Caller("wire", frozenset({"wire"}))
 FACETS = ("type", "subject", "person", "organisation", "place", "language", "versioncreated")

@@ -29,17 +29,17 @@ import numpy as np
 
 from benchmarks.cluster_archive import engine_of
 from benchmarks.machine import arguments, this_machine
-from dateline.build import Service, build_service
-from dateline.build_engine import drop_indexes
-from dateline.build_models import Models, load_models
-from dateline.evaluate import cached_index, open_indexed, reader_of
+from dateline.build.engine import drop_indexes
+from dateline.build.models import Models, load_models
+from dateline.build.service import Service, build_service
+from dateline.measuring.evaluate import cached_index, open_indexed, reader_of
 from dateline.settings import Settings, configure
-from eval.answering import PipelineAnswers
-from eval.corpus_place import shared_sets
-from eval.datasets import JudgedSet, is_judged_folder, read_judged_set, splits_of
-from eval.results import RunResult, System
-from eval.runner import evaluate_answers
-from storage.opensearch.settle import LEASES_S, settle
+from eval.runs.answering import PipelineAnswers
+from eval.runs.results import RunResult, System
+from eval.runs.runner import evaluate_answers
+from eval.sets.corpus_place import shared_sets
+from eval.sets.datasets import JudgedSet, is_judged_folder, read_judged_set, splits_of
+from storage.opensearch.index.settle import LEASES_S, settle
 
 MEASURE, DEPTH = "nDCG@10", 10
 MOST = 0.005  # of nDCG@10, between the engines' means over a set

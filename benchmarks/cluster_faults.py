@@ -40,11 +40,11 @@ from core.retrieval import Retrieval, VectorQuery
 from core.writes import PutItem
 from scripts.dev_cluster.cluster import DevCluster, Shape
 from scripts.dev_cluster.folders import cache_folder
-from storage.embedded.record import Record
-from storage.opensearch.connection import ClusterSettings
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.nodes.connection import ClusterSettings
+from storage.opensearch.nodes.nodes import NodeSettings
 
 WIRE = Caller("wire", frozenset({"wire"}))
 WIDTH, WORDS, BATCH, THREADS = 64, 2_000, 200, 8

@@ -15,9 +15,9 @@ from time import monotonic, sleep
 
 from benchmarks.cluster_faults import THREADS, Sample, bench_of, ingest, searched
 from benchmarks.machine import arguments, percentile, this_machine
-from storage.opensearch.connection import Cluster
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.nodes.connection import Cluster
+from storage.opensearch.nodes.nodes import NodeSettings
 
 SHAPES = "1x1,1x2,1x3,2x2,3x1,3x3"
 HEAD = """| nodes | shards | copies | items/s | CPU ms an item | one at a time/s | p50 | p99 ms \

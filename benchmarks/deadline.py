@@ -19,7 +19,7 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import add_options, open_news
 from core.items import FloatMatrix
 from core.pairs import BoundedScorer, PassageScores, Told
-from dateline.build import build_service
+from dateline.build.service import build_service
 from search.answers import SearchRequest
 
 _SLOWER_S = 2.0

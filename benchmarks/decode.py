@@ -38,9 +38,9 @@ from PIL import Image
 
 from benchmarks.machine import arguments, show, this_machine
 from core.media import FrameBatch
-from indexing.media.cage_limits import CageLimits
+from indexing.media.cage.limits import CageLimits
+from indexing.media.inside.pictures import picture
 from indexing.media.reading import CagedReader
-from indexing.media.reading_pictures import picture
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720)}
 FRAMES = 750

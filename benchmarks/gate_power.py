@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import arguments, show, this_machine
-from eval.gate import Rule, got_worse
-from eval.pairing import paired, read_system
-from eval.power import (
+from eval.compare.gate import Rule, got_worse
+from eval.compare.pairing import paired, read_system
+from eval.compare.power import (
     RESAMPLES,
     exchanged,
     least_effect,
@@ -38,7 +38,7 @@ from eval.power import (
     resampled,
     share_caught,
 )
-from eval.significance import Values, spread
+from eval.compare.significance import Values, spread
 
 DRAWS = 2000  # within each decision; the command itself takes 10,000
 

@@ -38,8 +38,8 @@ import onnxruntime as ort
 from benchmarks.machine import Machine, arguments, show, this_machine
 from core.errors import DatelineError
 from core.items import FloatMatrix
-from dateline.build_runtimes import open_encoder
-from dateline.model_texts import read_texts
+from dateline.build.runtimes import open_encoder
+from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings, configure
 from storage.graphs.settings import HnswSettings
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from benchmarks.cluster_equality import MEASURE, on_cluster, some_of
 from benchmarks.machine import arguments, show, this_machine
-from dateline.build import Service, build_service
-from dateline.build_models import load_models
-from dateline.evaluate import open_indexed, reader_of
+from dateline.build.models import load_models
+from dateline.build.service import Service, build_service
+from dateline.measuring.evaluate import open_indexed, reader_of
 from dateline.settings import configure
-from eval.answering import PipelineAnswers
-from eval.datasets import JudgedSet, read_judged_set
-from eval.results import RunResult, System
-from eval.runner import evaluate_answers
+from eval.runs.answering import PipelineAnswers
+from eval.runs.results import RunResult, System
+from eval.runs.runner import evaluate_answers
+from eval.sets.datasets import JudgedSet, read_judged_set
 
 _SET = "../shared/datasets/checkthat2020:dev"
 _WIDEST = 4_000  # that the setting takes

@@ -41,8 +41,8 @@ from core.errors import DatelineError
 from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
 from core.retrieval import Ids
-from dateline.build_engine import build_graphs
-from dateline.real_vectors import real_vectors
+from dateline.build.engine import build_graphs
+from dateline.measuring.real_vectors import real_vectors
 from dateline.settings import Settings
 
 K = 10

@@ -15,11 +15,11 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.machine import arguments, show, this_machine
+from dateline.measuring.sweep_subjects import vectors_of
+from dateline.measuring.tune_hnsw import Plan, tune_hnsw
 from dateline.settings import configure
-from dateline.sweep_subjects import vectors_of
-from dateline.tune_hnsw import Plan, tune_hnsw
-from eval.sweep_grid import Grid
-from eval.sweep_target import parse_target
+from eval.tune.sweep_grid import Grid
+from eval.tune.sweep_target import parse_target
 
 
 def main() -> None:

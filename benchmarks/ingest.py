@@ -29,9 +29,9 @@ from typing import Any
 
 from benchmarks.machine import REUTERS, arguments, peak_memory_mb, show, this_machine
 from core.errors import InputError
-from dateline.build import Service, archive_clock, build_service
+from dateline.build.service import Service, archive_clock, build_service
 from dateline.settings import configure
-from eval.lines import find, read_lines
+from eval.sets.lines import find, read_lines
 from indexing.ingest import IngestOptions
 from indexing.passages import PassageSplitter
 from indexing.sources import Accepted, Sources

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
-from api.shares import Shares
+from api.access.shares import Shares
 from benchmarks.machine import arguments, percentile, show, this_machine
 from core.callers import Caller
 from core.limits import Limiter, MemoryLimiter, Share
-from storage.host_limits import FILE, HostLimits
+from storage.work.host_limits import FILE, HostLimits
 
 _KEYS = 50
 _MICROSECONDS = 1000  # in a millisecond

@@ -30,10 +30,10 @@ from benchmarks.media_segments import SOURCES
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds
 from core.media_ports import ShotDetector
-from dateline.build_shots import ShotFinding, opened_finding
+from dateline.build.shots import ShotFinding, opened_finding
 from dateline.settings import configure
-from indexing.media.cage_sources import LiveSource
-from indexing.media.live import LiveSettings
+from indexing.media.cage.sources import LiveSource
+from indexing.media.shots.live import LiveSettings
 
 _START_S = 6.0  # until the writer and the reader stand
 HEAD = ("stride", "boundaries", "p50 ms", "p95 ms", "longest ms", "model frames", "frames/s")

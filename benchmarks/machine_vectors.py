@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from benchmarks.machine import arguments, show, this_machine
 from benchmarks.machine_weight import photos_of
-from dateline.build_models import load_models
+from dateline.build.models import load_models
 from dateline.settings import configure
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.datasets import Conventions, read_judged_set
 
 WEIGHTS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1)
 _DEPTH = 10

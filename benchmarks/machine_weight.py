@@ -34,7 +34,7 @@ from core.items import Item, ItemType
 from core.query_tree import Bool, Word
 from core.retrieval import LexicalWeights, Retrieval
 from core.writes import PutItem
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.datasets import Conventions, read_judged_set
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0)

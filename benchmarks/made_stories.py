@@ -15,8 +15,8 @@ import numpy as np
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.writes import PutItem
-from dateline.build import Service
-from dateline.build_engine import VECTOR_FIELD
+from dateline.build.engine import VECTOR_FIELD
+from dateline.build.service import Service
 
 _SEED = 1987
 _SECOND_PARENT, _NOISE = 0.6, 0.35  # beside the first parent's 1

@@ -17,9 +17,9 @@ from benchmarks.decode import computing_s
 from benchmarks.media_parts import shares, small_photo
 from benchmarks.media_worker import PRODUCTS, Times, opened, settings_in
 from core.work import AssetState, FoundAsset, Stage, Tracked
-from dateline.build import build_service
-from dateline.build_stages import Stages, build_stages
-from indexing.work.sources import look_at
+from dateline.build.service import build_service
+from dateline.build.stages import Stages, build_stages
+from indexing.work.sources.listing import look_at
 
 CHUNKS = 3  # that a worker decodes at the same time
 

@@ -17,8 +17,8 @@ from PIL import Image
 from benchmarks.decode import textured
 from core.media import FrameBatch
 from indexing.media.reading import CagedReader
-from indexing.media.windows import FrameWindows, WindowLayout
-from indexing.work.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
+from indexing.media.shots.windows import FrameWindows, WindowLayout
+from indexing.work.stages.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
 
 RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
 

@@ -10,8 +10,8 @@ from time import sleep, time
 
 from benchmarks.media_parts import small_photo
 from core.work import AssetState, JobState, Priority, Stage
-from dateline.build import Service, build_service
-from dateline.build_media import Worker, build_worker
+from dateline.build.media import Worker, build_worker
+from dateline.build.service import Service, build_service
 from dateline.settings import Settings, configure
 from indexing.work.request import Request
 

@@ -30,10 +30,10 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.machine import arguments, percentile, show, show_table, this_machine
-from dateline.build_subject import open_subject
+from dateline.build.subject import open_subject
 from dateline.settings import Settings, configure
-from inference.machine import FLOAT32_PEAK, INT8_PEAK, WORK, product_call
-from inference.profiling import Subject, product_operations
+from inference.measuring.machine import FLOAT32_PEAK, INT8_PEAK, WORK, product_call
+from inference.measuring.profiling import Subject, product_operations
 from inference.runtime import Array
 from inference.runtimes.onnx import OnnxRuntime
 

@@ -20,13 +20,13 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import WARM_UP, Reporting, add_options
 from core.entities import Entity, EntityLabel
 from core.query_tree import EVERYTHING
-from dateline.evaluate import open_indexed, reader_of
+from dateline.measuring.evaluate import open_indexed, reader_of
 from dateline.settings import configure
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.datasets import Conventions, read_judged_set
 from search.answers import EntityUse, SearchRequest
-from storage.embedded.columns import Columns
-from storage.embedded.names import ColumnsNames
-from storage.facts import FactRow
+from storage.embedded.columns.facts import Columns
+from storage.embedded.columns.names import ColumnsNames
+from storage.record.facts import FactRow
 
 _PEOPLE, _SURNAMES, _STORIES = 50_000, 20_000, 100_000
 _SYLLABLES = "an be ca do el fi go ha in jo ka li mo na or pe qua ri sa to ul va wi ya zo mer kel"

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from benchmarks.machine import REUTERS
 from core.callers import Caller
-from dateline.build import Service
-from dateline.evaluate import cached_index, open_indexed, reader_of
+from dateline.build.service import Service
+from dateline.measuring.evaluate import cached_index, open_indexed, reader_of
 from dateline.settings import configure
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.datasets import Conventions, read_judged_set
 from indexing.ingest import Progress
 from storage.embedded.engine import EmbeddedEngine
 

@@ -26,14 +26,14 @@ import orjson
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from core.items import FloatMatrix, Item, ItemType
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.documents import Version, document_of
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.nodes import NodeSettings
-from storage.opensearch.restate import hidden
-from storage.opensearch.settle import settle
+from storage.opensearch.following.restate import hidden
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.index.documents import Version, document_of
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.index.settle import settle
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.opensearch.nodes.nodes import NodeSettings
 
 _NOW = datetime(2024, 1, 1, tzinfo=UTC)
 _NAME = "dateline-sizes"

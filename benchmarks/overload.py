@@ -46,7 +46,7 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.made_stories import made_stories, parents_of
 from benchmarks.served import started
 from core.writes import Written
-from dateline.build import build_service
+from dateline.build.service import build_service
 from dateline.default_folders import demo_folder
 from dateline.settings import Settings
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from core.items import FloatMatrix, Item
-from dateline.build import Service
-from dateline.build_engine import VECTOR_FIELD
-from dateline.evaluate import open_indexed
+from dateline.build.engine import VECTOR_FIELD
+from dateline.build.service import Service
+from dateline.measuring.evaluate import open_indexed
 from dateline.settings import configure
-from eval.datasets import Conventions, read_judged_set
-from storage.opensearch.documents import Version
+from eval.sets.datasets import Conventions, read_judged_set
+from storage.opensearch.index.documents import Version
 
 SHARES = {"half": 0.5, "tenth": 0.1, "fiftieth": 0.02, "thousandth": 0.001}
 FILTERS = ("all", *SHARES, "newest")

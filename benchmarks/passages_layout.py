@@ -6,7 +6,7 @@ The items are the stories of Reuters that have two passages or more, with the ve
 evaluations' cache in the data folder has of them (made there if need be). Two indexes are made of
 them, by the same requests of 200 items, and each is merged to one segment:
 
-- `nested`: what ships, see `storage.opensearch.index_body`. A search for k finds k items;
+- `nested`: what ships, see `storage.opensearch.index.body`. A search for k finds k items;
 - `beside`: each passage is a document with its vector and a copy of all that filters ask of its
   item, but no text: words that must be there could not narrow a search for vectors. A search for k
   finds k passages, which `collapse` joins to items; `beside, deep` asks for as many more as an item
@@ -38,19 +38,19 @@ from benchmarks.opensearch_sizes import part_sizes
 from benchmarks.passages_corpus import FILTERS, Corpus, exact_cosines, read_corpus
 from core.items import FloatMatrix
 from core.query_tree import TEXT_FIELDS
-from dateline.build_engine import VECTOR_FIELD
-from storage.item_fields import unstemmed_field
-from storage.opensearch.connection import Cluster, ClusterSettings, ndjson
-from storage.opensearch.documents import Version, document_of
-from storage.opensearch.index_body import (
+from dateline.build.engine import VECTOR_FIELD
+from storage.opensearch.index.body import (
     DIGEST,
     IndexSettings,
     VectorSpace,
     index_body,
     vector_path,
 )
-from storage.opensearch.nodes import NodeSettings
-from storage.opensearch.settle import settle
+from storage.opensearch.index.documents import Version, document_of
+from storage.opensearch.index.settle import settle
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings, ndjson
+from storage.opensearch.nodes.nodes import NodeSettings
+from storage.record.item_fields import unstemmed_field
 
 AT_ONCE, UPDATES, K, EF = 200, 100, 100, 200
 _PATH = vector_path(VECTOR_FIELD)

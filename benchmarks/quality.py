@@ -4,8 +4,8 @@
 
 Each set is indexed once into the evaluation's cache; every profile answers all its judged queries,
 one after the other, with encoders of its own, so that no profile finds the vectors of another in
-the cache. nDCG@10 and R@100 are means over the queries (eval/measures.py has the conventions), p50
-is of a search for 100 hits without marks.
+the cache. nDCG@10 and R@100 are means over the queries (eval/runs/measures.py has the
+conventions), p50 is of a search for 100 hits without marks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from benchmarks.news import Reporting
-from dateline.evaluate import evaluate_folder
+from dateline.measuring.evaluate import evaluate_folder
 from dateline.settings import Settings, configure
-from eval.results import RunResult
-from eval.run_summary import degraded, refused
+from eval.runs.results import RunResult
+from eval.runs.run_summary import degraded, refused
 
 SETS = ("scifact:test", "checkthat2020:dev", "cacm", "vaswani", "fnc1")
 PROFILES = ("lexical", "vector", "hybrid", "hybrid-rrf", "hybrid-rerank")

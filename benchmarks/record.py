@@ -35,9 +35,9 @@ from core.callers import Caller
 from core.items import Item, ItemType, Passage, PassageVectors
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.record import Record
+from storage.embedded.record.archive import Record
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 
 _SPACES = {"text": "space"}
 _CALLER = Caller("wire", frozenset({"wire"}))

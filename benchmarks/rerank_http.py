@@ -35,10 +35,10 @@ from benchmarks.machine import arguments, percentile, show, show_table, this_mac
 from benchmarks.models import bare_call
 from benchmarks.news import open_news
 from benchmarks.served import served
-from dateline.build_subject import open_subject
+from dateline.build.subject import open_subject
+from dateline.commands.models_profile import read_shape
 from dateline.default_folders import demo_folder
-from dateline.demo import DEMO_PRODUCTS
-from dateline.models_profile_command import read_shape
+from dateline.serving.demo import DEMO_PRODUCTS
 from dateline.settings import Settings, configure
 
 SWEEP = "20x48,20x128,30x48,50x48"

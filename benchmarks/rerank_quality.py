@@ -26,11 +26,11 @@ import numpy as np
 from benchmarks.machine import REUTERS, arguments, show, show_table, this_machine
 from benchmarks.news import Reporting
 from benchmarks.quality import SETS
-from dateline.evaluate import RunPlan, run_set
+from dateline.measuring.evaluate import RunPlan, run_set
 from dateline.settings import Settings, configure
-from eval.datasets import JudgedSet, read_judged_set
-from eval.results import RunResult
-from eval.significance import Values, bootstrap_interval, holm, randomization
+from eval.compare.significance import Values, bootstrap_interval, holm, randomization
+from eval.runs.results import RunResult
+from eval.sets.datasets import JudgedSet, read_judged_set
 
 MEASURE = "nDCG@10"
 PATIENT = {"deadline_ms": "60000"}

@@ -20,7 +20,7 @@ import numpy as np
 import pytrec_eval
 
 from benchmarks.machine import arguments, show, this_machine
-from eval.measures import DEFAULT_MEASURES, Qrels, parse_measures, per_query, ranked
+from eval.runs.measures import DEFAULT_MEASURES, Qrels, parse_measures, per_query, ranked
 
 NAMES = {"nDCG@10": "ndcg_cut_10", "R@100": "recall_100", "RR": "recip_rank", "AP": "map"}
 KINDS = {"ndcg_cut.10", "recall.100", "recip_rank", "map"}

@@ -30,9 +30,9 @@ import httpx
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, embedded_of, open_news
 from benchmarks.served import served
-from dateline.build_engine import VECTOR_FIELD
+from dateline.build.engine import VECTOR_FIELD
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
 from search.understanding.understand import Understanding

@@ -42,7 +42,7 @@ from benchmarks.media_clips import made_clips
 from benchmarks.media_negatives import made_negatives
 from benchmarks.media_segments import SOURCES
 from core.media import Gap
-from dateline.build_shots import opened_finding
+from dateline.build.shots import opened_finding
 from dateline.settings import configure
 
 _PEER = Path(__file__).with_name("shots_peer.py")

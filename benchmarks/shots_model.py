@@ -30,13 +30,13 @@ from benchmarks.machine import arguments, show, show_table, this_machine
 from benchmarks.media_segments import SOURCES
 from core.errors import ModelError
 from core.media import FrameBatch, Frames
-from dateline.build_runtimes import RUNTIMES, model_store
+from dateline.build.runtimes import RUNTIMES, model_store
 from dateline.settings import configure
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
-from inference.machine import faster_half
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.windows import WINDOW, FrameWindows, WindowLayout
+from inference.measuring.machine import faster_half
+from inference.measuring.sample_windows import sample_windows
 from inference.runtimes.choice import on_device, open_choice, parse_choice
-from inference.sample_windows import sample_windows
 from inference.shot_detector import FRAMES, LOGITS, TransitionDetector
 
 MODELS = ("transnetv2-int8", "transnetv2")

@@ -30,7 +30,7 @@ import orjson
 from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, embedded_of, open_news
-from dateline.build_engine import VECTOR_FIELD
+from dateline.build.engine import VECTOR_FIELD
 from search.answers import SearchRequest
 
 _BLOCK = 10

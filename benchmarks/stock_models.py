@@ -25,12 +25,12 @@ from typing import Any
 from benchmarks.interpreter import OtherInterpreter, other_interpreter
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.models import add_options, model_of, read_work, settings_of
-from dateline.build_runtimes import model_store
-from dateline.build_subject import open_subject
+from dateline.build.runtimes import model_store
+from dateline.build.subject import open_subject
 from dateline.settings import Settings
-from inference.profiling import Subject
-from inference.sized_texts import sized_pairs, sized_texts
-from inference.tokens import TextTokens
+from inference.measuring.profiling import Subject
+from inference.texts.sized_texts import sized_pairs, sized_texts
+from inference.texts.tokens import TextTokens
 
 WORKS = ("encode:1x16", "encode:64x128", "tag:1x16", "score:20x48", "score:20x128")
 LEAST_TIMES = 3.0

@@ -22,9 +22,9 @@ import orjson
 
 from benchmarks.machine import REUTERS, arguments, peak_memory_mb, percentile, show, this_machine
 from core.query_tree import EVERYTHING
-from storage.embedded.columns import Columns
-from storage.embedded.suggestions import ColumnsSuggestions
-from storage.facts import FactRow
+from storage.embedded.columns.facts import Columns
+from storage.embedded.lexical.suggestions import ColumnsSuggestions
+from storage.record.facts import FactRow
 
 _KEY_STROKES, _WRITES, _LIMIT = 12, 50, 10
 _PRODUCTS = frozenset({"wire"})

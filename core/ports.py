@@ -1,6 +1,6 @@
 """The ports: what each room asks of the others. One or two methods, the batch as the unit.
 
-Only dateline/build.py knows which class stands behind a port.
+Only dateline/build/service.py knows which class stands behind a port.
 """
 
 from __future__ import annotations

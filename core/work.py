@@ -142,10 +142,10 @@ class Awaited:
 class WaitingStill:
     """A still that waits for a caption from a batch, and the asset (`job`, `number`, `location`)
     that it is of. `key` is what the caption is remembered under; `still`, `similarity` and `space`
-    as in `indexing.work.preparing`. `uri` is the item's, `terms` the digest of the model and the
-    prompt that it waits for ("" where an earlier version noted neither). `tries` are batches that
-    gave no answer; `packet` names the stills that are sent together, and `batch` what the provider
-    made of them, "" for not yet. `id` is 0 until it is kept.
+    as in `indexing.work.stages.preparing`. `uri` is the item's, `terms` the digest of the model
+    and the prompt that it waits for ("" where an earlier version noted neither). `tries` are
+    batches that gave no answer; `packet` names the stills that are sent together, and `batch` what
+    the provider made of them, "" for not yet. `id` is 0 until it is kept.
     """
 
     key: str

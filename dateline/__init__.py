@@ -2,7 +2,7 @@
 
 import os
 
-from dateline.memory_limit import refuse_too_little
+from dateline.serving.memory_limit import refuse_too_little
 
 refuse_too_little()
 # Products of one query with a few hundred passages are too small to share among threads: a BLAS

@@ -13,9 +13,9 @@ import orjson
 from core.callers import NOBODY, Caller
 from core.ports import Library
 from core.undescribed import Undescribed
-from dateline.build import archive_clock, build_service
-from dateline.build_engine import build_engine, drop_indexes
-from dateline.build_models import load_models
+from dateline.build.engine import build_engine, drop_indexes
+from dateline.build.models import load_models
+from dateline.build.service import archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understanding.understand import Understanding
@@ -79,9 +79,9 @@ def envelope_json(
 ) -> bytes:
     """The API's envelope for a search from the command line."""
     # They load the web framework, which no other command line needs.
+    from api.content.item_json import ItemView
     from api.envelope import API_VERSION
-    from api.item_json import ItemView
-    from api.search_json import hits_json, search_data
+    from api.search.search_json import hits_json, search_data
 
     items = hits_json(response.hits, ItemView(caller), library)
     envelope = {

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dateline.lazy_group import Entry, lazy_group
+from dateline.commands.lazy_group import Entry, lazy_group
 
 # The headings of `dateline --help`.
 _USE = "Archive and search"
@@ -19,88 +19,88 @@ _OPENSEARCH = "OpenSearch"
 
 COMMANDS = {
     "ingest": Entry(
-        "dateline.ingest_command:ingest",
+        "dateline.commands.ingest:ingest",
         "Take documents, photos and videos into the archive; what is known already is passed over.",
         _USE,
         bare_is_help=True,
     ),
     "search": Entry(
-        "dateline.search_command:search",
+        "dateline.commands.search:search",
         "Search the archive, as the operator of this machine: with every product unless told less.",
         _USE,
     ),
     "suggest": Entry(
-        "dateline.suggest_command:suggest",
+        "dateline.commands.suggest:suggest",
         "Complete names, subjects and headlines, with how many stories have each.",
         _USE,
         bare_is_help=True,
     ),
     "shots": Entry(
-        "dateline.shots_command:shots",
+        "dateline.commands.shots:shots",
         "Find the shots of a video: where each begins and ends, and by which transition.",
         _MEDIA,
         bare_is_help=True,
     ),
     "understand": Entry(
-        "dateline.understand_command:understand",
+        "dateline.commands.understand:understand",
         "Show what is made of a query: the text for each retriever, names, dates, filters, notes.",
         _USE,
         bare_is_help=True,
     ),
     "serve": Entry(
-        "dateline.serve_command:serve",
+        "dateline.commands.serve:serve",
         "Serve searches, the models and the page until Ctrl-C.",
         _USE,
     ),
     "status": Entry(
-        "dateline.diagnosis_commands:status",
+        "dateline.commands.diagnosis:status",
         "Show what the archive holds and how far the indexes are.",
         _USE,
     ),
     "doctor": Entry(
-        "dateline.diagnosis_commands:doctor",
+        "dateline.commands.diagnosis:doctor",
         "Check installation, models and archive; say what is wrong and how to mend it.",
         _CARE,
     ),
     "settings": Entry(
-        "dateline.diagnosis_commands:settings",
+        "dateline.commands.diagnosis:settings",
         "Print every setting in force and where its value came from; keys are not shown.",
         _CARE,
     ),
     "set-status": Entry(
-        "dateline.archive_commands:set_status",
+        "dateline.commands.archive:set_status",
         "Change an item's state: usable, withheld or canceled (a kill), or its embargo.",
         _USE,
         bare_is_help=True,
     ),
     "clock": Entry(
-        "dateline.archive_commands:clock",
+        "dateline.commands.archive:clock",
         "Show the archive's time, by which embargoes lift and items expire.",
         _CARE,
     ),
     "embed": Entry(
-        "dateline.embed_command:embed",
+        "dateline.commands.embed:embed",
         "Embed what is recorded without the vectors of an encoder in use.",
         _CARE,
     ),
     "rebuild": Entry(
-        "dateline.archive_commands:rebuild",
+        "dateline.commands.archive:rebuild",
         "Make the search indexes anew from the record of truth; no model runs.",
         _CARE,
     ),
     "migrate": Entry(
-        "dateline.migrate_command:migrate",
+        "dateline.commands.migrate:migrate",
         "Create or bring up to date the tables of the record of truth on Postgres.",
         _CARE,
     ),
     "backup": Entry(
-        "dateline.archive_commands:backup",
+        "dateline.commands.archive:backup",
         "Write a consistent copy of the archive, while it is being served.",
         _CARE,
         bare_is_help=True,
     ),
     "restore": Entry(
-        "dateline.archive_commands:restore",
+        "dateline.commands.archive:restore",
         "Bring a copy back; the search indexes are made anew at the next start.",
         _CARE,
         bare_is_help=True,
@@ -108,28 +108,28 @@ COMMANDS = {
     "eval": Entry("dateline.cli:eval_app", "Measure how good the answers are.", _QUALITY),
     "tune": Entry("dateline.cli:tune_app", "Choose settings by measuring them.", _QUALITY),
     "models": Entry(
-        "dateline.models_commands:app", "List, check, fetch and measure the models.", _QUALITY
+        "dateline.commands.models:app", "List, check, fetch and measure the models.", _QUALITY
     ),
     "worker": Entry(
-        "dateline.worker_command:worker",
+        "dateline.commands.worker:worker",
         "Carry out ordered ingests of photos and videos until interrupted.",
         _MEDIA,
     ),
     "jobs": Entry(
-        "dateline.jobs_commands:app", "Ingests of photos and videos: how they stand.", _MEDIA
+        "dateline.commands.jobs:app", "Ingests of photos and videos: how they stand.", _MEDIA
     ),
     "captions": Entry(
-        "dateline.captions_commands:app",
+        "dateline.commands.captions:app",
         "Captions in batches: see the setting caption_mode.",
         _MEDIA,
     ),
     "index": Entry(
-        "dateline.index_commands:app",
+        "dateline.commands.index:app",
         "The index on OpenSearch: its plan, state and care.",
         _OPENSEARCH,
     ),
     "migration": Entry(
-        "dateline.migration_commands:app",
+        "dateline.commands.migration:app",
         "Move to another model, to other index settings or to OpenSearch while searches go on.",
         _OPENSEARCH,
     ),
@@ -137,38 +137,38 @@ COMMANDS = {
 
 EVAL_COMMANDS = {
     "candidates": Entry(
-        "dateline.eval_commands:candidates",
+        "dateline.commands.eval.candidates:candidates",
         "Write what a reranker would be given for each query, with judgements: to train one.",
         bare_is_help=True,
     ),
     "compare": Entry(
-        "dateline.eval_compare_command:compare_systems",
+        "dateline.commands.eval.compare:compare_systems",
         "Say what differs between systems, by how much, and whether it is more than chance.",
         bare_is_help=True,
     ),
     "datasets": Entry(
-        "dateline.eval_datasets_command:datasets",
+        "dateline.commands.eval.datasets:datasets",
         "List judged sets: sizes, judgements, languages, licences, and doubts.",
     ),
     "gate": Entry(
-        "dateline.eval_gate_command:gate",
+        "dateline.commands.eval.gate:gate",
         "Hold new results against a baseline; exit with 0 for a pass, 1 for a fail, 2 for a "
         "mistake.",
         bare_is_help=True,
     ),
     "report": Entry(
-        "dateline.eval_report_command:report",
+        "dateline.commands.eval.report:report",
         "Write one page about results: measures with intervals, latency, slices, the worst "
         "queries.",
         bare_is_help=True,
     ),
     "run": Entry(
-        "dateline.eval_run_command:run",
+        "dateline.commands.eval.run:run",
         "Run judged sets through the pipeline that serves, and measure.",
         bare_is_help=True,
     ),
     "score": Entry(
-        "dateline.eval_score_command:score",
+        "dateline.commands.eval.score:score",
         "Measure a TREC run, of whatever system, as `dateline eval run` measures its own.",
         bare_is_help=True,
     ),
@@ -176,17 +176,17 @@ EVAL_COMMANDS = {
 
 TUNE_COMMANDS = {
     "fusion": Entry(
-        "dateline.tune_fusion_command:fusion",
+        "dateline.commands.tune.fusion:fusion",
         "Choose the weights of the hybrid profile on judged queries, and say what they are worth.",
         bare_is_help=True,
     ),
     "growth": Entry(
-        "dateline.tune_growth_command:growth",
+        "dateline.commands.tune.growth:growth",
         "Measure one graph at growing sizes, fit laws to it, and say what they predict for 10 and "
         "100 million vectors, and in how many shards a target is met.",
     ),
     "hnsw": Entry(
-        "dateline.tune_hnsw_command:hnsw",
+        "dateline.commands.tune.hnsw:hnsw",
         "Build graphs, ask them, and recommend the fastest that meets a target.",
         bare_is_help=True,
     ),

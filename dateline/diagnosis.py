@@ -15,8 +15,8 @@ from dateline.archive import archive_status
 from dateline.diagnosis_cluster import diagnose_cluster
 from dateline.finding import Finding
 from dateline.model_checks import ask_remote_models, check_named_models, verify_models
+from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings
-from dateline.shared_state import kept_apart
 
 _PACKAGES = (
     "faiss-cpu",

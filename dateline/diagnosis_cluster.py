@@ -9,18 +9,18 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from core.errors import BusyError, DatelineError
-from dateline.build import archive_clock
-from dateline.build_index import connected, record_of, wanted_index
+from dateline.build.index import connected, record_of, wanted_index
+from dateline.build.service import archive_clock
 from dateline.finding import Finding
 from dateline.settings import Settings
-from storage.item_rows import to_micros
+from storage.record.item_rows import to_micros
 
 if TYPE_CHECKING:  # they need an extra
-    from storage.opensearch.connection import Cluster
-    from storage.opensearch.coverage import Coverage
     from storage.opensearch.engine import OpenSearchSettings
-    from storage.opensearch.live_settings import Difference
-    from storage.opensearch.node_health import NodeHealth
+    from storage.opensearch.index.coverage import Coverage
+    from storage.opensearch.index.live_settings import Difference
+    from storage.opensearch.nodes.connection import Cluster
+    from storage.opensearch.nodes.node_health import NodeHealth
 
 TESTED = "2.19."  # the versions that the tests run on
 _KNN = "opensearch-knn"
@@ -55,7 +55,7 @@ def _findings(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) 
     found = [Finding("cluster", not silent, "; ".join([says, *silent]), mend)]
     if len(silent) == len(urls):
         return found
-    from storage.opensearch.node_health import nodes_of
+    from storage.opensearch.nodes.node_health import nodes_of
 
     try:
         nodes = nodes_of(cluster)
@@ -98,7 +98,7 @@ def _plugin(nodes: Sequence[NodeHealth]) -> Finding:
 
 
 def _disks(cluster: Cluster, nodes: Sequence[NodeHealth]) -> Finding:
-    from storage.opensearch.node_health import LEVELS, passed, watermarks_of
+    from storage.opensearch.nodes.node_health import LEVELS, passed, watermarks_of
 
     watermarks = watermarks_of(cluster)
     levels = {node.name: passed(watermarks, node) for node in nodes if node.holds_data}
@@ -126,8 +126,8 @@ def _heap(nodes: Sequence[NodeHealth]) -> Finding:
 
 def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> Finding:
     """Whether the index is as the settings and the record say, by counts; changes nothing."""
-    from storage.opensearch.index_family import served_index
-    from storage.opensearch.live_settings import differences
+    from storage.opensearch.index.family import served_index
+    from storage.opensearch.index.live_settings import differences
 
     name = served_index(cluster, wanted.name)
     if not name:
@@ -186,8 +186,8 @@ def _looks(
     settings: Settings, wanted: OpenSearchSettings, cluster: Cluster, name: str
 ) -> list[_Look]:
     """One, and where that is not well another one a little later: others may be writing."""
-    from storage.opensearch.coverage import coverage_of
-    from storage.opensearch.index_family import IndexFamily
+    from storage.opensearch.index.coverage import coverage_of
+    from storage.opensearch.index.family import IndexFamily
 
     family = IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, concrete=name)
     family.open(any_space=True, read_only=True)

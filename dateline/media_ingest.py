@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InputError
 from core.media import is_url
 from core.work import AssetState, Job, JobState, Priority
-from dateline.build_stills import remember_roots
-from dateline.ingest_output import show_report
-from dateline.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors
+from dateline.build.stills import remember_roots
+from dateline.commands.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors
 from dateline.settings import Settings
+from dateline.shown.ingest_output import show_report
 from indexing.ingest import IngestOptions
 from indexing.sources import is_document
-from indexing.work.media_names import is_media
-from indexing.work.packages import need_packages
 from indexing.work.request import Request, Shard
-from indexing.work.sources import absolute, seen_at, speaks_of_media
-from indexing.work.watching import WatchedFolder, media_meant
+from indexing.work.sources.listing import absolute, seen_at, speaks_of_media
+from indexing.work.sources.media_names import is_media
+from indexing.work.sources.packages import need_packages
+from indexing.work.sources.watching import WatchedFolder, media_meant
 
 if TYPE_CHECKING:
-    from dateline.build import Service
-    from dateline.build_media import Worker
+    from dateline.build.media import Worker
+    from dateline.build.service import Service
     from indexing.work.progress import JobProgress
 
 _LISTED = 1_000  # dead letters in JSON
@@ -84,7 +84,7 @@ def left_to_media(shard: Shard) -> Any:
 def order(settings: Settings, request: Request, priority: Priority) -> Job:
     """Orders the media of an ingest and leaves them to workers."""
     need_packages()
-    from dateline.build_media import open_desk
+    from dateline.build.media import open_desk
 
     remember_roots(settings, request.paths, request.manifests)
     desk = open_desk(settings)
@@ -99,8 +99,8 @@ def carry_out(
 ) -> MediaResult:
     """Orders the media of an ingest and works until they are done, or a signal ends it."""
     need_packages()
-    from dateline.build_media import build_worker
-    from dateline.work_progress import (
+    from dateline.build.media import build_worker
+    from dateline.shown.work_progress import (
         StageBars,
         follow,
         show_result,
@@ -142,8 +142,8 @@ def watch(
     photos and videos are ordered and carried out here; what can't be read is said and passed over.
     """
     need_packages()
-    from dateline.build_media import build_worker
-    from dateline.work_progress import stopping_on_signals
+    from dateline.build.media import build_worker
+    from dateline.shown.work_progress import stopping_on_signals
 
     watched = WatchedFolder(Path(absolute(str(folder))))
     options = IngestOptions(products=products, passed_over=left_to_media(Shard()))

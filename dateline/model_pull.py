@@ -16,14 +16,14 @@ from rich.progress import (
 )
 
 from core.errors import ModelError
-from dateline.options import errors
+from dateline.commands.options import errors
 from dateline.settings import Settings
-from inference.catalogue import Catalogue, in_formats, unpinned
-from inference.install import Installed, Source, install
-from inference.local_source import FolderSource
-from inference.manifest import ModelManifest
-from inference.manifest_json import LONGEST, parse_manifest
-from inference.store import MANIFEST
+from inference.models.catalogue import Catalogue, in_formats, unpinned
+from inference.models.install import Installed, Source, install
+from inference.models.local_source import FolderSource
+from inference.models.manifest import ModelManifest
+from inference.models.manifest_json import LONGEST, parse_manifest
+from inference.models.store import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class PullPlan:
 
 
 def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Installed:
-    """Bring a model to the folder of pulled models. Raises ModelError; see `inference.install`."""
+    """Bring a model to the folder of pulled models. Raises ModelError; see
+    `inference.models.install`.
+    """
     manifest = _manifest(plan)
     if plan.revision and plan.revision != manifest.revision:
         manifest = unpinned(manifest, plan.revision)
@@ -66,7 +68,7 @@ def _manifest(plan: PullPlan) -> ModelManifest:
 
 def _hub(manifest: ModelManifest, plan: PullPlan) -> Source:
     # The client is only loaded here, where something is to be fetched.
-    from inference.hub import HubSource, repository
+    from inference.models.hub import HubSource, repository
 
     return HubSource.of(repository(manifest), manifest.revision, plan.endpoint)
 
@@ -79,11 +81,11 @@ class PullBar:
         self._task: TaskID = progress.add_task(name, total=None, path="")
 
     def begin(self, total: int) -> None:
-        """See `inference.install.Observer`."""
+        """See `inference.models.install.Observer`."""
         self._progress.update(self._task, total=total)
 
     def advance(self, path: str, count: int) -> None:
-        """See `inference.install.Observer`."""
+        """See `inference.models.install.Observer`."""
         self._progress.update(self._task, advance=count, path=path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator
 
-from api.forwarding import Proxies
+from api.access.forwarding import Proxies
 
 
 class ServerSettings(BaseModel):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from core.errors import DocumentError
 from core.items import Item
 from core.query_tree import MACHINE
-from storage.item_fields import indexed_texts
+from storage.record.item_fields import indexed_texts
 
 MAX_BODY_BYTES = 1024 * 1024  # of English some 180,000 words, a book of 600 pages
 MAX_WORDS = 200_000  # of all that is indexed of a document and that people say

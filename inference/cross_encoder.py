@@ -11,16 +11,16 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from core.pairs import PassageScores, Told
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits
-from inference.feeding import Feeding
+from inference.models.store import ModelFolder, ModelStore
 from inference.pair_scoring import ScoreSheet, score_pairs, score_passages
-from inference.pairs import PairRow, PairTokens
-from inference.pooling import sound
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits
+from inference.texts.feeding import Feeding
+from inference.texts.pairs import PairRow, PairTokens
+from inference.texts.pooling import sound
+from inference.texts.tokens import TextTokens
 
 LOGITS = "logits"
 GROUP = 256  # pairs whose tokens are held at once: the rest wait as text, so memory is flat

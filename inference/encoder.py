@@ -20,16 +20,16 @@ import numpy as np
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits, cut_texts
-from inference.cache import AnswerCache
-from inference.feeding import Feeding
-from inference.manifest import ModelManifest
-from inference.pooling import Pooling, sound
+from inference.models.manifest import ModelManifest
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens, TokenRows, surely_fits
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits, cut_texts
+from inference.serving.cache import AnswerCache
+from inference.texts.feeding import Feeding
+from inference.texts.pooling import Pooling, sound
+from inference.texts.tokens import TextTokens, TokenRows, surely_fits
 
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
 GROUP = 1024  # texts whose tokens are held at once: the rest wait as text, so memory is flat

@@ -16,16 +16,16 @@ import numpy as np
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from core.pairs import PassageScores, Told
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits
 from inference.encoder import TokenRow
-from inference.feeding import Feeding
+from inference.models.store import ModelFolder, ModelStore
 from inference.pair_scoring import Scored, ScoreSheet, score_pairs, score_passages
-from inference.pooling import HIDDEN, TOKENS, finite, unit_rows
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens, TokenRows
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits
+from inference.texts.feeding import Feeding
+from inference.texts.pooling import HIDDEN, TOKENS, finite, unit_rows
+from inference.texts.tokens import TextTokens, TokenRows
 
 GROUP = 64  # passages whose vectors are held at once, 25 MB at 256 tokens of 384 numbers
 

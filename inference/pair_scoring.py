@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.pairs import PassageScores, Told
-from inference.batches import cut_texts
+from inference.serving.batches import cut_texts
 
 ScorePairs = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
 """Equally many queries and passages to a score each; raises what the model raises."""

@@ -22,9 +22,9 @@ import numpy as np
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.media import Caption, ToCaption, Uncaptioned
+from inference.models.store import ModelFolder
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import beside, first_line, graph_path, library, loading, running
-from inference.store import ModelFolder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

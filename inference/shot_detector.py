@@ -17,12 +17,12 @@ from core.errors import InputError, ModelError
 from core.items import FloatMatrix
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
 from core.observation import UNWATCHED, Watching
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits
-from inference.pooling import sound
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits
+from inference.texts.pooling import sound
 
 FRAMES, LOGITS = "frames", "logits"
 SHORTEST = 100  # frames of a window: those that the model learned from

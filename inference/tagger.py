@@ -10,18 +10,18 @@ import numpy as np
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits, cut_texts
-from inference.cache import AnswerCache
-from inference.feeding import Feeding
-from inference.labels import bio_labels
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
-from inference.tokens import TextTokens
-from inference.transitions import Transitions
-from inference.word_tokens import WordTokens
-from inference.words import Window, places, split_words, windows
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits, cut_texts
+from inference.serving.cache import AnswerCache
+from inference.texts.feeding import Feeding
+from inference.texts.labels import bio_labels
+from inference.texts.tokens import TextTokens
+from inference.texts.transitions import Transitions
+from inference.texts.word_tokens import WordTokens
+from inference.texts.words import Window, places, split_words, windows
 
 LOGITS = "logits"
 LONGEST_TEXT = 20_000  # characters; names after that are not looked for

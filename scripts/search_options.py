@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from api.parameters import SearchParameters
+from api.search.parameters import SearchParameters
 from search.answers import FACTS, OPTIONS
 from search.options import Declared
 

@@ -1,4 +1,4 @@
-"""What the query path is made of: `dateline/build.py` puts the parts together."""
+"""What the query path is made of: `dateline/build/service.py` puts the parts together."""
 
 from __future__ import annotations
 

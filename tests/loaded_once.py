@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-from dateline import build_runtimes
+from dateline.build import runtimes as build_runtimes
+from inference.models.store import ModelFolder
 from inference.runtime import Runtime
 from inference.runtimes.choice import RuntimeChoice, RuntimeKind, open_choice
-from inference.store import ModelFolder
 
 SHIPPED = Path(__file__).parent.parent / "models"
 

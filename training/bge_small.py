@@ -6,7 +6,7 @@ Three minutes; with the quality figures about twenty minutes more on two cores. 
 export.
 """
 
-from inference.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
+from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 from training.bert_graph import BertShape
 from training.bge import bge_weights
 from training.sentence_encoder import EncoderRecipe, run

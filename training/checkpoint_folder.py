@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from core.errors import ModelError
-from inference.manifest import ModelManifest
+from inference.models.manifest import ModelManifest
 from inference.runtimes.checkpoint import Checkpoint
 
 PATHS = {

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
-from indexing.media.windows import FrameWindows, WindowLayout
+from indexing.media.shots.windows import FrameWindows, WindowLayout
 
 SUFFIXES = (".mp4", ".webm")
 

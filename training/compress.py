@@ -34,9 +34,9 @@ from onnxruntime.quantization import (
 from tokenizers import Tokenizer
 
 from core.errors import ModelError
-from inference.manifest import ModelManifest
+from inference.models.manifest import ModelManifest
+from inference.models.store import MANIFEST, ModelFolder
 from inference.runtimes.sample import Arrays, ordinary_batches
-from inference.store import MANIFEST, ModelFolder
 from training.smooth import smoothed
 
 METHODS = ("dynamic", "static", "fp16")

@@ -30,8 +30,8 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from inference.cross_encoder import CrossEncoder
-from inference.manifest import ModelManifest, TrainingData
-from inference.store import ModelStore
+from inference.models.manifest import ModelManifest, TrainingData
+from inference.models.store import ModelStore
 from training.bert_graph import BertShape, Ranges, Weights
 from training.candidates import CandidateList, ndcgs, read_lists
 from training.folder import plain_tokenizer, write_figures, write_folder

@@ -19,6 +19,7 @@ import torch
 
 from core.errors import ModelError
 from core.items import FloatMatrix
+from inference.models.store import MANIFEST, ModelFolder
 from inference.runtimes.checkpoint import Checkpoint, read_checkpoint
 from inference.runtimes.loading import library, loading
 from inference.runtimes.onnx import OnnxRuntime
@@ -26,7 +27,6 @@ from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.parity import Parity, answers, compare, unpadded
 from inference.runtimes.sample import Arrays, ordinary_batches
 from inference.runtimes.torch import SIGNATURE, TorchRuntime
-from inference.store import MANIFEST, ModelFolder
 from training.checkpoint_folder import (
     PATHS,
     ExportPlan,

@@ -13,10 +13,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import DistilBertForTokenClassification
 
 from core.entities import EntityLabel
-from inference.batches import cut_batches
-from inference.tokens import padded
-from inference.word_tokens import WordTokens
-from inference.words import Window, windows
+from inference.serving.batches import cut_batches
+from inference.texts.tokens import padded
+from inference.texts.word_tokens import WordTokens
+from inference.texts.words import Window, windows
 from training.bert_graph import Weights
 from training.conll import Sentence, augmented
 from training.distilbert import bert_weights, token_classifier

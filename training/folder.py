@@ -1,4 +1,6 @@
-"""Writing a model's folder: graph, tokenizer and manifest, in the layout inference.store reads."""
+"""Writing a model's folder: graph, tokenizer and manifest, in the layout inference.models.store
+reads.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,9 +10,9 @@ from pathlib import Path
 import onnx
 from tokenizers import Tokenizer
 
-from inference.card import CARD, card
-from inference.manifest import ModelManifest
-from inference.store import MANIFEST
+from inference.models.card import CARD, card
+from inference.models.manifest import ModelManifest
+from inference.models.store import MANIFEST
 
 
 def write_folder(

@@ -7,7 +7,7 @@ One minute and a half; with the quality figures about ten minutes more on two co
 
 from safetensors.numpy import load_file
 
-from inference.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
+from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 from training.bert_graph import BertShape
 from training.sentence_encoder import EncoderRecipe, run
 from training.sources import MINILM_TOKENIZER, MINILM_WEIGHTS

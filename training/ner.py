@@ -33,12 +33,12 @@ from safetensors.numpy import load_file, save_file
 from seqeval.metrics import f1_score
 from tokenizers import Tokenizer
 
-from inference.manifest import ModelManifest, TrainingData
-from inference.store import ModelStore
+from inference.models.manifest import ModelManifest, TrainingData
+from inference.models.store import ModelStore
 from inference.tagger import LOGITS, NameTagger
-from inference.tokens import padded
-from inference.word_tokens import WordTokens
-from inference.words import windows
+from inference.texts.tokens import padded
+from inference.texts.word_tokens import WordTokens
+from inference.texts.words import windows
 from training.bert_graph import BertShape, Ranges, Weights, label_graph
 from training.bge import bge_weights
 from training.conll import Sentence, augmented, read_conll

@@ -17,11 +17,11 @@ from transformers import BertConfig, BertModel
 
 from core.items import FloatMatrix
 from inference.encoder import SentenceEncoder
-from inference.manifest import ModelManifest
-from inference.pooling import SENTENCE
+from inference.models.manifest import ModelManifest
+from inference.models.store import ModelStore
 from inference.runtime import Runtime
-from inference.store import ModelStore
-from inference.tokens import TextTokens, padded
+from inference.texts.pooling import SENTENCE
+from inference.texts.tokens import TextTokens, padded
 from training.beir import read_test_set, sample_texts
 from training.bert_graph import BertShape, Weights, sentence_graph
 from training.folder import write_figures, write_folder

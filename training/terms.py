@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from inference.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
+from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 
 # all-MiniLM-L6-v2 and bge-small-en-v1.5, which ours start from, both learned from it.
 START = TrainingData(

@@ -23,15 +23,15 @@ import torch
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames
 from core.media_ports import ShotDetector
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import FILE_WINDOW, WindowLayout
-from inference.manifest import ModelManifest, TrainingData
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.windows import FILE_WINDOW, WindowLayout
+from inference.models.manifest import ModelManifest, TrainingData
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.loading import installed
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.shot_detector import TransitionDetector
-from inference.store import ModelFolder, ModelStore
 from training.clips import clips_in, read_clip, windows_of
 from training.folder import write_figures, write_graph
 from training.quantize import Floats

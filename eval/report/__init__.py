@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from core.errors import InputError
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.fusion_tuning import Tuning
-    from eval.gate import Verdict
-    from eval.growth import Growth, Prediction
-    from eval.results import RunResult
-    from eval.sweep_report import Sweep
+    from eval.compare.comparison import Comparison
+    from eval.compare.gate import Verdict
+    from eval.runs.results import RunResult
+    from eval.tune.fusion_tuning import Tuning
+    from eval.tune.growth import Growth, Prediction
+    from eval.tune.sweep_report import Sweep
 
 _PACKAGES = ("jinja2", "matplotlib")
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.comparison import Comparison, Cost
-from eval.outcomes import ALIKE, COLLECTION, SLICE, WHOLE
+from eval.compare.comparison import Comparison, Cost
+from eval.compare.outcomes import ALIKE, COLLECTION, SLICE, WHOLE
+from eval.compare.swings import Placed, Swing
 from eval.report.outcomes import outcome_forests, outcome_line, outcome_table, outcome_tone
 from eval.report.page import draw_page
 from eval.report.parts import (
@@ -29,8 +30,7 @@ from eval.report.parts import (
 from eval.report.plots import Floats64, Point, quality_against_latency, waterfall
 from eval.report.run import mean_interval, provenance
 from eval.report.texts import decimal, milliseconds, shown
-from eval.results import RunResult
-from eval.swings import Placed, Swing
+from eval.runs.results import RunResult
 
 ALPHA = 0.05
 

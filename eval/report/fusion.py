@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.fusion_settings import FusionSetting
-from eval.fusion_tuning import Tuning, ValueRow, Verdict
 from eval.report.page import draw_page
 from eval.report.parts import (
     Cell,
@@ -24,6 +22,8 @@ from eval.report.parts import (
 )
 from eval.report.plots import Line, Point, curves, forest
 from eval.report.texts import decimal, interval
+from eval.tune.fusion_settings import FusionSetting
+from eval.tune.fusion_tuning import Tuning, ValueRow, Verdict
 
 _TONES: dict[Verdict, Tone] = {
     Verdict.CHANGE: "good",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eval.gate import Floor, Rule, Verdict
-from eval.outcomes import COLLECTION, SLICE, WHOLE
+from eval.compare.gate import Floor, Rule, Verdict
+from eval.compare.outcomes import COLLECTION, SLICE, WHOLE
 from eval.report.outcomes import outcome_forests, outcome_table
 from eval.report.page import draw_page
 from eval.report.parts import (
@@ -19,7 +19,7 @@ from eval.report.parts import (
 )
 from eval.report.plots import Point, forest
 from eval.report.texts import shown
-from eval.results import System
+from eval.runs.results import System
 
 
 def gate_page(verdict: Verdict) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from eval.growth import Fit, Grown, Growth, Prediction
 from eval.report.page import draw_page
 from eval.report.parts import (
     Cell,
@@ -23,7 +22,8 @@ from eval.report.parts import (
 )
 from eval.report.plots import Line, Point, curves
 from eval.report.texts import MISSING, milliseconds, percent, shown
-from eval.sweep_target import size
+from eval.tune.growth import Fit, Grown, Growth, Prediction
+from eval.tune.sweep_target import size
 
 _STEPS = 24  # of a fitted line
 

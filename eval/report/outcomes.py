@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.outcomes import Outcome
+from eval.compare.outcomes import Outcome
 from eval.report.parts import Cell, Part, Table, Tone, count, number, said, word
 from eval.report.plots import Point, forest
 from eval.report.texts import decimal, interval, percent, probability, shown

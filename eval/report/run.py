@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from core.errors import InputError
-from eval.outcomes import MOST_VALUES, Places, slices
+from eval.compare.outcomes import MOST_VALUES, Places, slices
+from eval.compare.significance import bootstrap_interval
 from eval.report.page import draw_page
 from eval.report.parts import (
     Cell,
@@ -22,8 +23,7 @@ from eval.report.parts import (
 )
 from eval.report.plots import Floats64, Point, distribution, quality_against_latency
 from eval.report.texts import milliseconds, shown
-from eval.results import QueryRow, RunResult
-from eval.significance import bootstrap_interval
+from eval.runs.results import QueryRow, RunResult
 
 MAIN = "nDCG@10"
 _DRAWS = 4000  # of a bootstrap on a page; the third digit does not move

@@ -20,12 +20,12 @@ from core.media import Caption, MediaKind
 from core.ports import Clock
 from indexing import ninjs, texts
 from indexing.fields import item_type
-from indexing.media.aligning import aligned
 from indexing.media.asset import Asset, Enrichment
-from indexing.media.listed import MAX_SHOTS
-from indexing.media.metadata import embedded_tree
-from indexing.media.shot_lists import in_seconds, lines_of_tree
-from indexing.media.sidecars import SHOTLIST, XMP_PACKET, overlaid, with_alt_texts
+from indexing.media.metadata.properties import embedded_tree
+from indexing.media.metadata.sidecars import SHOTLIST, XMP_PACKET, overlaid, with_alt_texts
+from indexing.media.shots.aligning import aligned
+from indexing.media.shots.listed import MAX_SHOTS
+from indexing.media.shots.shot_lists import in_seconds, lines_of_tree
 from indexing.ninjs import Checked
 
 MAX_CAPTION = 4_000  # characters

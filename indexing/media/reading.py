@@ -16,12 +16,12 @@ from typing import Self, TypeVar
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap, Kept, MediaFacts, ShotReading, Still
 from core.media_ports import FindShots
-from indexing.media.cage import Cage, CagedChild, UnreadError
-from indexing.media.cage_answers import Done
-from indexing.media.cage_hearing import FrameEar, hear_done, hear_facts, hear_still
-from indexing.media.cage_limits import CageLimits, CageProtection
-from indexing.media.cage_sources import LiveSource, live_frames
-from indexing.media.shots_reading import ShotsReading
+from indexing.media.cage.answers import Done
+from indexing.media.cage.hearing import FrameEar, hear_done, hear_facts, hear_still
+from indexing.media.cage.limits import CageLimits, CageProtection
+from indexing.media.cage.parent import Cage, CagedChild, UnreadError
+from indexing.media.cage.sources import LiveSource, live_frames
+from indexing.media.shots.shots_reading import ShotsReading
 
 Answer = TypeVar("Answer")
 _PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}

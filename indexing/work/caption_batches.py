@@ -29,11 +29,11 @@ from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
 from indexing.captions.gate import RIGHTS
 from indexing.captions.rights import RightsNow
-from indexing.work.alike import SAME_PICTURE_BITS
-from indexing.work.asking import Scale
 from indexing.work.caption_packets import PAGE, Packets
 from indexing.work.desk import JobDesk
 from indexing.work.remembered import Remembered, caption_tree
+from indexing.work.stages.alike import SAME_PICTURE_BITS
+from indexing.work.stages.asking import Scale
 
 MOST = 1_000  # stills in a batch
 TRIES = 3

@@ -16,8 +16,8 @@ from core.media_ports import MediaStore
 from core.work import WaitingStill
 from core.work_ports import WaitingStills
 from indexing.captions.rights import RightsNow
-from indexing.work.alike import Looks
-from indexing.work.asking import Scale
+from indexing.work.stages.alike import Looks
+from indexing.work.stages.asking import Scale
 
 PAGE = 1_000
 

@@ -15,12 +15,12 @@ from core.errors import InputError, NotFoundError
 from core.media import is_url
 from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked, first_trail
 from core.work_ports import Jobs, WorkOrders
-from indexing.media.sidecars import overlaid
+from indexing.media.metadata.sidecars import overlaid
 from indexing.sources import Rejected
-from indexing.work.chunks import ready_orders
-from indexing.work.media_names import is_media
 from indexing.work.request import Request, request_of
-from indexing.work.sources import Store, absolute, look_at, look_in_store
+from indexing.work.sources.listing import Store, absolute, look_at, look_in_store
+from indexing.work.sources.media_names import is_media
+from indexing.work.stages.chunks import ready_orders
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)

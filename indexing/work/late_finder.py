@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 from core.media import FrameBatch, Gap, ShotBounds
-from indexing.work.decoding import ShotFinder
+from indexing.work.stages.decoding import ShotFinder
 
 
 class LateFinder:
-    """`indexing.work.decoding.ShotFinder` over one that `load` makes, once. Thread-safe. Where it
-    can't be loaded, each video fails with the reason, and the next one tries again.
+    """`indexing.work.stages.decoding.ShotFinder` over one that `load` makes, once. Thread-safe.
+    Where it can't be loaded, each video fails with the reason, and the next one tries again.
     """
 
     def __init__(self, load: Callable[[], ShotFinder]) -> None:
@@ -21,11 +21,11 @@ class LateFinder:
 
     @property
     def digest(self) -> str:
-        """See `indexing.work.decoding.ShotFinder`."""
+        """See `indexing.work.stages.decoding.ShotFinder`."""
         return self._finder().digest
 
     def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
-        """See `indexing.work.decoding.ShotFinder`."""
+        """See `indexing.work.stages.decoding.ShotFinder`."""
         return self._finder().shots(source)
 
     def _finder(self) -> ShotFinder:

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from core.work import Stage
-from indexing.work.chunks import Order
 from indexing.work.orders_database import (
     APPLICATION,
     READ_WORK,
@@ -26,7 +25,8 @@ from indexing.work.orders_database import (
     migrate,
 )
 from indexing.work.queue_names import QUEUES
-from indexing.work.stage import Stop
+from indexing.work.stages.chunks import Order
+from indexing.work.stages.stage import Stop
 
 log = logging.getLogger(__name__)
 RARE_S = 2.0

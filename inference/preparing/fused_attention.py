@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.models.wire import Field, fields, only, part_field, part_key, parts, spliced, whole
 from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
 from inference.preparing.onnx_nodes import (
     ATTRIBUTE_WHOLE,
@@ -29,7 +30,6 @@ from inference.preparing.onnx_nodes import (
     nodes_of,
     uses_of,
 )
-from inference.wire import Field, fields, only, part_field, part_key, parts, spliced, whole
 
 _RUNTIME = b"com.microsoft"  # the domain of ONNX Runtime's own operators
 _PRODUCT, _SPLIT = (_RUNTIME, b"MatMulIntegerToFloat"), (b"", b"Split")

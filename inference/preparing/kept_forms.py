@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.manifest import companions
+from inference.models.manifest import companions
+from inference.models.store import LARGEST_FILE, ModelFolder
 from inference.processor import this_processor
-from inference.store import LARGEST_FILE, ModelFolder
 
 # Raise it when `forms` makes other bytes of a graph than before: what is kept is then made anew.
 VERSION = 1

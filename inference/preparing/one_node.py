@@ -8,7 +8,7 @@ Source: onnx.proto3 of ONNX 1.17 (field numbers).
 import numpy as np
 import numpy.typing as npt
 
-from inference.wire import part_field, text_field, whole_field
+from inference.models.wire import part_field, text_field, whole_field
 
 FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7  # TensorProto.DataType
 _IR_VERSION, _OPSET = 8, 17

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from inference.wire import Field, fields, only, parts, wholes
+from inference.models.wire import Field, fields, only, parts, wholes
 
 MODEL_GRAPH, MODEL_FUNCTION = 7, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12

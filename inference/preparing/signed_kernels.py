@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 
+from inference.models.wire import Field, fields, only, parts
 from inference.preparing.one_node import INT8, INT32, UINT8, product_graph
 from inference.preparing.onnx_nodes import (
     GRAPH_INITIALIZER,
@@ -25,7 +26,6 @@ from inference.preparing.onnx_nodes import (
     nodes_of,
     uses_of,
 )
-from inference.wire import Field, fields, only, parts
 
 # Where each operator takes a kernel and the kernel's zero point.
 _KERNELS: Mapping[bytes, tuple[int, int]] = {

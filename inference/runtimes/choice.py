@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import ModelError, SettingsError
-from inference.manifest import ModelManifest
+from inference.models.manifest import ModelManifest
+from inference.models.store import ModelFolder
 from inference.processor import this_processor
 from inference.runtime import Runtime
 from inference.runtimes.loading import cores, install_hint, installed
-from inference.store import ModelFolder
 
 DEFAULT = "onnxruntime"
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "torch")

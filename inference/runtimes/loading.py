@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ModelError
-from inference.manifest import companions
+from inference.models.manifest import companions
+from inference.models.store import ModelFolder
 from inference.runtime import Array
-from inference.store import ModelFolder
 
 _OWN_EXTRA = frozenset({"openvino"})  # all other optional libraries come with [torch]
 

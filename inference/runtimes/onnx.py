@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import ModelError
+from inference.models.store import ModelFolder
 from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
@@ -20,7 +21,6 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.store import ModelFolder
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CUDA_SAYS = re.compile(r"CUDA failure \d+: [^;]+\w")  # among C++ names and paths

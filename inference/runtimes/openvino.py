@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from inference.models.store import ModelFolder
 from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
@@ -28,7 +29,6 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.store import ModelFolder
 
 MOST_STREAMS = 8  # calls that run side by side; each keeps its own intermediate results
 _PRECISIONS = {"f32": "f32", "bf16": "bf16"}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import ModelError
+from inference.models.store import ModelFolder
 from inference.runtime import Array
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import (
@@ -29,7 +30,6 @@ from inference.runtimes.loading import (
     loading,
     running,
 )
-from inference.store import ModelFolder
 
 SIGNATURE = "signature.json"  # in a TorchScript archive: names of what it takes and gives
 _COMPILER = "torch.compile needs a C++ compiler (g++); install one, or choose another runtime"

@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.table import Column, Table
 
-from dateline.options import AsJson, console, errors, escape, reported
+from dateline.commands.options import AsJson, console, errors, escape, reported
 from scripts.dev_cluster.cluster import MOST_NODES, DevCluster, Shape
 from scripts.dev_cluster.folders import cache_folder, cluster_folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.query_tree import Node
-from storage.embedded.columns import View
+from storage.embedded.columns.facts import View
 
 Mask = npt.NDArray[np.bool_]
 _KEPT = 64

@@ -22,32 +22,32 @@ from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
-from storage.embedded import vocabulary
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
-from storage.embedded.columns import Columns
-from storage.embedded.copies import PROJECTIONS
-from storage.embedded.facets import count_facets
-from storage.embedded.media_items import undescribed_items
-from storage.embedded.merge_plan import ProjectionSettings
+from storage.embedded.columns.facets import count_facets
+from storage.embedded.columns.facts import Columns
+from storage.embedded.columns.media_items import undescribed_items
+from storage.embedded.columns.names import ColumnsNames
+from storage.embedded.columns.topic_codes import TopicCodes
+from storage.embedded.columns.topic_facet import TopicFacet
+from storage.embedded.lexical import vocabulary
+from storage.embedded.lexical.suggestions import ColumnsSuggestions
 from storage.embedded.moments import Moments
-from storage.embedded.names import ColumnsNames
 from storage.embedded.projections import Projections
-from storage.embedded.record import Record
+from storage.embedded.record.archive import Record
+from storage.embedded.record.copies import PROJECTIONS
 from storage.embedded.retrieval import retrieve
-from storage.embedded.suggestions import ColumnsSuggestions
-from storage.embedded.topic_codes import TopicCodes
-from storage.embedded.topic_facet import TopicFacet
-from storage.exemplars import exemplar_of
+from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
-from storage.item_rows import to_micros
-from storage.media_items import newest_versions
-from storage.record_port import RecordOfTruth
-from storage.signatures import StoredSignatures, add_missing
-from storage.standing import standing_of
-from storage.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
-from storage.topics import Topics
-from storage.written_words import all_as_written
+from storage.media.items import newest_versions
+from storage.record.exemplars import exemplar_of
+from storage.record.item_rows import to_micros
+from storage.record.port import RecordOfTruth
+from storage.record.signatures import StoredSignatures, add_missing
+from storage.record.standing import standing_of
+from storage.record.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
+from storage.words.topics import Topics
+from storage.words.written_words import all_as_written
 
 log = logging.getLogger(__name__)
 _COVERED_S = 2.0  # at most, that a write waits until searches by words see it

@@ -7,14 +7,14 @@ import numpy as np
 from core.callers import Caller
 from core.query_tree import EVERYTHING, Node, is_fact
 from core.retrieval import Ids, Retrieval
-from storage.analysis import primary_subtag
 from storage.embedded.allowed import AllowedMasks
-from storage.embedded.columns import Columns
-from storage.embedded.lexical_reader import LexicalReader
+from storage.embedded.columns.facts import Columns
+from storage.embedded.lexical.reader import LexicalReader
+from storage.embedded.lexical.vocabulary import Seen
 from storage.embedded.projections import Projections
 from storage.embedded.projector import Mask
 from storage.embedded.retrieval import Moment
-from storage.embedded.vocabulary import Seen
+from storage.words.analysis import primary_subtag
 
 
 class Moments:

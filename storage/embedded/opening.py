@@ -12,10 +12,10 @@ import orjson
 
 from core.errors import CorruptError, StorageError
 from storage.embedded.integrity import write_durably
-from storage.embedded.lexical import LexicalIndex
-from storage.embedded.segments import VectorField
+from storage.embedded.lexical.files import LexicalIndex
+from storage.embedded.vectors.segments import VectorField
 from storage.graphs.settings import HnswSettings
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 
 log = logging.getLogger(__name__)
 _SOURCE = "record.json"

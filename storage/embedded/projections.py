@@ -13,14 +13,14 @@ from time import monotonic, sleep
 from typing import Any
 
 from core.ports import Clock
-from storage.embedded.columns import Columns
-from storage.embedded.lexical import LexicalIndex
-from storage.embedded.merge_plan import ProjectionSettings
+from storage.embedded.columns.facts import Columns
+from storage.embedded.lexical.files import LexicalIndex
 from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Mask, Projector
+from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 
 _LOOK_S = 0.02  # between two looks at another process's files
 

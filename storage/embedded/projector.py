@@ -22,14 +22,14 @@ import numpy.typing as npt
 from core.errors import StorageError
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.embedded.columns import Columns
-from storage.embedded.lexical import LexicalIndex
-from storage.embedded.merge_plan import ProjectionSettings, merge_plan
-from storage.embedded.segments import VectorField
-from storage.item_rows import to_micros
-from storage.record_port import Change, RecordOfTruth, RecordReads
-from storage.unsettled import SETTLED
-from storage.visibility import StoryView
+from storage.embedded.columns.facts import Columns
+from storage.embedded.lexical.files import LexicalIndex
+from storage.embedded.vectors.merge_plan import ProjectionSettings, merge_plan
+from storage.embedded.vectors.segments import VectorField
+from storage.record.item_rows import to_micros
+from storage.record.port import Change, RecordOfTruth, RecordReads
+from storage.record.unsettled import SETTLED
+from storage.record.visibility import StoryView
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)

@@ -37,9 +37,9 @@ from core.retrieval import (
     VectorScores,
 )
 from storage.embedded.beside import Beside
-from storage.embedded.columns import View
-from storage.embedded.lexical_reader import LexicalHits, LexicalReader
-from storage.embedded.vector_view import FieldView
+from storage.embedded.columns.facts import View
+from storage.embedded.lexical.reader import LexicalHits, LexicalReader
+from storage.embedded.vectors.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}

@@ -20,23 +20,23 @@ from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
-from storage.exemplars import exemplar_of
-from storage.guard import Guard
-from storage.media_items import newest_versions
-from storage.opensearch.facts import RecordedFacts
+from storage.media.items import newest_versions
 from storage.opensearch.media import undescribed_items
-from storage.opensearch.names import IndexNames
+from storage.opensearch.query.facts import RecordedFacts
+from storage.opensearch.query.names import IndexNames
+from storage.opensearch.query.statistics import Statistics
+from storage.opensearch.query.suggestions import IndexSuggestions
+from storage.opensearch.query.words import IndexWords
 from storage.opensearch.seen import Ask, Clause, Now, all_of
-from storage.opensearch.statistics import Statistics
-from storage.opensearch.suggestions import IndexSuggestions
-from storage.opensearch.words import IndexWords
-from storage.record_port import RecordOfTruth, RecordReads
-from storage.signatures import StoredSignatures
-from storage.standing import standing_of
-from storage.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
-from storage.topic_trees import WrittenTopics
-from storage.topics import Topics
-from storage.written_words import all_as_written
+from storage.record.exemplars import exemplar_of
+from storage.record.guard import Guard
+from storage.record.port import RecordOfTruth, RecordReads
+from storage.record.signatures import StoredSignatures
+from storage.record.standing import standing_of
+from storage.record.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
+from storage.words.topic_trees import WrittenTopics
+from storage.words.topics import Topics
+from storage.words.written_words import all_as_written
 
 
 class IndexCatalogue:

@@ -22,26 +22,26 @@ from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
-from storage.guard import Guard
-from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkSettings
 from storage.opensearch.catalogue import IndexCatalogue
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.follower import Follower
-from storage.opensearch.holdings import holdings_of, products_in
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.projector import Projector
-from storage.opensearch.retrieval import SearchSettings
+from storage.opensearch.following.follower import Follower
+from storage.opensearch.following.projector import Projector
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.bulk import BulkSettings
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.index.holdings import holdings_of, products_in
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.opensearch.query.retrieval import SearchSettings
+from storage.opensearch.query.statistics import RARE, Statistics
+from storage.opensearch.query.words import rarities_of
 from storage.opensearch.served_retrieval import ServedRetrieval
-from storage.opensearch.statistics import RARE, Statistics
 from storage.opensearch.view import View
 from storage.opensearch.views import Views
-from storage.opensearch.words import rarities_of
-from storage.record_port import RecordOfTruth
-from storage.signatures import add_missing
-from storage.topic_trees import WrittenTopics
-from storage.topics import Topics
+from storage.record.guard import Guard
+from storage.record.item_rows import to_micros
+from storage.record.port import RecordOfTruth
+from storage.record.signatures import add_missing
+from storage.words.topic_trees import WrittenTopics
+from storage.words.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from core.items import Item
 from core.undescribed import Undescribed
-from storage.media_items import MEDIA
+from storage.media.items import MEDIA
+from storage.opensearch.query.statistics import total
 from storage.opensearch.seen import Ask, Clause, Now, all_of, shown_at
-from storage.opensearch.statistics import total
-from storage.record_port import RecordReads
+from storage.record.port import RecordReads
 
 _PAGE = 500
 

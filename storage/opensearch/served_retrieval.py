@@ -14,13 +14,13 @@ import numpy as np
 from core.callers import Caller
 from core.errors import DatelineError
 from core.retrieval import Retrieval, Retrieved
-from storage.guard import Guard
-from storage.opensearch.connection import Cluster
-from storage.opensearch.nodes import NodeSettings
-from storage.opensearch.retrieval import SearchSettings, Sources, retrieve
+from storage.opensearch.nodes.connection import Cluster
+from storage.opensearch.nodes.nodes import NodeSettings
+from storage.opensearch.query.retrieval import SearchSettings, Sources, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
-from storage.topic_trees import WrittenTopics
+from storage.record.guard import Guard
+from storage.words.topic_trees import WrittenTopics
 
 log = logging.getLogger(__name__)
 _LONGEST = 3  # times the time of a request: two for a search, half a one for what is asked beside

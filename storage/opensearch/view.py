@@ -12,20 +12,20 @@ from concurrent.futures import Executor
 from core.ports import Clock
 from core.query_tree import Node
 from core.retrieval import Retrieval
-from storage.guard import Guard
-from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkSettings, BulkWriter
 from storage.opensearch.catalogue import IndexCatalogue
-from storage.opensearch.connection import MissingError
-from storage.opensearch.dictionary import Dictionary
-from storage.opensearch.exact import ExactCosines
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.projector import Projector
-from storage.opensearch.query_dsl import Clause, Compiler
-from storage.opensearch.searcher import Searcher
-from storage.opensearch.statistics import Counts, LookUp, Statistics, Term
-from storage.record_port import RecordOfTruth, RecordReads
-from storage.topics import Topics
+from storage.opensearch.following.projector import Projector
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.nodes.connection import MissingError
+from storage.opensearch.nodes.searcher import Searcher
+from storage.opensearch.query.dictionary import Dictionary
+from storage.opensearch.query.exact import ExactCosines
+from storage.opensearch.query.query_dsl import Clause, Compiler
+from storage.opensearch.query.statistics import Counts, LookUp, Statistics, Term
+from storage.record.guard import Guard
+from storage.record.item_rows import to_micros
+from storage.record.port import RecordOfTruth, RecordReads
+from storage.words.topics import Topics
 
 
 class View:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from core.errors import DatelineError
 from core.retrieval import Retrieval
-from storage.opensearch.nodes import within
+from storage.opensearch.nodes.nodes import within
 from storage.opensearch.view import View
 
 log = logging.getLogger(__name__)

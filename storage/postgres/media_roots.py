@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import StorageError
-from storage.media_roots import MOST
+from storage.media.roots import MOST
 from storage.postgres import schema
 from storage.postgres.connections import place_of, pool_of, url_of
 from storage.postgres.failures import storage_errors

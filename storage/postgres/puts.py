@@ -14,9 +14,6 @@ import sqlalchemy as sa
 from core.callers import Caller
 from core.items import Item
 from core.writes import Outcome, Written
-from storage.holds import State, bound, held_as
-from storage.item_rows import to_micros
-from storage.near_duplicates import SCHEME
 from storage.postgres.statuses import Holds
 from storage.postgres.tables import ITEMS, VECTORS, key_of
 from storage.postgres.writes import (
@@ -33,8 +30,11 @@ from storage.postgres.writes import (
     vector_rows,
     waves_of,
 )
-from storage.prepared import Prepared
-from storage.write_rules import (
+from storage.record.holds import State, bound, held_as
+from storage.record.item_rows import to_micros
+from storage.record.near_duplicates import SCHEME
+from storage.record.prepared import Prepared
+from storage.record.write_rules import (
     Newest,
     Space,
     is_recorded,

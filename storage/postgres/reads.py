@@ -1,4 +1,4 @@
-"""Reads of the record on Postgres: see `storage.record_port.RecordReads`.
+"""Reads of the record on Postgres: see `storage.record.port.RecordReads`.
 
 Each is one statement with its whole batch in it, or several pages of a long list. Statements are
 constants; what is asked for goes along as parameters.
@@ -14,13 +14,13 @@ import orjson
 import sqlalchemy as sa
 
 from core.items import FloatMatrix, Item, Passage
-from storage import item_rows
-from storage.facts import FactRow
-from storage.holds import Hold, read_hold
 from storage.postgres.tables import key_of
-from storage.record_port import Change, LogLine
-from storage.vector_rows import as_matrix, passages_of
-from storage.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.record import item_rows
+from storage.record.facts import FactRow
+from storage.record.holds import Hold, read_hold
+from storage.record.port import Change, LogLine
+from storage.record.vector_rows import as_matrix, passages_of
+from storage.record.visibility import StoryView, VersionRow, members_and_view, story_view
 
 _PAGE = 2000  # rows of a long list at once
 _FEW = 500  # rows that carry documents or vectors
@@ -125,16 +125,16 @@ class PostgresReads:
         self._ask = ask
 
     def changes_after(self, n: int, limit: int) -> list[Change]:
-        """See `storage.record_port.ChangeLog`."""
+        """See `storage.record.port.ChangeLog`."""
         return [Change(*row) for row in self._ask(_CHANGES, n=n, limit=limit)]
 
     def line(self, n: int | None) -> LogLine | None:
-        """See `storage.record_port.ChangeLog`."""
+        """See `storage.record.port.ChangeLog`."""
         rows = self._ask(_NEWEST_LINE) if n is None else self._ask(_ONE_LINE, n=n)
         return tuple(rows[0]) if rows else None
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         while rows := self._ask(_FACTS, seq=seq, limit=_PAGE):
             yield [_fact_row(row) for row in rows]
             if len(rows) < _PAGE:
@@ -142,20 +142,20 @@ class PostgresReads:
             seq = rows[-1][0] + 1
 
     def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         return {row[0]: _fact_row(row) for row in self._by_seq(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         rows = self._by_seq(_BY_SEQ, seqs)
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         return self.versions_of_each([uri]).get(uri, [])
 
     def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         found: dict[str, list[VersionRow]] = {}
         keys = [key_of(uri) for uri in uris]
         for start in range(0, len(keys), _PAGE):
@@ -164,7 +164,7 @@ class PostgresReads:
         return found
 
     def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         found: dict[str, list[Hold]] = {}
         keys = {key_of(uri): uri for uri in uris}
         for key, *row in self._ask(_HOLDS_OF, keys=list(keys)) if keys else ():
@@ -172,37 +172,37 @@ class PostgresReads:
         return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         rows = self._ask(_SEQ_OF, uri=key_of(uri), version=version)
         return rows[0][0] if rows else None
 
     def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         while rows := self._ask(_HEADLINES, since=since, until=until, limit=_FEW):
             for seq, document in rows:
                 yield seq, orjson.loads(document)["headline"]
             since = rows[-1][0] + 1
 
     def all_items(self) -> Iterator[Item]:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         seq = 0
         while rows := self._ask(_FROM_SEQ, seq=seq, limit=_FEW):
             yield from map(item_rows.decode, rows)
             seq = rows[-1][0]
 
     def count_items(self) -> int:
-        """See `storage.record_port.VersionReads`."""
+        """See `storage.record.port.VersionReads`."""
         return int(self._ask(_COUNT)[0][0])
 
     def chain_of(self, uri: str) -> str | None:
-        """See `storage.record_port.StoryReads`."""
+        """See `storage.record.port.StoryReads`."""
         rows = self._ask(_CHAIN_OF, uri=key_of(uri))
         return rows[0][0] if rows else None
 
     def views_of(
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
-        """See `storage.record_port.StoryReads`."""
+        """See `storage.record.port.StoryReads`."""
         keys = {chain: key_of(chain) for chain in chains}
         rows: dict[bytes, list[VersionRow]] = {key: [] for key in keys.values()}
         for key, *row in self._ask(_STORIES, chains=list(rows)) if rows else ():
@@ -210,7 +210,7 @@ class PostgresReads:
         return {chain: members_and_view(chain, rows[key], now) for chain, key in keys.items()}
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record_port.StoryReads`."""
+        """See `storage.record.port.StoryReads`."""
         return {seq: chain for seq, chain in self._by_seq(_STORIES_OF, seqs)}  # noqa: C416 - of a type
 
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
@@ -225,39 +225,39 @@ class PostgresReads:
                 yield chain, story_view(chain, versions, now)
 
     def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record_port.StoryReads`."""
+        """See `storage.record.port.StoryReads`."""
         return {seq: chain for seq, chain in self._by_seq(_SEVERAL, seqs)}  # noqa: C416 - of a type
 
     def vectors_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> Iterator[tuple[int, FloatMatrix]]:
-        """See `storage.record_port.VectorReads`."""
+        """See `storage.record.port.VectorReads`."""
         for seq, spans, matrix in self._by_seq(_VECTORS, seqs, field=field, encoder=encoder):
             yield seq, as_matrix(matrix, len(orjson.loads(spans)))
 
     def passages_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> dict[int, tuple[Passage, ...]]:
-        """See `storage.record_port.VectorReads`."""
+        """See `storage.record.port.VectorReads`."""
         rows = self._by_seq(_PASSAGES, seqs, field=field, encoder=encoder)
         return {seq: passages_of(spans) for seq, spans in rows}
 
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
-        """See `storage.record_port.VectorReads`."""
+        """See `storage.record.port.VectorReads`."""
         rows = self._ask(_LACKING, field=field, encoder=encoder, after=after, limit=limit)
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def count_lacking(self, field: str, encoder: str) -> int:
-        """See `storage.record_port.VectorReads`."""
+        """See `storage.record.port.VectorReads`."""
         return int(self._ask(_COUNT_LACKING, field=field, encoder=encoder)[0][0])
 
     def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
-        """See `storage.record_port.SignatureReads`."""
+        """See `storage.record.port.SignatureReads`."""
         rows = self._by_seq(_SIGNATURES, seqs, scheme=scheme)
         return {seq: signature for seq, signature in rows}  # noqa: C416 - of a type
 
     def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
-        """See `storage.record_port.SignatureReads`."""
+        """See `storage.record.port.SignatureReads`."""
         rows = self._ask(_UNSIGNED, scheme=scheme, after=after, limit=limit)
         return [seq for (seq,) in rows]
 

@@ -17,7 +17,6 @@ from core.errors import StorageError
 from core.items import Item, PassageVectors
 from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
-from storage.item_rows import to_micros
 from storage.postgres import puts, schema, statuses, writes
 from storage.postgres.connections import place_of, pool_of, url_of
 from storage.postgres.failures import (
@@ -29,10 +28,11 @@ from storage.postgres.failures import (
 )
 from storage.postgres.followers import Follower
 from storage.postgres.reads import LAST_CHANGE, PostgresReads
-from storage.prepared import Prepared, prepared
-from storage.turns import Turns, in_short_turns
-from storage.unsettled import SETTLED, Unsettled
-from storage.write_rules import Space, digest_of, is_recorded, outcome_of, refusal
+from storage.record.item_rows import to_micros
+from storage.record.prepared import Prepared, prepared
+from storage.record.turns import Turns, in_short_turns
+from storage.record.unsettled import SETTLED, Unsettled
+from storage.record.write_rules import Space, digest_of, is_recorded, outcome_of, refusal
 
 _NOTHING: Mapping[str, str] = {}
 _AT_ONCE = 50  # writes in one transaction: some 20 ms
@@ -46,7 +46,7 @@ _SETTINGS = sa.text(
 
 
 class PostgresRecord:
-    """`storage.record_port.RecordOfTruth` behind `postgresql://…`. The tables are made or migrated
+    """`storage.record.port.RecordOfTruth` behind `postgresql://…`. The tables are made or migrated
     where this role may. Raises StorageError.
 
     A read is asked again on a fresh connection where the old one turns out to be lost. A write is
@@ -95,7 +95,7 @@ class PostgresRecord:
             return tuple(statuses.set_all(connection, changes, by, log))
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `storage.record_port.RecordOfTruth`."""
+        """See `storage.record.port.RecordOfTruth`."""
         used, added = set(self.spaces.items()), 0
         for part in _parts(vectors):
             with self._writing() as (connection, log):
@@ -105,7 +105,7 @@ class PostgresRecord:
     def forget_vectors(
         self, field: str, keep: Collection[str], after: int, limit: int
     ) -> Sequence[int]:
-        """See `storage.record_port.RecordOfTruth`."""
+        """See `storage.record.port.RecordOfTruth`."""
         with self._writing() as (connection, _):
             return writes.forget_vectors(connection, field, keep, after, limit)
 
@@ -114,7 +114,7 @@ class PostgresRecord:
         return {*self.spaces.items(), *self.beside.items()}
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
-        """See `storage.record_port.RecordOfTruth`."""
+        """See `storage.record.port.RecordOfTruth`."""
         for part in _parts(signatures):
             with self._writing() as (connection, _):
                 writes.add_signatures(connection, part)
@@ -138,7 +138,7 @@ class PostgresRecord:
         return tuple(answers)
 
     def last_change(self) -> int:
-        """See `storage.record_port.RecordOfTruth`. Each request asks this several times, so it goes
+        """See `storage.record.port.RecordOfTruth`. Each request asks this several times, so it goes
         past SQLAlchemy to the driver, which takes half the time (benchmarks/record.py).
         """
         with storage_errors(self.where):
@@ -154,7 +154,7 @@ class PostgresRecord:
 
     @property
     def unsettled(self) -> Unsettled:
-        """See `storage.record_port.RecordOfTruth`: a server that takes nothing acknowledges
+        """See `storage.record.port.RecordOfTruth`: a server that takes nothing acknowledges
         nothing.
         """
         return SETTLED
@@ -164,7 +164,7 @@ class PostgresRecord:
 
     @contextmanager
     def moment(self) -> Iterator[PostgresReads]:
-        """See `storage.record_port.RecordOfTruth`: one snapshot of the server."""
+        """See `storage.record.port.RecordOfTruth`: one snapshot of the server."""
         with storage_errors(self.where), self._pool.connect() as plain:
             connection = plain.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -173,7 +173,7 @@ class PostgresRecord:
                 yield PostgresReads(writes.asking(connection))
 
     def follow(self, changed: Callable[[], None]) -> None:
-        """See `storage.record_port.RecordOfTruth`; for one listener."""
+        """See `storage.record.port.RecordOfTruth`; for one listener."""
         if self._follower is None:
             self._follower = Follower(self._address, self._channel, changed)
 
@@ -184,7 +184,7 @@ class PostgresRecord:
         return {"server": version, "durable": durable, "bytes": size, "schema": schema.newest()}
 
     def close(self) -> None:
-        """See `storage.record_port.RecordOfTruth`."""
+        """See `storage.record.port.RecordOfTruth`."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None

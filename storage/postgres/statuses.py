@@ -1,4 +1,4 @@
-"""Changes of state, and what holds the uris of items: see storage/holds.py."""
+"""Changes of state, and what holds the uris of items: see storage/record/holds.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from core.callers import Caller
 from core.writes import Outcome, SetStatus, Written
-from storage.holds import Hold, writes_text
 from storage.postgres.reads import PostgresReads
 from storage.postgres.tables import HOLDS, ITEMS, key_of
 from storage.postgres.writes import Log, asking, execute, newest_of, waves_of
-from storage.write_rules import status_change
+from storage.record.holds import Hold, writes_text
+from storage.record.write_rules import status_change
 
 _STATE = (
     sa.update(ITEMS)

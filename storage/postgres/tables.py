@@ -78,7 +78,7 @@ CHANGES = sa.Table(
     sa.Column("kind", Text, nullable=False),
     sa.Column("at", BigInteger, nullable=False),
 )
-# By uri, that of an item that is not recorded, too: see storage/holds.py.
+# By uri, that of an item that is not recorded, too: see storage/record/holds.py.
 HOLDS = sa.Table(
     "holds",
     METADATA,

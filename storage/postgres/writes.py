@@ -20,12 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from core.items import PassageVectors
-from storage.near_duplicates import SCHEME
 from storage.postgres.reads import Ask
 from storage.postgres.tables import CHANGES, SIGNATURES, VECTORS, key_of
-from storage.record_port import vectors_kind
-from storage.vector_rows import VectorRow, vector_row
-from storage.write_rules import Newest, Space, forgotten, products_in
+from storage.record.near_duplicates import SCHEME
+from storage.record.port import vectors_kind
+from storage.record.vector_rows import VectorRow, vector_row
+from storage.record.write_rules import Newest, Space, forgotten, products_in
 
 # `synchronous_commit` may be off for the whole server, for others' sake: never for this.
 _LOCK = sa.text(
@@ -141,7 +141,7 @@ def add_vectors(
 def forget_vectors(
     connection: sa.Connection, field: str, keep: Collection[str], after: int, limit: int
 ) -> list[int]:
-    """See `storage.record_port.RecordOfTruth`."""
+    """See `storage.record.port.RecordOfTruth`."""
     which = {"field": field, "keep": list(keep), "after": after, "limit": limit}
     return sorted({int(seq) for (seq,) in connection.execute(_OTHERS, which)})
 

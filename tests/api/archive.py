@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from fastapi.testclient import TestClient
 
+from api.access.keys import KeyRing
+from api.access.services import Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import Services
 from search.suggest import Suggester
 from tests.api.conftest import CALLERS
 from tests.api.newsroom import Newsroom

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from api.access.keys import KeyRing
+from api.access.services import ApiSettings, Example, Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import ApiSettings, Example, Services
 from core.callers import EVERY_PRODUCT, Caller
 from tests.api.newsroom import Newsroom
 

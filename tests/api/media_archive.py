@@ -14,14 +14,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from api.access.keys import KeyRing
+from api.access.services import ApiSettings, MediaPort, Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import ApiSettings, MediaPort, Services
 from core.items import Item, ItemType, MediaFile, Passage, PassageVectors, Shot
 from core.writes import PutItem
 from search.suggest import Suggester
-from storage.media_files import FolderMediaStore
-from storage.originals import ServedMedia
+from storage.media.files import FolderMediaStore
+from storage.media.originals import ServedMedia
 from tests.api.conftest import CALLERS
 from tests.api.newsroom import Newsroom
 from tests.search.room import Room, story

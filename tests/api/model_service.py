@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import uvicorn
 
+from api.access.keys import KeyRing
+from api.access.services import ApiSettings, Services
 from api.app import create_app
-from api.keys import KeyRing
+from api.models.served_models import ServedModels
 from api.no_archive import NoArchive
-from api.served_models import ServedModels
-from api.services import ApiSettings, Services
 from core.callers import Caller
-from dateline.build_model_service import build_model_service
+from dateline.build.model_service import build_model_service
 from dateline.settings import Settings
 
 KEY = "reader-key-1234"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.keys import KeyRing, fingerprint
+from api.access.keys import KeyRing, fingerprint
 from core.callers import Caller
 from tests.api.conftest import INGEST, OTHER, READ, Served
 

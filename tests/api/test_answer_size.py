@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from api.answer_size import CARRIED_BYTES, LISTED_ENTRIES, within
+from api.content.answer_size import CARRIED_BYTES, LISTED_ENTRIES, within
 from core.items import Concept, Item
 from tests.api.archive import answering
 from tests.api.conftest import READ
@@ -74,7 +74,7 @@ def test_only_what_is_asked_for_is_made(client: TestClient, monkeypatch: Any) ->
     def refuse(*_: object) -> None:
         raise AssertionError("nobody asked for it")
 
-    monkeypatch.setattr("api.item_json._concepts", refuse)
+    monkeypatch.setattr("api.content.item_json._concepts", refuse)
     assert hits(client, include="uri,headline")[HOSTILE.uri]["item"] == {
         "uri": HOSTILE.uri,
         "headline": HOSTILE.headline,
@@ -105,7 +105,7 @@ def test_of_a_very_long_text_the_marked_stretch_is_told(client: TestClient) -> N
 def test_what_does_not_fit_is_left_out_and_named(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.item_json.MAX_ANSWER_BYTES", 60_000)
+    monkeypatch.setattr("api.content.item_json.MAX_ANSWER_BYTES", 60_000)
     hit = hits(client)[HOSTILE.uri]
     assert "description_summary" not in hit["item"]
     assert hit["item"]["headline"] == HOSTILE.headline

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from api.app import create_app, create_inner_app
-from api.elsewhere import answered
 from api.metrics import Figures, Metrics
+from api.search.elsewhere import answered
 from core.limits import NoLimiter, Share
 from tests.api.conftest import READ, Served, services_over, serving_app
 from tests.api.newsroom import Newsroom

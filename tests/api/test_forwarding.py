@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from api.forwarding import Forwarding, Proxies
+from api.access.forwarding import Forwarding, Proxies
 from tests import own_loop
 from tests.api.conftest import READ, app_over, filled
 

@@ -17,16 +17,16 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import media_routes
-from api.byte_ranges import asked_range
+from api.access.keys import KeyRing
+from api.content import media_routes
+from api.content.byte_ranges import asked_range
+from api.content.media_links import LIFETIME_SECONDS, MediaSigner
 from api.contract import ResultMeta
-from api.keys import KeyRing
-from api.media_links import LIFETIME_SECONDS, MediaSigner
 from api.problems import RangeError
 from core.errors import NotFoundError
 from core.items import Item, MediaFile, PubStatus
 from core.writes import SetStatus
-from storage.originals import ServedMedia
+from storage.media.originals import ServedMedia
 from tests.api.conftest import OTHER, READ
 from tests.api.media_archive import (
     BY,

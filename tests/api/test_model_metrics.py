@@ -11,8 +11,8 @@ from api.problems import problem_of
 from core.errors import BusyError
 from core.observation import Event, Stage
 from inference.encoder import SentenceEncoder
+from inference.models.store import ModelStore
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelStore
 
 MODELS = Path(__file__).parents[2] / "models"
 NAME = "all-MiniLM-L6-v2"

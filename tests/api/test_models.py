@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from api.model_bodies import EmbeddingsAnswer, EmbeddingsBody, RerankAnswer, TagAnswer
-from api.model_routes import with_one_unknown
+from api.models.bodies import EmbeddingsAnswer, EmbeddingsBody, RerankAnswer, TagAnswer
+from api.models.routes import with_one_unknown
+from api.models.served_models import ServedModels
 from api.problems import problem_of
-from api.served_models import ServedModels
 from core.errors import BusyError, UnavailableError
 from core.items import FloatMatrix
 from tests.api.model_service import KEY, bundled_models, serving_models

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api.parameters import SearchParameters, search_request
+from api.search.parameters import SearchParameters, search_request
 from core.items import ItemType
 from core.retrieval import DateInterval
 from search.answers import FacetSubjects

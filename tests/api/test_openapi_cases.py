@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.access.keys import KeyRing
+from api.access.services import Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import Services
 from core.items import Item, PassageVectors
 from indexing.ingest import Ingest
 from search.suggest import Suggester

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from api.pool import WorkPool
+from api.access.pool import WorkPool
 from core.callers import Caller
 from core.errors import BusyError
 from tests import own_loop
@@ -112,7 +112,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("api.pool.monotonic", made)
+    monkeypatch.setattr("api.access.pool.monotonic", made)
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.contract import SearchAnswer
-from api.search_json import found_name_json
+from api.search.search_json import found_name_json
 from core.entities import EntityLabel, KnownName, NameMatch
 from core.query_tree import Bool, DateRange, Keyword
 from core.retrieval import SortOrder

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.keys import KeyRing
+from api.access.keys import KeyRing
+from api.access.shares import Shares
 from api.problems import TooManyError
-from api.shares import Shares
 from core.callers import Caller
 from core.limits import MemoryLimiter, Share
 from tests.api import conftest

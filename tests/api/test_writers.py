@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from api.access import Surface
+from api.access.callers import Surface
+from api.access.keys import KeyRing
+from api.access.services import ApiSettings, Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import ApiSettings, Services
 from core.callers import EVERY_PRODUCT, Caller
 from core.items import Item, PassageVectors
 from indexing.ingest import Ingest

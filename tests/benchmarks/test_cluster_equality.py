@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from benchmarks.cluster_equality import MOST, PROFILES, Compared, compared, on_cluster, wrong
-from dateline.evaluate import open_indexed
+from dateline.measuring.evaluate import open_indexed
 from dateline.settings import configure
-from eval.corpus_place import shared_sets
-from eval.datasets import JudgedSet, read_judged_set
+from eval.sets.corpus_place import shared_sets
+from eval.sets.datasets import JudgedSet, read_judged_set
 
 DEMO = Path(__file__).parents[2] / "datasets/demo"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gate_power
-from eval.results import write_result
+from eval.runs.results import write_result
 from tests.eval.made_results import jitter, made, realistic
 
 

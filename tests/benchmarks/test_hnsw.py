@@ -15,7 +15,7 @@ pytest.importorskip("hnswlib", reason="needs the extra [hnswlib]")
 from benchmarks import hnsw
 from core.retrieval import Ids
 from core.writes import PutItem
-from dateline.build_engine import build_graphs
+from dateline.build.engine import build_graphs
 from dateline.settings import Settings
 from tests.storage.graph_conformance import VECTORS
 from tests.storage.world import SetClock, make_item, opened, vectors

@@ -12,9 +12,9 @@ from benchmarks import models
 from benchmarks.rerank_http import Sides
 from benchmarks.stock_models import Both
 from core.errors import SettingsError
-from dateline.build_subject import open_subject
+from dateline.build.subject import open_subject
 from dateline.settings import configure
-from inference.profiling import Subject, product_operations
+from inference.measuring.profiling import Subject, product_operations
 
 ENCODER = "all-MiniLM-L6-v2"
 

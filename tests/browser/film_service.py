@@ -16,13 +16,13 @@ import numpy as np
 import uvicorn
 from PIL import Image, ImageDraw
 
+from api.access.keys import KeyRing
+from api.access.services import ApiSettings, Services
 from api.app import create_app
-from api.keys import KeyRing
-from api.services import ApiSettings, Services
 from core.items import ItemType, MediaFile, Shot
 from search.suggest import Suggester
-from storage.media_files import FolderMediaStore
-from storage.originals import ServedMedia
+from storage.media.files import FolderMediaStore
+from storage.media.originals import ServedMedia
 from tests.api.conftest import CALLERS, READ
 from tests.api.media_archive import BY, put
 from tests.api.newsroom import Newsroom

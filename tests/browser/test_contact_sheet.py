@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from indexing.media.contact_sheet import contact_sheet
+from indexing.media.shots.contact_sheet import contact_sheet
 from tests.browser.test_reports import DESKTOP, PHONE, opened
 from tests.indexing.media.test_contact_sheet import SHEET
 

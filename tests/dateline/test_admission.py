@@ -17,11 +17,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from api import admission
+from api.access import admission
 from core.callers import Caller
 from core.limits import Share
-from dateline.http_server import HttpServer
-from dateline.listener import Limits, Listener
+from dateline.serving.http_server import HttpServer
+from dateline.serving.listener import Limits, Listener
 from tests.api import conftest
 from tests.api.conftest import INGEST, READ, Served, app_over, filled
 from tests.api.newsroom import Newsroom

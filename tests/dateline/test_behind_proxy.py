@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives import serialization
 from fastapi import FastAPI
 
 from core.errors import SettingsError
-from dateline.http_server import HttpServer
-from dateline.listener import Limits, Listener
+from dateline.serving.http_server import HttpServer
+from dateline.serving.listener import Limits, Listener
+from dateline.serving.tls import Certificate, certificate_of
 from dateline.settings import Settings
-from dateline.tls import Certificate, certificate_of
 from tests.api.conftest import READ, app_over, filled
 from tests.api.media_archive import PHOTO, media_archive
 from tests.certificates import own_authority

@@ -20,9 +20,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dateline.demo import DEMO_READ_KEY
-from dateline.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
-from dateline.listener import Limits, Listener, peer_of
+from dateline.serving.demo import DEMO_READ_KEY
+from dateline.serving.http_server import HEAD_BYTES, HEADERS, TOGETHER, HttpServer
+from dateline.serving.listener import Limits, Listener, peer_of
 from tests.api.conftest import INGEST, READ, app_over
 from tests.api.conftest import filled as newsroom
 from tests.api.newsroom import Newsroom
@@ -243,9 +243,9 @@ def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
 NO_HANDLES = """
 import logging, resource, socket, sys
 import dateline
-from dateline.http_server import HttpServer
-from dateline.listener import Limits, Listener, places
-from dateline.log_lines import write_log
+from dateline.serving.http_server import HttpServer
+from dateline.serving.listener import Limits, Listener, places
+from dateline.serving.log_lines import write_log
 from tests.api.conftest import app_over, filled
 write_log(logging.INFO)
 app = app_over(filled())

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_serve import served
 
 pytestmark = pytest.mark.service

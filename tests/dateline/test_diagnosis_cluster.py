@@ -8,9 +8,9 @@ import pytest
 
 from dateline import diagnosis_cluster
 from dateline.diagnosis_cluster import _Look
-from storage.opensearch.coverage import Coverage
-from storage.opensearch.live_settings import Difference
-from storage.opensearch.node_health import NodeHealth, passed
+from storage.opensearch.index.coverage import Coverage
+from storage.opensearch.index.live_settings import Difference
+from storage.opensearch.nodes.node_health import NodeHealth, passed
 
 GIBI = 2**30
 WELL = NodeHealth(

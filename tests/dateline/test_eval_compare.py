@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dateline.cli import app
 from eval import report
-from eval.results import write_result
+from eval.runs.results import write_result
 from tests.eval.made_results import MEASURE, made, realistic
 
 VALUES = realistic(60) * 0.5 + 0.2

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dateline.cli import app
-from eval.results import write_result
+from eval.runs.results import write_result
 from tests.eval.report_samples import result
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import dateline
 from dateline.cli import app
-from eval.measures import DEFAULT_MEASURES, VIEWS
-from eval.results import read_result
+from eval.runs.measures import DEFAULT_MEASURES, VIEWS
+from eval.runs.results import read_result
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli, write_lines
 

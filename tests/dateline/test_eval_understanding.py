@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dateline
-from eval.results import RunResult, read_result
+from eval.runs.results import RunResult, read_result
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from dateline.profile_changes import changed_profile
+from dateline.measuring.profile_changes import changed_profile
 from search.profiles import standard_profiles
 from tests.dateline.conftest import Cli
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from core.items import Item, ItemType
-from dateline.explained_table import days, explained
+from dateline.shown.explained_table import days, explained
 from search.answers import DateSpan, Explanation, Hit, RerankMix, VectorShare
 from tests.dateline.conftest import Cli
 

@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from dateline.cli import COMMANDS, EVAL_COMMANDS, TUNE_COMMANDS, app
-from dateline.lazy_group import Entry
+from dateline.commands.lazy_group import Entry
 
 pytestmark = pytest.mark.service
 
@@ -53,7 +53,7 @@ def test_no_command_loads_what_belongs_to_an_extra_before_it_runs() -> None:
 
 
 def test_what_searches_from_the_shell_loads_nothing_that_serves_or_asks_others() -> None:
-    loaded = loaded_after("import dateline.search_command")
+    loaded = loaded_after("import dateline.commands.search")
     assert {"numpy", "onnxruntime", "tantivy"} <= loaded
     assert loaded & {"fastapi", "httpx", "uvicorn"} == set()
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from core.errors import SettingsError
-from dateline.build_engine import build_graphs, opensearch_settings
+from dateline.build.engine import build_graphs, opensearch_settings
 from dateline.settings import Settings, configure
 from storage.graphs import builders
-from storage.opensearch.retrieval import SearchSettings
+from storage.opensearch.query.retrieval import SearchSettings
 
 
 def test_the_default_is_faiss_with_full_vectors() -> None:

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from core.callers import Caller
-from dateline.build_migration import opened_migration
-from dateline.options import archive_settings
-from eval.answering import PipelineAnswers
+from dateline.build.migration import opened_migration
+from dateline.commands.options import archive_settings
+from eval.runs.answering import PipelineAnswers
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.opensearch_node import new_name
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from dateline.archive_folder import archive_folder
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from dateline.settings import Settings
 from tests.dateline.conftest import DOCUMENTS, write_lines
 from tests.dateline.test_serve import ROOT, START

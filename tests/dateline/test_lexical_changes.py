@@ -8,8 +8,8 @@ import pytest
 
 from core.errors import SettingsError
 from core.retrieval import FIELD_WEIGHTS, LexicalWeights
-from dateline.profile_changes import changed_profile, profile_settings
-from eval.results import read_result
+from dateline.measuring.profile_changes import changed_profile, profile_settings
+from eval.runs.results import read_result
 from search.profiles import Profile, standard_profiles
 from tests.dateline.conftest import Cli, write_lines
 

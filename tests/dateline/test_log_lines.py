@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dateline.log_lines import LimitedLines
+from dateline.serving.log_lines import LimitedLines
 
 
 @pytest.fixture

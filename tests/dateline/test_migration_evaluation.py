@@ -12,9 +12,9 @@ import pytest
 
 from core.callers import Caller
 from core.errors import BusyError
-from dateline.build import Service
-from dateline.migration_evaluation import evaluated
-from eval.judged import Conventions, Doubts, JudgedSet
+from dateline.build.service import Service
+from dateline.measuring.migration_evaluation import evaluated
+from eval.sets.judged import Conventions, Doubts, JudgedSet
 from search.answers import SearchRequest
 
 FLAG = "vectors: not searched"

@@ -13,12 +13,12 @@ import pytest
 
 from core.callers import Caller
 from core.errors import ModelError, SettingsError, UnavailableError
-from dateline.build import Service, build_service
-from dateline.build_model_service import build_model_service
-from dateline.demo import DEMO_INGEST_KEY
+from dateline.build.model_service import build_model_service
+from dateline.build.service import Service, build_service
 from dateline.diagnosis import diagnose
+from dateline.serving.demo import DEMO_INGEST_KEY
 from dateline.settings import Settings, configure
-from inference.remote import RemoteEncoder, RemoteScorer, RemoteTagger
+from inference.serving.remote import RemoteEncoder, RemoteScorer, RemoteTagger
 from search.answers import SearchRequest, SearchResponse
 from tests.api.model_service import KEY, bundled_models, serving_models
 from tests.dateline.conftest import DOCUMENTS

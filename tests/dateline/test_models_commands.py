@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from dateline.cli import app
 from dateline.default_folders import default_pulled
 from dateline.settings import Settings
-from inference.catalogue import Catalogue
-from inference.manifest import ModelManifest
+from inference.models.catalogue import Catalogue
+from inference.models.manifest import ModelManifest
 from tests.inference.hub_server import COMMIT, REPOSITORY, Hub, serving
 from tests.inference.small_models import FILES, small_graph, small_manifest, write_model
 

@@ -10,16 +10,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import InputError, ModelError
-from dateline.build_models import load_models
-from dateline.build_runtimes import open_encoder, runtime_of
+from dateline.build.models import load_models
+from dateline.build.runtimes import open_encoder, runtime_of
 from dateline.cli import app
 from dateline.default_folders import default_models
-from dateline.model_bench import keep
-from dateline.model_texts import read_texts
+from dateline.measuring.model_bench import keep
+from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings, configure
+from inference.models.store import ModelStore
 from inference.runtimes.bench import Row
 from inference.runtimes.loading import installed
-from inference.store import ModelStore
 
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
 QUICK = ("--seconds", "0.01", "--shape", "1x8", "--shape", "2x12")

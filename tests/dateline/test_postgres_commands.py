@@ -8,11 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import SettingsError
-from dateline import build_record
-from dateline.build_record import open_roots
-from dateline.build_stills import remember_roots, served_media
+from dateline.build import record as build_record
+from dateline.build.record import open_roots
+from dateline.build.stills import remember_roots, served_media
+from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings, configure
-from dateline.shared_state import kept_apart
 from storage.postgres.schema import newest
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.postgres_server import Server

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import SettingsError
-from dateline.build import profiles
-from dateline.profile_changes import PREFIX, changed_profile, profile_settings
-from dateline.provenance import told_settings
-from dateline.run_sets import read_changes, system_name
+from dateline.build.service import profiles
+from dateline.measuring.profile_changes import PREFIX, changed_profile, profile_settings
+from dateline.measuring.provenance import told_settings
+from dateline.measuring.run_sets import read_changes, system_name
 from dateline.settings import KeySetting, Settings
 from search.profiles import Fusion, Profile
 

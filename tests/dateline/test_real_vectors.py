@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import CorruptError, InputError
 from core.writes import PutItem
-from dateline.evaluate import CACHE
-from dateline.real_vectors import real_vectors
+from dateline.measuring.evaluate import CACHE
+from dateline.measuring.real_vectors import real_vectors
 from tests.storage.world import WIRE, SetClock, make_item, opened, vector_of, vectors
 
 

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from core.errors import SettingsError
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
-from dateline.searchers import in_processes
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.searchers import in_processes
 from dateline.settings import Settings
 from tests.dateline.test_serve import served
 
@@ -37,7 +37,7 @@ def searchers_of(pid: int) -> list[int]:
             command = (process / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == pid and b"dateline.searchers" in command:
+        if parent == pid and b"dateline.serving.searchers" in command:
             found.append(int(process.name))
     return found
 

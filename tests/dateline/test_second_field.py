@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from api.parameters import SearchParameters, search_request
 from api.problems import ParameterError
+from api.search.parameters import SearchParameters, search_request
 from core.errors import SettingsError
-from dateline.build import profiles
-from dateline.build_models import load_models
-from dateline.evaluate import cached_index
+from dateline.build.models import load_models
+from dateline.build.service import profiles
+from dateline.measuring.evaluate import cached_index
 from dateline.settings import Settings
-from eval.datasets import read_judged_set
+from eval.sets.datasets import read_judged_set
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 
 BGE = "bge-small-en-v1.5"

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import dateline
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.conftest import Cli
 from tests.free_ports import free_port
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from api.keys import KeyRing
+from api.access.keys import KeyRing
 from core.callers import EVERY_PRODUCT
 from core.errors import SettingsError
-from dateline import build_app
-from dateline.build import profiles
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
-from dateline.keys import key_ring
+from dateline.build import app as build_app
+from dateline.build.service import profiles
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.keys import key_ring
 from dateline.settings import Settings, configure
 from tests.dateline.conftest import Cli
 

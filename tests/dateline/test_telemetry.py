@@ -8,8 +8,8 @@ import pytest
 from opentelemetry import trace
 
 from core.errors import SettingsError
+from dateline.serving.telemetry import traced
 from dateline.settings import Settings
-from dateline.telemetry import traced
 
 
 def exporter_is_installed() -> bool:

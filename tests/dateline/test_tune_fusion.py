@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-import dateline.tune_fusion
-from dateline.build import profiles
+import dateline.measuring.tune_fusion
+from dateline.build.service import profiles
+from dateline.commands.tune.fusion import _applied, _command
 from dateline.default_folders import demo_folder
-from dateline.evaluate import evaluate_folder
+from dateline.measuring.evaluate import evaluate_folder
+from dateline.measuring.tune_fusion import Plan, doubts, settings_to_apply, tune_fusion
 from dateline.settings import Settings, configure
-from dateline.tune_fusion import Plan, doubts, settings_to_apply, tune_fusion
-from dateline.tune_fusion_command import _applied, _command
-from eval.datasets import read_judged_set
-from eval.fusion_settings import FusionSetting
-from eval.fusion_tuning import Tuning
+from eval.sets.datasets import read_judged_set
+from eval.tune.fusion_settings import FusionSetting
+from eval.tune.fusion_tuning import Tuning
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
 
@@ -47,7 +47,9 @@ def found_in(data: Path, **changes: Any) -> Tuning:
 def test_the_command_reports_in_a_table_files_and_json(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dateline.tune_fusion, "gather", None)  # all is kept: nothing is asked again
+    monkeypatch.setattr(
+        dateline.measuring.tune_fusion, "gather", None
+    )  # all is kept: nothing is asked again
     told = Cli(data)("tune", "fusion", DEMO, *SMALL, "--output", tmp_path / "report").stdout
     assert "demo:test" in told
     assert "Too little to tell: keep lexical_weight 0.5, convex." in told

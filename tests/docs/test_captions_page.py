@@ -8,14 +8,14 @@ from typing import Any, get_args
 import pytest
 
 from core.media import Caption, Uncaptioned
-from dateline.build_captions import FILE
+from dateline.build.captions import FILE
 from dateline.settings import Settings
 from indexing.captions import calls, failures
 from indexing.captions.answer import MOST_CAPTION
 from indexing.captions.prompt import MOST_CONTEXT
 from indexing.captions.rights import Rule, may_leave
 from indexing.captions.spending import IMAGE_TOKENS
-from inference.catalogue import Catalogue
+from inference.models.catalogue import Catalogue
 from tests.caption_provider import CaptionServer, Reply
 from tests.demo_service import ROOT
 from tests.indexing.captions.world import Book, captioner, still

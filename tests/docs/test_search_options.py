@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from dateline.search_command import search
+from dateline.commands.search import search
 from scripts.search_options import PAGE, page
 from search.answers import FACTS, OPTIONS
 from tests.api.conftest import app_over, filled

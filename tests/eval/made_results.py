@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.results import Collection, QueryRow, RunResult, System
-from eval.significance import Values
+from eval.compare.significance import Values
+from eval.runs.results import Collection, QueryRow, RunResult, System
 
 MEASURE = "nDCG@10"
 

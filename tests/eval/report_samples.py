@@ -6,19 +6,19 @@ from functools import cache
 
 import numpy as np
 
-from eval.comparison import Comparison, compare
-from eval.cross_validation import Questions
-from eval.fusion_settings import FusionSetting, grid
-from eval.fusion_tuning import Tuning, tuned
-from eval.gate import Rule, Verdict, judge
-from eval.gate_baseline import Baseline
-from eval.growth import Grown, Growth, Prediction, fitted, predict
-from eval.recommend import recommend
-from eval.results import Collection, QueryRow, RunResult, System
-from eval.sweep_filters import Narrowed
-from eval.sweep_grid import BuildCell, Grid
-from eval.sweep_report import Loss, Sweep
-from eval.sweep_target import Cell, parse_target
+from eval.compare.comparison import Comparison, compare
+from eval.compare.gate import Rule, Verdict, judge
+from eval.compare.gate_baseline import Baseline
+from eval.runs.results import Collection, QueryRow, RunResult, System
+from eval.tune.cross_validation import Questions
+from eval.tune.fusion_settings import FusionSetting, grid
+from eval.tune.fusion_tuning import Tuning, tuned
+from eval.tune.growth import Grown, Growth, Prediction, fitted, predict
+from eval.tune.recommend import recommend
+from eval.tune.sweep_filters import Narrowed
+from eval.tune.sweep_grid import BuildCell, Grid
+from eval.tune.sweep_report import Loss, Sweep
+from eval.tune.sweep_target import Cell, parse_target
 from search.profiles import standard_profiles
 
 HOSTILE = (

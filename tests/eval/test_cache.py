@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eval.cache import CachedIndex, CacheKey, documents_to_index
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.cache import CachedIndex, CacheKey, documents_to_index
+from eval.sets.datasets import Conventions, read_judged_set
 from tests.eval.conftest import DOCUMENTS, MakeFolder
 
 SETTINGS: Mapping[str, str | int | float | bool] = {"hnsw_m": 16}

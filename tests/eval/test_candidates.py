@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.errors import InputError
-from dateline.evaluate import candidates_of
+from dateline.measuring.evaluate import candidates_of
 from dateline.settings import Settings
-from eval.candidates import known_items
-from eval.datasets import read_judged_set
+from eval.runs.candidates import known_items
+from eval.sets.datasets import read_judged_set
 from tests.eval.conftest import MakeFolder
 
 ROOT = Path(__file__).resolve().parents[2]

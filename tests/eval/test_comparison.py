@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from core.errors import InputError
-from eval.comparison import compare
-from eval.outcomes import ALIKE, COLLECTION, SLICE, WHOLE
-from eval.results import RunResult
+from eval.compare.comparison import compare
+from eval.compare.outcomes import ALIKE, COLLECTION, SLICE, WHOLE
+from eval.runs.results import RunResult
 from tests.eval.made_results import MEASURE, jitter, made, realistic, with_row
 
 BEFORE = [0.5, 0.5, 0.2, 0.9]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from core.errors import InputError
-from eval.cache import CacheKey
-from eval.corpus_place import corpus_folder, shared_sets
-from eval.datasets import Conventions, read_judged_set
+from eval.sets.cache import CacheKey
+from eval.sets.corpus_place import corpus_folder, shared_sets
+from eval.sets.datasets import Conventions, read_judged_set
 from search.answers import DateUse
 from tests.eval.conftest import MakeFolder
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from eval.cross_validation import (
+from eval.tune.cross_validation import (
     Questions,
     Values,
     choose,

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from core.errors import InputError
 from dateline.cli import app
-from dateline.eval_datasets_command import WIDTH, default_places
-from eval.dataset_listing import names_in, read_listed
+from dateline.commands.eval.datasets import WIDTH, default_places
+from eval.sets.dataset_listing import names_in, read_listed
 from tests.eval.conftest import MakeFolder
 
 ROOT = Path(__file__).resolve().parents[2]

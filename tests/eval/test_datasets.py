@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
 from core.query_tree import EVERYTHING, constraint
-from eval.datasets import (
+from eval.sets.datasets import (
     Conventions,
     Doubts,
     check_run,

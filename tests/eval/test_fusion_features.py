@@ -15,10 +15,10 @@ import search.ranking
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import Concept, FloatMatrix
-from eval.datasets import Conventions, Doubts, JudgedSet
-from eval.fusion_features import SetFeatures, every_top, gather, served_orders
-from eval.fusion_files import FeatureFile
-from eval.fusion_settings import FusionSetting
+from eval.sets.datasets import Conventions, Doubts, JudgedSet
+from eval.tune.fusion_features import SetFeatures, every_top, gather, served_orders
+from eval.tune.fusion_files import FeatureFile
+from eval.tune.fusion_settings import FusionSetting
 from rerank.deadline import DeadlineReranker
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles

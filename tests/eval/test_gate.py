@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from core.errors import InputError
-from eval.gate import Rule, Verdict, judge
-from eval.gate_baseline import Baseline, read_baseline, write_baseline
-from eval.outcomes import COLLECTION, SLICE, WHOLE
-from eval.results import RunResult
-from eval.significance import Values
+from eval.compare.gate import Rule, Verdict, judge
+from eval.compare.gate_baseline import Baseline, read_baseline, write_baseline
+from eval.compare.outcomes import COLLECTION, SLICE, WHOLE
+from eval.compare.significance import Values
+from eval.runs.results import RunResult
 from tests.eval.made_results import MEASURE, jitter, made, realistic, with_row
 
 COUNT = 600

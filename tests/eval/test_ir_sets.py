@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from core.errors import InputError
-from eval import ir_sets
-from eval.datasets import read_judged_set
+from eval.sets import ir_sets
+from eval.sets.datasets import read_judged_set
 
 pytest.importorskip("ir_datasets", reason="needs the extra [irds]")
 

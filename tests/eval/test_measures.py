@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from eval.measures import means, parse_measure, per_query, ranked, unjudged
+from eval.runs.measures import means, parse_measure, per_query, ranked, unjudged
 
 DOCUMENTS = [f"d{n}" for n in range(12)]
 NAMES = (
@@ -108,7 +108,7 @@ def test_agrees_with_ranx_also_where_a_query_is_missing(monkeypatch: pytest.Monk
 
 
 def test_the_library_is_imported_where_something_is_measured() -> None:
-    code = "import sys, eval.measures; sys.exit('ir_measures' in sys.modules)"
+    code = "import sys, eval.runs.measures; sys.exit('ir_measures' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
-from eval.agreement import ordinal_alpha
-from eval.datasets import read_judged_set
+from eval.sets.agreement import ordinal_alpha
+from eval.sets.datasets import read_judged_set
 
 STORIES = tuple({"uri": f"urn:s{n}", "version": "1", "headline": f"Story {n}"} for n in range(4))
 QUERIES = (

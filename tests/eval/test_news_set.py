@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eval.datasets import read_judged_set
+from eval.sets.datasets import read_judged_set
 from search.answers import DateUse
 from search.understanding.dates import calendar_of
 from search.understanding.understand import Understanding

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eval.gate import Rule, got_worse
-from eval.power import (
+from eval.compare.gate import Rule, got_worse
+from eval.compare.power import (
     Share,
     exchanged,
     least_effect,
@@ -18,7 +18,7 @@ from eval.power import (
     resampled,
     share_caught,
 )
-from eval.significance import Values
+from eval.compare.significance import Values
 from tests.eval.made_results import jitter
 
 DRAWS = 300

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InputError
-from eval.halving import Standing, halve, rungs, standing, value_at
-from eval.recommend import pareto, recommend
-from eval.sweep_grid import BuildCell, Grid, names, numbers
-from eval.sweep_target import Cell, Clause, parse_target
+from eval.tune.halving import Standing, halve, rungs, standing, value_at
+from eval.tune.recommend import pareto, recommend
+from eval.tune.sweep_grid import BuildCell, Grid, names, numbers
+from eval.tune.sweep_target import Cell, Clause, parse_target
 
 GRID = Grid(m=(8, 16, 32, 64), ef_construction=(100, 200, 400), ef=(16, 64, 128, 256), ks=(10, 100))
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.errors import AccessError, BusyError, InputError
-from eval.remote_search import ATTEMPTS, ServiceAnswers, open_service
+from eval.runs.remote_search import ATTEMPTS, ServiceAnswers, open_service
 
 Handler = Callable[[httpx.Request], httpx.Response]
 

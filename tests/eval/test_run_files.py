@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import DocumentError, InputError
-from eval.datasets import read_judged_set
-from eval.judged import JudgedSet
-from eval.results import read_result, write_result
-from eval.run_files import score_run
+from eval.runs.results import read_result, write_result
+from eval.runs.run_files import score_run
+from eval.sets.datasets import read_judged_set
+from eval.sets.judged import JudgedSet
 from tests.eval.conftest import MakeFolder
 
 

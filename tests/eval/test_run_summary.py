@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from core.errors import InputError
-from eval.results import Collection, QueryRow, RunResult, System
-from eval.run_summary import summary
+from eval.runs.results import Collection, QueryRow, RunResult, System
+from eval.runs.run_summary import summary
 
 
 def result(

@@ -13,12 +13,12 @@ from core.callers import Caller
 from core.errors import InputError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import TotalRelation
-from eval.answering import Answer
-from eval.datasets import JudgedSet, read_judged_set
-from eval.results import RunResult, System, same_questions, write_run
-from eval.run_summary import degraded, refused
-from eval.runner import evaluate, evaluate_answers
-from eval.trec import read_run
+from eval.runs.answering import Answer
+from eval.runs.results import RunResult, System, same_questions, write_run
+from eval.runs.run_summary import degraded, refused
+from eval.runs.runner import evaluate, evaluate_answers
+from eval.sets.datasets import JudgedSet, read_judged_set
+from eval.sets.trec import read_run
 from search.answers import DateUse, Hit, SearchRequest, SearchResponse, Total, Understood
 from tests.eval.conftest import MakeFolder
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dateline.build_models import load_models
-from dateline.evaluate import cached_index, evaluate_folder
+from dateline.build.models import load_models
+from dateline.measuring.evaluate import cached_index, evaluate_folder
 from dateline.settings import Settings
-from eval.datasets import Conventions, read_judged_set
-from eval.run_summary import degraded, refused
+from eval.runs.run_summary import degraded, refused
+from eval.sets.datasets import Conventions, read_judged_set
 from indexing.ingest import Progress
 from tests.eval.conftest import MakeFolder
 

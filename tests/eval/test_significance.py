@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eval import significance
-from eval.significance import bootstrap_interval, effect_size, holm, randomization
+from eval.compare import significance
+from eval.compare.significance import bootstrap_interval, effect_size, holm, randomization
 
 
 def test_the_randomization_test_counts_exchanges() -> None:

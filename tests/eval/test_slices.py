@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import read_judged_set
-from eval.slices import sizes, slices_of
+from eval.runs.slices import sizes, slices_of
+from eval.sets.datasets import read_judged_set
 from tests.eval.conftest import MakeFolder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
-from eval.datasets import read_judged_set
-from eval.trec import read_qrels, read_run, read_topics
-from eval.trec_folder import read_documents, splits
+from eval.sets.datasets import read_judged_set
+from eval.sets.trec import read_qrels, read_run, read_topics
+from eval.sets.trec_folder import read_documents, splits
 from indexing.beir import read_bytes
 
 DOCUMENTS = """\

@@ -11,11 +11,11 @@ import pytest
 
 from core.callers import Caller
 from core.errors import QueryError
-from dateline.evaluate import RunPlan
-from dateline.run_sets import Changes, system_name
-from eval.answering import PipelineAnswers
-from eval.datasets import read_judged_set
-from eval.remote_search import ServiceAnswers
+from dateline.measuring.evaluate import RunPlan
+from dateline.measuring.run_sets import Changes, system_name
+from eval.runs.answering import PipelineAnswers
+from eval.runs.remote_search import ServiceAnswers
+from eval.sets.datasets import read_judged_set
 from search.answers import DateUse, EntityUse, SearchRequest, SearchResponse
 from tests.eval.conftest import MakeFolder
 

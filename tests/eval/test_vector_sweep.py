@@ -9,15 +9,15 @@ import pytest
 
 from core.graph_ports import GraphBuilder, VectorGraph
 from core.items import FloatMatrix
-from dateline.build_engine import build_graphs
+from dateline.build.engine import build_graphs
 from dateline.settings import Settings
-from eval.growth_sweep import filled_up, grow
-from eval.neighbours import exact_neighbours
-from eval.sweep_filters import churned, filtered, filters
-from eval.sweep_graphs import GraphStore
-from eval.sweep_grid import BuildCell, Grid
-from eval.sweep_log import SweepLog
-from eval.vector_sweep import Bench, Subject, sweep, total_work
+from eval.tune.growth_sweep import filled_up, grow
+from eval.tune.neighbours import exact_neighbours
+from eval.tune.sweep_filters import churned, filtered, filters
+from eval.tune.sweep_graphs import GraphStore
+from eval.tune.sweep_grid import BuildCell, Grid
+from eval.tune.sweep_log import SweepLog
+from eval.tune.vector_sweep import Bench, Subject, sweep, total_work
 
 GRID = Grid(m=(4, 16), ef_construction=(40,), ef=(10, 40, 160), ks=(10,))
 

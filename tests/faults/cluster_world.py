@@ -15,12 +15,12 @@ from core.query_tree import EVERYTHING, Word
 from core.retrieval import Retrieval, Retrieved
 from core.writes import Outcome, PutItem
 from scripts.dev_cluster.cluster import DevCluster, Shape
-from storage.embedded.record import Record
-from storage.opensearch.connection import ClusterSettings
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.nodes import NodeSettings
-from storage.record_port import RecordOfTruth
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.nodes.connection import ClusterSettings
+from storage.opensearch.nodes.nodes import NodeSettings
+from storage.record.port import RecordOfTruth
 from tests.opensearch_node import new_name
 from tests.storage.world import (
     ALL,

@@ -20,8 +20,9 @@ import orjson
 from core.errors import DiskError, HiddenHereError, StorageError, StorageFullError
 from core.items import PubStatus
 from core.writes import REFUSED, SetStatus
-from storage.embedded import journal, record
 from storage.embedded.engine import EmbeddedEngine
+from storage.embedded.record import archive as record
+from storage.embedded.record import journal
 from tests.faults.test_full_disk import wait_until
 from tests.faults.test_kill import Expected, applied, check_item
 from tests.faults.world import READER, open_archive, put_of

@@ -28,25 +28,25 @@ from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.media.reading import CagedReader
 from indexing.passages import PassageEmbedder, PassageSplitter
-from indexing.work.apply_stage import ApplyStage
-from indexing.work.chunks import ChunkRunner
-from indexing.work.decode_stage import DecodeStage
-from indexing.work.decoding import Decoder
-from indexing.work.describe_stage import DescribeStage
 from indexing.work.desk import JobDesk
 from indexing.work.order_book import OrderBook
-from indexing.work.preparing import Preparing
 from indexing.work.queues import QueueSettings, QueueWorker
-from indexing.work.reading_stage import Reading
 from indexing.work.remembered import Remembered
-from indexing.work.stage import StageWork
-from indexing.work.stores import FileStores, Spool
+from indexing.work.sources.stores import FileStores, Spool
+from indexing.work.stages.apply import ApplyStage
+from indexing.work.stages.chunks import ChunkRunner
+from indexing.work.stages.decode import DecodeStage
+from indexing.work.stages.decoding import Decoder
+from indexing.work.stages.describe import DescribeStage
+from indexing.work.stages.preparing import Preparing
+from indexing.work.stages.reading import Reading
+from indexing.work.stages.stage import StageWork
 from indexing.work.workers import ProcessName, Sweeper
-from storage.beats import StoredBeats
 from storage.databases import open_database
-from storage.jobs import StoredJobs
-from storage.ledger import StoredLedger
-from storage.media_files import FolderMediaStore
+from storage.media.files import FolderMediaStore
+from storage.work.beats import StoredBeats
+from storage.work.jobs import StoredJobs
+from storage.work.ledger import StoredLedger
 from tests.faults.world import now, open_archive
 from tests.indexing.conftest import HashingEncoder
 

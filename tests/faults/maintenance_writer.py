@@ -13,9 +13,9 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
-from storage.embedded.record import FILE, Record
+from storage.embedded.record import copies
+from storage.embedded.record.archive import FILE, Record
 from tests.faults.power_writer import kill_on_a_full_disk
 from tests.faults.world import now, open_archive, vectors_of
 from tests.faults.writer import hide_one, put_some, say

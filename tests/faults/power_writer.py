@@ -17,7 +17,7 @@ from core.errors import StorageFullError
 from core.items import PubStatus
 from core.writes import SetStatus
 from storage.embedded.engine import EmbeddedEngine
-from storage.embedded.record import FILE
+from storage.embedded.record.archive import FILE
 from tests.faults.world import open_archive
 from tests.faults.writer import acknowledge, hide_one, put_some, say
 

@@ -22,8 +22,8 @@ from core.items import PubStatus
 from core.writes import SetStatus
 from scripts.dev_cluster.cluster import Shape
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.index_body import IndexSettings
-from storage.opensearch.nodes import NodeSettings
+from storage.opensearch.index.body import IndexSettings
+from storage.opensearch.nodes.nodes import NodeSettings
 from storage.postgres.record import PostgresRecord
 from tests.faults.cluster_world import (
     PATIENCE_S,

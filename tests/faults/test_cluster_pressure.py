@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.dev_cluster.cluster import Shape
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.connection import Cluster
-from storage.opensearch.index_body import IndexSettings
+from storage.opensearch.index.body import IndexSettings
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.nodes.connection import Cluster
 from tests.faults.cluster_world import ThreeNodes, is_whole, opened, put, search, until, uris_of
 from tests.opensearch_node import need_opensearch, running_cluster
 

@@ -22,11 +22,11 @@ from core.errors import HiddenHereError, StorageFullError
 from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import SetStatus
-from dateline.build import build_service
-from dateline.build_app import build_app
+from dateline.build.app import build_app
+from dateline.build.service import build_service
 from dateline.settings import KeySetting, Settings
-from storage.embedded import copies, journal
 from storage.embedded.engine import EmbeddedEngine
+from storage.embedded.record import copies, journal
 from tests.faults.world import READER, open_archive, put_of, vectors_of, word_of
 from tests.storage.world import ask, lexical, nearest
 

@@ -16,8 +16,8 @@ from PIL import Image
 from pydantic import SecretStr
 
 from core.work import AssetState, Job, JobState, Priority, Stage
-from dateline.build import Service, build_service
-from dateline.build_media import Worker, build_worker
+from dateline.build.media import Worker, build_worker
+from dateline.build.service import Service, build_service
 from dateline.settings import Settings
 from indexing.work.request import Request
 from tests.faults.test_full_disk import Filler, small_disk, unavailable, wait_until

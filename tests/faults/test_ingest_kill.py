@@ -28,10 +28,10 @@ from core.work import AssetState, Job, JobState, Priority, Stage
 from indexing.work.desk import JobDesk
 from indexing.work.order_book import OrderBook
 from indexing.work.request import Request
-from indexing.work.steps import picture_key
-from indexing.work.stores import FileStores
+from indexing.work.sources.stores import FileStores
+from indexing.work.stages.steps import picture_key
 from storage.databases import open_database
-from storage.jobs import StoredJobs
+from storage.work.jobs import StoredJobs
 from tests.faults.world import open_archive
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]

@@ -22,8 +22,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
+from storage.embedded.record import copies
 from tests.faults.maintenance_writer import opened_with_next
 from tests.faults.recorded_disk import Entry, RecordedDisk, environment, shim
 from tests.faults.test_kill import REOPENED_S, ROUNDS, Expected, account, check_item

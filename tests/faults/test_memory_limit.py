@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from dateline.default_folders import demo_folder
-from dateline.memory_limit import needed_bytes
+from dateline.serving.memory_limit import needed_bytes
 from tests.faults.test_kill import Expected, account, check_all, opened
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]

@@ -20,13 +20,13 @@ from pathlib import Path
 import pytest
 
 from core.callers import Caller
-from dateline.build import Service, build_service
+from dateline.build.service import Service, build_service
 from dateline.default_folders import demo_folder
 from dateline.settings import Settings
 from search.answers import SearchRequest
-from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
-from storage.opensearch.index_family import served_index
-from storage.opensearch.migration_state import MigrationState
+from storage.opensearch.following.migration_state import MigrationState
+from storage.opensearch.index.family import served_index
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings, MissingError
 from tests.opensearch_node import new_name
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster]

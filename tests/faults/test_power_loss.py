@@ -20,7 +20,7 @@ import orjson
 import pytest
 
 from storage.databases import open_database
-from storage.ledger import StoredLedger
+from storage.work.ledger import StoredLedger
 from tests.faults.recorded_disk import Did, Entry, RecordedDisk, environment, read_record, shim
 from tests.faults.test_kill import Expected, account, check_item
 from tests.faults.world import open_archive
@@ -33,7 +33,7 @@ LOOKED_AT = 25  # items of each state, beside the last ones
 STORE_PICTURES = """
 import sys
 from pathlib import Path
-from storage.media_files import FolderMediaStore
+from storage.media.files import FolderMediaStore
 store = FolderMediaStore(Path(sys.argv[1]))
 for number in range(30):
     print(store.put(str(number).encode() * 300, ".jpg"), flush=True)
@@ -42,7 +42,7 @@ KEEP_RESULTS = """
 import sys
 from pathlib import Path
 from storage.databases import open_database
-from storage.ledger import StoredLedger
+from storage.work.ledger import StoredLedger
 path = Path(sys.argv[1])
 ledgers = [StoredLedger(open_database(path, synced=synced)) for synced in (False, True)]
 for number in range(int(sys.argv[2])):

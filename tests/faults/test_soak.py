@@ -30,7 +30,7 @@ import pytest
 
 from benchmarks.overload import PRODUCTS, fill
 from dateline.default_folders import demo_folder
-from dateline.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_connections import memory_of
 from tests.dateline.test_searchers import searchers_of
 from tests.dateline.test_serve import START, served
@@ -42,8 +42,8 @@ STORIES = 1000
 WARM_UP = 0.3  # of the time; caches are full afterwards
 GROWTH_AN_HOUR = 0.01
 OFTEN = (
-    "import dateline.build_engine as built;"
-    "from storage.embedded.merge_plan import ProjectionSettings;"
+    "import dateline.build.engine as built;"
+    "from storage.embedded.vectors.merge_plan import ProjectionSettings;"
     "built.ProjectionSettings = lambda **_: ProjectionSettings(24, 8, 3, 0.25, 1, 40);"
 ) + START
 READ, WRITE = {"x-api-key": DEMO_READ_KEY}, {"x-api-key": DEMO_INGEST_KEY}

@@ -10,7 +10,7 @@ from core.items import FloatMatrix, Item, ItemType
 from core.ports import Clock
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
-from storage.embedded.merge_plan import ProjectionSettings
+from storage.embedded.vectors.merge_plan import ProjectionSettings
 from tests.storage.world import FIELD, SCANNED, open_embedded, vector_of, vectors
 
 WIDTH = 24

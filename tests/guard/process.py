@@ -110,10 +110,10 @@ def main() -> None:
     """Forks a process for each order and runs its command there, until the socket closes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock: list[SharedClock] = []
-    import dateline.build as build
+    import dateline.build.service as build
 
     build.archive_clock = lambda settings: clock[0]  # before the modules that name it are loaded
-    from dateline.build_models import load_models
+    from dateline.build.models import load_models
     from dateline.cli import COMMANDS
     from dateline.cli import main as command_line
     from dateline.settings import configure
@@ -156,7 +156,7 @@ def _fork_searchers() -> None:
     """Has the processes in which this service will search forked by one that has a single thread
     now, as this one has: it takes their sockets and tells their ids.
     """
-    import dateline.searchers as searchers
+    import dateline.serving.searchers as searchers
 
     orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():

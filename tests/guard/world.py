@@ -17,10 +17,10 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from core.writes import REFUSED, Outcome, SetStatus
-from storage.embedded.record import Record
-from storage.media_files import FolderMediaStore
+from storage.embedded.record.archive import Record
+from storage.media.files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 from tests.free_ports import free_port
 from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of

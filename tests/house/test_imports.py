@@ -133,8 +133,8 @@ def test_serving_and_evaluation_get_the_same_pipeline() -> None:
             if isinstance(called, ast.Name) and called.id in ("SearchPipeline", "Parts"):
                 makers.append((path.relative_to(ROOT).as_posix(), called.id))
     assert sorted(makers) == [
-        ("dateline/build.py", "Parts"),
-        ("dateline/build.py", "SearchPipeline"),
+        ("dateline/build/service.py", "Parts"),
+        ("dateline/build/service.py", "SearchPipeline"),
     ]
     evaluating = {name for _, name in imported(ROOT / "dateline" / "evaluate.py")}
     serving = {name for _, name in imported(ROOT / "dateline" / "serve_command.py")}

@@ -11,8 +11,8 @@ import pytest
 from core.work import FoundAsset
 from indexing.inside import LEADS_OUT
 from indexing.sources import Accepted, Rejected, Sources
-from indexing.work.sources import in_folder, seen_at
-from indexing.work.watching import WatchedFolder
+from indexing.work.sources.listing import in_folder, seen_at
+from indexing.work.sources.watching import WatchedFolder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

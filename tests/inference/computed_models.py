@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Array
-from inference.store import ModelFolder, ModelStore
 
 WIDTH = 16
 TABLE = np.random.default_rng(7).normal(size=(30522, WIDTH)).astype(np.float32)

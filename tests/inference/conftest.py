@@ -7,7 +7,7 @@ import pytest
 
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from inference.tagger import NameTagger
 from tests.inference.small_models import write_model
 

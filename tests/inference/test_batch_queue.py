@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from core.errors import BusyError, ModelError, UnavailableError
 from core.observation import Event, Stage
-from inference import spare_threads
-from inference.attempt import MOST_FAILURES
-from inference.batch_queue import BatchQueue
-from inference.batches import BatchLimits
+from inference.serving import spare_threads
+from inference.serving.attempt import MOST_FAILURES
+from inference.serving.batch_queue import BatchQueue
+from inference.serving.batches import BatchLimits
 
 Row = tuple[int, ...]
 WAIT = 240.0  # seconds; nothing here takes a second unless it hangs

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.batches import LEAST_SHARED, MOST_EVEN, BatchLimits, cut_batches, cut_texts
+from inference.serving.batches import LEAST_SHARED, MOST_EVEN, BatchLimits, cut_batches, cut_texts
 
 
 @given(st.lists(st.integers(0, 300), max_size=200), st.integers(1, 500))

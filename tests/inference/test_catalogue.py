@@ -11,11 +11,11 @@ import pytest
 
 import inference
 from core.errors import ModelError
-from inference.card import CARD, card
-from inference.catalogue import Catalogue, in_formats
-from inference.hub import repository
-from inference.manifest import RESEARCH_ONLY
-from inference.store import ModelStore
+from inference.models.card import CARD, card
+from inference.models.catalogue import Catalogue, in_formats
+from inference.models.hub import repository
+from inference.models.manifest import RESEARCH_ONLY
+from inference.models.store import ModelStore
 
 NAMES = Catalogue().names()
 ROOT = Path(inference.__file__).parent.parent

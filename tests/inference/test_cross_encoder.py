@@ -18,10 +18,10 @@ from tokenizers.processors import TemplateProcessing
 from core.errors import ModelError
 from core.pairs import BoundedScorer
 from inference.cross_encoder import CrossEncoder
-from inference.pairs import PairTokens
+from inference.models.store import ModelStore
 from inference.runtime import Array
-from inference.store import ModelStore
-from inference.tokens import TextTokens
+from inference.texts.pairs import PairTokens
+from inference.texts.tokens import TextTokens
 from tests.inference.computed_models import THREE, TWO, ComputedRuntime, folder_like, overlap
 
 QUERY = "oil price"

@@ -8,8 +8,8 @@ import pytest
 from core.errors import ModelError
 from core.items import FloatMatrix
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
-from inference.tokens import surely_fits
+from inference.models.store import ModelStore
+from inference.texts.tokens import surely_fits
 
 STORY = (
     "Oil prices rose on Tuesday after ministers agreed to cut output by a million barrels a day."

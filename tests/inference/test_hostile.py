@@ -18,13 +18,13 @@ import pytest
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from inference.batches import TOKEN_BUDGET
 from inference.cross_encoder import GROUP as PAIRS_AT_ONCE
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
+from inference.models.store import ModelStore
 from inference.runtime import Array
-from inference.store import ModelStore
+from inference.serving.batches import TOKEN_BUDGET
 from inference.tagger import NameTagger
 from tests.inference.computed_models import (
     THREE,

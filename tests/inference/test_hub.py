@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from core.errors import ModelError
-from inference.catalogue import in_formats, unpinned
-from inference.hub import HubSource, repository
-from inference.install import Installed, install
-from inference.local_source import FolderSource
-from inference.manifest import ModelManifest
-from inference.manifest_json import parse_manifest
-from inference.store import ModelStore
+from inference.models.catalogue import in_formats, unpinned
+from inference.models.hub import HubSource, repository
+from inference.models.install import Installed, install
+from inference.models.local_source import FolderSource
+from inference.models.manifest import ModelManifest
+from inference.models.manifest_json import parse_manifest
+from inference.models.store import ModelStore
 from tests.inference.hub_server import COMMIT, REPOSITORY, Hub, serving
 from tests.inference.small_models import FILES, small_graph, small_manifest, write_model
 
@@ -147,9 +147,9 @@ def test_an_interrupted_pull_leaves_nothing_that_a_store_finds(hub: Hub, tmp_pat
 PULL = """
 import sys
 from pathlib import Path
-from inference.hub import HubSource, repository
-from inference.install import install
-from inference.manifest_json import parse_manifest
+from inference.models.hub import HubSource, repository
+from inference.models.install import install
+from inference.models.manifest_json import parse_manifest
 from tests.inference.test_hub import Seen
 
 manifest = parse_manifest(sys.argv[1], where="catalogue", pinned=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.late_interaction import MaxSimScorer, max_sim
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 
 QUERY = "central bank raises interest rates"
 RELEVANT = "Policymakers at the central bank lifted borrowing costs by a quarter point on Thursday."

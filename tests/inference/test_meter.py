@@ -9,11 +9,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from core.reading import PairsReading, Reading
-from inference.batches import CHARACTERS_AT_ONCE
-from inference.meter import GROUP, TokenMeter
-from inference.pairs import PairTokens
-from inference.store import ModelStore
-from inference.tokens import TextTokens
+from inference.models.store import ModelStore
+from inference.serving.batches import CHARACTERS_AT_ONCE
+from inference.serving.meter import GROUP, TokenMeter
+from inference.texts.pairs import PairTokens
+from inference.texts.tokens import TextTokens
 from tests.inference.conftest import ENCODER, ROOT, TAGGER
 
 FOLDER = ModelStore(ROOT).describe(ENCODER)

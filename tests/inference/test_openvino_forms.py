@@ -13,14 +13,14 @@ pytest.importorskip("openvino", reason="needs the [openvino] extra")
 import openvino
 from openvino import opset15 as operations
 
+from inference.models.store import ModelStore
 from inference.preparing.openvino_products import cut_products
 from inference.preparing.signed_kernels import sums_signed_exactly, with_exact_kernels
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.parity import answers, compare
 from inference.runtimes.sample import ordinary_batches
-from inference.store import ModelStore
-from inference.tokens import TextTokens
+from inference.texts.tokens import TextTokens
 from tests.small_checkpoints import TEXTS
 
 pytestmark = pytest.mark.torch

@@ -23,11 +23,12 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
 from core.media import Caption, ToCaption, Uncaptioned
-from dateline.build_captions import captioner_of
+from dateline.build.captions import captioner_of
 from dateline.settings import Settings
-from inference.catalogue import Catalogue, in_formats
-from inference.hub import HubSource, repository
-from inference.install import install
+from inference.models.catalogue import Catalogue, in_formats
+from inference.models.hub import HubSource, repository
+from inference.models.install import install
+from inference.models.store import ModelFolder, ModelStore
 from inference.picture_captioner import (
     BEAMS,
     LARGEST_EDGE,
@@ -36,7 +37,6 @@ from inference.picture_captioner import (
     PictureCaptioner,
     Preparation,
 )
-from inference.store import ModelFolder, ModelStore
 from tests.inference.hub_server import COMMIT, REPOSITORY, serving
 from tests.inference.small_models import write_model
 from tests.small_checkpoints import small_tokenizer

@@ -17,12 +17,12 @@ import onnxruntime as ort
 import pytest
 
 from core.errors import ModelError
+from inference.models.store import ModelFolder, ModelStore
 from inference.preparing import kept_forms, signed_kernels
 from inference.preparing.forms import onnxruntime_form
 from inference.preparing.kept_forms import FOLDER, MOST_KEPT, Form, prepared
 from inference.processor import Processor
 from inference.runtimes.onnx import OnnxRuntime, session_options
-from inference.store import ModelFolder, ModelStore
 from tests.inference.small_models import FILES, small_graph, write_model
 from tests.inference.test_fused_attention import MODELS, SHAPES, content_of, padded
 
@@ -312,7 +312,7 @@ _LOADS = """
 import sys, time
 from pathlib import Path
 from inference.preparing.kept_forms import Form, prepared
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 
 def make(graph, weights):
     (Path(sys.argv[1]) / "made").open("a").write("x")

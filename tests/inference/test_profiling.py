@@ -13,18 +13,24 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 
 from core.errors import InputError, ModelError
-from dateline.build_subject import open_subject
+from dateline.build.subject import open_subject
 from dateline.settings import configure
-from inference import machine
-from inference.machine import MachineLimits, faster_half, measure_limits
-from inference.model_profile import ModelProfile
-from inference.node_times import OperatorTime, least_seconds, operator_times, place_of, read_trace
-from inference.operators import Group, Operand, Work, group_of, work_of
+from inference.measuring import machine
+from inference.measuring.machine import MachineLimits, faster_half, measure_limits
+from inference.measuring.model_profile import ModelProfile
+from inference.measuring.node_times import (
+    OperatorTime,
+    least_seconds,
+    operator_times,
+    place_of,
+    read_trace,
+)
+from inference.measuring.operators import Group, Operand, Work, group_of, work_of
+from inference.measuring.profiling import Subject, WatchedRuntime, profile_model
+from inference.models.store import ModelStore
 from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
-from inference.profiling import Subject, WatchedRuntime, profile_model
-from inference.sized_texts import sized_pairs, sized_texts
-from inference.store import ModelStore
-from inference.tokens import TextTokens
+from inference.texts.sized_texts import sized_pairs, sized_texts
+from inference.texts.tokens import TextTokens
 
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
 LIMITS = MachineLimits(4e11, 1e11, ((1 << 18, 1e11), (1 << 24, 5e10), (1 << 28, 2e10)))

@@ -11,11 +11,11 @@ import pytest
 from core.entities import EntityLabel
 from core.errors import ModelError
 from inference.encoder import SentenceEncoder
-from inference.labels import bio_labels
 from inference.late_interaction import MaxSimScorer
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Array
-from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger
+from inference.texts.labels import bio_labels
 from tests.inference.computed_models import (
     TABLE,
     THREE,

@@ -20,15 +20,15 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from inference.catalogue import Catalogue, in_formats
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
-from inference.hub import HubSource, repository
-from inference.install import install
-from inference.manifest import ModelManifest
+from inference.models.catalogue import Catalogue, in_formats
+from inference.models.hub import HubSource, repository
+from inference.models.install import install
+from inference.models.manifest import ModelManifest
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.torch import TorchRuntime
-from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger
 from tests.inference.hub_server import COMMIT, REPOSITORY, serving
 from tests.small_checkpoints import TEXTS, small_tokenizer

@@ -20,14 +20,14 @@ import httpx
 import numpy as np
 import pytest
 
-from api.served_models import ServedModels
+from api.models.served_models import ServedModels
 from core.errors import DatelineError, ModelError, SettingsError, UnavailableError
-from inference import remote_calls
-from inference.manifest import ModelManifest
-from inference.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
-from inference.remote_calls import RemoteAddress, RemoteService
-from inference.remote_groups import GROUP_TEXTS, groups
-from inference.store import ModelStore
+from inference.models.manifest import ModelManifest
+from inference.models.store import ModelStore
+from inference.serving import remote_calls
+from inference.serving.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
+from inference.serving.remote_calls import RemoteAddress, RemoteService
+from inference.serving.remote_groups import GROUP_TEXTS, groups
 from tests.api.model_service import KEY, bundled_models, serving_models
 
 ROOT = Path(__file__).parents[2] / "models"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError, SettingsError
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Array, Runtime
 from inference.runtimes.bench import Contender, Shape, fastest, measure
 from inference.runtimes.choice import (
@@ -23,7 +24,6 @@ from inference.runtimes.choice import (
     this_machine,
 )
 from inference.runtimes.parity import compare
-from inference.store import ModelFolder, ModelStore
 
 
 @dataclass

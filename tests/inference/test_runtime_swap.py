@@ -18,15 +18,15 @@ pytest.importorskip("onnxscript", reason="needs the [torch] extra")
 pytest.importorskip("openvino", reason="needs the [openvino] extra")
 
 from core.errors import ModelError
-from dateline.build_runtimes import RUNTIMES
+from dateline.build.runtimes import RUNTIMES
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.choice import open_choice, parse_choice
 from inference.runtimes.loading import graph_path
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.torch import TorchRuntime
-from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger
 from tests.small_checkpoints import TEXTS, write_checkpoint
 from training.checkpoint_folder import PATHS, ExportPlan

@@ -11,11 +11,11 @@ import onnxruntime as ort
 import pytest
 
 from core.errors import ModelError
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.loading import fitted, installed, library
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.torch import TorchRuntime
-from inference.store import ModelFolder, ModelStore
 
 SENTENCE = "sentence_embedding"
 

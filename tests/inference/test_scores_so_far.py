@@ -14,13 +14,13 @@ import pytest
 
 from core.errors import ModelError
 from core.pairs import PassageScores
-from inference.batches import BatchLimits
 from inference.cross_encoder import CrossEncoder
 from inference.late_interaction import MaxSimScorer
+from inference.models.store import ModelStore
 from inference.pair_scoring import ScoreSheet
-from inference.pooling import HIDDEN
 from inference.runtime import Array
-from inference.store import ModelStore
+from inference.serving.batches import BatchLimits
+from inference.texts.pooling import HIDDEN
 from rerank import deadline
 from rerank.deadline import DeadlineReranker
 from tests.inference.computed_models import (

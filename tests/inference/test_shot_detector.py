@@ -15,11 +15,11 @@ import pytest
 
 from core.errors import InputError, ModelError
 from core.items import FloatMatrix
-from inference.batches import BatchLimits
+from inference.measuring.sample_windows import sample_windows
+from inference.models.store import ModelStore, check_folder, read_folder
 from inference.runtime import Array
-from inference.sample_windows import sample_windows
+from inference.serving.batches import BatchLimits
 from inference.shot_detector import FRAMES, LOGITS, TransitionDetector
-from inference.store import ModelStore, check_folder, read_folder
 from tests.inference.conftest import MakeModel
 from tests.inference.small_models import small_graph, write_model
 

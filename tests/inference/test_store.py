@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import ModelError
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from tests.inference.small_models import FILES, small_graph, small_safetensors, write_model
 
 MakeModel = Callable[..., Path]

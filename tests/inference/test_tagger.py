@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from core.entities import EntityLabel
 from core.errors import ModelError
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.onnx import OnnxRuntime
-from inference.store import ModelFolder, ModelStore
 from inference.tagger import NameTagger, WordTags, entities
-from inference.transitions import Transitions
-from inference.words import split_words
+from inference.texts.transitions import Transitions
+from inference.texts.words import split_words
 from tests.inference.computed_models import ComputedRuntime, folder_like, hidden_states
 
 

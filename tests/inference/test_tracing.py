@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from core.observation import Event, Stage, WatchedByAll
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
-from inference.tracing import SpanWatch, Tracing
+from inference.models.store import ModelStore
+from inference.serving.tracing import SpanWatch, Tracing
 from tests.inference.computed_models import WIDTH, ComputedRuntime, folder_like, hidden_states
 
 

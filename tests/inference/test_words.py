@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.tagger import NameTagger
-from inference.words import places, split_words, windows
+from inference.texts.words import places, split_words, windows
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from inference.models.wire import part_field, text_field, whole_field
 from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
-from inference.wire import part_field, text_field, whole_field
 
 TYPES = {
     np.dtype(np.float32): FLOAT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import ExpiredError
 from search.shared_candidates import SharedCandidateStore
-from storage.embedded.candidate_lists import CandidateLists
+from storage.embedded.record.candidate_lists import CandidateLists
 from tests.search.room import Room, uris
 
 

@@ -15,13 +15,13 @@ import pytest
 
 from core.model_ports import TextEncoder
 from core.ports import Clock
-from dateline.build_record import SharedLists
-from storage.embedded.candidate_lists import CandidateLists
-from storage.opensearch.index_body import VectorSpace
-from storage.opensearch.retrieval import SearchSettings
+from dateline.build.record import SharedLists
+from storage.embedded.record.candidate_lists import CandidateLists
+from storage.opensearch.index.body import VectorSpace
+from storage.opensearch.query.retrieval import SearchSettings
 from storage.postgres.candidate_lists import PostgresCandidateLists
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 from tests.postgres_server import Server
 from tests.search.room import OpenEngine, embedded
 from tests.storage.opensearch_world import lending, open_opensearch

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.callers import Caller
 from core.entities import Entity, EntityLabel
 from core.items import Item
-from dateline.build_record import SharedLists
+from dateline.build.record import SharedLists
 from search.answers import FACET_FIELDS, SearchResponse
 from search.candidates import CandidateStore, KeptCandidates
 from search.pipeline import SearchPipeline

@@ -27,7 +27,7 @@ from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles
 from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.text_analysis import Analysis
+from storage.words.text_analysis import Analysis
 
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 READER = Caller("reader", frozenset({"wire"}))

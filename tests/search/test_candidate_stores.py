@@ -22,8 +22,8 @@ from search import candidates
 from search.candidate_bytes import FormatError, from_bytes, to_bytes
 from search.candidates import CandidateStore
 from search.shared_candidates import SharedCandidateStore
-from storage.embedded.candidate_lists import CandidateLists
-from storage.embedded.record import Record
+from storage.embedded.record.archive import Record
+from storage.embedded.record.candidate_lists import CandidateLists
 from tests.search.candidate_stores import Make, StoreConformance, assert_same, full_set
 from tests.search.room import READER, START, Room, story, uris
 

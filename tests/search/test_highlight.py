@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.query_tree import Node
 from search.highlight import END, SNIPPET_CHARACTERS, START, Highlighter, mark, snippet
 from search.understanding.language import parse
-from storage.text_analysis import Analysis
+from storage.words.text_analysis import Analysis
 
 MARKED = re.compile(f"{START}([^{START}{END}]*){END}")
 

@@ -10,7 +10,7 @@ import pytest
 
 from dateline.default_folders import default_models
 from inference.encoder import SentenceEncoder
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from tests.conftest import new_folder
 from tests.search.room import Room, story, uris
 

@@ -19,7 +19,7 @@ from search.pipeline import SearchPipeline
 from search.profiles import Profile, profile_named, standard_profiles
 from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.text_analysis import Analysis
+from storage.words.text_analysis import Analysis
 from tests.search.room import READER, START, FailingEncoder, HashingEncoder, story, uris
 
 FIELDS = ("text", "second")

@@ -20,7 +20,7 @@ from core.query_tree import Keyword
 from core.retrieval import SortOrder, TotalRelation
 from core.writes import PutItem
 from search.similar import MOST_HEADLINE_WORDS, MOST_WORDS, mean_passage, telling_words
-from storage.text_analysis import Analysis
+from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 from tests.search.test_surfaces import Model

@@ -18,7 +18,7 @@ from indexing.ninjs import read_tree
 from search.pipeline import SearchPipeline
 from search.understanding.spelling import Doubt, Speller
 from search.understanding.understand import Understanding
-from storage.text_analysis import Analysis
+from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, START, Room, story, uris
 

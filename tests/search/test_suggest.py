@@ -18,7 +18,7 @@ from core.items import Concept, Item, PubStatus
 from core.suggestions import Suggestion, SuggestionKind
 from core.writes import SetStatus
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS, Suggester
-from storage.names import plain_words
+from storage.words.names import plain_words
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, Room, story
 from tests.search.test_surfaces import CALLERS, PRODUCTS, URIS, Model

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from core.ports import Clock
-from storage.embedded.record import Record
-from storage.opensearch.bulk import Operation
-from storage.opensearch.connection import Cluster, ClusterSettings, MissingError, ndjson
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.record_port import RecordOfTruth
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.bulk import Operation
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings, MissingError, ndjson
+from storage.record.port import RecordOfTruth
 from tests.opensearch_node import new_name
 from tests.storage.world import ENCODER, FIELD, WIDTH, MakeRecord
 

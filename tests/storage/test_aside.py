@@ -20,8 +20,8 @@ from core.items import PubStatus
 from core.query_tree import Word
 from core.writes import Outcome, PutItem
 from storage.embedded.engine import EmbeddedEngine
-from storage.embedded.record import FILE, Record
-from storage.guard import Guard
+from storage.embedded.record.archive import FILE, Record
+from storage.record.guard import Guard
 from tests.storage.world import (
     ENCODER,
     FIELD,

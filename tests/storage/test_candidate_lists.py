@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from core.writes import PutItem
-from storage.embedded import candidate_lists
-from storage.embedded.candidate_lists import FILE, CandidateLists
-from storage.embedded.copies import backup, drop_projections, restore
-from storage.embedded.record import Record
+from storage.embedded.record import candidate_lists
+from storage.embedded.record.archive import Record
+from storage.embedded.record.candidate_lists import FILE, CandidateLists
+from storage.embedded.record.copies import backup, drop_projections, restore
 from tests.storage.world import NOW, make_item
 
 

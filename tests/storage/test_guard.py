@@ -19,13 +19,13 @@ from core.callers import NOBODY, Caller
 from core.items import Concept, Item, PubStatus
 from core.ports import Clock
 from core.writes import PutItem, SetStatus
-from storage import guard as guard_module
-from storage.embedded.record import Record
-from storage.facts import chain_number, values_of
-from storage.guard import Guard
-from storage.item_rows import to_micros
+from storage.embedded.record.archive import Record
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record import guard as guard_module
+from storage.record.facts import chain_number, values_of
+from storage.record.guard import Guard
+from storage.record.item_rows import to_micros
+from storage.record.port import RecordOfTruth
 from tests.conftest import new_folder
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of

@@ -12,11 +12,11 @@ from alembic.runtime.migration import MigrationContext
 
 from core.items import PubStatus
 from core.writes import Outcome, PutItem, SetStatus
-from storage.embedded.record import FILE, Record
+from storage.embedded.record.archive import FILE, Record
 from storage.postgres import connections
 from storage.postgres.migrations.versions import m0004_holds, m0006_set_before
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
 from tests.storage.world import ENCODER, FIELD, NOW, SetClock, make_item

@@ -19,9 +19,9 @@ from core.errors import ConflictError, CorruptError, InputError
 from core.items import PubStatus
 from core.query_tree import EVERYTHING, Word
 from core.writes import Outcome, PutItem
-from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
-from storage.embedded.record import FILE
+from storage.embedded.record import copies
+from storage.embedded.record.archive import FILE
 from tests.conftest import new_folder
 from tests.storage.world import (
     ENCODER,

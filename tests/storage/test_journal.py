@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import CorruptError, StorageFullError
-from storage.embedded.journal import FILE, SIZE, Journal
+from storage.embedded.record.journal import FILE, SIZE, Journal
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_another_file_is_not_written_to(tmp_path: Path) -> None:
 _APPENDS = """
 import sys
 from pathlib import Path
-from storage.embedded.journal import Journal
+from storage.embedded.record.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 for number in range(100):
     journal.append([f"{sys.argv[2]}:{number}".encode()])

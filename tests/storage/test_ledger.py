@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from core.errors import LimitError, NotFoundError, SettingsError, StorageError
 from core.work import AssetState, Awaited, FoundAsset, Job, JobState, Stage
 from storage.databases import Database, open_database
-from storage.jobs import StoredJobs
-from storage.ledger import MAX_VALUE_BYTES, StoredLedger
-from storage.likenesses import StoredLikenesses
+from storage.media.likenesses import StoredLikenesses
+from storage.work.jobs import StoredJobs
+from storage.work.ledger import MAX_VALUE_BYTES, StoredLedger
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = st.sampled_from([f"{n:064x}" for n in range(12)])
@@ -198,7 +198,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from storage.databases import open_database
-from storage.ledger import StoredLedger
+from storage.work.ledger import StoredLedger
 ledger = StoredLedger(open_database(Path(sys.argv[1]), synced=False))
 for number in range(10_000):
     ledger.put({f"{number:064x}": bytes(900)})

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.limits import Allowed, Limit, Limiter, MemoryLimiter, Refused, charged
-from storage import host_limits
-from storage.host_limits import HostLimits, open_limits
+from storage.work import host_limits
+from storage.work.host_limits import HostLimits, open_limits
 
 SECOND = 1_000_000_000
 TEN = Limit("requests", 10, 1.0, 5)
@@ -28,7 +28,7 @@ _TAKER = """
 import sys, time
 from pathlib import Path
 from core.limits import Allowed, Limit
-from storage.host_limits import HostLimits
+from storage.work.host_limits import HostLimits
 path, seconds = Path(sys.argv[1]), float(sys.argv[2])
 limiter, limit = HostLimits(path), Limit("requests", 200, 1.0, 20)
 print("ready", flush=True)

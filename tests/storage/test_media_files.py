@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError, NotFoundError
-from storage.media_files import MAX_BYTES, FolderMediaStore, RemoteMediaStore
+from storage.media.files import MAX_BYTES, FolderMediaStore, RemoteMediaStore
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +62,7 @@ def test_bad_suffixes_and_too_much_are_refused(folder: Path) -> None:
 PUTTER = """
 import sys
 from pathlib import Path
-from storage.media_files import FolderMediaStore
+from storage.media.files import FolderMediaStore
 store, n = FolderMediaStore(Path(sys.argv[1])), 0
 while True:
     print(store.put(n.to_bytes(4, "big") * 50_000, ".jpg"), flush=True)

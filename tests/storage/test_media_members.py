@@ -12,8 +12,8 @@ import orjson
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.query_tree import Word
 from core.writes import Outcome
-from storage.embedded.record import FILE
-from storage.item_rows import content_digest, encode_document
+from storage.embedded.record.archive import FILE
+from storage.record.item_rows import content_digest, encode_document
 from tests.storage.world import NOW, WIRE, SetClock, change, lexical, make_item, opened, write
 
 THEN = datetime(2024, 3, 5, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.embedded.merge_plan import ProjectionSettings, merge_plan
+from storage.embedded.vectors.merge_plan import ProjectionSettings, merge_plan
 
 SETTINGS = ProjectionSettings(seal_rows=100, merge_segments=4, dead_share=0.25)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.names import NameBook, most_edits
+from storage.words.names import NameBook, most_edits
 
 PEOPLE = (
     "Angela Merkel",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.items import ItemType
 from core.query_tree import EVERYTHING
-from storage.near_duplicates import COLUMNS, SCHEME, as_rows, shingles_of, signature_of
+from storage.record.near_duplicates import COLUMNS, SCHEME, as_rows, shingles_of, signature_of
 from tests.storage.world import SetClock, change, lexical, make_item, opened, write
 
 LONG = " ".join(f"word{number}" for number in range(60))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from storage.facts import LINK
-from storage.names import most_edits
-from storage.opensearch.near_words import near_patterns
+from storage.opensearch.query.near_words import near_patterns
+from storage.record.facts import LINK
+from storage.words.names import most_edits
 
 _WORDS = st.text("abcdéж中1", min_size=1, max_size=24)
 

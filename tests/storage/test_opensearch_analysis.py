@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from storage.analysis import analyzer
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.documents import terms_of
-from storage.opensearch.index_body import TERMS, IndexSettings, index_body
+from storage.opensearch.index.body import TERMS, IndexSettings, index_body
+from storage.opensearch.index.documents import terms_of
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.words.analysis import analyzer
 from tests.opensearch_node import new_name
 
 COUNT = 1000

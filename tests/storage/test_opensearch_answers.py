@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.nodes import AwayError, NodeSettings, SlowError, within
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.opensearch.nodes.nodes import AwayError, NodeSettings, SlowError, within
 from tests.bulk_server import bulk_server
 from tests.certificates import own_authority
 from tests.tcp_proxy import Proxy, proxy_before

@@ -17,11 +17,11 @@ from core.items import Concept, PubStatus
 from core.query_tree import EVERYTHING, Word
 from core.retrieval import Retrieval
 from core.writes import Outcome
-from storage.embedded.record import Record
-from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.restate import restated
+from storage.opensearch.following.restate import restated
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.record.item_rows import to_micros
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     ENCODER,

@@ -13,9 +13,9 @@ from dataclasses import replace
 import pytest
 
 from core.errors import BusyError, StorageFullError
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.nodes import AwayError, NodeSettings, SlowError, within
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.opensearch.nodes.nodes import AwayError, NodeSettings, SlowError, within
 from tests.bulk_server import BulkServer, Entry, bulk_server
 
 QUICK = BulkSettings(start_bytes=20_000, pause_s=0.001, tries=4)

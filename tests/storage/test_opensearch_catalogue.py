@@ -23,8 +23,8 @@ from core.retrieval import DateBuckets, DateInterval, Ids
 from core.suggestions import Suggestion, SuggestionKind
 from core.writes import PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.opensearch import names, suggestions
-from storage.topics import MEDIA_TOPICS, Topics, read_topics
+from storage.opensearch.query import names, suggestions
+from storage.words.topics import MEDIA_TOPICS, Topics, read_topics
 from tests.conftest import new_folder
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from core.errors import BusyError
 from core.items import PubStatus
-from storage.item_rows import to_micros
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.check import Drift, IndexCheck, stretches_of
-from storage.opensearch.coverage import coverage_of
-from storage.opensearch.documents import Version, document_of
 from storage.opensearch.engine import OpenSearchEngine
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.index.check import Drift, IndexCheck, stretches_of
+from storage.opensearch.index.coverage import coverage_of
+from storage.opensearch.index.documents import Version, document_of
+from storage.record.item_rows import to_micros
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, vector_of, write
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.ports import Clock, Engine
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.retrieval import SearchSettings
+from storage.opensearch.query.retrieval import SearchSettings
 from tests.storage.conformance import EngineConformance
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.standing_conformance import StandingConformance

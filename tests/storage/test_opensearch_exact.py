@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
-from storage.opensearch import exact as exact_cosines
-from storage.opensearch.exact import ExactCosines
-from storage.record_port import RecordReads
+from storage.opensearch.query import exact as exact_cosines
+from storage.opensearch.query.exact import ExactCosines
+from storage.record.port import RecordReads
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.world import ENCODER, FIELD, WIDTH, unit, vector_of
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from core.errors import StorageError
-from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
-from storage.opensearch.index_body import IndexSettings, VectorSpace, index_body
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.live_settings import ABSENT, Difference, change_in_place, differences
+from storage.opensearch.index.body import IndexSettings, VectorSpace, index_body
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.index.live_settings import ABSENT, Difference, change_in_place, differences
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings, MissingError
 from tests.opensearch_node import new_name
 
 WANTED = IndexSettings(shards=1, replicas=0, refresh_s=30)

@@ -18,13 +18,13 @@ import pytest
 from core.items import ItemType, PubStatus
 from core.query_tree import Word
 from core.writes import PutItem
-from storage.item_rows import to_micros
-from storage.opensearch.dictionary import Dictionary
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.follower import Follower
+from storage.opensearch.following.follower import Follower
+from storage.opensearch.query.dictionary import Dictionary
+from storage.opensearch.query.statistics import Counts
+from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.seen import seen_by
-from storage.opensearch.statistics import Counts
-from storage.opensearch.term_counts import LookUps, TermCounts
+from storage.record.item_rows import to_micros
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     NOW,

@@ -9,7 +9,7 @@ import pytest
 
 import core.errors
 import storage.opensearch
-from storage.opensearch.connection import error_of
+from storage.opensearch.nodes.connection import error_of
 
 FOLDER = Path(storage.opensearch.__file__).parent
 NAMES = {name for name in vars(core.errors) if name.endswith("Error")} | {

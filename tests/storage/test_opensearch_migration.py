@@ -20,15 +20,15 @@ from core.items import FloatMatrix, Item
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieval, Retrieved, VectorQuery
 from core.writes import PutItem
-from storage.embedded.record import Record
-from storage.opensearch.bulk import BulkSettings
-from storage.opensearch.connection import Cluster, ClusterSettings, MissingError
+from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import make_index
-from storage.opensearch.migration import Family, Mover
-from storage.opensearch.migration_state import BUILDING, FLIPPED, Migration
-from storage.record_port import RecordOfTruth
+from storage.opensearch.following.migration import Family, Mover
+from storage.opensearch.following.migration_state import BUILDING, FLIPPED, Migration
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.bulk import BulkSettings
+from storage.opensearch.index.family import make_index
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings, MissingError
+from storage.record.port import RecordOfTruth
 from tests.opensearch_node import new_name
 from tests.storage.world import FIELD, WIDTH, WIRE, SetClock, make_item, unit, vectors, versions
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError, SettingsError
-from storage.opensearch.index_body import ENCODERS
-from storage.opensearch.measured_sizes import HIDDEN_BYTES, MEASURED, link_bytes, sizes_of
-from storage.opensearch.plan import (
+from storage.opensearch.index.body import ENCODERS
+from storage.opensearch.index.measured_sizes import HIDDEN_BYTES, MEASURED, link_bytes, sizes_of
+from storage.opensearch.index.plan import (
     MOST_DOCUMENTS,
     REPLACED,
     SHARD_BYTES,

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from core.errors import StorageError
-from storage.opensearch.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.restate import hidden
+from storage.opensearch.following.restate import hidden
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
 from tests.opensearch_node import new_name
 
 SPACES = {"text": VectorSpace("space-a", 8)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.opensearch.settle import leases_are_past, settle
+from storage.opensearch.index.settle import leases_are_past, settle
 from tests.storage.opensearch_world import SPACES, lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, make_item, nearest, vector_of, write
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pytest
 
 from core.errors import BusyError, StorageError
-from storage.opensearch.connection import Cluster, ClusterSettings
-from storage.opensearch.index_body import IndexSettings, VectorSpace
-from storage.opensearch.index_family import IndexFamily
-from storage.opensearch.nodes import NodeSettings, within
-from storage.opensearch.searcher import Searcher
+from storage.opensearch.index.body import IndexSettings, VectorSpace
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.nodes.connection import Cluster, ClusterSettings
+from storage.opensearch.nodes.nodes import NodeSettings, within
+from storage.opensearch.nodes.searcher import Searcher
 from tests.opensearch_node import new_name
 from tests.tcp_proxy import Proxy, proxy_before
 

@@ -17,13 +17,13 @@ from core.items import PubStatus
 from core.query_tree import Word
 from core.retrieval import Retrieval
 from core.writes import Outcome, PutItem, SetStatus
-from storage.item_rows import to_micros
-from storage.opensearch import projector
-from storage.opensearch.bulk import BulkSettings, BulkWriter
-from storage.opensearch.check import IndexCheck, expected_of
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.indexed_vectors import MOST_PASSAGES
-from storage.opensearch.vector_sums import Sum, sums_of
+from storage.opensearch.following import projector
+from storage.opensearch.following.indexed_vectors import MOST_PASSAGES
+from storage.opensearch.index.bulk import BulkSettings, BulkWriter
+from storage.opensearch.index.check import IndexCheck, expected_of
+from storage.opensearch.index.vector_sums import Sum, sums_of
+from storage.record.item_rows import to_micros
 from tests.conftest import new_folder
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch

@@ -29,14 +29,14 @@ from core.items import PubStatus
 from core.limits import Limit, MemoryLimiter
 from core.query_tree import EVERYTHING
 from core.writes import Outcome, PutItem, SetStatus
-from storage.item_rows import to_micros
 from storage.postgres import connections, reads, schema, writes
 from storage.postgres.candidate_lists import PostgresCandidateLists
 from storage.postgres.limits import PostgresLimits
 from storage.postgres.media_roots import PostgresMediaRoots
 from storage.postgres.record import PostgresRecord
 from storage.postgres.tables import METADATA
-from storage.record_port import Change
+from storage.record.item_rows import to_micros
+from storage.record.port import Change
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of, on, schema_of
 from tests.storage.world import (

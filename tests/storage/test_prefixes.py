@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from storage.names import plain_words
-from storage.prefixes import Mask, PrefixIndex
+from storage.words.names import plain_words
+from storage.words.prefixes import Mask, PrefixIndex
 
 TEXTS = (
     "Porto Alto",

@@ -14,7 +14,7 @@ from core.callers import Caller
 from core.errors import StorageError
 from search.answers import SearchRequest
 from search.sampled import SampledSearch
-from storage.sampled_queries import FILE, SampledQueries, sampled_queries
+from storage.words.sampled_queries import FILE, SampledQueries, sampled_queries
 from tests.conftest import new_folder
 
 

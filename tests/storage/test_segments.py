@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.embedded.segments import VectorField
-from storage.embedded.vector_view import ItemRows
+from storage.embedded.vectors.segments import VectorField
+from storage.embedded.vectors.vector_view import ItemRows
 from tests.storage.world import ENCODER, SCANNED, vector_of
 
 SEQS = range(1, 7)

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from core.errors import CorruptError
 from storage.databases import open_database
-from storage.spend import StoredSpend
+from storage.work.spend import StoredSpend
 from tests.conftest import new_folder
 from tests.storage.postgres_world import address_of
 
@@ -29,7 +29,7 @@ SPENDER = """
 import sys
 from pathlib import Path
 from storage.databases import open_database
-from storage.spend import StoredSpend
+from storage.work.spend import StoredSpend
 place = sys.argv[1]
 book = StoredSpend(open_database(place if "://" in place else Path(place)))
 print("open", flush=True)

@@ -21,8 +21,8 @@ from core.callers import NOBODY, OPERATOR, Caller
 from core.items import Item, PubStatus
 from core.query_tree import EVERYTHING, Keyword, Word
 from core.writes import Outcome, PutItem, SetStatus
-from storage.embedded import copies
 from storage.embedded.engine import EmbeddedEngine
+from storage.embedded.record import copies
 from tests.conftest import new_folder
 from tests.storage.hold_model import HoldModel, changed, has_one, put_refusal
 from tests.storage.world import (

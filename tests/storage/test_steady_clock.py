@@ -12,7 +12,7 @@ from core.callers import Caller
 from core.items import Item, ItemType
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.steady_clock import FILE, SMALL_STEP_S, SteadyClock, TimeSources
+from storage.record.steady_clock import FILE, SMALL_STEP_S, SteadyClock, TimeSources
 
 START = datetime(2026, 3, 15, 12, tzinfo=UTC)
 HOUR, YEAR = timedelta(hours=1), timedelta(days=365)

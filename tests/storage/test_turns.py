@@ -14,8 +14,8 @@ import pytest
 from core.errors import DiskError, StorageFullError
 from core.items import PubStatus
 from core.writes import Outcome, PutItem, SetStatus, Written
-from storage.embedded.record import FILE, Record
-from storage.turns import Turns, in_short_turns
+from storage.embedded.record.archive import FILE, Record
+from storage.record.turns import Turns, in_short_turns
 from tests.storage.world import ENCODER, FIELD, SetClock, make_item, vector_of, vectors
 
 SPACES = {FIELD: ENCODER}

@@ -14,10 +14,10 @@ import pytest
 
 from core.items import FloatMatrix, Passage
 from core.writes import Outcome, PutItem
-from storage.embedded import schema
-from storage.embedded.record import FILE, Record
+from storage.embedded.record import schema
+from storage.embedded.record.archive import FILE, Record
 from storage.postgres.record import PostgresRecord
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
 from tests.storage.world import FIELD, SetClock, make_item, vector_of, vectors

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from storage.visibility import VersionRow, story_view
+from storage.record.visibility import VersionRow, story_view
 
 NOW, EARLIER, LATER, MUCH_LATER = 1000, 900, 1100, 1200
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from core.work import WaitingStill
 from storage.databases import Database, open_database
-from storage.waiting_stills import StoredWaitingStills
+from storage.work.waiting_stills import StoredWaitingStills
 
 
 @pytest.fixture

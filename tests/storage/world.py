@@ -19,9 +19,9 @@ from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from core.writes import Outcome, PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.merge_plan import ProjectionSettings
+from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
-from storage.record_port import RecordOfTruth
+from storage.record.port import RecordOfTruth
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -21,13 +21,13 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from core.errors import InputError, ModelError
-from dateline.model_judge import QuantizePlan, entity_f1, quantize
+from dateline.measuring.model_judge import QuantizePlan, entity_f1, quantize
 from dateline.settings import Settings
+from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Array
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.parity import answers, compare
 from inference.runtimes.sample import ordinary_batches
-from inference.store import ModelFolder, ModelStore
 from tests.small_checkpoints import LABELS, TEXTS, write_checkpoint
 from training import export as exporting
 from training.checkpoint_folder import ExportPlan
@@ -288,7 +288,7 @@ def conll(path: Path, tags: Sequence[Sequence[str]]) -> Path:
 
 
 def own_tags(root: Path, data: Path, name: str) -> list[tuple[str, ...]]:
-    from dateline.build_models import open_tagger
+    from dateline.build.models import open_tagger
     from training.conll import to_bio
 
     tagger = open_tagger(settings(root, data), name)

@@ -18,8 +18,8 @@ import onnxruntime as ort
 
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
-from inference.manifest import RESEARCH_ONLY, TrainingData
-from inference.store import ModelStore
+from inference.models.manifest import RESEARCH_ONLY, TrainingData
+from inference.models.store import ModelStore
 from inference.tagger import NameTagger
 from training import cross_encoder, minilm, ner, sentence_encoder
 from training.bert_graph import FUSED, OPSET, BertShape, GraphDraft, label_graph

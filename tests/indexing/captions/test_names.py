@@ -8,7 +8,7 @@ import pytest
 
 from core.made_up_names import without_made_up_names
 from indexing.captions.names import TaggedNames
-from inference.store import ModelStore
+from inference.models.store import ModelStore
 from inference.tagger import NameTagger
 from tests.core.test_made_up_names import picture
 

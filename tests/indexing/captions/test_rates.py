@@ -22,7 +22,7 @@ from indexing.captions.prompt import question
 from indexing.captions.rates import Rates
 from indexing.captions.spending import TokenEstimate
 from storage.databases import Database, open_database
-from storage.rates import StoredRates
+from storage.work.rates import StoredRates
 from tests.caption_provider import CaptionServer
 from tests.indexing.captions.world import captioner, still
 from tests.storage.postgres_world import address_of
@@ -141,7 +141,7 @@ def test_a_clock_that_was_set_back_holds_nobody_up_for_longer_than_a_minute(
 ) -> None:
     with opened(folder / "spend.sqlite", requests=1, minute_s=60.0) as rates:
         with monkeypatch.context() as patched:
-            patched.setattr("storage.rates.time.time", lambda: time.monotonic() + 1e10)
+            patched.setattr("storage.work.rates.time.time", lambda: time.monotonic() + 1e10)
             assert rates.take(1, 0.0)
         assert rates.take(1, 0.0)
 

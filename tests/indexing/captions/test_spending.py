@@ -14,7 +14,7 @@ from indexing.captions.calls import CAP
 from indexing.captions.prompt import question
 from indexing.captions.spending import Prices, Spending, TokenEstimate, Usage
 from storage.databases import open_database
-from storage.spend import StoredSpend
+from storage.work.spend import StoredSpend
 from tests.caption_provider import CaptionServer, Reply
 from tests.indexing.captions.world import Book, captioner, still
 

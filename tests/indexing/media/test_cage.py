@@ -19,8 +19,8 @@ from PIL import Image
 import dateline
 from core.errors import BusyError, LimitError, MediaError
 from core.media import FrameBatch
-from indexing.media import cage
-from indexing.media.cage_limits import CageLimits
+from indexing.media.cage import parent as cage
+from indexing.media.cage.limits import CageLimits
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, photo, png_claiming, write_clip
 
@@ -40,7 +40,7 @@ READY = {
 STRANGER = """
 import socket, sys, json, os, time
 sys.path[:0] = json.loads(sys.argv[1])["path"]
-from indexing.media.cage_wire import Message, receive, send
+from indexing.media.cage.wire import Message, receive, send
 line = socket.socket(fileno=json.loads(sys.argv[1])["handle"])
 send(line, Message({ready}))
 message = receive(line, handles=1)
@@ -239,8 +239,8 @@ def test_a_child_waits_for_a_slow_reader(tmp_path: Path) -> None:
 @linux
 def test_children_end_with_their_parent(tmp_path: Path) -> None:
     code = (
-        "import sys; from indexing.media.cage import CagedChild; "
-        "from indexing.media.cage_limits import CageLimits; "
+        "import sys; from indexing.media.cage.parent import CagedChild; "
+        "from indexing.media.cage.limits import CageLimits; "
         "print(CagedChild(CageLimits()).pid, flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(

@@ -15,8 +15,8 @@ import pytest
 
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
-from indexing.media.cage_limits import CageLimits
-from indexing.media.cage_sources import LiveSource
+from indexing.media.cage.limits import CageLimits
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, write_clip
 from tests.live_servers import FileServer, RtspServer

@@ -17,7 +17,7 @@ from PIL import Image
 
 from core.errors import DatelineError, LimitError, MediaError
 from core.media import MediaKind
-from indexing.media.cage_limits import CageLimits
+from indexing.media.cage.limits import CageLimits
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, photo, write_clip, write_sound
 

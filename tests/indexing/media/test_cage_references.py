@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import DatelineError, MediaError
 from core.media import FrameBatch, Gap
-from indexing.media.cage_sources import LiveSource
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, level, write_clip
 from tests.live_servers import FileServer, RtspServer

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import MediaError
 from core.media import FrameBatch
-from indexing.media.cage_sources import LiveSource
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
 from tests.certificates import own_authority
 from tests.indexing.media.clips import Clip, write_clip

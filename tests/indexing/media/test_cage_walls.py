@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import dateline
-from indexing.media import cage_seccomp
+from indexing.media.cage import seccomp as cage_seccomp
 from indexing.media.reading import CagedReader, cage_protection
 
 ROOT = Path(dateline.__file__).parent.parent
@@ -20,7 +20,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux'
 WALLED = """
 import ctypes, os, platform, socket, sys, json
 sys.path.insert(0, sys.argv[1])
-from indexing.media.cage_walls import build_walls, leave_the_network
+from indexing.media.cage.walls import build_walls, leave_the_network
 left = leave_the_network() if {own} else "none were asked for"
 walls = build_walls(2**31, left, network={network})
 def does(work):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.media import cage_answers
-from indexing.media.cage_wire import (
+from indexing.media.cage import answers as cage_answers
+from indexing.media.cage.wire import (
     MAGIC,
     HungUpError,
     Message,

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from core.media import MediaFacts, MediaKind, ShotBounds, Still, Transition
-from indexing.media.contact_sheet import Sheet, contact_sheet
-from indexing.media.timecodes import timecode
+from indexing.media.shots.contact_sheet import Sheet, contact_sheet
+from indexing.media.shots.timecodes import timecode
 
 HOSTILE = "</title><script>alert(1)</script>\u202e{{ 7 * 7 }}\x1b[2J.mp4"
 FACTS = MediaFacts(MediaKind.VIDEO, "video/mp4", "h264<b>", 1280, 720, 0, 12.5, 29.97)

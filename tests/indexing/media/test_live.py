@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import MediaError
 from core.media import FrameBatch, Gap
-from indexing.media.live import LiveFrames, LiveSettings
+from indexing.media.shots.live import LiveFrames, LiveSettings
 
 pytestmark = pytest.mark.timed
 

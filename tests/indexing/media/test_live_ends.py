@@ -17,9 +17,9 @@ import pytest
 
 from core.errors import MediaError
 from core.media import FrameBatch
-from indexing.media.cage_sources import LiveSource
-from indexing.media.live import LiveFrames, LiveSettings
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
+from indexing.media.shots.live import LiveFrames, LiveSettings
 from tests.indexing.media.clips import Clip, write_clip
 from tests.live_servers import FileServer, RtspServer
 
@@ -90,7 +90,7 @@ def _is_stopped(stop: Callable[[], None], wait: Callable[[], object]) -> None:
 
 _PARENT = """
 import sys
-from indexing.media.cage_sources import LiveSource
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
 reader = CagedReader()
 for item in reader.live(LiveSource(handle=0, silent_s=0.0)):

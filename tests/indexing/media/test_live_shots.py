@@ -15,11 +15,11 @@ import pytest
 from benchmarks.live_writer import start_writer
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds, Transition
-from indexing.media.cage_sources import LiveSource
-from indexing.media.live import LiveFrames, LiveSettings
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WindowLayout
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.live import LiveFrames, LiveSettings
+from indexing.media.shots.windows import WindowLayout
 
 pytestmark = pytest.mark.timed
 

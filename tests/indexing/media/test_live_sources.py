@@ -16,10 +16,10 @@ import pytest
 from benchmarks.live_writer import start_writer
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
-from indexing.media.cage_sources import LiveSource
-from indexing.media.live import LiveFrames
-from indexing.media.live_choice import Patience, chosen_source
+from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
+from indexing.media.shots.live import LiveFrames
+from indexing.media.shots.live_choice import Patience, chosen_source
 from tests.live_servers import RtspServer, served_folder
 from tests.rtmp_server import RtmpServer
 

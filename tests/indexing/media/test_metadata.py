@@ -13,9 +13,9 @@ from PIL import Image
 
 from core.errors import MediaError
 from core.media import MediaFacts, MediaKind
-from indexing.media.metadata import embedded_tree, tree_of_packet
-from indexing.media.metadata_xmp import read_xmp
-from indexing.media.reading_tags import picture_tags
+from indexing.media.inside.tags import picture_tags
+from indexing.media.metadata.properties import embedded_tree, tree_of_packet
+from indexing.media.metadata.xmp import read_xmp
 from tests.indexing.media.described_media import alt, bag, jpeg, packet
 
 DESCRIPTION, ARTIST, COPYRIGHT, TAKEN = 0x10E, 0x13B, 0x8298, 0x9003

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 from core.errors import LimitError, MediaError
 from core.media import MediaKind
-from indexing.media.cage_limits import CageLimits
+from indexing.media.cage.limits import CageLimits
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import (
     Clip,

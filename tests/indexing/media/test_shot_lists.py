@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from core.errors import DocumentError
 from core.items import Shot
-from indexing.media.aligning import aligned
-from indexing.media.shot_lists import (
+from indexing.media.shots.aligning import aligned
+from indexing.media.shots.shot_lists import (
     MAX_LINES,
     ListedShot,
     in_seconds,

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, Seconds, ShotBounds, Transition
-from dateline.build_detector import live_finder_of, shot_detector_of, shot_finder_of
+from dateline.build.detector import live_finder_of, shot_detector_of, shot_finder_of
 from dateline.settings import Settings
-from indexing.media.boundaries import Boundaries, BoundaryRule
-from indexing.media.shots import ShotFinder, ShotSettings
-from indexing.media.windows import WINDOW, FrameWindows, WindowLayout
-from inference.sample_windows import sample_windows
+from indexing.media.shots.boundaries import Boundaries, BoundaryRule
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.windows import WINDOW, FrameWindows, WindowLayout
+from inference.measuring.sample_windows import sample_windows
 
 LENGTHS = (0, 1, 2, 24, 25, 49, 50, 51, 74, 75, 76, 99, 100, 101, 149, 150, 151, 233)
 LAYOUTS = [WindowLayout.of_stride(stride) for stride in (1, 7, 25, 49, 50, 51, 75, 80)]

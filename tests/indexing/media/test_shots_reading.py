@@ -19,14 +19,14 @@ from PIL import Image, ImageFilter
 
 from core.errors import MediaError
 from core.media import FrameBatch, Gap, ShotBounds, Still, Transition
-from indexing.media.cage import UnreadError
-from indexing.media.cage_answers import understand
-from indexing.media.cage_limits import CageLimits
-from indexing.media.cage_wire import Message, WireError
-from indexing.media.kept_frames import KeptFrames
-from indexing.media.painting import Painter
+from indexing.media.cage.answers import understand
+from indexing.media.cage.limits import CageLimits
+from indexing.media.cage.parent import UnreadError
+from indexing.media.cage.wire import Message, WireError
+from indexing.media.inside.kept_frames import KeptFrames
+from indexing.media.inside.painting import Painter
 from indexing.media.reading import CagedReader
-from indexing.media.shots_reading import ShotsReading
+from indexing.media.shots.shots_reading import ShotsReading
 from tests.indexing.media.clips import Clip, write_clip
 from tests.indexing.media.test_stills import scene, write
 

@@ -20,11 +20,11 @@ from PIL import Image, ImageFilter
 
 from core.errors import InputError
 from core.media import ShotBounds, Transition
-from indexing.media import stills_decoding
-from indexing.media.cage_limits import CageLimits
+from indexing.media.cage.limits import CageLimits
+from indexing.media.inside import stills_decoding
+from indexing.media.inside.video import decoded
 from indexing.media.reading import CagedReader
-from indexing.media.reading_video import decoded
-from indexing.media.stills import Candidate, best, is_blend, moments_of, sharpness
+from indexing.media.shots.stills import Candidate, best, is_blend, moments_of, sharpness
 from tests.indexing.media.clips import Clip, photo, write_clip
 
 Pixels = npt.NDArray[np.uint8]

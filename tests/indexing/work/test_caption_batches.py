@@ -14,8 +14,8 @@ from core.items import Item, PubStatus
 from core.media import ToCaption
 from core.work import JobState
 from core.writes import PutItem, SetStatus
-from dateline.build_captions import captioner_of
-from dateline.build_stages import asking_of
+from dateline.build.captions import captioner_of
+from dateline.build.stages import asking_of
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner, Leave, Submission
 from indexing.captions.calls import CAP, Calls, new_breaker
@@ -24,8 +24,8 @@ from indexing.captions.provider import Provider
 from indexing.captions.rates import Rates
 from indexing.captions.rights import Rule, may_leave_as_recorded, rights_now
 from indexing.captions.spending import Prices, Spending
-from indexing.work.ask_later import WAITS
 from indexing.work.caption_batches import RENEWED, TRIES, UNRECORDED, CaptionBatches
+from indexing.work.stages.ask_later import WAITS
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.indexing.captions.world import EDGE, MODEL, Book, jpeg
 from tests.indexing.work.world import Describer, World, look_of

@@ -10,8 +10,8 @@ import pytest
 
 from core.errors import StorageFullError
 from core.work import AssetState, JobState, Stage, Tracked
-from indexing.work.chunks import CAREFUL_AFTER, CRASHES_ALONE, ChunkRunner, Order
-from indexing.work.stage import StageWork, Stop, Worked
+from indexing.work.stages.chunks import CAREFUL_AFTER, CRASHES_ALONE, ChunkRunner, Order
+from indexing.work.stages.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import StorageFullError
 from core.work import JobState, Stage, Tracked
-from indexing.work.chunks import CAREFUL_AFTER, ChunkRunner, Order
-from indexing.work.stage import StageWork, Stop, Worked
+from indexing.work.stages.chunks import CAREFUL_AFTER, ChunkRunner, Order
+from indexing.work.stages.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
 
 PATIENCE_S = 240.0

@@ -9,8 +9,8 @@ import pytest
 from core.errors import InputError
 from core.work import MODEL_STAGES, STAGES, Job, JobState, Stage
 from indexing.passages import PassageSplitter
-from indexing.work.chunks import Order
 from indexing.work.queue_names import QUEUES, queues_named
+from indexing.work.stages.chunks import Order
 from tests.indexing.work.world import Describer, World
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from core.work import Job, JobState, Stage
-from indexing.work.chunks import Order
 from indexing.work.order_book import OrderBook
 from indexing.work.queues import QueueSettings, QueueWorker
+from indexing.work.stages.chunks import Order
 from indexing.work.workers import ProcessName, Sweeper
-from storage.beats import StoredBeats
 from storage.databases import Database, open_database
+from storage.work.beats import StoredBeats
 from tests.postgres_server import Server
 
 PATIENCE_S = 240.0

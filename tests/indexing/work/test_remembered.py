@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import LimitError, StorageError
 from indexing.work.remembered import Remembered
-from storage.ledger import MAX_VALUE_BYTES, StoredLedger
+from storage.work.ledger import MAX_VALUE_BYTES, StoredLedger
 from tests.indexing.work.world import World
 
 

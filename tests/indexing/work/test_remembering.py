@@ -244,7 +244,7 @@ def test_what_can_never_be_described_is_asked_about_once(world: World) -> None:
 
 
 def _found(path: Path) -> object:
-    from indexing.work.sources import look_at
+    from indexing.work.sources.listing import look_at
 
     return look_at(path)
 

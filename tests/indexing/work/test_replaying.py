@@ -14,7 +14,7 @@ import pytest
 from core.errors import StorageError
 from core.work import AssetState, Job, JobState, Priority
 from indexing.work.request import Request
-from indexing.work.stores import FileStores
+from indexing.work.sources.stores import FileStores
 from tests.indexing.work.world import Describer, World
 
 EMBARGO = "2999-01-01T00:00:00+00:00"

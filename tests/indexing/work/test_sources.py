@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from core.errors import InputError
 from core.work import FoundAsset
 from indexing.sources import Rejected
-from indexing.work.finding import find
 from indexing.work.request import Request, Shard, request_of, shard_of
-from indexing.work.sources import speaks_of_media
-from indexing.work.stores import FileStores
+from indexing.work.sources.finding import find
+from indexing.work.sources.listing import speaks_of_media
+from indexing.work.sources.stores import FileStores
 
 
 def write(path: Path, text: str = "x") -> Path:

@@ -14,8 +14,8 @@ import pytest
 from core.errors import InputError, LimitError, MediaError
 from core.work import AssetState, JobState, Priority
 from indexing.work.request import Request
-from indexing.work.stores import FileStores, Spool
-from storage.media_files import RemoteMediaStore
+from indexing.work.sources.stores import FileStores, Spool
+from storage.media.files import RemoteMediaStore
 from tests.indexing.work.world import World
 from tests.s3_server import bucket, put
 

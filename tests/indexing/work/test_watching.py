@@ -13,8 +13,8 @@ import pytest
 from core.errors import InputError
 from core.work import JobState, Priority
 from indexing.work.request import Request
-from indexing.work.sources import seen_at
-from indexing.work.watching import WatchedFolder, media_meant
+from indexing.work.sources.listing import seen_at
+from indexing.work.sources.watching import WatchedFolder, media_meant
 from tests.indexing.work.world import World
 
 pytestmark = pytest.mark.timed

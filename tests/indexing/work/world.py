@@ -39,27 +39,27 @@ from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.passages import PassageEmbedder, PassageSplitter
-from indexing.work.apply_stage import ApplyStage
-from indexing.work.ask_later import AskLater
-from indexing.work.asking import AT_ONCE, Asking, AskNow
-from indexing.work.chunks import ChunkRunner, Order
-from indexing.work.decode_stage import DecodeStage
-from indexing.work.decoding import Decoder
-from indexing.work.describe_stage import DescribeStage
 from indexing.work.desk import JobDesk
-from indexing.work.embed_stage import EmbedStage
-from indexing.work.preparing import Preparing
-from indexing.work.reading_stage import Reading
 from indexing.work.remembered import Remembered
 from indexing.work.remembered_encoder import RememberedEncoder
 from indexing.work.request import Request
-from indexing.work.stage import StageWork
-from indexing.work.stores import FileStores, Spool
+from indexing.work.sources.stores import FileStores, Spool
+from indexing.work.stages.apply import ApplyStage
+from indexing.work.stages.ask_later import AskLater
+from indexing.work.stages.asking import AT_ONCE, Asking, AskNow
+from indexing.work.stages.chunks import ChunkRunner, Order
+from indexing.work.stages.decode import DecodeStage
+from indexing.work.stages.decoding import Decoder
+from indexing.work.stages.describe import DescribeStage
+from indexing.work.stages.embed import EmbedStage
+from indexing.work.stages.preparing import Preparing
+from indexing.work.stages.reading import Reading
+from indexing.work.stages.stage import StageWork
 from storage.databases import Database, open_database
-from storage.jobs import StoredJobs
-from storage.ledger import StoredLedger
-from storage.likenesses import StoredLikenesses
-from storage.waiting_stills import StoredWaitingStills
+from storage.media.likenesses import StoredLikenesses
+from storage.work.jobs import StoredJobs
+from storage.work.ledger import StoredLedger
+from storage.work.waiting_stills import StoredWaitingStills
 from tests.indexing.conftest import DictWriter, HashingEncoder, clock
 
 SHOT_S = 4.0
@@ -140,7 +140,7 @@ class TextReader:
 
 
 class EachFrameAShot:
-    """`indexing.work.decoding.ShotFinder` for `TextReader`: one shot a frame."""
+    """`indexing.work.stages.decoding.ShotFinder` for `TextReader`: one shot a frame."""
 
     def __init__(self, digest: str = "shots-1", joined: int = 1) -> None:
         self.digest = digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.holds import first_holds
+from storage.record.holds import first_holds
 
 revision = "0006"
 down_revision = "0005"

@@ -1,0 +1,156 @@
+"""Refuses requests before anything else is done for them: there is no task, no route is looked for,
+no parameter is read, no body waited for.
+
+Of ten times what a service can answer nine parts are refused. What a refusal costs is what the
+answers lack. So the HTTP server asks here first; whoever is let in is looked at again by the route.
+For the same reason a caller's refusals of one second are one answer, with one id, which is that of
+their line in the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Scope
+
+from api.access.callers import Surface, keys_for, unknown_key
+from api.access.forwarding import believe
+from api.access.keys import HEADER, KeyRing
+from api.envelope import problem_response
+from api.middleware import begin, log, with_headers
+from api.problems import Problem, UnknownKeyError, problem_of
+from core.callers import Caller
+from core.errors import BusyError, DatelineError
+
+_ITEMS = "/content/{item_id:path}"
+_STATUS = "/content/{item_id:path}/status"
+_WRITES = "/content"
+_READS = frozenset({"/content/search", "/v1/suggest"})
+_MODELS = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/tag"})
+_SECOND = 1.0
+_KEPT = 10_000  # answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What is known of a route that is not looked for."""
+
+    path: str
+
+
+@dataclass(slots=True)
+class Refusal:
+    """An answer as HTTP/1.1 has it: `head`, each of its lines with its end, and `body`."""
+
+    status: int
+    head: bytes
+    body: bytes
+    made: float = 0.0
+    times: int = 0  # it was given
+
+
+class Admission:
+    """Refuses requests with a key that is not known (401), and reads and model requests that are
+    over their key's share (429) or find no place in their pool (503). For the thread of the event
+    loop alone.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._settings = surface.services.settings
+        self._pools = dict.fromkeys((*_READS, _ITEMS), surface.reads)
+        self._pools |= dict.fromkeys(_MODELS, surface.models)
+        self._kept: dict[tuple[str, str, str], Refusal] = {}
+
+    def __call__(self, scope: Scope) -> Refusal | None:
+        """The whole answer to a request that is refused at once, or None."""
+        route = self._route_of(scope)
+        key = _key_of(scope, route) if route else ""
+        if not key:  # a request without one is the route's to refuse
+            return None
+        caller = self._keys(scope).caller(key)
+        try:
+            self._check(route, caller)
+        except (UnknownKeyError, BusyError) as error:
+            believe(scope, self._settings.proxies)
+            refusal = self._refusal(scope, route, caller, error)
+            refusal.times += 1
+            self._surface.metrics.refused_at_once(scope["method"], route, refusal.status)
+            if isinstance(error, BusyError):
+                self._surface.metrics.refused()
+            return refusal
+        return None
+
+    def _route_of(self, scope: Scope) -> str:
+        """The route of a request that needs a key, "" where it needs none or that depends on
+        more.
+        """
+        method, path = scope["method"], scope["path"].removeprefix(self._settings.root_path)
+        if path in _MODELS:
+            return path if method == "POST" else ""
+        if self._settings.models_only:
+            return ""
+        if method == "GET":
+            return path if path in _READS else _ITEMS if path.startswith("/content/") else ""
+        if method == "PATCH" and path.startswith("/content/") and path.endswith("/status"):
+            return _STATUS
+        return _WRITES if method == "POST" and path == _WRITES else ""
+
+    def _keys(self, scope: Scope) -> KeyRing:
+        keys = self._surface.services.keys
+        return keys_for(Request(scope), self._surface) if keys.local_only else keys
+
+    def _check(self, route: str, caller: Caller | None) -> None:
+        """Raises UnknownKeyError, TooManyError and BusyError; the latter two for no write, as some
+        hide an item.
+        """
+        if caller is None:
+            raise unknown_key()
+        pool = self._pools.get(route)
+        if pool is not None:
+            self._surface.shares.check(caller)
+            pool.check(caller)
+
+    def _refusal(
+        self, scope: Scope, route: str, caller: Caller | None, error: DatelineError
+    ) -> Refusal:
+        """Returns the answer that this caller, or this address with an unknown key, gets for the
+        rest of the second. The first one of a second is made and logged.
+        """
+        name = caller.name if caller else (scope.get("client") or ("",))[0]
+        key = route, name, error.what
+        kept, now = self._kept.get(key), monotonic()
+        if kept is not None and now - kept.made < _SECOND:
+            return kept
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+        begin(scope)
+        scope["route"] = _Route(route)
+        if caller:
+            scope["state"]["caller"] = caller.name
+        refusal = self._kept[key] = _written(scope, problem_of(error), now)
+        log(scope, refusal.status, 0.0, times=1 if kept is None else kept.times)
+        return refusal
+
+
+def _key_of(scope: Scope, route: str) -> str:
+    """The key that the route takes."""
+    headers = Headers(scope=scope)
+    sent = headers.get(HEADER, "")
+    if sent or route not in _MODELS:
+        return sent
+    scheme, token = get_authorization_scheme_param(headers.get("authorization"))
+    return token if scheme.lower() == "bearer" else ""
+
+
+def _written(scope: Scope, problem: Problem, now: float) -> Refusal:
+    answer = problem_response(Request({**scope, "query_string": b""}), problem)
+    status = HTTPStatus(answer.status_code)
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode())]
+    lines += [b"%b: %b\r\n" % pair for pair in with_headers(answer.raw_headers, scope)]
+    return Refusal(status, b"".join(lines), bytes(answer.body), now)

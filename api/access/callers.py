@@ -1,0 +1,149 @@
+"""Dependencies of the routes: the services, the caller behind a key, and what the key may do.
+
+All are coroutines, as FastAPI would send a plain function through a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from api.access.keys import HEADER, KeyRing
+from api.access.locality import is_local
+from api.access.pool import WorkPool
+from api.access.services import Services
+from api.access.shares import Shares
+from api.content.media_links import MediaLinks, MediaSigner
+from api.metrics import Metrics
+from api.problems import UnknownKeyError
+from core.callers import Caller
+from core.errors import AccessError
+
+KEY_HEADER = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
+_bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
+_NO_KEYS = KeyRing()
+_MEND = f"Send your key in the header {HEADER}."
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What every request shares: services, counters, callers' shares, one pool per kind of work."""
+
+    services: Services
+    metrics: Metrics
+    shares: Shares
+    reads: WorkPool
+    writes: WorkPool
+    bulks: WorkPool
+    statuses: WorkPool
+    models: WorkPool
+    operations: WorkPool
+    media: WorkPool
+    signer: MediaSigner
+
+
+async def surface_of(request: Request) -> Surface:
+    """The surface that `create_app` made."""
+    surface: Surface = request.app.state.surface
+    return surface
+
+
+SurfaceDep = Annotated[Surface, Depends(surface_of)]
+
+
+def keys_for(request: Request, surface: Surface) -> KeyRing:
+    """The keys that can open something to this request: the service's, or none where those are for
+    this machine only and the request comes from elsewhere. No key or signature is looked up in
+    another ring.
+    """
+    keys = surface.services.keys
+    if keys.local_only and not is_local(request, surface.services.settings):
+        return _NO_KEYS
+    return keys
+
+
+def unknown_key() -> UnknownKeyError:
+    """The error for a key that is not known."""
+    return UnknownKeyError("This key is not known.", mend=_MEND)
+
+
+async def known_caller_of(
+    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
+) -> Caller:
+    """The caller behind the request's key, whatever its share; raises UnknownKeyError (401)."""
+    if not key:
+        raise UnknownKeyError("This request has no key.", mend=_MEND)
+    caller = keys_for(request, surface).caller(key)
+    if caller is None:
+        raise unknown_key()
+    request.state.caller = caller.name
+    return caller
+
+
+async def caller_of(
+    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
+) -> Caller:
+    """The caller behind the request's key; raises UnknownKeyError (401), TooManyError (429)."""
+    return admitted(request, surface, await known_caller_of(request, surface, key))
+
+
+def admitted(request: Request, surface: Surface, caller: Caller) -> Caller:
+    """The caller, whose share this request counts in until it is answered (`middleware.Observed`).
+    Raises TooManyError.
+    """
+    request.state.leave = surface.shares.enter(caller)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+async def model_caller_of(
+    request: Request,
+    surface: SurfaceDep,
+    key: Annotated[str | None, Security(KEY_HEADER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Caller:
+    """The caller who asks a model. The key may come as a bearer token, too, which is how clients of
+    the published shapes send theirs. Raises UnknownKeyError (401) and AccessError (403).
+    """
+    sent = key or (bearer.credentials if bearer else None)
+    caller = await caller_of(request, surface, sent)
+    if not caller.may_use_models:
+        raise AccessError(
+            "This key may not use the models.",
+            mend="Ask the operator for a key with models = true.",
+        )
+    return caller
+
+
+ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]
+
+
+async def links_of(
+    surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
+) -> MediaLinks | None:
+    """Addresses of media for the request's key; None where this service serves no media."""
+    media = surface.services.media
+    if media is None or not key:
+        return None
+    root = surface.services.settings.root_path
+    return replace(surface.signer.links(key), originals=media.has_original, root_path=root)
+
+
+LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
+
+
+async def uncounted_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
+    """A caller who may write, whatever its share: a kill is not refused for what else its key asks.
+    Raises AccessError (403).
+    """
+    if not caller.may_write:
+        raise AccessError("This key may not write.", mend="Use a key that may write.")
+    return caller
+
+
+UncountedWriterDep = Annotated[Caller, Depends(uncounted_writer_of)]

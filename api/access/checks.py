@@ -1,0 +1,127 @@
+"""What is checked of a request before its handler: the raw query string, and pydantic's findings
+put into words.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from api.problems import ParameterError, Problem
+from api.search.parameters import SearchParameters
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_REPEATABLE = frozenset(
+    name
+    for name, field in SearchParameters.model_fields.items()
+    if str(field.annotation).startswith("list")
+)
+
+
+async def check_query_string(request: Request) -> None:
+    """Refuses bytes that are no UTF-8, control characters other than white space in any parameter
+    or in the path, and single parameters that are given twice.
+
+    Each would otherwise be read as something else than was meant, without a word.
+    """
+    raw = request.scope.get("query_string", b"")
+    try:
+        unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParameterError(
+            "The query string is not UTF-8.", mend="Percent-encode its text as UTF-8."
+        ) from error
+    for name, value in request.path_params.items():
+        _check_characters(name, str(value))
+    seen: set[str] = set()
+    for name, value in request.query_params.multi_items():
+        _check_characters(name, name)
+        _check_characters(name, value)
+        if name in seen and name not in _REPEATABLE:
+            raise ParameterError(
+                f"The parameter '{name[:40]}' is given more than once.",
+                field=name[:40],
+                mend="Give it once.",
+            )
+        seen.add(name)
+
+
+def _check_characters(name: str, text: str) -> None:
+    if found := _CONTROL.search(text):
+        raise ParameterError(
+            f"{name[:40]!r} has the control character U+{ord(found[0]):04X}.",
+            field=_CONTROL.sub("", name)[:40],
+            mend="Leave it out; of control characters only white space is read.",
+        )
+
+
+def read_parameters(request: Request) -> SearchParameters:
+    """What a search's query string says, once `check_query_string` has let it through; errors as
+    FastAPI's own reading raises them. That looks at every field of the model by itself, which takes
+    as long as all else that HTTP adds to a search here.
+    """
+    given = request.query_params
+    values = {name: given.getlist(name) if name in _REPEATABLE else given[name] for name in given}
+    try:
+        parameters: SearchParameters = SearchParameters.model_validate(values)
+        return parameters
+    except ValidationError as error:
+        found = [{**one, "loc": ("query", *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(found) from error
+
+
+async def no_parameters(request: Request) -> None:
+    """For routes that take no query parameter: any is refused."""
+    for name in request.query_params:
+        raise ParameterError(
+            f"Unknown parameter '{name[:40]}'.", field=name[:40], mend="This address takes none."
+        )
+
+
+def validation_problem(
+    errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = SearchParameters
+) -> Problem:
+    """The first of pydantic's `errors` in words, with how many more there are."""
+    first = errors[0]
+    path = [str(part) for part in first.get("loc", ())]
+    if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for where it stood
+        path = path[1:]
+    field = ".".join(path)[:80]
+    if first.get("type") == "extra_forbidden":
+        message, mend = f"Unknown parameter '{field}'.", _known(field, model)
+    else:
+        message, mend = f"{field} {_reason(first)}.", _description(path, model)
+    if len(errors) > 1:
+        message += f" ({len(errors) - 1} more in this request)"
+    return Problem(400, "bad_parameter", message, mend, field)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """What pydantic says, as the end of a sentence that begins with the parameter's name."""
+    message = str(error.get("msg", "is wrong"))
+    message = message.removeprefix("Value error, ")
+    for theirs in ("Input should be ", "String should "):
+        if message.startswith(theirs):
+            return (
+                "should " + ("be " if theirs.startswith("Input") else "") + message[len(theirs) :]
+            )
+    return message[:300]
+
+
+def _known(field: str, model: type[BaseModel]) -> str:
+    names = list(model.model_fields)
+    close = difflib.get_close_matches(field, names, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}There are {', '.join(names)}."
+
+
+def _description(path: Sequence[str], model: type[BaseModel]) -> str:
+    field = model.model_fields.get(path[0]) if path else None
+    return (field.description or "") if field else ""

@@ -1,0 +1,207 @@
+"""What the HTTP surface needs of the rest: ports, settings and the one object that carries them.
+
+dateline/build/service.py fills a `Services`; tests bring small real ones. Every port is
+synchronous and is called from a thread of a bounded pool, never from the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from api.access.forwarding import Proxies
+from api.access.keys import KeyRing
+from api.metrics import Figures, Metrics
+from api.models.served_models import ServedModels
+from core.callers import Caller
+from core.errors import DatelineError
+from core.items import MediaFile
+from core.limits import Limiter, MemoryLimiter
+from core.ports import Library
+from core.suggestions import Suggestion
+from core.writes import Part, SetStatus, Written
+from search.answers import SearchRequest, SearchResponse
+
+
+class SearchPort(Protocol):
+    """The whole query path, from a request to one page of an answer."""
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """Raises QueryError, ExpiredError; what a stage could not do is in `degraded`."""
+        ...
+
+
+class SuggestPort(Protocol):
+    """Completions of what is being typed."""
+
+    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
+        """The best `limit`, best first. Raises QueryError."""
+        ...
+
+
+class Rejection(Protocol):
+    """A document that was not taken: which member is wrong and why."""
+
+    @property
+    def field(self) -> str:
+        """The JSON path of the member at fault, "" where it is the whole document."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, in words."""
+        ...
+
+
+class IngestPort(Protocol):
+    """Takes ninjs documents as parsed JSON from `by`; answers for each, in order."""
+
+    def put_documents(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        by: Caller,
+        part: Part = Part.WHOLE,
+    ) -> Sequence[Written | Rejection | DatelineError]:
+        """One outcome per document, in order; durable when it returns. What could not be written
+        has the error. By `Part.VECTORS` what was changed since its text was put is left as it is.
+        """
+        ...
+
+
+class StatusWriter(Protocol):
+    """The part of the write path that changes states, and what follows any write."""
+
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
+        """In force on every surface when it returns, as far as `by` may."""
+        ...
+
+    def cover(self) -> str:
+        """See `core.ports.Coverer`."""
+        ...
+
+
+class StatusPort(Protocol):
+    """How the service is.
+
+    `status` is JSON-ready: `items`, `visible` and `passages` are counts, `projections` maps a
+    name to an object with `lag` in changes, `models` describes the loaded models; more may follow.
+    `ready` says whether searches can be answered and, if not, why.
+    """
+
+    def status(self) -> Mapping[str, Any]:
+        """The figures, cheap enough for a scrape every few seconds."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether searches can be answered; the reason where not."""
+        ...
+
+
+class MediaPort(Protocol):
+    """The files behind pictures and videos. A file can be read and sought."""
+
+    def still(self, name: str) -> BinaryIO:
+        """A thumbnail, a preview or a shot's still by its name; raises NotFoundError."""
+        ...
+
+    def has_original(self, location: str) -> bool:
+        """Whether originals at such a place are served; nothing is looked up."""
+        ...
+
+    def original(self, media: MediaFile) -> BinaryIO:
+        """The original; raises NotFoundError where it is not served, gone, or another file."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Other processes of the service, which answer reads (`api/search/elsewhere.py`)."""
+
+    @property
+    def running(self) -> int:
+        """How many there are that can be asked now."""
+        ...
+
+    def ask(self, request: bytes) -> bytes:
+        """The answer, as `api.search.elsewhere.answered` makes it. Raises BusyError where the
+        process ends before it has one.
+        """
+        ...
+
+    def figures(self) -> Sequence[Figures]:
+        """What each of them counts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query to click on the page: search parameters as in the API, and what there is to see."""
+
+    label: str
+    params: Mapping[str, str]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What the surface can be told.
+
+    `loopback` says that the service listens on a loopback address only; then, and only then, with
+    `demo`, the page is handed the demo keys. With `open_metrics` figures are read without a key.
+    `max_waiting` is how many requests may queue for a thread before others are refused,
+    `max_waiting_bulks` how many bulks; one takes a place more for each MiB.
+    `max_model_tokens` is how much text one request may put to a model; `models_only` says that
+    there is no archive behind, so that only the models' endpoints are there. `media_secret`
+    signs addresses of media: the same in every process of a service; random where it is empty.
+    `root_path` is what `proxies`, our own, have before each of our paths.
+    """
+
+    profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
+    default_profile: str = "hybrid"
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_documents: int = 1000
+    body_timeout_seconds: float = 60.0
+    max_concurrent_searches: int = 4
+    max_concurrent_writes: int = 2
+    max_concurrent_bulks: int = 2
+    max_waiting_bulks: int = 64
+    max_concurrent_models: int = 8
+    max_model_tokens: int = 256 * 1024
+    max_waiting: int = 32
+    default_products: tuple[str, ...] = ()
+    loopback: bool = False
+    open_metrics: bool = False
+    max_concurrent_media: int = 8
+    media_secret: str = field(default="", repr=False)
+    root_path: str = ""
+    proxies: Proxies = field(default_factory=Proxies)
+    models_only: bool = False
+    demo: bool = False
+    demo_read_key: str = field(default="", repr=False)
+    demo_ingest_key: str = field(default="", repr=False)
+    examples: tuple[Example, ...] = ()
+
+
+def nothing_to_close() -> None:
+    """The default end of services that hold nothing open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts behind the surface; `close` ends them after the last request."""
+
+    search: SearchPort
+    library: Library
+    writer: StatusWriter
+    ingest: IngestPort
+    status: StatusPort
+    keys: KeyRing
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    models: ServedModels = field(default_factory=ServedModels)
+    metrics: Metrics = field(default_factory=Metrics)
+    limiter: Limiter = field(default_factory=MemoryLimiter)
+    suggest: SuggestPort | None = None
+    media: MediaPort | None = None
+    elsewhere: Elsewhere | None = None
+    close: Callable[[], None] = nothing_to_close

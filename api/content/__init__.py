@@ -1,0 +1,1 @@
+"""Single items and their media: read and written."""

@@ -1,0 +1,216 @@
+"""`GET /v1/media/{rendition}/{item_id}`: thumbnails, previews, stills of shots, and originals.
+
+Every request goes past the record of truth: what the key may not see at this moment, because it was
+killed, embargoed, superseded or is not in its plan, is not there. A long answer asks again while it
+is sent, and stops where the item is gone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Depends, Request, Security
+from starlette.responses import Response, StreamingResponse
+
+from api import contract
+from api.access.callers import KEY_HEADER, Surface, SurfaceDep, admitted, caller_of, keys_for
+from api.content.byte_ranges import ByteRange, asked_range, same_version, unchanged
+from api.content.media_links import ORIGINAL, PATH, PREVIEW, THUMBNAIL
+from api.envelope import problem_response
+from api.problems import RangeError, UnknownKeyError, problem_of
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.items import Item, MediaFile
+
+router = APIRouter(tags=["media"])
+CHUNK_BYTES = 256 * 1024
+LOOK_AGAIN_SECONDS = 2.0
+_PATH = f"{PATH}/{{rendition}}/{{item_id:path}}"
+_SHOT = re.compile(r"shot-([1-9]\d{0,8})", re.ASCII)
+# What a browser shows by itself without running anything of it; the rest is handed over as a file.
+_SHOWN = re.compile(r"(?:image/(?:jpeg|png|gif|webp|avif|bmp|tiff)|video/[\w.+-]+|audio/[\w.+-]+)")
+_STILL_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An open file, its type, its size in bytes, and a name for exactly these bytes."""
+
+    stream: BinaryIO
+    mimetype: str
+    size: int
+    etag: str
+
+
+async def media_caller_of(
+    request: Request,
+    surface: SurfaceDep,
+    key: Annotated[str | None, Security(KEY_HEADER)],
+    rendition: str,
+    item_id: str,
+) -> Caller:
+    """The caller behind the request's key, or else behind its signature; raises UnknownKeyError."""
+    if key:
+        return await caller_of(request, surface, key)
+    caller = surface.signer.caller(
+        keys_for(request, surface), item_id, rendition, request.query_params
+    )
+    if caller is None:
+        raise UnknownKeyError(
+            "This address is not signed, or not any more.",
+            mend="Send your key in the header x-api-key, or take the address from a new answer.",
+        )
+    request.state.caller = caller.name
+    return admitted(request, surface, caller)
+
+
+@router.head(_PATH, include_in_schema=False, response_model=None)
+@router.get(
+    _PATH,
+    summary="A picture, a still or a video, whole or in part",
+    response_model=None,
+    responses=contract.answers(None, 400, 401, 404, 416, 503)
+    | {
+        200: {"description": "The file", "content": {"image/jpeg": {}, "video/mp4": {}}},
+        206: {"description": "The part of it that Range asks for"},
+        304: {"description": "The client has it already"},
+    },
+)
+async def read_media(
+    request: Request,
+    surface: SurfaceDep,
+    caller: Annotated[Caller, Depends(media_caller_of)],
+    rendition: str,
+    item_id: str,
+) -> Response:
+    """`rendition` is `thumbnail`, `preview`, `original` or `shot-N`, N from 1.
+
+    The key comes in the header, or the address is one that an answer gave: signed for its key, and
+    good for an hour. One range of bytes is served at once.
+    """
+    file = await surface.media.run(partial(_open, surface, caller, item_id, rendition), caller)
+    headers = _headers(file)
+    if unchanged(request.headers.get("if-none-match", ""), file.etag):
+        file.stream.close()
+        return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range", "")
+    if not same_version(request.headers.get("if-range", ""), file.etag):
+        wanted = ""
+    try:
+        part = asked_range(wanted, file.size)
+    except RangeError as error:
+        file.stream.close()
+        size = {"content-range": f"bytes */{file.size}"}
+        return problem_response(request, problem_of(error), size)
+    headers["content-length"] = str(part.length)
+    if part.partial:
+        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{file.size}"
+    status = 206 if part.partial else 200
+    if request.method == "HEAD":
+        file.stream.close()
+        return Response(status_code=status, headers=headers)
+    shown = partial(_still_shown, surface, caller, item_id, file)
+    body = _sent(surface, caller, file, part, shown)
+    return StreamingResponse(body, status_code=status, headers=headers)
+
+
+def _headers(file: _File) -> dict[str, str]:
+    headers = {
+        "etag": file.etag,
+        "accept-ranges": "bytes",
+        "content-type": file.mimetype,
+        # Kept by the browser, and asked for anew each time it is shown: it may be gone by then.
+        "cache-control": "private, no-cache",
+    }
+    if not _SHOWN.fullmatch(file.mimetype):
+        headers["content-disposition"] = "attachment"
+    return headers
+
+
+def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
+    """The file of a rendition of what the caller may see now. Raises NotFoundError, in the same
+    words for whatever is not there.
+    """
+    item = surface.services.library.item(uri, caller)
+    media = surface.services.media
+    if item is None or item.media is None or media is None:
+        raise _missing(uri)
+    try:
+        if rendition == ORIGINAL:
+            return _original(media.original(item.media), item.media)
+        name = _still(item, rendition)
+        stream = media.still(name) if name else None
+    except NotFoundError as error:
+        raise _missing(uri) from error
+    if stream is None:
+        raise _missing(uri)
+    kind = _STILL_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return _File(stream, kind, _size(stream), f'"{name}"')
+
+
+def _still(item: Item, rendition: str) -> str:
+    """The name of a still in the media store, "" for a rendition that there is not."""
+    assert item.media is not None
+    if rendition in (THUMBNAIL, PREVIEW):
+        return item.media.thumbnail if rendition == THUMBNAIL else item.media.preview
+    found = _SHOT.fullmatch(rendition)
+    number = int(found[1]) if found else 0
+    return item.shots[number - 1].thumbnail if 1 <= number <= len(item.shots) else ""
+
+
+def _original(stream: BinaryIO, media: MediaFile) -> _File:
+    kind = media.mimetype if re.fullmatch(r"[\w.+-]+/[\w.+-]+", media.mimetype) else ""
+    return _File(stream, kind or "application/octet-stream", _size(stream), f'"{media.digest}"')
+
+
+def _size(stream: BinaryIO) -> int:
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    return size
+
+
+def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> bool:
+    """Whether the caller may still see the item, and the file is still the item's own."""
+    item = surface.services.library.item(uri, caller)
+    if item is None or item.media is None:
+        return False
+    names = {item.media.digest, item.media.thumbnail, item.media.preview}
+    names.update(shot.thumbnail for shot in item.shots)
+    return file.etag.strip('"') in names
+
+
+async def _sent(
+    surface: Surface, caller: Caller, file: _File, part: ByteRange, shown: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """The part in chunks. Ends early where the item is hidden meanwhile, or has another file, or
+    the file is shorter: the client sees a broken transfer, never the rest.
+    """
+    left, looked = part.length, time.monotonic()
+    try:
+        await surface.media.run(partial(file.stream.seek, part.start), caller)
+        while left:
+            if time.monotonic() - looked > LOOK_AGAIN_SECONDS:
+                if not await surface.media.run(shown, caller):
+                    return
+                looked = time.monotonic()
+            read = partial(file.stream.read, min(CHUNK_BYTES, left))
+            chunk = await surface.media.run(read, caller)
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk
+    finally:
+        # Closing waits for a read that is under way, which the event loop must not do.
+        surface.media.leave(file.stream.close)
+
+
+def _missing(uri: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no such rendition of '{uri[:200]}' for this key.",
+        mend="The item's member renditions lists those that there are.",
+    )

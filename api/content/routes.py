@@ -1,0 +1,233 @@
+"""Single items: read them, write them, change their status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api import contract
+from api.access.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
+from api.access.callers import (
+    CallerDep,
+    LinksDep,
+    Surface,
+    SurfaceDep,
+    UncountedWriterDep,
+    admitted,
+)
+from api.access.checks import no_parameters, validation_problem
+from api.access.lanes import covered, write_documents
+from api.access.services import ApiSettings
+from api.content.item_json import ItemView, items_json
+from api.content.status_change import StatusChange, status_write
+from api.content.writes import refusal, result_json, single_status, uri_of
+from api.envelope import Json, base, problem_response, rfc3339
+from api.problems import BodyTooLargeError, TooManyError
+from api.search.elsewhere import ReadRoute
+from api.search.parameters import Values
+from api.search.search_json import cut_json, products_json
+from core.callers import Caller, covers
+from core.errors import NotFoundError
+from core.items import Item
+from core.ports import Library
+
+router = APIRouter(tags=["content"])
+reads = APIRouter(tags=["content"], route_class=ReadRoute)
+_MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body: enough for kills
+
+
+class ItemParameters(BaseModel):
+    """What `GET /content/{item_id}` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    versions: Literal["", "all"] = Field(
+        default="", description="all: also the story's versions and write-throughs, newest first."
+    )
+    include: Values = Field(default_factory=list, description="Members of the item to give only.")
+    exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
+
+
+class WriteParameters(BaseModel):
+    """What `POST /content` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    products: Values = Field(
+        default_factory=list,
+        description="Product codes that may see these items, which the key has to write; without"
+        " any, the service's default.",
+    )
+
+
+@reads.get(
+    "/content/{item_id:path}",
+    summary="One item by its uri",
+    response_model=None,
+    responses=contract.answers(contract.ContentAnswer, 400, 401, 404, 503),
+)
+async def read_content(
+    request: Request,
+    item_id: str,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    parameters: Annotated[ItemParameters, Query()],
+) -> Json:
+    """The newest usable version of the item, whole, with the agency's own members.
+
+    An item that doesn't exist and one that this key may not see give the same 404. `item_id` is
+    the item's uri, percent-encoded.
+    """
+    library = surface.services.library
+    view = ItemView(caller, parameters.include, parameters.exclude, links, whole=True)
+
+    def read() -> dict[str, Any]:
+        item = library.item(item_id, caller)
+        if item is None:
+            raise _missing(item_id)
+        (data,) = _results((item,), view, library)
+        if parameters.versions == "all":
+            before = replace(view, links=None)  # media of what is superseded are not served
+            data["versions"] = _results(library.chain(item_id, caller), before, library)
+        return data
+
+    data = await surface.reads.run(read, caller)  # in one: no half of it is done for nothing
+    return Json(base(request, org_name=caller.name, data=data))
+
+
+def _missing(uri: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no item '{uri[:200]}' for this key.",
+        mend="Check the uri and its percent-encoding, or that your plan includes the item.",
+    )
+
+
+def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
+    return [
+        {"meta": {"products": products_json(item, view.caller)} | cut_json(cut), "item": members}
+        for item, (members, cut) in zip(items, items_json(items, view, library), strict=True)
+    ]
+
+
+@router.post(
+    "/content",
+    summary="Write one or many ninjs documents",
+    response_model=None,
+    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 408, 409, 413, 415, 503, 507)
+    | {
+        201: {"model": contract.WriteAnswer, "description": "One document, newly created"},
+        207: {"model": contract.WriteAnswer, "description": "Many, of which some were refused"},
+    },
+    openapi_extra=contract.DOCUMENT_BODY,
+)
+async def write_content(
+    request: Request,
+    surface: SurfaceDep,
+    caller: UncountedWriterDep,
+    parameters: Annotated[WriteParameters, Query()],
+) -> Json:
+    """A ninjs document, an array of them, or JSON lines; each is answered for, in order.
+
+    What is answered as written survives a crash. A bad document doesn't keep the others from being
+    written. Documents that hide their item go first, also where the key's share is used up. One
+    document alone: 201 created, 200 superseded, updated or unchanged, 409 where it contradicts the
+    record or its uri or story is not the key's to write, 403 where its products are not, 400 where
+    it can't be read. `held` says that an earlier kill, withhold or embargo of this uri hides what
+    was written.
+    """
+    settings = surface.services.settings
+    kind = media_type(request, lines=True)
+    body, refused = await _read(request, surface, caller)
+    alone, documents = parse_documents(body, kind)
+    if len(documents) > settings.max_documents:
+        raise BodyTooLargeError(
+            f"There are {len(documents)} documents; {settings.max_documents} are taken at once.",
+            mend="Send them in several requests.",
+        )
+    products = tuple(parameters.products) or _default_products(settings, caller)
+    read = [document for document in documents if not isinstance(document, Unreadable)]
+    written, behind = await write_documents(surface, caller, read, products, len(body), refused)
+    outcomes = iter(written)
+    results = [
+        result_json(
+            number, entry if isinstance(entry, Unreadable) else next(outcomes), uri_of(entry)
+        )
+        for number, entry in enumerate(documents, start=1)
+    ]
+    if alone and (problem := refusal(results[0])):
+        return problem_response(request, problem)
+    failed = sum("error" in result for result in results)
+    status = single_status(results[0]) if alone else (207 if failed else 200)
+    data = {"written": len(results) - failed, "refused": failed, "items": results}
+    data |= {"degraded": [behind]} if behind else {}
+    return Json(base(request, org_name=caller.name, data=data), status_code=status)
+
+
+async def _read(
+    request: Request, surface: Surface, caller: Caller
+) -> tuple[bytes, TooManyError | None]:
+    """The body; and, where the caller's share is used up, the error that refuses its documents, but
+    not those that hide their item. Raises that error where the body is too large for kills.
+    """
+    limit, refused = surface.services.settings.max_body_bytes, None
+    try:
+        admitted(request, surface, caller)
+    except TooManyError as error:
+        limit, refused = min(limit, _MOST_OF_A_REFUSED_KEY), error
+    try:
+        body = await read_body(request, limit, surface.services.settings.body_timeout_seconds)
+    except BodyTooLargeError as error:
+        raise refused or error from None
+    return body, refused
+
+
+def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
+    """Those that the service gives to what names none, where the caller may write them."""
+    return settings.default_products if covers(caller.writes, settings.default_products) else ()
+
+
+@router.patch(
+    "/content/{item_id:path}/status",
+    summary="Kill, withhold, release or embargo an item",
+    response_model=None,
+    responses=contract.answers(contract.WriteAnswer, 400, 401, 403, 404, 408, 409, 413, 415, 503)
+    | {202: {"model": contract.WriteAnswer, "description": "Held until the item is there"}},
+    openapi_extra=contract.body_of(StatusChange),
+    dependencies=[Depends(no_parameters)],
+)
+async def change_status(
+    request: Request, item_id: str, surface: SurfaceDep, caller: UncountedWriterDep
+) -> Json:
+    """Changes the state of an item, every version of it and every later one, until another change
+    releases it; in force when this is answered.
+
+    An item that is not there is held: 202, and what comes later under its uri is hidden, where the
+    key may write one of its products. An item that the key may not write is answered the same.
+    """
+    settings = surface.services.settings
+    media_type(request, lines=False)
+    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    try:
+        change = StatusChange.model_validate(parse_object(body))
+    except ValidationError as error:
+        return problem_response(request, validation_problem(error.errors(), StatusChange))
+    write = status_write(item_id, change)
+    written = await surface.statuses.run(
+        partial(surface.services.writer.set_status, (write,), caller), caller
+    )
+    result = result_json(1, written[0])
+    if problem := refusal(result):
+        return problem_response(request, problem)
+    if change.embargoed is not None:
+        result["embargoed"] = rfc3339(change.embargoed)
+    data: dict[str, Any] = {"items": [result]}
+    if not write.hides and (behind := await covered(surface, caller, surface.writes)):
+        data["degraded"] = [behind]
+    body_of_it = base(request, org_name=caller.name, data=data)
+    return Json(body_of_it, status_code=single_status(result))

@@ -1,0 +1,145 @@
+"""The models by themselves: `/v1/embeddings`, `/v1/rerank`, `/v1/tag` and `/v1/models`.
+
+Answers have the published shapes as they are, without the envelope of the other routes; errors
+are the same problems as everywhere. Each answer's header `x-model-digest` says which files gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ValidationError
+
+from api import contract
+from api.access.bodies import media_type, parse_object, read_body
+from api.access.callers import ModelCallerDep, Surface, SurfaceDep
+from api.access.checks import no_parameters, validation_problem
+from api.envelope import Json, request_id
+from api.models.bodies import (
+    EmbeddingsAnswer,
+    EmbeddingsBody,
+    ModelsAnswer,
+    RerankAnswer,
+    RerankBody,
+    TagAnswer,
+    TagBody,
+)
+from api.models.served_models import Port, Served
+from api.models.work import embed, listed, rerank, tag
+from api.problems import ModelAbsentError, ParameterError, UnknownModelError
+
+DIGEST_HEADER = "x-model-digest"
+router = APIRouter(tags=["models"], dependencies=[Depends(no_parameters)])
+_ERRORS = (400, 401, 403, 404, 408, 413, 415, 503)
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@router.get(
+    "/v1/models",
+    summary="Which models are here",
+    response_model=None,
+    responses=contract.answers(ModelsAnswer, 400, 401, 403),
+)
+async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
+    """Every model that can be asked, with its task and the digest of its files."""
+    return Json(listed(surface.services.models))
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Texts to unit vectors",
+    response_model=None,
+    responses=contract.answers(EmbeddingsAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(EmbeddingsBody),
+)
+async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
+    """OpenAI's shape. Vectors have unit norm; a text's end beyond the model's length is not read,
+    which `warnings` says, as it does of an empty text.
+    """
+    body = await _read(request, surface, EmbeddingsBody)
+    models = surface.services.models
+    served = _named(models.encoder, body.model, "encoder", models.missing.get("encoder", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(embed, served, body, limit), caller)
+    return _answer(answer, served.digest)
+
+
+@router.post(
+    "/v1/rerank",
+    summary="Documents by relevance to a query",
+    response_model=None,
+    responses=contract.answers(RerankAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(RerankBody),
+)
+async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
+    """Cohere's shape. `meta.warnings` says what was not read to its end, or is empty."""
+    body = await _read(request, surface, RerankBody)
+    models = surface.services.models
+    served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(rerank, served, body, limit), caller)
+    return _answer({"id": request_id(request), **answer}, served.digest)
+
+
+@router.post(
+    "/v1/tag",
+    summary="Names in texts",
+    response_model=None,
+    responses=contract.answers(TagAnswer, *_ERRORS),
+    openapi_extra=contract.body_of(TagBody),
+)
+async def tag_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
+    """People, organisations, places and other names, with offsets in characters."""
+    body = await _read(request, surface, TagBody)
+    models = surface.services.models
+    served = _named(models.tagger, body.model, "tagger", models.missing.get("tagger", ""))
+    limit = surface.services.settings.max_model_tokens
+    answer = await surface.models.run(partial(tag, served, body, limit), caller)
+    return _answer(answer, served.digest)
+
+
+async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
+    """The request's body; raises what reading one raises, and ParameterError."""
+    settings = surface.services.settings
+    media_type(request, lines=False)
+    data = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+    try:
+        return model.model_validate(with_one_unknown(parse_object(data), model))
+    except ValidationError as error:
+        problem = validation_problem(error.errors(include_url=False), model)
+        raise ParameterError(problem.message, field=problem.field, mend=problem.mend) from error
+
+
+def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
+    """Without all unknown members but the first: each is an error of its own, and a body has room
+    for a million.
+    """
+    unknown = [name for name in body if name not in model.model_fields][:1]
+    return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
+
+
+def _named(served: Served[Port] | None, asked: str, role: str, reason: str) -> Served[Port]:
+    """The model for a task; raises UnknownModelError (404) or ModelAbsentError (503)."""
+    if served is None and reason:
+        raise ModelAbsentError(
+            f"The {role} of this service could not be loaded.",
+            mend="Tell its operator; `dateline doctor` says why.",
+        )
+    if served is None:
+        raise UnknownModelError(
+            f"This service runs no {role}.",
+            mend=f"Its operator can name one in the setting {role}; GET /v1/models lists the rest.",
+        )
+    if asked and asked != served.name:
+        raise UnknownModelError(
+            f"There is no {role} '{asked[:80]}' here.",
+            mend=f"Use '{served.name}', or leave model out.",
+        )
+    return served
+
+
+def _answer(content: object, digest: str) -> Json:
+    return Json(content, headers={DIGEST_HEADER: digest})

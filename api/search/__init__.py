@@ -1,0 +1,1 @@
+"""Searches and suggestions over HTTP."""

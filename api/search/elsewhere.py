@@ -1,0 +1,118 @@
+"""Reads that other processes of the service answer: searches, single items, suggestions.
+
+One interpreter runs one thread at a time, so searches in threads of the process that reads requests
+keep it from reading them, and from hiding what is killed. Here stays who asks, how much he may ask,
+the queue, the log and the counters; what is left of a request goes to a process that has no other
+work, as bytes, and its whole answer comes back (`dateline/serving/searchers.py` has the processes).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Scope
+
+from api.access.callers import Surface, caller_of, surface_of
+from api.access.checks import check_query_string
+from api.access.keys import HEADER
+from api.access.services import Elsewhere
+from api.envelope import problem_response
+from api.middleware import leave
+from api.problems import INTERNAL
+
+_errors = logging.getLogger("dateline.api")
+_PLAIN = ("method", "scheme", "http_version", "path", "root_path", "client", "server")
+_BYTES = ("raw_path", "query_string")
+
+Answered = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class ReadRoute(APIRoute):
+    """A route whose requests are answered elsewhere while there are processes for that."""
+
+    def get_route_handler(self) -> Answered:
+        """What answers a request, here or elsewhere."""
+        here = self.answered_here()
+
+        async def answer(request: Request) -> Response:
+            surface = await surface_of(request)
+            elsewhere = surface.services.elsewhere
+            if elsewhere is None or not elsewhere.running:
+                return await here(request)
+            return await _answer_elsewhere(request, surface, elsewhere)
+
+        return answer
+
+    def answered_here(self) -> Answered:
+        """What answers a request in this process."""
+        return super().get_route_handler()
+
+
+async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsewhere) -> Response:
+    """Lets the caller in and has the request answered in his turn."""
+    await check_query_string(request)
+    caller = await caller_of(request, surface, request.headers.get(HEADER))
+    ask = partial(elsewhere.ask, request_bytes(request.scope))
+    head, _, body = (await surface.reads.run(ask, caller)).partition(b"\n")
+    status, headers = orjson.loads(head)
+    response = Response(body, status)
+    response.raw_headers = _encoded(headers)
+    return response
+
+
+def request_bytes(scope: Scope) -> bytes:
+    """A request without a body, for `answered`."""
+    sent = {name: scope.get(name) for name in _PLAIN}
+    sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
+    headers, name = _decoded(scope["headers"]), scope["state"]["request_id"]
+    return orjson.dumps({**sent, "headers": headers, "id": name})
+
+
+async def answered(app: ASGIApp, request: bytes) -> bytes:
+    """The answer of `app`: a line of JSON with the status and the headers, then the body."""
+    scope = _scope(orjson.loads(request))
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    try:
+        await app(scope, _no_body, send)
+    except Exception:  # noqa: BLE001  the last net: log it all, tell nothing of it
+        _errors.exception("request %s failed", scope["state"]["request_id"])
+        messages.clear()
+        await problem_response(Request(scope), INTERNAL)(scope, _no_body, send)
+    finally:
+        leave(scope)
+    start, *parts = messages
+    head = orjson.dumps([start["status"], _decoded(start["headers"])])
+    return head + b"\n" + b"".join(part.get("body", b"") for part in parts)
+
+
+def _scope(sent: dict[str, Any]) -> Scope:
+    told = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "headers": _encoded(sent.pop("headers")),
+        "state": {"request_id": sent.pop("id")},
+    }
+    return {**sent, **told, **{name: sent[name].encode("latin-1") for name in _BYTES}}
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

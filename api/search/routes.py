@@ -1,0 +1,80 @@
+"""`GET /content/search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api import contract
+from api.access.callers import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
+from api.access.checks import check_query_string, read_parameters
+from api.access.keys import HEADER
+from api.content.item_json import ItemView
+from api.envelope import Json, base
+from api.search.elsewhere import Answered, ReadRoute
+from api.search.parameters import SearchParameters, search_request
+from api.search.search_json import hits_json, page_links, search_data
+from search.answers import SearchResponse
+
+
+class SearchRoute(ReadRoute):
+    """Declared like every other route, which is what the contract is made of, and answered without
+    FastAPI's solving of its dependencies: the same ones, in the same order.
+    """
+
+    def answered_here(self) -> Answered:
+        """See `ReadRoute`."""
+
+        async def answer(request: Request) -> Response:
+            await check_query_string(request)
+            surface = await surface_of(request)
+            key = request.headers.get(HEADER)
+            caller = await caller_of(request, surface, key)
+            links = await links_of(surface, key)
+            return await search_content(request, surface, caller, links, read_parameters(request))
+
+        return answer
+
+
+router = APIRouter(tags=["search"], route_class=SearchRoute)
+
+
+@router.get(
+    "/content/search",
+    summary="Search stories, pictures and video",
+    response_model=None,
+    responses=contract.answers(contract.SearchAnswer, 400, 401, 404, 410, 503),
+)
+async def search_content(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    parameters: Annotated[SearchParameters, Query()],
+) -> Json:
+    """One page of hits, one hit per story: its newest usable version that this key may see.
+
+    `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so
+    many) or `window` (so many were looked at). `data.cursor` continues the list as it was frozen.
+    With `similar_to`, an item that doesn't exist and one that this key may not see give the same
+    404.
+    """
+    asked = search_request(parameters, surface.services.settings.profiles)
+    include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
+    view = ItemView(caller, include, exclude, links)
+
+    def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
+        found = surface.services.search.search(asked, caller)
+        # Here and not in the event loop: a video has thousands of shots, each with signed links.
+        return found, hits_json(found.hits, view, surface.services.library)
+
+    found, items = await surface.reads.run(searched, caller)
+    surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
+    pages = page_links(request.url.path, request.query_params.multi_items(), found)
+    envelope = base(request, org_name=caller.name)
+    if parameters.session_label:
+        envelope["session_label"] = parameters.session_label
+    envelope["data"] = search_data(found, parameters.q, pages, items, caller)
+    return Json(envelope)

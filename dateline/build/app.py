@@ -1,0 +1,106 @@
+"""Composition of the HTTP application over a service. It is apart from `dateline.build.service`,
+so that a command that serves nothing loads no web framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from api.access.forwarding import Proxies
+from api.access.services import ApiSettings, Elsewhere, Example, Services
+from api.app import create_app, create_inner_app
+from core.callers import NOBODY
+from core.limits import Limiter, NoLimiter
+from dateline.archive_folder import archive_folder
+from dateline.build.models import served_models
+from dateline.build.record import open_limits, open_roots
+from dateline.build.service import Service, profiles
+from dateline.build.stills import served_media
+from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
+from dateline.serving.keys import key_ring
+from dateline.settings import Settings
+from inference.runtimes.loading import cores
+from search.sampled import SampledSearch
+from search.suggest import Suggester
+from storage.words.sampled_queries import SampledQueries
+
+
+def build_app(
+    service: Service, examples: Sequence[Example] = (), elsewhere: Elsewhere | None = None
+) -> Any:
+    """The ASGI application over a service, whose reads are answered `elsewhere` where that is."""
+    parts = _services(service, open_limits(service.settings))
+    told = replace(parts.settings, examples=tuple(examples))
+    return create_app(replace(parts, settings=told, elsewhere=elsewhere))
+
+
+def build_inner_app(service: Service) -> Any:
+    """The ASGI application that answers what another process has let in."""
+    return create_inner_app(_services(service, NoLimiter()))
+
+
+def _services(service: Service, limiter: Limiter) -> Services:
+    """The parts behind an application, which are closed with it."""
+    settings, models = service.settings, service.models
+    service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
+    roots = open_roots(settings)
+    most = settings.sampled_queries
+    samples = SampledQueries(archive_folder(settings), most) if most else None
+
+    def close() -> None:
+        if samples is not None:
+            samples.close()
+        roots.close()
+        limiter.close()
+        service.close()
+
+    return Services(
+        search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
+        library=service.engine,
+        writer=service.engine,
+        ingest=service.ingest,
+        status=service,
+        keys=key_ring(settings),
+        settings=_api_settings(settings),
+        models=served_models(
+            settings, models.encoder, models.tagger, models.scorer, models.missing
+        ),
+        metrics=models.metrics,
+        limiter=limiter,
+        suggest=Suggester(service.engine),
+        media=served_media(settings, roots),
+        close=close,
+    )
+
+
+def _api_settings(settings: Settings) -> ApiSettings:
+    """What the surface is told of the settings."""
+    secret = settings.media_secret
+    demo = settings.demo and settings.on_loopback and not settings.keys
+    return ApiSettings(
+        profiles=tuple(profiles(settings)),
+        default_profile=settings.profile,
+        max_body_bytes=settings.max_body_bytes,
+        max_concurrent_searches=searches_of(settings),
+        max_waiting=settings.waiting,
+        loopback=settings.on_loopback,
+        open_metrics=settings.open_metrics,
+        root_path=settings.root_path,
+        proxies=Proxies.of(settings.trusted_proxies),
+        demo=demo,
+        demo_read_key=DEMO_READ_KEY if demo else "",
+        demo_ingest_key=DEMO_INGEST_KEY if demo else "",
+        default_products=DEMO_PRODUCTS if demo else (),
+        media_secret="" if secret is None else secret.get_secret_value(),
+    )
+
+
+def searches_of(settings: Settings) -> int:
+    """How many searches there are at the same time. More than one for each processor only wait; a
+    cluster computes elsewhere.
+    """
+    if settings.searches:
+        return settings.searches
+    return 4 if settings.engine == "opensearch" else min(4, max(2, cores()))

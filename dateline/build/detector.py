@@ -1,0 +1,66 @@
+"""Composition of the model that finds shots: which one, in which runtime, by the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.errors import SettingsError
+from core.work import Stage
+from dateline.build.runtimes import model_store, open_runtime
+from dateline.settings import Settings
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.windows import FILE_AHEAD, FILE_WINDOW, WINDOW, WindowLayout
+from inference.runtimes.choice import is_remote
+from inference.serving.batches import BatchLimits
+from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
+
+_MOST_AT_ONCE = 1024
+
+
+def shot_detector_of(settings: Settings) -> TransitionDetector:
+    """The model that the setting `shots` names. All threads work on one call: a live source waits
+    for each of its windows.
+
+    Raises ModelError where it can't be loaded, SettingsError where none is named or its runtime is
+    elsewhere.
+    """
+    name = settings.shots
+    if not name:
+        what, mend = "no model finds shots", "name one, such as transnetv2"
+        raise SettingsError(what, where="shots", mend=mend)
+    if is_remote(settings.runtimes.get(name, "")):
+        what = f"{name} can't be asked at another service"
+        raise SettingsError(what, where=f"runtimes.{name}", mend="name a runtime of this machine")
+    folder = model_store(settings).find(name)
+    runtime = open_runtime(settings, folder, threads=settings.threads)
+    limits = BatchLimits(
+        tokens=batch_sizes(settings)[Stage.SHOTS] * WINDOW,  # a file's window is three of these
+        wait_ms=settings.batch_wait_ms,
+        waiting_tokens=settings.batch_waiting_tokens,
+    )
+    return TransitionDetector.over(folder, runtime, limits=limits)
+
+
+def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
+    """How much goes through a model at once, by the stage of an ingest. Raises SettingsError for a
+    name that is none of these.
+    """
+    sizes = {Stage.SHOTS: FRAMES_AT_ONCE // WINDOW, Stage.DESCRIBE: 16, Stage.EMBED: 32}
+    for name, size in settings.work_batch.items():
+        if name not in sizes or not 0 < size <= _MOST_AT_ONCE:
+            what = f"{name} = {size} is no batch's size"
+            mend = f"write 1 to {_MOST_AT_ONCE} for {', '.join(sizes)}"
+            raise SettingsError(what, where="work_batch", mend=mend)
+    return sizes | {Stage(name): size for name, size in settings.work_batch.items()}
+
+
+def shot_finder_of(detector: TransitionDetector) -> ShotFinder:
+    """What finds the shots of files by a detector, in long windows."""
+    layout = WindowLayout(ahead=FILE_AHEAD).lengthened(min(FILE_WINDOW, detector.longest))
+    return ShotFinder(detector, ShotSettings(layout))
+
+
+def live_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
+    """What finds the shots of live sources by a detector: how frames are put to it."""
+    layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
+    return ShotFinder(detector, ShotSettings(layout))

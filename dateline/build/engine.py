@@ -1,0 +1,262 @@
+"""Composition of the storage engine that the settings name: the embedded one, or one on OpenSearch.
+What follows is the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+
+from core.errors import SettingsError
+from core.graph_ports import GraphBuilder
+from core.model_ports import TextEncoder
+from core.ports import Clock, Engine, Exporter, VectorKeeper
+from dateline.archive_folder import archive_folder
+from dateline.build.models import Models
+from dateline.build.record import drop_projections, open_record
+from dateline.settings import Settings
+from search.served_encoders import HoldsSpaces, ServedEncoders
+from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
+from storage.embedded.record.archive import Record
+from storage.embedded.vectors.merge_plan import ProjectionSettings
+from storage.graphs.builders import builder_of
+from storage.graphs.settings import HnswSettings
+from storage.record.port import RecordOfTruth
+from storage.words.topics import MEDIA_TOPICS, Topics, read_topics
+
+if TYPE_CHECKING:  # it needs an extra
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.index.body import VectorSpace
+
+VECTOR_FIELD = "text"
+SECOND_FIELD = "second"  # the same passages by the second encoder
+_PACKAGES = ("opensearchpy",)
+
+
+class ServedEngine(Engine, VectorKeeper, Exporter, Protocol):
+    """What the program asks of an engine beside the ports: its record, its life, its state."""
+
+    record: RecordOfTruth
+
+    @property
+    def pending(self) -> int:
+        """How many changes the search for words is behind the record."""
+        ...
+
+    def catch_up(self) -> None:
+        """Brings everything that searches look at up to date now."""
+        ...
+
+    def compact(self) -> None:
+        """Lays the indexes out as is quickest to search, as an idle service would."""
+        ...
+
+    def add_signatures(self) -> int:
+        """Records the text signatures that versions of before lack; how many those were."""
+        ...
+
+    def products(self) -> frozenset[str]:
+        """Every product code that an item belongs to."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """What is held and how far the indexes are, ready for JSON."""
+        ...
+
+
+def vector_fields(models: Models) -> dict[str, TextEncoder]:
+    """Every vector field of an archive with its encoder, the first one first."""
+    return dict(zip((VECTOR_FIELD, SECOND_FIELD), models.encoders, strict=False))
+
+
+def following_fields(models: Models) -> dict[str, TextEncoder]:
+    """The fields whose encoder gives way to another one, with that."""
+    return {} if models.following is None else {VECTOR_FIELD: models.following}
+
+
+def query_encoders(engine: ServedEngine, models: Models) -> Mapping[str, TextEncoder]:
+    """By vector field, what encodes queries: while an archive moves, the encoder of the index."""
+    fields, following = vector_fields(models), following_fields(models)
+    return ServedEncoders(fields, following, engine) if _follows(engine) else fields
+
+
+def _follows(engine: ServedEngine) -> TypeGuard[HoldsSpaces]:
+    return isinstance(engine, HoldsSpaces)
+
+
+def build_engine(
+    settings: Settings,
+    models: Models,
+    clock: Clock,
+    *,
+    background: bool,
+    index: str = "",
+    follows: bool = False,
+) -> ServedEngine:
+    """The engine with its record in `settings.data`, or where the settings say; on OpenSearch over
+    the one index `index` where that is named. One that `follows` never writes the indexes in the
+    folder. Raises SettingsError where the extra for it is
+    missing, StorageError where it can't be had.
+    """
+    if settings.engine == "opensearch":
+        return _on_opensearch(settings, models, clock, background=background, index=index)
+    spaces = {name: each.digest for name, each in vector_fields(models).items()}
+    return EmbeddedEngine(
+        EmbeddedSettings(
+            folder=archive_folder(settings),
+            spaces=spaces,
+            hnsw=_hnsw(settings),
+            projections=ProjectionSettings(build_threads=settings.threads, follows=follows),
+            background=background,
+            topics=_topics(settings),
+        ),
+        clock,
+        open_record(settings, spaces, clock),
+    )
+
+
+def _on_opensearch(
+    settings: Settings, models: Models, clock: Clock, *, background: bool, index: str
+) -> ServedEngine:
+    wanted = opensearch_settings(settings, vector_fields(models), background=background)
+    from storage.opensearch.engine import OpenSearchEngine
+
+    beside = vector_spaces(following_fields(models))
+    record = record_beside(settings, models, clock)
+    return OpenSearchEngine(replace(wanted, beside=beside, concrete=index), clock, record)
+
+
+def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfTruth:
+    """The record, with room for the vectors of an encoder that the archive moves to."""
+    spaces = {name: each.digest for name, each in vector_fields(models).items()}
+    beside = {name: each.digest for name, each in following_fields(models).items()}
+    record = open_record(settings, spaces, clock, beside)
+    return record or Record(archive_folder(settings), spaces, clock, beside)
+
+
+def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]:
+    """By vector field, the space that an index on OpenSearch has for it."""
+    from storage.opensearch.index.body import VectorSpace
+
+    return {name: VectorSpace(each.digest, each.dimension) for name, each in encoders.items()}
+
+
+def opensearch_settings(
+    settings: Settings, encoders: Mapping[str, TextEncoder], *, background: bool = False
+) -> OpenSearchSettings:
+    """The settings of the engine on OpenSearch. Raises SettingsError where the extra is missing or
+    a library does not have the precision.
+    """
+    need_opensearch()
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.index.body import ENCODERS, IndexSettings
+    from storage.opensearch.nodes.connection import ClusterSettings
+    from storage.opensearch.nodes.nodes import NodeSettings
+    from storage.opensearch.query.retrieval import SearchSettings
+
+    library, precision = settings.opensearch_library, settings.opensearch_precision
+    if (library, precision) not in ENCODERS:
+        known = ", ".join(kind for name, kind in ENCODERS if name == library)
+        what = f"{library} has no precision {precision}"
+        raise SettingsError(what, where="opensearch_precision", mend=f"it has {known}")
+    return OpenSearchSettings(
+        spaces=vector_spaces(encoders),
+        name=settings.opensearch_index,
+        cluster=ClusterSettings(
+            urls=tuple(url.strip() for url in settings.opensearch_url.split(",") if url.strip()),
+            user=settings.opensearch_user,
+            password=settings.opensearch_password.get_secret_value(),
+            ca_file=settings.opensearch_ca,
+            nodes=NodeSettings(
+                connect_s=settings.opensearch_connect_s,
+                timeout_s=settings.opensearch_timeout_s,
+                retries=settings.opensearch_retries,
+                passed_over_s=settings.opensearch_passed_over_s,
+                pool=settings.opensearch_pool,
+                failures=settings.opensearch_failures,
+                pause_s=settings.opensearch_pause_s,
+            ),
+            bulk_timeout_s=settings.opensearch_bulk_timeout_s,
+        ),
+        index=IndexSettings(
+            shards=settings.opensearch_shards,
+            replicas=settings.opensearch_replicas,
+            library=library,
+            precision=precision,
+            m=settings.hnsw_m,
+            ef_construction=settings.hnsw_ef_construction,
+            refresh_s=settings.opensearch_refresh_s,
+        ),
+        search=SearchSettings(
+            timeout_s=settings.opensearch_search_timeout_s,
+            ef_search=settings.opensearch_ef_search,
+            rescored=1 if precision == "fp32" else 2,
+            exact_rows=settings.hnsw_exact_rows,
+        ),
+        patience_s=settings.opensearch_patience_s,
+        vector_bytes=settings.opensearch_vector_mb * 2**20,
+        background=background,
+        topics=_topics(settings),
+    )
+
+
+def drop_indexes(settings: Settings) -> None:
+    """Throws away what the engine makes of the record. Raises ConflictError where another process
+    uses the archive's folder, or a migration is under way.
+    """
+    if settings.engine == "embedded":
+        drop_projections(archive_folder(settings))
+        return
+    wanted = opensearch_settings(settings, {})
+    from storage.opensearch.index.removal import remove_index
+    from storage.opensearch.nodes.connection import Cluster
+
+    cluster = Cluster(wanted.cluster)
+    try:
+        remove_index(cluster, wanted.name)
+    finally:
+        cluster.close()
+
+
+def need_opensearch() -> None:
+    """Raises SettingsError where the extra is missing."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"the engine can't be had: {', '.join(missing)} not installed",
+            where="engine",
+            mend="pip install 'dateline-search[opensearch]', or set it to embedded",
+        )
+
+
+def _topics(settings: Settings) -> Topics:
+    """Which subjects lie below which: IPTC's Media Topics where no file is named."""
+    if settings.topics == Path():
+        return Topics()
+    return read_topics(settings.topics or MEDIA_TOPICS)
+
+
+def build_graphs(settings: Settings) -> GraphBuilder:
+    """What makes the graphs of vectors. Raises SettingsError where the implementation is not here
+    or does not have the precision.
+    """
+    return builder_of(_hnsw(settings))
+
+
+def candidates_per_row(settings: Settings) -> int:
+    """How many candidates a graph of this precision looks for, for each row asked of it."""
+    return _hnsw(settings).rescored
+
+
+def _hnsw(settings: Settings) -> HnswSettings:
+    return HnswSettings(
+        m=settings.hnsw_m,
+        ef_construction=settings.hnsw_ef_construction,
+        ef_search=settings.hnsw_ef_search,
+        exact_whole=settings.hnsw_exact_rows,
+        implementation=settings.hnsw_implementation,
+        precision=settings.hnsw_precision,
+    )

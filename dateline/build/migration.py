@@ -1,0 +1,180 @@
+"""Composition of a migration: the record, the next index, what embeds for it, and the service that
+answers from it before anybody else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.errors import InputError, SettingsError
+from core.items import Item, PassageVectors
+from core.model_ports import Embedder
+from dateline.build.engine import (
+    following_fields,
+    opensearch_settings,
+    record_beside,
+    vector_fields,
+    vector_spaces,
+)
+from dateline.build.models import Models, load_models
+from dateline.build.service import (
+    Service,
+    archive_clock,
+    build_service,
+    following_embedders,
+    passage_splitter,
+)
+from dateline.settings import Settings
+from indexing.embedding import Told, embed_lacking
+from indexing.passages import PassageEmbedder
+from storage.record.port import RecordOfTruth
+
+if TYPE_CHECKING:  # they need an extra
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.following.migration import Mover
+    from storage.opensearch.following.migration_state import Migration
+    from storage.opensearch.index.body import VectorSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The parts of a migration, of the settings in force."""
+
+    settings: Settings
+    models: Models
+    record: RecordOfTruth
+    wanted: OpenSearchSettings
+    mover: Mover
+
+    @property
+    def target_spaces(self) -> dict[str, VectorSpace]:
+        """The vector fields that the next index is to have, by the settings."""
+        return {**self.wanted.spaces, **vector_spaces(following_fields(self.models))}
+
+    def start(self, *, again: bool) -> Migration:
+        """Begins the migration that the settings ask for. Raises InputError where the index is as
+        they ask for already, unless it is to be made `again`.
+        """
+        from storage.opensearch.index.live_settings import differences
+
+        spaces, family = self.target_spaces, self.wanted
+        if self.mover.find() is None and self.mover.served() and not again:
+            found = differences(self.mover.cluster, family.name, family.index, spaces)
+            if all(each.in_place for each in found):
+                raise InputError(
+                    "the index is as the settings ask for: there is nothing to move to",
+                    where=family.name,
+                    mend="name another model in `next_encoder`, or give --again",
+                )
+        return self.mover.start(spaces)
+
+    def embed(self, spaces: Mapping[str, VectorSpace], told: Told) -> Mapping[str, int]:
+        """Embeds what the record lacks in `spaces`; how many items, by field. Raises SettingsError
+        where a model for it is not among the settings'.
+        """
+        digests = {name: space.encoder for name, space in spaces.items()}
+        lacking = {
+            name: self._embedder(name, digest)
+            for name, digest in digests.items()
+            if self.record.reads.count_lacking(name, digest)
+        }
+        return embed_lacking(_Keeper(self.record, digests), lacking, told)
+
+    def _embedder(self, field: str, digest: str) -> Embedder:
+        served = vector_fields(self.models).get(field)
+        if served is not None and served.digest == digest:
+            return PassageEmbedder(passage_splitter(self.models), [(field, served)])
+        following = following_fields(self.models).get(field)
+        if following is not None and following.digest == digest:
+            return following_embedders(self.models)[0]
+        raise SettingsError(
+            f"items lack vectors of field {field} by an encoder that the settings do not name",
+            where="encoder, next_encoder",
+            mend="name both models of the migration: the one served in `encoder`",
+        )
+
+    def _unserved(self, migration: Migration) -> str:
+        if self.settings.engine != "opensearch" or migration.target != self.mover.served():
+            return migration.target
+        if not migration.source:
+            raise InputError(
+                f"{migration.target} is served, and no other index is there to compare it with",
+                mend="`dateline migration clean` ends the migration",
+            )
+        return migration.source
+
+    @contextmanager
+    def served(self) -> Iterator[Service]:
+        """The service as it serves."""
+        service = build_service(self.settings, models=self.models, background=False)
+        try:
+            yield service
+        finally:
+            service.close()
+
+    @contextmanager
+    def shadow(self, migration: Migration) -> Iterator[Service]:
+        """The service as it would serve from the index that is not served: the next one, after the
+        flip the one before. Raises InputError where there is none but the served one.
+        """
+        settings, models = self.settings, self.models
+        index = self.mover.opened(migration, self._unserved(migration))
+        changes: dict[str, object] = {"engine": "opensearch"}
+        following = {name: each.digest for name, each in following_fields(models).items()}
+        held = {name: space.encoder for name, space in index.spaces.items()}
+        if models.following is not None and following.items() <= held.items():
+            changes |= {"encoder": settings.next_encoder, "next_encoder": settings.encoder}
+            models = replace(models, encoder=models.following, following=models.encoder)
+        service = build_service(
+            settings.model_copy(update=changes),
+            models=models,
+            background=False,
+            index=index.concrete,
+        )
+        try:
+            service.engine.catch_up()  # what it lacks would count against it
+            yield service
+        finally:
+            service.close()
+
+
+@contextmanager
+def opened_migration(settings: Settings) -> Iterator[Moving]:
+    """Everything that a step needs. Raises SettingsError, ModelError and StorageError."""
+    models = load_models(settings)
+    wanted = opensearch_settings(settings, vector_fields(models))
+    from storage.opensearch.following.migration import Family, Mover
+    from storage.opensearch.nodes.connection import Cluster
+
+    clock = archive_clock(settings)
+    record = record_beside(settings, models, clock)
+    cluster = Cluster(wanted.cluster)
+    try:
+        family = Family(cluster, wanted.name, wanted.index, wanted.bulk)
+        yield Moving(settings, models, record, wanted, Mover(record, family, clock))
+    finally:
+        cluster.close()
+        record.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """`core.ports.VectorKeeper` for the encoders of one index, whichever is in use."""
+
+    record: RecordOfTruth
+    encoders: Mapping[str, str]
+
+    def count_lacking(self, field: str) -> int:
+        """See `core.ports.VectorKeeper`."""
+        return self.record.reads.count_lacking(field, self.encoders[field])
+
+    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
+        """See `core.ports.VectorKeeper`."""
+        return self.record.reads.items_lacking(field, self.encoders[field], after, limit)
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `core.ports.VectorKeeper`; the index gets them by its projection."""
+        return self.record.add_vectors(vectors)

@@ -1,0 +1,158 @@
+"""Composition of the record of truth, a file in the archive's folder or a database on Postgres, and
+of what the processes of an archive share besides: it lies where the record does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import InputError, SettingsError
+from core.limits import Limiter
+from core.ports import Clock, Shelf
+from dateline.archive_folder import archive_folder
+from dateline.settings import Settings
+from storage.embedded.record import copies
+from storage.embedded.record.candidate_lists import CandidateLists
+from storage.media.roots import MediaRoots
+from storage.record.port import RecordOfTruth
+from storage.work import host_limits
+
+_NOTHING: Mapping[str, str] = {}
+_PACKAGES = ("alembic", "psycopg", "sqlalchemy")
+
+
+class SharedLists(Shelf, Protocol):
+    """The lists behind cursors. `failure` is why they are not shared just now."""
+
+    failure: str
+
+    def close(self) -> None:
+        """Ends background work and connections."""
+        ...
+
+
+class SharedRoots(Protocol):
+    """Below which folders and stores the archive's originals lie."""
+
+    def read(self) -> tuple[str, ...]:
+        """The files, folders and stores' URLs so far."""
+        ...
+
+    def add(self, roots: Sequence[str]) -> None:
+        """Adds roots; durable when it returns. Raises StorageError."""
+        ...
+
+    def close(self) -> None:
+        """Ends connections."""
+        ...
+
+
+def open_record(
+    settings: Settings,
+    spaces: Mapping[str, str],
+    clock: Clock,
+    beside: Mapping[str, str] = _NOTHING,
+) -> RecordOfTruth | None:
+    """The record of truth that the settings name; None for the one in the archive's folder. Raises
+    StorageError where it can't be had, SettingsError where the extra is missing.
+    """
+    address = settings.record.get_secret_value()
+    if not address:
+        return None
+    _need_postgres()
+    from storage.postgres.record import PostgresRecord
+
+    return PostgresRecord(address, spaces, clock, beside)
+
+
+def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
+    """What every process of the archive that `record` is of goes on with."""
+    address = settings.record.get_secret_value()
+    if not address:
+        return CandidateLists(archive_folder(settings) / copies.PROJECTIONS, record)
+    from storage.postgres.candidate_lists import PostgresCandidateLists
+
+    return PostgresCandidateLists(address)
+
+
+def open_limits(settings: Settings) -> Limiter:
+    """What counts the requests of each key, for all processes of the archive."""
+    here = host_limits.open_limits(archive_folder(settings))
+    address = settings.record.get_secret_value()
+    if not address:
+        return here
+    from storage.postgres.limits import PostgresLimits
+
+    return PostgresLimits(address, here)
+
+
+def open_roots(settings: Settings) -> SharedRoots:
+    """Where the archive's originals lie. Raises SettingsError where the extra is missing."""
+    address = settings.record.get_secret_value()
+    if not address:
+        return MediaRoots(archive_folder(settings))
+    _need_postgres()
+    from storage.postgres.media_roots import PostgresMediaRoots
+
+    return PostgresMediaRoots(address)
+
+
+def migrate_record(settings: Settings) -> tuple[str, str, str]:
+    """Brings the tables on Postgres up to this program; where they are, their schema before ("" for
+    none) and after. Raises InputError where the record is a file.
+    """
+    address = _address_on_postgres(settings)
+    _need_postgres()
+    from storage.postgres.schema import migrate_at
+
+    return migrate_at(address)
+
+
+def _address_on_postgres(settings: Settings) -> str:
+    address = settings.record.get_secret_value()
+    if not address:
+        raise InputError(
+            "the record of truth is a file, which the program brings up to date by itself",
+            where=str(settings.data),
+            mend="name a database in the setting `record` to have it on Postgres",
+        )
+    return address
+
+
+def _need_postgres() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"the record of truth can't be opened: {', '.join(missing)} not installed",
+            where="record",
+            mend="pip install 'dateline-search[postgres]', or unset it",
+        )
+
+
+def drop_projections(folder: Path) -> None:
+    """See `storage.embedded.record.copies.drop_projections`."""
+    copies.drop_projections(folder)
+
+
+def backup_archive(settings: Settings, target: Path) -> int:
+    """See `storage.embedded.record.copies.backup`. Raises InputError for a record on Postgres."""
+    _need_a_file(settings, "pg_dump writes a copy of it")
+    return copies.backup(archive_folder(settings), target)
+
+
+def restore_archive(source: Path, settings: Settings, *, force: bool) -> None:
+    """See `storage.embedded.record.copies.restore`. Raises InputError for a record on Postgres."""
+    _need_a_file(settings, "pg_restore brings a copy back")
+    copies.restore(source, archive_folder(settings), force=force)
+
+
+def _need_a_file(settings: Settings, mend: str) -> None:
+    if settings.record.get_secret_value():
+        raise InputError(
+            "the record of truth is on Postgres",
+            where="record",
+            mend=f"{mend}: docs/postgres.md says how",
+        )

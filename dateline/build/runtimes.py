@@ -1,0 +1,131 @@
+"""Composition of single models: where they lie, which runtime each gets, and the class over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.errors import ModelError
+from core.model_ports import PairScorer
+from core.observation import UNWATCHED, Watching
+from dateline.archive_folder import archive_folder
+from dateline.settings import Settings
+from inference.cross_encoder import CrossEncoder
+from inference.encoder import SentenceEncoder
+from inference.late_interaction import MaxSimScorer
+from inference.models.store import ModelFolder, ModelStore
+from inference.runtime import Runtime
+from inference.runtimes.choice import (
+    Chosen,
+    KeptChoices,
+    RuntimeChoice,
+    RuntimeKind,
+    choose,
+    need_kind,
+    open_choice,
+    this_machine,
+)
+from inference.runtimes.onnx import OnnxRuntime
+from inference.runtimes.openvino import OpenVinoRuntime
+from inference.runtimes.torch import TorchRuntime
+from inference.serving.batches import BatchLimits
+from inference.tagger import NameTagger
+from inference.texts.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_DEVICES = ("cpu", "cuda")
+
+# Every runtime by its name in the settings; a model gets the first that reads it unless told else.
+RUNTIMES: Mapping[str, RuntimeKind] = {
+    "onnxruntime": RuntimeKind(OnnxRuntime.open, ("onnxruntime",), _DEVICES, ("onnx",)),
+    "openvino": RuntimeKind(
+        OpenVinoRuntime.open, ("openvino",), ("f32", "bf16"), ("openvino", "onnx")
+    ),
+    "torch": RuntimeKind(TorchRuntime.open, ("torch", "transformers"), _DEVICES, ("safetensors",)),
+    "torchscript": RuntimeKind(TorchRuntime.open_script, ("torch",), _DEVICES, ("torchscript",)),
+    "torch-compile": RuntimeKind(
+        TorchRuntime.open_compiled, ("torch", "transformers"), _DEVICES, ("safetensors",)
+    ),
+}
+
+
+def model_store(settings: Settings) -> ModelStore:
+    """The bundled models, then those that were pulled."""
+    return ModelStore(settings.models, (settings.pulled_models,))
+
+
+def kept_choices(settings: Settings) -> KeptChoices:
+    """What `dateline models bench --choose` kept for this machine."""
+    return KeptChoices(archive_folder(settings) / "runtimes.json", this_machine)
+
+
+def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:
+    """Which runtime a model gets, and why. Raises SettingsError for one that there is not."""
+    manifest = folder.manifest
+    return choose(
+        manifest,
+        RUNTIMES,
+        setting=settings.runtimes.get(manifest.name, ""),
+        kept=kept_choices(settings).find(manifest),
+        device=settings.device,
+    )
+
+
+def check_runtime(settings: Settings, folder: ModelFolder) -> RuntimeChoice:
+    """The runtime that a model gets, where it is installed and reads one of the model's graphs;
+    nothing is loaded. Raises ModelError, and SettingsError for a runtime that there is not.
+    """
+    choice, manifest = runtime_of(settings, folder).choice, folder.manifest
+    kind = need_kind(choice, RUNTIMES, manifest)
+    if not set(kind.formats) & set(manifest.graphs):
+        what = f"the runtime {choice.kind} reads none of its graphs: {', '.join(manifest.graphs)}"
+        raise ModelError(what, where=manifest.name, mend="name another in the setting `runtimes`")
+    return choice
+
+
+def open_runtime(settings: Settings, folder: ModelFolder, *, threads: int) -> Runtime:
+    """The model's graph, loaded by its runtime; `threads` work on one call.
+
+    Raises ModelError where it can't be loaded, SettingsError for a runtime that there is not.
+    """
+    chosen = runtime_of(settings, folder).choice
+    return open_choice(chosen, RUNTIMES, folder, threads=threads)
+
+
+def model_tokenizer(folder: ModelFolder) -> Tokenizer:
+    """A model's tokenizer, from checked bytes."""
+    return TextTokens.open(folder).tokenizer
+
+
+def batch_limits(settings: Settings) -> BatchLimits:
+    """How callers share a model: as many batches at once as there are threads."""
+    return BatchLimits(
+        settings.batch_tokens,
+        settings.threads,
+        settings.batch_wait_ms,
+        settings.batch_waiting_tokens,
+    )
+
+
+def open_encoder(settings: Settings, name: str, watching: Watching = UNWATCHED) -> SentenceEncoder:
+    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
+    folder = model_store(settings).find(name)
+    runtime = open_runtime(settings, folder, threads=1)
+    return SentenceEncoder.over(folder, runtime, limits=batch_limits(settings), watching=watching)
+
+
+def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -> NameTagger:
+    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
+    folder = model_store(settings).find(name)
+    runtime = open_runtime(settings, folder, threads=1)
+    return NameTagger.over(folder, runtime, limits=batch_limits(settings), watching=watching)
+
+
+def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PairScorer:
+    """The model `name` in its runtime: a cross-encoder, or late interaction over an encoder."""
+    folder = model_store(settings).find(name)
+    kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
+    runtime = open_runtime(settings, folder, threads=1)
+    return kind.over(folder, runtime, limits=batch_limits(settings), watching=watching)

@@ -1,0 +1,247 @@
+"""Composition: the `build` modules are the only ones that name concrete classes. Serving,
+evaluation and the command line get their parts here, so what is measured is what is served.
+"""
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.callers import NOBODY
+from core.errors import SettingsError
+from core.model_ports import Embedder, TextEncoder, TextMeter
+from core.ports import Clock
+from dateline.build.engine import (
+    SECOND_FIELD,
+    VECTOR_FIELD,
+    ServedEngine,
+    build_engine,
+    following_fields,
+    query_encoders,
+    vector_fields,
+)
+from dateline.build.models import Models, load_models, manifest_of
+from dateline.build.record import SharedLists, open_lists
+from dateline.measuring.profile_changes import changed_profile
+from dateline.settings import Settings
+from indexing.embedding import SeveralEmbedders, Told, embed_lacking
+from indexing.ingest import Ingest
+from indexing.passages import PassageEmbedder, PassageSplitter
+from search.candidates import CandidateStore
+from search.parts import Parts
+from search.pipeline import SearchPipeline
+from search.profiles import Profile, no_such_profile, standard_profiles
+from search.shared_candidates import SharedCandidateStore
+from search.understanding.editorial import EditorsFile, no_rules
+from search.understanding.spelling import Doubt
+from search.understanding.understand import Understanding
+from storage.record.steady_clock import SteadyClock
+from storage.words.text_analysis import Analysis
+
+_PASSAGE_TOKENS = 256  # that an encoder is given at most of a passage and its headline
+_NO_CHANGES: Mapping[str, str] = {}
+
+
+def archive_clock(settings: Settings) -> SteadyClock:
+    """The clock of the archive that the settings name; one for all who ask in this process."""
+    return _clock_in(settings.data.absolute())
+
+
+@cache
+def _clock_in(folder: Path) -> SteadyClock:
+    return SteadyClock(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that runs in one process; `close` ends it."""
+
+    settings: Settings
+    models: Models
+    engine: ServedEngine
+    pipeline: SearchPipeline
+    ingest: Ingest
+    rules: EditorsFile | None = None
+    lists: SharedLists | None = None
+
+    def close(self) -> None:
+        """Ends background work and closes every file."""
+        if self.lists is not None:
+            self.lists.close()
+        self.engine.close()
+
+    def status(self) -> Mapping[str, Any]:
+        """Counts, lags and models, ready for JSON."""
+        engine = self.engine.status()
+        lag = engine["last_change"] - engine["applied_change"]
+        vectors = engine["vectors"]
+        return {
+            "items": engine["versions"],
+            "visible": engine["visible"],
+            "passages": max(sum(v["segments"]) + v["tail"] for v in vectors.values()),
+            "projections": {
+                "columns": {"lag": lag},
+                "lexical": {"lag": lag + engine["lexical"]["pending"], **engine["lexical"]},
+                "vectors": {"lag": lag, **vectors},
+            },
+            "models": self._models(),
+            "clock": {"held_seconds": archive_clock(self.settings).held_s},
+            "engine": engine,
+            "editorial": None if self.rules is None else self.rules.status(),
+            "cursors": self._cursors(),
+        }
+
+    def _cursors(self) -> Mapping[str, Any]:
+        if self.lists is None:
+            return {"kept": "memory", "failure": ""}
+        return {"kept": "shared", "failure": self.lists.failure}
+
+    def _models(self) -> Mapping[str, Any]:
+        second = self.models.second
+        named = {} if second is None else {"second_encoder": second.name}
+        missing = list(self.models.missing)
+        return {"encoder": self.models.encoder.name, **named, "missing": missing}
+
+    def lacking(self) -> Mapping[str, int]:
+        """Vector fields that do not cover every visible item yet, with how many they lack."""
+        found = {name: part["lacking"] for name, part in self.engine.status()["vectors"].items()}
+        return {name: count for name, count in found.items() if count}
+
+    def embed_lacking(self, told: Told) -> Mapping[str, int]:
+        """Embeds what is recorded without the vectors of an encoder in use, see
+        `indexing.embedding.embed_lacking`.
+        """
+        splitter = passage_splitter(self.models)
+        embedders: dict[str, Embedder] = {
+            name: PassageEmbedder(splitter, [(name, encoder)], _meters(self.models))
+            for name, encoder in vector_fields(self.models).items()
+        }
+        return embed_lacking(self.engine, embedders, told)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether searches can be answered, and what was killed is hidden everywhere."""
+        here = self.engine.record.unsettled.here
+        if here:
+            return False, f"{here} changes of state are in force in this process only"
+        pending = self.engine.pending
+        if pending > 1000:
+            return False, f"the lexical index is {pending} documents behind"
+        return True, ""
+
+
+def passage_splitter(models: Models) -> PassageSplitter:
+    """Cuts texts so that every encoder reads a passage whole."""
+    longest = min(_PASSAGE_TOKENS, models.longest_text)
+    return PassageSplitter(models.encoder.tokenizer_path, max_tokens=longest)
+
+
+def passage_embedder(
+    models: Models, around: Callable[[TextEncoder], TextEncoder] | None = None
+) -> PassageEmbedder:
+    """Embeds items for every vector field; `around` puts something around each encoder."""
+    fields = [(n, e if around is None else around(e)) for n, e in vector_fields(models).items()]
+    return PassageEmbedder(passage_splitter(models), fields, _meters(models))
+
+
+def dual_embedder(models: Models) -> Embedder:
+    """As `passage_embedder`, and while an archive moves by the encoder that it moves to, too."""
+    first = passage_embedder(models)
+    return SeveralEmbedders((first, *following_embedders(models))) if models.following else first
+
+
+def following_embedders(models: Models) -> list[PassageEmbedder]:
+    """What embeds by the encoder that the archive moves to: by passages of its own."""
+    following = models.following
+    if following is None:
+        return []
+    longest = min(_PASSAGE_TOKENS, manifest_of(following).max_tokens)
+    splitter = PassageSplitter(following.tokenizer_path, max_tokens=longest)
+    return [PassageEmbedder(splitter, list(following_fields(models).items()))]
+
+
+def _meters(models: Models) -> dict[str, TextMeter]:
+    meters = zip(vector_fields(models), models.own_meters, strict=True)
+    return {name: meter for name, meter in meters if meter is not None}
+
+
+def build_service(
+    settings: Settings,
+    *,
+    models: Models | None = None,
+    clock: Clock | None = None,
+    background: bool = True,
+    changes: Mapping[str, str] = _NO_CHANGES,
+    share_cursors: bool = False,
+    index: str = "",
+    follows: bool = False,
+) -> Service:
+    """The whole service in this process; `changes` are fields of the settings' profile. Cursors are
+    shared with other processes of the archive where that is wanted and the settings allow it.
+    `index` names the one index on OpenSearch to ask in place of the one that is served. One that
+    `follows` leaves the archive's indexes to another process of this machine.
+    """
+    rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
+    models = models or load_models(settings)
+    clock = clock or archive_clock(settings)
+    engine = build_engine(
+        settings, models, clock, background=background, index=index, follows=follows
+    )
+    if models.tagger is not None:
+        engine.known((), NOBODY)  # takes the archive's names in before the first query asks
+    shared = share_cursors and settings.cursors == "shared"
+    lists = open_lists(settings, engine.record) if shared else None
+    parts = Parts(
+        engine=engine,
+        encoders=query_encoders(engine, models),
+        understanding=Understanding(
+            models.tagger,
+            engine,
+            clock=clock,
+            languages=models.languages,
+            tagger_missing=models.not_loaded("tagger"),
+        ),
+        analysis=Analysis(),
+        profiles=profiles(settings, changes),
+        default_profile=settings.profile,
+        reranker=models.reranker,
+        reranker_missing=models.not_loaded("reranker"),
+        clock=clock,
+        editorial=rules or no_rules,
+        doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
+        candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
+    )
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
+    ingest = Ingest(engine, dual_embedder(models), clock, settings.default_products)
+    return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
+
+
+def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:
+    """The profiles by name, with what the settings change in them; `changes` are fields of the one
+    that the settings name, which an evaluation tries out. Raises SettingsError.
+    """
+    second = (SECOND_FIELD,) if settings.second_encoder else ()
+    found = standard_profiles((VECTOR_FIELD, *second))
+    if settings.profile not in found:
+        what, mend = no_such_profile(settings.profile, found)
+        raise SettingsError(what, where="profile", mend=mend)
+    adjusted = {name: _adjusted(profile, settings) for name, profile in found.items()}
+    adjusted[settings.profile] = changed_profile(adjusted[settings.profile], changes)
+    return adjusted
+
+
+def _adjusted(profile: Profile, settings: Settings) -> Profile:
+    changed = replace(profile, entity_boost=settings.entity_boost)
+    if profile.is_hybrid:
+        changed = changed.with_lexical_weight(settings.lexical_weight)
+    if not profile.rerank_depth:
+        return changed
+    return replace(
+        changed,
+        rerank_depth=settings.rerank_candidates,
+        rerank_weight=settings.rerank_weight,
+        rerank_tokens=settings.rerank_tokens,
+        deadline_ms=settings.rerank_deadline_ms,
+    )

@@ -1,0 +1,47 @@
+"""Composition of the media store: where stills lie, as the settings say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.media_ports import MediaStore
+from dateline.archive_folder import archive_folder
+from dateline.build.record import SharedRoots, open_roots
+from dateline.settings import Settings
+from storage.media.files import FolderMediaStore, RemoteMediaStore
+from storage.media.originals import ServedMedia
+
+
+def media_store(settings: Settings) -> MediaStore:
+    """The stills' folder in the archive, or the store that a setting names."""
+    if settings.media_store:
+        return RemoteMediaStore(settings.media_store)
+    return FolderMediaStore(archive_folder(settings) / "media")
+
+
+def served_media(settings: Settings, ingested: SharedRoots) -> ServedMedia:
+    """What a service hands out: stills, and originals from where ingest was sent and the settings
+    name.
+    """
+    listed = (root.strip() for root in settings.media_roots.split(","))
+    own = tuple(_absolute(root) for root in listed if root)
+
+    def named() -> tuple[str, ...]:
+        return (*own, *ingested.read()) if settings.originals else ()
+
+    return ServedMedia(media_store(settings), named)
+
+
+def remember_roots(settings: Settings, paths: Sequence[str], manifests: Sequence[str]) -> None:
+    """Notes where an ingest's originals lie; beside a manifest, as far as it names no other place.
+    Raises StorageError.
+    """
+    beside = (one.rpartition("/")[0] for one in manifests)
+    roots = open_roots(settings)
+    try:
+        roots.add([*paths, *(place for place in beside if place)])
+    finally:
+        roots.close()
+
+
+def _absolute(root: str) -> str:
+    return root if "://" in root else str(Path(root).absolute())

@@ -1,0 +1,121 @@
+"""Commands that look after an archive: `set-status`, `clock`, `rebuild`, `backup`, `restore`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import NotFoundError, QueryError
+from core.items import PubStatus
+from core.writes import Outcome, SetStatus
+from dateline.archive import rebuild_projections
+from dateline.build.record import backup_archive, restore_archive
+from dateline.build.service import archive_clock, build_service
+from dateline.commands.options import (
+    Data,
+    Models,
+    archive_settings,
+    console,
+    encoder_only,
+    escape,
+    reported,
+    settings_for,
+)
+from search.understanding.dates import parse_span
+
+
+def set_status(
+    uri: Annotated[str, typer.Argument(help="The item's uri.")],
+    pubstatus: Annotated[PubStatus | None, typer.Argument(help="The new state.")] = None,
+    embargo: Annotated[
+        str, typer.Option(help="Hide the newest version until then, such as 2026-12-01T06:00:00Z.")
+    ] = "",
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the embargo.")] = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Change an item's state: usable, withheld or canceled (a kill), or its embargo.
+
+    In force on every surface, a running service's too, when this returns. It stays in force for
+    every later version, until the next change; of an item that is not there yet as well.
+    """
+    with reported():
+        if pubstatus is None and not embargo and not lift:
+            raise QueryError("nothing to change", mend="give a state, --embargo TIME or --lift")
+        until: datetime | None = parse_span(embargo)[0] if embargo else None
+        service = build_service(encoder_only(archive_settings(data=data, models=models)))
+        try:
+            written = service.engine.set_status([SetStatus(uri, pubstatus, until, lift)])[0]
+        finally:
+            service.close()
+        if written.outcome is Outcome.MISSING:
+            raise NotFoundError("there is no such item", where=uri, mend="check its uri and --data")
+        unrecorded = written.outcome in (Outcome.HELD, Outcome.RELEASED)
+        version = "not recorded yet" if unrecorded else f"version {written.version}"
+        console.print(f"{escape(uri)} {version}: {written.outcome}")
+
+
+def clock(
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="The system's clock is right: trust it from now on.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Show the archive's time, by which embargoes lift and items expire.
+
+    A step of the system's clock by more than a minute is held: the archive's time goes on as before
+    the step, in every process, until --confirm. Exit code 1 while a step is held.
+    """
+    with reported():
+        found = archive_clock(archive_settings(data=data))
+        now = found.confirm() if confirm else found()
+        console.print(f"archive: {now:%Y-%m-%dT%H:%M:%SZ}")
+        if held := found.held_s:
+            system = now + timedelta(seconds=held)
+            console.print(f"system:  {system:%Y-%m-%dT%H:%M:%SZ}, not confirmed")
+    raise typer.Exit(1 if held else 0)
+
+
+def rebuild(data: Data = None, models: Models = None) -> None:
+    """Make the search indexes anew from the record of truth; no model runs.
+
+    Needs to be alone: stop the service first.
+    """
+    with reported():
+        settings = archive_settings(data=data, models=models)
+        status = rebuild_projections(settings)
+        console.print(
+            f"rebuilt: {status['lexical']['documents']:,} documents,"
+            f" {max(sum(v['segments']) for v in status['vectors'].values()):,} passages"
+        )
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write; must not be there yet.")],
+    data: Data = None,
+) -> None:
+    """Write a consistent copy of the archive, while it is being served.
+
+    A record of truth on Postgres is copied by pg_dump, see docs/postgres.md.
+    """
+    with reported():
+        settings = archive_settings(data=data)
+        size = backup_archive(settings, target)
+        console.print(f"{escape(str(target))}: {size:,} bytes, checked")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file that `dateline backup` wrote.")],
+    data: Data = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an archive that is there.")
+    ] = False,
+) -> None:
+    """Bring a copy back; the search indexes are made anew at the next start."""
+    with reported():
+        settings = settings_for(data=data)
+        restore_archive(source, settings, force=force)
+        console.print(f"{escape(str(settings.data))} holds what {escape(str(source))} held")

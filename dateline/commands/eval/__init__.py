@@ -1,0 +1,1 @@
+"""`dateline eval`: judged sets, runs, comparisons and the gate."""

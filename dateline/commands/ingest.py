@@ -1,0 +1,271 @@
+"""`dateline ingest`: documents, photos and videos into the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from core.errors import InputError
+from core.work import Priority
+from dateline import media_ingest
+from dateline.build.service import Service, build_service
+from dateline.commands.options import (
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    AsJson,
+    Data,
+    Models,
+    console,
+    errors,
+    exit_code,
+    interrupted_by_sigterm,
+    reported,
+    settings_for,
+)
+from dateline.settings import Settings
+from dateline.shown.ingest_output import show_report
+from indexing import ingest as ingesting
+from indexing.report import IngestReport
+from indexing.work.request import shard_of
+
+_WHOLE = "1/1"
+
+
+class PriorityName(StrEnum):
+    """Priorities by their names."""
+
+    WIRE = "wire"
+    BACKFILL = "backfill"
+
+
+class Bar:
+    """An ingest's progress on the error stream: bytes for the bar, documents for the rate."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID = progress.add_task("ingest", total=None, rate="")
+
+    def advance(self, progress: ingesting.Progress) -> None:
+        """See `indexing.ingest.Observer`."""
+        seconds = max(progress.seconds, 1e-9)
+        rate = (
+            f"{progress.documents:,} documents, {progress.documents / seconds:,.0f}/s, "
+            f"{progress.passages / seconds:,.0f} passages/s"
+        )
+        self._progress.update(
+            self._task,
+            completed=progress.done_bytes,
+            total=progress.total_bytes or None,
+            rate=rate,
+        )
+
+
+def progress_bar(*, hidden: bool = False) -> Progress:
+    """A bar with a rate and the time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=hidden,
+    )
+
+
+def ingest(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="ninjs files, JSONL of them (.gz too), BEIR folders, photos, videos, folders of "
+            "all that, and stores' URLs such as s3://bucket/folder.",
+            show_default=False,
+        ),
+    ] = None,
+    products: Annotated[
+        str,
+        typer.Option(
+            help="Product codes, by commas, that these items belong to besides their own."
+        ),
+    ] = "",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first bad document.")
+    ] = False,
+    manifest: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="List of photos and videos, CSV or JSONL with a column location. Repeatable."
+        ),
+    ] = None,
+    shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = _WHOLE,
+    priority: Annotated[
+        PriorityName,
+        typer.Option(help="Of photos and videos that wait, those of the wire go first."),
+    ] = PriorityName.BACKFILL,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave photos and videos to `dateline worker`.")
+    ] = False,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ingest what is put into this folder, and nothing else, until interrupted."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Take documents, photos and videos into the archive; what is known already is passed over.
+
+    For example: `dateline ingest wire.jsonl photos/ --products news`.
+
+    Nobody finds an item that belongs to no product: name some with --products, or set
+    default_products. Exit code 1: something was rejected, refused or failed; it is listed, and the
+    rest went on. Photos and videos are done durably: after
+    an interruption the same command goes on (`dateline jobs` lists what is under way).
+    """
+    codes = tuple(code.strip() for code in products.split(",") if code.strip())
+    with reported(), interrupted_by_sigterm():
+        settings = settings_for(data=data, models=models)
+        if watch is not None:
+            _check_alone(
+                {
+                    "PATHS": paths,
+                    "--manifest": manifest,
+                    "--shard": shard != _WHOLE,
+                    "--detach": detach,
+                    "--strict": strict,
+                    "--json": as_json,
+                }
+            )
+            raise typer.Exit(_watch(settings, watch, codes, priority))
+        parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
+        options = ingesting.IngestOptions(
+            products=codes,
+            strict=strict,
+            passed_over=media_ingest.left_to_media(shard_of(shard)),
+        )
+        run = _Run(settings, parts, options, Priority[priority.name], as_json=as_json)
+        raise typer.Exit(run.detached() if detach else run.attached())
+
+
+class _Run:
+    """One call of the command: its documents, then its photos and videos."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: media_ingest.Split,
+        options: ingesting.IngestOptions,
+        priority: Priority,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._options = options
+        self._priority = priority
+        self._as_json = as_json
+
+    def attached(self) -> int:
+        """Does everything here; the exit code."""
+        service = build_service(self._settings)
+        try:
+            report = self._documents(service)
+            media = None if self._ended(report) else self._media(service)
+            service.engine.catch_up()
+        finally:
+            service.close()
+        if media is None:
+            return self._told(report, None, 0)
+        return self._told(report, media.tree, media.code)
+
+    def detached(self) -> int:
+        """Does the documents here and orders the rest; the exit code."""
+        report = None
+        if self._parts.documents:
+            service = build_service(self._settings)
+            try:
+                report = self._documents(service)
+                service.engine.catch_up()
+            finally:
+                service.close()
+        if self._ended(report) or self._parts.request is None:
+            return self._told(report, None, 0)
+        job = media_ingest.order(self._settings, self._parts.request, self._priority)
+        if not self._as_json:
+            console.print(f"job {job.id} is ordered; `dateline worker` carries it out")
+        return self._told(report, {"job": job.id, "state": str(job.state)}, 0)
+
+    def _documents(self, service: Service) -> IngestReport | None:
+        if not self._parts.documents:
+            return None
+        with progress_bar(hidden=self._as_json) as progress:
+            report = service.ingest.run(self._parts.documents, self._options, Bar(progress))
+        if not self._as_json and (report.read or self._parts.request is None):
+            show_report(report)
+        return report
+
+    def _media(self, service: Service) -> media_ingest.MediaResult | None:
+        if self._parts.request is None:
+            return None
+        return media_ingest.carry_out(
+            self._settings,
+            service,
+            self._parts.request,
+            self._priority,
+            as_json=self._as_json,
+        )
+
+    def _ended(self, report: IngestReport | None) -> bool:
+        return report is not None and (report.interrupted or report.stopped_by is not None)
+
+    def _told(self, report: IngestReport | None, media: Mapping[str, Any] | None, code: int) -> int:
+        if self._as_json:
+            tree = {} if report is None else report.as_dict()
+            if media is not None:
+                tree["media"] = media
+            console.print_json(orjson.dumps(tree).decode())
+        return max(0 if report is None else _exit(report), code)
+
+
+def _check_alone(named: Mapping[str, object]) -> None:
+    """Raises InputError where something is named that a watched folder is not followed by."""
+    besides = ", ".join(name for name, value in named.items() if value)
+    if besides:
+        what = f"--watch goes without {besides}"
+        raise InputError(
+            what, mend="watch the folder alone, and ingest the rest by another command"
+        )
+
+
+def _watch(
+    settings: Settings, folder: Path, products: tuple[str, ...], priority: PriorityName
+) -> int:
+    service = build_service(settings)
+    try:
+        media_ingest.watch(settings, service, folder, products, Priority[priority.name])
+    finally:
+        service.close()
+    return EXIT_INTERRUPTED
+
+
+def _exit(report: IngestReport) -> int:
+    if report.interrupted:
+        return EXIT_INTERRUPTED
+    if report.stopped_by is not None:
+        return exit_code(report.stopped_by)
+    return 0 if report.ok else EXIT_REFUSED

@@ -1,0 +1,1 @@
+"""`dateline tune`: fusion, graphs and growth."""

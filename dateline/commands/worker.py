@@ -1,0 +1,78 @@
+"""`dateline worker`: carries out what was ordered, beside a service or on a host of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Annotated
+
+import typer
+
+from core.work import JobState
+from dateline.build.service import build_service
+from dateline.commands.options import (
+    EXIT_INTERRUPTED,
+    Data,
+    Models,
+    errors,
+    note_new_archive,
+    reported,
+    settings_for,
+)
+from dateline.serving.log_lines import write_log
+from indexing.work.sources.packages import need_packages
+
+_LOOK_S = 0.5
+_IDLE_S = 1.0  # without a running job
+
+
+def worker(
+    queues: Annotated[
+        str,
+        typer.Option(
+            help="Queues to work on, by commas: read, decode, shots, describe, embed, apply; or "
+            "models for shots, describe and embed."
+        ),
+    ] = "read,decode,models,apply",
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="End when no job runs any more.")
+    ] = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
+    """Carry out ordered ingests of photos and videos until interrupted.
+
+    Any number of workers may run: on one machine by default, on many hosts with the settings
+    work_url and media_store. What a killed one was at goes to the next.
+    """
+    with reported():
+        write_log(logging.WARNING)
+        need_packages()
+        from dateline.build.media import build_worker
+        from dateline.shown.work_progress import stopping_on_signals
+        from indexing.work.queue_names import queues_named
+
+        names = queues_named(queues)
+        settings = settings_for(data=data, models=models)
+        if not settings.has_orders:
+            note_new_archive(settings)
+        service = build_service(settings)
+        try:
+            running = build_worker(settings, service, names)
+            errors.print(f"working on {', '.join(names)}; Ctrl-C ends it")
+            try:
+                with stopping_on_signals(running):
+                    idle_since = time.monotonic()
+                    while not running.queues.wait(_LOOK_S):
+                        jobs = running.desk.jobs.jobs()
+                        if any(job.state is JobState.RUNNING for job in jobs):
+                            idle_since = time.monotonic()
+                        elif until_done and time.monotonic() - idle_since > _IDLE_S:
+                            break
+                interrupted = running.queues.stopping
+            finally:
+                running.close()
+            service.engine.catch_up()
+        finally:
+            service.close()
+    raise typer.Exit(EXIT_INTERRUPTED if interrupted else 0)

@@ -1,0 +1,1 @@
+"""What evaluation, tuning and the benches of models run."""

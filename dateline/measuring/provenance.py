@@ -1,0 +1,101 @@
+"""Under which circumstances a run was made: enough to make it again, and no secret."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from dateline.build.models import Models
+from dateline.build.runtimes import model_store
+from dateline.measuring.profile_changes import profile_settings
+from dateline.settings import Settings
+from eval.runs.results import System
+from search.profiles import Profile
+
+Setting = str | int | float | bool
+
+_PACKAGE = "dateline-search"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_SECRETS = ("keys", "remote_key")
+_PLACES = ("data", "models", "pulled_models", "host", "port")
+_OF_THE_SERVER = ("demo", "otel", "searches", "waiting", "max_body_bytes")
+LEFT_OUT = frozenset((*_SECRETS, *_PLACES, *_OF_THE_SERVER, "profile"))
+# Told even where they are defaults: what an engine's graphs are like, how wide it searches them.
+_BUILT = ("hnsw_m", "hnsw_ef_construction")
+_SHAPING = {
+    "embedded": (*_BUILT, "hnsw_ef_search"),
+    "opensearch": (*_BUILT, "opensearch_ef_search"),
+}
+
+
+def system_of(
+    settings: Settings, profile: Profile, models: Models, *, name: str, index: str
+) -> System:
+    """What answers here by `profile`, which has the settings' and the evaluation's changes."""
+    return System(
+        name=name,
+        profile=profile.name,
+        settings=told_settings(settings) | profile_settings(profile),
+        models=_models(settings, profile, models),
+        index=index,
+        version=program_version(),
+    )
+
+
+def told_settings(settings: Settings) -> dict[str, Setting]:
+    """The settings that differ from their defaults, and those that always shape an answer."""
+    told: dict[str, Setting] = {}
+    shaping = _SHAPING[settings.engine]
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        default = field.get_default(call_default_factory=True)
+        if name in LEFT_OUT or (value == default and name not in shaping):
+            continue
+        if isinstance(value, str | int | float | bool):
+            told[name] = value
+        elif isinstance(value, dict):
+            told |= {f"{name}.{key}": str(inner) for key, inner in value.items()}
+    return told
+
+
+def program_version() -> str:
+    """The package's version, with the revision where it runs from a checkout."""
+    try:
+        number = version(_PACKAGE)
+    except PackageNotFoundError:
+        number = "unknown"
+    revision = _revision()
+    return f"{number} ({revision})" if revision else number
+
+
+def _revision() -> str:
+    """The checkout's commit, with "-dirty" where tracked files differ; "" where it is none."""
+    git = shutil.which("git")
+    if git is None or not (_CHECKOUT / ".git").exists():
+        return ""
+    command = [git, "-C", str(_CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
+    command += ["--exclude", "*"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=False)  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
+
+
+def _models(settings: Settings, profile: Profile, models: Models) -> dict[str, str]:
+    """Name and digest by role, of the models that the profile's answers come from."""
+    told = {"encoder": f"{settings.encoder} {models.encoder.digest}"}
+    if models.second is not None and len(profile.vector_weights) > 1:
+        told["second encoder"] = f"{models.second.name} {models.second.digest}"
+    reranks = profile.rerank_depth > 0 and profile.rerank_weight > 0
+    asked = (
+        ("tagger", settings.tagger, models.tagger is not None),
+        ("reranker", settings.reranker, models.scorer is not None and reranks),
+    )
+    store = model_store(settings)
+    for role, name, used in asked:
+        if used:
+            told[role] = f"{name} {store.describe(name).manifest.digest}"
+    return told

@@ -1,0 +1,225 @@
+"""Tuning of the fusion that `build.py` composes, over judged sets, each gathered once."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import orjson
+
+from core.errors import InputError, ModelError
+from dateline.archive_folder import archive_folder
+from dateline.build.models import Models, load_models
+from dateline.build.service import profiles
+from dateline.measuring.evaluate import cached_index, open_indexed, reader_of
+from dateline.settings import Settings
+from eval.runs.measures import parse_measure
+from eval.sets.datasets import JudgedSet, read_judged_set
+from eval.sets.training_sets import TRAINING, measures_only
+from eval.tune.cross_validation import folds_of
+from eval.tune.fusion_features import SetFeatures, every_top, gather, with_names
+from eval.tune.fusion_files import FeatureFile
+from eval.tune.fusion_settings import PARAMETERS, FusionSetting, Value, grid, read_parameters
+from eval.tune.fusion_tuning import Tuning, tuned
+from eval.tune.fusion_values import measured, questions_of
+from indexing.ingest import Observer
+from search.profiles import Profile
+
+CACHE = "fusion-cache"
+APPLIED = {
+    "lexical_weight": "lexical_weight",
+    "entity_boost": "entity_boost",
+    "rerank_depth": "rerank_candidates",
+    "rerank_weight": "rerank_weight",
+}
+Said = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to tune: judged sets, the measure, parameters as `NAME` or `NAME=VALUE,VALUE` (none for
+    the usual ones), with or without reranking, at most `sample` queries of a set (0 for all).
+    """
+
+    sets: tuple[str, ...]
+    measure: str = "nDCG@10"
+    parameters: tuple[str, ...] = ()
+    rerank: bool = False
+    folds: int = 5
+    seed: int = 1
+    sample: int = 0
+
+    @property
+    def profile(self) -> str:
+        """The ranking profile that is tuned."""
+        return "hybrid-rerank" if self.rerank else "hybrid"
+
+
+def tune_fusion(
+    settings: Settings,
+    plan: Plan,
+    said: Said = lambda what, done, total: None,
+    observer: Observer | None = None,
+) -> Tuning:
+    """Chooses the weights by `plan`; `said` hears what is being done and how far it is. Raises
+    InputError, DocumentError, ModelError, StorageError and QueryError.
+    """
+    measure = parse_measure(plan.measure)
+    values = read_parameters(plan.parameters, rerank=plan.rerank)
+    judged = [_sampled(read_judged_set(name), plan) for name in plan.sets]
+    _check_sets(judged)
+    questions = questions_of(judged)
+    folds_of(questions, plan.folds, plan.seed)  # whether there are enough, before any work
+    profile = profiles(settings)[plan.profile]
+    shipped = FusionSetting.of(profile)
+    models = load_models(settings)
+    if plan.rerank and models.reranker is None:
+        why = "; ".join(models.missing) or "no setting names one"
+        raise ModelError("there is no reranker", where=why, mend="see `dateline doctor`")
+    gathering = _Gathering(settings, plan.profile, profile, models, grid(shipped, values))
+    features = [gathering.features(one, said, observer) for one in judged]
+    values, notes = _without_names(values, features)
+    candidates = grid(shipped, values)
+    table = measured(
+        features, judged, profile, candidates, measure, lambda n, of: said("settings", n, of)
+    )
+    return tuned(
+        table,
+        questions,
+        [one.label for one in features],
+        candidates,
+        measure=str(measure),
+        names=tuple(values),
+        folds=plan.folds,
+        seed=plan.seed,
+        notes=(*doubts(judged), *notes, *_rerank_doubts(plan)),
+    )
+
+
+def doubts(judged: Sequence[JudgedSet]) -> list[str]:
+    """What speaks against choosing on these sets, in sentences."""
+    labels = [f"{one.name}:{one.split}" for one in judged if measures_only(one)]
+    said = (
+        f"only there to measure: {', '.join(labels)}. What is chosen on a set must not ship where "
+        "figures of that set are published, for no set would be left that did not choose. Weights "
+        f"that ship are chosen on {', '.join(TRAINING)}"
+    )
+    return [said] if labels else []
+
+
+def settings_to_apply(found: Tuning) -> tuple[dict[str, float | int], list[str]]:
+    """What of the recommendation is a setting and differs from what is in force, by its name, and
+    the parameters that differ and are none.
+    """
+    changed = [
+        name
+        for name in PARAMETERS
+        if getattr(found.recommended, name) != getattr(found.shipped, name)
+    ]
+    values = {APPLIED[n]: getattr(found.recommended, n) for n in changed if n in APPLIED}
+    return values, [name for name in changed if name not in APPLIED]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathering:
+    """Where features come from: the files kept before, else the pipeline over the set's index."""
+
+    settings: Settings
+    name: str
+    profile: Profile
+    models: Models
+    candidates: Sequence[FusionSetting]
+
+    def features(self, judged: JudgedSet, said: Said, observer: Observer | None) -> SetFeatures:
+        """Those of one set."""
+        file = FeatureFile(archive_folder(self.settings) / CACHE, self._key(judged))
+        kept = file.read()
+        if kept is not None:
+            return kept
+        with open_indexed(self.settings, judged, observer, self.models) as service:
+            found = gather(
+                service.pipeline,
+                service.engine,
+                judged,
+                reader_of(judged),
+                self.name,
+                to_rerank=every_top(self.profile, self.candidates),
+                said=lambda n, of: said(f"{judged.name}:{judged.split}", n, of),
+            )
+        file.write(found)
+        return found
+
+    def _key(self, judged: JudgedSet) -> dict[str, Any]:
+        """Everything that the features depend on."""
+        reranked = [c for c in self.candidates if c.rerank_weight > 0]
+        return {
+            "index": cached_index(self.settings, judged, self.models).key.as_dict(),
+            "split": judged.split,
+            "queries": _digest(list(judged.queries.items())),
+            "products": list(judged.conventions.products),
+            "tagger": _model(self.models.tagger),
+            "depths": [self.profile.lexical_depth, self.profile.vector_depth],
+            "fields": list(self.profile.vector_weights),
+            "lexical": asdict(self.profile.lexical),
+            "names": self.profile.entity_boost > 0,
+            "hnsw": {
+                name: getattr(self.settings, name)
+                for name in type(self.settings).model_fields
+                if name.startswith("hnsw_")
+            },
+            "reranker": _model(self.models.scorer) if reranked else "",
+            "rerank_tokens": self.profile.rerank_tokens if reranked else 0,
+            "reranked": _digest([c.as_dict() for c in reranked]) if reranked else "",
+        }
+
+
+def _sampled(judged: JudgedSet, plan: Plan) -> JudgedSet:
+    """At most `plan.sample` of the queries, chosen by the seed."""
+    if not 0 < plan.sample < len(judged.queries):
+        return judged
+    chance = random.Random(plan.seed)  # noqa: S311 - a sample, not a secret
+    kept = set(chance.sample(sorted(judged.queries), plan.sample))
+    queries = {query: text for query, text in judged.queries.items() if query in kept}
+    return replace(judged, queries=queries, qrels={query: judged.qrels[query] for query in queries})
+
+
+def _check_sets(judged: Sequence[JudgedSet]) -> None:
+    labels = [f"{one.name}:{one.split}" for one in judged]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"{label} is named twice", mend="name each set once")
+
+
+def _without_names(
+    values: Mapping[str, tuple[Value, ...]], features: Sequence[SetFeatures]
+) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
+    """The values without those of the boost for names, where no candidate has a known name."""
+    if "entity_boost" not in values or len(values) == 1 or any(with_names(features).values()):
+        return dict(values), []
+    note = (
+        "entity_boost was not tuned: no candidate of any query has one of its known names, because "
+        "the documents of these sets have no fields for persons, organisations and places"
+    )
+    return {name: tried for name, tried in values.items() if name != "entity_boost"}, [note]
+
+
+def _rerank_doubts(plan: Plan) -> list[str]:
+    if not plan.rerank:
+        return []
+    said = (
+        "a reranker does better on queries that it learned from than on others; where these sets "
+        "are among them (see its model card), the weight that is best here is too high elsewhere"
+    )
+    return [said]
+
+
+def _model(model: object) -> str:
+    """A model's digest, or its class where it has none; "" for no model."""
+    return "" if model is None else str(getattr(model, "digest", type(model).__name__))
+
+
+def _digest(tree: object) -> str:
+    return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()

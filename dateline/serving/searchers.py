@@ -1,0 +1,293 @@
+"""The processes in which a service searches, started by the one that reads requests.
+
+    python -m dateline.serving.searchers FD FD
+
+Each opens the same archive and models and answers one request after another, which it gets over a
+socket as bytes (`api/search/elsewhere.py` says in which form); over a second socket it tells what
+it has counted. Where the service ends, however it ends, the sockets do, and so does the process.
+One that ends by itself, by a query that takes all memory for example, costs that query and is
+replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty, LifoQueue
+from threading import Event, Lock, Thread
+from typing import Any
+
+import orjson
+from pydantic import SecretStr
+
+from api.metrics import Figures, Metrics
+from api.search.elsewhere import answered
+from core.errors import BusyError, SettingsError
+from dateline.build.app import build_inner_app, searches_of
+from dateline.build.service import Service, build_service
+from dateline.serving.log_lines import write_log
+from dateline.serving.telemetry import traced
+from dateline.settings import Settings
+
+log = logging.getLogger(__name__)
+_PATIENCE_S = 60.0  # for an answer; no search takes a tenth of it
+_COUNTED_S = 1.0  # for what a process has counted, which it tells while it searches
+_ENDS_S = 5.0
+_PAUSES_S: tuple[float, ...] = (
+    0.0,
+    1.0,
+    5.0,
+    30.0,
+)  # before a start: the first one, then after each failure
+_BEHIND = 5  # of nice: whoever reads requests, and hides what is killed, goes first
+_READY = b"ready"
+_ENDED = BusyError("The process that searched ended; yours was not answered.", mend="Try again.")
+
+
+def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Starts a process that has these sockets. Ctrl-C in a terminal is not meant for it."""
+    command = [sys.executable, "-P", "-m", "dateline.serving.searchers", *map(str, sockets)]
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603  our own interpreter and module
+        command, pass_fds=sockets, stdin=nothing, process_group=0
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Searcher:
+    """One process, as the service sees it, and what it had counted when it was last asked."""
+
+    process: subprocess.Popen[bytes]
+    requests: Connection
+    figures: Connection
+    counted: Figures = ()
+
+    def ask(self, request: bytes) -> bytes:
+        """The answer. Raises OSError or EOFError where the process ends first or does not answer
+        in time, and ends it then.
+        """
+        self.requests.send_bytes(request)
+        if not self.requests.poll(_PATIENCE_S):
+            self.process.kill()
+        return self.requests.recv_bytes()
+
+    def count(self) -> None:
+        """Asks what the process has counted. Where it is late, the figures of before stand, and
+        the next look reads its late answers too.
+        """
+        self.figures.send_bytes(b"")
+        patience = _COUNTED_S
+        while self.figures.poll(patience):
+            self.counted = orjson.loads(self.figures.recv_bytes())
+            patience = 0.0
+
+    def close(self) -> None:
+        """Ends the process after what it does now, or in the middle of what takes long."""
+        self.requests.close()
+        self.figures.close()
+        try:
+            self.process.wait(_ENDS_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+class Searchers:
+    """Runs `count` processes that search with `settings`, and replaces each one that ends. While
+    `alone()` is true, this process knows something that they can't know, and none is asked.
+    """
+
+    def __init__(self, settings: Settings, count: int, alone: Callable[[], bool]) -> None:
+        self._order = orjson.dumps(settings.model_dump(), default=_revealed)
+        self._alone = alone
+        self._lock = Lock()
+        self._running: list[_Searcher] = []  # they are ready
+        self._idle: LifoQueue[_Searcher] = LifoQueue()
+        self._ended: Counter[tuple[str, str, bytes]] = Counter()
+        self._closed = Event()
+        self._keepers = [Thread(target=self._keep, daemon=True) for _ in range(count)]
+        for keeper in self._keepers:
+            keeper.start()
+
+    @property
+    def running(self) -> int:
+        """See `api.access.services.Elsewhere`."""
+        return 0 if self._alone() else len(self._running)
+
+    def ask(self, request: bytes) -> bytes:
+        """See `api.access.services.Elsewhere`."""
+        searcher = self._next()
+        try:
+            answer = searcher.ask(request)
+        except (OSError, EOFError) as error:
+            raise _ENDED from error
+        self._idle.put(searcher)
+        return answer
+
+    def _next(self) -> _Searcher:
+        """Waits for an idle process. Raises BusyError where none gets idle in time."""
+        while True:
+            try:
+                searcher = self._idle.get(timeout=_PATIENCE_S)
+            except Empty:
+                raise _ENDED from None
+            if searcher.process.poll() is None:
+                return searcher
+
+    def figures(self) -> Sequence[Figures]:
+        """See `api.access.services.Elsewhere`. The last entry is what ended processes had
+        counted.
+        """
+        with self._lock:
+            for searcher in self._running:
+                try:
+                    searcher.count()
+                except (OSError, EOFError):
+                    continue  # it ends
+            before = [
+                (name, sample, orjson.loads(labels), value)
+                for (name, sample, labels), value in self._ended.items()
+            ]
+            return [*(searcher.counted for searcher in self._running), before]
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._closed.set()
+        for searcher in tuple(self._running):
+            searcher.close()
+        for keeper in self._keepers:
+            keeper.join()
+
+    def _keep(self) -> None:
+        """Keeps one process running until `close`."""
+        pauses = _PAUSES_S
+        while not self._closed.wait(pauses[0]):
+            searcher = self._started()
+            if searcher is None:
+                pauses = pauses[1:] or pauses
+                continue
+            pauses = _PAUSES_S
+            with self._lock:
+                self._running.append(searcher)
+            self._idle.put(searcher)
+            searcher.process.wait()
+            with self._lock:
+                self._running.remove(searcher)
+                self._remember(searcher.counted)
+            if not self._closed.is_set():
+                log.error(
+                    "a process for searches ended (%d); another one starts",
+                    searcher.process.returncode,
+                )
+
+    def _started(self) -> _Searcher | None:
+        """A process that is ready to search; None where it did not come up."""
+        ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+        try:
+            process = start([each.fileno() for each in theirs])
+        finally:
+            for each in theirs:
+                each.close()
+        requests, figures = (Connection(each.detach()) for each in ours)
+        searcher = _Searcher(process, requests, figures)
+        try:
+            requests.send_bytes(self._order)
+            while not requests.poll(0.1):
+                if self._closed.is_set():
+                    raise EOFError
+            requests.recv_bytes()
+        except (OSError, EOFError):
+            searcher.close()
+            if not self._closed.is_set():
+                log.error("a process for searches did not start (%s)", process.returncode)
+            return None
+        return searcher
+
+    def _remember(self, counted: Figures) -> None:
+        """Keeps the counts of a process that ended. Its gauges end with it."""
+        for name, sample, labels, value in counted:
+            if sample.endswith(("_total", "_bucket", "_sum", "_count")):
+                key = name, sample, orjson.dumps(labels, option=orjson.OPT_SORT_KEYS)
+                self._ended[key] += value  # type: ignore[assignment]  # counts are floats
+
+
+def build_searchers(service: Service) -> Searchers | None:
+    """The processes that search for a service; None where its settings have it search itself."""
+    settings = service.settings
+    if not in_processes(settings):
+        return None
+    record = service.engine.record
+    return Searchers(settings, searches_of(settings), lambda: bool(record.unsettled.here))
+
+
+def in_processes(settings: Settings) -> bool:
+    """Whether processes search. Raises SettingsError where one would not know another's cursors."""
+    wanted = settings.search_in or ("threads" if settings.demo else "processes")
+    if wanted == "processes" and settings.cursors == "memory":
+        if settings.search_in:
+            raise SettingsError(
+                "cursors in memory are known to one process only",
+                where="cursors",
+                mend="set search_in to threads, or cursors to shared",
+            )
+        return False
+    return wanted == "processes"
+
+
+def _revealed(value: Any) -> str:
+    """A setting that JSON has no word for; secrets as they are, as they stay on this machine."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value))
+
+
+def main() -> None:
+    """Answers requests until the service that started this process closes the socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, figures = (Connection(int(descriptor)) for descriptor in sys.argv[1:])
+    settings = Settings.model_validate(orjson.loads(requests.recv_bytes()))
+    write_log(logging.INFO)
+    os.nice(_BEHIND)
+    with traced(settings):
+        service = build_service(settings, share_cursors=True, follows=True)
+        try:
+            app = build_inner_app(service)
+            Thread(target=_tell, args=(figures, service.models.metrics), daemon=True).start()
+            _answer(requests, app)
+        finally:
+            service.close()
+
+
+def _answer(requests: Connection, app: Any) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        requests.send_bytes(_READY)
+        while True:
+            requests.send_bytes(loop.run_until_complete(answered(app, requests.recv_bytes())))
+    except (OSError, EOFError):
+        return
+
+
+def _tell(figures: Connection, metrics: Metrics) -> None:
+    try:
+        while True:
+            figures.recv_bytes()
+            figures.send_bytes(orjson.dumps(metrics.figures()))
+    except (OSError, EOFError):
+        return
+
+
+if __name__ == "__main__":
+    main()

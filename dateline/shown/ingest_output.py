@@ -1,0 +1,71 @@
+"""What an ingest of documents did, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dateline.commands.options import console, errors, escape, show_error
+from indexing.report import WITHOUT_PRODUCT, IngestReport
+
+_SHOWN = 20
+_KINDS_SHOWN = 8
+_COUNTED = (
+    *("read", "created", "superseded", "updated", "unchanged", "stale", "conflict", "rejected"),
+    "passages",
+)
+
+
+def show_report(report: IngestReport) -> None:
+    """Print the counts, what was passed over, the doubts, and the first refusals."""
+    figures = report.as_dict()
+    rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
+    console.print(f"{counts(figures)} in {rate}")
+    if not report.read and not report.interrupted and report.stopped_by is None:
+        what = "no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
+        _note(f"{what}, or none of this shard's")
+    if report.ignored:
+        _note(_passed_over(report.ignored))
+    for what, count in figures["warnings"].items():
+        _note(_without_product(count) if what == WITHOUT_PRODUCT else f"{count:,} x {what}")
+    if figures["unknown_members"]:
+        names = ", ".join(f"{name} ({n:,})" for name, n in figures["unknown_members"].items())
+        console.print(f"  kept, not part of ninjs: {escape(names)}")
+    _show_refused([*figures["rejections"], *figures["refused"]])
+    if report.interrupted:
+        errors.print("interrupted; everything counted as written is kept")
+    if report.stopped_by is not None:
+        show_error(report.stopped_by)
+
+
+def counts(figures: Mapping[str, Any]) -> str:
+    """Return the counts that are not 0, in a line."""
+    names = (name for name in _COUNTED if figures[name] or name == "read")
+    return ", ".join(f"{figures[name]:,} {name}" for name in names)
+
+
+def _note(what: str) -> None:
+    console.print(f"  [yellow]note:[/] {escape(what)}")
+
+
+def _passed_over(ignored: Mapping[str, int]) -> str:
+    """Return how many files of each kind were passed over, the most frequent kinds first."""
+    kinds = sorted(ignored.items(), key=lambda kind: (-kind[1], kind[0]))
+    named = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:_KINDS_SHOWN])
+    more = ", …" if len(kinds) > _KINDS_SHOWN else ""
+    return f"{sum(ignored.values()):,} files were passed over: {named}{more}"
+
+
+def _without_product(count: int) -> str:
+    return (
+        f"{count:,} documents belong to no product, so nobody will find them: ingest them again "
+        "with --products CODE, or set default_products"
+    )
+
+
+def _show_refused(rows: list[dict[str, Any]]) -> None:
+    for row in rows[:_SHOWN]:
+        told = ", ".join(f"{key} {value}" for key, value in row.items() if value not in ("", None))
+        errors.print(f"  [red]refused:[/] {escape(told)}")
+    if len(rows) > _SHOWN:
+        errors.print(f"  … and {len(rows) - _SHOWN:,} more; --json lists up to 1,000")

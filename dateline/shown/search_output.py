@@ -1,0 +1,125 @@
+"""What `dateline search` prints: what the query was taken for, hits, facets, what is missing."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from rich.padding import Padding
+
+from core.items import Item
+from dateline.commands.options import console, escape
+from dateline.shown.explained_table import days, explained, query_lines, ranked
+from indexing.media.shots.timecodes import timecode
+from search.answers import EntityUse, Fold, FoundName, Hit, Missing, SearchResponse
+from search.highlight import END, START
+
+_SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
+
+
+def show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
+    """Prints an answer, its times in `zone`; `explain` says why each hit is there."""
+    total = _SAID[response.total.relation].format(f"{response.total.value:,}")
+    took = response.milliseconds["total"]
+    if response.fold is Fold.NEAR_DUPLICATES:
+        total += " groups of stories"
+    console.print(f"[dim]{total}, profile {response.profile}, {took:.1f} ms[/]")
+    _show_understood(response, zone, explain=explain)
+    if response.suggestion:
+        console.print(f"Did you mean [bold]{escape(response.suggestion)}[/]?")
+    if response.missing:
+        _show_missing(response.missing)
+    if not response.hits:
+        console.print("nothing found; try fewer or other words, or a wider date")
+    for hit in response.hits:
+        _show_hit(hit, zone, explain=explain)
+    for name, counts in response.facets.items():
+        listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)
+        console.print(f"[bold]{name}[/]: {listed}")
+
+
+def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
+    for line in (*response.understood.notes, *response.degraded):
+        console.print(f"[yellow]note:[/] {escape(line)}")
+    for found in response.understood.entities:
+        console.print(f"[dim]{escape(_named(found))}[/]")
+    for span in response.understood.dates:
+        read = "taken as words" if span.ignored else f"{days(span, zone)} ({zone})"
+        console.print(f"[dim]{escape(span.text)}: {read}[/]")
+        if span.other:
+            console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
+    if explain:
+        for label, text in query_lines(response):
+            console.print(f"[dim]{label}: {escape(text)}[/]", highlight=False)
+
+
+def _show_missing(missing: Missing) -> None:
+    console.print(f"[bold]{escape(missing.uri)}[/] ({missing.stage}): {escape(missing.reason)}")
+    for miss in missing.retrievers:
+        own = "–" if miss.score is None else f"{miss.score:.3f}"
+        last = "–" if miss.last is None else f"{miss.last:.3f}"
+        console.print(
+            f"    [dim]{miss.retriever}: rank {ranked(miss.rank)}, score {own}; "
+            f"the last of the best {miss.depth:,} has {last}[/]"
+        )
+    if missing.words or missing.words_missing:
+        has, lacks = ", ".join(missing.words) or "–", ", ".join(missing.words_missing) or "–"
+        console.print(f"    [dim]words in it: {escape(has)}; not in it: {escape(lacks)}[/]")
+    console.print(f"    what would show it: {escape(missing.mend)}")
+
+
+KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": "a name"}
+
+
+def _named(found: FoundName) -> str:
+    """What was made of a name in the query."""
+    if found.ignored:
+        return f"{found.text}: taken as words"
+    if found.known is None:
+        return f"{found.text}: {KINDS[found.label]}"
+    does = {EntityUse.BOOST: ", boosts", EntityUse.FILTER: ", filters", EntityUse.OFF: ""}
+    also = f", also {', '.join(found.known.aliases)}" if found.known.aliases else ""
+    return f"{found.text}: {found.known.field} {found.known.name}{also}{does[found.use]}"
+
+
+def _untitled(item: Item) -> str:
+    """What stands for a headline: that of which nothing is said is told so."""
+    said = " ".join((item.description or item.caption).split())
+    return escape(said) if said else f"[italic]{item.type} without a description[/]"
+
+
+def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
+    item = hit.item
+    pinned = " [dim](pinned)[/]" if hit.pinned else ""
+    headline = _marked(hit.highlights.get("headline", item.headline)) or _untitled(item)
+    versions = f", {hit.versions} versions" if hit.versions > 1 else ""
+    when = f"{item.versioncreated.astimezone(zone):%Y-%m-%d %H:%M}"
+    console.print(f"\n[bold]{hit.rank:>3}[/] {headline}{pinned}")
+    console.print(
+        f"    [dim]{item.type} {when} {escape(item.located)}{versions}  {escape(item.uri)}[/]"
+    )
+    for uri in hit.near_duplicates:
+        console.print(f"    [dim]nearly the same text: {escape(uri)}[/]")
+    text = hit.passage or hit.highlights.get("description", "")
+    if text:
+        console.print("    " + _marked(" ".join(text.split())))
+    if hit.shot:
+        shot = item.shots[hit.shot - 1]
+        console.print(
+            f"    [dim]shot {hit.shot}, {timecode(shot.start_s)}–{timecode(shot.end_s)}[/]"
+        )
+    if said := hit.highlights.get("caption", ""):
+        console.print(f"    [dim]machine-made ({escape(item.caption_by)}):[/] {_marked(said)}")
+    if explain and hit.explanation:
+        console.print(Padding(explained(hit), (0, 0, 0, 4)))
+
+
+def _marked(text: str) -> str:
+    """A text from the highlighter, with its marks as bold type."""
+    pieces = []
+    for number, part in enumerate(text.split(START)):
+        if number == 0:
+            pieces.append(escape(part))
+            continue
+        inside, _, outside = part.partition(END)
+        pieces.append(f"[bold yellow]{escape(inside)}[/]{escape(outside)}")
+    return "".join(pieces)

@@ -1,0 +1,1 @@
+"""Comparisons, significance and the gate."""

@@ -1,0 +1,1 @@
+"""Runs: judged queries are asked, answers are measured and kept."""

@@ -1,0 +1,1 @@
+"""Judged sets, in every layout that is read."""

@@ -1,0 +1,126 @@
+"""Judged news queries: what is said of a query, and what several judges said of its documents.
+
+    queries.jsonl      {"_id": "q1", "text": "ferry accident", "facets": {"kind": "event",
+                        "entity_heavy": false, "date_bound": true, "frequency": "torso"}}
+    judgements.jsonl   {"query_id": "q1", "document_id": "urn:x:1", "judge": "ada", "grade": 2,
+                        "at": "2026-03-14T09:30:00Z", "note": "the first report"}
+
+Facets may be left out, and a set may have more of its own; each becomes a slice. `at` and `note`
+may be left out.
+
+The grade of a document is the median of what its judges gave, the lower of the two in the middle
+where they are even in number: a document is not called better than half of its judges say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median_low
+from typing import Any
+
+from core.errors import InputError
+from eval.runs.measures import Qrels
+from eval.sets.about import About
+from eval.sets.agreement import ordinal_alpha
+from eval.sets.lines import Line, read_lines
+
+FREQUENCIES = ("head", "torso", "tail")
+_BOOLEANS = ("entity_heavy", "date_bound")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """The grades by the rule, who judged (sorted), and their agreement: ordinal alpha, None where
+    no document has two judges.
+    """
+
+    qrels: Qrels
+    judges: tuple[str, ...]
+    agreement: float | None
+
+
+def read_facets(line: Line, tree: Mapping[str, Any]) -> dict[str, str]:
+    """The facets of one query, in text: true and false are `yes` and `no`. A text under
+    `metadata.kind` is the kind of a query that states none. Raises DocumentError.
+    """
+    metadata, stated = tree.get("metadata"), tree.get("facets", {})
+    facets: dict[str, str] = {}
+    if isinstance(metadata, dict) and isinstance(kind := metadata.get("kind"), str) and kind:
+        facets["kind"] = kind
+    if not isinstance(stated, dict):
+        raise line.mistake("is no object", field="facets", mend='as in {"kind": "event"}')
+    for name, value in stated.items():
+        facets[name] = _facet(line, name, value)
+    return facets
+
+
+def _facet(line: Line, name: str, value: object) -> str:
+    field = f"facets.{name}"
+    if name in _BOOLEANS and not isinstance(value, bool):
+        raise line.mistake(f"{value!r} is no boolean", field=field, mend="true or false")
+    if name == "frequency" and value not in FREQUENCIES:
+        mend = f"one of {', '.join(FREQUENCIES)}"
+        raise line.mistake(f"{value!r} is no frequency", field=field, mend=mend)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) or (isinstance(value, str) and value.strip()):
+        return str(value).strip()
+    raise line.mistake(
+        f"{value!r} can't be a slice", field=field, mend="a text, a whole number, true or false"
+    )
+
+
+def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
+    """Reads and aggregates judgements.jsonl. Raises DocumentError for a mistake in a line: an
+    unknown query, a grade that is no whole number from 0 on or not allowed, a judge who graded a
+    document twice.
+    """
+    given: dict[tuple[str, str], dict[str, int]] = {}
+    for line in read_lines(path):
+        query, document, judge, grade = _judgement(line, about)
+        if query not in queries:
+            raise line.mistake(
+                f"query {query!r} is not in queries.jsonl", field="query_id", mend="add it there"
+            )
+        by_judge = given.setdefault((query, document), {})
+        if judge in by_judge:
+            raise line.mistake(
+                f"{judge!r} judged document {document!r} twice for query {query!r}",
+                field="judge",
+                mend="keep one of the judgements",
+            )
+        by_judge[judge] = grade
+    if not given:
+        raise InputError("no judgements", where=str(path), mend="add some")
+    qrels: dict[str, dict[str, int]] = {}
+    for (query, document), by_judge in given.items():
+        qrels.setdefault(query, {})[document] = median_low(by_judge.values())
+    judges = tuple(sorted({judge for by_judge in given.values() for judge in by_judge}))
+    alpha = ordinal_alpha([tuple(by_judge.values()) for by_judge in given.values()])
+    return Judgements(qrels, judges, alpha)
+
+
+def _judgement(line: Line, about: About) -> tuple[str, str, str, int]:
+    tree = line.json_object()
+    names = (line.string(tree, field) for field in ("query_id", "document_id", "judge"))
+    query, document, judge = (name.strip() for name in names)
+    grade = tree.get("grade")
+    if not isinstance(grade, int) or isinstance(grade, bool) or grade < 0:
+        raise line.mistake(
+            f"{grade!r} is no grade", field="grade", mend="grades are whole numbers from 0 on"
+        )
+    if "at" in tree:
+        _check_time(line, tree)
+    return query, document, judge, about.check_grade(line, grade, "grade")
+
+
+def _check_time(line: Line, tree: Mapping[str, Any]) -> None:
+    at = line.string(tree, "at")
+    try:
+        datetime.fromisoformat(at)
+    except ValueError as error:
+        mend = "ISO 8601, as in 2026-03-14T09:30:00Z"
+        raise line.mistake(f"{at!r} is no time", field="at", mend=mend) from error

@@ -1,0 +1,1 @@
+"""Tuning of fusion and of vector graphs."""

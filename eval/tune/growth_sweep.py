@@ -1,0 +1,99 @@
+"""One HNSW cell at several sizes, each asked at rising widths until it reaches a recall.
+
+A size is the beginning of one list of vectors, the real ones first: each size holds the one before,
+and copies come in only where the real ones end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.items import FloatMatrix
+from eval.tune.growth import Grown
+from eval.tune.halving import value_at
+from eval.tune.sweep_grid import BuildCell, Grid
+from eval.tune.sweep_target import Cell
+from eval.tune.vector_source import COSINE, noisy
+from eval.tune.vector_sweep import Bench, Observer, Subject, sweep, unobserved
+
+Sized = Callable[[int], Subject]  # the vectors of a size, with their exact neighbours
+
+_BLOCK = 8192
+
+
+def filled_up(vectors: FloatMatrix, count: int, seed: int = 1) -> FloatMatrix:
+    """`count` unit vectors: those of `vectors` [n, d], then copies of them with noise, at the
+    cosine `eval.tune.vector_source.COSINE`.
+    """
+    if count <= len(vectors):
+        return vectors[:count]
+    found = np.empty((count, vectors.shape[1]), np.float32)
+    found[: len(vectors)] = vectors
+    for block, start in enumerate(range(len(vectors), count, _BLOCK)):
+        # A block is drawn whole: whatever `count` is, a copy at one place is the same.
+        chance = np.random.default_rng([seed, block])
+        sources = vectors[chance.integers(0, len(vectors), _BLOCK)]
+        copies = noisy(sources, COSINE, chance)
+        found[start : start + _BLOCK] = copies[: count - start]
+    return found
+
+
+def grow(
+    sizes: Sequence[int],
+    sized: Sized,
+    real: int,
+    cell: BuildCell,
+    grid: Grid,
+    recall: float,
+    bench: Bench,
+    observe: Observer = unobserved,
+) -> Iterator[Grown]:
+    """Each size in turn, the smallest first; `grid` gives the widths and its only k, and `real` of
+    the vectors are no copies. What is built and asked is in the log, so that a killed run goes on.
+    Graphs of earlier sizes are removed.
+    """
+    for rows in sorted(sizes):
+        subject = sized(rows)
+        cells = _until(subject, cell, grid, recall, bench, observe)
+        yield _grown(subject, min(rows, real), cells, recall)
+        bench.store.forget()
+
+
+def _until(
+    subject: Subject,
+    cell: BuildCell,
+    grid: Grid,
+    recall: float,
+    bench: Bench,
+    observe: Observer,
+) -> list[Cell]:
+    """Widths in rising order up to the first that reaches the recall."""
+    found: list[Cell] = []
+    for _, width in grid.asks(cell.precision):
+        only = replace(grid, ef=(width,))
+        found += sweep(subject, [cell], only, bench, observe)
+        if found[-1].recall >= recall:
+            break
+    return found
+
+
+def _grown(subject: Subject, real: int, cells: Sequence[Cell], recall: float) -> Grown:
+    def at(value: Callable[[Cell], float]) -> float:
+        found = value_at([(cell.recall, value(cell)) for cell in cells], recall)
+        return math.nan if found is None else found
+
+    last = cells[-1]
+    return Grown(
+        rows=subject.rows,
+        real=real,
+        build_seconds=last.build_seconds,
+        memory=float(last.memory),
+        disk=float(last.disk),
+        ef=at(lambda cell: float(cell.ef)),
+        qps=at(lambda cell: cell.qps),
+        p95=at(lambda cell: cell.milliseconds["p95"]),
+    )

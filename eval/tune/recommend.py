@@ -1,0 +1,111 @@
+"""What a sweep recommends: the fastest cell that meets a stated target.
+
+What meets all of a target is ranked by queries a second on one thread; among those within a
+twentieth of the fastest, which repeated timings can't tell apart, the smallest in memory is taken,
+then the one that was built fastest. Where nothing meets it, the nearest cell is named with what it
+misses: nearest by how many times over the limits it is, all clauses together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from core.errors import InputError
+from eval.tune.sweep_grid import LIMITS, Grid
+from eval.tune.sweep_target import Cell, Target
+
+_LIKE = 0.95  # of the fastest: as fast as it, for a timing's noise
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The cell to use, whether it meets the target, what it misses and what to doubt, in sentences.
+    `target` is as it was stated, `depth` the number of rows that its recall is of.
+    """
+
+    cell: Cell
+    target: Target
+    depth: int
+    met: bool
+    misses: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """For people, the cell first."""
+        cell = self.cell
+        of = f"(recall of the {self.depth} nearest)"
+        verdict = "meets" if self.met else "nothing meets"
+        head = f"{verdict} {self.target} {of}: " + ("" if self.met else "nearest is ") + str(cell)
+        figures = (
+            f"recall {cell.recall:.4f}, {cell.qps:,.0f} queries/s on one thread, "
+            f"p95 {cell.milliseconds['p95']:.2f} ms, {cell.memory / 1e6:,.1f} MB"
+        )
+        return (head, figures, *self.misses, *self.warnings)
+
+
+def recommend(cells: Sequence[Cell], target: Target, grid: Grid) -> Recommendation:
+    """Chooses among the cells of a sweep over `grid`. Raises InputError where none was asked for
+    as many rows as the target's recall is of.
+    """
+    depth = target.depth(grid.ks)
+    able = [cell for cell in cells if cell.k == depth]
+    if not able:
+        raise InputError(f"no cell was asked for {depth} rows", mend=f"add {depth} to --k")
+    meeting = [cell for cell in able if target.met(cell)]
+    cell = _fastest(meeting) if meeting else _nearest(able, target)
+    misses = tuple(
+        f"misses {clause}: it has {clause.shown(clause.value(cell))}"
+        for clause in target.clauses
+        if not clause.met(cell)
+    )
+    warnings = tuple(edges(cell, grid, met=bool(meeting)))
+    return Recommendation(cell, target, depth, bool(meeting), misses, warnings)
+
+
+def pareto(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Those of the cells (of one k) that none beats in recall and queries a second at once, by
+    falling speed; of equal cells the first.
+    """
+    front: list[Cell] = []
+    for cell in sorted(cells, key=lambda each: (-each.qps, -each.recall)):
+        if not front or cell.recall > front[-1].recall:
+            front.append(cell)
+    return tuple(front)
+
+
+def edges(cell: Cell, grid: Grid, *, met: bool) -> Iterator[str]:
+    """Where the cell lies on the grid's edge, and which way to widen it. At the largest ef only
+    a target that was not met can gain by more, at the smallest only one that was by less.
+    """
+    build = cell.build
+    yield from _edge("m", build.m, grid.m)
+    yield from _edge("ef-construction", build.ef_construction, grid.ef_construction)
+    asks = grid.asks(build.precision)
+    widths = tuple(ef for k, ef in asks if k == cell.k)
+    narrower = met and cell.ef > grid.least_ef(cell.k, build.precision)
+    yield from _edge("ef", cell.ef, widths, down=narrower, up=not met)
+
+
+def _edge(
+    axis: str, value: int, tried: tuple[int, ...], *, down: bool = True, up: bool = True
+) -> Iterator[str]:
+    least, most = LIMITS[axis]
+    wider = []
+    if down and value == tried[0] and value > least:
+        wider.append(f"smaller (--{axis} {max(least, value // 2)},…)")
+    if up and value == tried[-1] and value < most:
+        wider.append(f"larger (--{axis} …,{min(most, value * 2)})")
+    if wider:
+        edge = "the only value tried" if len(tried) == 1 else "at the grid's edge"
+        yield f"{axis} {value} is {edge}: something {' or '.join(wider)} may be better"
+
+
+def _fastest(cells: Sequence[Cell]) -> Cell:
+    best = max(cell.qps for cell in cells)
+    alike = [cell for cell in cells if cell.qps >= best * _LIKE]
+    return min(alike, key=lambda cell: (cell.memory, cell.build_seconds, -cell.qps))
+
+
+def _nearest(cells: Sequence[Cell], target: Target) -> Cell:
+    return min(cells, key=lambda cell: (target.excess(cell), -cell.recall, -cell.qps))

@@ -1,0 +1,135 @@
+"""Recall where only some rows are allowed, and after a part of the rows was replaced.
+
+Filters let through a share of the rows: at random, or the rows nearest to one of them ("cluster"),
+as a filter by desk, language or date does; most queries then lie far from what is allowed, which is
+the hard case for a graph. Each is measured two ways: `walked` is the graph alone, `served` is what
+a search does, which scans where few rows are allowed or the segment is small.
+
+Churn is as the segments do it: replaced rows are masked, their successors are in a graph of their
+own, and the two answers are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from core.graph_ports import GraphBuilder, VectorGraph
+from core.items import FloatMatrix
+from core.retrieval import Floats, Ids, Marks
+from eval.tune.graph_timing import Ask, Timed, time_single
+from eval.tune.neighbours import exact_neighbours, recall
+from eval.tune.vector_source import noisy
+from eval.tune.vector_sweep import Subject
+
+SHARES = (0.5, 0.1, 0.02, 0.001)
+CHURN = 0.2
+NEAR = 0.95  # cosine of a replaced row and its successor: a new version is much like the old
+_QUERIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A bitmap bool [n] of allowed rows: `kind` is random or cluster, `share` of the rows."""
+
+    kind: str
+    share: float
+    allowed: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Recall of the k nearest in 0..1, queries a second and p95 of one cell under one condition:
+    `what` is random, cluster or churn; `way` is walked or served; `rows` are those allowed.
+    """
+
+    what: str
+    way: str
+    share: float
+    rows: int
+    recall: float
+    qps: float
+    p95: float
+
+
+def filters(vectors: FloatMatrix, shares: Sequence[float], seed: int) -> Iterator[Filter]:
+    """For each share a random bitmap over `vectors` [n, d] and one of a cluster; at least one row
+    each.
+    """
+    chance = np.random.default_rng(seed)
+    for share in shares:
+        count = max(1, round(share * len(vectors)))
+        yield Filter("random", share, _mask(chance.permutation(len(vectors))[:count], vectors))
+        middle = vectors[chance.integers(len(vectors))]
+        near = np.argpartition(-(vectors @ middle), count - 1)[:count]
+        yield Filter("cluster", share, _mask(near, vectors))
+
+
+def filtered(
+    subject: Subject, graph: VectorGraph, k: int, ef: int, *, seed: int = 1, seconds: float = 0.2
+) -> Iterator[Narrowed]:
+    """Every filter, each way, with the first 200 queries."""
+    queries = subject.queries[:_QUERIES]
+    for each in filters(subject.vectors, SHARES, seed):
+        truth = exact_neighbours(subject.vectors, queries, k, each.allowed)
+        for way, ask in _ways(graph, k, ef, each.allowed):
+            timed = time_single(ask, queries, k, seconds)
+            found = recall(subject.vectors, queries, timed.rows, truth, k)
+            rows = int(np.count_nonzero(each.allowed))
+            yield _narrowed(each.kind, way, each.share, rows, found, timed)
+
+
+def churned(
+    subject: Subject,
+    graph: VectorGraph,
+    builder: GraphBuilder,
+    k: int,
+    ef: int,
+    *,
+    threads: int = 1,
+    seed: int = 1,
+    seconds: float = 0.2,
+) -> Iterator[Narrowed]:
+    """After CHURN of the rows were replaced by vectors at the cosine NEAR, each way."""
+    queries, count = subject.queries[:_QUERIES], subject.rows
+    chance = np.random.default_rng(seed)
+    gone = chance.permutation(count)[: max(1, round(CHURN * count))]
+    fresh = noisy(subject.vectors[gone], NEAR, chance)
+    second = builder.build(fresh, threads)
+    live = ~_mask(gone, subject.vectors)
+    everything = np.concatenate([subject.vectors, fresh])
+    allowed = np.concatenate([live, np.ones(len(fresh), np.bool_)])
+    truth = exact_neighbours(everything, queries, k, allowed)
+    olds, news = _ways(graph, k, ef, live), _ways(second, k, ef, None)
+    for (way, one), (_, other) in zip(olds, news, strict=True):
+        timed = time_single(partial(_merged, one, other, count, k), queries, k, seconds)
+        found = recall(everything, queries, timed.rows, truth, k)
+        yield _narrowed("churn", way, 1 - CHURN, count, found, timed)
+
+
+def _ways(graph: VectorGraph, k: int, ef: int, allowed: Marks | None) -> list[tuple[str, Ask]]:
+    return [
+        ("walked", partial(graph.walk, k=k, allowed=allowed, ef=ef)),
+        ("served", partial(graph.search, k=k, allowed=allowed, ef=ef)),
+    ]
+
+
+def _merged(one: Ask, other: Ask, offset: int, k: int, query: FloatMatrix) -> tuple[Floats, Ids]:
+    cosines, rows = one(query)
+    more, others = other(query)
+    together = np.concatenate([cosines, more])
+    order = np.argsort(-together, kind="stable")[:k]
+    return together[order], np.concatenate([rows, others + offset])[order]
+
+
+def _mask(rows: Ids, vectors: FloatMatrix) -> Marks:
+    mask = np.zeros(len(vectors), np.bool_)
+    mask[rows] = True
+    return mask
+
+
+def _narrowed(what: str, way: str, share: float, rows: int, found: float, timed: Timed) -> Narrowed:
+    return Narrowed(what, way, share, rows, found, timed.qps, timed.milliseconds["p95"])

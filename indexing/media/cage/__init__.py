@@ -1,0 +1,1 @@
+"""The cage: processes that decode media without network, files and most system calls."""

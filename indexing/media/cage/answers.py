@@ -1,0 +1,204 @@
+"""What a child's answer must be like to be believed: types, ranges and sizes, each of them.
+
+The child reads hostile files and is taken for hostile: nothing it says is used before it has gone
+through here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from core.media import FRAME_HEIGHT, FRAME_WIDTH, FrameBatch, Gap, MediaFacts, MediaKind, Still
+from indexing.media.cage.limits import CageLimits, CageProtection
+from indexing.media.cage.wire import Message, WireError
+
+MAX_FRAMES = 4096
+_FRAME_BYTES = FRAME_HEIGHT * FRAME_WIDTH * 3
+_MAX_SECONDS = 1e9
+_Word = Annotated[str, Field(max_length=100)]
+_Text = Annotated[str, Field(max_length=500)]
+_Seconds = Annotated[float, Field(ge=0, le=_MAX_SECONDS, allow_inf_nan=False)]
+_Edge = Annotated[int, Field(ge=0, le=10**6)]
+_Notes = Annotated[tuple[_Text, ...], Field(max_length=50, strict=False)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Ready(_Answer):
+    """The walls stand: see CageProtection."""
+
+    say: Literal["ready"]
+    no_open: bool
+    no_network: bool
+    own_network: bool
+    no_new_privileges: bool
+    memory: bool
+    notes: _Notes
+
+    def protection(self) -> CageProtection:
+        """As the core says it."""
+        return CageProtection(**self.model_dump(exclude={"say"}))
+
+
+class Refused(_Answer):
+    """The file can't be read, or not within the limits (`limit`); `over` ends the child."""
+
+    say: Literal["refused"]
+    what: _Text
+    limit: bool
+    over: bool
+
+
+class FactsAnswer(_Answer):
+    """The facts of a file; the tags are in the body, as JSON."""
+
+    say: Literal["facts"]
+    kind: Literal["picture", "video", "audio"]
+    mimetype: _Word
+    codec: _Word
+    width: _Edge
+    height: _Edge
+    rotation: Annotated[int, Field(ge=0, lt=360)]
+    duration_s: _Seconds
+    frame_rate: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    notes: _Notes
+
+
+class FramesAnswer(_Answer):
+    """Frames; the body holds the times, float64, and the pixels, both little-endian."""
+
+    say: Literal["frames"]
+    first: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+
+
+class GapAnswer(_Answer):
+    """A stretch without frames."""
+
+    say: Literal["gap"]
+    start_s: _Seconds
+    end_s: _Seconds
+    reason: _Text
+
+
+class StillAnswer(_Answer):
+    """A still; the body is the JPEG."""
+
+    say: Literal["still"]
+    second: _Seconds
+    width: _Edge
+    height: _Edge
+    similarity: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+    black: bool
+    blurred: bool
+
+
+class NoStill(_Answer):
+    """Nothing was kept of a shot."""
+
+    say: Literal["none"]
+
+
+class AllRead(_Answer):
+    """Every frame was sent."""
+
+    say: Literal["read"]
+
+
+class Done(_Answer):
+    """The end of an answer."""
+
+    say: Literal["done"]
+    notes: _Notes
+
+
+class FetchAnswer(_Answer):
+    """A child that reads a live source asks for a part of it: bytes `start` to `end`, 0 for all."""
+
+    say: Literal["fetch"]
+    url: Annotated[str, Field(max_length=4096)]
+    start: Annotated[int, Field(ge=0, le=2**53)]
+    end: Annotated[int, Field(ge=0, le=2**53)]
+
+
+Answer = (
+    Ready
+    | Refused
+    | FactsAnswer
+    | FramesAnswer
+    | GapAnswer
+    | StillAnswer
+    | NoStill
+    | AllRead
+    | Done
+    | FetchAnswer
+)
+_ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
+_TAGS = TypeAdapter(dict[_Word, Any])
+
+
+def understand(message: Message) -> Answer:
+    """The answer in a head; raises WireError."""
+    try:
+        return _ANSWERS.validate_python(dict(message.head))
+    except ValidationError as error:
+        raise WireError("an answer that is not of this protocol") from error
+
+
+def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
+    """The facts with their tags; raises WireError."""
+    if len(body) > 2 * limits.tag_bytes + 1024:
+        raise WireError("more metadata than was asked for")
+    try:
+        tags = _TAGS.validate_json(body)
+    except ValidationError as error:
+        raise WireError("metadata that are no JSON object") from error
+    told = answer.model_dump(exclude={"say", "kind"})
+    return MediaFacts(kind=MediaKind(answer.kind), tags=tags, **told)
+
+
+def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
+    """The batch whose first frame must have the number `expected`; raises WireError."""
+    count = answer.count
+    if answer.first != expected or len(body) != count * (8 + _FRAME_BYTES):
+        raise WireError("frames that are not those that come next")
+    seconds = np.frombuffer(body, "<f8", count)
+    if not (np.isfinite(seconds).all() and seconds[0] >= 0 and seconds[-1] <= _MAX_SECONDS):
+        raise WireError("frames at impossible times")
+    if (np.diff(seconds) <= 0).any():
+        raise WireError("frames out of order")
+    pixels = np.frombuffer(body, np.uint8, offset=8 * count)
+    return FrameBatch(pixels.reshape(count, FRAME_HEIGHT, FRAME_WIDTH, 3), seconds, answer.first)
+
+
+def gap(answer: GapAnswer) -> Gap:
+    """The gap; raises WireError where it ends before it starts."""
+    if answer.end_s < answer.start_s:
+        raise WireError("a gap that ends before it starts")
+    return Gap(answer.start_s, answer.end_s, answer.reason)
+
+
+def _most_bytes(edge: int, limits: CageLimits) -> int:
+    """What a JPEG of that size takes at most: no more than its pixels as they are."""
+    return min(limits.still_bytes, 3 * edge * edge + 2**16)
+
+
+def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> Still:
+    """The still, at most `edge` pixels wide and high; raises WireError."""
+    sizes = (answer.width, answer.height)
+    if not body.startswith(b"\xff\xd8\xff") or len(body) > _most_bytes(edge, limits):
+        raise WireError("a still that is no JPEG, or too long")
+    if min(sizes) < 1 or max(sizes) > edge:
+        raise WireError("a still of another size than was asked for")
+    return Still(jpeg=body, **answer.model_dump(exclude={"say"}))
+
+
+def at_most(text: str, most: int = 500) -> str:
+    """Text for a person, out of a child: printable and short."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
+    return " ".join(shown.split())[:most]

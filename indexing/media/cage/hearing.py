@@ -1,0 +1,97 @@
+"""Listens to what a child says of one file, and believes what can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.media import FrameBatch, Gap, MediaFacts, Still
+from indexing.media.cage import answers as cage_answers
+from indexing.media.cage.answers import (
+    Answer,
+    Done,
+    FactsAnswer,
+    FramesAnswer,
+    GapAnswer,
+    StillAnswer,
+    at_most,
+)
+from indexing.media.cage.limits import CageLimits
+from indexing.media.cage.parent import CagedChild
+from indexing.media.cage.wire import WireError
+
+_ELSE = "an answer to something else"
+
+
+class FrameEar:
+    """Frames and gaps of one source, each where the one before it ends.
+
+    Every method raises UnreadError where the child's answer can't be right.
+    """
+
+    def __init__(self, child: CagedChild) -> None:
+        self._child = child
+        self._expected = 0
+        self._at_s = -1.0
+
+    def frames(self, answer: Answer, body: bytes) -> FrameBatch | Gap:
+        """What an answer says."""
+        try:
+            if isinstance(answer, FramesAnswer):
+                return self._batch(cage_answers.frames(answer, body, self._expected))
+            if isinstance(answer, GapAnswer):
+                return self._gap(cage_answers.gap(answer))
+            raise WireError(_ELSE)
+        except WireError as error:
+            raise self._child.disbelieve(error) from None
+
+    def notes(self, answer: Done) -> tuple[str, ...]:
+        """The notes at the end, for people to read."""
+        return tuple(map(at_most, answer.notes))
+
+    def _batch(self, batch: FrameBatch) -> FrameBatch:
+        if batch.seconds[0] <= self._at_s:
+            raise WireError("frames out of order")
+        self._expected += len(batch.seconds)
+        self._at_s = float(batch.seconds[-1])
+        return batch
+
+    def _gap(self, gap: Gap) -> Gap:
+        if gap.start_s < self._at_s:
+            raise WireError("a gap where frames are")
+        return Gap(gap.start_s, gap.end_s, at_most(gap.reason))
+
+
+def hear_facts(child: CagedChild, limits: CageLimits) -> MediaFacts:
+    """The facts of a file; raises UnreadError."""
+    answer, body = child.hear()
+    try:
+        if not isinstance(answer, FactsAnswer):
+            raise WireError(_ELSE)
+        facts = cage_answers.facts(answer, body, limits)
+    except WireError as error:
+        raise child.disbelieve(error) from None
+    return replace(
+        facts,
+        codec=at_most(facts.codec),
+        mimetype=at_most(facts.mimetype),
+        notes=tuple(map(at_most, facts.notes)),
+    )
+
+
+def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
+    """A still of at most `edge` pixels; raises UnreadError."""
+    answer, body = child.hear()
+    try:
+        if not isinstance(answer, StillAnswer):
+            raise WireError(_ELSE)
+        return cage_answers.still(answer, body, edge, limits)
+    except WireError as error:
+        raise child.disbelieve(error) from None
+
+
+def hear_done(child: CagedChild) -> tuple[str, ...]:
+    """The end of an answer, and its notes; raises UnreadError."""
+    answer, _ = child.hear()
+    if not isinstance(answer, Done):
+        raise child.disbelieve(WireError(_ELSE))
+    return tuple(map(at_most, answer.notes))

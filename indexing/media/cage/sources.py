@@ -1,0 +1,241 @@
+"""Live sources: what they are, and their frames as they come out of a caged child."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from core.errors import InputError, MediaError
+from core.media import FrameBatch, Gap
+from indexing.media.cage.answers import Done, FetchAnswer, at_most
+from indexing.media.cage.door import Door
+from indexing.media.cage.fetching import Fetches, RefusedFetchError
+from indexing.media.cage.hearing import FrameEar
+from indexing.media.cage.limits import CageLimits
+from indexing.media.cage.parent import Cage, CagedChild, UnreadError
+
+_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+SCHEMES = ("http", "https", *_PORTS)
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """Where frames come from while they are made: exactly one of `url`, `path` and `handle`.
+
+    `url` is of one of SCHEMES; an address that ends in .m3u8 is HLS. `path` is a named pipe, or a
+    file that grows and is over when it has not for `grown_s`. `handle` is an open file descriptor,
+    such as that of standard input; it stays the caller's. A source that gives no frame for
+    `silent_s` is broken (0: it is waited for without end). `hosts` are those that a playlist may
+    name besides its own.
+    """
+
+    url: str = ""
+    path: Path | None = None
+    handle: int | None = None
+    silent_s: float = 20.0
+    grown_s: float = 10.0
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it where others read: an address without its user and password."""
+        if self.url:
+            parts = urlsplit(self.url)
+            return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        return str(self.path) if self.path is not None else f"file descriptor {self.handle}"
+
+
+def live_frames(
+    cage: Cage,
+    limits: CageLimits,
+    source: LiveSource,
+    notes: list[str],
+    stopped: threading.Event,
+) -> Iterator[FrameBatch | Gap]:
+    """Frames of one connection, counted from 0 and timed from its first, a batch within a tenth of
+    a second of its frames. Ends where the source does.
+
+    Raises MediaError where it can't be had, breaks off or falls silent, and soon after another
+    thread has set `stopped`; InputError where it is no
+    source.
+    """
+    way, patience = _Way(), _Patience(source, stopped)
+    with ExitStack() as held:
+        try:
+            if source.url:
+                yield from _of_address(held, cage, limits, patience, notes, way)
+            else:
+                yield from _of_handle(held, cage, patience, notes)
+        except UnreadError as error:
+            error.what += f" ({way.trouble})" if way.trouble else ""
+            raise error.error(source.name) from None
+
+
+@dataclass(slots=True)
+class _Way:
+    """What carries an address's bytes to the child, and may know why none came."""
+
+    carrier: Fetches | Door | None = None
+
+    @property
+    def trouble(self) -> str:
+        return at_most(self.carrier.trouble) if self.carrier else ""
+
+
+def _of_handle(
+    held: ExitStack, cage: Cage, patience: _Patience, notes: list[str]
+) -> Iterator[FrameBatch | Gap]:
+    source = patience.source
+    handle = source.handle
+    if handle is None:
+        handle = _opened(held, source.path)
+        _await_writer(handle, patience)
+    growing = stat.S_ISREG(os.fstat(handle).st_mode)
+    child = held.enter_context(cage.child())
+    way = "growing" if growing else "pipe"
+    child.ask({"do": "live", "way": way, "grown_s": source.grown_s}, handle, endless=True)
+    yield from _heard(child, patience, notes, None)
+
+
+def _opened(held: ExitStack, path: Path | None) -> int:
+    if path is None:
+        raise InputError("a live source has an address, a path or a handle")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise MediaError(f"can't be opened: {error.strerror}", where=str(path)) from error
+    held.callback(os.close, handle)
+    return handle
+
+
+def _await_writer(handle: int, patience: _Patience) -> None:
+    """Waits until somebody writes to a named pipe, which looks ended before; it then blocks."""
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN)
+    while not waiting.poll(_LOOK_S * 1000):
+        patience.check()
+    os.set_blocking(handle, True)
+
+
+def _of_address(
+    held: ExitStack,
+    cage: Cage,
+    limits: CageLimits,
+    patience: _Patience,
+    notes: list[str],
+    way: _Way,
+) -> Iterator[FrameBatch | Gap]:
+    source = patience.source
+    parts = urlsplit(source.url)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise InputError(f"no live source: {source.name}", mend=f"use {', '.join(SCHEMES)}")
+    if parts.scheme in ("http", "https"):
+        way.carrier = fetches = held.enter_context(closing(Fetches(source.url, source.hosts)))
+        child = held.enter_context(cage.child())
+        is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
+        request = {"do": "live", "way": "fetch", "url": source.url, "hls": is_list}
+        child.ask(request, endless=True)
+        yield from _heard(child, patience, notes, fetches)
+        return
+    child = CagedChild(limits, "network")
+    held.callback(child.kill)
+    way.carrier = door = _door_of(held, child, source)
+    child.ask(_through(door, source), endless=True)
+    yield from _heard(child, patience, notes, None)
+
+
+def _door_of(held: ExitStack, child: CagedChild, source: LiveSource) -> Door:
+    """The child's own door, with the source's host behind it."""
+    parts = urlsplit(source.url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    door = Door(child.hand_over(), host, port, secure=parts.scheme in ("rtsps", "rtmps"))
+    held.callback(door.close)
+    return door
+
+
+def _through(door: Door, source: LiveSource) -> dict[str, Any]:
+    """The request to read an address by that door."""
+    parts = urlsplit(source.url)
+    way = parts.scheme.removesuffix("s")
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    inside = parts._replace(scheme=way, netloc=f"{user}127.0.0.1:{door.port}")
+    options = {}
+    if way == "rtmp":  # the server must see its own name, not the door's
+        application = parts.path.strip("/").partition("/")[0]
+        options["rtmp_tcurl"] = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{application}"
+    return {"do": "live", "way": way, "url": urlunsplit(inside), "options": options}
+
+
+def _heard(
+    child: CagedChild, patience: _Patience, notes: list[str], fetches: Fetches | None
+) -> Iterator[FrameBatch | Gap]:
+    ear = FrameEar(child)
+    while True:
+        while not child.is_heard(_LOOK_S):
+            patience.check()
+        answer, body = child.hear()
+        if isinstance(answer, FetchAnswer) and fetches is not None:
+            _fetch(child, fetches, answer, patience)
+        elif isinstance(answer, Done):
+            notes.extend(ear.notes(answer))
+            return
+        else:
+            yield ear.frames(answer, body)
+            patience.begin()
+
+
+class _Patience:
+    """How long a source may still go without a frame, whatever else it gives, and whether anybody
+    still waits for one.
+    """
+
+    def __init__(self, source: LiveSource, stopped: threading.Event) -> None:
+        self.source = source
+        self._stopped = stopped
+        self._last = monotonic()
+
+    def begin(self) -> None:
+        """A frame came."""
+        self._last = monotonic()
+
+    def check(self) -> None:
+        """Raises MediaError where nothing more is to be waited for."""
+        if self._stopped.is_set():
+            raise MediaError("nobody reads it any more", where=self.source.name)
+        most = self.source.silent_s
+        if most and monotonic() - self._last > most:
+            raise MediaError(
+                f"no frames for {most:g} s", where=self.source.name, mend="is it running?"
+            )
+
+
+def _fetch(child: CagedChild, fetches: Fetches, answer: FetchAnswer, patience: _Patience) -> None:
+    """Gives the child what it asks for, or the reason why not. Raises MediaError for what only
+    seems to be worth another try.
+    """
+    if answer.url.startswith("crypto"):  # libavformat has the key and wants its bytes decrypted
+        raise MediaError(
+            "its segments are encrypted (AES-128), which are not read",
+            where=patience.source.name,
+            mend="name an address of it that is not encrypted",
+        )
+    try:
+        handle = fetches.open(answer.url, answer.start, answer.end, patience.check)
+    except RefusedFetchError as error:
+        patience.check()
+        child.tell({"what": str(error)})
+        return
+    try:
+        child.tell({}, handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,181 @@
+"""Frames of a live source, as they come; inside the child.
+
+A pipe and a growing file come as a handle. What is read over HTTP (HLS, a broadcast stream) is
+fetched by the parent, address by address, and comes as handles too: this process has no network.
+RTSP and RTMP it speaks itself, to the one door that its parent has opened for it (cage_door.py).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from indexing.media.cage.limits import CageLimits, Refusal
+from indexing.media.cage.wire import Message, Work, receive, send
+from indexing.media.inside.open import check_sizes, open_source, options_of, prepare, video_of
+from indexing.media.inside.stream import step_of, turns_of
+from indexing.media.inside.times import Timeline
+from indexing.media.inside.video import Batch, Damage, Shrinker, decoded, said, time_of
+
+_FRAMES = 16
+_WAIT_S = 0.04  # frames that came within so long go together
+_JUMP_S = 10.0
+_LOOK_S = 0.05
+_STEADY = {"mpegts", "hls"}  # broadcasts: their frames come at a rate, and what is away was lost
+_ENDLESS = {"probesize": "1000000", "analyzeduration": "1000000"}
+# Persistent connections would be made by the library itself, past the callback.
+_HLS = {
+    "http_persistent": "0",
+    "http_multiple": "0",
+    "format_whitelist": "hls,mpegts,mov,mp4,aac,flv",
+}
+_DOOR = {
+    "rtsp": {
+        "protocol_whitelist": "rtsp,rtp,tcp",
+        "rtsp_transport": "tcp",
+        "format_whitelist": "rtsp",
+    },
+    "rtmp": {"protocol_whitelist": "rtmp,tcp", "format_whitelist": "flv,live_flv"},
+}
+
+
+def over(line: socket.socket) -> Work:
+    """Reads live sources, asking the parent over `line` for what it needs."""
+
+    def live(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
+        with _open(line, handle, asked, limits) as container:
+            yield from _flow(container, limits)
+
+    return live
+
+
+class Pipe:
+    """Bytes of a handle from here on; it can't be sought."""
+
+    def __init__(self, handle: int, line: socket.socket) -> None:
+        self._handle = handle
+        self._waiting = select.poll()
+        self._waiting.register(handle, select.POLLIN)
+        self._waiting.register(line, getattr(select, "POLLRDHUP", 0))  # hanging up always counts
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes, as soon as there are any; none at the end, or where the parent,
+        who has the other end of `line`, is gone.
+        """
+        ready = [handle for handle, _ in self._waiting.poll()]
+        return os.read(self._handle, count) if self._handle in ready else b""
+
+
+class GrowingFile(Pipe):
+    """A file that somebody still writes: it ends when it has not grown for `grown_s`, and once
+    ended it stays so, however often a demuxer asks.
+    """
+
+    def __init__(self, handle: int, line: socket.socket, grown_s: float) -> None:
+        super().__init__(handle, line)
+        self._grown_s = grown_s
+        self._over = False
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes, waiting for them at the end of the file."""
+        until = time.monotonic() + self._grown_s
+        while not self._over:
+            if data := super().read(count):
+                return data
+            self._over = time.monotonic() >= until
+            time.sleep(_LOOK_S)
+        return b""
+
+
+class Fetched(Pipe):
+    """What the parent fetched; closed with the container that reads it."""
+
+    def close(self) -> None:
+        """Tells the parent that no more of it is needed."""
+        os.close(self._handle)
+
+
+class Fetcher:
+    """Opens addresses by asking the parent, who may refuse."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+
+    def open(self, url: str, flags: int, options: Mapping[str, str]) -> Fetched:
+        """The bytes behind an address; raises OSError."""
+        head = {
+            "say": "fetch",
+            "url": url[:4096],
+            "start": int(options.get("offset") or 0),
+            "end": int(options.get("end_offset") or 0),
+        }
+        send(self._line, Message(head))
+        answer = receive(self._line, handles=1)
+        if answer.handle is None:
+            raise OSError(str(answer.head.get("what", "")))
+        return Fetched(answer.handle, self._line)
+
+
+def _open(
+    line: socket.socket, handle: int, asked: Mapping[str, Any], limits: CageLimits
+) -> InputContainer:
+    way = asked["way"]
+    if way == "pipe":
+        return open_source(Pipe(handle, line), limits, _ENDLESS)
+    if way == "growing":
+        return open_source(GrowingFile(handle, line, asked["grown_s"]), limits, _ENDLESS)
+    options = {**options_of(limits), **_ENDLESS}
+    if way == "fetch":
+        options |= {"protocol_whitelist": "http,https"} | (_HLS if asked["hls"] else {})
+        return _open_address(asked["url"], options, limits, Fetcher(line).open)
+    return _open_address(asked["url"], {**options, **_DOOR[way], **asked["options"]}, limits, None)
+
+
+def _open_address(
+    url: str, options: Mapping[str, str], limits: CageLimits, io_open: Callable[..., Any] | None
+) -> InputContainer:
+    try:
+        container = av.open(
+            url, "r", options=dict(options), metadata_errors="replace", io_open=io_open
+        )
+    except MemoryError:
+        raise
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Refusal(f"the source can't be read: {reason}") from error
+    check_sizes(container, limits)
+    return container
+
+
+def _flow(container: InputContainer, limits: CageLimits) -> Iterator[Message]:
+    """Small batches, each within `_WAIT_S` of its first frame as long as frames come."""
+    stream = video_of(container)
+    if stream is None:
+        raise Refusal("there is no video in the source")
+    prepare(stream, limits, threads="SLICE")  # threads by frames would hold frames back
+    timeline = Timeline(step_of(stream), _JUMP_S)
+    steady = bool(_STEADY & set(container.format.name.split(",")))
+    damage, shrinker, batch = Damage(), Shrinker(), Batch()
+    sent = 0.0
+    for frame in decoded(container, stream, damage, limits):
+        second, gap = time_of(frame, timeline, damage, steady=steady)
+        if second is None:
+            continue
+        if gap is not None:
+            yield from batch.take()
+            yield said(gap)
+        batch.add(second, shrinker.shrink(frame, turns_of(frame)))
+        if time.monotonic() - sent >= _WAIT_S or len(batch.seconds) >= _FRAMES:
+            yield from batch.take()
+            sent = time.monotonic()
+    yield from batch.take()
+    if damage.row:
+        raise Refusal(f"the source broke off: {damage.first}")
+    yield Message({"say": "done", "notes": [*timeline.notes(), *damage.notes()]})

@@ -1,0 +1,1 @@
+"""What runs inside the cage: containers, pictures and frames are decoded here."""

@@ -1,0 +1,131 @@
+"""Opens a video or sound from a file handle, and nothing that it points to.
+
+Three gates: the demuxers and decoders are those on a list, which holds none that reads other files
+(hls, dash, concat, image2, sdp and the like); whatever asks to open a name is refused by the
+callback that libavformat opens through; and the process can't open a name or a socket at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import FileIO
+from typing import Any, NoReturn
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from indexing.media.cage.limits import CageLimits, Refusal
+
+# Names as libavformat has them: a file is read if one of its demuxer's names is here.
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,ogg,asf,mxf,dv,gxf,ivf,nut,"
+    "h264,hevc,m4v,vc1,obu,wav,w64,aiff,mp3,flac,aac,ac3,eac3,amr,caf,au"
+)
+DECODERS = (
+    "h264,hevc,vvc,libdav1d,av1,vp8,libvpx-vp8,vp9,libvpx-vp9,mpeg4,mpeg2video,mpeg1video,msmpeg4,"
+    "msmpeg4v1,msmpeg4v2,wmv1,wmv2,wmv3,vc1,h261,h263,h263p,h263i,flv,theora,mjpeg,mjpegb,prores,"
+    "dnxhd,cfhd,dvvideo,rawvideo,v210,ffv1,huffyuv,ffvhuff,utvideo,cinepak,indeo3,indeo5,svq1,svq3,"
+    "qtrle,rpza,vp6,vp6f,jpeg2000,hap,png,magicyuv,aac,mp3,mp3float,mp2,mp2float,ac3,eac3,flac,opus,"
+    "libopus,vorbis,alac,wmav1,wmav2,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_u8,pcm_alaw,pcm_mulaw"
+)
+_BUFFER = 256 * 2**10
+_MOST_STREAMS = "64"
+
+
+def open_file(handle: int, limits: CageLimits) -> InputContainer:
+    """The container behind a file handle, its video's size looked at; raises Refusal."""
+    container = open_source(_from_start(handle), limits, {})
+    if any(_has_no_size(stream) for stream in container.streams.video):
+        # The library forgets a size that is over its limit: without decoders it tells it.
+        container.close()
+        with open_source(_from_start(handle), limits, {"codec_whitelist": "none"}):
+            container = open_source(_from_start(handle), limits, {})
+    return container
+
+
+def _has_no_size(stream: VideoStream) -> bool:
+    context = stream.codec_context
+    return bool(context) and not (context.width and context.height)
+
+
+def _from_start(handle: int) -> FileIO:
+    source = FileIO(handle, closefd=False)
+    source.seek(0)
+    return source
+
+
+def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> InputContainer:
+    """The container that a file object yields; raises Refusal."""
+    try:
+        container: InputContainer = av.open(
+            source,
+            "r",
+            options={**options_of(limits), **options},
+            metadata_errors="replace",
+            buffer_size=_BUFFER,
+            io_open=_open_nothing,
+        )
+    except MemoryError:
+        raise
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise Refusal(f"no picture, video or sound that can be read: {_reason(error)}") from error
+    check_sizes(container, limits)
+    return container
+
+
+def check_sizes(container: InputContainer, limits: CageLimits) -> None:
+    """Raises Refusal where a video is larger than the limits say, from its header alone."""
+    contexts = [stream.codec_context for stream in container.streams.video]
+    for context in filter(None, contexts):  # None where there is no decoder
+        sizes = (context.width, context.height, context.coded_width, context.coded_height)
+        if max(sizes) > limits.video_edge:
+            raise Refusal(
+                f"a video of {max(sizes[0::2])} x {max(sizes[1::2])} pixels; "
+                f"{limits.video_edge} a side are allowed",
+                limit=True,
+            )
+
+
+def video_of(container: InputContainer) -> VideoStream | None:
+    """The video that is shown: the first that is no cover picture; None where there is none."""
+    shown = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    return next((stream for stream in shown if stream.codec_context is not None), None)
+
+
+def prepare(stream: VideoStream, limits: CageLimits, *, threads: str = "AUTO") -> None:
+    """Sets how a video is decoded, before its first packet.
+
+    The loop filter is left out in frames that no other is made from: at 27 lines nobody sees it,
+    and no error is carried on.
+    """
+    context = stream.codec_context
+    context.options = {**options_of(limits), "skip_loop_filter": "noref"}
+    context.thread_type = threads
+    context.thread_count = limits.threads
+
+
+def options_of(limits: CageLimits) -> dict[str, str]:
+    """The gates, as the library's options."""
+    return {
+        "format_whitelist": DEMUXERS,
+        "codec_whitelist": DECODERS,
+        "protocol_whitelist": "none",
+        "max_pixels": str(limits.video_edge**2),
+        "max_streams": _MOST_STREAMS,
+        "export_xmp": "1",
+    }
+
+
+def _open_nothing(name: str, flags: int, options: Mapping[str, str]) -> NoReturn:
+    """A file that asks for another one does not get it."""
+    raise PermissionError("it refers to another file or host, which is not opened")
+
+
+def _reason(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or error)

@@ -1,0 +1,1 @@
+"""What a media file, or a file beside it, says of itself."""

@@ -1,0 +1,1 @@
+"""Frames become shots, and shots get stills."""

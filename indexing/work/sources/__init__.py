@@ -1,0 +1,1 @@
+"""Which media files there are: folders, stores and manifests."""

@@ -1,0 +1,127 @@
+"""Noting stills for a batch of captions: the items are applied without, and again when it came.
+
+Where another model was set meanwhile, what the one before it was paid for is taken: a caption of
+its that came is the picture's, and while its batch is under way nobody else is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from core.work import WaitingStill
+from core.work_ports import Likenesses, WaitingStills
+from indexing.captions.gate import RIGHTS
+from indexing.work.remembered import Remembered
+from indexing.work.stages.asking import Question, Told, kept_alike, questions_of, share
+from indexing.work.stages.preparing import Prepared, caption_key
+from indexing.work.stages.stage import Stop
+
+WAITS = "not described yet: waits for a batch of captions"
+
+
+@dataclass(slots=True)
+class _Earlier:
+    """What another model's batches made of questions, which are named by asset and key: those with
+    a caption now, and by question the still that is under way.
+    """
+
+    described: set[tuple[str, str]] = field(default_factory=set)
+    sent: dict[tuple[str, str], WaitingStill] = field(default_factory=dict)
+
+
+class AskLater:
+    """`indexing.work.stages.asking.Asking` that sends nothing. What an asset waited for before and
+    is not asked about any more, for its rights or its text changed, is taken back. `terms` is the
+    digest of the model and the prompt that it waits for. Thread-safe.
+    """
+
+    def __init__(
+        self, waiting: WaitingStills, known: Remembered, likenesses: Likenesses, terms: str
+    ) -> None:
+        self._waiting = waiting
+        self._terms = terms
+        self._known = known
+        self._likenesses = likenesses
+
+    def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
+        """See `indexing.work.stages.asking.Asking`."""
+        told = Told()
+        questions = questions_of(ready, self._known)
+        earlier = self._earlier(questions)
+        questions = [one for one in questions if _name(one) not in earlier.described]
+        likes = kept_alike(questions, self._likenesses)
+        share(questions, likes, self._known, told)
+        stills = []
+        for question in questions:
+            if question.wish.key in likes:
+                continue
+            may_leave = question.of.leaves
+            told.reasons[question.of.asset.id] = WAITS if may_leave else f"not described: {RIGHTS}"
+            if may_leave:
+                stills.append(_waiting(question, self._terms, earlier.sent.get(_name(question))))
+        self._waiting.replace([one.source.location for one in ready], stills)
+        return told
+
+    def _earlier(self, questions: Sequence[Question]) -> _Earlier:
+        """Takes over captions of the model before: where nothing but the model differs, since
+        nothing is shared across rights.
+        """
+        found = _Earlier()
+        sent = self._sent_for_others(questions)
+        known = self._known.get([still.key for _, still in sent]) if sent else ()
+        for (question, still), tree in zip(sent, known, strict=True):
+            if tree is None and still.packet:
+                found.sent[_name(question)] = still
+            elif tree and "text" in tree:
+                self._known.put({question.wish.key: tree})
+                kept = {question.wish.similarity: question.wish.key}
+                self._likenesses.add(question.of.space, kept)
+                found.described.add(_name(question))
+        return found
+
+    def _sent_for_others(
+        self, questions: Sequence[Question]
+    ) -> list[tuple[Question, WaitingStill]]:
+        """What is noted for another model, by the question that it would answer."""
+        noted = self._waiting.of_assets({question.of.source.location for question in questions})
+        others = {(one.location, one.key): one for one in noted if one.terms != self._terms}
+        terms = {still.terms for still in others.values()}
+        return [
+            (question, others[name])
+            for question in questions
+            for each in terms
+            if (name := _noted_as(question, each)) in others
+        ]
+
+
+def _noted_as(question: Question, terms: str) -> tuple[str, str]:
+    """The place and the key that a still has where it is noted for a model."""
+    key = caption_key(question.wish.still, question.of.space_of(terms))
+    return question.of.source.location, key
+
+
+def _name(question: Question) -> tuple[str, str]:
+    return question.of.asset.id, question.wish.key
+
+
+def _waiting(question: Question, terms: str, sent: WaitingStill | None) -> WaitingStill:
+    """What waits for a caption: from the batch that the still was sent in, if one goes on."""
+    of, wish = question.of, question.wish
+    still = WaitingStill(
+        key=wish.key,
+        location=of.source.location,
+        job=of.asset.job,
+        number=of.asset.number,
+        still=wish.still,
+        similarity=wish.similarity,
+        space=of.space,
+        context=of.context,
+        language=of.item.language,
+        may_leave=of.leaves,
+        uri=of.item.uri,
+        terms=terms,
+    )
+    if sent is None:
+        return still
+    return replace(still, key=sent.key, space=sent.space, terms=sent.terms)

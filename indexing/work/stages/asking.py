@@ -1,0 +1,209 @@
+"""Asking a captioner about the stills of a chunk, near-duplicates once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from core.errors import ModelError
+from core.media import Caption, ToCaption, Uncaptioned
+from core.media_ports import Captioner, MediaStore
+from core.work_ports import Likenesses
+from indexing.captions.rights import RightsNow
+from indexing.work.remembered import Remembered, caption_tree
+from indexing.work.stages.alike import SAME_PICTURE_BITS, first_alike
+from indexing.work.stages.preparing import Prepared, Wish
+from indexing.work.stages.stage import Stop
+
+AT_ONCE = 16  # stills in one call of the captioner
+
+Scale = Callable[[bytes], bytes]  # a JPEG to the size that the captioner takes
+
+
+@dataclass(slots=True)
+class Told:
+    """What asking came to, by asset: captions that were made, those that are another picture's,
+    why there is none, and the assets that it did not get to.
+    """
+
+    made: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+
+    def add(self, asset: str, answer: Caption | Uncaptioned) -> None:
+        """Takes in one answer."""
+        if isinstance(answer, Caption):
+            self.made[asset] = self.made.get(asset, 0) + 1
+        else:
+            self.reasons[asset] = f"not described: {answer.reason}"
+
+    def share(self, asset: str) -> None:
+        """Takes in a caption that was another picture's."""
+        self.shared[asset] = self.shared.get(asset, 0) + 1
+
+
+class Asking(Protocol):
+    """Who sees to it that stills get captions."""
+
+    def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
+        """Asks about each still that a caption is wanted for and none is remembered of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A still that nothing is remembered of, and an asset that it is of."""
+
+    wish: Wish
+    of: Prepared
+
+
+def questions_of(ready: Sequence[Prepared], known: Remembered) -> list[Question]:
+    """One question for each still and asset that nothing is remembered of."""
+    asked = {
+        (prepared.asset.id, wish.key): Question(wish, prepared)
+        for prepared in ready
+        for wish in prepared.wishes
+        if wish is not None
+    }
+    found = known.get([question.wish.key for question in asked.values()])
+    return [q for q, tree in zip(asked.values(), found, strict=True) if tree is None]
+
+
+class AskNow:
+    """`Asking` that waits for the answers. `scale` makes a still as small as the captioner wants
+    it. `rights` is asked just before each call: what the record forbids by then does not leave.
+    Thread-safe.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        store: MediaStore,
+        known: Remembered,
+        likenesses: Likenesses,
+        scale: Scale,
+        rights: RightsNow,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._captioner = captioner
+        self._store = store
+        self._known = known
+        self._likenesses = likenesses
+        self._scale = scale
+        self._rights = rights
+        self._at_once = at_once
+
+    def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
+        """See `Asking`; assets that were not all asked about when it is stopped are left."""
+        by_key: dict[str, list[Question]] = {}
+        for question in questions_of(ready, self._known):
+            by_key.setdefault(question.wish.key, []).append(question)
+        same = list(by_key.values())
+        told = Told()
+        for start in range(0, len(same), self._at_once):
+            if stop():
+                told.left = {question.of.asset.id for each in same[start:] for question in each}
+                break
+            chosen = same[start : start + self._at_once]
+            self._ask([question for each in chosen for question in each], told)
+        return told
+
+    def _ask(self, questions: Sequence[Question], told: Told) -> None:
+        questions = self._judged(questions)
+        firsts = _first_of_each(questions)
+        likes = kept_alike(firsts, self._likenesses)
+        likes |= _alike_among([q for q in firsts if q.wish.key not in likes])
+        without = self._described([q for q in firsts if q.wish.key not in likes], told)
+        share(firsts, likes, self._known, told)
+        for question in questions:
+            key = question.wish.key
+            if (why := without.get(likes.get(key, key))) is not None:
+                told.add(question.of.asset.id, why)
+
+    def _described(self, asked: Sequence[Question], told: Told) -> dict[str, Uncaptioned]:
+        """Asks and remembers what comes; by key, why there is no caption."""
+        results: dict[str, dict[str, object]] = {}
+        fresh: dict[str, dict[str, str]] = {}
+        without: dict[str, Uncaptioned] = {}
+        for question, answer in zip(asked, self._answers(asked), strict=True):
+            wish = question.wish
+            if isinstance(answer, Caption):
+                told.add(question.of.asset.id, answer)
+                results[wish.key] = caption_tree(answer)
+                fresh.setdefault(question.of.space, {})[wish.similarity] = wish.key
+                continue
+            without[wish.key] = answer
+            if not answer.again and question.of.leaves:
+                results[wish.key] = {"none": answer.reason}
+        self._known.put(results)
+        for space, kept in fresh.items():
+            self._likenesses.add(space, kept)
+        return without
+
+    def _judged(self, questions: Sequence[Question]) -> list[Question]:
+        """The questions with what the record says now. Of what it has not, the document decides."""
+        uris = list(dict.fromkeys(question.of.item.uri for question in questions))
+        forbidden = {uri for uri, may in zip(uris, self._rights(uris), strict=True) if may is False}
+        return [replace(q, of=replace(q.of, held=q.of.item.uri in forbidden)) for q in questions]
+
+    def _answers(self, asked: Sequence[Question]) -> Sequence[Caption | Uncaptioned]:
+        """A caption, or why there is none, for each; a model that fails holds no asset up."""
+        try:
+            return self._captioner.caption([self._still(q) for q in asked]) if asked else ()
+        except ModelError as error:
+            return (Uncaptioned(error.what, again=True),) * len(asked)
+
+    def _still(self, question: Question) -> ToCaption:
+        with self._store.open(question.wish.still) as stream:
+            jpeg = stream.read()
+        of = question.of
+        return ToCaption(self._scale(jpeg), of.context, of.leaves, of.item.language)
+
+
+def _first_of_each(questions: Sequence[Question]) -> list[Question]:
+    """One question for each key, those that may be sent first: whoever is asked for others, too, is
+    then one that may be, if any may.
+    """
+    found: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda question: not question.of.leaves):
+        found.setdefault(question.wish.key, question)
+    return list(found.values())
+
+
+def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[str, str]:
+    """By key, the key of the picture with a caption that it looks the same as."""
+    found: dict[str, str] = {}
+    for space in dict.fromkeys(q.of.space for q in questions):
+        wishes = [q.wish for q in questions if q.of.space == space]
+        hashes = [wish.similarity for wish in wishes]
+        kept = likenesses.nearest(space, hashes, SAME_PICTURE_BITS)
+        found |= {w.key: key for w, key in zip(wishes, kept, strict=True) if key is not None}
+    return found
+
+
+def share(
+    questions: Sequence[Question], likes: Mapping[str, str], known: Remembered, told: Told
+) -> None:
+    """Gives the caption of a picture to those that look the same. That it has none for good is not
+    passed on: they are asked about themselves the next time.
+    """
+    followers = [q for q in questions if q.wish.key in likes]
+    trees = known.get([likes[q.wish.key] for q in followers])
+    pairs = zip(followers, trees, strict=True)
+    captioned = [(q, tree) for q, tree in pairs if tree and "text" in tree]
+    known.put({question.wish.key: tree for question, tree in captioned})
+    for question, _ in captioned:
+        told.share(question.of.asset.id)
+
+
+def _alike_among(questions: Sequence[Question]) -> dict[str, str]:
+    """By key, the key of the first of them that it looks the same as, of those of its space."""
+    found: dict[str, str] = {}
+    for space in dict.fromkeys(q.of.space for q in questions):
+        wishes = [q.wish for q in questions if q.of.space == space]
+        firsts = first_alike([wish.similarity for wish in wishes])
+        found |= {w.key: wishes[f].key for n, (w, f) in enumerate(zip(wishes, firsts)) if f != n}  # noqa: B905
+    return found

@@ -1,0 +1,283 @@
+"""What is in a media file? Facts, shots and stills, each step remembered by the file's digest.
+
+A picture is one step. Of a video, the facts, the shots and the stills are three. Shots and stills
+come out of one reading of it; where a person has listed the shots, or a still of one is missing,
+the frames that are needed are sought in the file. Stills go into the media store before the ledger
+names them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.errors import LimitError, MediaError
+from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still, is_url
+from core.media_ports import MediaReader, MediaStore
+from core.work import FoundAsset
+from indexing.media.asset import Enrichment
+from indexing.media.shots.listed import shots_to_see
+from indexing.media.shots.stills import moments_of
+from indexing.work import remembered
+from indexing.work.flights import Flights
+from indexing.work.remembered import Remembered
+from indexing.work.sources.media_names import is_picture
+from indexing.work.sources.stores import Fetched, Spool
+from indexing.work.stages import steps
+
+Digest = tuple[str, int]  # sha256 in hex, and the number of bytes
+
+_SHOTS_AT_ONCE = 200  # in one question for stills
+_JPEG = ".jpg"
+
+
+class ShotFinder(Protocol):
+    """Finds the shots of a video among its frames."""
+
+    @property
+    def digest(self) -> str:
+        """Of the model and of what else decides the result."""
+        ...
+
+    def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
+        """The shots of a source's frames, in order, each as soon as it is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What is known of a file: the digest of its bytes and what was made of it, None of a video
+    whose shots are to be found elsewhere. `decoded` and `shots` say what was computed just now:
+    files that were opened by a decoder, shots found.
+    """
+
+    digest: str
+    size: int
+    enrichment: Enrichment | None
+    decoded: int = 0
+    shots: int = 0
+
+
+class Decoder:
+    """Decodes files, for any number of threads, `at_once` of them at the same time: the others
+    read, hash, and wait for disks meanwhile.
+    """
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        finder: ShotFinder | None,
+        store: MediaStore,
+        known: Remembered,
+        spool: Spool,
+        at_once: int = 2,
+    ) -> None:
+        self._reader = reader
+        self._finder = finder
+        self._store = store
+        self._known = known
+        self._spool = spool
+        self._decoding = threading.Semaphore(at_once)
+        self._flights = Flights()
+
+    def decode(
+        self, found: FoundAsset, digest: Digest | None = None, *, shots: bool = True
+    ) -> Decoded:
+        """Everything about the file, durable after `keep`; nothing is computed that is remembered.
+        `digest` is what `digests` gave for it. Without `shots` no model is asked for them. Raises
+        MediaError.
+        """
+        if digest is not None:
+            recalled = self.recall(digest[0], found.sidecar)
+            if recalled is not None:
+                return Decoded(*digest, recalled)
+        with self._spool.fetched(found.location) as file, self._flights.alone(file.digest):
+            recalled = self.recall(
+                file.digest, found.sidecar
+            )  # the same bytes may lie in another place
+            results: dict[str, Any] = {}
+            if recalled is None:
+                made = self._fresh(found, file, results, shots=shots)
+            else:
+                made = Decoded(file.digest, file.size, recalled)
+            self._check_unchanged(found, file)
+            if file.stamp:
+                results[steps.digest_key(found.location, file.stamp)] = [file.digest, file.size]
+            self._known.hold(results)
+            return made
+
+    def _check_unchanged(self, found: FoundAsset, file: Fetched) -> None:
+        if self._spool.stamp(found.location) != file.stamp:
+            raise MediaError(
+                "changed while it was read", where=found.location, mend="it is tried again"
+            )
+
+    def _remember(self, found: FoundAsset, file: Fetched, results: Mapping[str, Any]) -> None:
+        """Durable at once. What was read of a file that lies here is that of its digest only if
+        nobody has replaced the file meanwhile; a copy out of a store is read as it was digested.
+        """
+        if not is_url(found.location):
+            self._check_unchanged(found, file)
+        self._known.put(results, fixed=True)
+
+    def keep(self) -> None:
+        """Makes durable what was computed of files, in one go."""
+        self._known.flush()
+
+    def digests(self, found: Sequence[FoundAsset]) -> tuple[Digest | None, ...]:
+        """sha256 and size of each file whose bytes were seen before and that has not changed: of a
+        local file since then, of a store's since it was listed.
+        """
+        keys = [self._digest_key(one) for one in found]
+        known = dict(zip(keys, self._known.get(keys), strict=True)) if any(keys) else {}
+        trees = (known.get(key) if key else None for key in keys)
+        return tuple(None if tree is None else (str(tree[0]), int(tree[1])) for tree in trees)
+
+    def _digest_key(self, found: FoundAsset) -> str:
+        """The key that the digest is remembered under; "" where it can't be told."""
+        stamp = found.stamp if is_url(found.location) else ""
+        try:
+            stamp = stamp or self._spool.stamp(found.location)
+        except MediaError:
+            return ""  # decoding it says why
+        return steps.digest_key(found.location, stamp) if stamp else ""
+
+    def recall(self, digest: str, sidecar: Mapping[str, Any] | None = None) -> Enrichment | None:
+        """What all steps remember of a file; None where one of them has to be done. Where nobody
+        finds shots, a shot list in `sidecar` names them.
+        """
+        known = self._known.one_of([steps.picture_key(digest), steps.facts_key(digest)])
+        if known is None:
+            return None
+        is_video, tree = known
+        if not is_video:
+            return steps.of_picture(tree)
+        read = remembered.facts_of(tree)
+        if read.kind is not MediaKind.VIDEO:
+            return Enrichment(read)
+        if self._finder is not None:
+            (shots,) = self._known.get([steps.shots_key(digest, self._finder.digest)])
+        else:
+            shots = _listed(sidecar, read)
+        if shots is None:
+            return None if self._finder is not None else Enrichment(read)
+        (stills,) = self._known.get([steps.stills_key(digest, shots["shots"])])
+        return None if stills is None else steps.of_video(read, shots, stills)
+
+    def _fresh(
+        self, found: FoundAsset, file: Fetched, results: dict[str, Any], *, shots: bool
+    ) -> Decoded:
+        """Decodes; what is still to be remembered goes to `results`."""
+        if is_picture(found.location):
+            try:
+                return self._picture(file, results)
+            except LimitError:
+                raise
+            except MediaError as refused:
+                facts = self._facts_of_other(found, file, refused)
+        else:
+            facts = self._facts(found, file)
+        if facts.kind is MediaKind.PICTURE:
+            return self._picture(file, results)
+        tree, fresh = None, 0
+        if facts.kind is MediaKind.VIDEO and self._finder is not None:
+            if not shots:
+                return Decoded(file.digest, file.size, None)
+            tree, fresh = self._shots(found, file, self._finder)
+        elif facts.kind is MediaKind.VIDEO:
+            tree = _listed(found.sidecar, facts)
+        if tree is None:
+            return Decoded(file.digest, file.size, Enrichment(facts), decoded=1)
+        video = steps.of_video(facts, tree, self._stills(found, file, tree["shots"]))
+        return Decoded(file.digest, file.size, video, decoded=1, shots=fresh)
+
+    def _picture(self, file: Fetched, results: dict[str, Any]) -> Decoded:
+        with self._decoding:
+            edges = (steps.THUMBNAIL_EDGE, steps.PREVIEW_EDGE)
+            facts, (thumbnail, preview) = self._reader.picture(file.path, edges)
+        tree = {
+            "facts": remembered.facts_tree(facts),
+            "thumbnail": self._store.put(thumbnail.jpeg, _JPEG),
+            "preview": self._store.put(preview.jpeg, _JPEG),
+            "similarity": "" if preview.black else preview.similarity,
+        }
+        results[steps.picture_key(file.digest)] = tree
+        return Decoded(file.digest, file.size, steps.of_picture(tree), decoded=1)
+
+    def _facts(self, found: FoundAsset, file: Fetched) -> MediaFacts:
+        key = steps.facts_key(file.digest)
+        (known,) = self._known.get([key])
+        if known is not None:
+            return remembered.facts_of(known)
+        with self._decoding:
+            facts = self._reader.probe(file.path)
+        if facts.kind is not MediaKind.PICTURE:
+            self._remember(found, file, {key: remembered.facts_tree(facts)})
+        return facts
+
+    def _facts_of_other(self, found: FoundAsset, file: Fetched, refused: MediaError) -> MediaFacts:
+        """The facts of what has a picture's name and is none; raises what refused the picture."""
+        try:
+            facts = self._facts(found, file)
+        except MediaError:
+            raise refused from None
+        if facts.kind is MediaKind.PICTURE:
+            raise refused
+        return facts
+
+    def _shots(
+        self, found: FoundAsset, file: Fetched, finder: ShotFinder
+    ) -> tuple[dict[str, Any], int]:
+        key = steps.shots_key(file.digest, finder.digest)
+        (known,) = self._known.get([key])
+        if known is not None:
+            return known, 0
+        with self._decoding:
+            read = self._reader.shots(file.path, steps.SHOT_EDGE, finder.shots, self._kept)
+        tree: dict[str, Any] = {
+            "shots": [remembered.bounds_tree(shot) for shot in read.shots],
+            "gaps": [[gap.start_s, gap.end_s, gap.reason] for gap in read.gaps],
+            "notes": list(read.notes),
+        }
+        stills = self._completed(file, tree["shots"], read.stills)
+        results = {key: tree, steps.stills_key(file.digest, tree["shots"]): stills}
+        self._remember(found, file, results)
+        return tree, len(read.shots)
+
+    def _stills(
+        self, found: FoundAsset, file: Fetched, shots: Sequence[Sequence[Any]]
+    ) -> list[list[Any]]:
+        """Of shots that were found at another time, or by a person."""
+        key = steps.stills_key(file.digest, shots)
+        (known,) = self._known.get([key])
+        if known is None:
+            known = self._completed(file, shots, [None] * len(shots))
+            self._remember(found, file, {key: known})
+        return list(known)
+
+    def _completed(
+        self, file: Fetched, shots: Sequence[Sequence[Any]], stills: Sequence[list[Any] | None]
+    ) -> list[list[Any]]:
+        """The stills, with those that are missing taken out of the file."""
+        made = dict(enumerate(stills))
+        missing = [number for number, still in made.items() if still is None]
+        for start in range(0, len(missing), _SHOTS_AT_ONCE):
+            some = missing[start : start + _SHOTS_AT_ONCE]
+            moments = [moments_of(remembered.bounds_of(shots[number])) for number in some]
+            with self._decoding:
+                taken = self._reader.stills(file.path, moments, steps.SHOT_EDGE)
+            made |= zip(some, map(self._kept, taken), strict=True)
+        return [still for still in made.values() if still is not None]
+
+    def _kept(self, still: Still) -> list[Any]:
+        """A black still has no hash: all of them would look alike."""
+        similarity = "" if still.black else still.similarity
+        return [still.second, self._store.put(still.jpeg, _JPEG), similarity]
+
+
+def _listed(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> dict[str, Any] | None:
+    """The shots that a list beside a video names; None where it names none."""
+    shots = shots_to_see(sidecar, facts)
+    return steps.listed_tree(shots) if shots else None

@@ -1,0 +1,59 @@
+"""The embed stage: vectors of what will be applied, for hosts whose models are quick.
+
+They go into the ledger (`indexing.work.remembered_encoder`), where the apply stage finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from core.errors import StorageError
+from core.work import Stage, Tracked
+from indexing.ingest import Ingest
+from indexing.work.stages.apply import Newest, item_of
+from indexing.work.stages.preparing import Prepared, Preparing
+from indexing.work.stages.reading import CHUNK
+from indexing.work.stages.stage import Stop, Worked
+
+
+class EmbedStage:
+    """`indexing.work.stages.stage.StageWork`, `batch` items in one call of the encoder. `ingest`
+    is one whose encoder keeps what it made.
+    """
+
+    def __init__(
+        self, preparing: Preparing, ingest: Ingest, newest: Newest, batch: int = CHUNK
+    ) -> None:
+        self._preparing = preparing
+        self._ingest = ingest
+        self._newest = newest
+        self._batch = batch
+
+    def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
+        """See `indexing.work.stages.stage.StageWork`."""
+        for start in range(0, len(assets), self._batch):
+            if stop():
+                return
+            ready: list[Prepared] = []
+            for asset in assets[start : start + self._batch]:
+                prepared = self._prepared(asset)
+                if isinstance(prepared, Prepared):
+                    ready.append(prepared)
+                else:
+                    yield prepared
+            yield from self._embed(ready)
+
+    def _prepared(self, asset: Tracked) -> Prepared | Worked:
+        try:
+            return self._preparing.prepare(asset) or Worked(replace(asset, stage=Stage.DECODE))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an asset fails alone
+            return Worked(asset, error)
+
+    def _embed(self, ready: Sequence[Prepared]) -> Iterator[Worked]:
+        recorded = self._newest([prepared.item.uri for prepared in ready])
+        pairs = zip(ready, recorded, strict=True)
+        self._ingest.embed([item_of(self._preparing, *pair) for pair in pairs])
+        yield from (Worked(prepared.asset) for prepared in ready)

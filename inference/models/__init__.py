@@ -1,0 +1,1 @@
+"""Models on disk: manifests, checksums, catalogue and installation."""

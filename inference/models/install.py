@@ -1,0 +1,268 @@
+"""Putting a model's folder in place: every file checked first, then the whole at once.
+
+Files are gathered in a hidden folder beside the target and the finished folder is renamed, so an
+interrupted installation leaves nothing that a store would find. What was gathered stays there and
+the next attempt goes on from it, in the middle of a file too.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import ModelError
+from inference.models.manifest import ModelManifest
+from inference.models.store import MANIFEST, ModelFolder, check_folder, read_folder
+
+LARGEST_MODEL = 8 * 2**30  # bytes
+_SPARE = 200 * 2**20  # bytes that stay free on the disk
+_REVISION = ".revision"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedFile:
+    """A file that a source has: its size in bytes and what is known of its content.
+
+    `sha256` and `git_blob` (git's own sha1 of it) are in hex, or "" where the source has none.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+    git_blob: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a source has of a model. `unchecked` files are taken as they are found there, because
+    neither the catalogue nor the source says what they must be.
+    """
+
+    revision: str
+    files: tuple[OfferedFile, ...]
+    unchecked: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where a model's files come from."""
+
+    def offer(self, manifest: ModelManifest) -> Offer:
+        """What it has of the files of `manifest`. Raises ModelError where one is missing."""
+        ...
+
+    def fetch(
+        self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
+    ) -> None:
+        """Write `file` of the offer's `revision` to `part`, going on from what is there already.
+
+        `advance` is called with bytes as they come. Raises ModelError; what came stays in `part`.
+        """
+        ...
+
+
+class Observer(Protocol):
+    """Is told how an installation goes."""
+
+    def begin(self, total: int) -> None:
+        """`total` bytes are to come."""
+        ...
+
+    def advance(self, path: str, count: int) -> None:
+        """`count` more bytes of the file `path` are there, negative where it begins again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A model in its place. `fresh` is false where it had been there, sound, before."""
+
+    folder: ModelFolder
+    fresh: bool
+    unchecked: tuple[str, ...]
+
+
+def install(manifest: ModelManifest, source: Source, root: Path, observer: Observer) -> Installed:
+    """Bring the model of `manifest` from `source` to `root`/NAME, in place of another version.
+
+    Raises ModelError where the source lacks a file, a file is not the expected one, is a pickle or
+    does not fit the manifest, or where there is no room. The model that was there then stays.
+    """
+    with _on_disk(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root, manifest.name):
+            return _install(manifest, source, root, observer)
+
+
+def _install(manifest: ModelManifest, source: Source, root: Path, observer: Observer) -> Installed:
+    offer = source.offer(manifest)
+    wanted = replace(manifest, revision=offer.revision)
+    _check_offer(wanted, offer, root)
+    target = root / manifest.name
+    there = _installed(target, wanted, offer)
+    if there is not None:
+        return Installed(there, False, ())
+    partial = _prepared(root / f".{manifest.name}.partial", offer.revision)
+    observer.begin(sum(file.size for file in offer.files))
+    sums = {
+        file.path: _gather(_pinned(file, manifest), offer.revision, source, partial, observer)
+        for file in offer.files
+    }
+    _finish(partial, replace(wanted, files=sums))
+    _swap(partial, target)
+    return Installed(read_folder(target), True, offer.unchecked)
+
+
+def _check_offer(wanted: ModelManifest, offer: Offer, root: Path) -> None:
+    """Raise ModelError for another checksum than the catalogue's, or for want of room."""
+    for file in offer.files:
+        pinned = wanted.files[file.path]
+        if pinned and file.sha256 and pinned != file.sha256:
+            raise ModelError(
+                f"the source's {file.path} has sha256 {file.sha256}, the manifest's is {pinned}",
+                where=f"{wanted.source} at {offer.revision}",
+                mend="name the revision that it is of, or pull another with --revision",
+            )
+    total = sum(file.size for file in offer.files)
+    if total > LARGEST_MODEL:
+        what = f"the model has {total:,} bytes, the most allowed is {LARGEST_MODEL:,}"
+        raise ModelError(what, where=wanted.source, mend="choose a smaller model or format")
+    free = shutil.disk_usage(root).free
+    if total + _SPARE > free:
+        what = f"{total:,} bytes are to come and only {free:,} are free"
+        raise ModelError(what, where=str(root), mend="free some space, or set pulled_models")
+
+
+def _installed(target: Path, wanted: ModelManifest, offer: Offer) -> ModelFolder | None:
+    """The model at `target` if it is the wanted one and sound."""
+    try:
+        folder = read_folder(target)
+        check_folder(folder)
+    except ModelError:
+        return None
+    sums = folder.manifest.files
+    known = {**wanted.files, **{file.path: file.sha256 for file in offer.files if file.sha256}}
+    same = replace(folder.manifest, files={}) == replace(wanted, files={})
+    fits = sums.keys() == known.keys() and all(
+        sums[path] == known[path] or not known[path] for path in known
+    )
+    return folder if same and fits else None
+
+
+def _prepared(partial: Path, revision: str) -> Path:
+    """The folder for files to come, with what an earlier attempt at this revision left."""
+    mark = partial / _REVISION
+    if not mark.is_file() or mark.read_text("utf-8") != revision:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        mark.write_text(revision, "utf-8")
+    (partial / MANIFEST).unlink(missing_ok=True)
+    return partial
+
+
+def _pinned(file: OfferedFile, manifest: ModelManifest) -> OfferedFile:
+    """`file` with the manifest's checksum where the source has none."""
+    return replace(file, sha256=file.sha256 or manifest.files[file.path])
+
+
+def _gather(
+    file: OfferedFile, revision: str, source: Source, partial: Path, observer: Observer
+) -> str:
+    """Have `file` in `partial`, checked; returns its sha256."""
+    place = partial / file.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_file():
+        observer.advance(file.path, file.size)
+        return _checked(place, file)
+    part = place.with_name(f"{place.name}.part")
+    if part.is_file() and part.stat().st_size > file.size:
+        part.unlink()
+    if part.is_file():
+        observer.advance(file.path, part.stat().st_size)
+    source.fetch(file, revision, part, lambda count: observer.advance(file.path, count))
+    digest = _checked(part, file)
+    part.rename(place)
+    return digest
+
+
+def _checked(place: Path, file: OfferedFile) -> str:
+    """The sha256 of what is at `place`; raises ModelError and removes it if it is not `file`."""
+    size = place.stat().st_size
+    with place.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    problem = ""
+    if size != file.size:
+        problem = f"{file.path} came with {size:,} bytes instead of {file.size:,}"
+    elif file.sha256 and found != file.sha256:
+        problem = f"{file.path} came with sha256 {found} instead of {file.sha256}"
+    elif file.git_blob and _git_blob(place, size) != file.git_blob:
+        problem = f"{file.path} is not the one that the source lists"
+    if problem:
+        place.unlink()
+        raise ModelError(
+            problem, where=str(place), mend="try again; if it stays so, don't trust the source"
+        )
+    return found
+
+
+def _git_blob(place: Path, size: int) -> str:
+    """The name that git has for a file's content: the sha1 of a header and the bytes."""
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    digest.update(place.read_bytes())
+    return digest.hexdigest()
+
+
+def _finish(partial: Path, manifest: ModelManifest) -> None:
+    """Check the gathered files against `manifest`, then write it; what is refused is removed, and
+    so is what an earlier attempt gathered in other formats.
+    """
+    for place in [place for place in partial.rglob("*") if place.is_file()]:
+        if place.relative_to(partial).as_posix() not in (*manifest.files, _REVISION):
+            place.unlink()
+    try:
+        check_folder(ModelFolder(partial, manifest))
+    except ModelError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    (partial / _REVISION).unlink()
+    (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    for place in (*(partial / path for path in manifest.files), partial / MANIFEST):
+        with place.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def _swap(partial: Path, target: Path) -> None:
+    """Rename `partial` to `target`, whatever is there."""
+    old = target.with_name(f".{target.name}.replaced")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _alone(root: Path, name: str) -> Iterator[None]:
+    """While no other process installs the same model; raises ModelError if one does."""
+    with (root / f".{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            what = f"another process is installing {name}"
+            raise ModelError(what, where=str(root), mend="wait for it to end") from error
+        yield
+
+
+@contextmanager
+def _on_disk(root: Path) -> Iterator[None]:
+    """A failure of the disk's, such as a folder that may not be written, as a ModelError."""
+    try:
+        yield
+    except OSError as error:
+        what = f"the model can't be written: {error.strerror or error}"
+        mend = "mend the disk, or set pulled_models to a folder that may be written"
+        raise ModelError(what, where=str(error.filename or root), mend=mend) from error

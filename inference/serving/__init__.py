@@ -1,0 +1,1 @@
+"""One model and many callers: queues, batches and models elsewhere."""

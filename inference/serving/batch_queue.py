@@ -1,0 +1,317 @@
+"""One model, many callers: rows that wait at the same time go through it together.
+
+A caller that finds a lane free runs its rows at once, in its own thread: a lone query pays for
+no hand-over. When every lane is taken callers queue, and a lane that gets free goes to whoever
+has waited longest; it runs its own rows and, up to the token budget, those of the callers behind
+it. So no thread is kept by the work of others beyond the batches that its own rows are in, and a
+big request gives way to the next after each batch.
+
+A batch that fails is tried again row by row, so that a bad row fails alone.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Generic
+
+from core.errors import BusyError
+from core.observation import UNWATCHED, Event, ModelWatch, Stage
+from inference.serving.attempt import Work, attempt
+from inference.serving.batch_ticket import Answer, Row, Ticket, Told
+from inference.serving.batches import BatchLimits
+from inference.serving.spare_threads import SpareThreads
+
+
+class BatchQueue(Generic[Row, Answer]):
+    """Runs rows through `work`, which gives one answer (or the row's own error) for each row, in
+    order, and may be called by several threads. A row's `len` is its number of tokens.
+
+    Where there are several lanes, threads of the queue's own help with a request of several
+    batches; they are started when first needed and end with `close`.
+    """
+
+    def __init__(
+        self,
+        work: Work[Row, Answer],
+        limits: BatchLimits,
+        *,
+        watch: ModelWatch = UNWATCHED,
+    ) -> None:
+        self.limits = limits
+        self._work = work
+        self._watch = watch
+        self._helpers = SpareThreads(limits.lanes - 1, name="model")
+        self._closed = False
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)  # told when rows are added
+        self._queue: deque[Ticket[Row, Answer]] = deque()  # those with rows that wait
+        self._running = 0  # lanes taken
+        self._waiting = 0  # tokens
+
+    def run(self, rows: Sequence[Row], *, until: float | None = None) -> list[Answer]:
+        """An answer for each of `rows`, in order.
+
+        Raises BusyError where too much waits already, or where `until`, a reading of
+        perf_counter, passes before all rows have their answers, unless they entered the model at
+        once in this thread; else the first row's error.
+        """
+        answers: list[Answer] = []
+        for found in self.run_each(rows, until=until):
+            if isinstance(found, Exception):
+                raise found
+            answers.append(found)
+        return answers
+
+    def run_each(
+        self,
+        rows: Sequence[Row],
+        *,
+        until: float | None = None,
+        headed: bool = False,
+        told: Told[Answer] | None = None,
+    ) -> list[Answer | Exception]:
+        """Like `run`, with a row's error in its place; rows that time did not suffice for, those
+        under way elsewhere too, have BusyError. Raises it only where too much waits already.
+
+        Where they are `headed`, row 0 goes in before the others, which are no use without it.
+        Where they are several batches, `told` hears of each one's answers when it ends, until the
+        caller gives up: this thread may be held by its own batch when `until` passes.
+        """
+        if not rows:
+            return []
+        began = perf_counter()
+        if self._enter_at_once(rows, until, began):
+            try:
+                found = self._attempt(rows)
+            finally:
+                self._leave()
+            self._tell(began, began)
+            return found
+        ticket: Ticket[Row, Answer] = Ticket(rows, until, began, headed, told)
+        self._admit(ticket)
+        try:
+            self._see_through(ticket)
+        finally:
+            found = self._withdraw(ticket)
+        self._tell(began, ticket.entered or perf_counter())
+        return found
+
+    def close(self) -> None:
+        """Ends the helpers, once they are done with the batches they are in. Callers go on without
+        them, each in its own thread.
+        """
+        with self._lock:
+            self._closed = True
+        self._helpers.close()
+
+    @property
+    def free_lanes(self) -> int:
+        """How many more batches could run now."""
+        return self.limits.lanes - self._running
+
+    @property
+    def waiting(self) -> int:
+        """Tokens that wait now."""
+        return self._waiting
+
+    def _tell(self, began: float, entered: float) -> None:
+        """The two stages of a call that has just ended."""
+        self._watch.timed(Stage.QUEUE, began, entered)
+        self._watch.timed(Stage.INFERENCE, entered, perf_counter())
+
+    def _enter_at_once(self, rows: Sequence[Row], until: float | None, now: float) -> bool:
+        """Takes a lane if one is free, nobody waits, and all rows make one batch."""
+        limits = self.limits
+        if limits.wait_ms > 0 or (until is not None and now >= until):
+            return False
+        lengths = [len(row) for row in rows] if len(rows) > 1 else []
+        if lengths and not limits.fit(min(lengths), max(lengths), len(rows)):
+            return False
+        with self._lock:
+            free = limits.lanes - self._running
+            if free < 1 or self._queue or (lengths and limits.shared(lengths, free) > 1):
+                return False
+            self._running += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._hand_over()
+
+    def _admit(self, ticket: Ticket[Row, Answer]) -> None:
+        """Queues a ticket, with the lanes that are free; raises BusyError if too much waits."""
+        lengths, free = ticket.lengths, self._lanes_alone()
+        tokens, batches = sum(lengths), self.limits.needed(lengths)
+        # Before the lock is taken, which every lone query needs: this may take milliseconds.
+        cut = self.limits.cut(lengths, free, headed=ticket.headed)
+        with self._lock:
+            if self._queue and self._waiting + tokens > self.limits.waiting_tokens:
+                self._watch.counted(Event.REFUSED, 1)
+                raise BusyError(
+                    f"{self._waiting} tokens wait for the model already; yours were not added",
+                    mend="try again in a second, or send less at once",
+                )
+            if cut and self._lanes_alone() == free:  # nobody came or went meanwhile
+                ticket.cut.extend(cut)
+                batches = len(cut)
+            self._queue.append(ticket)
+            self._waiting += tokens
+            self._watch.counted(Event.WAITING, len(ticket.rows))
+            if self._running < self.limits.lanes:
+                self._running += 1
+                ticket.leading = True
+            for _ in range(batches - 1):
+                if self._running >= self.limits.lanes or not self._ask_for_help():
+                    break
+                self._running += 1
+            self._more.notify_all()
+
+    def _lanes_alone(self) -> int:
+        """How many lanes whoever comes now has to itself: none where others wait, or may come while
+        a batch waits for more, for then batches are to be full.
+        """
+        return 0 if self._queue or self.limits.wait_ms > 0 else self.free_lanes
+
+    def _see_through(self, ticket: Ticket[Row, Answer]) -> None:
+        """Leads batches while this thread has a lane, and waits while it has none, until every
+        row has an answer or time is up.
+        """
+        while ticket.open:
+            left = None if ticket.until is None else ticket.until - perf_counter()
+            if left is not None and left <= 0:
+                return
+            if not ticket.leading:
+                ticket.wake.wait(left)
+                ticket.wake.clear()
+            elif not ticket.left or not self._lead(ticket):
+                with self._lock:  # its last rows run elsewhere
+                    ticket.leading = False
+                    self._hand_over()
+
+    def _withdraw(self, ticket: Ticket[Row, Answer]) -> list[Answer | Exception]:
+        """The caller goes, done or not: its rows leave the queue, its lane goes to another, and
+        what still runs for it can't change the answers that it takes along.
+        """
+        with self._lock:
+            self._drop(ticket)
+            ticket.gone = True
+            if ticket.leading:
+                ticket.leading = False
+                self._hand_over()
+            return list(ticket.answers)
+
+    def _hand_over(self) -> None:
+        """A lane is free: it goes to the first who waits without one, else to a helper."""
+        for ticket in self._queue:
+            if not ticket.leading:
+                ticket.leading = True
+                ticket.wake.set()
+                return
+        if not self._queue or not self._ask_for_help():
+            self._running -= 1
+
+    def _ask_for_help(self) -> bool:
+        """Starts a helper that has a lane; False where none can be had."""
+        return not self._closed and self._helpers.start(self._help)
+
+    def _help(self) -> None:
+        """A helper's work: whatever waits, until nothing does or the queue is closed."""
+        try:
+            while self._lead(None):
+                pass
+        finally:
+            self._leave()
+
+    def _lead(self, own: Ticket[Row, Answer] | None) -> bool:
+        """Takes a batch and runs it; False if nothing waited that this thread is to run."""
+        with self._lock:
+            if own is not None and self.limits.wait_ms > 0:
+                self._wait_for_more(own)
+            # Else `close` would wait for as long as callers go on.
+            batch = [] if own is None and self._closed else self._gather()
+        if not batch:
+            return False
+        try:
+            answers = self._attempt([ticket.rows[index] for ticket, index in batch])
+        except BaseException:  # this thread is ending: others must not wait for it
+            with self._lock:
+                self._put_back(batch)
+            raise
+        heard: dict[Ticket[Row, Answer], dict[int, Answer | Exception]] = {}
+        with self._lock:
+            for (ticket, index), answer in zip(batch, answers, strict=True):
+                ticket.settle(index, answer)
+                if ticket.told is not None and not ticket.gone:
+                    heard.setdefault(ticket, {})[index] = answer
+        for ticket, found in heard.items():
+            ticket.tell(found)
+        return True
+
+    def _wait_for_more(self, own: Ticket[Row, Answer]) -> None:
+        """Waits until a batch is full or the wait bound is over."""
+        end = own.queued + self.limits.wait_ms / 1000
+        while self._waiting < self.limits.tokens and (left := end - perf_counter()) > 0:
+            self._more.wait(left)
+
+    def _gather(self) -> list[tuple[Ticket[Row, Answer], int]]:
+        """The next batch: rows of the first in the queue, then of others where they fit. The
+        first goes to the end of the queue if it has rows left.
+        """
+        now = perf_counter()
+        batch: list[tuple[Ticket[Row, Answer], int]] = []
+        shortest, longest = 0, 0
+        alone = len(self._queue) == 1
+        for ticket in list(self._queue):
+            if ticket.until is not None and now >= ticket.until:
+                self._drop(ticket)
+                continue
+            first = not batch
+            if not alone:
+                ticket.cut.clear()  # batches are to be full
+            rows = ticket.cut.popleft() if ticket.cut else 0
+            while ticket.left and (not rows or len(batch) < rows):
+                tokens = len(ticket.rows[ticket.left[0]])
+                low, high = (
+                    (min(shortest, tokens), max(longest, tokens)) if batch else (tokens,) * 2
+                )
+                if not rows and not self.limits.fit(low, high, len(batch) + 1):
+                    break
+                shortest, longest = low, high
+                batch.append((ticket, ticket.left.popleft()))
+                self._waiting -= tokens
+                ticket.entered = ticket.entered or now
+            if not ticket.left or first:
+                self._queue.remove(ticket)
+            if ticket.left and first:
+                self._queue.append(ticket)
+        self._watch.counted(Event.WAITING, -len(batch))
+        return batch
+
+    def _drop(self, ticket: Ticket[Row, Answer]) -> None:
+        """The rows of a ticket that no batch has taken leave the queue unanswered."""
+        if not ticket.left:
+            return
+        self._waiting -= ticket.waiting_tokens
+        self._queue.remove(ticket)
+        self._watch.counted(Event.WAITING, -ticket.give_up())
+
+    def _put_back(self, batch: Sequence[tuple[Ticket[Row, Answer], int]]) -> None:
+        """The rows of a batch whose thread ends wait again, or fail if that went on too long."""
+        for ticket in dict.fromkeys(ticket for ticket, _ in batch):
+            indexes = [index for other, index in batch if other is ticket]
+            queued = bool(ticket.left)
+            # A lane that was handed to a caller who is gone would be lost.
+            if ticket.gone or not ticket.put_back(indexes):
+                continue
+            self._waiting += sum(len(ticket.rows[index]) for index in indexes)
+            self._watch.counted(Event.WAITING, len(indexes))
+            if not queued:
+                self._queue.append(ticket)
+
+    def _attempt(self, rows: Sequence[Row]) -> list[Answer | Exception]:
+        """One batch through the model."""
+        longest = len(rows[0]) if len(rows) == 1 else max(len(row) for row in rows)
+        self._watch.counted(Event.BATCH_ROWS, len(rows))
+        self._watch.counted(Event.BATCH_TOKENS, longest * len(rows))
+        return attempt(self._work, rows)

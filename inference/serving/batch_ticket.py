@@ -1,0 +1,100 @@
+"""One caller's place in a batch queue: its rows, and what has become of each."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from core.errors import BusyError, ModelError
+from inference.serving.batches import longest_first
+
+Row = TypeVar("Row", bound=Sized)
+Answer = TypeVar("Answer")
+Told = Callable[[Mapping[int, Answer | Exception]], None]
+"""Hears the answers of rows, by their places, from the thread that ran them; must not take long."""
+
+MOST_RETURNS = 2  # how often rows go back into the queue because the thread that ran them ended
+
+
+@dataclass(slots=True, eq=False)
+class Ticket(Generic[Row, Answer]):
+    """Rows that wait or run. Only the queue changes it, under the queue's lock.
+
+    `left` are the rows that no batch has taken yet, longest first, but row 0 before all where it is
+    `headed`; `told` hears of answers as they come; `open` is how many have none; `until` is when
+    the caller gives up, as a reading of perf_counter. `leading` says that the caller's thread has
+    one of the queue's lanes, `gone` that it waits no longer. `cut` is how many rows each of its
+    batches has; empty where a batch takes what fits.
+    """
+
+    rows: Sequence[Row]
+    until: float | None
+    queued: float
+    headed: bool = False
+    told: Told[Answer] | None = None
+    entered: float = 0.0  # when the first of the rows went into the model
+    leading: bool = False
+    gone: bool = False
+    returns: int = 0
+    open: int = 0
+    left: deque[int] = field(default_factory=deque)
+    cut: deque[int] = field(default_factory=deque)
+    answers: list[Answer | Exception] = field(default_factory=list)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.open = len(self.rows)
+        order = longest_first([len(row) for row in self.rows])
+        if self.headed:
+            order = [0, *(index for index in order if index)]
+        self.left = deque(order)
+        late = BusyError("the model was busy for longer than could be waited", mend="try again")
+        self.answers = [late] * len(self.rows)
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of the rows that no batch has taken yet."""
+        return sum(self.lengths)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row that no batch has taken yet, in the order in which they are taken."""
+        return [len(self.rows[index]) for index in self.left]
+
+    def settle(self, index: int, answer: Answer | Exception) -> None:
+        """Row `index` has its answer; the caller is woken by the last one."""
+        self.answers[index] = answer
+        self.open -= 1
+        if not self.open:
+            self.wake.set()
+
+    def tell(self, found: Mapping[int, Answer | Exception]) -> None:
+        """Passes answers on to whoever hears of them as they come. Another caller's thread may do
+        it, which their errors are none of; the answers themselves are in their places already.
+        """
+        if self.told is not None:
+            with suppress(Exception):
+                self.told(found)
+
+    def give_up(self) -> int:
+        """No more waiting: rows not taken yet stay unanswered. How many those are."""
+        dropped = len(self.left)
+        self.left.clear()
+        self.open -= dropped
+        if not self.open:
+            self.wake.set()
+        return dropped
+
+    def put_back(self, indexes: Sequence[int]) -> bool:
+        """Rows whose thread ended wait again; after two such ends they fail. Whether they wait."""
+        self.returns += 1
+        self.cut.clear()
+        if self.returns <= MOST_RETURNS:
+            self.left.extendleft(reversed(indexes))
+            return True
+        for index in indexes:
+            what = "the threads that ran this text ended before it was done"
+            self.settle(index, ModelError(what, mend="try again; see the log for why they ended"))
+        return False

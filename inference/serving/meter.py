@@ -1,0 +1,103 @@
+"""How much of a text a model reads, told without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.reading import PairsReading, Reading
+from inference.models.store import ModelFolder
+from inference.serving.batches import cut_texts
+from inference.texts.pairs import PairTokens
+from inference.texts.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+GROUP = 256  # texts whose tokens are held at once
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMeter:
+    """The TextMeter port over a model's tokenizer. Thread-safe.
+
+    `max_tokens` bounds a text; 0 is for a model that reads on in windows. No more than
+    `max_characters` of a text are looked at. `pairs` is there for a model that reads a query and
+    a passage together.
+    """
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    max_characters: int
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    pairs: PairTokens | None = None
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, max_characters: int = 0) -> TokenMeter:
+        """The meter of a model; `max_characters` is for a model that reads in windows, up to there.
+
+        Raises ModelError if the tokenizer can't be read.
+        """
+        manifest = folder.manifest
+        tokenizer = TextTokens.open(folder).tokenizer
+        if max_characters:
+            return cls(tokenizer, 0, max_characters)
+        return cls(
+            tokenizer,
+            manifest.max_tokens,
+            manifest.max_tokens * CHARACTERS_PER_TOKEN,
+            manifest.query_prefix,
+            manifest.passage_prefix,
+            PairTokens.open(folder) if manifest.task == "score" else None,
+        )
+
+    def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
+        """What the model reads of each text alone, its prefix counted."""
+        prefix = self.query_prefix if queries else self.passage_prefix
+        return self._readings([prefix + text for text in texts], self.max_tokens)
+
+    def measure_pairs(
+        self, query: str, passages: Sequence[str], *, limit: int | None = None
+    ) -> PairsReading:
+        """What the model reads of `query` and each passage: of the two together where it reads
+        them so. `limit` is of a pair there, and of each text elsewhere.
+        """
+        if self.pairs is None:
+            most = min(limit or self.max_tokens, self.max_tokens)
+            (asked,) = self._readings([query], most)
+            return PairsReading(asked, self._readings(passages, most))
+        readings: list[Reading] = []
+        query_cut = False
+        for group in cut_texts(passages, most=GROUP):
+            some = passages[group]
+            rows = self.pairs.rows([query] * len(some), some, tokens=limit)
+            readings += [Reading(len(row), row.cut) for row in rows]
+            query_cut = query_cut or any(row.query_cut for row in rows)
+        return PairsReading(Reading(0, query_cut), tuple(readings))
+
+    def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
+        """Each text up to the end of its token number `limit`, special ones not counted."""
+        return tuple(self._cut(text, limit) for text in texts)
+
+    def _readings(self, texts: Sequence[str], limit: int) -> tuple[Reading, ...]:
+        readings: list[Reading] = []
+        for group in cut_texts(texts, most=GROUP):
+            some = texts[group]
+            clipped = [well_formed(text[: self.max_characters]) for text in some]
+            found = self.tokenizer.encode_batch_fast(clipped)
+            readings += [
+                Reading(
+                    min(len(encoding), limit or len(encoding)),
+                    len(text) > self.max_characters or bool(limit and len(encoding) > limit),
+                )
+                for encoding, text in zip(found, some, strict=True)
+            ]
+        return tuple(readings)
+
+    def _cut(self, text: str, limit: int) -> str:
+        encoding = self.tokenizer.encode(
+            well_formed(text[: self.max_characters]), add_special_tokens=False
+        )
+        return text[: encoding.offsets[limit - 1][1]] if len(encoding) > limit else text

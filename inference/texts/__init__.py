@@ -1,0 +1,1 @@
+"""Texts to token numbers, and a graph's outputs to answers."""

@@ -1,0 +1,70 @@
+"""Rows of token numbers to what one graph takes, whatever of the usual inputs it has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import ModelError
+from inference.models.store import ModelFolder
+from inference.runtime import Array, Runtime
+from inference.texts.tokens import TextTokens, padded
+
+NEEDED = frozenset({"input_ids", "attention_mask"})
+SEGMENTS = "token_type_ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """A graph and how rows are put to it. Segment numbers go in where the graph asks for them,
+    zeros where a row is one text.
+    """
+
+    runtime: Runtime
+    where: str
+    takes_segments: bool
+    padding: int
+
+    @classmethod
+    def of(
+        cls, folder: ModelFolder, runtime: Runtime, tokens: TextTokens, outputs: Sequence[str]
+    ) -> "Feeding":
+        """Raises ModelError unless the graph takes token numbers and a mask, at most segment
+        numbers beside them, and has all `outputs`.
+        """
+        given = set(runtime.inputs)
+        if (
+            not given >= NEEDED
+            or given - NEEDED - {SEGMENTS}
+            or set(outputs) - set(runtime.outputs)
+        ):
+            raise ModelError(
+                f"the graph takes {runtime.inputs} and gives {runtime.outputs}",
+                where=str(folder.path),
+                mend=f"needed: {sorted(NEEDED)} in, {list(outputs)} out",
+            )
+        return cls(runtime, str(folder.path), SEGMENTS in given, tokens.padding)
+
+    def run(
+        self,
+        rows: Sequence[Sequence[int]],
+        outputs: Sequence[str],
+        segments: Sequence[Sequence[int]] | None = None,
+    ) -> tuple[list[Array], dict[str, Array]]:
+        """The `outputs` for `rows`, and the arrays that went in.
+
+        Raises ModelError where the graph fails or gives another number of rows.
+        """
+        if self.takes_segments and segments is None:
+            segments = [(0,) * len(row) for row in rows]
+        arrays: dict[str, Array] = {
+            **padded(rows, segments=segments if self.takes_segments else None, padding=self.padding)
+        }
+        found = self.runtime.run(arrays, outputs)
+        for name, output in zip(outputs, found, strict=True):
+            if output.ndim < 2 or len(output) != len(rows):
+                what = f"{name} has shape {output.shape} for {len(rows)} texts"
+                raise ModelError(what, where=self.where, mend="the graph is not of this kind")
+        return found, arrays
+
+    def failed(self, what: str) -> ModelError:
+        """An error about this model's numbers."""
+        return ModelError(what, where=self.where, mend="check the model with `dateline models`")

@@ -1,0 +1,78 @@
+"""From a graph's outputs to one unit vector a text.
+
+Our own graphs pool and scale inside and give `sentence_embedding`; public ones give
+`last_hidden_state`, which is pooled here as the manifest says.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import ModelError
+from core.items import FloatMatrix
+from inference.models.store import ModelFolder
+from inference.runtime import Array, Runtime
+
+SENTENCE = "sentence_embedding"
+HIDDEN = "last_hidden_state"
+TOKENS = "token_embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """Which output of the graph is read and how: `mean` over a text's tokens, `cls` for its first
+    token, "" where the graph has pooled already.
+    """
+
+    output: str
+    how: str
+
+    @classmethod
+    def of(cls, folder: ModelFolder, runtime: Runtime) -> "Pooling":
+        """Raises ModelError for a graph without vectors, or a manifest that names no pooling."""
+        if SENTENCE in runtime.outputs:
+            return cls(SENTENCE, "")
+        found = [name for name in (HIDDEN, TOKENS) if name in runtime.outputs]
+        how = folder.manifest.pooling
+        if not found or how not in ("mean", "cls"):
+            raise ModelError(
+                f"the graph gives {runtime.outputs}, its pooling is {how!r}",
+                where=str(folder.path),
+                mend=f"an encoder gives {SENTENCE}, or {HIDDEN} and pooling mean or cls",
+            )
+        return cls(found[0], how)
+
+    def vectors(self, output: Array, mask: Array) -> FloatMatrix:
+        """float32 [n, d] of unit norm from the graph's [n, d] or [n, t, d]; `mask` is [n, t].
+
+        Rows that hold no numbers (NaN, infinity) stay as they are: see `sound`.
+        """
+        found: FloatMatrix = output.astype(np.float32, copy=False)
+        if not self.how:
+            return found
+        if self.how == "cls":
+            return unit_rows(found[:, 0])
+        weights = mask.astype(np.float32, copy=False)
+        # Padding must not count, and what stands there may be anything.
+        total = np.einsum("ntd,nt->nd", np.where(weights[:, :, None] > 0, found, 0.0), weights)
+        return unit_rows(total)
+
+
+def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
+    """Rows [n, d] scaled to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinity becomes NaN, which `sound` finds
+        scaled: FloatMatrix = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
+    return scaled
+
+
+def finite(numbers: FloatMatrix) -> bool:
+    """Whether none of `numbers`, of any shape, is NaN or infinite."""
+    # One product is the quickest look at all of them; huge ones overflow it and are looked at.
+    return math.isfinite(float(np.vdot(numbers, numbers))) or bool(np.isfinite(numbers).all())
+
+
+def sound(rows: FloatMatrix) -> list[bool]:
+    """For each row [n, d], whether all of its numbers are finite."""
+    return [True] * len(rows) if finite(rows) else [finite(row) for row in rows]

@@ -1,0 +1,1 @@
+"""Facts of items as columns: filters, facets and names."""

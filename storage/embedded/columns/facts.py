@@ -1,0 +1,305 @@
+"""Facts of every recorded version as columns: filters become masks, facets become counts.
+
+Row numbers are seqs. A version's facts never change, so columns only grow and a mask that was
+computed for the first n rows stays right for them; only `visible` is replaced, whole, when a story
+changes. A `View` is a consistent moment of all of it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from core.query_tree import Bool, DateRange, Everything, Keyword, Node
+from core.retrieval import FacetCount, Ids
+from storage.embedded.vectors.growing import GrowingArray
+from storage.record.facts import (
+    CODE_FIELDS,
+    LINK_FIELDS,
+    VALUE_FIELDS,
+    FactRow,
+    chain_number,
+    values_of,
+)
+from storage.record.item_rows import to_micros
+
+Mask = npt.NDArray[np.bool_]
+Evaluate = Callable[[Node, int, int], Mask]
+_CACHED_BYTES = 64 * 2**20
+
+
+class ValueColumn:
+    """A field with any number of values per row: `codes` with `offsets` (CSR), and per code its
+    casefolded key and the label first seen.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.labels: list[str] = []
+        self._codes: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._rows: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._offsets: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._offsets.append([0])
+
+    def extend(self, rows: Sequence[int], values: Sequence[Sequence[str]]) -> None:
+        """Sets the values of `rows`, which increase and lie beyond every row before them."""
+        codes: list[int] = []
+        owners: list[int] = []
+        offsets: list[int] = []
+        start, following = self._codes.size, self._offsets.size - 1
+        for row, names in zip(rows, values, strict=True):
+            offsets.extend([start + len(codes)] * (row - following))
+            numbers = sorted({self._number(name) for name in names if name})
+            codes.extend(numbers)
+            owners.extend([row] * len(numbers))
+            offsets.append(start + len(codes))
+            following = row + 1
+        self._codes.append(codes)
+        self._rows.append(owners)
+        self._offsets.append(offsets)
+
+    def _number(self, value: str) -> int:
+        key = value.casefold()
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self.labels)
+            self.labels.append(value)
+        return number
+
+    def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
+        """Bool [stop - start]: which rows have one of the casefolded `keys`."""
+        found = np.zeros(stop - start, np.bool_)
+        wanted = [self.numbers[key] for key in keys if key in self.numbers]
+        if wanted:
+            offsets = self._offsets.view()
+            low, high = offsets[start], offsets[min(stop, len(offsets) - 1)]
+            codes, rows = self._codes.view()[low:high], self._rows.view()[low:high]
+            hits = codes == wanted[0] if len(wanted) == 1 else np.isin(codes, wanted)
+            found[rows[hits] - start] = True
+        return found
+
+    def pairs(self, start: int) -> tuple[npt.NDArray[np.int32], Ids]:
+        """The codes and rows of every value from number `start` on, as they were added."""
+        rows = self._rows.view()[start:]  # rows are written after their codes
+        return self._codes.view()[start : start + len(rows)], rows
+
+    def holding(self, rows: Ids, values: Sequence[str]) -> Mask:
+        """Bool [len(rows)]: which of a few rows have one of the values, compared casefolded."""
+        keys = (value.casefold() for value in values)
+        wanted = [self.numbers[key] for key in keys if key in self.numbers]
+        offsets = self._offsets.view()
+        starts, ends = offsets[rows], offsets[rows + 1]
+        codes = self._codes.view()
+        held = np.zeros(len(rows), np.bool_)
+        for step in range(int((ends - starts).max(initial=0))):
+            here = starts + step < ends
+            held[here] |= np.isin(codes[starts[here] + step], wanted)
+        return held
+
+    def codes_of(self, rows: Ids) -> npt.NDArray[np.int32]:
+        """The codes of every value of `rows`, row after row."""
+        offsets = self._offsets.view()
+        starts, ends = offsets[rows], offsets[rows + 1]
+        lengths = ends - starts
+        shift = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        codes: npt.NDArray[np.int32] = self._codes.view()[np.arange(len(shift)) + shift]
+        return codes
+
+    def numbers_of(self, rows: Ids) -> list[list[int]]:
+        """The codes of each of `rows`."""
+        offsets = self._offsets.view()
+        ends = np.cumsum(offsets[rows + 1] - offsets[rows]).tolist()
+        codes = self.codes_of(rows).tolist()
+        return [codes[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def totals(self) -> dict[str, int]:
+        """Each value with its number of rows."""
+        counts = np.bincount(self._codes.view(), minlength=len(self.labels))
+        return {label: int(counts[code]) for code, label in enumerate(list(self.labels))}
+
+    def counts(self, rows: Ids, limit: int) -> tuple[FacetCount, ...]:
+        """The most frequent values among `rows`, by count and then by label."""
+        codes = self.codes_of(rows)
+        if not len(codes):
+            return ()
+        counts = np.bincount(codes)
+        kept = np.flatnonzero(counts)
+        ranked = sorted(kept, key=lambda code: (-counts[code], self.labels[code]))
+        return tuple(FacetCount(self.labels[code], int(counts[code])) for code in ranked[:limit])
+
+
+class Columns:
+    """All columns and the visibility bitmap. Written by one thread at a time (the engine's refresh
+    lock); read by any through `view()`.
+    """
+
+    def __init__(self) -> None:
+        # Links after names, so that whoever reads one of them finds its name.
+        fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
+        self.values = {name: ValueColumn() for name in fields}
+        self.dates = {
+            "versioncreated": GrowingArray[np.int64](np.int64),
+            "firstcreated": GrowingArray[np.int64](np.int64),
+        }
+        self.chains: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._moved: dict[int, int] = {}  # heads whose story is not the chain they were written to
+        # The bitmap and its number change together: readers take both in one look.
+        self._shown: tuple[Mask, int] = (np.zeros(0, np.bool_), 0)
+        self._masks = MaskCache()
+
+    @property
+    def size(self) -> int:
+        """One more than the largest seq."""
+        return self.chains.size
+
+    def append(self, rows: Sequence[FactRow]) -> None:
+        """Adds versions in the order of their seqs; those that are in already are passed over."""
+        fresh = [row for row in rows if row.seq >= self.size]
+        if not fresh:
+            return
+        seqs = [row.seq for row in fresh]
+        values = [values_of(row) for row in fresh]
+        for name, column in self.values.items():
+            column.extend(seqs, [of_row[name] for of_row in values])
+        first, count = self.size, seqs[-1] + 1 - self.size
+        for name, times in (
+            ("versioncreated", [row.versioncreated for row in fresh]),
+            ("firstcreated", [row.facts["firstcreated"] for row in fresh]),
+        ):
+            self.dates[name].append(_block(seqs, times, first, count))
+        numbers = [chain_number(row.chain) for row in fresh]
+        self.chains.append(_block(seqs, numbers, first, count))
+
+    def set_visible(self, shown: Sequence[int], hidden: Sequence[int]) -> None:
+        """Replaces the visibility bitmap: `hidden` first, then `shown`."""
+        before, generation = self._shown
+        fresh = np.zeros(self.size, np.bool_)
+        fresh[: len(before)] = before
+        fresh[np.asarray(hidden, np.int64)] = False
+        fresh[np.asarray(shown, np.int64)] = True
+        fresh.flags.writeable = False
+        self._shown = (fresh, generation + 1)
+
+    def set_story(self, head: int, chain: str) -> None:
+        """Notes the story that `head` stands for, where its newest version names another chain."""
+        number = chain_number(chain)
+        if int(self.chains.view()[head]) != number:
+            self._moved[head] = number
+        else:
+            self._moved.pop(head, None)
+
+    def stories(self, ids: Ids) -> Ids:
+        """A number per version; equal numbers are one story."""
+        numbers: Ids = self.chains.view()[ids]
+        for head, number in list(self._moved.items()):
+            numbers[ids == head] = number
+        return numbers
+
+    def view(self) -> View:
+        """The columns as they are now, for one search."""
+        visible, generation = self._shown
+        if len(visible) < self.size:  # rows were added and are not decided on yet
+            visible = np.concatenate([visible, np.zeros(self.size - len(visible), np.bool_)])
+        return View(self, visible, generation)
+
+    def facts_mask(self, node: Node, size: int) -> Mask:
+        """Bool [size] for a tree of facts, from the cache as far as it reaches."""
+        return self._masks.get(node, size, self._evaluate)
+
+    def satisfies(self, row: int, node: Node) -> bool:
+        """Whether one row matches a tree of facts."""
+        return bool(self._evaluate(node, row, row + 1)[0])
+
+    def _evaluate(self, node: Node, start: int, stop: int) -> Mask:
+        match node:
+            case Everything():
+                return np.ones(stop - start, np.bool_)
+            case Keyword(field, values):
+                keys = [value.casefold() for value in values]
+                mask = self.values[field].mask(keys, start, stop)
+                if field in CODE_FIELDS:
+                    mask |= self.values[CODE_FIELDS[field]].mask(keys, start, stop)
+                return mask
+            case DateRange(field, since, until):
+                return _between(self.dates[field].view()[start:stop], since, until)
+            case Bool(must, should, must_not):
+                parts = [self._evaluate(child, start, stop) for child in must]
+                if should and not must:
+                    either = [self._evaluate(child, start, stop) for child in should]
+                    parts.append(np.logical_or.reduce(either))
+                parts.extend(~self._evaluate(child, start, stop) for child in must_not)
+                empty = np.ones(stop - start, np.bool_)
+                return np.logical_and.reduce(parts) if parts else empty
+            case _:
+                raise TypeError(f"not a fact: {node}")
+
+
+class MaskCache:
+    """Masks by node, extended when rows were added since; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._masks: OrderedDict[Node, Mask] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, node: Node, size: int, evaluate: Evaluate) -> Mask:
+        """Bool [size]; computes only the rows that the cached mask lacks."""
+        with self._lock:
+            known = self._masks.get(node)
+        have = 0 if known is None else min(len(known), size)
+        if known is not None and have == size:
+            return known[:size]
+        fresh = evaluate(node, have, size)
+        mask = fresh if known is None else np.concatenate([known[:have], fresh])
+        with self._lock:
+            replaced = self._masks.pop(node, None)
+            self._masks[node] = mask
+            self._bytes += len(mask) - (0 if replaced is None else len(replaced))
+            while self._bytes > _CACHED_BYTES and len(self._masks) > 1:
+                _, dropped = self._masks.popitem(last=False)
+                self._bytes -= len(dropped)
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The columns at one moment: rows below `len(visible)`, and which of them are visible."""
+
+    columns: Columns
+    visible: Mask
+    generation: int
+
+    def allowed(self, products: frozenset[str], filters: Node) -> Mask:
+        """Bool [n]: visible, within the caller's products and within the filters (facts only)."""
+        size = len(self.visible)
+        if not products:
+            return np.zeros(size, np.bool_)
+        held = Keyword("product", tuple(sorted(products)))
+        mask = self.visible & self.columns.facts_mask(held, size)
+        if not isinstance(filters, Everything):
+            mask &= self.columns.facts_mask(filters, size)
+        return mask
+
+
+def _between(times: npt.NDArray[np.int64], since: datetime | None, until: datetime | None) -> Mask:
+    mask = np.ones(len(times), np.bool_)
+    if since is not None:
+        mask &= times >= to_micros(since)
+    if until is not None:
+        mask &= times < to_micros(until)
+    return mask
+
+
+def _block(
+    seqs: Sequence[int], values: Sequence[object], first: int, count: int
+) -> npt.NDArray[np.int64]:
+    """int64 [count] for the rows from `first` on, 0 where no seq has a value."""
+    block = np.zeros(count, np.int64)
+    block[np.asarray(seqs) - first] = np.asarray(values, np.int64)
+    return block

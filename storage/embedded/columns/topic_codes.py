@@ -1,0 +1,55 @@
+"""Filters by subject, read with a vocabulary: a topic stands for every topic below it.
+
+A filter's value is replaced by the codes that the archive's items really have, before either
+retriever sees it. So a new vocabulary needs no rebuild, both retrievers read the same list, and a
+list is as long as the archive's own use of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from core.query_tree import Node
+from core.retrieval import Retrieval
+from storage.embedded.columns.facts import ValueColumn
+from storage.words.topic_trees import expanded, expanded_request
+from storage.words.topics import Topics
+
+
+class TopicCodes:
+    """The codes in `column` (as it grows) at or below each topic. Thread-safe."""
+
+    def __init__(self, topics: Topics, column: ValueColumn) -> None:
+        self._topics = topics
+        self._column = column
+        self._below: dict[str, tuple[str, ...]] = {}
+        self._seen = 0
+        self._lock = Lock()
+
+    def retrieval(self, request: Retrieval) -> Retrieval:
+        """The request with its query and its filters expanded."""
+        return expanded_request(request, self._narrower)
+
+    def expanded(self, node: Node) -> Node:
+        """The tree with every subject's narrower topics beside it; the same where none are."""
+        return expanded(node, self._narrower)
+
+    def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """The codes that items have for what `values` mean, without `values` themselves."""
+        self._take_in()
+        found: dict[str, None] = {}
+        for value in values:
+            for topic in self._topics.meant(value):
+                found.update(dict.fromkeys(self._below.get(topic, ())))
+        return tuple(code for code in found if code not in values)
+
+    def _take_in(self) -> None:
+        """Sorts in the codes that items have brought since."""
+        if self._seen == len(self._column.labels):
+            return
+        with self._lock:
+            while self._seen < len(self._column.labels):
+                label = self._column.labels[self._seen]
+                for topic in self._topics.line(self._topics.code(label)):
+                    self._below[topic] = (*self._below.get(topic, ()), label)
+                self._seen += 1

@@ -1,0 +1,259 @@
+"""Compiles the query tree for tantivy. What words mean is `storage.words.query_readings`, for
+OpenSearch too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import tantivy
+from tantivy import Occur, Query
+
+from core.query_tree import (
+    MACHINE,
+    TEXT_FIELDS,
+    Bool,
+    DateRange,
+    Everything,
+    Keyword,
+    Node,
+    Nothing,
+    Phrase,
+    Prefix,
+    Word,
+)
+from core.retrieval import LexicalWeights
+from storage.record.item_fields import keyword_field, unstemmed_field
+from storage.record.item_rows import to_micros
+from storage.words.analysis import LONGEST_TERM
+from storage.words.machine_words import MachineWords
+from storage.words.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
+from storage.words.query_words import PLAIN, readings, without_stop_words
+from storage.words.word_pairs import WordPair
+
+_MOST_KNOWN = 4096  # words whose query is kept
+_PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
+
+Clause: TypeAlias = tuple[tantivy.Occur, Query]
+
+
+class Compiler:
+    """Compiles trees for one schema, for words as `storage.words.query_readings.QueryReadings`
+    reads them. What a machine's words count is always the same: each word is compiled once.
+    """
+
+    def __init__(
+        self,
+        schema: tantivy.Schema,
+        languages: tuple[str, ...],
+        main: tuple[str, ...],
+        weights: LexicalWeights = PLAIN,
+        machine: MachineWords = SILENT,
+    ) -> None:
+        self._schema = schema
+        self._readings = QueryReadings(languages or ("en",), main, weights, machine)
+        self._known: dict[tuple[str, str, int], Query] = {}
+        self._known_parts: dict[str, list[Clause]] = {}
+
+    def weighing(self, weights: LexicalWeights) -> Compiler:
+        """The same with other weights."""
+        read = self._readings
+        return Compiler(self._schema, read.languages, read.main, weights, read.machine)
+
+    def scored(self, query: Node, filters: Node | None = None) -> Query:
+        """The query, scored by BM25; filters and other facts add nothing to a score."""
+        clauses = [(Occur.Must, self._ranking(without_stop_words(query, self._readings.main)))]
+        if filters is not None and not isinstance(filters, Everything):
+            clauses.append((Occur.Must, Query.const_score_query(self._node(filters), 0.0)))
+        clauses += [(Occur.Should, beside) for beside in self._pairs(query)]
+        return clauses[0][1] if len(clauses) == 1 else Query.boolean_query(clauses)
+
+    def required(self, node: Node) -> Query:
+        """The query as a condition: a word that the analyzer takes apart must be there whole."""
+        return self._node(node, strict=True)
+
+    def throughout(self, node: Node) -> Query:
+        """As `required`, alternatives too."""
+        return self._node(node, strict=True, throughout=True)
+
+    def readings(self, word: str) -> set[str]:
+        """The terms that a word of one term may be, by language."""
+        return readings(word, self._readings.languages)
+
+    def written(self, term: str, filters: Node) -> Query:
+        """The unstemmed `term` in any text field, within `filters`."""
+        names = [unstemmed_field(name) for name in TEXT_FIELDS]
+        terms = [Query.term_query(self._schema, name, term) for name in names]
+        found = Query.boolean_query([(Occur.Should, query) for query in terms])
+        if isinstance(filters, Everything):
+            return found
+        return Query.boolean_query([(Occur.Must, found), (Occur.Must, self._node(filters))])
+
+    def within(self, seq: int, node: Node) -> Query:
+        """The query as a condition on one item."""
+        one = Query.term_query(self._schema, "seq", seq)
+        return Query.boolean_query([(Occur.Must, one), (Occur.Must, self.required(node))])
+
+    def _node(self, node: Node, *, strict: bool = False, throughout: bool = False) -> Query:
+        match node:
+            case Word(text, field, boost):
+                how = WHOLE if strict else LOOSE
+                return _boosted(self._text(text, field, how), boost)
+            case Phrase(text, field, slop, boost):
+                return _boosted(self._text(text, field, slop), boost)
+            case Prefix(text, field, boost):
+                return _boosted(self._prefix(text, field), boost)
+            case Keyword(field, values):
+                keys = [value.casefold() for value in values]
+                terms = Query.term_set_query(self._schema, keyword_field(field), keys)
+                return Query.const_score_query(terms, 0.0)
+            case DateRange():
+                return self._dates(node)
+            case Everything():
+                return Query.const_score_query(Query.all_query(), 0.0)
+            case Nothing():
+                return Query.empty_query()
+            case Bool():
+                return self._bool(node, throughout)
+
+    def _ranking(self, node: Node) -> Query:
+        """A list of optional words as one list of their terms: tantivy adds up a third faster what
+        is not nested, in another order, so that the last bit of a score may be another.
+        """
+        if not isinstance(node, Bool) or node.must or node.must_not or not node.should:
+            return self._node(node)
+        return Query.boolean_query([part for child in node.should for part in self._parts(child)])
+
+    def _parts(self, child: Node) -> list[Clause]:
+        """The clauses of one of a list; a word of several readings is one, for they compete."""
+        if not isinstance(child, Word) or child.field or child.boost != 1.0:
+            return [(Occur.Should, self._node(child))]
+        known = self._known_parts.get(child.text)
+        if known is None:
+            known = self._parts_of(child)
+            if len(child.text) <= LONGEST_TERM:
+                if len(self._known_parts) >= _MOST_KNOWN:
+                    self._known_parts.clear()
+                self._known_parts[child.text] = known
+        return known
+
+    def _parts_of(self, word: Word) -> list[Clause]:
+        found = self._readings.of(word.text)
+        if len(found) != 1:
+            return [(Occur.Should, self._node(word))]
+        telling = self._readings.telling(found[0])
+        return [part for term in telling for part in self._clauses((term,), LOOSE)]
+
+    def _bool(self, node: Bool, throughout: bool) -> Query:
+        def needed(child: Node) -> Query:
+            return self._node(child, strict=True, throughout=throughout)
+
+        some = needed if throughout else self._node
+        clauses = [(Occur.Must, needed(child)) for child in node.must]
+        clauses += [(Occur.Should, some(child)) for child in node.should]
+        clauses += [(Occur.MustNot, needed(child)) for child in node.must_not]
+        if not node.must and not node.should:
+            clauses.append((Occur.Must, self._node(Everything())))
+        return Query.boolean_query(clauses)
+
+    def _text(self, text: str, field: str, slop: int) -> Query:
+        if len(text) > LONGEST_TERM:
+            return self._compiled_text(text, field, slop)
+        key = (text, field, slop)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._compiled_text(text, field, slop)
+        return found
+
+    def _compiled_text(self, text: str, field: str, slop: int) -> Query:
+        queries = [self._reading(terms, field, slop) for terms in self._readings.of(text)]
+        if not queries:
+            return Query.empty_query()
+        return queries[0] if len(queries) == 1 else Query.disjunction_max_query(queries)
+
+    def _reading(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        if field == MACHINE:
+            return Query.boolean_query(self._said(terms, slop, 1.0))
+        if field:
+            return self._terms(terms, field, slop)
+        return Query.boolean_query(self._clauses(terms, slop))
+
+    def _clauses(self, terms: Sequence[str], slop: int) -> list[Clause]:
+        """What the terms of a bare word add up, field by field."""
+        clauses = [(Occur.Should, self._terms(terms, "all", slop))]
+        for name, weight in self._readings.fields:
+            part = Query.boost_query(self._terms(terms, name, slop), weight)
+            clauses.append((Occur.Should, part))
+        return clauses + self._said(terms, slop, self._readings.machine_weight)
+
+    def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
+        """The terms as machines say them."""
+        found = self._readings.said(terms, slop)
+        parts = ((self._terms(whole, MACHINE, slop), weight * score) for whole, score in found)
+        return [(Occur.Should, Query.const_score_query(part, score)) for part, score in parts]
+
+    def _pairs(self, query: Node) -> Iterator[Query]:
+        """What neighbouring words of the query add where they are near each other."""
+        for pair, slop, weight in self._readings.pairs(query):
+            found = [self._near(reading, slop) for reading in pair]
+            best = found[0] if len(found) == 1 else Query.disjunction_max_query(found)
+            yield Query.boost_query(best, weight)
+
+    def _near(self, pair: WordPair, slop: int) -> Query:
+        words: list[str | tuple[int, str]] = [(0, pair.first), (pair.distance, pair.second)]
+        return Query.phrase_query(self._schema, "all", words, slop)
+
+    def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
+        """The terms within `slop` of each other in order; with slop LOOSE any of them, as Lucene
+        reads "time-sharing" in a list of words.
+        """
+        if slop == LOOSE and len(terms) > 1:
+            telling = self._readings.telling(terms)
+            each = [Query.term_query(self._schema, field, term) for term in telling]
+            return Query.boolean_query([(Occur.Should, query) for query in each])
+        if len(terms) == 1:
+            return Query.term_query(self._schema, field, terms[0])
+        words: list[str | tuple[int, str]] = list(terms)
+        return Query.phrase_query(self._schema, field, words, slop)
+
+    def _prefix(self, text: str, field: str) -> Query:
+        words = self._readings.beginning(text)
+        if not words:
+            return Query.empty_query()
+        if field:
+            return self._beginning(words, field)
+        found = {name: self._beginning(words, name) for name in TEXT_FIELDS}
+        found[MACHINE] = _boosted(found[MACHINE], self._readings.machine_weight)
+        return Query.disjunction_max_query(list(found.values()))
+
+    def _beginning(self, words: Sequence[str], field: str) -> Query:
+        """The whole words before the last one, and any that begins as the last."""
+        name = unstemmed_field(field)
+        pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
+        clauses = [Query.regex_query(self._schema, name, pattern)]
+        clauses += [Query.term_query(self._schema, name, word) for word in words[:-1]]
+        return Query.boolean_query([(Occur.Must, clause) for clause in clauses])
+
+    def _dates(self, node: DateRange) -> Query:
+        lower = None if node.since is None else to_micros(node.since)
+        upper = None if node.until is None else to_micros(node.until)
+        if lower is None and upper is None:
+            return self._node(Everything())
+        dates = Query.range_query(
+            self._schema,
+            node.field,
+            tantivy.FieldType.Integer,
+            lower,
+            upper,
+            include_lower=True,
+            include_upper=upper is None,  # tantivy counts an open end as included
+        )
+        return Query.const_score_query(dates, 0.0)
+
+
+def _boosted(query: Query, boost: float) -> Query:
+    return query if boost == 1.0 else Query.boost_query(query, boost)

@@ -1,0 +1,259 @@
+"""BM25 over whole items by tantivy: one snapshot of the lexical index, for searching.
+
+k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. Bare words are scored
+in `all` plus a small share of the headline's own score; that beat field-by-field sums on the judged
+sets (see docs/ranking.md). Other weights are a profile's to choose.
+
+A snapshot never changes, so what was once asked of it holds as long as it does: in how many items a
+term is, what a word compiles to, what it could give at most. Words come again in other queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+
+from core.query_tree import MACHINE, TEXT_FIELDS, Node, all_of
+from core.retrieval import Floats, Ids, LexicalWeights, Marks
+from storage.embedded.lexical.query import Compiler
+from storage.record.item_fields import unstemmed_field
+from storage.words.lexical_bound import Supremum
+from storage.words.machine_words import MachineWords
+from storage.words.query_words import PLAIN, terms_of
+from storage.words.stop_words import is_stop_word
+
+_RARE = 32  # items; so few are looked at one by one
+_MOST_COUNTS = 65_536  # terms whose counts are kept
+_MOST_KEPT = 16  # weights, and bitmaps of what callers may see
+
+Kept = TypeVar("Kept")
+Hits: TypeAlias = Sequence[tuple[Any, tantivy.DocAddress]]
+
+
+class TermCounts:
+    """In how many items of a snapshot a term of a field is, as `count` says; each is asked once."""
+
+    def __init__(self, count: Callable[[str, str], int]) -> None:
+        self._count = count
+        self._known: dict[tuple[str, str], int] = {}
+
+    def __call__(self, field: str, term: str) -> int:
+        """The number of items."""
+        found = self._known.get((field, term))
+        if found is None:
+            if len(self._known) >= _MOST_COUNTS:
+                self._known.clear()
+            found = self._known[field, term] = self._count(field, term)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalHits:
+    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and what
+    an item with every word, and all that the weights add, could score at most.
+    """
+
+    ids: Ids
+    scores: Floats
+    matches: int
+    bound: float = 0.0
+
+
+class LexicalReader:
+    """One snapshot of the index for searching, in an archive of `languages`, of which the `main`
+    ones' stop words count. Safe to use from any number of threads.
+    """
+
+    def __init__(
+        self,
+        searcher: tantivy.Searcher,
+        schema: tantivy.Schema,
+        languages: tuple[str, ...],
+        main: tuple[str, ...],
+    ) -> None:
+        self._searcher = searcher
+        self._schema = schema
+        self._languages = languages
+        self._main = main
+        self._held = TermCounts(lambda field, term: int(searcher.doc_freq(field, term)))
+        self._documents = int(searcher.num_docs)
+        machine = MachineWords(self._documents, self._held)
+        self._compiler = Compiler(schema, languages, main, PLAIN, machine)
+        self._compilers: dict[tuple[Any, ...], Compiler] = {}
+        self._suprema: dict[tuple[Any, ...], tuple[Marks | None, Supremum]] = {}
+
+    def reads(self, languages: tuple[str, ...], main: tuple[str, ...]) -> bool:
+        """Whether it was made for these."""
+        return (languages, main) == (self._languages, self._main)
+
+    def search(
+        self,
+        query: Node,
+        filters: Node,
+        depth: int,
+        order: str = "",
+        weights: LexicalWeights = PLAIN,
+        allowed: Marks | None = None,
+    ) -> LexicalHits:
+        """The `depth` best items by BM25 with `weights`, or the first by a date field (`order`
+        "-versioncreated" for newest first), within `filters`. The bound does not tell of a rare
+        word that none of the `allowed` items (bool by seq) has.
+        """
+        compiled = self._weighing(weights).scored(query, filters)
+        field = order.lstrip("-")
+        found = self._searcher.search(
+            compiled,
+            max(1, depth),
+            count=True,
+            order_by_field=field or None,
+            order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
+        )
+        hits = found.hits  # made anew each time that it is asked for
+        values = np.array([value for value, _ in hits], np.float64)
+        ids = self._ids(hits)
+        places = _in_order(values, ids, order)
+        scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
+        count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
+        return LexicalHits(ids[places], scores, count, self._bound(query, weights, allowed))
+
+    def _weighing(self, weights: LexicalWeights) -> Compiler:
+        key = _key(weights)
+        known = self._compilers.get(key)
+        return known or _kept(self._compilers, key, self._compiler.weighing(weights))
+
+    def _bound(self, query: Node, weights: LexicalWeights, allowed: Marks | None) -> float:
+        key = (id(allowed), *_key(weights))
+        known = self._suprema.get(key)
+        if known is None or known[0] is not allowed:  # another one may have got its number
+            known = _kept(self._suprema, key, (allowed, self._supremum(weights, allowed)))
+        return known[1].of(query)
+
+    def _supremum(self, weights: LexicalWeights, allowed: Marks | None) -> Supremum:
+        languages = tuple(dict.fromkeys((*self._main, *self._languages))) or ("en",)
+        held = self._held
+        if allowed is not None:
+            held = TermCounts(lambda field, term: self._seen(allowed, field, term))
+        return Supremum(self._documents, held, languages, self._main, weights)
+
+    def _seen(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term; 0 where they are few and none of them is allowed."""
+        count = self._held(field, term)
+        return count if count > _RARE or self._allowed(allowed, field, term) else 0
+
+    def _allowed(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term, where they are few how many of those that are allowed."""
+        count = self._held(field, term)
+        if not 0 < count <= _RARE:
+            return count
+        query = tantivy.Query.term_query(self._schema, field, term)
+        hits = self._searcher.search(query, count, count=False).hits
+        size = len(allowed)
+        return sum(1 for seq in self._seqs(hits) if seq < size and allowed[seq])
+
+    def _ids(self, hits: Hits) -> Ids:
+        """Of what was found, in its order."""
+        return np.array(self._seqs(hits), np.int64)
+
+    def _seqs(self, hits: Hits) -> list[int]:
+        addresses = [address for _, address in hits]
+        if not addresses:
+            return []
+        return cast("list[int]", self._searcher.fast_field_values("seq", addresses))
+
+    def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
+        """See `core.ports.Exemplars`; a word is its first term in any field, a machine's too. The
+        caller may see the items that are `allowed` (bool by seq).
+        """
+        terms = [terms_of(word, language) for word in words]
+        held = [
+            max(self._allowed(allowed, name, found[0]) for name in ("all", MACHINE)) if found else 0
+            for found in terms
+        ]
+        counts = np.array(held, np.float32)
+        found = np.log1p((self._documents - counts + 0.5) / (counts + 0.5))
+        rare: Floats = np.where(counts > 1, np.maximum(found, 0), 0).astype(np.float32)
+        return rare
+
+    def matching(self, node: Node) -> Ids:
+        """The ids of every item that matches, in no order: for constraints on vectors. It takes a
+        third of a microsecond an item, so little that matches is soon had.
+        """
+        compiled = self._compiler.throughout(node)
+        limit = max(1, self._documents)
+        found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
+        return np.array([seq for seq, _ in found.hits], np.int64)
+
+    def some(self, node: Node, filters: Node, limit: int) -> Ids:
+        """The ids of at most `limit` items that match within `filters`, in no order."""
+        compiled = self._compiler.required(all_of(node, filters))
+        found = self._searcher.search(compiled, limit, count=False)
+        return self._ids(found.hits)
+
+    def written(self, term: str, filters: Node, limit: int) -> Ids:
+        """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
+        text field, the newest written.
+        """
+        compiled = self._compiler.written(term, filters)
+        found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
+        return np.array([seq for seq, _ in found.hits], np.int64)
+
+    def holds(self, seq: int, node: Node) -> bool:
+        """Whether the item matches."""
+        compiled = self._compiler.within(seq, node)
+        return bool(self._searcher.search(compiled, 1, count=False).hits)
+
+    def frequency(self, word: str) -> int:
+        """In at least how many items of the whole index a word is found, in its commonest reading;
+        exactly so many where no machine says it.
+        """
+        return max(map(self._held_in_any, self._compiler.readings(word)), default=0)
+
+    def _held_in_any(self, term: str) -> int:
+        """In how many items a term is, of the agency's text or of machines', whichever are more."""
+        return max(self._held(name, term) for name in ("all", MACHINE))
+
+    @property
+    def documents(self) -> int:
+        """How many items are indexed."""
+        return self._documents
+
+    def is_common(self, word: str) -> bool:
+        """Whether it is a stop word of the archive's main languages."""
+        return is_stop_word(word, self._main)
+
+    def words_beginning(self, letters: str, limit: int) -> list[tuple[str, int]]:
+        """The `limit` commonest unstemmed terms of each text field that begin with `letters`, with
+        their document frequencies: of the whole index, whoever may see it.
+        """
+        found: list[tuple[str, int]] = []
+        for name in TEXT_FIELDS:
+            found += self._searcher.terms_with_prefix(unstemmed_field(name), letters, limit=limit)
+        return found
+
+
+def _key(weights: LexicalWeights) -> tuple[Any, ...]:
+    """The weights as a key; their fields are a mapping."""
+    fields = tuple(weights.fields.items())
+    return fields, weights.phrase, weights.proximity, weights.slop, weights.machine
+
+
+def _kept(known: dict[tuple[Any, ...], Kept], key: tuple[Any, ...], value: Kept) -> Kept:
+    """`value`, kept with few others."""
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    known[key] = value
+    return value
+
+
+def _in_order(values: npt.NDArray[np.float64], ids: Ids, order: str) -> Ids:
+    """Places of the hits, best first. Equal ones go by id, the first recorded first (the last where
+    the newest are first): tantivy's own order changes when segments merge.
+    """
+    newest, oldest = order.startswith("-"), order and not order.startswith("-")
+    places: Ids = np.lexsort((-ids if newest else ids, values if oldest else -values))
+    return places

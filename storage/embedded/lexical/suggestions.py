@@ -1,0 +1,190 @@
+"""Completions of what is being typed: `core.ports.Suggestions` in the embedded engine.
+
+Names and subjects are the columns' labels; headlines are read from the record and kept as one more
+column. A label's count is of the rows in the caller's bitmap, the one that retrieval takes, so a
+kill, an embargo, an expiry or a missing entitlement holds here as it does for hits. Counts are kept
+for each set of product codes and follow the bitmap by its differences: a keystroke looks at the
+words that begin so, never at the archive. What was added since the last question is taken in before
+the next one; while nobody asks it costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from core.suggestions import Suggestion, SuggestionKind
+from storage.embedded.columns.facts import Columns, ValueColumn
+from storage.embedded.columns.label_rows import LabelRows
+from storage.words.names import plain_words
+from storage.words.prefixes import PrefixIndex
+
+Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+Scalar = TypeVar("Scalar", bound=np.generic)
+Ranked = tuple[bool, int, bool]  # exact, count, at the beginning
+ReadHeadlines = Callable[[int, int], Iterable[tuple[int, str]]]
+SHORTEST_OF_HEADLINE = 2  # letters: a single one begins a tenth of all headlines
+_KEPT_CALLERS = 32
+
+
+class VisibleCounts:
+    """How many allowed rows each label of some columns has."""
+
+    def __init__(self, columns: Sequence[ValueColumn]) -> None:
+        self._columns = columns
+        self._counts: list[Counts] = [np.zeros(0, np.int64) for _ in columns]
+        self._allowed: Mask = np.zeros(0, np.bool_)
+
+    def follow(self, allowed: Mask) -> None:
+        """Makes the counts those of `allowed` (bool by row): rows that it let in since the last
+        time are added, the others taken off.
+        """
+        if allowed is self._allowed:
+            return
+        size = max(len(allowed), len(self._allowed))
+        before, now = _padded(self._allowed, size), _padded(allowed, size)
+        fresh, gone = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)
+        for place, column in enumerate(self._columns):
+            counts = _padded(self._counts[place], len(column.labels))
+            np.add.at(counts, column.codes_of(fresh), 1)
+            np.subtract.at(counts, column.codes_of(gone), 1)
+            self._counts[place] = counts
+        self._allowed = allowed
+
+    def of(self, place: int, size: int) -> Counts:
+        """int64 [size]: by label of the column at `place`."""
+        return _padded(self._counts[place], size)[:size]
+
+
+class LabelSuggestions:
+    """The labels of one column, found by the words in them."""
+
+    def __init__(self, kind: SuggestionKind, column: ValueColumn) -> None:
+        self.kind = kind
+        self.column = column
+        self._index = PrefixIndex()
+        self._rows = LabelRows(column) if kind is SuggestionKind.HEADLINE else None
+
+    def catch_up(self) -> None:
+        """Takes in what the column got since."""
+        for number in range(self._index.size, len(self.column.labels)):
+            self._index.add(self.column.labels[number])
+        if self._rows is not None:
+            self._rows.catch_up()
+
+    @property
+    def size(self) -> int:
+        """How many labels were taken in."""
+        return self._index.size
+
+    def best(
+        self, words: Sequence[str], limit: int, counts: Counts, allowed: Mask
+    ) -> list[tuple[Ranked, Suggestion]]:
+        """The `limit` best labels that have `words` and a count, best first. Of equally good ones
+        the newest headline is first, and other labels go by the alphabet: in the order of writing,
+        hidden items would have a say.
+        """
+        if self._rows is not None and sum(map(len, words)) < SHORTEST_OF_HEADLINE:
+            return []
+        numbers = np.flatnonzero(self._index.matching(words) & (counts > 0))
+        if not len(numbers):
+            return []
+        exact = self._index.same(words)[numbers]
+        begins = self._index.beginning(words)[numbers]
+        held = counts[numbers]
+        order = np.lexsort((~begins, -held, ~exact))
+        if len(order) > limit:  # and all that are as good as the last of these
+            last = order[limit - 1]
+            tied = (exact == exact[last]) & (held == held[last]) & (begins == begins[last])
+            order = order[: max(limit, int(np.flatnonzero(tied[order])[-1]) + 1)]
+        ranked = [
+            ((bool(exact[at]), int(held[at]), bool(begins[at])), int(numbers[at])) for at in order
+        ]
+        ranked.sort(key=lambda pair: (_worse(pair[0]), self._tie(pair[1], allowed)))
+        return [
+            (rank, Suggestion(self.column.labels[number], self.kind, rank[1]))
+            for rank, number in ranked[:limit]
+        ]
+
+    def _tie(self, number: int, allowed: Mask) -> tuple[int, str]:
+        if self._rows is not None:
+            return -self._rows.newest(number, allowed), ""
+        return 0, self.column.labels[number].casefold()
+
+
+class ColumnsSuggestions:
+    """Completions from all columns. `headlines` reads the headlines of the versions from one seq
+    up to another, in order. Safe to use from any number of threads.
+    """
+
+    def __init__(self, columns: Columns, headlines: ReadHeadlines) -> None:
+        self._read = headlines
+        self._headlines = ValueColumn()
+        self._headlines_taken = 0
+        self._kinds = [
+            LabelSuggestions(kind, columns.values.get(kind.value, self._headlines))
+            for kind in SuggestionKind
+        ]
+        self._counts: OrderedDict[frozenset[str], VisibleCounts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def suggest(
+        self, text: str, limit: int, products: frozenset[str], allowed: Mask
+    ) -> tuple[Suggestion, ...]:
+        """See `core.ports.Suggestions`; `allowed` (bool by seq) is what the holder of `products`
+        may see. Nothing typed finds nothing, but takes everything in.
+        """
+        with self._lock:
+            self._catch_up(len(allowed))
+            words = plain_words(text)
+            if not words or limit < 1:
+                return ()
+            counts = self._counts_of(products)
+            counts.follow(allowed)
+            found = [
+                one
+                for place, kind in enumerate(self._kinds)
+                for one in kind.best(words, limit, counts.of(place, kind.size), allowed)
+            ]
+        found.sort(key=lambda pair: _worse(pair[0]))  # equal ones stay in the order of their kinds
+        return tuple(suggestion for _, suggestion in found[:limit])
+
+    def _catch_up(self, size: int) -> None:
+        if size > self._headlines_taken:
+            rows = list(self._read(self._headlines_taken, size))
+            if not rows or rows[-1][0] != size - 1:
+                rows.append((size - 1, ""))  # so that every row below `size` has its place
+            self._headlines.extend([seq for seq, _ in rows], [[text] for _, text in rows])
+            self._headlines_taken = size
+        for kind in self._kinds:
+            kind.catch_up()
+
+    def _counts_of(self, products: frozenset[str]) -> VisibleCounts:
+        counts = self._counts.pop(products, None)
+        if counts is None:
+            counts = VisibleCounts([kind.column for kind in self._kinds])
+        self._counts[products] = counts
+        while len(self._counts) > _KEPT_CALLERS:
+            self._counts.popitem(last=False)
+        return counts
+
+
+def _worse(rank: Ranked) -> Ranked:
+    """A key that sorts the best first."""
+    exact, count, begins = rank
+    return not exact, -count, not begins
+
+
+def _padded(values: npt.NDArray[Scalar], size: int) -> npt.NDArray[Scalar]:
+    """`values` with zeros up to `size`."""
+    if len(values) >= size:
+        return values
+    longer = np.zeros(size, values.dtype)
+    longer[: len(values)] = values
+    return longer

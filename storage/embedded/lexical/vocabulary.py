@@ -1,0 +1,179 @@
+"""The index's own words, as far as a caller sees them: `core.ports.Vocabulary`.
+
+The term dictionary is the whole archive's, hidden items not told apart. So a word leaves here only
+where an item that the caller may see at this moment holds it, and its count is of such items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from core.callers import Caller
+from core.query_tree import EVERYTHING, Keyword, Node, Word
+from core.retrieval import Ids
+from core.standing import SeenWord
+from storage.embedded.lexical.reader import LexicalReader
+from storage.words.analysis import analyzer
+from storage.words.written_words import nearest_first
+
+Mask = npt.NDArray[np.bool_]
+COUNTED = 1000  # items that hold a word are counted so far
+_FIRST_LOOK = 16  # of them, which is enough for most words
+_WALKED = 200_000  # terms of a beginning, the commonest, that are looked at
+_SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
+_ENOUGH = 6  # near words that are given
+_KEPT_S = 60.0
+_GROWN = 0.01  # share by which an archive changes before its terms are read again
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Terms with one first letter, by length: the terms, and the document frequency of each."""
+
+    by_length: Mapping[int, tuple[list[str], list[int]]]
+    documents: int
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a caller may see (bool by seq), and whether that is everything that is indexed, so that
+    the index's own frequencies are the caller's.
+    """
+
+    allowed: Mask
+    everything: bool
+
+
+class Dictionary:
+    """The index's terms by first letter, read when they are asked for and kept for a while: terms
+    are only where to look, what is visible is asked anew each time. Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._letters: dict[str, _Terms] = {}
+        self._lock = Lock()
+
+    def near(self, reader: LexicalReader, folded: str, most: int) -> Iterator[tuple[str, int]]:
+        """Terms at most `most` edits from `folded` that begin with its first or second letter, the
+        nearest and then the commonest first, with the number of edits.
+        """
+        near: list[tuple[int, bool, int, str]] = []
+        for letter in dict.fromkeys(folded[:2]):
+            terms = self._terms(reader, letter).by_length
+            for length in range(len(folded) - most, len(folded) + most + 1):
+                same = terms.get(length)
+                if same is not None:
+                    near += _near(folded, same, most)
+        for distance, _, _, term in sorted(near):
+            if term != folded and not reader.is_common(term):
+                yield term, distance
+
+    def _terms(self, reader: LexicalReader, letter: str) -> _Terms:
+        with self._lock:
+            known = self._letters.get(letter)
+            documents = reader.documents
+            if known is None or _is_old(known, documents):
+                known = _Terms(_by_length(reader, letter), documents, monotonic())
+                self._letters[letter] = known
+            return known
+
+
+def counts(
+    reader: LexicalReader, words: Sequence[str], few: int, caller: Caller, seen: Seen
+) -> tuple[int, ...]:
+    """In how many allowed items each word is found, as a search would find it: counted up to
+    COUNTED where they are few, else only so far as to know that they are more. Stop words are.
+    """
+    return tuple(
+        COUNTED if reader.is_common(word) else _count(reader, word, few, caller, seen)
+        for word in words
+    )
+
+
+def similar(
+    dictionary: Dictionary,
+    reader: LexicalReader,
+    word: str,
+    most: int,
+    caller: Caller,
+    seen: Seen,
+) -> tuple[tuple[SeenWord, int], ...]:
+    """A few words at most `most` edits from `word`, the nearest and then the commonest first, each
+    with an allowed item that holds it.
+    """
+    folded = "".join(analyzer("und").analyze(word))
+    if len(folded) < 2:
+        return ()
+    found: list[tuple[SeenWord, int]] = []
+    for place, (term, distance) in enumerate(dictionary.near(reader, folded, most)):
+        ids = _allowed(reader.written(term, _held(caller, seen), COUNTED), seen.allowed)
+        if len(ids):
+            found.append((SeenWord(term, len(ids), distance), int(ids[0])))
+        if len(found) >= _ENOUGH or place >= _SHORTLIST:
+            break
+    found.sort(key=lambda pair: nearest_first(folded, pair[0]))
+    return tuple(found)
+
+
+def _by_length(reader: LexicalReader, letter: str) -> dict[int, tuple[list[str], list[int]]]:
+    found: dict[int, dict[str, int]] = {}
+    for term, count in reader.words_beginning(letter, _WALKED):
+        same = found.setdefault(len(term), {})
+        same[term] = max(count, same.get(term, 0))
+    return {length: (list(same), list(same.values())) for length, same in found.items()}
+
+
+def _near(
+    folded: str, terms: tuple[list[str], list[int]], most: int
+) -> Iterator[tuple[int, bool, int, str]]:
+    """Edits, whether the first letter is another, the frequency negated, the term: sorts as told.
+    The lists are kept, so that nothing is made of terms that are not near.
+    """
+    names, totals = terms
+    hits = process.extract(folded, names, scorer=OSA.distance, score_cutoff=most, limit=None)
+    for term, distance, place in hits:
+        yield int(distance), term[:1] != folded[:1], -totals[place], term
+
+
+def _is_old(known: _Terms, documents: int) -> bool:
+    """Whether terms are to be read again: after a while, and at once where much was written."""
+    if documents == known.documents:
+        return False
+    grown = abs(documents - known.documents) > _GROWN * known.documents
+    return grown or monotonic() - known.read_at > _KEPT_S
+
+
+def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: Seen) -> int:
+    # The index's own count has killed items in it until their segment is merged; that all of so
+    # many were killed is out of the question.
+    if seen.everything and reader.frequency(word) > COUNTED:
+        return COUNTED
+    node, found = Word(word), 0
+    for limit in (max(_FIRST_LOOK, 2 * few), COUNTED):
+        ids = reader.some(node, _held(caller, seen), limit)
+        found = len(_allowed(ids, seen.allowed))
+        if found > few or len(ids) < limit:
+            break
+    return found
+
+
+def _held(caller: Caller, seen: Seen) -> Node:
+    """The caller's entitlement as a filter; none where it would let everything through."""
+    if seen.everything:
+        return EVERYTHING
+    return Keyword("product", tuple(sorted(caller.products)))
+
+
+def _allowed(ids: Ids, allowed: Mask) -> Ids:
+    ids = ids[ids < len(allowed)]
+    shown: Ids = ids[allowed[ids]]
+    return shown

@@ -1,0 +1,313 @@
+"""The record of truth: every version of every item, its state and its vectors, in SQLite.
+
+One write path, durable before it is acknowledged. Projections read the
+`changes` table, which names the story (chain) that each write touched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.callers import OPERATOR, Caller
+from core.errors import BusyError, DiskError, StorageError, StorageFullError
+from core.items import Item, PassageVectors, PubStatus
+from core.ports import Clock
+from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
+from storage.embedded.record import schema, writing
+from storage.embedded.record.aside import Aside
+from storage.embedded.record.failures import storage_errors
+from storage.embedded.record.reading import SqliteReads
+from storage.embedded.record.write_lock import WriteLock
+from storage.record import item_rows
+from storage.record.item_rows import to_micros
+from storage.record.port import vectors_kind
+from storage.record.prepared import Prepared, prepared
+from storage.record.turns import Done, Work, in_short_turns
+from storage.record.unsettled import Asked, Unsettled
+from storage.record.vector_rows import vector_row
+from storage.record.write_rules import (
+    Newest,
+    forgotten,
+    is_recorded,
+    may_change,
+    outcome_of,
+    refusal,
+)
+
+FILE = "record.sqlite3"
+_NOTHING: Mapping[str, str] = {}
+_HOLD_S = 0.02  # after which a transaction is committed and another one goes on
+_TAKES_NOTHING = (StorageFullError, DiskError, BusyError)
+_TRY_AGAIN_S = 0.5  # after the record took no change of state
+
+
+class Record:
+    """`storage.record.port.RecordOfTruth` on SQLite in `folder`, beside its projections. `spaces`
+    maps each vector field in use to its encoder's digest: vectors of another count as missing.
+    Those of `beside` are kept beside them.
+
+    Reads take a connection per thread; writes share one, in turns, and other processes' writes are
+    kept apart by SQLite's own lock. Either is held for milliseconds: many writes are several
+    transactions, and a change of state goes before the next of them.
+    """
+
+    identity = ""
+
+    def __init__(
+        self,
+        folder: Path,
+        spaces: Mapping[str, str],
+        clock: Clock,
+        beside: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        self.path = folder / FILE
+        self.spaces = dict(spaces)
+        self.beside = dict(beside)
+        self._clock = clock
+        self._kept = {*self.spaces.items(), *self.beside.items()}
+        with storage_errors(self.path):
+            schema.prepare(self.path, beside=bool(beside))
+        self._writing = WriteLock(self.path)
+        self._aside = Aside(folder)
+        self._try_again = 0.0
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+
+    @property
+    def where(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    @property
+    def reads(self) -> SqliteReads:
+        """See `storage.record.port.RecordOfTruth`."""
+        reads: SqliteReads | None = getattr(self._local, "reads", None)
+        if reads is None:
+            reads = self._local.reads = SqliteReads(self.reader, lambda: self.unsettled)
+        return reads
+
+    @contextmanager
+    def moment(self) -> Iterator[SqliteReads]:
+        """See `storage.record.port.RecordOfTruth`."""
+        with storage_errors(self.path):
+            connection, unsettled = self.reader, self.unsettled  # before the state it is laid over
+            connection.execute("BEGIN")
+            try:
+                yield SqliteReads(connection, lambda: unsettled)
+            finally:
+                connection.execute("COMMIT")
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The read connection of the calling thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = schema.connect(self.path, readonly=True)
+            self._local.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
+        """See `core.ports.Writer`."""
+        now = to_micros(self._clock())
+        rows = [prepared(write) for write in writes]
+
+        def put(cursor: sqlite3.Cursor, row: Prepared) -> Written:
+            return writing.put(cursor, row, by, now, self._kept)
+
+        urgent = all(write.item.pubstatus is not PubStatus.USABLE for write in writes)
+        try:
+            return in_short_turns(rows, partial(self._take_turn, put, urgent=urgent))
+        except _TAKES_NOTHING as error:
+            self._kill_aside(rows, by, error)
+            raise
+
+    def _kill_aside(self, rows: Sequence[Prepared], by: Caller, why: StorageError) -> None:
+        """A document that kills its item does so, too, where it can't be recorded."""
+        killed: list[Asked] = []
+        for row in rows:
+            item = row.write.item
+            if item.pubstatus is not PubStatus.CANCELED:
+                continue
+            newest = self._newest(item.uri)
+            refused = refusal(item, by, newest) or outcome_of(item, row.digest, newest)
+            if newest is not None and refused not in REFUSED:
+                killed.append(Asked(SetStatus(item.uri, item.pubstatus), by.writes))
+        if killed:
+            self._aside.keep(killed, why)
+
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
+        """See `core.ports.Writer`: all or none, and before every other write that waits."""
+        asked = [Asked(change, by.writes) for change in changes]
+        try:
+            return self._set_recorded(asked)
+        except _TAKES_NOTHING as error:
+            newest = [self._newest(change.uri) for change in changes]
+            may = [may_change(by.writes, each) for each in newest]
+            if not all(may) or not all(change.hides for change in changes):
+                raise
+            self._aside.keep(asked, error)
+            return tuple(
+                Written(change.uri, each.version if each else 0, Outcome.UPDATED)
+                for change, each in zip(changes, newest, strict=True)
+            )
+
+    def _newest(self, uri: str) -> Newest | None:
+        with storage_errors(self.path):
+            return writing.newest_version(self.reader.cursor(), uri)
+
+    def _set_recorded(self, asked: Sequence[Asked]) -> tuple[Written, ...]:
+        now = to_micros(self._clock())
+        with self._transaction(urgent=True) as cursor:
+            return tuple(
+                writing.set_status(cursor, each.change, each.writes, now) for each in asked
+            )
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """See `storage.record.port.RecordOfTruth`."""
+        return self._aside.unsettled
+
+    def settle(self) -> None:
+        """See `storage.record.port.RecordOfTruth`."""
+        if not self.unsettled.changes or time.monotonic() < self._try_again:
+            return
+        self._try_again = time.monotonic() + _TRY_AGAIN_S
+        here = self._aside.here
+        try:
+            self._set_recorded(here)  # and, before them, what stands in the journal
+        except StorageError:
+            self._aside.write_down()
+        else:
+            self._aside.forget(here)
+
+    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
+        """See `core.ports.VectorKeeper`, by seq."""
+        now = to_micros(self._clock())
+        left, added = [*vectors.items()], 0
+        while left:
+            done = self._take_turn(lambda cursor, each: self._add(cursor, *each, now), left)
+            added += sum(done)
+            left = left[len(done) :]
+        return added
+
+    def forget_vectors(
+        self, field: str, keep: Collection[str], after: int, limit: int
+    ) -> Sequence[int]:
+        """See `storage.record.port.RecordOfTruth`."""
+        marks = ", ".join("?" * len(keep))
+        other = f"field = ? AND encoder NOT IN ({marks})"
+        with storage_errors(self.path):
+            found = self.reader.execute(
+                f"SELECT DISTINCT seq FROM vectors WHERE {other} AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - marks only
+                (field, *keep, after, limit),
+            )
+            seqs = [int(seq) for (seq,) in found]
+        if seqs:
+            with self._transaction() as cursor:
+                cursor.execute(
+                    f"DELETE FROM vectors WHERE {other} AND seq BETWEEN ? AND ?",  # noqa: S608
+                    (field, *keep, seqs[0], seqs[-1]),
+                )
+        return seqs
+
+    def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
+        """Records text signatures of versions, by seq; what is gone by now is passed over."""
+        left = [*signatures.items()]
+        while left:
+            done = self._take_turn(
+                lambda cursor, each: writing.insert_signature(cursor, *each), left
+            )
+            left = left[len(done) :]
+
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
+        """Whether `by` would change the record by putting each item (with fresh vectors)."""
+        with storage_errors(self.path):
+            cursor = self.reader.cursor()
+            return tuple(self._is_unknown(cursor, item, by) for item in items)
+
+    def last_change(self) -> int:
+        """The number of the newest acknowledged change, 0 in an empty record."""
+        row = self.reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
+        found = row.fetchone()
+        return 0 if found is None else int(found[0])
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `storage.record.port.RecordOfTruth`."""
+        unsettled = self.unsettled
+        return {
+            "durable": True,
+            "schema": str(schema.SCHEMA_VERSION),
+            "unsettled": len(unsettled.changes),
+            "hidden_here": unsettled.here,
+        }
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """SQLite tells nobody; looking costs little."""
+
+    def close(self) -> None:
+        """See `storage.record.port.RecordOfTruth`."""
+        self._writing.close()
+        self._aside.close()
+        for connection in self._readers:
+            connection.close()
+        self._readers.clear()
+
+    def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
+        """Adds vectors to what is still there and lacks them."""
+        row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
+        fresh, have = (entry.field, entry.encoder), writing.spaces_of(cursor, seq)
+        if row is None or fresh in have:
+            return False
+        writing.forget_vectors(cursor, seq, forgotten(have, {fresh}, self._kept))
+        writing.insert_vectors(cursor, seq, (vector_row(entry),))
+        used = self.spaces.get(entry.field) == entry.encoder
+        writing.log_change(cursor, row[0], seq, vectors_kind(entry.encoder, used), now)
+        return True
+
+    def _take_turn(
+        self,
+        do: Callable[[sqlite3.Cursor, Work], Done],
+        works: Sequence[Work],
+        *,
+        urgent: bool = False,
+    ) -> list[Done]:
+        """Does as many of `works` in one transaction as its time allows."""
+        done: list[Done] = []
+        with self._transaction(urgent=urgent) as cursor:
+            until = time.monotonic() + _HOLD_S
+            for work in works:
+                done.append(do(cursor, work))
+                if time.monotonic() > until:
+                    break
+        return done
+
+    @contextmanager
+    def _transaction(self, *, urgent: bool = False) -> Iterator[sqlite3.Cursor]:
+        """A short transaction. What could not be recorded earlier is, before anything else."""
+        with self._writing.alone(urgent=urgent) as cursor:
+            aside = self._aside.journaled()
+            for asked in aside.changes:
+                writing.set_status(cursor, asked.change, asked.writes, to_micros(self._clock()))
+            yield cursor
+        self._aside.take(aside)
+
+    def _is_unknown(self, cursor: sqlite3.Cursor, item: Item, by: Caller) -> bool:
+        newest = writing.newest_version(cursor, item.uri)
+        if refusal(item, by, newest):
+            return False
+        if newest is None or newest.version < item.version:
+            return True
+        if outcome_of(item, item_rows.content_digest(item), newest) is not None:
+            return False
+        have = writing.spaces_of(cursor, newest.seq)
+        return not is_recorded(item, newest, have, self.spaces.items())

@@ -1,0 +1,253 @@
+"""Reads of SQLite's record of truth: see `storage.record.port.RecordReads`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain as joined
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from core.items import FloatMatrix, Item, Passage
+from storage.record import item_rows
+from storage.record.facts import FactRow
+from storage.record.holds import Hold, read_hold
+from storage.record.port import Change, LogLine
+from storage.record.unsettled import Unsettled
+from storage.record.vector_rows import as_matrix, passages_of
+from storage.record.visibility import StoryView, VersionRow, members_and_view, story_view
+
+_ROW_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
+_VERSION = ", ".join(f"version.{name}" for name in _ROW_COLUMNS.split(", "))
+_ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
+_FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
+_FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
+_VERSIONS = f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
+_HOLDS = "SELECT uri, writes, pubstatus, embargoed FROM holds WHERE uri IN ({})"
+# Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
+# is SQLite's way to say that the chains come first.
+_STORY_ROWS = (
+    f"SELECT touched.chain, {_VERSION} FROM (SELECT DISTINCT chain, uri FROM items"  # noqa: S608
+    " WHERE chain IN ({})) AS touched CROSS JOIN items AS version ON version.uri = touched.uri"
+)
+_STORIES = (
+    "SELECT seq, (SELECT chain FROM items WHERE uri = held.uri ORDER BY version DESC LIMIT 1)"
+    " FROM items AS held WHERE seq IN ({})"
+)
+_LINE = "SELECT n, chain, seq, kind, at FROM changes"
+_PAGE = 400  # SQLite allows 32,766 variables; short statements stay in its cache
+_FACTS_PAGE = 5000
+_SEVERAL = (
+    "SELECT seq, (SELECT chain FROM items WHERE uri = head.uri ORDER BY version DESC LIMIT 1)"
+    " AS story FROM items AS head WHERE seq IN ({}) AND (EXISTS"
+    " (SELECT 1 FROM items WHERE chain = story AND seq != head.seq) OR EXISTS"
+    " (SELECT 1 FROM items WHERE uri = head.uri AND seq != head.seq))"
+)
+_LACKING = (
+    "items.seq > ? AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = items.seq"
+    " AND field = ? AND encoder = ?)"
+)
+_UNSIGNED = (
+    "SELECT seq FROM items WHERE seq > ? AND NOT EXISTS (SELECT 1 FROM signatures"
+    " WHERE signatures.seq = items.seq AND scheme = ?) ORDER BY seq LIMIT ?"
+)
+
+
+class SqliteReads:
+    """The reads over one connection; inside a transaction they all see one state. What is
+    `unsettled` is laid over it: it is asked for first, for what leaves it is in the state by then.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, unsettled: Callable[[], Unsettled]) -> None:
+        self.connection = connection
+        self._unsettled = unsettled
+
+    def changes_after(self, n: int, limit: int) -> list[Change]:
+        """See `storage.record.port.ChangeLog`."""
+        rows = self.connection.execute(
+            "SELECT n, chain, seq, kind FROM changes WHERE n > ? ORDER BY n LIMIT ?", (n, limit)
+        )
+        return [Change(*row) for row in rows]
+
+    def line(self, n: int | None) -> LogLine | None:
+        """See `storage.record.port.ChangeLog`."""
+        if n is None:
+            found = self.connection.execute(f"{_LINE} ORDER BY n DESC LIMIT 1")
+        else:
+            found = self.connection.execute(f"{_LINE} WHERE n = ?", (n,))
+        row: LogLine | None = found.fetchone()
+        return row
+
+    def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
+        """See `storage.record.port.VersionReads`."""
+        rows = self.connection.execute(_FACTS, (seq,))
+        while page := rows.fetchmany(_FACTS_PAGE):
+            yield [_fact_row(row) for row in page]
+
+    def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
+        """See `storage.record.port.VersionReads`."""
+        return {row[0]: _fact_row(row) for row in self._select_in(_FACTS_BY_SEQ, seqs)}
+
+    def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
+        """See `storage.record.port.VersionReads`."""
+        rows = self._select_in(f"{_ITEMS} WHERE seq IN ({{}})", [int(seq) for seq in seqs])
+        return {row[0]: item_rows.decode(row) for row in rows}
+
+    def versions_of(self, uri: str) -> list[VersionRow]:
+        """See `storage.record.port.VersionReads`."""
+        return self.versions_of_each([uri]).get(uri, [])
+
+    def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
+        """See `storage.record.port.VersionReads`."""
+        unsettled = self._unsettled()
+        found: dict[str, list[VersionRow]] = {}
+        for row in self._select_in(_VERSIONS, list(uris)):
+            found.setdefault(row[1], []).append(VersionRow(*row))
+        return {uri: unsettled.over(rows) for uri, rows in found.items()}
+
+    def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
+        """See `storage.record.port.VersionReads`."""
+        found: dict[str, list[Hold]] = {}
+        for uri, *row in self._select_in(_HOLDS, list(uris)):
+            found.setdefault(uri, []).append(read_hold(*row))
+        return found
+
+    def seq_of(self, uri: str, version: int) -> int | None:
+        """See `storage.record.port.VersionReads`."""
+        row = self.connection.execute(
+            "SELECT seq FROM items WHERE uri = ? AND version = ?", (uri, version)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
+        """See `storage.record.port.VersionReads`."""
+        rows = self.connection.execute(
+            "SELECT seq, document FROM items WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (since, until),
+        )
+        for seq, document in rows:
+            yield seq, orjson.loads(document)["headline"]
+
+    def all_items(self) -> Iterator[Item]:
+        """See `storage.record.port.VersionReads`."""
+        for row in self.connection.execute(f"{_ITEMS} ORDER BY seq"):
+            yield item_rows.decode(row)
+
+    def count_items(self) -> int:
+        """See `storage.record.port.VersionReads`."""
+        return int(self.connection.execute("SELECT COUNT(*) FROM items").fetchone()[0])
+
+    def chain_of(self, uri: str) -> str | None:
+        """See `storage.record.port.StoryReads`."""
+        row = self.connection.execute(
+            "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def views_of(
+        self, chains: Sequence[str], now: int
+    ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
+        """See `storage.record.port.StoryReads`."""
+        unsettled = self._unsettled()
+        rows: dict[str, list[VersionRow]] = {chain: [] for chain in chains}
+        for chain, *row in self._select_in(_STORY_ROWS, [*rows]):
+            rows[chain].append(VersionRow(*row))
+        return {
+            chain: members_and_view(chain, unsettled.over(rows[chain]), now) for chain in chains
+        }
+
+    def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record.port.StoryReads`."""
+        return dict(self._select_in(_STORIES, seqs))
+
+    def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
+        """In one pass; items that changed their chain are looked up apart."""
+        unsettled = self._unsettled()
+        moved = {
+            chain
+            for (chain,) in self.connection.execute(
+                "SELECT DISTINCT chain FROM items WHERE uri IN"
+                " (SELECT uri FROM items GROUP BY uri HAVING COUNT(DISTINCT chain) > 1)"
+            )
+        }
+        rows = self.connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM items ORDER BY chain"  # noqa: S608
+        )
+        for chain, group in groupby((VersionRow(*row) for row in rows), attrgetter("chain")):
+            versions = self._rows_of(chain) if chain in moved else group
+            yield chain, story_view(chain, unsettled.over(versions), now)
+
+    def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `storage.record.port.StoryReads`."""
+        return dict(self._select_in(_SEVERAL, seqs))
+
+    def vectors_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> Iterator[tuple[int, FloatMatrix]]:
+        """See `storage.record.port.VectorReads`."""
+        rows = self._select_in(
+            "SELECT seq, passages, matrix FROM vectors"
+            " WHERE seq IN ({}) AND field = ? AND encoder = ?",
+            [int(seq) for seq in seqs],
+            (field, encoder),
+        )
+        for seq, spans, matrix in rows:
+            yield seq, as_matrix(matrix, len(orjson.loads(spans)))
+
+    def passages_by_seq(
+        self, field: str, encoder: str, seqs: Sequence[int]
+    ) -> dict[int, tuple[Passage, ...]]:
+        """See `storage.record.port.VectorReads`."""
+        rows = self._select_in(
+            "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ? AND encoder = ?",
+            [int(seq) for seq in seqs],
+            (field, encoder),
+        )
+        return {seq: passages_of(spans) for seq, spans in rows}
+
+    def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
+        """See `storage.record.port.VectorReads`."""
+        rows = self.connection.execute(
+            f"{_ITEMS} WHERE {_LACKING} ORDER BY seq LIMIT ?", (after, field, encoder, limit)
+        )
+        return {row[0]: item_rows.decode(row) for row in rows}
+
+    def count_lacking(self, field: str, encoder: str) -> int:
+        """See `storage.record.port.VectorReads`."""
+        statement = f"SELECT COUNT(*) FROM items WHERE {_LACKING}"  # noqa: S608
+        return int(self.connection.execute(statement, (0, field, encoder)).fetchone()[0])
+
+    def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
+        """See `storage.record.port.SignatureReads`."""
+        statement = "SELECT seq, signature FROM signatures WHERE seq IN ({}) AND scheme = ?"
+        return dict(self._select_in(statement, seqs, (scheme,)))
+
+    def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
+        """See `storage.record.port.SignatureReads`."""
+        return [*joined(*self.connection.execute(_UNSIGNED, (after, scheme, limit)))]
+
+    def _rows_of(self, chain: str) -> list[VersionRow]:
+        """All versions of every item that has a version in the chain."""
+        rows = self.connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN"  # noqa: S608
+            " (SELECT DISTINCT uri FROM items WHERE chain = ?)",
+            (chain,),
+        )
+        return [VersionRow(*row) for row in rows]
+
+    def _select_in(
+        self, statement: str, values: Sequence[object], rest: tuple[object, ...] = ()
+    ) -> Iterator[Any]:
+        """Runs `statement` with `{}` replaced by placeholders for `values`, a page at a time."""
+        for start in range(0, len(values), _PAGE):
+            page = values[start : start + _PAGE]
+            marks = ",".join("?" * len(page))
+            yield from self.connection.execute(statement.format(marks), (*page, *rest))
+
+
+def _fact_row(row: Any) -> FactRow:
+    seq, chain, language, created, facts = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts))

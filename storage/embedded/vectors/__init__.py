@@ -1,0 +1,1 @@
+"""Passages as vectors: segments on disk and a tail in memory."""

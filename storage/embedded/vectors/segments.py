@@ -1,0 +1,267 @@
+"""A vector field's passages: sealed HNSW segments on disk and an exactly scanned tail in memory.
+
+New passages go to the tail and are found at once. When the tail is long enough it is sealed into a
+segment; when there are many segments or many dead rows, they are merged. Segments never change:
+the manifest names those that count, with the sha256 of every file, and is replaced whole. Hidden
+and superseded passages stay in their segment until it is merged; the bitmap of visible versions
+keeps them out of every answer.
+
+A segment is read by what wrote it, whatever the settings say now; what is sealed or merged from now
+on is of their kind. One that nothing here can read is left out, and its passages come from the
+record again.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from core.errors import CorruptError, SettingsError
+from core.items import FloatMatrix
+from core.retrieval import Ids, Ints
+from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
+from storage.embedded.vectors.segment_manifest import (
+    MANIFEST,
+    ROWS,
+    corrupt,
+    digests_of,
+    entry_of,
+    read_manifest,
+)
+from storage.embedded.vectors.tail import Tail
+from storage.embedded.vectors.vector_view import FieldView, Segment
+from storage.graphs.builders import FIRST_KIND, builder_of, builder_of_kind
+from storage.graphs.settings import HnswSettings
+
+Mask = npt.NDArray[np.bool_]
+log = logging.getLogger(__name__)
+_NONE = np.zeros(0, np.int64)
+_NOTHING = np.zeros(0, np.bool_)
+
+
+class VectorField:
+    """The segments and the tail of one vector field, in `folder`.
+
+    Raises CorruptError when a file does not match the manifest, before native code opens it, and
+    SettingsError where no graph can be built as the settings say.
+    """
+
+    def __init__(self, folder: Path, encoder: str, settings: HnswSettings) -> None:
+        self.folder = folder
+        self._encoder = encoder
+        self._settings = settings
+        self._builder = builder_of(settings)
+        self._tail = Tail()
+        self._segments: tuple[Segment, ...] = ()
+        self._manifest = ""
+        self._lock = Lock()  # segments, tail and view change together
+        self._view: FieldView | None = None
+        self.load()
+
+    def load(self, live: Mask = _NOTHING) -> bool:
+        """Opens the segments that the manifest names; says whether it named others than before.
+        What of the `live` items (bool by seq) they lack stays where searches find it.
+        """
+        while True:
+            data = self._manifest_bytes()
+            if data.decode(errors="replace") == self._manifest:
+                return False
+            try:
+                segments = self._open_all(data)
+            except CorruptError:
+                if self._manifest_bytes() == data:
+                    raise  # the owner did not just replace what the manifest named
+            else:
+                break
+        self._install(segments, 0, live)
+        self._manifest = data.decode()
+        return True
+
+    def sweep(self) -> None:
+        """Removes segments that the manifest does not name: what a crash left. For the owner."""
+        kept = {segment.name for segment in self._segments}
+        for path in self.folder.glob("*/"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _manifest_bytes(self) -> bytes:
+        path = self.folder / MANIFEST
+        return path.read_bytes() if path.exists() else b""
+
+    def _open_all(self, data: bytes) -> tuple[Segment, ...]:
+        entries = read_manifest(self.folder / MANIFEST, data, self._encoder)
+        known = {segment.name: segment for segment in self._segments}
+        found = (known.get(entry["name"]) or self._open(entry) for entry in entries)
+        return tuple(segment for segment in found if segment is not None)
+
+    @staticmethod
+    def destroy(folder: Path) -> None:
+        """Removes a field's files, for a rebuild."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def tail_size(self) -> int:
+        """Passages that no segment holds yet."""
+        return self._tail.size
+
+    @property
+    def segment_sizes(self) -> tuple[int, ...]:
+        """Rows per segment."""
+        return tuple(len(segment.seqs) for segment in self._segments)
+
+    def segment_ids(self) -> Ids:
+        """Every item that a segment holds, each once."""
+        parts = [segment.seqs for segment in self._segments]
+        return np.unique(np.concatenate(parts)) if parts else _NONE
+
+    def tail_ids(self) -> Ids:
+        """Every item of the tail, each once."""
+        return np.unique(self._tail.seqs)
+
+    def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
+        """Adds items' passages (seq, float32 [n, d]) to the tail, if it has any."""
+        with self._lock:
+            self._view = None
+            for seq, vectors in rows:
+                count = len(vectors)
+                self._tail.append(np.full(count, seq), np.arange(count, dtype=np.int32), vectors)
+
+    def view(self) -> FieldView:
+        """The field as it is now. Its tail may hold rows of items that are not visible yet."""
+        view = self._view
+        if view is None:
+            with self._lock:
+                view = self._view = self._make_view()
+        return view
+
+    def _make_view(self) -> FieldView:
+        total = self._tail.total
+        for segment in self._segments:
+            total = total + segment.total
+        count = self._tail.size + sum(self.segment_sizes)
+        return FieldView(self._segments, self._tail.block(), total, count)
+
+    def seal(self, size: int, threads: int, live: Mask) -> Segment | None:
+        """Builds a segment of the live rows (bool by seq) among the tail's first `size` and writes
+        it; `adopt` installs it. Searches and appends go on meanwhile.
+        """
+        rows = self._tail.rows(size)
+        kept = np.flatnonzero(live[rows.seqs])
+        return self._write(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept], threads)
+
+    def merge(self, segments: Sequence[Segment], threads: int, live: Mask) -> Segment | None:
+        """Builds one segment of the live rows of `segments` and writes it."""
+        kept = [np.flatnonzero(live[segment.seqs]) for segment in segments]
+        return self._write(
+            np.concatenate([s.seqs[rows] for s, rows in zip(segments, kept, strict=True)]),
+            np.concatenate([s.numbers[rows] for s, rows in zip(segments, kept, strict=True)]),
+            np.concatenate([s.graph.vectors(rows) for s, rows in zip(segments, kept, strict=True)]),
+            threads,
+        )
+
+    def adopt(
+        self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int, live: Mask
+    ) -> None:
+        """Installs `fresh` in the manifest in place of `dropped` and of the tail's first rows; what
+        became `live` (bool by seq) while it was built stays where searches find it.
+        """
+        gone = {segment.name for segment in dropped}
+        kept = tuple(segment for segment in self._segments if segment.name not in gone)
+        segments = kept if fresh is None else (*kept, fresh)
+        self._publish(segments)
+        self._install(segments, tail_rows, live)
+        for name in gone:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _install(self, segments: tuple[Segment, ...], tail_rows: int, live: Mask) -> None:
+        """Segments and tail change in one step: no search may find a live item in neither."""
+        before = self._segments
+        names = {segment.name for segment in segments}
+        held, wanted = _held_and_lacking(segments, [*before, self._tail], live)
+        with self._lock:
+            seqs = self._tail.seqs
+            newer = np.arange(len(seqs)) >= tail_rows
+            tail = self._tail.only(np.flatnonzero((newer & ~held[seqs]) | wanted[seqs]))
+            wanted[seqs] = False
+            for segment in before:
+                if segment.name not in names:
+                    rows = np.flatnonzero(wanted[segment.seqs])
+                    vectors = segment.graph.vectors(rows)
+                    tail.append(segment.seqs[rows], segment.numbers[rows], vectors)
+            self._segments, self._tail, self._view = segments, tail, None
+
+    def _write(
+        self, seqs: Ids, numbers: Ints, vectors: FloatMatrix, threads: int
+    ) -> Segment | None:
+        if not len(seqs):
+            return None
+        order = np.lexsort((numbers, seqs))
+        seqs, numbers = seqs[order], numbers[order]
+        vectors = vectors[order]
+        graph = self._builder.build(vectors, threads)
+        name = uuid4().hex
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        try:
+            graph.save(folder)
+            np.save(folder / ROWS, np.stack([seqs, numbers.astype(np.int64)], axis=1))
+            digests = {file: sealed(folder / file) for file in (*self._builder.files, ROWS)}
+            sync_folder(folder)
+        except BaseException:  # a full disk, say: what was written is in nobody's way
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        total = graph.vectors().sum(axis=0)
+        return Segment(name, seqs, numbers, graph, self._builder.kind, total, digests)
+
+    def _publish(self, segments: Sequence[Segment]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        entries = [entry_of(segment) for segment in segments]
+        data = orjson.dumps({"encoder": self._encoder, "segments": entries})
+        write_durably(self.folder / MANIFEST, data)
+        self._manifest = data.decode()
+
+    def _open(self, entry: dict[str, Any]) -> Segment | None:
+        """The segment; None where nothing here reads its kind."""
+        folder, kind = self.folder / str(entry["name"]), str(entry.get("kind", FIRST_KIND))
+        try:
+            builder = builder_of_kind(kind, self._settings)
+        except SettingsError as error:
+            log.warning("a segment of kind %s is left out and made anew: %s", kind, error)
+            return None
+        digests = digests_of(entry, builder.files)
+        for file, digest in digests.items():
+            path = folder / file
+            if not path.is_file() or sha256_of(path) != digest:
+                raise corrupt(path, "its sha256 does not match the manifest")
+        try:
+            rows = np.load(folder / ROWS, allow_pickle=False)
+            graph = builder.load(folder)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise corrupt(folder, f"can't be opened: {error}") from error
+        seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
+        total = graph.vectors().sum(axis=0)
+        return Segment(str(entry["name"]), seqs, numbers, graph, kind, total, digests)
+
+
+def _held_and_lacking(
+    segments: Sequence[Segment], before: Sequence[Segment | Tail], live: Mask
+) -> tuple[Mask, Mask]:
+    """Bool by seq: what the segments hold, and what is live and not held; both long enough for
+    every row of `segments` and of `before`.
+    """
+    newest = [int(part.seqs.max(initial=-1)) for part in (*segments, *before)]
+    size = max(len(live), *(seq + 1 for seq in newest), 0)
+    held, lacking = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    for segment in segments:
+        held[segment.seqs] = True
+    lacking[: len(live)] = live
+    return held, lacking & ~held

@@ -1,0 +1,1 @@
+"""Files of media, and where they lie."""

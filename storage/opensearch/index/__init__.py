@@ -1,0 +1,1 @@
+"""The index itself: its body, its documents, its size and its check."""

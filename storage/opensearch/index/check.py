@@ -1,0 +1,293 @@
+"""Whether an index holds what the record of truth says, and the repair where it does not.
+
+A look reads every story's view from one moment of the record and every document's visibility from
+one moment of the index, and compares the two. The moments are not the same, so what differs is
+asked once more, newest state against newest state, before it counts. Of some documents it compares
+all that they hold (`samples.py`). The repair states the stories anew, as of the record's newest
+change: an older state never takes the place of a newer one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from core.errors import BusyError
+from core.ports import Clock
+from core.retrieval import Ids
+from storage.opensearch.following.restate import hidden, is_hidden, restated
+from storage.opensearch.following.shown import Stretch, shown_of
+from storage.opensearch.index.body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
+from storage.opensearch.index.bulk import BulkWriter
+from storage.opensearch.index.family import IndexFamily
+from storage.opensearch.index.recount import miscounted, recount
+from storage.opensearch.index.samples import differing_documents
+from storage.opensearch.nodes.connection import Cluster, Reply
+from storage.record.item_rows import to_micros
+from storage.record.port import RecordOfTruth, RecordReads
+
+_PAGE = 5_000  # documents in one answer
+_STORIES = 500  # stated anew at once
+_KEPT_S = 300
+_FORGETTING_S = 30.0
+_PAUSE_S = 0.1
+_ALWAYS: tuple[Stretch, ...] = ((None, None),)
+Stretches = tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs. `wanted` documents should be there and `held` are; seqs of the `missing`, of
+    those that are there and should not (`extra`), of those shown at other times (`mistimed`), and
+    of the differing ones among the `sampled`, with what differs. `behind` changes of the record are
+    not in the index yet, and `last_change` was the record's newest. Documents that are `past` are
+    shown to nobody any more: no drift, but a repair takes them away. Nor is it one that sums of
+    vectors are `miscounted`, but a repair counts anew: by field how many too many are in it.
+    """
+
+    wanted: int
+    held: int
+    missing: Ids
+    extra: Ids
+    mistimed: Ids
+    past: Ids
+    differing: Mapping[int, str]
+    sampled: int
+    behind: int
+    last_change: int
+    miscounted: Mapping[str, int]
+
+    @property
+    def seqs(self) -> Ids:
+        """Everything that is not as it should be, in order."""
+        own = np.array(sorted(self.differing), np.int64)
+        return np.unique(np.concatenate([self.missing, self.extra, self.mistimed, own]))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing differs."""
+        return not len(self.seqs) and not self.behind
+
+
+class IndexCheck:
+    """Looks and repairs, while others write and search."""
+
+    def __init__(
+        self, record: RecordOfTruth, family: IndexFamily, writer: BulkWriter, clock: Clock
+    ) -> None:
+        self._record = record
+        self._family = family
+        self._writer = writer
+        self._clock = clock
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where the index is."""
+        return self._family.cluster
+
+    def look(self, samples: int = 200, seed: int = 0) -> Drift:
+        """Compares all documents' visibility, and all that `samples` of them hold. Raises
+        StorageError.
+        """
+        self._family.refresh()
+        now = self._now()
+        with self._record.moment() as reads:
+            newest = reads.line(None)
+            expected = expected_of(reads, now)
+        found = self._found(now)
+        past = sorted(seq for seq, stretches in found.items() if not stretches)
+        every = {*expected, *found}
+        suspects = {seq for seq in every if expected.get(seq, ()) != found.get(seq, ())}
+        missing, extra, mistimed = self._confirmed(sorted(suspects))
+        sound = np.array(sorted({*expected} - suspects), np.int64)
+        few = np.random.default_rng(seed).choice(sound, min(samples, len(sound)), replace=False)
+        with self._record.moment() as reads:
+            differing = differing_documents(self._family, reads, np.sort(few).tolist(), now)
+        last = newest[0] if newest else 0
+        return Drift(
+            wanted=len(expected),
+            held=len(found),
+            missing=np.array(missing, np.int64),
+            extra=np.array(extra, np.int64),
+            mistimed=np.array(mistimed, np.int64),
+            past=np.array(past, np.int64),
+            differing=differing,
+            sampled=len(few),
+            behind=max(0, last - self._family.note().applied),
+            last_change=last,
+            miscounted=miscounted(self._family),
+        )
+
+    def repair(self, drift: Drift) -> dict[int, str]:
+        """States anew the stories of everything that differs; what the index refuses, with its
+        reasons. Raises StorageError.
+        """
+        refused = self._restate(np.union1d(drift.seqs, drift.past).tolist())
+        if stubborn := self._differing_still(drift):
+            refused |= self._restate_by_force(stubborn)
+        if miscounted(self._family):
+            recount(self._record, self._family, self._clock, expected_of)
+        return refused
+
+    def _restate(self, seqs: Sequence[int]) -> dict[int, str]:
+        refused: dict[int, str] = {}
+        for batch in _batches(iter(seqs), _STORIES):
+            with self._record.moment() as reads:
+                newest = reads.line(None)
+                version = newest[0] if newest else 0
+                stories = reads.stories_of(batch)
+                spaces = self._family.spaces
+                again = restated(reads, {*stories.values()}, spaces, self._now(), version)
+            strangers = [hidden(seq, version) for seq in batch if seq not in stories]
+            refused |= self._writer.write([*again.operations, *strangers]).refused
+        self._family.refresh()
+        return refused
+
+    def _differing_still(self, drift: Drift) -> list[int]:
+        seqs = drift.seqs.tolist()
+        still = {seq for kind in self._confirmed(seqs) for seq in kind}
+        now = self._now()
+        with self._record.moment() as reads:
+            sampled = differing_documents(self._family, reads, sorted(drift.differing), now)
+        return sorted(still | {*sampled})
+
+    def _restate_by_force(self, seqs: Sequence[int]) -> dict[int, str]:
+        """For documents whose version is above the record's newest change: someone else wrote or
+        deleted them. They would keep later changes out too, so they go, and the index forgets at
+        once that they were there, in place of minutes later. Nothing else of ours is ever deleted,
+        so nothing else is forgotten; and these are kept from older states again by what is written
+        in their place.
+        """
+        name = self._family.concrete
+        self.cluster.ask("PUT", f"/{name}/_settings", {"index.gc_deletes": "0ms"})
+        try:
+            self.cluster.ask("POST", f"/{name}/_delete_by_query", _these(seqs), refresh="true")
+            deadline = time.monotonic() + _FORGETTING_S
+            while True:
+                refused = self._restate(seqs)
+                left = [seq for kind in self._confirmed(seqs) for seq in kind]
+                if not left or refused or time.monotonic() > deadline:
+                    return refused
+                time.sleep(_PAUSE_S)
+        finally:
+            again = {"index.gc_deletes": GC_DELETES}
+            self.cluster.ask("PUT", f"/{name}/_settings", again)
+
+    def _confirmed(self, suspects: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+        """Those of the suspects that differ still: missing, extra, and shown at other times."""
+        missing: list[int] = []
+        extra: list[int] = []
+        mistimed: list[int] = []
+        for batch in _batches(iter(suspects), _STORIES):
+            now = self._now()
+            held = self._held(batch, now)  # first, so that what it lacks is not recorded later
+            with self._record.moment() as reads:
+                stories = reads.stories_of(batch)
+                shown = shown_of(reads, {*stories.values()}, now).stretches
+            for seq in batch:
+                wanted = tuple(shown.get(seq, ()))
+                has = held.get(seq, ())
+                if wanted and seq not in held:
+                    missing.append(seq)
+                elif has and not wanted:
+                    extra.append(seq)
+                elif has != wanted:
+                    mistimed.append(seq)
+        return missing, extra, mistimed
+
+    def _held(self, seqs: Sequence[int], now: int) -> dict[int, Stretches]:
+        """When the items among `seqs` are shown, whether searches see them yet or not."""
+        return {
+            seq: stretches_of(source, now)
+            for seq, source in self._family.sources(seqs).items()
+            if not is_hidden(source)
+        }
+
+    def _found(self, now: int) -> dict[int, Stretches]:
+        """When every document that searches see is shown, by its seq."""
+        found: dict[int, Stretches] = {}
+        for hit in _scan(self._family.cluster, self._family.concrete):
+            # The time before `now` is nobody's affair: the index may still have stretches of it.
+            found[hit["sort"][0]] = stretches_of(hit["_source"], now)
+        return found
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
+
+
+def expected_of(reads: RecordReads, now: int) -> dict[int, Stretches]:
+    """When each version that is or will be shown is, by its seq, from `now` (microseconds) on."""
+    expected: dict[int, Stretches] = {}
+    timed: list[str] = []
+    for chain, view in reads.all_views(now):
+        if view.changes_at is not None:
+            timed.append(chain)
+        elif view.head:
+            expected[view.head] = _ALWAYS
+    for chains in _batches(iter(timed), _STORIES):
+        for seq, stretches in shown_of(reads, chains, now).stretches.items():
+            expected[seq] = tuple(stretches)
+    return expected
+
+
+def stretches_of(source: Mapping[str, Any], now: int) -> Stretches:
+    """A document's members of visibility as stretches from `now` on; none where it is past."""
+    if source.get(LASTING):
+        return _ALWAYS
+    found: list[Stretch] = []
+    for each in source.get(SHOWN, ()):
+        since, until = each.get("gte"), each.get("lt")
+        if until is None or until > now:
+            found.append((None if since is None or since <= now else since, until))
+    return tuple(found)
+
+
+def _these(seqs: Sequence[int]) -> dict[str, Any]:
+    return {"query": {"ids": {"values": [str(seq) for seq in seqs]}}}
+
+
+def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
+    """Every document with an item in one moment of the index, by rising seq. Raises BusyError where
+    a part of the index does not answer: what it holds would count as missing.
+    """
+    keep = f"{_KEPT_S}s"
+    opened = cluster.ask("POST", f"/{name}/_search/point_in_time", keep_alive=keep)
+    moment = opened["pit_id"]
+    parts = int(opened["_shards"]["total"])
+    body: dict[str, Any] = {
+        "size": _PAGE,
+        "track_total_hits": False,
+        "query": HOLDS_ITEM,
+        "pit": {"id": moment, "keep_alive": keep},
+        "sort": [{"seq": "asc"}],
+        "_source": [SHOWN, LASTING],
+    }
+    try:
+        _need_every_part(cluster, opened, parts)
+        while True:
+            reply = cluster.ask("POST", "/_search", body, timeout_s=60)
+            _need_every_part(cluster, reply, parts)
+            hits = reply["hits"]["hits"]
+            yield from hits
+            if len(hits) < _PAGE:
+                return
+            body["search_after"] = hits[-1]["sort"]
+    finally:
+        cluster.ask("DELETE", "/_search/point_in_time", {"pit_id": [moment]})
+
+
+def _need_every_part(cluster: Cluster, reply: Reply, parts: int) -> None:
+    answered = int(reply["_shards"]["successful"])
+    if answered < parts or reply["_shards"]["failed"] or reply.get("timed_out"):
+        what = f"{answered} of {parts} parts of the index answer in full: nothing can be compared"
+        raise BusyError(what, where=cluster.where, mend="bring the nodes back, then try again")
+
+
+def _batches(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while batch := [*islice(rows, size)]:
+        yield batch

@@ -1,0 +1,223 @@
+"""How large an index will be, and how it is best cut and kept, from sizes that were measured.
+
+Arithmetic only: no cluster is asked. Every figure comes with the sum that it is the result of, so
+that a reader can check it, put in what is known of another archive, and disagree.
+
+What a search reads should be in memory: postings, columns, graphs, and the vectors that are
+compared. Lucene maps its files, so they lie in the system's page cache; faiss loads graphs outside
+the heap. OpenSearch advises shards of 10 to 30 GB where searches are to be quick. Fewer shards are
+fewer graphs to search, and the time for one grows with the logarithm of its size only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+from core.errors import InputError
+from storage.opensearch.index.measured_sizes import HIDDEN_BYTES, link_bytes, sizes_of
+
+SHARD_BYTES = 20e9  # in the middle of what is advised
+MOST_DOCUMENTS = 2**31 - 129  # of a shard: Lucene's own limit; each passage is one
+LARGEST_HEAP = 31 * 2**30  # up to here the JVM has short pointers
+SMALLEST_HEAP = 2**30
+SEGMENT_BYTES = 5e9  # a merge makes none larger by itself
+REPLACED = 0.2  # share of documents that are replaced and not merged away yet
+_GIBI = 2**30
+_ROUTING = (
+    "by hash, not by time: a story's newest version takes the place of the one before by its id, "
+    "wherever in time both lie, and a live wire would load one shard with all writes"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What is to be held: `items` shown, each of so many `characters` of text and `passages` on
+    average, with a vector of `width` numbers in each of `fields` for each passage. For each of them
+    `hidden` versions are recorded that are not shown: replaced, killed, withheld, expired. Nobody
+    knows that number beforehand; one a item is a story that is corrected once.
+    """
+
+    items: int
+    characters: float = 2_000.0
+    passages: float = 2.0
+    width: int = 384
+    fields: int = 1
+    hidden: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The nodes that hold data, and the memory of each in bytes."""
+
+    nodes: int = 1
+    memory: int = 16 * _GIBI
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """What vectors are kept by and how: as in `IndexSettings`; `ef_search` is a search's width."""
+
+    library: str = "lucene"
+    precision: str = "fp32"
+    m: int = 32
+    ef_construction: int = 200
+    ef_search: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of a plan: its name, its value, and where it comes from."""
+
+    name: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings to use, what they come to in bytes, whether each node's memory holds what
+    searches read of it beside its heap, and every figure with its reason.
+    """
+
+    shards: int
+    replicas: int
+    primary_bytes: float
+    memory_of_node: float
+    fits: bool
+    lines: Sequence[Line] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Bytes of one copy, by part, as settled."""
+
+    text: float
+    columns: float
+    vectors: float
+    coarse: float
+    links: float
+    hidden: float
+
+    @property
+    def all(self) -> float:
+        vectors = self.columns + self.vectors + self.coarse + self.links
+        return self.text + vectors + self.hidden
+
+    @property
+    def hot(self) -> float:
+        """What searches read: the coarse vectors in the place of the others where there are any.
+        No search reads what is left of hidden versions.
+        """
+        return self.text + (self.coarse or self.vectors) + self.links
+
+
+def plan(archive: Archive, hardware: Hardware, graphs: Graphs, replicas: int | None = None) -> Plan:
+    """What an archive needs on this hardware; a replica where there are two nodes, unless told.
+    Raises InputError for more copies than nodes, SettingsError as `sizes_of`.
+    """
+    copies = 1 + (min(1, hardware.nodes - 1) if replicas is None else replicas)
+    if copies > hardware.nodes:
+        what = f"{copies} copies of a shard need as many nodes, and there are {hardware.nodes}"
+        raise InputError(what, where="replicas", mend="add nodes, or keep fewer copies")
+    vectors = archive.items * archive.passages * archive.fields
+    sizes = _sizes(archive, graphs, vectors)
+    primary = sizes.all * (1 + REPLACED)
+    documents = (archive.items * (1 + archive.hidden) + vectors) * (1 + REPLACED)
+    shards = _shards(primary, documents, hardware.nodes)
+    heap = min(LARGEST_HEAP, max(SMALLEST_HEAP, hardware.memory / 4))
+    cache = sizes.hot * (1 + REPLACED) * copies / hardware.nodes
+    lines = (
+        Line("routing", "hash of the id", _ROUTING),
+        Line("shards", f"{shards}", _why_shards(primary, documents, hardware.nodes)),
+        Line("replicas", f"{copies - 1}", f"{copies} copies on {hardware.nodes} nodes"),
+        *_size_lines(archive, graphs, sizes, vectors),
+        Line("one copy", _gb(primary), f"the sum, and {REPLACED:.0%} that wait for a merge"),
+        Line("disks", _gb(2 * primary * copies), f"{copies} copies, and as much for a migration"),
+        Line("heap of a node", _gb(heap), "a quarter of its memory, from 1 to 31 GiB"),
+        Line("searches read", _gb(cache), _why_hot(sizes, copies, hardware.nodes)),
+        Line("memory of a node", _gb(heap + cache), f"of {_gb(hardware.memory)} that it has"),
+        *_work_lines(graphs, primary / shards),
+    )
+    fits = heap + cache <= hardware.memory
+    return Plan(shards, copies - 1, primary, heap + cache, fits, lines)
+
+
+def _sizes(archive: Archive, graphs: Graphs, vectors: float) -> _Sizes:
+    row = sizes_of(graphs.library, graphs.precision)
+    numbers = vectors * archive.width
+    return _Sizes(
+        archive.items * archive.characters * row.character + vectors * row.passage,
+        numbers * row.column,
+        numbers * row.raw,
+        numbers * row.coarse,
+        vectors * link_bytes(graphs.library, graphs.m, vectors),
+        archive.items * archive.hidden * HIDDEN_BYTES,
+    )
+
+
+def _shards(primary: float, documents: float, nodes: int) -> int:
+    """As few as hold it; where they are several, as many for each node."""
+    least = max(ceil(primary / SHARD_BYTES), ceil(documents / MOST_DOCUMENTS), 1)
+    return least if least == 1 else nodes * ceil(least / nodes)
+
+
+def _why_shards(primary: float, documents: float, nodes: int) -> str:
+    return (
+        f"{_gb(primary)} / {_gb(SHARD_BYTES)} a shard, {documents:,.0f} documents of Lucene's "
+        f"{MOST_DOCUMENTS:,}, as many for each of {nodes} nodes; one where one holds it"
+    )
+
+
+def _why_hot(sizes: _Sizes, copies: int, nodes: int) -> str:
+    vectors = "coarse vectors" if sizes.coarse else "vectors"
+    return f"text, {vectors} and links of {copies} copies, on {nodes} nodes: in the page cache"
+
+
+def _size_lines(archive: Archive, graphs: Graphs, sizes: _Sizes, vectors: float) -> list[Line]:
+    row = sizes_of(graphs.library, graphs.precision)
+    text = (
+        f"{archive.items:,} items x {archive.characters:,.0f} characters x {row.character:g} "
+        f"+ {vectors:,.0f} passages x {row.passage:g}"
+    )
+    numbers = f"{vectors:,.0f} x {archive.width} numbers"
+    links = link_bytes(graphs.library, graphs.m, vectors)
+    coarse = Line("coarse vectors", _gb(sizes.coarse), f"{numbers} x {row.coarse:g}, {row.how}")
+    column = Line("vectors in columns", _gb(sizes.columns), f"{numbers} x {row.column:g}")
+    return [
+        Line("text", _gb(sizes.text), text),
+        Line("vectors", _gb(sizes.vectors), f"{numbers} x {row.raw:g}, {row.how}"),
+        *([coarse] if sizes.coarse else []),
+        *([column] if sizes.columns else []),
+        Line("links", _gb(sizes.links), f"{vectors:,.0f} x at most {links:g} at m {graphs.m}"),
+        Line("hidden versions", _gb(sizes.hidden), _why_hidden(archive)),
+    ]
+
+
+def _why_hidden(archive: Archive) -> str:
+    return (
+        f"{archive.items:,} x {archive.hidden:g} x {HIDDEN_BYTES:g}: of each its number is kept, "
+        "against writes that come late, for as long as the index is there"
+    )
+
+
+def _work_lines(graphs: Graphs, shard: float) -> list[Line]:
+    segments = max(1, ceil(shard / SEGMENT_BYTES))
+    return [
+        Line("ef_construction", f"{graphs.ef_construction}", "a better graph for a slower build"),
+        Line(
+            "ef_search", f"{graphs.ef_search}", "in each segment; a search's depth if that is more"
+        ),
+        Line("refresh", "30 s", "a search that has to see a write asks for a refresh itself"),
+        Line(
+            "merge",
+            f"{segments} segments a shard",
+            f"`dateline index settle` after a backfill: {_gb(shard)} by {_gb(SEGMENT_BYTES)} at "
+            "most; each segment has a graph that every search goes through",
+        ),
+    ]
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:,.2f} GB"

@@ -1,0 +1,158 @@
+"""An index after a backfill: merged, its leftovers gone, and in memory.
+
+A node keeps a replaced document, and a copy of each new one as it was sent, until every shard's
+copies have told that they need it no more; they tell every 30 s. A merge before that drags all of
+it along: for vectors, written as text, three times their size. So this waits for it first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.errors import StorageError
+from storage.opensearch.index.body import VectorSpace, vector_path
+from storage.opensearch.nodes.connection import Cluster, Reply
+
+Say = Callable[[str], None]
+LEASES_S = 120.0
+_POLL_S = 0.5
+_TOLD_S = 10.0
+_NEAREST = 100
+_SEGMENT_BYTES = 5 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Bytes of all copies before and after, segments of the primaries, and the milliseconds of the
+    slowest search of the warm-up's first quarter and of its last.
+    """
+
+    bytes_before: int
+    bytes_after: int
+    segments: int
+    first_ms: float
+    last_ms: float
+    released: bool
+
+
+def settle(
+    cluster: Cluster,
+    name: str,
+    spaces: Mapping[str, VectorSpace],
+    say: Say,
+    *,
+    merge_s: float = 6 * 3600,
+    leases_s: float = LEASES_S,
+    searches: int = 64,
+) -> Settled:
+    """Merges each shard of the index behind the alias `name` to one segment (of more than 5 GB to
+    one for each 5 GB), and warms it. Raises StorageError where that takes longer than `merge_s`.
+    """
+    cluster.ask("POST", f"/{name}/_flush", timeout_s=600)
+    before = _bytes(cluster, name)
+    released = _await_leases(cluster, name, leases_s)
+    if not released:
+        say("the shards still keep what was replaced: the merge can't leave all of it out")
+    # They go back no further than to the last commit that every copy has.
+    cluster.ask("POST", f"/{name}/_flush", timeout_s=600, force="true")
+    _merge(cluster, name, merge_s, say)
+    cluster.ask("POST", f"/{name}/_flush", timeout_s=600)
+    cluster.ask("POST", f"/{name}/_refresh", timeout_s=600)
+    first, last = _warm(cluster, name, spaces, searches)
+    after = _bytes(cluster, name)
+    return Settled(before, after, _segments(cluster, name), first, last, released)
+
+
+def leases_are_past(stats: Reply) -> bool:
+    """Whether every copy of every shard has told that it needs no operation any more; `stats` are
+    those of the index at the level of shards.
+    """
+    for index in stats["indices"].values():
+        for copies in index["shards"].values():
+            for copy in copies:
+                newest = copy["seq_no"]["max_seq_no"]
+                for lease in copy["retention_leases"]["leases"]:
+                    if lease["retaining_seq_no"] <= newest:
+                        return False
+    return True
+
+
+def _await_leases(cluster: Cluster, name: str, patience_s: float) -> bool:
+    deadline = time.monotonic() + patience_s
+    while not leases_are_past(cluster.ask("GET", f"/{name}/_stats", level="shards")):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _merge(cluster: Cluster, name: str, patience_s: float, say: Say) -> None:
+    shards = cluster.ask("GET", f"/{name}/_stats/store", level="shards")
+    largest = max(
+        copy["store"]["size_in_bytes"]
+        for index in shards["indices"].values()
+        for copies in index["shards"].values()
+        for copy in copies
+    )
+    segments = 1 + largest // _SEGMENT_BYTES
+    asked = {"max_num_segments": segments, "wait_for_completion": "false"}
+    task = cluster.ask("POST", f"/{name}/_forcemerge", **asked)["task"]
+    began = told = time.monotonic()
+    while not (reply := cluster.ask("GET", f"/_tasks/{task}"))["completed"]:
+        now = time.monotonic()
+        if now - began > patience_s:
+            what = f"the merge was not done within {patience_s:,.0f} s; it goes on by itself"
+            raise StorageError(what, where=f"{cluster.where}, task {task}", mend="look again later")
+        if now - told > _TOLD_S:
+            told = now
+            say(f"merging, {now - began:,.0f} s: {_segments(cluster, name):,} segments")
+        time.sleep(_POLL_S)
+    failures = reply.get("response", {}).get("_shards", {}).get("failures", ())
+    if reply.get("error") or failures:
+        what = f"the merge failed: {str(reply.get('error') or failures[0])[:300]}"
+        raise StorageError(what, where=cluster.where, mend="see the nodes' logs")
+
+
+def _warm(
+    cluster: Cluster, name: str, spaces: Mapping[str, VectorSpace], searches: int
+) -> tuple[float, float]:
+    """Loads what searches read: faiss' graphs by its own request, files by searches at random."""
+    cluster.ask("GET", f"/_plugins/_knn/warmup/{name}", timeout_s=600)
+    chance = np.random.default_rng(0)
+    taken: list[float] = []
+    for _ in range(searches):
+        began = time.perf_counter()
+        bodies = [_near(field, space, chance) for field, space in spaces.items()]
+        cluster.search_many([*bodies, {"size": 1, "query": {"match_all": {}}}], index=name)
+        taken.append((time.perf_counter() - began) * 1000)
+    quarter = max(1, searches // 4)
+    return max(taken[:quarter], default=0.0), max(taken[-quarter:], default=0.0)
+
+
+def _near(field: str, space: VectorSpace, chance: np.random.Generator) -> dict[str, Any]:
+    path = vector_path(field)
+    near = {"vector": chance.standard_normal(space.width).tolist(), "k": _NEAREST}
+    query = {"nested": {"path": path, "query": {"knn": {f"{path}.vector": near}}}}
+    return {"size": _NEAREST, "_source": False, "query": query}
+
+
+def _bytes(cluster: Cluster, name: str) -> int:
+    """Of the segments in use; older ones stay on the disk for as long as a search is in them."""
+    reply = cluster.ask("GET", f"/{name}/_segments")
+    return sum(
+        segment["size_in_bytes"]
+        for index in reply["indices"].values()
+        for copies in index["shards"].values()
+        for copy in copies
+        for segment in copy["segments"].values()
+    )
+
+
+def _segments(cluster: Cluster, name: str) -> int:
+    reply = cluster.ask("GET", f"/{name}/_stats/segments")
+    return int(reply["_all"]["primaries"]["segments"]["count"])

@@ -1,0 +1,211 @@
+"""The nodes of a cluster as places to send a request to.
+
+The client keeps connections to each, and passes a node over for a while that did not answer. What
+it does not tell apart is a node that is away, whose place another one takes at once, and a node
+that is there and waits for something itself: any other would wait for that as well, and none of
+them is to be passed over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+from typing import Any
+
+import opensearchpy as client
+from urllib3 import Timeout
+
+from core.errors import BusyError
+from storage.opensearch.nodes.whole_answers import NodeConnection
+
+log = logging.getLogger(__name__)
+_ELSEWHERE = frozenset({502, 503, 504})  # another node may be able to
+_DOUBLINGS = 2  # of the time for which a node is passed over
+_MEND = "see that its nodes run"
+_SHORTEST_S = 0.05
+_until: ContextVar[float] = ContextVar("until", default=inf)
+_Away = client.exceptions.ConnectionError
+_Refused = client.exceptions.TransportError
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """A node has `connect_s` to say that it is there and `timeout_s` for its answer. A request that
+    it does not take goes to another one, at most `retries` times, and that node gets none for
+    `passed_over_s`. After `failures` requests in a row that no node took, none is sent for
+    `pause_s`, so that searches do not queue up behind a cluster that is away. `pool` connections
+    are kept to each.
+    """
+
+    connect_s: float = 1.0
+    timeout_s: float = 5.0
+    retries: int = 2
+    passed_over_s: float = 5.0
+    pool: int = 16
+    failures: int = 5
+    pause_s: float = 2.0
+
+
+class AwayError(BusyError):
+    """No node answers at all."""
+
+
+class SlowError(BusyError):
+    """What was asked did not come in time: of a node that is there, or before others were asked."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """No request that is sent inside waits for an answer beyond so many seconds from now."""
+    token = _until.set(min(_until.get(), monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def left_s() -> float:
+    """How many seconds are left of those that `within` gives; inf outside of it, never below 0."""
+    return max(0.0, _until.get() - monotonic())
+
+
+class Nodes:
+    """Sends requests through `transport`, by any number of threads. `where` is for errors."""
+
+    def __init__(self, transport: client.Transport, settings: NodeSettings, where: str) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._where = where
+        self._doubted: set[Any] = set()  # connections to nodes that did not answer last time
+        self._breaker = _Breaker(settings.failures, settings.pause_s)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, object],
+        body: bytes | None,
+        timeout_s: float,
+    ) -> str:
+        """What the first node answers that takes the request; each that is tried has `timeout_s`
+        for its whole answer, or what is left of `within`. Raises AwayError, SlowError, and the
+        client's TransportError where the answer is an error.
+        """
+        if self._breaker.is_open():
+            raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
+        for left in range(self._settings.retries, -1, -1):
+            if left < self._settings.retries and left_s() < _SHORTEST_S:
+                raise self._slow()  # says nothing of a node that would have no time at all
+            connection = self._transport.get_connection()
+            if connection in self._doubted and not self._answers(connection):
+                self._pass_over(connection)
+                continue
+            read_s = min(timeout_s, max(_SHORTEST_S, left_s()))
+            # Whether a node is there does not depend on how long this request may wait.
+            wait = Timeout(connect=self._settings.connect_s, read=read_s)
+            try:
+                _, _, reply = connection.perform_request(
+                    method, path, dict(params), body, timeout=wait
+                )
+            except _Away as error:
+                self._look(connection, error)
+            except _Refused as error:
+                self._is_there(connection)
+                if error.status_code not in _ELSEWHERE or not left:
+                    raise
+            else:
+                self._is_there(connection)
+                return str(reply)
+        self._breaker.failed()
+        raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
+
+    def look_around(self) -> None:
+        """Passes over every node that does not answer, before one of them is asked."""
+        for connection in tuple(self._transport.connection_pool.connections):
+            if not self._answers(connection):
+                self._pass_over(connection)
+
+    def _look(self, connection: Any, error: Exception) -> None:
+        """Passes the node over, unless only the answer did not come. Raises SlowError then."""
+        too_late = isinstance(error, client.exceptions.ConnectionTimeout)
+        if too_late and self._answers(connection):
+            self._is_there(connection)
+            raise self._slow() from error
+        self._pass_over(connection)
+
+    def _slow(self) -> SlowError:
+        return SlowError("the cluster did not answer in time", where=self._where, mend=_MEND)
+
+    def _answers(self, connection: Any) -> bool:
+        """Whether the node says anything; which it does before it is asked to work."""
+        wait = Timeout(self._settings.connect_s)
+        try:
+            connection.perform_request("GET", "/", timeout=wait)
+        except _Away:
+            return False
+        except _Refused:
+            return True
+        return True
+
+    def _pass_over(self, connection: Any) -> None:
+        if connection not in self._doubted:
+            log.warning("%s does not answer and is passed over", connection.host)
+        self._doubted.add(connection)
+        self._transport.mark_dead(connection)
+
+    def _is_there(self, connection: Any) -> None:
+        self._breaker.worked()
+        if connection in self._doubted:
+            log.warning("%s answers again", connection.host)
+            self._doubted.discard(connection)
+            self._transport.connection_pool.mark_live(connection)
+
+
+class _Breaker:
+    """Open for a while after several failures in a row; then one try decides.
+
+    pybreaker's holds its lock while it calls, so that all requests would go one after another.
+    """
+
+    def __init__(self, most: int, pause_s: float) -> None:
+        self._most = most
+        self._pause_s = pause_s
+        self._failures = 0
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def is_open(self) -> bool:
+        with self._lock:
+            if self._failures < self._most:
+                return False
+            now = monotonic()
+            if now < self._until:
+                return True
+            self._until = now + self._pause_s  # the others wait for what this one learns
+            return False
+
+    def failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._until = monotonic() + self._pause_s
+
+    def worked(self) -> None:
+        with self._lock:
+            self._failures = 0
+
+
+def pool_options(settings: NodeSettings) -> dict[str, Any]:
+    """What the client is told of its connections."""
+    return {
+        "connection_class": NodeConnection,
+        "timeout": settings.timeout_s,
+        "pool_maxsize": settings.pool,
+        "dead_timeout": settings.passed_over_s,
+        "timeout_cutoff": _DOUBLINGS,
+    }

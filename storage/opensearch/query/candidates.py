@@ -1,0 +1,128 @@
+"""From what searches found to one list of candidates, each with every score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.items import FloatMatrix
+from core.retrieval import Floats, Ids, Ints, SortOrder, VectorQuery, VectorScores
+from storage.opensearch.index.vector_sums import Sum
+from storage.opensearch.nodes.connection import Reply
+from storage.opensearch.query.exact import ExactCosines
+from storage.opensearch.query.statistics import total
+
+DATES = {SortOrder.NEWEST: "desc", SortOrder.OLDEST: "asc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What one search gave, best first: ids int64 [n] and scores float32 [n], of `matches`."""
+
+    ids: Ids
+    scores: Floats
+    matches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The hits of one vector query, float32 [1, d] when encoded."""
+
+    query: VectorQuery
+    vector: FloatMatrix
+    hits: Hits
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """As in `core.retrieval.Retrieved`."""
+
+    ids: Ids
+    bm25: Floats
+    ranks: Ints
+    vectors: tuple[VectorScores, ...]
+
+
+def no_hits() -> Hits:
+    """What a search gave that was not asked or failed."""
+    return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
+
+
+def hits_of(reply: Reply, order: SortOrder) -> Hits:
+    """The hits of a search in `order`, whose sort values are a score or a time, and the id."""
+    if "error" in reply:
+        return no_hits()
+    found = [hit["sort"] for hit in reply["hits"]["hits"]]
+    ids = np.array([values[1] for values in found], np.int64)
+    scores = np.zeros(len(ids), np.float32)
+    if order not in DATES:
+        scores = np.array([values[0] for values in found], np.float32)
+    return Hits(ids, scores, total(reply))
+
+
+def merged(
+    lexical: Hits,
+    near: Sequence[Near],
+    depth: int,
+    exact: Mapping[str, ExactCosines],
+    sums: Mapping[str, Sum],
+) -> Candidates:
+    """The union of the hits of words and the `depth` nearest of each vector query."""
+    every = np.unique(np.concatenate([lexical.ids, *(each.hits.ids for each in near)]))
+    found = [exact[each.query.field].best_passages(each.vector, every) for each in near]
+    ranked = [
+        _ranked(each.hits.ids, every, cosines)[:depth]
+        for each, (cosines, _) in zip(near, found, strict=True)
+    ]
+    joined = np.concatenate([lexical.ids, *ranked])
+    _, firsts = np.unique(joined, return_index=True)
+    ids = joined[np.sort(firsts)]
+    rows = np.searchsorted(every, ids)
+    scores = tuple(
+        VectorScores(
+            each.query.field,
+            each.query.weight,
+            cosines[rows],
+            passages[rows],
+            _places(ids, nearest),
+            _background(sums.get(each.query.field), each.vector),
+        )
+        for each, (cosines, passages), nearest in zip(near, found, ranked, strict=True)
+    )
+    return Candidates(ids, *_of_words(lexical, len(ids)), scores)
+
+
+def _of_words(hits: Hits, size: int) -> tuple[Floats, Ints]:
+    """Scores and 1-based ranks of `size` candidates, the first of which are the hits."""
+    count = len(hits.ids)
+    bm25 = np.full(size, np.nan, np.float32)
+    bm25[:count] = hits.scores
+    ranks = np.zeros(size, np.int32)
+    ranks[:count] = np.arange(1, count + 1)
+    return bm25, ranks
+
+
+def _ranked(ids: Ids, every: Ids, cosines: Floats) -> Ids:
+    """`ids` by their exact cosines, which are those of `every` (ascending), best first."""
+    values = cosines[np.searchsorted(every, ids)]
+    near: Ids = ids[np.lexsort((ids, -np.nan_to_num(values, nan=-2.0)))]
+    return near
+
+
+def _places(ids: Ids, ranked: Ids) -> Ints:
+    """For each of `ids` its 1-based place in `ranked`, of which they have all; 0 where it is not
+    there.
+    """
+    order = np.argsort(ids)
+    places = np.zeros(len(ids), np.int32)
+    places[order[np.searchsorted(ids[order], ranked)]] = np.arange(1, len(ranked) + 1)
+    return places
+
+
+def _background(sums: Sum | None, vector: FloatMatrix) -> float:
+    """The query's mean cosine over all passages, 0 where there are none."""
+    if sums is None or sums.count <= 0:
+        return 0.0
+    return float(sums.total @ vector[0].astype(np.float64)) / sums.count

@@ -1,0 +1,161 @@
+"""Facts of candidates, from the record of truth: facets, dates, names, and filters on few items.
+
+Values are made of them when they are asked for, and kept, up to a limit. Counts are exact, however
+many shards there are, and of what the record says now.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from sys import intern
+from typing import cast
+
+import numpy as np
+
+from core.entities import KnownName
+from core.query_tree import Bool, DateRange, Everything, Keyword, Node
+from core.retrieval import DateBuckets, FacetCount, Ids, Marks
+from storage.record.facts import CODE_FIELDS, LINK_FIELDS, FactRow, check_facet, values_of
+from storage.record.item_rows import to_micros
+from storage.record.kept_facts import KeptFacts
+from storage.words.date_buckets import count_dates
+from storage.words.topic_facet import TopicCounts
+from storage.words.topics import Topics
+
+_KEPT = 20_000  # versions, of some kilobytes
+_NONE: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The values of one version by field, each once but for case: casefolded, and as written."""
+
+    keys: Mapping[str, tuple[str, ...]]
+    labels: Mapping[str, tuple[str, ...]]
+    dates: Mapping[str, int]
+
+
+class RecordedFacts:
+    """What `facts` tell of candidates. Versions that are gone have none. Safe to use from any
+    number of threads.
+    """
+
+    def __init__(self, facts: KeptFacts, topics: Topics) -> None:
+        self._facts = facts
+        self._topics = TopicCounts(topics)
+        self._kept: dict[int, Facts] = {}
+        self._lock = threading.Lock()
+
+    def facets(
+        self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
+    ) -> dict[str, tuple[FacetCount, ...]]:
+        """See `core.ports.Catalogue`."""
+        found = self._of(ids.tolist())
+        facts = [found[seq] for seq in sorted({*found})]
+        return {name: self._facet(facts, name, limit, buckets, broader) for name in fields}
+
+    def created(self, ids: Ids) -> Ids:
+        """See `core.ports.Catalogue`; 0 for a version that is gone."""
+        found = self._facts.of(ids.tolist())
+        times = [found[seq].versioncreated if seq in found else 0 for seq in ids.tolist()]
+        return np.array(times, np.int64)
+
+    def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
+        """See `core.ports.Names`."""
+        found = self._of(ids.tolist())
+        wanted = [(name.field, {text.casefold() for text in name.spellings}) for name in names]
+        marks = np.zeros((len(ids), len(names)), np.bool_)
+        for row, seq in enumerate(ids.tolist()):
+            if facts := found.get(seq):
+                marks[row] = [
+                    not keys.isdisjoint(facts.keys.get(field, _NONE)) for field, keys in wanted
+                ]
+        return marks
+
+    def satisfying(self, ids: Ids, node: Node) -> Ids:
+        """Those of `ids` that match a tree of facts, in order."""
+        found = self._of(ids.tolist())
+        marks = [seq in found and _satisfies(found[seq], node) for seq in ids.tolist()]
+        return ids[np.array(marks, np.bool_)]
+
+    def _facet(
+        self, facts: Sequence[Facts], name: str, limit: int, buckets: DateBuckets, broader: bool
+    ) -> tuple[FacetCount, ...]:
+        if name == "versioncreated":
+            times = np.array([each.dates[name] for each in facts], np.int64)
+            return count_dates(times, limit, buckets)
+        check_facet(name)
+        if broader and name == "subject":
+            subjects = (
+                (each.labels.get(name, _NONE), each.labels.get(CODE_FIELDS[name], _NONE))
+                for each in facts
+            )
+            return self._topics.of(subjects, limit)
+        return _counts(facts, name, limit)
+
+    def _of(self, seqs: Sequence[int]) -> dict[int, Facts]:
+        with self._lock:
+            found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
+        missing = [seq for seq in dict.fromkeys(seqs) if seq not in found]
+        if missing:
+            fresh = {seq: _facts(row) for seq, row in self._facts.of(missing).items()}
+            found |= fresh
+            with self._lock:
+                if len(self._kept) + len(fresh) > _KEPT:
+                    self._kept.clear()
+                self._kept |= fresh
+        return found
+
+
+def _counts(facts: Sequence[Facts], name: str, limit: int) -> tuple[FacetCount, ...]:
+    """The most frequent values, by count and then by label: the one that was recorded first."""
+    counts = Counter(chain.from_iterable(each.keys.get(name, _NONE) for each in facts))
+    labels: dict[str, str] = {}
+    for each in reversed(facts):
+        if name in each.keys:
+            labels.update(zip(each.keys[name], each.labels[name], strict=True))
+    ranked = sorted((-count, labels[key]) for key, count in counts.items())
+    return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
+
+
+def _facts(row: FactRow) -> Facts:
+    firsts: dict[str, dict[str, str]] = {}
+    for name, values in values_of(row).items():
+        if values and name not in LINK_FIELDS.values():
+            labels = firsts[name] = {}
+            for value in values:
+                if value:
+                    labels.setdefault(intern(value.casefold()), intern(value))
+    dates = {
+        "versioncreated": row.versioncreated,
+        "firstcreated": cast("int", row.facts["firstcreated"]),
+    }
+    return Facts(
+        {name: tuple(labels) for name, labels in firsts.items()},
+        {name: tuple(labels.values()) for name, labels in firsts.items()},
+        dates,
+    )
+
+
+def _satisfies(facts: Facts, node: Node) -> bool:
+    match node:
+        case Everything():
+            return True
+        case Keyword(field, values):
+            wanted = {value.casefold() for value in values}
+            fields = (field, CODE_FIELDS[field]) if field in CODE_FIELDS else (field,)
+            return any(not wanted.isdisjoint(facts.keys.get(name, _NONE)) for name in fields)
+        case DateRange(field, since, until):
+            moment = facts.dates[field]
+            after = since is None or moment >= to_micros(since)
+            return after and (until is None or moment < to_micros(until))
+        case Bool(must, should, must_not):
+            either = bool(must) or not should or any(_satisfies(facts, each) for each in should)
+            needed = all(_satisfies(facts, each) for each in must)
+            return either and needed and not any(_satisfies(facts, each) for each in must_not)
+        case _:
+            raise TypeError(f"not a fact: {node}")

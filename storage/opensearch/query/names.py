@@ -1,0 +1,211 @@
+"""The names that the archive knows, asked of the index: `core.ports.Names`.
+
+A question is a few rounds of searches, all of a round in one request: what a text folds to; where
+that is no name, what is nearly like it; and the codes and aliases of what was found. Only spellings
+of items that the caller sees come back, with the number of these, so that the rules, which are
+`storage/words/names.py`'s, see nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from core.callers import Caller
+from core.entities import Entity, KnownName
+from storage.opensearch.query.name_fields import NAMED
+from storage.opensearch.query.near_words import near_patterns
+from storage.opensearch.seen import (
+    Ask,
+    Clause,
+    Now,
+    all_of,
+    beginning_with,
+    counted,
+    literal,
+    newest_first,
+    seen_by,
+    values_like,
+)
+from storage.record.facts import LINK
+from storage.words.known_names import known_name, same_name, similar_name
+from storage.words.names import NameBook, folded_words, key_of
+
+MOST_NAMES = 16  # that one code may have, of those that are seen
+_MOST_SPELLINGS = 1_000  # of one name, and of what is nearly like a text
+_MOST_BEARERS = 10_000  # of one surname
+_LONGEST = 200  # letters of a name that is looked for
+_LONGEST_FUZZY = 64
+_SAMPLED = (
+    10_000  # items of each shard that have a name: of a commoner one the newest are looked at
+)
+_SURNAME = "person_surname"
+
+
+class IndexNames:
+    """`core.ports.Names.known` by searches; keeps nothing."""
+
+    def __init__(self, ask: Ask, now: Now) -> None:
+        self._ask = ask
+        self._now = now
+
+    def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
+        """See `core.ports.Names`."""
+        seen = seen_by(caller, self._now())
+        kinds = {field: FoundNames(field, self._ask, seen) for field in NAMED}
+        keys = dict.fromkeys(_key(entity.text) for entity in entities)
+        _take([(kind, key) for kind in kinds.values() for key in keys], self._ask)
+
+        def same(field: str, text: str) -> KnownName | None:
+            return same_name(kinds[field], text)
+
+        def similar(field: str, text: str) -> KnownName | None:
+            kinds[field].take_similar(text)
+            return similar_name(kinds[field], text)
+
+        return tuple(known_name(entity, same, similar, NAMED) for entity in entities)
+
+
+class FoundNames:
+    """The names of one member that searches brought so far: `storage.words.known_names.SeenNames`
+    within the clauses `seen`.
+    """
+
+    def __init__(self, field: str, ask: Ask, seen: Sequence[Clause]) -> None:
+        self.field = field
+        self.book = NameBook(people=field == "person")
+        self._ask = ask
+        self._seen = seen
+        self._numbers: dict[str, int] = {}  # by the spelling, casefolded
+        self._labels: list[str] = []
+        self._keys: list[str] = []
+        self._counts: list[int] = []
+        self._codes: dict[str, frozenset[str]] = {}  # by key, of those that were asked for
+        self._coded: dict[str, Sequence[int]] = {}  # by code
+
+    def label(self, number: int) -> str:
+        """See `storage.words.known_names.SeenNames`, as the others: the commonest case."""
+        return self._labels[number]
+
+    def key(self, number: int) -> str:
+        """What the spelling folds to."""
+        return self._keys[number]
+
+    def is_seen(self, number: int) -> bool:
+        """Every one is."""
+        return self._counts[number] > 0
+
+    def count(self, number: int) -> int:
+        """How many items have the spelling."""
+        return self._counts[number]
+
+    def only_code(self, numbers: Iterable[int]) -> str:
+        """The one code that the spellings have."""
+        keys = list(dict.fromkeys(self._keys[number] for number in numbers))
+        _take([(self, key) for key in keys], self._ask)
+        codes = frozenset[str]().union(*(self._codes.get(key, ()) for key in keys))
+        if len(codes) != 1:
+            return ""
+        (code,) = codes
+        return code if 0 < len(self.coded(code)) <= MOST_NAMES else ""
+
+    def coded(self, code: str) -> Sequence[int]:
+        """The spellings that have the code, with all that is to be known of their names."""
+        if code not in self._coded:
+            field = f"{self.field}_link"
+            (reply,) = self._ask([self._search(field, code, _MOST_SPELLINGS)])
+            values = [_tail(value) for value, _ in counted(reply, field)]
+            names = {_tail(value).casefold(): value.partition(LINK)[0] for value in values}
+            few = len(names) <= MOST_NAMES
+            if few:
+                _take([(self, key) for key in dict.fromkeys(names.values())], self._ask)
+            known = [self._numbers[name] for name in names if name in self._numbers]
+            self._coded[code] = known if few else ()
+        return self._coded[code]
+
+    def is_missing(self, key: str) -> bool:
+        """Whether a name was not asked about yet."""
+        return 0 < len(key) <= _LONGEST and key not in self._codes
+
+    def key_search(self, key: str) -> Clause:
+        """The search for a name's spellings and codes."""
+        name, coded = f"{self.field}_name", f"{self.field}_coded"
+        aggs = {
+            name: values_like(name, _beginning(key), _MOST_SPELLINGS),
+            coded: values_like(coded, _beginning(key), MOST_NAMES + 1),
+        }
+        held = beginning_with(name, key + LINK)
+        return newest_first(all_of(*self._seen, held), aggs, _SAMPLED)
+
+    def note_key(self, key: str, reply: Clause) -> None:
+        """Takes the answer to that in."""
+        self._add(counted(reply, f"{self.field}_name"))
+        self._codes[key] = frozenset(_tail(v) for v, _ in counted(reply, f"{self.field}_coded"))
+
+    def take_similar(self, text: str) -> None:
+        """Takes in every name that `text` may nearly be."""
+        words = folded_words(text)
+        key = key_of(words, text)
+        if not words or len(key) > _LONGEST_FUZZY:
+            return
+        bodies = [self._near(f"{self.field}_name", pattern) for pattern in near_patterns(key)]
+        if self.field == "person":
+            bodies.append(self._search(_SURNAME, words[-1], _MOST_BEARERS))
+            bodies += [self._near(_SURNAME, pattern) for pattern in near_patterns(words[-1])]
+        for reply in self._ask(bodies) if bodies else ():
+            for field in reply["aggregations"]:
+                found = counted(reply, field)
+                bare = [(_tail(value), count) for value, count in found]
+                self._add(bare if field == _SURNAME else found)
+
+    def _add(self, found: Iterable[tuple[str, int]]) -> None:
+        """Takes spellings in, each as key, LINK and label; case variants are one of them."""
+        fresh: dict[str, int] = {}
+        for value, count in found:
+            key, _, label = value.partition(LINK)
+            folded = label.casefold()
+            if folded not in self._numbers:
+                number = self._numbers[folded] = fresh[folded] = len(self._labels)
+                self._labels.append(label)
+                self._keys.append(key)
+                self._counts.append(0)
+                self.book.add(number, label)
+            if folded in fresh:
+                self._counts[fresh[folded]] += count
+
+    def _search(self, field: str, beginning: str, size: int) -> Clause:
+        query = beginning_with(field, beginning + LINK)
+        return self._counting(query, field, _beginning(beginning), size)
+
+    def _near(self, field: str, pattern: str) -> Clause:
+        query: Clause = {"regexp": {field: {"value": pattern}}}
+        return self._counting(query, field, pattern, _MOST_SPELLINGS)
+
+    def _counting(self, query: Clause, field: str, pattern: str, size: int) -> Clause:
+        return {
+            "size": 0,
+            "track_total_hits": False,
+            "query": all_of(*self._seen, query),
+            "aggs": {field: values_like(field, pattern, size)},
+        }
+
+
+def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
+    """Asks about names by their keys, as far as nobody has, in one request."""
+    missing = [(names, key) for names, key in wanted if names.is_missing(key)]
+    if missing:
+        replies = ask([names.key_search(key) for names, key in missing])
+        for (names, key), reply in zip(missing, replies, strict=True):
+            names.note_key(key, reply)
+
+
+def _key(text: str) -> str:
+    return key_of(folded_words(text), text)
+
+
+def _beginning(text: str) -> str:
+    return literal(text + LINK) + ".*"
+
+
+def _tail(value: str) -> str:
+    """What stands behind the first LINK."""
+    return value.partition(LINK)[2]

@@ -1,0 +1,286 @@
+"""Retrieval from an index: BM25 and each vector field's nearest in one request over one moment,
+with the same filters inside all of them. What comes back is one list of candidates with every score
+filled in, as from the embedded engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from core.items import FloatMatrix
+from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
+from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
+from storage.opensearch.index.vector_sums import Sum
+from storage.opensearch.nodes.connection import Reply
+from storage.opensearch.nodes.nodes import within
+from storage.opensearch.query.answered import lacking_vectors, missing
+from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
+from storage.opensearch.query.exact import ExactCosines
+from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
+from storage.opensearch.query.query_dsl import EVERY_WORD, Clause, Compiler
+from storage.opensearch.query.search_bodies import MOST_NEAREST, counting, listed, nearest
+from storage.opensearch.query.statistics import Basics, Statistics
+from storage.opensearch.query.term_counts import LookUps, TermCounts
+from storage.opensearch.seen import seen_by
+from storage.words.lexical_bound import Supremum
+from storage.words.machine_words import MachineWords
+
+_COMMON = 2  # one in so many items is taken to have a word of which nothing is known
+_MORE = 2  # times the passages that were counted
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """`timeout_s` is how long a shard may take for a search, before it answers with what it has.
+    `ef_search` is the width of the search in a vector graph: 400 was the narrowest that finds .998
+    of the 100 nearest of 10,375 (docs/reports/engines.md). `rescored` times as many vectors as are
+    wanted are looked for where the graph's are not exact. Where a field has no more than
+    `exact_rows` vectors all of them are compared, as in the embedded engine.
+    """
+
+    timeout_s: float = 3.0
+    ef_search: int = 400
+    rescored: int = 1
+    exact_rows: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors, and on
+    `beside` runs what goes on while the query is encoded. All that a retrieval asks of the index
+    has `longest_s` together.
+    """
+
+    replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
+    statistics: Statistics
+    exact: Mapping[str, ExactCosines]
+    sums: Mapping[str, Sum]
+    settings: SearchSettings
+    now: int
+    where: str
+    beside: Executor
+    longest_s: float
+
+
+@dataclass(slots=True)
+class _Search:
+    """One retrieval under way; `narrowing` is what the query asks of what vectors find."""
+
+    sources: Sources
+    request: Retrieval
+    basics: Basics
+    allowed: list[Clause]
+    terms: TermCounts
+    look_ups: LookUps
+    scored: Clause = field(default_factory=dict)
+    narrowing: list[Clause] = field(default_factory=list)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+
+
+def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
+    """All candidates for a request, at most the sum of its depths. Raises BusyError where the
+    cluster answers none of its searches, and QueryError for a query of too many parts.
+    """
+    with within(sources.longest_s):
+        return _retrieved(sources, request)
+
+
+def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
+    search = _begun(sources, request)
+    if is_fact(request.query) and not request.vectors:
+        return _browse(search)
+    counts = _looked_up(search)
+    vectors = _encoded(search)
+    if counts is not None:
+        counts.result()
+    _compile(search)
+    lexical = bool(request.lexical_depth)
+    bodies = [_lexical(search)] if lexical else []
+    bodies += [_nearest(search, query, vector) for query, vector in vectors]
+    lacking = [query.field for query in request.vectors if search.basics.lacking.get(query.field)]
+    bodies += [counting(search.allowed, name) for name in lacking]
+    bodies += [counting(search.allowed)] * bool(lacking)
+    rare = search.terms.rare_bodies(_bound(search)) if lexical else []
+    started = perf_counter()
+    replies = sources.replies([*bodies, *rare])
+    search.milliseconds["lexical"] = (perf_counter() - started) * 1000
+    _check(search, replies[: lexical + len(vectors)])
+    search.terms.take_in(replies[len(bodies) :])
+    search.degraded += lacking_vectors(lacking, replies[lexical + len(vectors) : len(bodies)])
+    near = [
+        Near(query, vector, hits_of(reply, SortOrder.SCORE))
+        for (query, vector), reply in zip(vectors, replies[lexical:], strict=False)
+    ]
+    return _answer(search, hits_of(replies[0], request.order) if lexical else no_hits(), near)
+
+
+def _begun(sources: Sources, request: Retrieval) -> _Search:
+    basics = sources.statistics.basics()
+    allowed = seen_by(request.caller, sources.now)
+    if not isinstance(request.filters, Everything):
+        filters = Compiler(basics.all_languages, basics.main).required(request.filters)
+        allowed = [*allowed, filters]
+    look_ups = LookUps(max(1, basics.documents // _COMMON))
+    terms = TermCounts(sources.statistics, look_ups, allowed)
+    search = _Search(sources, request, basics, allowed, terms, look_ups)
+    if basics.failed:
+        what = f"{basics.failed} parts of the index do not say what they hold"
+        search.degraded.append(f"lexical: {what}")
+    return search
+
+
+def _looked_up(search: _Search) -> Future[float] | None:
+    """The look for how rare the query's words are, where the index has to be asked: it goes on
+    while the query is encoded, which takes longer.
+    """
+    bound, terms = _bound(search), search.terms
+    if not search.request.lexical_depth or terms.are_known(bound):
+        return None
+    return search.sources.beside.submit(copy_context().run, terms.solved, bound)
+
+
+def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
+    started = perf_counter()
+    vectors = [(query, query.encode()) for query in search.request.vectors]
+    if vectors:
+        search.milliseconds["encode"] = (perf_counter() - started) * 1000
+    return vectors
+
+
+def _compile(search: _Search) -> None:
+    held = TermCounts(search.sources.statistics, search.look_ups)
+    search.scored, search.narrowing = _compiled(search, search.request.query, held)
+    if _size(search, search.scored, search.narrowing) > MOST_CLAUSES:
+        _fold(search, held)
+
+
+def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, list[Clause]]:
+    """The query to be scored, and what it asks of what vectors find."""
+    basics, request = search.basics, search.request
+    languages, main = basics.all_languages, basics.main
+    said = basics.of_machines > 0
+    needed = constraint(query) if request.vectors else EVERYTHING
+    condition = Compiler(languages, main, request.lexical, *(EVERY_WORD,) * said)
+    narrowing = [] if isinstance(needed, Everything) else [condition.narrowing(needed)]
+    if not request.lexical_depth:
+        return {}, narrowing
+    weighed = (MachineWords(basics.documents, held.held),) * said
+    compiler = Compiler(languages, main, request.lexical, *weighed)
+    return held.solved(lambda: compiler.scored(query)), narrowing
+
+
+def _size(search: _Search, scored: Clause, narrowing: list[Clause]) -> int:
+    """Of the larger of the two searches."""
+    return clauses(search.allowed) + max(clauses(scored), clauses(narrowing))
+
+
+def _fold(search: _Search, held: TermCounts) -> None:
+    """Leaves the query's commonest words out, until the index takes it."""
+    languages = search.basics.all_languages or ("en",)
+
+    def size(query: Node) -> int:
+        return _size(search, *_compiled(search, query, held))
+
+    def counts(nodes: Sequence[Optional]) -> list[int]:
+        return held.solved(lambda: [count_of(node, languages, held.held) for node in nodes])
+
+    query, left, every = folded(search.request.query, size, counts)
+    search.request = replace(search.request, query=query)
+    search.scored, search.narrowing = _compiled(search, query, held)
+    what = f"the query is too long: {left:,} of its {every:,} words are looked for, the rarest"
+    search.degraded.append(f"lexical: {what}")
+
+
+def _lexical(search: _Search) -> Clause:
+    request = search.request
+    query = {"bool": {"must": [search.scored], "filter": search.allowed}}
+    timeout_s = search.sources.settings.timeout_s
+    return listed(query, request.lexical_depth, request.order, timeout_s)
+
+
+def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause:
+    settings = search.sources.settings
+    wanted = min(MOST_NEAREST, max(1, search.request.vector_depth * settings.rescored))
+    within = [*search.allowed, *search.narrowing]
+    near = nearest(query.field, vector, within, wanted, _width(search, query.field))
+    return listed(near, wanted, SortOrder.SCORE, settings.timeout_s)
+
+
+def _width(search: _Search, name: str) -> int:
+    """How wide to search the graphs of a vector field. A search for all that a filter lets through
+    is a scan of that: Lucene leaves the graph alone then. It may be a few more by now than it was
+    when they were counted.
+    """
+    settings, held = search.sources.settings, search.basics.passages.get(name, 0)
+    if held > min(settings.exact_rows, MOST_NEAREST):
+        return settings.ef_search
+    return max(settings.ef_search, min(MOST_NEAREST, _MORE * held))
+
+
+def _check(search: _Search, replies: Sequence[Reply]) -> None:
+    """Flags what some of the searches or some shards did not answer."""
+    lexical, where = bool(search.request.lexical_depth), search.sources.where
+    search.degraded += missing(replies, lexical=lexical, where=where)
+
+
+def _bound(search: _Search) -> Callable[[], float]:
+    basics, request, held = search.basics, search.request, search.terms.held
+    languages = tuple(dict.fromkeys((*basics.main, *basics.all_languages))) or ("en",)
+
+    def reckon() -> float:
+        """Anew each time: it keeps what a word gives, which may have been a guess."""
+        supremum = Supremum(basics.documents, held, languages, basics.main, request.lexical)
+        return supremum.of(request.query)
+
+    return reckon
+
+
+def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
+    started = perf_counter()
+    sources, request = search.sources, search.request
+    found = merged(hits, near, request.vector_depth, sources.exact, sources.sums)
+    bound = search.terms.reckoned(_bound(search)) if request.lexical_depth else 0.0
+    search.milliseconds["cosines"] = (perf_counter() - started) * 1000
+    if why := search.look_ups.lacking:
+        search.degraded.append(f"lexical: it is not known how rare some words are: {why}")
+    return Retrieved(
+        found.ids,
+        found.bm25,
+        found.ranks,
+        hits.matches,
+        found.vectors,
+        search.milliseconds,
+        tuple(search.degraded),
+        bound,
+    )
+
+
+def _browse(search: _Search) -> Retrieved:
+    """No text to rank by: everything that the facts let through, newest first unless asked else."""
+    request = search.request
+    order = SortOrder.OLDEST if request.order is SortOrder.OLDEST else SortOrder.NEWEST
+    compiler = Compiler(search.basics.all_languages, search.basics.main)
+    query = {"bool": {"filter": [*search.allowed, compiler.required(request.query)]}}
+    body = listed(query, request.lexical_depth, order, search.sources.settings.timeout_s)
+    started = perf_counter()
+    (reply,) = search.sources.replies([body])
+    search.milliseconds["lexical"] = (perf_counter() - started) * 1000
+    _check(search, [reply])
+    hits = hits_of(reply, order)
+    return Retrieved(
+        hits.ids,
+        hits.scores,
+        np.arange(1, len(hits.ids) + 1, dtype=np.int32),
+        hits.matches,
+        (),
+        search.milliseconds,
+        tuple(search.degraded),
+    )

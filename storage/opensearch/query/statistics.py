@@ -1,0 +1,231 @@
+"""What the index knows of itself: how many items, in which languages, and how many have a term.
+
+Scores of machines' words and the bound of BM25 are made of these numbers, beside the search itself.
+They are asked for when they are needed first, and kept until the index has changed by more than a
+thousandth: a rarity moves by less than that matters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+from typing import Any
+
+from core.query_tree import MACHINE
+from storage.opensearch.index.body import EMBEDDED, HOLDS_ITEM, vector_path
+from storage.opensearch.nodes.connection import Reply
+from storage.record.item_fields import unstemmed_field
+from storage.words.analysis import primary_subtag
+from storage.words.query_words import readings
+from storage.words.stop_words import is_stop_word, main_languages
+
+Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
+Term = tuple[str, str]  # field and term
+RARE = 32  # items; of so few it counts who may see them
+_KEPT_TERMS = 50_000
+_MOST_LANGUAGES = 200
+_STILL = 1000  # the share of changes, one in so many, for which numbers are kept
+_LACKING_S = 1.0  # for which numbers are kept that lack a part of the index
+OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many documents have terms; `lacking` says why some of the index is not counted, "" where
+    all is. Terms of which nothing is known are left out.
+    """
+
+    held: Mapping[Term, int] = field(default_factory=dict)
+    lacking: str = ""
+
+
+LookUp = Callable[[Sequence[Term]], Counts]
+
+
+@dataclass(frozen=True, slots=True)
+class Basics:
+    """Of the index as of a change: documents, those by primary language subtag, those that machines
+    say something of, and for each vector field those that were not embedded and how many passages
+    there are. `failed` parts of the index are not in it.
+    """
+
+    generation: int = -1
+    documents: int = 0
+    languages: Mapping[str, int] = field(default_factory=dict)
+    of_machines: int = 0
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    passages: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """The languages whose stop words are left out."""
+        return main_languages(dict(self.languages))
+
+    @property
+    def all_languages(self) -> tuple[str, ...]:
+        """Every language, in order."""
+        return tuple(sorted(self.languages))
+
+
+class Statistics:
+    """The numbers behind `ask`; `generation` tells how far the index is. `look_up` reads how many
+    documents have terms from the index's dictionaries. What lacks a part of the index is not kept.
+    Thread-safe.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        generation: Callable[[], int],
+        fields: Sequence[str],
+        look_up: LookUp,
+    ) -> None:
+        self.ask = ask
+        self._generation = generation
+        self._fields = tuple(fields)
+        self._look_up = look_up
+        self._basics = Basics()
+        self._until = inf  # when those are asked for anew in any case
+        self._counts: OrderedDict[Term, int] = OrderedDict()
+        self._frequencies = OrderedDict[Term, int]()
+        self._lock = threading.Lock()
+
+    def basics(self) -> Basics:
+        """The numbers of the whole index. Raises as `ask`."""
+        known, now = self._basics, self._generation()
+        if self._serve(known, now):
+            return known
+        fresh = _basics_of(self.ask([_basics_body(self._fields)])[0], now, self._fields)
+        with self._lock:
+            self._basics = fresh
+            self._until = monotonic() + _LACKING_S if fresh.failed else inf
+            if now != known.generation:
+                self._counts.clear()
+                self._frequencies.clear()
+        return fresh
+
+    def _serve(self, known: Basics, now: int) -> bool:
+        if known.generation < 0 or monotonic() > self._until:
+            return False
+        return now - known.generation <= known.documents // _STILL
+
+    def held(self, terms: Sequence[Term]) -> Counts:
+        """How many documents have each term. Raises as `ask`."""
+        return self._through(self._counts, terms, self._counted)
+
+    def frequencies(self, terms: Sequence[Term]) -> Counts:
+        """How many documents BM25 takes each term to have, as far as the index answers."""
+        return self._through(self._frequencies, terms, self._look_up)
+
+    def known(self, terms: Sequence[Term]) -> dict[Term, int]:
+        """Those of `frequencies` that need no look at the index."""
+        return self._known(self._frequencies, terms)
+
+    def _through(self, kept: OrderedDict[Term, int], terms: Sequence[Term], ask: LookUp) -> Counts:
+        """The numbers, asking for those that were not asked for lately."""
+        found = self._known(kept, terms)
+        missing = [term for term in dict.fromkeys(terms) if term not in found]
+        fresh = ask(missing) if missing else Counts()
+        if not fresh.lacking:
+            with self._lock:
+                kept.update(fresh.held)
+                while len(kept) > _KEPT_TERMS:
+                    kept.popitem(last=False)
+        return Counts({**found, **fresh.held}, fresh.lacking)
+
+    def _counted(self, terms: Sequence[Term]) -> Counts:
+        replies = self.ask([count_body(term) for term in terms])
+        counts = {term: total(reply) for term, reply in zip(terms, replies, strict=True)}
+        return Counts(counts, lacking_parts(failed_of(replies)))
+
+    def _known(self, kept: OrderedDict[Term, int], terms: Sequence[Term]) -> dict[Term, int]:
+        basics = self._basics
+        silent = basics.generation >= 0 and not basics.failed and not basics.of_machines
+        found: dict[Term, int] = {}
+        with self._lock:
+            for term in terms:
+                if silent and term[0] in OF_MACHINES:
+                    found[term] = 0
+                elif term in kept:
+                    kept.move_to_end(term)
+                    found[term] = kept[term]
+        return found
+
+    def readings(self, word: str) -> set[str]:
+        """The terms that a word of one term may be, by language."""
+        return readings(word, self.basics().all_languages or ("en",))
+
+    def is_common(self, word: str) -> bool:
+        """Whether it is a stop word of the archive's main languages."""
+        return is_stop_word(word, self.basics().main)
+
+
+def count_body(term: Term) -> Reply:
+    """A search for the number of documents that have a term."""
+    return {"size": 0, "track_total_hits": True, "query": term_clause(term)}
+
+
+def term_clause(term: Term) -> Reply:
+    """What documents satisfy that have a term."""
+    return {"term": {term[0]: {"value": term[1]}}}
+
+
+def total(reply: Reply) -> int:
+    """How many documents a search has found."""
+    return int(reply["hits"]["total"]["value"])
+
+
+def failed_parts(reply: Reply) -> int:
+    """How many parts of the index a search's reply lacks."""
+    return int(reply["_shards"]["failed"])
+
+
+def failed_of(replies: Sequence[Reply]) -> int:
+    """How many parts of the index the replies of one request lack."""
+    return max(map(failed_parts, replies), default=0)
+
+
+def lacking_parts(failed: int) -> str:
+    """What is said of numbers that lack so many parts of the index, "" for none."""
+    return f"{failed} parts of the index do not answer" if failed else ""
+
+
+def _basics_body(fields: Sequence[str]) -> Reply:
+    lacking = {
+        f"lacking_{name}": {"filter": {"bool": {"must_not": [{"term": {EMBEDDED: name}}]}}}
+        for name in fields
+    }
+    passages = {f"passages_{name}": {"nested": {"path": vector_path(name)}} for name in fields}
+    return {
+        "size": 0,
+        "track_total_hits": True,
+        "query": HOLDS_ITEM,
+        "aggs": {
+            "languages": {"terms": {"field": "language", "size": _MOST_LANGUAGES}},
+            "machines": {"filter": {"exists": {"field": MACHINE}}},
+            **lacking,
+            **passages,
+        },
+    }
+
+
+def _basics_of(reply: Reply, generation: int, fields: Sequence[str]) -> Basics:
+    found = reply["aggregations"]
+    languages: dict[str, int] = {}
+    for bucket in found["languages"]["buckets"]:
+        subtag = primary_subtag(bucket["key"])
+        languages[subtag] = languages.get(subtag, 0) + bucket["doc_count"]
+    return Basics(
+        generation,
+        total(reply),
+        languages,
+        found["machines"]["doc_count"],
+        {name: found[f"lacking_{name}"]["doc_count"] for name in fields},
+        {name: found[f"passages_{name}"]["doc_count"] for name in fields},
+        failed_parts(reply),
+    )

@@ -1,0 +1,144 @@
+"""How many items have the terms of one query, for what is reckoned beside its search.
+
+What needs the numbers is run with those that are known; what it asked for and nobody knew is then
+looked up together, and it is run again. Where the index does not answer, such words are taken for
+common ones in this search, and nothing more is looked up for it. Of a rare word, only the items
+that the caller may see count: that is asked in the request of the search. What has to be looked up
+is while the query is encoded, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from core.errors import BusyError
+from storage.opensearch.nodes.connection import Reply
+from storage.opensearch.query.statistics import (
+    RARE,
+    Statistics,
+    Term,
+    failed_of,
+    lacking_parts,
+    term_clause,
+)
+
+T = TypeVar("T")
+_ROUNDS = 4
+
+
+@dataclass(slots=True)
+class LookUps:
+    """Those of one search. Once one has failed, `lacking` says why, there are no more, and in
+    `common` items is what is not known.
+    """
+
+    common: int = 1
+    lacking: str = ""
+
+
+class TermCounts:
+    """The counts for one query of a caller whose items `within` lets through; without it, of all
+    items. `look_ups` are those of the search.
+    """
+
+    def __init__(
+        self,
+        statistics: Statistics,
+        look_ups: LookUps,
+        within: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._statistics = statistics
+        self._look_ups = look_ups
+        self._within = within
+        self._counts: dict[Term, int] = {}
+        self._unknown: dict[Term, None] = {}
+        self._seen: dict[Term, bool] = {}
+        self._rare: dict[Term, None] = {}
+
+    def held(self, field: str, term: str) -> int:
+        """In how many items the term is, 0 as long as that is not known and is to be looked up; 0
+        where they are few and the caller sees none of them.
+        """
+        key = (field, term)
+        count = self._counts.get(key)
+        if count is None:
+            known = self._statistics.known((key,))
+            if key not in known:
+                if self._look_ups.lacking:
+                    return self._look_ups.common
+                self._unknown[key] = None
+                return 0
+            count = self._counts[key] = known[key]
+        if self._within is None or not 0 < count <= RARE:
+            return count
+        if key not in self._seen:
+            self._rare[key] = None
+            return count
+        return count if self._seen[key] else 0
+
+    def are_known(self, run: Callable[[], object]) -> bool:
+        """Whether all that it asks for is known without looking anything up."""
+        self._unknown.clear()
+        run()
+        return not self._unknown
+
+    def solved(self, run: Callable[[], T]) -> T:
+        """What it gives with every count that it asks for; rare terms are taken to be seen as long
+        as that is not known.
+        """
+        for _ in range(_ROUNDS):
+            self._unknown.clear()
+            result = run()
+            if not self._unknown:
+                return result
+            found = self._statistics.frequencies([*self._unknown])
+            self._counts.update(found.held)
+            self._look_ups.lacking = self._look_ups.lacking or found.lacking
+        return run()
+
+    def reckoned(self, run: Callable[[], T]) -> T:
+        """What it gives with all that it asks for; asks once more for what came up late."""
+        self._rare.clear()
+        result = self.solved(run)
+        if not self._rare:
+            return result
+        why = ""
+        try:
+            replies = self._statistics.ask(self._rare_bodies())
+            why = lacking_parts(failed_of(replies))
+            self.take_in(replies)
+        except BusyError as error:
+            self._seen.update(dict.fromkeys(self._rare, False))
+            why = error.what
+        self._look_ups.lacking = self._look_ups.lacking or why
+        return self.solved(run)
+
+    def rare_bodies(self, run: Callable[[], T]) -> list[Reply]:
+        """The search for which of the rare terms that it asks for the caller sees, if it does."""
+        self._rare.clear()
+        self.solved(run)
+        return self._rare_bodies()
+
+    def _rare_bodies(self) -> list[Reply]:
+        if not self._rare:
+            return []
+        clauses = [term_clause(term) for term in self._rare]
+        some = {"bool": {"should": clauses}}
+        return [
+            {
+                "size": 0,
+                "track_total_hits": False,
+                "query": {"bool": {"filter": [*(self._within or ()), some]}},
+                "aggs": {str(n): {"filter": clause} for n, clause in enumerate(clauses)},
+            }
+        ]
+
+    def take_in(self, replies: Sequence[Reply]) -> None:
+        """The reply to `rare_bodies`, if there is one; without an answer no rare term is seen."""
+        self._seen.update(dict.fromkeys(self._rare, False) if replies else {})
+        terms = list(self._rare)
+        for reply in replies:
+            for number, found in reply.get("aggregations", {}).items():
+                self._seen[terms[int(number)]] = found["doc_count"] > 0

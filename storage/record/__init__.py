@@ -1,0 +1,1 @@
+"""The record of truth, whatever keeps it: its port, its rules, and who may see what."""

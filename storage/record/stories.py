@@ -1,0 +1,105 @@
+"""What the record tells of candidates and their stories, as a caller may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from core.callers import Caller, folded
+from core.items import Item, Passage, PubStatus
+from core.retrieval import Ids
+from core.standing import Sight
+from storage.record.holds import FREE, held
+from storage.record.port import RecordReads
+from storage.record.visibility import StoryView, VersionRow
+
+MOST_VERSIONS = 100  # of one story in an answer, the newest
+
+
+def story_of(
+    reads: RecordReads, uri: str, caller: Caller, now: int, most: int = MOST_VERSIONS
+) -> list[Item]:
+    """The versions of the story that `uri` belongs to, newest first, as far as the caller may see
+    them, and `most` of them at most; none where its head is hidden. `now` in microseconds.
+    """
+    chain = reads.chain_of(uri)
+    if chain is None:
+        return []
+    seqs = _shown_stories(reads, [chain], caller, now)[chain][:most]
+    items = reads.items_by_seq(seqs)
+    return [items[seq] for seq in seqs if seq in items]
+
+
+def _shown_stories(
+    reads: RecordReads, chains: Sequence[str], caller: Caller, now: int
+) -> dict[str, list[int]]:
+    """Of each story the shown versions that the caller may see, by seq; none where its head is
+    hidden. No text is read for it: a story may have any number of versions.
+    """
+    views = {chain: view for chain, (view, _) in reads.views_of(chains, now).items()}
+    members = sorted({seq for view in views.values() for seq in view.members})
+    allowed = _allowed_seqs(reads, members, caller)
+    return {
+        chain: [seq for seq in view.members if seq in allowed] if view.head in allowed else []
+        for chain, view in views.items()
+    }
+
+
+def sights_of(
+    reads: RecordReads, named: Mapping[str, Collection[str]], caller: Caller, now: int
+) -> dict[str, Sight]:
+    """See `core.ports.Library.sights`; `now` in microseconds."""
+    versions = reads.versions_of_each(named)
+    stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
+    views = {uri: stories[rows[0].chain][0] for uri, rows in versions.items()}
+    pairs = {uri: (_shown_of(rows, views[uri]), views[uri].head) for uri, rows in versions.items()}
+    items = reads.items_by_seq([shown for shown, head in pairs.values() if shown == head != 0])
+    others = {seq for shown, head in pairs.values() if shown for seq in (shown, head)}
+    seen = _allowed_seqs(reads, sorted(others - items.keys()), caller)
+    held = folded(caller.products)
+    seen |= {seq for seq, item in items.items() if held & folded(item.products)}
+    found = {
+        uri: Sight(items.get(shown), True) if {shown, head} <= seen else Sight()
+        for uri, (shown, head) in pairs.items()
+    }
+    unknown = {uri: products for uri, products in named.items() if uri not in versions}
+    return found | dict.fromkeys(_held_back(reads, unknown, now), Sight())
+
+
+def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: int) -> Iterator[str]:
+    """Those uris that are not recorded and would be hidden if they were, with these products."""
+    for uri, holds in reads.holds_of(named).items() if named else ():
+        pubstatus, embargoed = held(holds, named[uri], FREE)
+        if pubstatus != PubStatus.USABLE or (embargoed is not None and embargoed > now):
+            yield uri
+
+
+def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:
+    """The seq of the version that an item's story shows; 0 where it shows none."""
+    return next((row.seq for row in versions if row.seq in view.members), 0)
+
+
+def _allowed_seqs(reads: RecordReads, seqs: Sequence[int], caller: Caller) -> set[int]:
+    """Those of `seqs` of whose products the caller has one."""
+    held = folded(caller.products)
+    rows = reads.facts_by_seq(seqs) if seqs else {}
+    return {seq for seq, row in rows.items() if held & row.products}
+
+
+def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:
+    """See `core.ports.Catalogue`; `now` in microseconds."""
+    several = reads.chains_with_several(ids.tolist())
+    stories = _shown_stories(reads, [*{*several.values()}], caller, now)
+    return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
+
+
+def passages_at(
+    reads: RecordReads, ids: Ids, field: str, encoder: str, numbers: Sequence[int]
+) -> tuple[Passage | None, ...]:
+    """See `core.ports.Catalogue.passages`; `encoder` is the field's."""
+    seqs = ids.tolist()
+    spans = reads.passages_by_seq(field, encoder, seqs)
+    return tuple(_at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True))
+
+
+def _at(spans: Sequence[Passage], number: int) -> Passage | None:
+    return spans[number] if 0 <= number < len(spans) else None

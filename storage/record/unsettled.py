@@ -1,0 +1,75 @@
+"""Changes of state that are in force and not in the record's tables yet: its disk took none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import orjson
+
+from core.items import PubStatus
+from core.writes import SetStatus
+from storage.record.holds import state_after
+from storage.record.item_rows import from_micros, to_micros
+from storage.record.visibility import VersionRow
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change and the product codes that who asked for it may write."""
+
+    change: SetStatus
+    writes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """The changes in order; `mark` is another one whenever they are others. Those `here` are known
+    to this process alone.
+    """
+
+    mark: tuple[int, int] = (0, 0)
+    changes: tuple[Asked, ...] = ()
+    here: int = 0
+
+    @property
+    def uris(self) -> frozenset[str]:
+        """The items that are concerned."""
+        return frozenset(asked.change.uri for asked in self.changes)
+
+    def over(self, rows: Iterable[VersionRow]) -> list[VersionRow]:
+        """Rows as they are with the changes: the newest version of each item has its state."""
+        found = list(rows)
+        if not self.changes:
+            return found
+        newest: dict[str, int] = {}
+        for place, row in enumerate(found):
+            if row.uri not in newest or found[newest[row.uri]].version < row.version:
+                newest[row.uri] = place
+        for asked in self.changes:
+            if (at := newest.get(asked.change.uri)) is not None:
+                row = found[at]
+                pubstatus, embargoed = state_after(asked.change, (row.pubstatus, row.embargoed))
+                found[at] = replace(found[at], pubstatus=pubstatus, embargoed=embargoed)
+        return found
+
+
+SETTLED = Unsettled()
+
+
+def change_bytes(asked: Asked) -> bytes:
+    """A change as it is kept."""
+    change = asked.change
+    embargoed = None if change.embargoed is None else to_micros(change.embargoed)
+    return orjson.dumps([change.uri, change.pubstatus, embargoed, sorted(asked.writes)])
+
+
+def read_change(data: bytes) -> Asked:
+    """The inverse of `change_bytes`."""
+    uri, pubstatus, embargoed, writes = orjson.loads(data)
+    change = SetStatus(
+        uri,
+        None if pubstatus is None else PubStatus(pubstatus),
+        None if embargoed is None else from_micros(embargoed),
+    )
+    return Asked(change, frozenset(writes))

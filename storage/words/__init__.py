@@ -1,0 +1,1 @@
+"""Words, names and subjects as every engine reads them."""

@@ -1,0 +1,84 @@
+"""Counts of moments by stretches of a zone's calendar."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, tzinfo
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from core.retrieval import DateBuckets, DateInterval, FacetCount, Ids
+from storage.record.item_rows import from_micros
+
+_MICROS_PER_DAY = 86_400_000_000
+_UNITS = {
+    DateInterval.YEAR: "Y",
+    DateInterval.MONTH: "M",
+    DateInterval.WEEK: "D",
+    DateInterval.DAY: "D",
+    DateInterval.HOUR: "h",
+}
+Moments = npt.NDArray[np.datetime64]
+
+
+def count_dates(micros: Ids, limit: int, buckets: DateBuckets) -> tuple[FacetCount, ...]:
+    """Counts by stretches of the zone's calendar that have any, newest first; `micros` are UTC."""
+    offsets = _offsets(micros, buckets.zone)
+    starts = _starts((micros + offsets).astype("datetime64[us]"), buckets.interval)
+    # An hour that the clocks go through twice is two: they differ in UTC.
+    hourly = buckets.interval is DateInterval.HOUR
+    keys = starts - offsets.astype("timedelta64[us]") if hourly else starts
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    newest = range(len(firsts))[::-1][:limit]
+    return tuple(
+        FacetCount(
+            _label(starts[firsts[n]], int(offsets[firsts[n]]), buckets.interval), int(counts[n])
+        )
+        for n in newest
+    )
+
+
+def _starts(local: Moments, interval: DateInterval) -> Moments:
+    """The beginning of the stretch that each local time lies in."""
+    starts = local.astype(f"datetime64[{_UNITS[interval]}]")
+    if interval is DateInterval.WEEK:
+        days = starts.astype(np.int64)
+        starts = (days - (days + 3) % 7).astype("datetime64[D]")  # 1970-01-01 was a Thursday
+    found: Moments = starts.astype("datetime64[us]")
+    return found
+
+
+def _label(start: np.datetime64, offset: int, interval: DateInterval) -> str:
+    text = str(start.astype(f"datetime64[{_UNITS[interval]}]"))
+    if interval is not DateInterval.HOUR:
+        return text
+    minutes = abs(offset) // 60_000_000
+    sign = "-" if offset < 0 else "+"
+    return f"{text}:00{sign}{minutes // 60:02}:{minutes % 60:02}" if offset else f"{text}:00Z"
+
+
+def _offsets(micros: Ids, zone: tzinfo) -> Ids:
+    """int64 [n]: how far the zone's clocks are ahead of UTC at each moment, in microseconds."""
+    if zone is UTC:
+        return np.zeros(len(micros), np.int64)
+    found = np.empty(len(micros), np.int64)
+    for place, moment in enumerate(micros.tolist()):
+        offset = _of_day(zone, moment // _MICROS_PER_DAY)
+        found[place] = _offset(zone, moment) if offset is None else offset
+    return found
+
+
+@lru_cache(65_536)
+def _of_day(zone: tzinfo, day: int) -> int | None:
+    """The offset all through a day of UTC, None where it changes."""
+    first, last = _offset(zone, day * _MICROS_PER_DAY), _offset(zone, (day + 1) * _MICROS_PER_DAY)
+    return first if first == last else None
+
+
+def _offset(zone: tzinfo, moment: int) -> int:
+    try:
+        ahead = from_micros(moment).astimezone(zone).utcoffset() or timedelta()
+    except (OverflowError, ValueError):  # the first and last days of the calendar
+        return 0
+    return ahead // timedelta(microseconds=1)

@@ -1,0 +1,124 @@
+"""What BM25 could give a query at most: the scale on which fusion sees how little a best hit has.
+
+A term's BM25 grows with the number of times that an item has it towards idf times k1 + 1, and a
+phrase's towards the sum of its terms' (Lucene, Bm25Similarity). Everything that a query adds up is
+added up here at that limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log1p
+
+from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
+from core.retrieval import LexicalWeights
+from storage.record.item_fields import unstemmed_field
+from storage.words.analysis import LONGEST_TERM
+from storage.words.machine_words import Held, MachineWords
+from storage.words.query_words import K1, terms_of, without_stop_words
+from storage.words.word_pairs import word_pairs
+
+_PREFIX = 1.0  # any word that begins so scores the same
+_MOST_KNOWN = 4096  # words whose supremum is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Supremum:
+    """Of the scores that `lexical_query.Compiler` gives, with the same languages (the archive's
+    main one first) and weights. `held` says how many of `documents` items have a term in a field,
+    always the same: what a word gives is reckoned once.
+    """
+
+    documents: int
+    held: Held
+    languages: tuple[str, ...]
+    main: tuple[str, ...]
+    weights: LexicalWeights
+    _known: dict[Node, float] = field(default_factory=dict, repr=False, compare=False)
+
+    def of(self, query: Node) -> float:
+        """What an item gets that has each word of the query without end; words that no item has
+        count in full. A word that has several readings is its rarest one that is there.
+        """
+        return self._node(without_stop_words(query, self.main)) + self._pairs(query)
+
+    def _node(self, node: Node) -> float:
+        if isinstance(node, Bool):
+            return sum(self._node(child) for child in (*node.must, *node.should))
+        if not isinstance(node, Word) or len(node.text) > LONGEST_TERM:
+            return self._leaf(node)
+        found = self._known.get(node)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[node] = self._leaf(node)
+        return found
+
+    def _leaf(self, node: Node) -> float:
+        match node:
+            case Word(text, field, boost) | Phrase(text, field, _, boost):
+                readings = [terms_of(text, one) for one in self.languages]
+                return boost * self._most(readings, field)
+            case Prefix(text, field, boost):
+                words = terms_of(text, "und")[:-1]
+                begun = self._begun(field, words)
+                return boost * max(self._prefix(words, name, weight) for name, weight in begun)
+            case _:
+                return 0.0
+
+    def _pairs(self, query: Node) -> float:
+        weight = max(0.0, self.weights.phrase) + max(0.0, self.weights.proximity)
+        if not weight:
+            return 0.0
+        pairs = word_pairs(query, self.languages, self.main)
+        terms = ([(one.first, one.second) for one in pair] for pair in pairs)
+        return weight * sum(self._most(readings, "all") for readings in terms)
+
+    def _fields(self, field: str) -> Mapping[str, float]:
+        return {field: 1.0} if field else {"all": 1.0, **self.weights.fields}
+
+    def _begun(self, field: str, words: tuple[str, ...]) -> Sequence[tuple[str, float]]:
+        """The fields that a beginning is looked for in, and what each counts; a machine's only
+        where it is found.
+        """
+        if field:
+            return ((field, 1.0),)
+        own = [(name, 1.0) for name in TEXT_FIELDS if name != MACHINE]
+        said = all(self.held(unstemmed_field(MACHINE), word) for word in words)
+        return [*own, (MACHINE, max(0.0, self.weights.machine))] if said else own
+
+    def _prefix(self, words: tuple[str, ...], name: str, weight: float) -> float:
+        return weight * (_PREFIX + self._sum(words, {unstemmed_field(name): 1.0}))
+
+    def _most(self, readings: Sequence[tuple[str, ...]], field: str) -> float:
+        """The best of the readings that some item has, else the first."""
+        first, rest = readings[0], set(readings[1:]) - {readings[0]}
+        if not rest:
+            return self._reading(first, field)
+        there = [terms for terms in {first, *rest} if self._is_there(terms, field)]
+        return max(self._reading(terms, field) for terms in there or [first])
+
+    def _reading(self, terms: tuple[str, ...], field: str) -> float:
+        """In an item that says it in both kinds of text."""
+        said = MachineWords(self.documents, self.held)
+        words = sum(said.score((term,)) for term in terms)
+        if field == MACHINE:
+            return words
+        weight = 0.0 if field else max(0.0, self.weights.machine)
+        return self._sum(terms, self._fields(field)) + weight * words
+
+    def _is_there(self, terms: tuple[str, ...], field: str) -> bool:
+        fields = (*self._fields(field), *(() if field else (MACHINE,)))
+        return any(self.held(name, term) for name in fields for term in terms)
+
+    def _sum(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> float:
+        return sum(
+            weight * self._idf(self.held(name, term)) * (K1 + 1)
+            for name, weight in fields.items()
+            if weight > 0
+            for term in terms
+        )
+
+    def _idf(self, held: int) -> float:
+        return log1p((self.documents - held + 0.5) / (held + 0.5))

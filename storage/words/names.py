@@ -1,0 +1,199 @@
+"""Names as an archive writes them, found again by what people type.
+
+Two spellings are one name where they fold alike: the index's own folding of case and accents
+(storage/words/analysis.py), without punctuation and blanks, a leading "the" and a closing 's, so
+that "The O'Hara's" is "ohara" and "J. K. Rowling" is "jkrowling". A name that folds like none is
+read as the one it is nearly like, if that can be only one:
+
+    angela merkle     whole names: at most one edit in five letters and three in all (insert, drop,
+                      change, swap neighbours), the same first letter, Jaro-Winkler of at least .9,
+                      and every other name at least one edit further away
+    merkel            a person by surname: the last word of one person's name only; words before it
+                      must stand in that name too, initials for their words ("a. merkel")
+    merkle            the same with a misspelt surname of six letters or more
+
+Names of fewer than five letters are never read as nearly another one.
+
+Nothing is ever taken out: whoever asks says which spellings count (`Allowed`), so that a hidden
+name plays no part, and which names are one and the same (`Identity`), so that a person with two
+names makes neither of them doubtful.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+import tantivy
+from rapidfuzz import process
+from rapidfuzz.distance import OSA, JaroWinkler
+
+SHORTEST_FUZZY = 5  # letters, of a whole name
+SHORTEST_SURNAME = 4
+SHORTEST_FUZZY_SURNAME = 6
+LEAST_SIMILARITY = 0.9
+_LETTERS_PER_EDIT, _MOST_EDITS = 5, 3
+_LONGEST_FUZZY = 64
+_POSSESSIVE = re.compile(r"['’]s?$")
+_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+
+Allowed = Callable[[int], bool]  # whether the spelling of this number counts
+Identity = Callable[[str], str]  # what the key of a name shares with those of its aliases
+
+
+@lru_cache(maxsize=1)
+def _analyzer() -> tantivy.TextAnalyzer:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.ascii_fold())
+        .build()
+    )
+
+
+def plain_words(text: str) -> tuple[str, ...]:
+    """A text's words, folded; empty where it has neither letters nor digits."""
+    return tuple(_analyzer().analyze(_APOSTROPHE.sub("", _POSSESSIVE.sub("", text.strip()))))
+
+
+def folded_words(text: str) -> tuple[str, ...]:
+    """A name's words: as `plain_words`, without a leading "the"."""
+    words = plain_words(text)
+    return words[1:] if len(words) > 1 and words[0] == "the" else words
+
+
+def key_of(words: Sequence[str], text: str) -> str:
+    """What two spellings of one name share; of a name without words it is the name itself."""
+    return "".join(words) or text.strip().casefold()
+
+
+def most_edits(letters: int) -> int:
+    """How many edits a name of so many letters may be away."""
+    return 0 if letters < SHORTEST_FUZZY else min(_MOST_EDITS, letters // _LETTERS_PER_EDIT)
+
+
+class NameBook:
+    """The names of one kind. Spellings are numbered by whoever adds them. Not safe to use from
+    several threads at once.
+    """
+
+    def __init__(self, *, people: bool) -> None:
+        self._people = people
+        self._spellings: dict[str, list[int]] = {}  # by key
+        self._keys = NearWords()
+        self._surnames: dict[str, list[int]] = {}
+        self._near_surnames = NearWords()
+        self._people_by_number: dict[int, tuple[str, tuple[str, ...]]] = {}  # key, first names
+
+    def add(self, number: int, spelling: str) -> None:
+        """Takes a spelling in."""
+        words = folded_words(spelling)
+        key = key_of(words, spelling)
+        numbers = self._spellings.setdefault(key, [])
+        numbers.append(number)
+        if words and len(numbers) == 1:
+            self._keys.add(key)
+        if self._people and len(words) > 1:
+            bearers = self._surnames.setdefault(words[-1], [])
+            if not bearers:
+                self._near_surnames.add(words[-1])
+            bearers.append(number)
+            self._people_by_number[number] = key, words[:-1]
+
+    def same(self, text: str) -> list[int]:
+        """The numbers of the spellings that fold like `text`."""
+        return self._spellings.get(key_of(folded_words(text), text), [])
+
+    def spellings(self, key: str) -> list[int]:
+        """The numbers of the spellings that fold to `key`."""
+        return self._spellings.get(key, [])
+
+    def similar(self, text: str, allowed: Allowed, identity: Identity = str) -> list[int]:
+        """The numbers of the spellings of the one name that `text` is nearly; none where there is
+        none or it could be another one too.
+        """
+        words = folded_words(text)
+        key = key_of(words, text)
+        if not words or len(key) > _LONGEST_FUZZY:
+            return []
+
+        def counts(other: str) -> bool:
+            return any(allowed(number) for number in self._spellings[other])
+
+        found = self._by_surname(words, (words[-1],), allowed, identity)
+        if found is None:
+            found = self._nearest(key, counts, identity)
+        if found is None and len(words[-1]) >= SHORTEST_FUZZY_SURNAME:
+            near = [surname for surname, _ in self._near_surnames.near(words[-1])]
+            found = self._by_surname(words, near, allowed, identity)
+        return self._spellings[found] if found else []
+
+    def _by_surname(
+        self, words: Sequence[str], surnames: Iterable[str], allowed: Allowed, identity: Identity
+    ) -> str | None:
+        """The key of the only person with one of `surnames` and the other words; "" where there are
+        several, None where there is none.
+        """
+        if not self._people or sum(map(len, words)) < SHORTEST_SURNAME:
+            return None
+        only: str | None = None
+        for surname in surnames:
+            for number in self._surnames.get(surname, ()):
+                key, first_names = self._people_by_number[number]
+                if key != only and _fits(words[:-1], first_names) and allowed(number):
+                    if only is not None and identity(key) != identity(only):
+                        return ""
+                    # Of aliases the first by the alphabet: in the order of writing, hidden items
+                    # would have a say.
+                    only = key if only is None else min(only, key)
+        return only
+
+    def _nearest(self, key: str, counts: Callable[[str], bool], identity: Identity) -> str | None:
+        best: str | None = None
+        edits = 0
+        for other, distance in self._keys.near(key):
+            if best is not None and distance > edits:
+                break
+            if counts(other):
+                if best is not None and identity(other) != identity(best):
+                    return ""
+                if best is None:
+                    best, edits = other, distance
+        return best
+
+
+class NearWords:
+    """Words by their first letter and length, so that few are compared."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[str, int], list[str]] = {}
+
+    def add(self, word: str) -> None:
+        """Takes a word in, once."""
+        self._words.setdefault((word[0], len(word)), []).append(word)
+
+    def near(self, word: str) -> list[tuple[str, int]]:
+        """Words that may be meant by `word`, with their edits, nearest first."""
+        most = most_edits(len(word))
+        found: list[tuple[str, int]] = []
+        for length in range(len(word) - most, len(word) + most + 1) if most else ():
+            choices = self._words.get((word[0], length))
+            if choices:
+                matches = process.extract(
+                    word, choices, scorer=OSA.distance, score_cutoff=most, limit=None
+                )
+                found += [(other, int(distance)) for other, distance, _ in matches]
+        alike = [
+            pair for pair in found if JaroWinkler.similarity(word, pair[0]) >= LEAST_SIMILARITY
+        ]
+        return sorted(alike, key=lambda pair: (pair[1], pair[0]))
+
+
+def _fits(given: Sequence[str], full: Sequence[str]) -> bool:
+    """Whether the words before a surname stand in a full name, in order, whole or as initials."""
+    rest = iter(full)
+    return all(
+        any(word == other or (len(word) == 1 and other[0] == word) for other in rest)
+        for word in given
+    )

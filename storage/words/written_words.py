@@ -1,0 +1,53 @@
+"""How an item writes a word of the index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.items import Item
+from core.retrieval import Ids
+from core.standing import SeenWord
+from storage.words.analysis import analyzer
+
+_WORD = re.compile(r"[^\W_]+")
+_LONGEST_TEXT = 20_000  # characters that are looked through, a word at a time
+
+
+def all_as_written(
+    found: Sequence[Sequence[tuple[SeenWord, int]]],
+    items_of: Callable[[Ids], Sequence[Item | None]],
+) -> tuple[tuple[SeenWord, ...], ...]:
+    """Near words of several words, each with the id of an item that has it, as these items write
+    them; without those whose item is hidden. All items are read together.
+    """
+    items = iter(items_of(np.array([seq for near in found for _, seq in near], np.int64)))
+    return tuple(
+        tuple(
+            replace(seen, text=as_written(seen.text, item))
+            for (seen, _), item in zip(near, items, strict=False)
+            if item is not None
+        )
+        for near in found
+    )
+
+
+def nearest_first(folded: str, seen: SeenWord) -> tuple[int, bool, int, str]:
+    """A key that sorts words near `folded`: the nearest and then the commonest first, as the caller
+    sees them. The index's own counts would tell of hidden items.
+    """
+    return seen.distance, seen.text[:1] != folded[:1], -seen.count, seen.text
+
+
+def as_written(term: str, item: Item) -> str:
+    """The folded `term` as the item writes it, or as it is where it stands far down in a text."""
+    names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
+    own = (item.headline, item.description, item.body)
+    for text in (*own, *names, item.agency_shotlist, item.machine_text):
+        for found in _WORD.finditer(text, 0, _LONGEST_TEXT):
+            if "".join(analyzer("und").analyze(found[0])) == term:
+                return found[0]
+    return term

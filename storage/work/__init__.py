@@ -1,0 +1,1 @@
+"""Orders of work, the ledger, and limits that processes share."""
