@@ -1,6 +1,5 @@
 """The embedded engine: SQLite holds the truth; tantivy, HNSW and columns are projections of it.
 
-Reading order: schema.py, documents.py, record.py, ../visibility.py, columns.py, lexical.py,
-vector_view.py, segment_manifest.py, segments.py, projector.py, retrieval.py, allowed.py,
-../stories.py, engine.py.
+Reading order: record/ (schema, writing, reading), ../record/visibility.py, columns/, lexical/,
+vectors/, projector.py, retrieval.py, engine.py.
 """

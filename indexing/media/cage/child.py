@@ -1,4 +1,4 @@
-"""The child: what runs inside the walls. It is started by cage.py and by nothing else.
+"""The child: what runs inside the walls. It is started by parent.py and by nothing else.
 
 Libraries are loaded, the walls are built, and only then does it take its first file. It never
 opens anything by name: files come as handles that the parent has opened.

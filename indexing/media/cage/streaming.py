@@ -2,7 +2,7 @@
 
 A pipe and a growing file come as a handle. What is read over HTTP (HLS, a broadcast stream) is
 fetched by the parent, address by address, and comes as handles too: this process has no network.
-RTSP and RTMP it speaks itself, to the one door that its parent has opened for it (cage_door.py).
+RTSP and RTMP it speaks itself, to the one door that its parent has opened for it (door.py).
 """
 
 from __future__ import annotations

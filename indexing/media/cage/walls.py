@@ -1,7 +1,7 @@
 """The walls that a child builds around itself before it sees a byte of a file.
 
 First, while it has one thread, a user and a network namespace of its own; then, once all libraries
-are loaded, limits, no new privileges and the filter of cage_seccomp.py. What the machine does not
+are loaded, limits, no new privileges and the filter of seccomp.py. What the machine does not
 offer is told, not passed over.
 """
 

@@ -13,7 +13,7 @@ back, and what is missing is a gap.
   given up. Whoever reads it (`Connect`) ends a connection that stays silent for too long.
 - A connection that breaks is made again, with growing pauses, for `away_s` at most. The time that
   it took is added, so that times stay near to the clock on the wall.
-- A clock that jumps inside one connection was made even by whoever decodes (`reading_times.py`).
+- A clock that jumps inside one connection was made even by whoever decodes (`inside/times.py`).
 
 Nothing else is kept, so that memory stays what it is for days.
 """

@@ -1,7 +1,7 @@
 """Shots found in a video while it is read, and their stills out of the same reading.
 
-The parent's side of reading_shots.py: frames come from a child, shots go back to it as soon as
-they are known, and it answers each with a still. What it says is believed as far as cage_answers.py
+The parent's side of inside/shots.py: frames come from a child, shots go back to it as soon as
+they are known, and it answers each with a still. What it says is believed as far as cage/answers.py
 does.
 """
 

@@ -3,7 +3,7 @@
 Any process may do the work, and several at once do no harm: what is written is the state of a story
 as of a change of the record, and that number is the document's version, so that an older state
 never takes the place of a newer one, however late it comes (`restate.py`). How far the index is
-stands beside it (`index_family.py`). A projection is read from the record alone; making one anew
+stands beside it (`index/family.py`). A projection is read from the record alone; making one anew
 runs no model.
 
 What is acknowledged is in the index when a write returns, as far as the cluster takes it; a search
