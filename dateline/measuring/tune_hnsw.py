@@ -17,14 +17,12 @@ from dateline.build.engine import build_graphs, candidates_per_row
 from dateline.measuring.pipeline_loss import pipeline_losses
 from dateline.measuring.sweep_subjects import Vectors
 from dateline.settings import Settings
-from eval.tune.halving import Rung
 from eval.tune.neighbours import cached_neighbours, digest_of
 from eval.tune.recommend import recommend
 from eval.tune.sweep_conditions import conditions
 from eval.tune.sweep_filters import Narrowed
 from eval.tune.sweep_graphs import GraphStore
 from eval.tune.sweep_grid import BuildCell, Grid
-from eval.tune.sweep_halving import halved, halving_work
 from eval.tune.sweep_log import SweepLog
 from eval.tune.sweep_report import Loss, Sweep, shortlist
 from eval.tune.sweep_target import Cell, Target
@@ -52,7 +50,6 @@ class Plan:
     threads: int
     output: Path
     seconds: float = 0.3
-    halving: bool = False
     kinds: tuple[str, ...] = ("filters", "churn")
     pipeline: bool = True
     keep: bool = False
@@ -107,13 +104,12 @@ def tune_hnsw(settings: Settings, vectors: Vectors, plan: Plan, watch: Watch = u
     grid = plan.grid
     if max(grid.ks) > len(vectors.vectors):
         raise InputError(f"{max(grid.ks)} of {len(vectors.vectors)} vectors", mend="lower --k")
-    depth = plan.target.depth(grid.ks)
     bench = bench_of(settings, vectors, plan)
     watch("exact neighbours", 0, 1)
     truth = cached_neighbours(vectors.vectors, vectors.queries, max(grid.ks), plan.output)
     watch("exact neighbours", 1, 1)
     subject = Subject(vectors.vectors, vectors.queries, truth)
-    builds, rungs = _builds(subject, plan, depth, bench, watch)
+    builds = grid.builds()
     steps = _Steps(watch, "sweep", total_work(subject, builds, grid))
     cells = sweep(subject, builds, grid, bench, steps)
     chosen = recommend(cells, plan.target, grid)
@@ -125,7 +121,6 @@ def tune_hnsw(settings: Settings, vectors: Vectors, plan: Plan, watch: Watch = u
         recommendation=chosen,
         conditions=tuple(_conditions(subject, few, bench, plan, watch)),
         losses=tuple(_losses(settings, vectors, few, plan, watch)),
-        dropped=rungs,
         notes=(*vectors.notes, *plan.notes, *_doubts(chosen.cell, plan)),
     )
     if not plan.keep:
@@ -161,15 +156,6 @@ class _Steps:
         self._watch(self._step, self._done, self._total)
 
 
-def _builds(
-    subject: Subject, plan: Plan, depth: int, bench: Bench, watch: Watch
-) -> tuple[tuple[BuildCell, ...], tuple[Rung, ...]]:
-    if not plan.halving:
-        return plan.grid.builds(), ()
-    steps = _Steps(watch, "halving", halving_work(subject, plan.grid, depth))
-    return halved(subject, plan.grid, plan.target, bench, steps)
-
-
 def _conditions(
     subject: Subject, cells: Sequence[Cell], bench: Bench, plan: Plan, watch: Watch
 ) -> Iterator[tuple[Cell, tuple[Narrowed, ...]]]:
@@ -203,8 +189,6 @@ def _doubts(cell: Cell, plan: Plan) -> Iterator[str]:
             f"the service takes {SERVED_K} passages from the vectors, so that a width below that "
             f"is {SERVED_K} there: recall of {cell.k} is not what it is served with"
         )
-    if plan.halving:
-        yield "graphs that fell out in halving were not measured over all vectors"
 
 
 def _with(settings: Settings, cell: BuildCell) -> Settings:

@@ -25,9 +25,6 @@ def print_sweep(found: Sweep) -> None:
         console.print(f"\n[bold]{k} nearest[/] (* none is better in recall and speed at once)")
         front = found.front(k)
         print_rows([_cell(cell, front) for cell in found.of_depth(k)])
-    for rung in found.dropped:
-        for line in rung.lines():
-            console.print(escape(line))
     for title, rows in page_tables(found).items():
         console.print(f"\n[bold]{escape(title)}[/]")
         print_rows(rows)

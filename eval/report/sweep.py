@@ -39,7 +39,6 @@ def sweep_page(sweep: Sweep) -> str:
         *(Section(f"{k} nearest", _of_depth(sweep, k)) for k in depths),
         Section("Under filters and after churn", _conditions(sweep)),
         Section("Through the whole pipeline", _losses(sweep)),
-        Section("Dropped on samples", _dropped(sweep)),
         Section("How this was made", (facts_of(sweep.about), facts_of(asdict(sweep.grid), "Grid"))),
     ]
     graphs = len({cell.build for cell in sweep.cells})
@@ -109,10 +108,6 @@ def _losses(sweep: Sweep) -> tuple[Part, ...]:
     ]
     head = ("cell", "profile", "measure", "queries", "exact", "graph", "difference", "way")
     return (Table(head, tuple(rows)),) if rows else ()
-
-
-def _dropped(sweep: Sweep) -> tuple[Part, ...]:
-    return sentences([line for rung in sweep.dropped for line in rung.lines()])
 
 
 def _pareto_plot(

@@ -14,7 +14,6 @@ import numpy as np
 
 from core.items import FloatMatrix
 from eval.tune.growth import Grown
-from eval.tune.halving import value_at
 from eval.tune.sweep_grid import BuildCell, Grid
 from eval.tune.sweep_target import Cell
 from eval.tune.vector_source import COSINE, noisy
@@ -61,6 +60,21 @@ def grow(
         cells = _until(subject, cell, grid, recall, bench, observe)
         yield _grown(subject, min(rows, real), cells, recall)
         bench.store.forget()
+
+
+def value_at(points: Sequence[tuple[float, float]], recall: float) -> float | None:
+    """The positive value at that recall, of (recall, value) by rising width; None where no point
+    reaches it. Between two widths the value's logarithm is taken to be linear in recall.
+    """
+    before: tuple[float, float] | None = None
+    for at, value in points:
+        if at >= recall:
+            if before is None or at == before[0]:
+                return value
+            share = (recall - before[0]) / (at - before[0])
+            return math.exp((1 - share) * math.log(before[1]) + share * math.log(value))
+        before = (at, value)
+    return None
 
 
 def _until(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eval.tune.halving import Rung
 from eval.tune.neighbours import EPSILON
 from eval.tune.recommend import Recommendation, pareto
 from eval.tune.sweep_filters import Narrowed
@@ -38,7 +37,7 @@ class Loss:
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """All that was measured. `about` says of what and where; `conditions` are the cells that were
-    asked under filters and after churn; `dropped` the samples of a halving; `notes` are doubts.
+    asked under filters and after churn; `notes` are doubts.
     """
 
     about: Mapping[str, str | int | float]
@@ -47,7 +46,6 @@ class Sweep:
     recommendation: Recommendation
     conditions: tuple[tuple[Cell, tuple[Narrowed, ...]], ...] = ()
     losses: tuple[Loss, ...] = ()
-    dropped: tuple[Rung, ...] = ()
     notes: tuple[str, ...] = ()
 
     def of_depth(self, k: int) -> tuple[Cell, ...]:
@@ -88,7 +86,6 @@ class Sweep:
                 for each in rows
             ],
             "pipeline": [_loss_row(each) for each in self.losses],
-            "dropped": [line for rung in self.dropped for line in rung.lines()],
             "notes": list(self.notes),
         }
 

@@ -105,19 +105,6 @@ def test_what_nothing_meets_is_said_and_not_applied(vectors: Path, tmp_path: Pat
     assert (tmp_path / "data" / "hnsw-sweeps" / "sweep.json").exists()
 
 
-def test_a_wide_grid_is_halved(vectors: Path, tmp_path: Path) -> None:
-    tree = tree_of(
-        *("hnsw", "--vectors", vectors, "--count", "6000", "--queries", "30", "--seconds", "0"),
-        *("--ef", "16,64", "--m", "4,6,8,10,12,14,16", "--ef-construction", "20", "--k", "10"),
-        *("--halving", "--no-filters", "--no-churn", "--output", tmp_path / "sweep"),
-        *("--target", "recall .8"),
-    )
-    assert len({cell["m"] for cell in tree["cells"]}) == 3
-    assert len(tree["dropped"]) == 4
-    assert tree["about"]["source"].startswith("6,030 vectors, 2,000 of them real")
-    assert any("halving" in line for line in tree["notes"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

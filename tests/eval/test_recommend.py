@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InputError
-from eval.tune.halving import Standing, halve, rungs, standing, value_at
+from eval.tune.growth_sweep import value_at
 from eval.tune.recommend import pareto, recommend
 from eval.tune.sweep_grid import BuildCell, Grid, names, numbers
 from eval.tune.sweep_target import Cell, Clause, parse_target
@@ -215,53 +215,6 @@ def test_axes_are_sorted_and_names_known() -> None:
     assert names("int8,fp32", "precision", ["fp32", "int8"]) == ("int8", "fp32")
     with pytest.raises(InputError, match="there is no precision 'int4'"):
         names("int4", "precision", ["fp32", "int8"])
-
-
-# --- halving
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 24, 100])
-def test_halving_never_drops_the_best_where_samples_agree(count: int) -> None:
-    cells = [BuildCell("faiss", "fp32", 4 + number, 100) for number in range(count)]
-    built = 0
-
-    def measure(each: BuildCell, rows: int) -> Standing:
-        nonlocal built
-        built += 1
-        speed = 1000.0 - abs(each.m - (4 + count // 3))  # one peak, wherever it lies
-        return Standing(fits=True, qps=speed / rows, recall=0.99)
-
-    left, steps = halve(cells, 100_000, measure)
-    best = BuildCell("faiss", "fp32", 4 + count // 3, 100)
-    assert best in left
-    assert len(left) == min(3, count)
-    assert built <= 2 * count + 3 * len(steps)
-    assert [step.rows for step in steps] == list(rungs(count, 100_000))
-
-
-def test_samples_double_up_to_half_of_all() -> None:
-    assert rungs(24, 80_000) == (10_000, 20_000, 40_000)
-    assert rungs(3, 80_000) == ()
-    assert rungs(12, 3_000) == (2_000, 2_000)
-
-
-def test_what_misses_the_recall_or_the_memory_ranks_last() -> None:
-    target = parse_target("recall .99, under 40 MB")
-    reaches, misses, large = (
-        standing([cell(m, 128, recall, qps)], target, 100, growth=2.0)
-        for m, recall, qps in ((8, 0.99, 10), (16, 0.98, 5000), (32, 0.999, 9000))
-    )
-    assert reaches.rank > misses.rank > large.rank
-    tried = {8: reaches, 16: misses, 32: large, 64: large}
-    left, (rung,) = halve(
-        [BuildCell("faiss", "fp32", m, 200) for m in tried],
-        8_000,
-        lambda each, _: tried[each.m],
-        finalists=2,
-    )
-    assert [each.m for each in left] == [8, 16]
-    assert "dropped at 4,000 rows" in rung.lines()[0]
-    assert "too large" in rung.lines()[0]
 
 
 def test_a_speed_at_a_recall_lies_between_its_widths() -> None:

@@ -123,9 +123,6 @@ def hnsw(
     ] = "recall .99",
     threads: Threads = 0,
     seconds: Seconds = 0.3,
-    halving: Annotated[
-        bool, typer.Option("--halving", help="Narrow a wide grid on samples that grow.")
-    ] = False,
     filters: Annotated[
         bool, typer.Option("--filters/--no-filters", help="Measure recall under filters, too.")
     ] = True,
@@ -173,7 +170,6 @@ def hnsw(
             threads=threads or settings.threads,
             output=output or archive_folder(settings) / SWEEPS,
             seconds=seconds,
-            halving=halving,
             kinds=tuple(kind for kind, on in (("filters", filters), ("churn", churn)) if on),
             pipeline=pipeline,
             keep=keep_graphs,
