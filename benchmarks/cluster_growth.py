@@ -3,7 +3,7 @@
     python -m benchmarks.cluster_growth [--items N] [--seconds S] [--shapes 1x1,1x2,…]
 
 A shape is nodes x shards. Each gets a development cluster of its own on this machine, with the
-items and searches of benchmarks/cluster_faults.py and a copy of each shard where there are several
+items and searches of benchmarks/cluster_load.py and a copy of each shard where there are several
 nodes. The nodes share this machine's cores: what a cluster of real machines gains is not seen here,
 only what is spent for it. `CPU` is the processor time of all nodes for a search, or for an item
 until it is searchable; times are of one search at a time, and of eight.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from time import monotonic, sleep
 
-from benchmarks.cluster_faults import THREADS, Sample, bench_of, ingest, searched
+from benchmarks.cluster_load import THREADS, Sample, bench_of, ingest, searched
 from benchmarks.machine import arguments, percentile, this_machine
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.nodes.connection import Cluster
