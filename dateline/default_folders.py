@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
+import sysconfig
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_INSTALLED = Path(sys.prefix) / "share" / "dateline"
 
 
 def bundled(in_checkout: str, installed: str) -> Path:
@@ -15,7 +14,9 @@ def bundled(in_checkout: str, installed: str) -> Path:
     install puts data.
     """
     path = _CHECKOUT / in_checkout
-    return path if path.is_dir() else _INSTALLED / installed
+    return (
+        path if path.is_dir() else Path(sysconfig.get_path("data"), "share", "dateline", installed)
+    )
 
 
 def default_models() -> Path:
