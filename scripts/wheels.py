@@ -59,15 +59,15 @@ def models_in(folder: Path) -> list[str]:
 
 def code_settings() -> str:
     """Return the code's pyproject.toml without the models, which it requires as packages."""
-    text = tomlkit.parse((ROOT / FILE).read_text("utf-8"))
-    project: Any = text["project"]
-    files: Any = text["tool"]["setuptools"]["data-files"]  # type: ignore[index]
+    text: Any = tomlkit.parse((ROOT / FILE).read_text("utf-8"))
+    project = text["project"]
+    files = text["tool"]["setuptools"]["data-files"]
     for name in models_in(ROOT):
         del files[MODELS + name]
     for package in model_packages():
         name = settings(package)["project"]["name"]
         project["dependencies"].append(f"{name}=={project['version']}")
-    return tomlkit.dumps(text)
+    return str(tomlkit.dumps(text))
 
 
 def _code_tree(to: Path) -> Path:
