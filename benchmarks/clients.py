@@ -23,6 +23,7 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, open_news
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelStore
+from inference.runtimes.onnx import OnnxRuntime
 from search.answers import SearchRequest
 
 _BLOCK = 20
@@ -99,8 +100,9 @@ def _search(news: News) -> Ask:
 
 def _encode(news: News) -> Ask:
     settings = news.service.settings
-    store = ModelStore(settings.models)
-    encoder = SentenceEncoder.open(store, settings.encoder, threads=settings.threads, cache_size=0)
+    folder = ModelStore(settings.models).find(settings.encoder)
+    runtime = OnnxRuntime.open(folder, threads=1)
+    encoder = SentenceEncoder.over(folder, runtime, threads=settings.threads, cache_size=0)
     return lambda text: encoder.encode_queries([text])
 
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import add_options, open_news
 from core.items import FloatMatrix
-from core.pairs import BoundedScorer, PassageScores, Told
+from core.pairs import NO_LIMITS, BoundedScorer, PassageScores, ScoreLimits, Told
 from dateline.build.service import build_service
 from search.answers import SearchRequest
 
@@ -40,14 +40,12 @@ class Slower:
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """See `core.pairs.BoundedScorer`."""
+        """As the scorer itself does, but later."""
         sleep(_SLOWER_S)
-        return self._scorer.score_within(query, passages, until=until, tokens=tokens, told=told)
+        return self._scorer.score_within(query, passages, limits, told)
 
 
 def main() -> None:

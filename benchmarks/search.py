@@ -33,6 +33,7 @@ from benchmarks.served import served
 from dateline.build.engine import VECTOR_FIELD
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelStore
+from inference.runtimes.onnx import OnnxRuntime
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
 from search.understanding.understand import Understanding
@@ -63,8 +64,9 @@ class Bare:
 
     def __init__(self, news: News, times: Times) -> None:
         models, engine = news.service.settings, embedded_of(news.service)
-        store = ModelStore(models.models)
-        self._encoder = SentenceEncoder.open(store, models.encoder, threads=1, cache_size=0)
+        folder = ModelStore(models.models).find(models.encoder)
+        runtime = OnnxRuntime.open(folder, threads=1)
+        self._encoder = SentenceEncoder.over(folder, runtime, cache_size=0)
         # The libraries' own objects, out of their wrappers, are what is timed.
         reader = engine.moments.lexical()
         self._compiled = reader._compiler.scored  # noqa: SLF001

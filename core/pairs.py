@@ -25,6 +25,19 @@ class PassageScores:
     query_truncated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreLimits:
+    """How far a scorer goes. At `until`, a reading of `time.perf_counter`, pairs that have no score
+    are left out, but for those that entered the model at once; None waits for all. At most `tokens`
+    of a pair are read, and never more than the model can.
+    """
+
+    until: float | None = None
+    tokens: int | None = None
+
+
+NO_LIMITS = ScoreLimits()
+
 Told = Callable[[PassageScores], None]
 """Hears the scores that there are so far; called from any thread, and must not take long."""
 
@@ -37,17 +50,13 @@ class BoundedScorer(Protocol):
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """Scores `passages` for `query`; higher is more relevant.
+        """The scores of `passages` for `query`, within `limits`; higher is more relevant.
 
-        Pairs that have no score when `until` passes, a reading of `time.perf_counter`, are left
-        out, but for those that entered the model at once. At most `tokens` of a pair are read, and
-        never more than the model can. `told` hears of scores as soon as there are more, so that who
-        stops listening at `until` has what was done by then; each time it gets an array of its own.
+        `told` hears of scores as soon as there are more, so that a caller who stops listening at
+        `limits.until` has what was done by then. Each time it gets an array of its own.
 
         Raises BusyError where too much waits for the model already.
         """

@@ -1,20 +1,21 @@
 """Scoring pairs by a model that reads query and passage together."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
+from typing import ClassVar
 
 import numpy as np
 
-from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from core.pairs import PassageScores, Told
-from inference.models.store import ModelFolder, ModelStore
-from inference.pair_scoring import ScoreSheet, score_pairs, score_passages
+from core.pairs import ScoreLimits
+from inference.loaded import need_task
+from inference.models.store import ModelFolder
+from inference.pair_scoring import PairModel, PassagesPart
 from inference.runtime import Runtime
-from inference.runtimes.onnx import OnnxRuntime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits
 from inference.texts.feeding import Feeding
@@ -23,7 +24,6 @@ from inference.texts.pooling import sound
 from inference.texts.tokens import TextTokens
 
 LOGITS = "logits"
-GROUP = 256  # pairs whose tokens are held at once: the rest wait as text, so memory is flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Logits:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossEncoder:
+class CrossEncoder(PairModel):
     """The PairScorer port over a graph with one logit a pair, which is the score: it orders
     passages of one query, has no bounds, and is no probability. Safe to use from several threads.
 
@@ -53,11 +53,11 @@ class CrossEncoder:
     its passage.
     """
 
-    folder: ModelFolder
-    runtime: Runtime
     tokens: PairTokens
     queue: BatchQueue[PairRow, float]
     _watch: ModelWatch
+
+    at_once: ClassVar[int] = 256  # their tokens are held; the rest wait as text, so memory is flat
 
     @classmethod
     def over(
@@ -68,77 +68,31 @@ class CrossEncoder:
         threads: int = 1,
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
-    ) -> "CrossEncoder":
+    ) -> CrossEncoder:
         """A scorer over a loaded graph; `threads` is how many batches run at once.
 
         Raises ModelError for a model that does not score pairs.
         """
-        manifest = folder.manifest
-        if manifest.task != "score":
-            what = f"{manifest.name} is a model to {manifest.task}, not to score pairs"
-            raise ModelError(what, where=str(folder.path), mend="name a scorer in the settings")
+        need_task(folder, "score", "reranker")
         work = _Logits(Feeding.of(folder, runtime, TextTokens.open(folder), (LOGITS,)))
-        watch = watching.of(manifest.name, "score")
+        watch = watching.of(folder.manifest.name, "score")
         lanes = max(1, threads)
         queue = BatchQueue(work, limits or BatchLimits(lanes=lanes), watch=watch)
-        return cls(folder, runtime, PairTokens.open(folder), queue, watch)
+        return cls(folder, runtime, (queue,), PairTokens.open(folder), queue, watch)
 
-    @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "CrossEncoder":
-        """Check and load the model `name` in ONNX Runtime, `threads` to a call; see `over`.
+    def limit(self, tokens: int | None) -> int:
+        """The tokens that a pair may have where `tokens` are asked for."""
+        return self.tokens.limit(tokens)
 
-        Raises ModelError for a model that is missing, changed, or no scorer of pairs.
-        """
-        folder = store.find(name)
-        return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
+    def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
+        """The scores of a few pairs, all of them read to the model's own limit."""
+        return self.queue.run(self._tokenised(queries, passages, None))
 
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.folder.manifest.name
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the model's files."""
-        return self.folder.manifest.digest
-
-    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs (queries[i], passages[i]).
-
-        Raises ValueError if there are not as many queries as passages, BusyError where too much
-        waits already, ModelError where the model fails.
-        """
-
-        def score(queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
-            return self.queue.run(self._tokenised(queries, passages, None))
-
-        return score_pairs(queries, passages, score, most=GROUP)
-
-    def score_within(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
-        told: Told | None = None,
-    ) -> PassageScores:
-        """See `core.pairs.BoundedScorer`."""
-
-        def score(group: slice, sheet: ScoreSheet) -> None:
-            texts = passages[group]
-            rows = self._tokenised([query] * len(texts), texts, tokens)
-            sheet.cut(sum(row.cut for row in rows), query=any(row.query_cut for row in rows))
-            put = partial(sheet.put, group.start)
-            put(dict(enumerate(self.queue.run_each(rows, until=until, told=put))))
-
-        sheet = ScoreSheet(len(passages), self.tokens.limit(tokens), told)
-        return score_passages(passages, score, sheet, most=GROUP)
-
-    def close(self) -> None:
-        """Free the graph; scoring afterwards fails."""
-        self.queue.close()
-        self.runtime.close()
+    def score_part(self, query: str, part: PassagesPart, limits: ScoreLimits) -> None:
+        """Put the scores of a part of the passages on their sheet as they come."""
+        rows = self._tokenised([query] * len(part.texts), part.texts, limits.tokens)
+        part.cut(sum(row.cut for row in rows), query=any(row.query_cut for row in rows))
+        part.put(dict(enumerate(self.queue.run_each(rows, until=limits.until, told=part.put))))
 
     def _tokenised(
         self, queries: Sequence[str], passages: Sequence[str], tokens: int | None

@@ -9,6 +9,8 @@ there are threads: a graph on one thread that several callers run scales better 
 threads inside one call, since nothing waits for the slowest at every operator.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,13 +19,11 @@ from time import perf_counter
 
 import numpy as np
 
-from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from inference.models.manifest import ModelManifest
-from inference.models.store import ModelFolder, ModelStore
+from inference.loaded import LoadedModel, need_task
+from inference.models.store import ModelFolder
 from inference.runtime import Runtime
-from inference.runtimes.onnx import OnnxRuntime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits, cut_texts
 from inference.serving.cache import AnswerCache
@@ -80,15 +80,13 @@ class _Vectors:
 
 
 @dataclass(frozen=True, slots=True)
-class SentenceEncoder:
+class SentenceEncoder(LoadedModel):
     """The TextEncoder port over one loaded model. Safe to use from several threads.
 
     An empty text is a text like any other: its special tokens give it a unit vector, far from
     everything and never NaN. A vector with NaN is a ModelError, so none is ever stored.
     """
 
-    folder: ModelFolder
-    runtime: Runtime
     tokens: TextTokens
     cache: AnswerCache[FloatMatrix]
     queries: BatchQueue[TokenRow, FloatMatrix]
@@ -107,60 +105,25 @@ class SentenceEncoder:
         cache_size: int = CACHE_SIZE,
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
-    ) -> "SentenceEncoder":
+    ) -> SentenceEncoder:
         """An encoder over a loaded graph. `threads` is how many batches of passages, and as many
         of queries, run at once, where `limits` do not say more of how callers share it.
 
         Raises ModelError for a model that is no sentence encoder.
         """
+        need_task(folder, "encode", "encoder")
         manifest = folder.manifest
-        if manifest.task != "encode":
-            what = f"{manifest.name} is a model to {manifest.task}, not to encode"
-            raise ModelError(what, where=str(folder.path), mend="name an encoder in the settings")
         tokens = TextTokens.open(folder)
         pooling = Pooling.of(folder, runtime)
         feeding = Feeding.of(folder, runtime, tokens, (pooling.output,))
         work = _Vectors(feeding, pooling, manifest.dimension)
         query, passage = (watching.of(manifest.name, task) for task in ("query", "passage"))
         limits = limits or BatchLimits(lanes=max(1, threads))
-        apart = replace(limits, alike=1.0)
-        return cls(
-            folder,
-            runtime,
-            tokens,
-            AnswerCache(cache_size, query),
-            BatchQueue(work, apart, watch=query),
-            BatchQueue(work, limits, watch=passage),
-            query,
-            passage,
-        )
-
-    @classmethod
-    def open(
-        cls, store: ModelStore, name: str, *, threads: int = 1, cache_size: int = CACHE_SIZE
-    ) -> "SentenceEncoder":
-        """Check and load the model `name` in ONNX Runtime, one thread to a call; see `over`.
-
-        Raises ModelError for a model that is missing, changed, or no sentence encoder.
-        """
-        folder = store.find(name)
-        runtime = OnnxRuntime.open(folder, threads=1)
-        return cls.over(folder, runtime, threads=threads, cache_size=cache_size)
-
-    @property
-    def manifest(self) -> ModelManifest:
-        """What the model says of itself."""
-        return self.folder.manifest
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.manifest.name
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the model's files and how texts are put to it: names the vectors' space."""
-        return self.manifest.digest
+        queries = BatchQueue(work, replace(limits, alike=1.0), watch=query)
+        passages = BatchQueue(work, limits, watch=passage)
+        cache: AnswerCache[FloatMatrix] = AnswerCache(cache_size, query)
+        queues = (queries, passages)
+        return cls(folder, runtime, queues, tokens, cache, queries, passages, query, passage)
 
     @property
     def dimension(self) -> int:
@@ -222,12 +185,6 @@ class SentenceEncoder:
         """What was done since opening."""
         tally = self._tally
         return EncoderCounts(tally.texts, tally.truncated, self.cache.hits, self.cache.misses)
-
-    def close(self) -> None:
-        """End the threads and free the graph; encoding afterwards fails."""
-        self.queries.close()
-        self.passages.close()
-        self.runtime.close()
 
     def _tokenised(
         self, texts: Sequence[str], prefix: str, watch: ModelWatch

@@ -5,29 +5,28 @@ one's best cosine with a token of the passage (MaxSim, Khattab and Zaharia 2020,
 training). Special tokens take no part: they lie near each other in every text.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Lock
 from time import perf_counter
+from typing import ClassVar
 
 import numpy as np
 
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from core.pairs import PassageScores, Told
+from core.pairs import ScoreLimits
 from inference.encoder import TokenRow
-from inference.models.store import ModelFolder, ModelStore
-from inference.pair_scoring import Scored, ScoreSheet, score_pairs, score_passages
+from inference.models.store import ModelFolder
+from inference.pair_scoring import PairModel, PassagesPart, Scored
 from inference.runtime import Runtime
-from inference.runtimes.onnx import OnnxRuntime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits
 from inference.texts.feeding import Feeding
 from inference.texts.pooling import HIDDEN, TOKENS, finite, unit_rows
 from inference.texts.tokens import TextTokens, TokenRows
-
-GROUP = 64  # passages whose vectors are held at once, 25 MB at 256 tokens of 384 numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +51,17 @@ class _TokenVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class MaxSimScorer:
+class MaxSimScorer(PairModel):
     """The PairScorer port over an encoder's vectors of tokens. Safe to use from several threads.
 
     Scores are cosines, -1 to 1; a query or passage without a word scores 0.
     """
 
-    folder: ModelFolder
-    runtime: Runtime
     tokens: TextTokens
     queue: BatchQueue[TokenRow, FloatMatrix]
     _watch: ModelWatch
+
+    at_once: ClassVar[int] = 64  # their vectors are held, 25 MB at 256 tokens of 384 numbers
 
     @classmethod
     def over(
@@ -73,7 +72,7 @@ class MaxSimScorer:
         threads: int = 1,
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
-    ) -> "MaxSimScorer":
+    ) -> MaxSimScorer:
         """A scorer over a loaded graph, which an encoder may use as well; `threads` is how many
         batches run at once. Raises ModelError for a graph without vectors of tokens.
         """
@@ -82,78 +81,34 @@ class MaxSimScorer:
         work = _TokenVectors(Feeding.of(folder, runtime, tokens, (output,)), output)
         watch = watching.of(folder.manifest.name, "score")
         queue = BatchQueue(work, limits or BatchLimits(lanes=max(1, threads)), watch=watch)
-        return cls(folder, runtime, tokens, queue, watch)
+        return cls(folder, runtime, (queue,), tokens, queue, watch)
 
-    @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "MaxSimScorer":
-        """Check and load the model `name` in ONNX Runtime, `threads` to a call; see `over`.
-
-        Raises ModelError for a model that is missing, changed, or without vectors of tokens.
+    def limit(self, tokens: int | None) -> int:
+        """The tokens that a text may have where `tokens` are asked for: query and passage are read
+        apart, each to the limit.
         """
-        folder = store.find(name)
-        return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.folder.manifest.name
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the model's files."""
-        return self.folder.manifest.digest
-
-    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs (queries[i], passages[i]); each text of 64 pairs
-        is encoded once.
-
-        Raises ValueError if there are not as many queries as passages, BusyError where too much
-        waits already, ModelError where the model fails.
-        """
-
-        def score(queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
-            texts = list(dict.fromkeys((*queries, *passages)))
-            rows = self._tokenised(texts, None).rows
-            encoded = dict(zip(texts, self.queue.run(rows), strict=True))
-            pairs = zip(queries, passages, strict=True)
-            return [max_sim(encoded[query], encoded[text]) for query, text in pairs]
-
-        return score_pairs(queries, passages, score, most=GROUP)
-
-    def score_within(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
-        told: Told | None = None,
-    ) -> PassageScores:
-        """See `core.pairs.BoundedScorer`; the limit is a text's, as the two are read apart."""
-
-        def score(group: slice, sheet: ScoreSheet) -> None:
-            found = self._tokenised([query, *passages[group]], tokens)
-            sheet.cut(sum(found.cut[1:]), query=found.cut[0])
-            pairs = _Pairs(partial(sheet.put, group.start))
-            answers = self.queue.run_each(found.rows, until=until, headed=True, told=pairs.hear)
-            pairs.hear(dict(enumerate(answers)))
-
-        sheet = ScoreSheet(len(passages), self._limit(tokens), told)
-        return score_passages(passages, score, sheet, most=GROUP)
-
-    def close(self) -> None:
-        """Free the graph; scoring afterwards fails."""
-        self.queue.close()
-        self.runtime.close()
-
-    def _limit(self, tokens: int | None) -> int:
-        """The tokens that a text may have where `tokens` are asked for."""
         return min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
+
+    def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
+        """The scores of a few pairs; each different text of them is encoded once."""
+        texts = list(dict.fromkeys((*queries, *passages)))
+        rows = self._tokenised(texts, None).rows
+        encoded = dict(zip(texts, self.queue.run(rows), strict=True))
+        pairs = zip(queries, passages, strict=True)
+        return [max_sim(encoded[query], encoded[text]) for query, text in pairs]
+
+    def score_part(self, query: str, part: PassagesPart, limits: ScoreLimits) -> None:
+        """Put the scores of a part of the passages on their sheet as they come."""
+        found = self._tokenised([query, *part.texts], limits.tokens)
+        part.cut(sum(found.cut[1:]), query=found.cut[0])
+        pairs = _Pairs(part.put)
+        answers = self.queue.run_each(found.rows, until=limits.until, headed=True, told=pairs.hear)
+        pairs.hear(dict(enumerate(answers)))
 
     def _tokenised(self, texts: Sequence[str], tokens: int | None) -> TokenRows:
         """The rows of `texts`, counted and timed."""
         began = perf_counter()
-        found = TextTokens(self.tokens.tokenizer, self._limit(tokens)).rows(texts)
+        found = TextTokens(self.tokens.tokenizer, self.limit(tokens)).rows(texts)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
         if found.truncated:
             self._watch.counted(Event.TRUNCATED, found.truncated)

@@ -1,22 +1,23 @@
-"""What scorers of pairs have in common: groups that are read at once, and a score or none for each
-passage where time is limited.
+"""What scorers of pairs have in common: texts go through the model part by part, and where time is
+limited each passage gets a score or none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import ClassVar
 
 import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import PassageScores, Told
+from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
+from inference.loaded import LoadedModel
 from inference.serving.batches import cut_texts
 
-ScorePairs = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""Equally many queries and passages to a score each; raises what the model raises."""
-ScorePassages = Callable[[slice, "ScoreSheet"], None]
-"""Scores a slice of the passages and puts what it finds on the sheet."""
 Scored = Mapping[int, float | Exception]
 """The score of each of some passages, or its error, by its place."""
 
@@ -40,14 +41,14 @@ class ScoreSheet:
         self._scores = np.full((self.count, 1), np.nan, np.float32)
 
     def cut(self, passages: int, *, query: bool) -> None:
-        """So many more passages lost their end, and perhaps the `query` did."""
+        """Count passages that lost their end, and say whether the `query` did."""
         with self._lock:
             self.truncated += passages
             self.query_truncated |= query
 
     def put(self, start: int, found: Scored) -> None:
-        """Scores of passages, counted from `start`. An error takes only its passage's score away;
-        those that are not the model's (it was too late, say) are no failure.
+        """Put the scores of passages, counted from `start`. An error takes only its own passage's
+        score away; one that is not the model's (it was too late, say) is no failure.
         """
         with self._lock:
             for place, answer in found.items():
@@ -59,7 +60,7 @@ class ScoreSheet:
                 self.told(self._so_far())
 
     def so_far(self) -> PassageScores:
-        """What there is at this moment, apart from the sheet."""
+        """A copy of what there is at this moment."""
         with self._lock:
             return self._so_far()
 
@@ -69,25 +70,66 @@ class ScoreSheet:
         )
 
 
-def score_pairs(
-    queries: Sequence[str], passages: Sequence[str], score: ScorePairs, *, most: int
-) -> FloatMatrix:
-    """float32 [n, 1] for the n pairs (queries[i], passages[i]), at most `most` of them at once.
+@dataclass(frozen=True, slots=True)
+class PassagesPart:
+    """Some of one query's passages, the first of which is passage `start` of the `sheet`."""
 
-    Raises ValueError if there are not as many queries as passages, and what `score` raises.
+    texts: Sequence[str]
+    start: int
+    sheet: ScoreSheet
+
+    def cut(self, passages: int, *, query: bool) -> None:
+        """Count passages that lost their end, and say whether the `query` did."""
+        self.sheet.cut(passages, query=query)
+
+    def put(self, found: Scored) -> None:
+        """Put the scores of passages, counted from the first of this part."""
+        self.sheet.put(self.start, found)
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel(LoadedModel):
+    """The PairScorer and BoundedScorer ports over a loaded model. Thread-safe.
+
+    `at_once` is how many pairs are read together: the rest wait as text.
     """
-    if len(queries) != len(passages):
-        raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
-    scores = np.zeros((len(passages), 1), np.float32)
-    for group in cut_texts(passages, most=most):
-        scores[group, 0] = score(queries[group], passages[group])
-    return scores
 
+    at_once: ClassVar[int]
 
-def score_passages(
-    passages: Sequence[str], score: ScorePassages, sheet: ScoreSheet, *, most: int
-) -> PassageScores:
-    """The passages of one query on its `sheet`, at most `most` of them at once."""
-    for group in cut_texts(passages, most=most):
-        score(group, sheet)
-    return sheet.so_far()
+    @abstractmethod
+    def limit(self, tokens: int | None) -> int:
+        """The tokens that are read of a pair where `tokens` are asked for."""
+
+    @abstractmethod
+    def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
+        """The scores of at most `at_once` pairs, read to the model's own limit."""
+
+    @abstractmethod
+    def score_part(self, query: str, part: PassagesPart, limits: ScoreLimits) -> None:
+        """Put the scores of at most `at_once` passages on their sheet as they come."""
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
+        """float32 [n, 1] for the n pairs (queries[i], passages[i]).
+
+        Raises ValueError if there are not as many queries as passages, BusyError where too much
+        waits already, ModelError where the model fails.
+        """
+        if len(queries) != len(passages):
+            raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
+        scores = np.zeros((len(passages), 1), np.float32)
+        for group in cut_texts(passages, most=self.at_once):
+            scores[group, 0] = self.score_pairs(queries[group], passages[group])
+        return scores
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        limits: ScoreLimits = NO_LIMITS,
+        told: Told | None = None,
+    ) -> PassageScores:
+        """The scores of `passages` within `limits`, as `core.pairs.BoundedScorer` says."""
+        sheet = ScoreSheet(len(passages), self.limit(limits.tokens), told)
+        for group in cut_texts(passages, most=self.at_once):
+            self.score_part(query, PassagesPart(passages[group], group.start, sheet), limits)
+        return sheet.so_far()

@@ -22,6 +22,7 @@ import numpy as np
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.media import Caption, ToCaption, Uncaptioned
+from inference.loaded import need_task
 from inference.models.store import ModelFolder
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import beside, first_line, graph_path, library, loading, running
@@ -96,10 +97,7 @@ class PictureCaptioner:
         task, weights that don't fit, and where the extra [torch] is not installed.
         """
         manifest = folder.manifest
-        if manifest.task != "caption":
-            what = f"{manifest.name} is a model to {manifest.task}, not to caption"
-            mend = "name a captioning model in the setting captioner"
-            raise ModelError(what, where=str(folder.path), mend=mend)
+        need_task(folder, "caption", "captioner")
         torch = library("torch")
         if device == "cuda" and not torch.cuda.is_available():
             what = "PyTorch can't use an NVIDIA card here"

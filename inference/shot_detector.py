@@ -17,9 +17,9 @@ from core.errors import InputError, ModelError
 from core.items import FloatMatrix
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
 from core.observation import UNWATCHED, Watching
-from inference.models.store import ModelFolder, ModelStore
+from inference.loaded import LoadedModel, bad_numbers, need_task
+from inference.models.store import ModelFolder
 from inference.runtime import Runtime
-from inference.runtimes.onnx import OnnxRuntime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits
 from inference.texts.pooling import sound
@@ -43,23 +43,19 @@ class _Logits:
         (output,) = self.runtime.run({FRAMES: joint}, (LOGITS,))
         logits: FloatMatrix = output.astype(np.float32, copy=False)
         if logits.shape != (len(windows), 2 * joint.shape[1]):
-            raise self.failed(f"its answer to {len(windows)} windows has shape {logits.shape}")
+            raise bad_numbers(
+                self.where, f"its answer to {len(windows)} windows has shape {logits.shape}"
+            )
         return [
-            row if good else self.failed("a window's answer holds no numbers (NaN)")
+            row if good else bad_numbers(self.where, "a window's answer holds no numbers (NaN)")
             for row, good in zip(logits, sound(logits), strict=True)
         ]
 
-    def failed(self, what: str) -> ModelError:
-        """An error about this model's numbers."""
-        return ModelError(what, where=self.where, mend="check the model with `dateline models`")
-
 
 @dataclass(frozen=True, slots=True)
-class TransitionDetector:
+class TransitionDetector(LoadedModel):
     """The ShotDetector port over one loaded model. Safe to use from several threads."""
 
-    folder: ModelFolder
-    runtime: Runtime
     queue: BatchQueue[Frames, FloatMatrix]
 
     @classmethod
@@ -68,6 +64,7 @@ class TransitionDetector:
         folder: ModelFolder,
         runtime: Runtime,
         *,
+        threads: int = 1,
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> TransitionDetector:
@@ -76,36 +73,16 @@ class TransitionDetector:
 
         Raises ModelError for a model that does not find shots.
         """
-        manifest = folder.manifest
         where = str(folder.path)
-        if manifest.task != "shots":
-            what = f"{manifest.name} is a model to {manifest.task}, not to find shots"
-            raise ModelError(what, where=where, mend="name one for shots in the settings")
+        need_task(folder, "shots", "shots")
         if runtime.inputs != (FRAMES,) or LOGITS not in runtime.outputs:
             what = f"the graph takes {runtime.inputs} and gives {runtime.outputs}"
             raise ModelError(what, where=where, mend=f"needed: {FRAMES} in, {LOGITS} out")
-        limits = replace(limits or BatchLimits(tokens=FRAMES_AT_ONCE), alike=1.0)
-        watch = watching.of(manifest.name, "shots")
-        return cls(folder, runtime, BatchQueue(_Logits(runtime, where), limits, watch=watch))
-
-    @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> TransitionDetector:
-        """Check and load the model `name` in ONNX Runtime, `threads` to a call; see `over`.
-
-        Raises ModelError for a model that is missing, changed, or not for shots.
-        """
-        folder = store.find(name)
-        return cls.over(folder, OnnxRuntime.open(folder, threads=threads))
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.folder.manifest.name
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the model's files."""
-        return self.folder.manifest.digest
+        limits = limits or BatchLimits(tokens=FRAMES_AT_ONCE, lanes=max(1, threads))
+        watch = watching.of(folder.manifest.name, "shots")
+        work = _Logits(runtime, where)
+        queue = BatchQueue(work, replace(limits, alike=1.0), watch=watch)
+        return cls(folder, runtime, (queue,), queue)
 
     @property
     def longest(self) -> int:
@@ -135,8 +112,3 @@ class TransitionDetector:
             what = f"windows are {windows.dtype} of shape {windows.shape}"
             mend = f"uint8 of shape [n, t, *{frame}], t from {SHORTEST} to {self.longest}"
             raise InputError(what, where=self.name, mend=mend)
-
-    def close(self) -> None:
-        """Ends the threads and frees the graph; finding shots fails afterwards."""
-        self.queue.close()
-        self.runtime.close()

@@ -1,5 +1,7 @@
 """Names in texts, by a token classifier in any runtime."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, isfinite
@@ -10,9 +12,9 @@ import numpy as np
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
-from inference.models.store import ModelFolder, ModelStore
+from inference.loaded import LoadedModel
+from inference.models.store import ModelFolder
 from inference.runtime import Runtime
-from inference.runtimes.onnx import OnnxRuntime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits, cut_texts
 from inference.serving.cache import AnswerCache
@@ -81,15 +83,13 @@ class _Classes:
 
 
 @dataclass(frozen=True, slots=True)
-class NameTagger:
+class NameTagger(LoadedModel):
     """The Tagger port over one loaded model. Safe to use from several threads.
 
     A word's label is that of its first token; of all sequences of labels that are well-formed, the
     likeliest is taken (see `Transitions`). A name is a run of words of one type.
     """
 
-    folder: ModelFolder
-    runtime: Runtime
     tokens: TextTokens
     words: WordTokens
     labels: tuple[str, ...]
@@ -107,7 +107,7 @@ class NameTagger:
         cache_size: int = CACHE_SIZE,
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
-    ) -> "NameTagger":
+    ) -> NameTagger:
         """A tagger over a loaded graph; `threads` is how many batches run at once.
 
         Raises ModelError for a model that is no tagger, knows none of our types of names, or puts
@@ -124,26 +124,7 @@ class NameTagger:
         queue = BatchQueue(work, limits or BatchLimits(lanes=max(1, threads)), watch=watch)
         cache: AnswerCache[Names] = AnswerCache(cache_size, watch)
         words = WordTokens.over(tokens.tokenizer)
-        return cls(folder, runtime, tokens, words, labels, cache, queue, watch)
-
-    @classmethod
-    def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> "NameTagger":
-        """Check and load the model `name` in ONNX Runtime, one thread to a call; see `over`.
-
-        Raises ModelError for a model that is missing, changed, or no tagger.
-        """
-        folder = store.find(name)
-        return cls.over(folder, OnnxRuntime.open(folder, threads=1), threads=threads)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.folder.manifest.name
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the model's files."""
-        return self.folder.manifest.digest
+        return cls(folder, runtime, (queue,), tokens, words, labels, cache, queue, watch)
 
     def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
         """The names in each text in reading order, none overlapping.
@@ -177,11 +158,6 @@ class NameTagger:
                 for named, sure in zip(labels, scores, strict=True)
             ]
         )
-
-    def close(self) -> None:
-        """Free the graph; tagging afterwards fails."""
-        self.queue.close()
-        self.runtime.close()
 
     def _looked_for(self, texts: Sequence[str]) -> list[Names]:
         """The names in each of `texts`, by the model."""

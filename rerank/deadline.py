@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.model_ports import PairScorer
-from core.pairs import BoundedScorer, PassageScores, Told
+from core.pairs import BoundedScorer, PassageScores, ScoreLimits, Told
 from core.retrieval import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -139,7 +139,7 @@ class DeadlineReranker:
     ) -> PassageScores:
         scorer = self._scorer
         if isinstance(scorer, BoundedScorer):
-            return scorer.score_within(query, batch, until=end, tokens=tokens, told=told)
+            return scorer.score_within(query, batch, ScoreLimits(end, tokens), told)
         return PassageScores(scorer.score([query] * len(batch), batch), 0, 0)
 
 

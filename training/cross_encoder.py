@@ -29,6 +29,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
+from core.pairs import ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.models.manifest import ModelManifest, TrainingData
 from inference.models.store import ModelStore
@@ -111,10 +112,8 @@ def scores_of(
     scorer: CrossEncoder, lists: Sequence[CandidateList], depth: int, tokens: int
 ) -> list[Floats]:
     """The scores [depth] of each list's first candidates at `tokens` a pair, as they are served."""
-    return [
-        scorer.score_within(one.query, one.texts[:depth], tokens=tokens).scores[:, 0]
-        for one in lists
-    ]
+    limits = ScoreLimits(tokens=tokens)
+    return [scorer.score_within(one.query, one.texts[:depth], limits).scores[:, 0] for one in lists]
 
 
 Values = dict[tuple[str, float], npt.NDArray[np.float64]]  # per query, by set and weight

@@ -19,7 +19,7 @@ from api.problems import BodyTooLargeError, ParameterError
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.model_ports import PairScorer, Tagger, TextEncoder
-from core.pairs import BoundedScorer
+from core.pairs import BoundedScorer, ScoreLimits
 from core.reading import PairsReading, Reading
 
 _NAMED = 10  # a warning names so many inputs; the rest are counted
@@ -113,7 +113,7 @@ def _scores(
             field="max_tokens_per_pair",
             mend="Use max_tokens_per_doc.",
         )
-    return scorer.score_within(query, texts, tokens=limit).scores
+    return scorer.score_within(query, texts, ScoreLimits(tokens=limit)).scores
 
 
 def tag(served: Served[Tagger], body: TagBody, limit: int) -> dict[str, Any]:

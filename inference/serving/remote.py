@@ -21,7 +21,7 @@ import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import PassageScores, Told
+from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.serving.cache import AnswerCache
@@ -78,17 +78,12 @@ class RemoteModel:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteEncoder:
-    """The TextEncoder port. `tokenizer_path` is the local copy, for cutting passages.
-
-    Thread-safe. Errors are ModelError, or UnavailableError where trying again may help.
+class RemotePort:
+    """What the ports below have in common. Errors are ModelError, or UnavailableError where trying
+    again may help. Thread-safe.
     """
 
     model: RemoteModel
-    tokenizer_path: Path
-    threads: int = 1
-    cache: AnswerCache[FloatMatrix] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
-    _tokens: list[TextTokens] = field(default_factory=list)  # opened by the first long query
 
     @property
     def name(self) -> str:
@@ -97,8 +92,22 @@ class RemoteEncoder:
 
     @property
     def digest(self) -> str:
-        """The space that the vectors are in."""
+        """Which files answer; of an encoder, the space that its vectors are in."""
         return self.model.digest
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.model.service.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEncoder(RemotePort):
+    """The TextEncoder port. `tokenizer_path` is the local copy, for cutting passages."""
+
+    tokenizer_path: Path
+    threads: int = 1
+    cache: AnswerCache[FloatMatrix] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
+    _tokens: list[TextTokens] = field(default_factory=list)  # opened by the first long query
 
     @property
     def dimension(self) -> int:
@@ -121,17 +130,13 @@ class RemoteEncoder:
         return self._encode(texts, "passage", self.model.manifest.passage_prefix, BULK_SECONDS)
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """See `SentenceEncoder.truncated`; by the local tokenizer, without a request."""
+        """As `SentenceEncoder.truncated`, by the local tokenizer: no request is made."""
         manifest = self.model.manifest
         asked = [manifest.query_prefix + text for text in texts]
         return tuple(
             not surely_fits(text, manifest.max_tokens) and self._tokeniser().rows([text]).cut[0]
             for text in asked
         )
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self.model.service.close()
 
     def _tokeniser(self) -> TextTokens:
         if not self._tokens:
@@ -185,13 +190,11 @@ class RemoteEncoder:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteScorer:
-    """The PairScorer and BoundedScorer ports over `/rerank`. Thread-safe.
+class RemoteScorer(RemotePort):
+    """The PairScorer and BoundedScorer ports over `/rerank`.
 
-    Scores are the model's own, which our services tell beside the published `relevance_score`.
+    Scores are the model's own, which our services give beside the published `relevance_score`.
     """
-
-    model: RemoteModel
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
         """float32 [n, 1] for the n pairs, by one request or more for each distinct query.
@@ -216,18 +219,19 @@ class RemoteScorer:
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """See `core.pairs.BoundedScorer`; a request that is not answered by `until` is given up.
-        Without `until` no score may lack: what went wrong is raised.
+        """The scores of `passages` within `limits`, as `core.pairs.BoundedScorer` says.
+
+        A request that is not answered by `limits.until` is given up. Without it every passage
+        needs its score: what went wrong is raised.
 
         An `unverified` service knows no limit of tokens, so all is put to it.
         """
         scores = np.full((len(passages), 1), np.nan, np.float32)
         longest = self.model.manifest.max_tokens
+        until, tokens = limits.until, limits.tokens
         limit = min(tokens or longest, longest)
         start, truncated, unread = 0, 0, False
         for group in groups(passages):
@@ -245,15 +249,6 @@ class RemoteScorer:
             if told is not None:
                 told(PassageScores(scores.copy(), truncated, limit, "", unread))
         return PassageScores(scores, truncated, limit, "", unread)
-
-    @property
-    def digest(self) -> str:
-        """Which files answer."""
-        return self.model.digest
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self.model.service.close()
 
     def _scores(
         self, query: str, passages: Sequence[str], seconds: float, tokens: int | None
@@ -280,10 +275,9 @@ class RemoteScorer:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteTagger:
-    """The Tagger port over `/tag`. Thread-safe."""
+class RemoteTagger(RemotePort):
+    """The Tagger port over `/tag`."""
 
-    model: RemoteModel
     cache: AnswerCache[Names] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
 
     def tag(self, texts: Sequence[str]) -> tuple[Names, ...]:
@@ -293,15 +287,6 @@ class RemoteTagger:
             return list(chain.from_iterable(self._tagged(group) for group in groups(unknown)))
 
         return tuple(remembered(self.cache, texts, ask))
-
-    @property
-    def digest(self) -> str:
-        """Which files answer."""
-        return self.model.digest
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self.model.service.close()
 
     def _tagged(self, texts: Sequence[str]) -> list[Names]:
         results = self.model.ask("/tag", {"texts": texts}, QUERY_SECONDS).get("results")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import ModelError
+from inference.loaded import bad_numbers
 from inference.models.store import ModelFolder
 from inference.runtime import Array, Runtime
 from inference.texts.tokens import TextTokens, padded
@@ -67,4 +68,4 @@ class Feeding:
 
     def failed(self, what: str) -> ModelError:
         """An error about this model's numbers."""
-        return ModelError(what, where=self.where, mend="check the model with `dateline models`")
+        return bad_numbers(self.where, what)

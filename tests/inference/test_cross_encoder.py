@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from core.errors import ModelError
-from core.pairs import BoundedScorer
+from core.pairs import BoundedScorer, ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.models.store import ModelStore
 from inference.runtime import Array
@@ -81,15 +81,15 @@ def test_what_was_cut_is_counted(models: ModelStore) -> None:
     found = scorer.score_within(QUERY, PASSAGES)
     assert (found.truncated, found.tokens, found.failure) == (1, 32, "")
     np.testing.assert_array_equal(found.scores, scorer.score([QUERY] * 5, PASSAGES))
-    short = scorer.score_within(QUERY, PASSAGES, tokens=8)
+    short = scorer.score_within(QUERY, PASSAGES, ScoreLimits(tokens=8))
     assert (short.truncated, short.tokens) == (1, 8)
     assert (found.query_truncated, short.query_truncated) == (False, True)
-    assert scorer.score_within(QUERY, PASSAGES, tokens=1000).tokens == 32
+    assert scorer.score_within(QUERY, PASSAGES, ScoreLimits(tokens=1000)).tokens == 32
 
 
 def test_without_time_nothing_is_scored(models: ModelStore) -> None:
     scorer = scorer_of(models)
-    found = scorer.score_within(QUERY, PASSAGES, until=perf_counter())
+    found = scorer.score_within(QUERY, PASSAGES, ScoreLimits(until=perf_counter()))
     assert np.isnan(found.scores).all()
     assert found.failure == ""
 

@@ -9,6 +9,7 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelStore
+from inference.runtimes.onnx import OnnxRuntime
 from inference.texts.tokens import surely_fits
 
 STORY = (
@@ -115,8 +116,14 @@ def test_the_cut_is_at_the_models_limit(encoder: SentenceEncoder) -> None:
     assert exact @ longer == pytest.approx(1.0, abs=1e-5)
 
 
+def cached(models: ModelStore, *, threads: int, size: int) -> SentenceEncoder:
+    folder = models.find("all-MiniLM-L6-v2")
+    runtime = OnnxRuntime.open(folder, threads=1)
+    return SentenceEncoder.over(folder, runtime, threads=threads, cache_size=size)
+
+
 def test_the_cache_is_bounded_and_counted(models: ModelStore) -> None:
-    encoder = SentenceEncoder.open(models, "all-MiniLM-L6-v2", threads=1, cache_size=3)
+    encoder = cached(models, threads=1, size=3)
     first = encoder.encode_queries(["a"])
     encoder.encode_queries(["b", "c"])
     encoder.encode_queries(["a"])
@@ -133,7 +140,7 @@ def test_the_cache_is_bounded_and_counted(models: ModelStore) -> None:
 def test_a_querys_vector_is_the_same_to_the_last_bit_whoever_asks_beside_it(
     models: ModelStore,
 ) -> None:
-    encoder = SentenceEncoder.open(models, "all-MiniLM-L6-v2", threads=2, cache_size=0)
+    encoder = cached(models, threads=2, size=0)
     texts = [f"{words} {number}" for number in range(8) for words in ("oil", "price of oil", STORY)]
     alone = np.concatenate([encoder.encode_queries([text]) for text in texts])
     np.testing.assert_array_equal(encoder.encode_queries(texts), alone)

@@ -18,7 +18,6 @@ import pytest
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from inference.cross_encoder import GROUP as PAIRS_AT_ONCE
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
@@ -119,7 +118,7 @@ def test_ten_thousand_short_passages(models: ModelStore) -> None:
     expected = [(number % 7 + 1) * 0.99 for number in range(10_000)]
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     assert max(arrays["input_ids"].size for arrays in runtime.seen) <= TOKEN_BUDGET
-    assert max(waiting) <= PAIRS_AT_ONCE * 12
+    assert max(waiting) <= CrossEncoder.at_once * 12
 
 
 def test_ten_thousand_short_texts_to_tag(models: ModelStore) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from core.pairs import ScoreLimits
 from inference.late_interaction import MaxSimScorer, max_sim
 from inference.models.store import ModelStore
 
@@ -38,7 +39,7 @@ def test_texts_without_words_score_zero(scorer: MaxSimScorer) -> None:
 def test_what_was_cut_is_counted_apart_for_query_and_passages(scorer: MaxSimScorer) -> None:
     passages = [RELEVANT * 8, IRRELEVANT] * 40  # more than are read at once
     for query, query_cut in ((QUERY, False), ("bank " * 300, True)):
-        found = scorer.score_within(query, passages, tokens=48)
+        found = scorer.score_within(query, passages, ScoreLimits(tokens=48))
         assert (found.truncated, found.tokens, found.query_truncated) == (40, 48, query_cut)
     assert not scorer.score_within("bank " * 200, [RELEVANT]).query_truncated
     assert scorer.score_within("bank " * 200_000, [RELEVANT]).query_truncated

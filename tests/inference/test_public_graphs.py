@@ -79,7 +79,7 @@ def test_prefixes_go_before_the_text(models: ModelStore) -> None:
         ("logits", TWO, {}, "logits"),
         ("last_hidden_state", ("input_ids",), {}, "the graph takes"),
         ("last_hidden_state", (*THREE, "position_ids"), {}, "position_ids"),
-        ("last_hidden_state", TWO, {"task": "tag"}, "not to encode"),
+        ("last_hidden_state", TWO, {"task": "tag"}, "task tag"),
     ],
 )
 def test_what_is_no_encoder_is_refused(

@@ -22,6 +22,7 @@ import pytest
 
 from api.models.served_models import ServedModels
 from core.errors import DatelineError, ModelError, SettingsError, UnavailableError
+from core.pairs import ScoreLimits
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelStore
 from inference.serving import remote_calls
@@ -122,12 +123,12 @@ def test_scores_are_the_scorer_s_own(url: str, models: ServedModels) -> None:
 
 def test_a_bounded_score_says_what_was_cut_and_ends_in_time(url: str) -> None:
     there = RemoteScorer(model_at(url, SCORER))
-    found = there.score_within("ferry", ["ferry " * 50, "bank"], tokens=16)
+    found = there.score_within("ferry", ["ferry " * 50, "bank"], ScoreLimits(tokens=16))
     assert (found.truncated, found.tokens, found.failure) == (1, 16, "")
     assert np.isfinite(found.scores).all()
-    asked = there.score_within("ferry " * 300, ["bank"], tokens=16)
+    asked = there.score_within("ferry " * 300, ["bank"], ScoreLimits(tokens=16))
     assert (found.query_truncated, asked.query_truncated) == (False, True)
-    late = there.score_within("ferry", ["a", "b"], until=time.perf_counter() - 1)
+    late = there.score_within("ferry", ["a", "b"], ScoreLimits(until=time.perf_counter() - 1))
     assert np.isnan(late.scores).all()
     assert late.scores.shape == (2, 1)
 
@@ -327,7 +328,7 @@ def test_a_score_that_is_no_number_is_refused(scores: Any) -> None:
             scorer.score(["q"], ["a"])
         with pytest.raises(ModelError, match="no usable answer"):
             scorer.score_within("q", ["a"])
-        bounded = scorer.score_within("q", ["a"], until=time.perf_counter() + 5)
+        bounded = scorer.score_within("q", ["a"], ScoreLimits(until=time.perf_counter() + 5))
         assert (bounded.failure, bool(np.isnan(bounded.scores).all())) == ("ModelError", True)
 
 
@@ -459,9 +460,12 @@ def test_scores_without_a_deadline_lack_nothing_or_fail() -> None:
     with answering(lambda handler, _: handler.send(b"{}", 503)) as wrong:
         scorer = RemoteScorer(model_at(wrong.url, SCORER))
         with pytest.raises(UnavailableError, match="busy"):
-            scorer.score_within("ferry", ["a"], tokens=16)
+            scorer.score_within("ferry", ["a"], ScoreLimits(tokens=16))
         until = time.perf_counter() + 0.2
-        assert scorer.score_within("ferry", ["a"], until=until).failure == "UnavailableError"
+        assert (
+            scorer.score_within("ferry", ["a"], ScoreLimits(until=until)).failure
+            == "UnavailableError"
+        )
 
 
 def test_a_wait_longer_than_there_is_time_is_not_begun() -> None:

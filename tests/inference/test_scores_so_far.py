@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError
-from core.pairs import PassageScores
+from core.pairs import PassageScores, ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.late_interaction import MaxSimScorer
 from inference.models.store import ModelStore
@@ -75,7 +75,9 @@ def test_a_cross_encoder_tells_of_each_batch(models: ModelStore) -> None:
     scorer = cross_encoder(models, model)
     told: list[PassageScores] = []
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(scorer.score_within, QUERY, [SHORT, LONG], tokens=10, told=told.append)
+        asked = pool.submit(
+            scorer.score_within, QUERY, [SHORT, LONG], ScoreLimits(tokens=10), told=told.append
+        )
         assert model.held.wait(WAIT)  # the second batch
         assert [known(found) for found in told] == [[False, True]]
         assert (told[0].truncated, told[0].tokens) == (1, 10)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
-from core.pairs import PassageScores, Told
+from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
 from core.retrieval import Floats
 from rerank import deadline
 from rerank.deadline import DeadlineReranker, mix
@@ -191,17 +191,17 @@ class Bounded:
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        self.asked.append((until, tokens))
+        self.asked.append((limits.until, limits.tokens))
         self.sizes.append(len(passages))
         scores = [NAN if passage == self.late else len(passage) for passage in passages]
         truncated = sum(len(passage) > 15 for passage in passages)
         failure = self.failure if self.late in passages else ""
-        return PassageScores(np.array([scores], np.float32).T, truncated, tokens or 256, failure)
+        return PassageScores(
+            np.array([scores], np.float32).T, truncated, limits.tokens or 256, failure
+        )
 
 
 def test_what_was_cut_is_noted(watch: Watch) -> None:
@@ -258,9 +258,7 @@ class Telling:
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
         assert told is not None

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import PassageScores, Told
+from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
 from rerank.deadline import DeadlineReranker, Reranked
 from search.reranking import Afterwards
 from tests.search.room import HashingEncoder, Room, story
@@ -28,13 +28,11 @@ class Bounded:
         self,
         query: str,
         passages: Sequence[str],
-        *,
-        until: float | None = None,
-        tokens: int | None = None,
+        limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        self.limits.append(tokens)
-        limit = tokens or 10_000
+        self.limits.append(limits.tokens)
+        limit = limits.tokens or 10_000
         scores = [passage[:limit].count("quay") for passage in passages]
         truncated = sum(len(passage) > limit for passage in passages)
         return PassageScores(np.array([scores], np.float32).T, truncated, limit)
