@@ -107,7 +107,7 @@ def test_an_unknown_model_says_what_there_is(folder: Path) -> None:
     with pytest.raises(ModelError) as caught:
         captioner_of(settings(folder, captioner="blip-image-captioning-large"))
     assert "dateline models pull blip-image-captioning-large" in caught.value.mend
-    with pytest.raises(ModelError, match="not to caption"):
+    with pytest.raises(ModelError, match="for caption"):
         captioner_of(settings(folder, captioner="all-MiniLM-L6-v2"))
 
 

@@ -113,7 +113,7 @@ def test_a_pair_without_a_number_fails_alone(models: ModelStore) -> None:
 @pytest.mark.parametrize(
     ("inputs", "output", "changed", "says"),
     [
-        (THREE, "logits", {"task": "encode"}, "not to score"),
+        (THREE, "logits", {"task": "encode"}, "task encode"),
         (THREE, "scores", {}, "the graph takes"),
     ],
 )

@@ -275,5 +275,5 @@ def test_weights_that_do_not_fill_the_model(pulled: ModelFolder, tmp_path: Path)
 
 
 def test_a_model_of_another_task_is_refused(models: ModelStore) -> None:
-    with pytest.raises(ModelError, match="not to caption"):
+    with pytest.raises(ModelError, match="for caption"):
         PictureCaptioner.open(models.describe("all-MiniLM-L6-v2"))

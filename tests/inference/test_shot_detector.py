@@ -132,7 +132,7 @@ def test_a_window_without_numbers_fails_alone_and_shapes_are_checked(tmp_path: P
 
 def test_a_model_for_something_else_is_refused(tmp_path: Path, models: ModelStore) -> None:
     folder = models.describe("all-MiniLM-L6-v2")
-    with pytest.raises(ModelError, match="to encode, not to find shots"):
+    with pytest.raises(ModelError, match="task encode"):
         TransitionDetector.over(folder, Sums())
     other = Sums()
     other.inputs = ("input_ids",)
