@@ -108,7 +108,7 @@ COMMANDS = {
     "eval": Entry("dateline.cli:eval_app", "Measure how good the answers are.", _QUALITY),
     "tune": Entry("dateline.cli:tune_app", "Choose settings by measuring them.", _QUALITY),
     "models": Entry(
-        "dateline.commands.models:app", "List, check, fetch and measure the models.", _QUALITY
+        "dateline.cli:models_app", "List, check, fetch and measure the models.", _QUALITY
     ),
     "worker": Entry(
         "dateline.commands.worker:worker",
@@ -192,8 +192,51 @@ TUNE_COMMANDS = {
     ),
 }
 
+MODELS_COMMANDS = {
+    "list": Entry(
+        "dateline.commands.models:list_models",
+        "List the models that are here and those that can be pulled.",
+    ),
+    "verify": Entry(
+        "dateline.commands.models:verify",
+        "Check every file of the models by checksum and kind. Exit code 1 on a problem.",
+    ),
+    "pull": Entry(
+        "dateline.commands.models:pull",
+        "Fetch a model, check it and put it in place; goes on where an earlier attempt stopped.",
+        bare_is_help=True,
+    ),
+    "card": Entry(
+        "dateline.commands.models:card",
+        "Print a model's card: what it is, its licences, its figures with their commands.",
+        bare_is_help=True,
+    ),
+    "profile": Entry(
+        "dateline.commands.models_profile:profile",
+        "Show where a model's time goes, by operator, and how near each is to the machine's "
+        "bounds.",
+        bare_is_help=True,
+    ),
+    "bench": Entry(
+        "dateline.commands.models_tools:bench_model",
+        "Measure a model in every runtime that is installed, in turns, and whether they agree.",
+        bare_is_help=True,
+    ),
+    "export": Entry(
+        "dateline.commands.models_tools:export_model",
+        "Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.",
+        bare_is_help=True,
+    ),
+    "quantize": Entry(
+        "dateline.commands.models_tools:quantize_model",
+        "Make a model smaller: int8, or float16 on disk.",
+        bare_is_help=True,
+    ),
+}
+
 eval_app = lazy_group(COMMANDS["eval"].line, EVAL_COMMANDS)
 tune_app = lazy_group(COMMANDS["tune"].line, TUNE_COMMANDS)
+models_app = lazy_group(COMMANDS["models"].line, MODELS_COMMANDS)
 app = lazy_group(
     "Dateline: hybrid search for a news agency's archive and wire.\n\n"
     "Settings come from dateline.toml, DATELINE_ variables and flags, in rising order of weight; "

@@ -9,14 +9,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from core.errors import InputError
 from core.work import Priority
@@ -29,7 +21,6 @@ from dateline.commands.options import (
     Data,
     Models,
     console,
-    errors,
     exit_code,
     interrupted_by_sigterm,
     reported,
@@ -37,6 +28,7 @@ from dateline.commands.options import (
 )
 from dateline.settings import Settings
 from dateline.shown.ingest_output import show_report
+from dateline.shown.progress import Bar, progress_bar
 from indexing import ingest as ingesting
 from indexing.report import IngestReport
 from indexing.work.request import shard_of
@@ -49,41 +41,6 @@ class PriorityName(StrEnum):
 
     WIRE = "wire"
     BACKFILL = "backfill"
-
-
-class Bar:
-    """An ingest's progress on the error stream: bytes for the bar, documents for the rate."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: TaskID = progress.add_task("ingest", total=None, rate="")
-
-    def advance(self, progress: ingesting.Progress) -> None:
-        """See `indexing.ingest.Observer`."""
-        seconds = max(progress.seconds, 1e-9)
-        rate = (
-            f"{progress.documents:,} documents, {progress.documents / seconds:,.0f}/s, "
-            f"{progress.passages / seconds:,.0f} passages/s"
-        )
-        self._progress.update(
-            self._task,
-            completed=progress.done_bytes,
-            total=progress.total_bytes or None,
-            rate=rate,
-        )
-
-
-def progress_bar(*, hidden: bool = False) -> Progress:
-    """A bar with a rate and the time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=errors,
-        disable=hidden,
-    )
 
 
 def ingest(

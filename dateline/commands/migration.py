@@ -12,11 +12,10 @@ import typer
 
 from core.errors import InputError
 from dateline.build.migration import Moving, opened_migration
-from dateline.commands.embed import Bars
-from dateline.commands.ingest import progress_bar
 from dateline.commands.options import AsJson, Data, archive_settings, console, escape, reported
 from dateline.measuring.migration_evaluation import Verdict, evaluated
 from dateline.measuring.run_sets import read_sets
+from dateline.shown.progress import EmbedBars, progress_bar
 from storage.words.sampled_queries import sampled_queries
 
 app = typer.Typer(
@@ -55,7 +54,7 @@ def step(data: Data = None) -> None:
         migration = moving.mover.state()
         index = moving.mover.opened(migration)
         with progress_bar(hidden=False) as progress:
-            moving.embed(migration.spaces, Bars(progress).advance)
+            moving.embed(migration.spaces, EmbedBars(progress).advance)
             task = progress.add_task("index", rate="")
 
             def told(done: int, all_: int) -> None:
@@ -145,7 +144,7 @@ def rollback(data: Data = None) -> None:
         if migration.source:
             before = moving.mover.opened(migration, migration.source)
             with progress_bar(hidden=False) as progress:
-                moving.embed(before.spaces, Bars(progress).advance)
+                moving.embed(before.spaces, EmbedBars(progress).advance)
         found = moving.mover.roll_back(migration, moving.settings.migration_coverage)
         _say(f"{found.source} is served")
 

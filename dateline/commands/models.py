@@ -11,8 +11,6 @@ from rich.table import Table
 
 from core.errors import InputError, ModelError
 from dateline.build.runtimes import model_store
-from dateline.commands import models_profile as models_profile_command
-from dateline.commands import models_tools as models_tools_commands
 from dateline.commands.options import AsJson, Models, console, escape, reported, settings_for
 from dateline.model_pull import PullPlan, pull_bar, pull_model
 from dateline.shown.model_list import ListedModel, listed_models
@@ -21,8 +19,6 @@ from inference.models.card import card as written_card
 from inference.models.catalogue import Catalogue
 from inference.models.manifest import ModelManifest
 from inference.models.store import CheckedFile
-
-app = typer.Typer(no_args_is_help=True, help="List, check, fetch and measure the models.")
 
 _LICENCE = 10  # characters in the table; the card has the whole
 
@@ -34,18 +30,8 @@ Pulled = Annotated[
         help="Folder of the models that were pulled.", show_default="the setting pulled_models"
     ),
 ]
-app.command("profile", no_args_is_help=True)(models_profile_command.profile)
-app.command("bench", no_args_is_help=True)(models_tools_commands.bench_model)
-app.command("export", no_args_is_help=True)(models_tools_commands.export_model)
-app.command("quantize", no_args_is_help=True)(models_tools_commands.quantize_model)
 
 
-@app.callback()
-def about() -> None:
-    """List, check, fetch and measure the models."""
-
-
-@app.command("list")
 def list_models(
     as_json: AsJson = False, models: Models = None, pulled_models: Pulled = None
 ) -> None:
@@ -66,7 +52,6 @@ def list_models(
         console.print("[yellow]*[/] learned from texts for research only; see `models card NAME`")
 
 
-@app.command("verify")
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Models; all if none is named.")] = None,
     as_json: AsJson = False,
@@ -88,7 +73,6 @@ def verify(
     raise typer.Exit(0 if all(row.ok for row in rows) else 1)
 
 
-@app.command("pull", no_args_is_help=True)
 def pull(
     name: Annotated[str, typer.Argument(help="A name that `models list` shows.")],
     revision: Annotated[str, typer.Option(help="A commit, branch or tag of the hub's.")] = "",
@@ -126,7 +110,6 @@ def pull(
             console.print(f"[yellow]note:[/] the bundled {escape(name)} goes before it")
 
 
-@app.command("card", no_args_is_help=True)
 def card(
     name: Annotated[str, typer.Argument(help="A name that `models list` shows.")],
     write: Annotated[

@@ -19,6 +19,7 @@ from core.errors import (
     InputError,
     ModelError,
     NotFoundError,
+    QueryError,
     SettingsError,
     StorageFullError,
 )
@@ -56,6 +57,13 @@ Profile = Annotated[
     typer.Option(
         help="Ranking profile, such as hybrid, lexical or vector.",
         show_default="the setting profile",
+    ),
+]
+Measures = Annotated[
+    str,
+    typer.Option(
+        help="By commas, named as ir_measures does: nDCG@10, R@100, RR, AP, P@5, Success@1, …",
+        show_default="nDCG@10,R@100,RR@10",
     ),
 ]
 
@@ -172,3 +180,29 @@ def escape(text: str) -> str:
     """Text that is data, not markup, and can't move the terminal's cursor."""
     printable = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
     return printable.replace("[", r"\[")
+
+
+def write_page(path: Path, page: str) -> None:
+    """Writes a page. Raises InputError where that is not possible."""
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", where=str(path)) from error
+
+
+def listed(text: str) -> list[str]:
+    """Return the parts of a text that are set apart by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def chosen_products(known: frozenset[str], wanted: str) -> frozenset[str]:
+    """The product codes that are `wanted`, by commas, or all that are `known`. Raises QueryError
+    for one that no item has.
+    """
+    chosen = frozenset(listed(wanted))
+    if chosen - known:
+        raise QueryError(
+            f"no item belongs to {', '.join(sorted(chosen - known))}",
+            mend=f"products here: {', '.join(sorted(known)) or 'none'}",
+        )
+    return chosen or known

@@ -19,8 +19,10 @@ from dateline.commands.options import (
     Models,
     Profile,
     archive_settings,
+    chosen_products,
     console,
     escape,
+    listed,
     note_missing_models,
     reported,
 )
@@ -86,7 +88,7 @@ def _value(one: Declared, given: Any) -> Any:
         raise QueryError(f"{one.flag} is {given}", mend=mend)
     if one.kind is not tuple:
         return given
-    return tuple(given or ()) if option.written else tuple(_listed(given))
+    return tuple(given or ()) if option.written else tuple(listed(given))
 
 
 def _shell_option(one: Declared) -> inspect.Parameter:
@@ -131,20 +133,3 @@ def _asked(settings: Settings) -> Settings:
     if profiles(settings)[settings.profile].rerank_depth:
         return settings
     return settings.model_copy(update={"reranker": ""})
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def chosen_products(known: frozenset[str], wanted: str) -> frozenset[str]:
-    """The product codes that are `wanted`, by commas, or all that are `known`. Raises QueryError
-    for one that no item has.
-    """
-    chosen = frozenset(_listed(wanted))
-    if chosen - known:
-        raise QueryError(
-            f"no item belongs to {', '.join(sorted(chosen - known))}",
-            mend=f"products here: {', '.join(sorted(known)) or 'none'}",
-        )
-    return chosen or known

@@ -15,12 +15,12 @@ from dateline.commands.options import (
     Data,
     Models,
     archive_settings,
+    chosen_products,
     console,
     encoder_only,
     escape,
     reported,
 )
-from dateline.commands.search import chosen_products
 from search.suggest import MAX_SUGGESTIONS, Suggester
 
 

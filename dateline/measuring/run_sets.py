@@ -228,3 +228,9 @@ def _doubts(judged: JudgedSet, answers: _OfOneSet, place: str) -> list[str]:
     if answers.strangers:
         notes.append(f"{answers.strangers} of the documents found are not of this collection")
     return notes
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Name and folder of `NAME=FOLDER`; no name for a folder alone, whatever is in its name."""
+    name, equals, folder = text.partition("=")
+    return (name, Path(folder)) if equals and not Path(text).is_dir() else ("", Path(text))

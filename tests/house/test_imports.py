@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import dateline
@@ -108,3 +109,13 @@ def test_serving_and_evaluation_get_the_same_pipeline() -> None:
     evaluating = {name for _, name in imported(ROOT / "dateline" / "measuring" / "evaluate.py")}
     serving = {name for _, name in imported(ROOT / "dateline" / "commands" / "serve.py")}
     assert "build_service" in evaluating & serving
+
+
+def test_the_contract_of_commands_names_every_command() -> None:
+    """What several commands share is in `options`, in the flags of a group, or below."""
+    shared = {"__init__", "flags", "lazy_group", "options"}
+    files = (ROOT / "dateline" / "commands").rglob("*.py")
+    commands = [path.relative_to(ROOT) for path in files if path.stem not in shared]
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (contract,) = (one for one in tool["contracts"] if one["type"] == "independence")
+    assert contract["modules"] == sorted(".".join(path.with_suffix("").parts) for path in commands)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from dateline.commands.ingest import Bar, progress_bar
 from dateline.commands.options import Kept, Models, console, reported, settings_for
 from dateline.measuring.evaluate import candidates_of
+from dateline.shown.progress import Bar, progress_bar
 
 
 def candidates(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
 from core.errors import InputError
-from dateline.commands.options import AsJson, Html, console, escape, reported
+from dateline.commands.options import AsJson, Html, console, escape, reported, write_page
+from dateline.measuring.run_sets import named_folder
 from dateline.shown.outcome_tables import print_comparison
 from eval.compare.comparison import compare
 from eval.compare.pairing import read_system
@@ -72,20 +72,6 @@ def compare_systems(
     print_comparison(found)
     if html is not None:
         console.print(escape(f"page: {html}"))
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    """Name and folder of `NAME=FOLDER`; no name for a folder alone, whatever is in its name."""
-    name, equals, folder = text.partition("=")
-    return (name, Path(folder)) if equals and not Path(text).is_dir() else ("", Path(text))
-
-
-def write_page(path: Path, page: str) -> None:
-    """Writes a page. Raises InputError where that is not possible."""
-    try:
-        path.write_text(page, "utf-8")
-    except OSError as error:
-        raise InputError(f"can't be written: {error.strerror}", where=str(path)) from error
 
 
 def _read(systems: Sequence[str]) -> dict[str, tuple[RunResult, ...]]:

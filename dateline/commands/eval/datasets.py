@@ -12,9 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dateline.commands.ingest import progress_bar
-from dateline.commands.options import EXIT_REFUSED, AsJson, console, errors, escape, reported
+from dateline.commands.options import (
+    EXIT_REFUSED,
+    AsJson,
+    console,
+    errors,
+    escape,
+    reported,
+)
 from dateline.default_folders import demo_folder
+from dateline.shown.progress import progress_bar
 from eval.sets.corpus_place import shared_sets
 from eval.sets.dataset_listing import NOT_STATED, Listed, names_in, read_listed
 from eval.sets.ir_sets import is_name

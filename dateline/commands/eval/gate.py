@@ -13,8 +13,8 @@ import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
-from dateline.commands.eval.compare import named_folder, write_page
-from dateline.commands.options import AsJson, Html, console, escape, reported
+from dateline.commands.options import AsJson, Html, console, escape, reported, write_page
+from dateline.measuring.run_sets import named_folder
 from dateline.settings import first_fault
 from dateline.shown.outcome_tables import print_verdict
 from eval.compare.gate import Rule, judge

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from core.errors import InputError
-from dateline.commands.eval.compare import named_folder, write_page
-from dateline.commands.options import console, escape, reported
+from dateline.commands.options import console, escape, reported, write_page
+from dateline.measuring.run_sets import named_folder
 from eval.report import run_page
 from eval.runs.results import RunResult, read_result
 

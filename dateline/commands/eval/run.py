@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 
 from core.errors import InputError
-from dateline.commands.eval.compare import write_page
-from dateline.commands.ingest import Bar, progress_bar
-from dateline.commands.options import AsJson, Html, Kept, Models, reported
+from dateline.commands.options import AsJson, Html, Kept, Measures, Models, reported, write_page
 from dateline.measuring.evaluate import RunPlan
 from dateline.measuring.run_sets import (
     default_output,
@@ -25,20 +21,12 @@ from dateline.measuring.run_sets import (
 )
 from dateline.settings import configure
 from dateline.shown.eval_table import show_summary
+from dateline.shown.progress import RunBars, progress_bar
 from eval.report import need_packages, run_page
 from eval.runs.run_summary import summary
 from eval.runs.runner import DEPTH
 from search.answers import DateUse, EntityUse
 
-_EVERY_S = 0.1  # seconds between two looks at the bar: a query should not wait for it
-
-Measures = Annotated[
-    str,
-    typer.Option(
-        help="By commas, named as ir_measures does: nDCG@10, R@100, RR, AP, P@5, Success@1, …",
-        show_default="nDCG@10,R@100,RR@10",
-    ),
-]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -48,44 +36,6 @@ Output = Annotated[
         show_default="eval-runs in the data folder",
     ),
 ]
-
-
-class Bars:
-    """A bar for each set's index and one for its queries, with the rate; see `Watching`."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
-        self._shown = 0.0
-
-    def indexing(self, label: str) -> Lazily:
-        """A bar that appears when something is indexed."""
-        return Lazily(self._progress)
-
-    def asked(self, label: str, done: int, total: int) -> None:
-        """So many queries have their answers."""
-        now = monotonic()
-        if label not in self._tasks:
-            self._tasks[label] = (self._progress.add_task(label, total=total, rate=""), now)
-        elif now - self._shown < _EVERY_S and done < total:
-            return
-        self._shown = now
-        task, started = self._tasks[label]
-        rate = f"{done:,} queries, {done / max(now - started, 1e-9):,.1f}/s"
-        self._progress.update(task, completed=done, rate=rate)
-
-
-class Lazily:
-    """The bar of an ingest, from its first step on; see `indexing.ingest.Observer`."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bar: Bar | None = None
-
-    def advance(self, progress: Any) -> None:
-        """See `Observer`."""
-        self._bar = self._bar or Bar(self._progress)
-        self._bar.advance(progress)
 
 
 def run(
@@ -156,7 +106,7 @@ def run(
         sets = read_sets(datasets)
         folder = output or default_output(settings, plan.name or "service")
         with progress_bar(hidden=as_json) as progress:
-            bars = Bars(progress)
+            bars = RunBars(progress)
             if url:
                 results = run_there(url, key_env, sets, plan, folder, bars)
             else:

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dateline.commands.eval.compare import write_page
-from dateline.commands.eval.run import Measures
-from dateline.commands.options import AsJson, Html, reported
+from dateline.commands.options import AsJson, Html, Measures, reported, write_page
 from dateline.measuring.run_sets import folder_name
 from dateline.shown.eval_table import show_summary
 from eval.report import run_page

@@ -13,7 +13,6 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core.errors import StorageError
-from dateline.commands.ingest import Bar, progress_bar
 from dateline.commands.options import (
     AsJson,
     Html,
@@ -28,6 +27,7 @@ from dateline.commands.options import (
 from dateline.measuring.tune_fusion import Plan, settings_to_apply, tune_fusion
 from dateline.settings import FILE
 from dateline.settings_file import write_settings
+from dateline.shown.progress import Bar, progress_bar
 from eval.tune.fusion_settings import PARAMETERS
 from eval.tune.fusion_text import SET_HEAD, markdown, set_cells, verdict_lines
 from eval.tune.fusion_tuning import Tuning

@@ -12,9 +12,6 @@ import typer
 
 from core.errors import InputError
 from dateline.archive_folder import archive_folder
-from dateline.commands.eval.compare import write_page
-from dateline.commands.eval.run import Lazily
-from dateline.commands.ingest import progress_bar
 from dateline.commands.options import (
     AsJson,
     Html,
@@ -24,12 +21,12 @@ from dateline.commands.options import (
     escape,
     reported,
     settings_for,
+    write_page,
 )
-from dateline.commands.tune.hnsw import (
+from dateline.commands.tune.flags import (
     SWEEPS,
     Queries,
     Seconds,
-    SweepBar,
     Threads,
     VectorsFile,
     What,
@@ -38,6 +35,7 @@ from dateline.commands.tune.hnsw import (
 from dateline.measuring.sweep_subjects import Vectors, vectors_of
 from dateline.measuring.tune_hnsw import Plan, bench_of, kinds_of, measured_on
 from dateline.settings import Settings
+from dateline.shown.progress import Lazily, SweepBar, progress_bar
 from dateline.shown.sweep_tables import (
     fit_rows,
     growth_rows,

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import monotonic
-from typing import Annotated, get_args
+from typing import Annotated
 
 import orjson
 import typer
-from rich.progress import Progress, TaskID
 
 from dateline.archive_folder import archive_folder
-from dateline.commands.eval.compare import write_page
-from dateline.commands.eval.run import Lazily
-from dateline.commands.ingest import progress_bar
 from dateline.commands.options import (
     EXIT_REFUSED,
     AsJson,
@@ -24,72 +19,29 @@ from dateline.commands.options import (
     escape,
     reported,
     settings_for,
+    write_page,
+)
+from dateline.commands.tune.flags import (
+    SWEEPS,
+    Count,
+    Queries,
+    Seconds,
+    Threads,
+    VectorsFile,
+    What,
+    choices,
 )
 from dateline.measuring.pipeline_loss import settings_of
 from dateline.measuring.sweep_subjects import vectors_of
 from dateline.measuring.tune_hnsw import Plan, kinds_of, tune_hnsw
 from dateline.settings import FILE, Settings
 from dateline.settings_file import write_settings
+from dateline.shown.progress import Lazily, SweepBar, progress_bar
 from dateline.shown.sweep_tables import print_sweep
 from eval.report import need_packages, sweep_page
 from eval.tune.sweep_grid import Grid, names, numbers
 from eval.tune.sweep_report import Sweep
 from eval.tune.sweep_target import parse_target
-
-SWEEPS = "hnsw-sweeps"
-_EVERY_S = 0.1  # between two looks at the bar, which a timing should not wait for
-
-What = Annotated[
-    str,
-    typer.Argument(
-        metavar="[DATASET|FOLDER]",
-        help="A judged set, or an archive's folder; without, every set in the cache.",
-    ),
-]
-VectorsFile = Annotated[
-    Path | None, typer.Option("--vectors", help="A .npy file of vectors, n x d, instead.")
-]
-Count = Annotated[
-    int,
-    typer.Option(
-        min=0, help="How many vectors; 0 for all. Beyond what there are, copies with noise."
-    ),
-]
-Queries = Annotated[int, typer.Option(min=1, max=10_000, help="Queries to ask.")]
-Threads = Annotated[
-    int,
-    typer.Option(
-        min=0, max=256, help="Threads of builds, and of timings on all of them; 0: the setting's."
-    ),
-]
-Seconds = Annotated[float, typer.Option(min=0, max=60, help="Least length of each timing, in s.")]
-
-
-class SweepBar:
-    """A bar for each step, with the time left; the rate is in per cent of the step a minute."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
-        self._shown = 0.0
-
-    def __call__(self, step: str, done: float, total: float) -> None:
-        """See `tune_hnsw.Watch`."""
-        now = monotonic()
-        if step not in self._tasks:
-            self._tasks[step] = self._progress.add_task(step, total=total, rate=""), now
-        elif now - self._shown < _EVERY_S and done < total:
-            return
-        self._shown = now
-        task, started = self._tasks[step]
-        spent = now - started
-        rate = f"{done / total / spent * 60:.1%} a minute" if total and spent > 1 else ""
-        self._progress.update(task, completed=done, total=total, rate=rate)
-
-
-def choices(name: str) -> tuple[str, ...]:
-    """What a setting of words can be."""
-    return tuple(str(each) for each in get_args(Settings.model_fields[name].annotation))
 
 
 def hnsw(
