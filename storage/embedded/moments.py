@@ -35,9 +35,8 @@ class Moments:
         view = self._columns.view()
         allowed = self._masks.of(view, request.caller.products, request.filters)
         passes = self._masks.is_everything(view, allowed)
-        # Before the words are looked at: they may be more by then, and are never less.
-        unindexed = self._projections.projector.unindexed(allowed)
-        return Moment(view, self.lexical(), fields, allowed, passes, unindexed)
+        lexical = self.lexical()
+        return Moment(view, lexical, fields, allowed, passes, lexical.lacking(allowed))
 
     def allowed(self, caller: Caller, filters: Node = EVERYTHING) -> Mask:
         """What the caller may see within `filters`, bool by seq."""
@@ -61,8 +60,7 @@ class Moments:
         allowed = self._masks.of(view, caller.products, EVERYTHING)
         every = self._masks.is_everything(view, allowed)
         lexical = self.lexical()
-        has = self._projections.projector.lexical_has(view.visible, lexical.documents)
-        return lexical, Seen(allowed, every and has)
+        return lexical, Seen(allowed, every and lexical.has_only(view.visible))
 
     def uncovered(self, field: str, allowed: Mask) -> str:
         """What is to be said of a vector field that does not cover what a search is over (bool by

@@ -12,9 +12,11 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
+
 from core.ports import Clock
 from storage.embedded.columns.facts import Columns
-from storage.embedded.lexical.files import LexicalIndex
+from storage.embedded.commit_note import lacking
 from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
 from storage.embedded.projector import Mask, Projector
@@ -62,7 +64,7 @@ class Projections:
             }
             self.projector = Projector(record, columns, self.fields, clock, settings)
             self.projector.load()
-            self.lexical = self._open_lexical()
+            self.lexical = self._opening().lexical()
             self.owns = self.ownership.held
         except BaseException:
             self.ownership.release()
@@ -73,11 +75,6 @@ class Projections:
 
     def _opening(self) -> Opening:
         return Opening(self._folder, self.ownership.held, self.repairs)
-
-    def _open_lexical(self) -> LexicalIndex:
-        index = self._opening().lexical()
-        self.projector.note_lexical(index.ids())
-        return index
 
     def refresh(self) -> None:
         """Brings what is in memory up with the record: before each answer."""
@@ -103,11 +100,12 @@ class Projections:
 
     def cover(self, within_s: float) -> int:
         """Lets searches by words see what is recorded, within so many seconds: how many items they
-        lack then. The owner writes the index itself, others wait for it.
+        may lack then. The owner writes the index itself, others wait for it.
         """
         until = monotonic() + within_s
         self.projector.refresh()
-        while lacking := self.projector.unindexed(self._columns.view().visible):
+        applied = self.projector.progress.applied
+        while missing := self._lacking(applied):
             left = until - monotonic()
             if left <= 0:
                 break
@@ -116,7 +114,16 @@ class Projections:
             else:
                 sleep(min(left, _LOOK_S))
                 self._follow_lexical()
-        return lacking
+        return missing
+
+    def _lacking(self, applied: int) -> int:
+        """How many visible items searches by words may lack. Where a commit is not known to have
+        all that was visible at change number `applied`, the one that follows may drop what this one
+        holds: one item for each change since.
+        """
+        contents, visible = self.lexical.contents, self._columns.view().visible
+        behind = max(0, applied - contents.applied)
+        return lacking(contents.held, visible) or min(behind, int(np.count_nonzero(visible)))
 
     def _write_lexical(self, within_s: float) -> None:
         """Who waits here for another thread finds little left to do: it has committed for both.
@@ -138,7 +145,7 @@ class Projections:
             if self.lexical.on_disk:
                 self.projector.follow_lexical(self.lexical)
             else:
-                self.lexical = self._open_lexical()
+                self.lexical = self._opening().lexical()
 
     def look_for_words(self) -> bool:
         """Sees what another process has indexed since; says whether that is possible."""
@@ -165,7 +172,7 @@ class Projections:
         for field in self.fields.values():
             field.sweep()
         with self._lexical_lock:
-            self.lexical = self._open_lexical()
+            self.lexical = self._opening().lexical()
         self.owns = True
         return True
 
@@ -174,7 +181,7 @@ class Projections:
         with self._lexical_lock:
             with suppress(Exception):
                 self.lexical.close()
-            self.lexical = self._open_lexical()
+            self.lexical = self._opening().lexical()
 
     def status(self, visible: Mask) -> dict[str, Any]:
         """How far each is and what it lacks of the `visible` items (bool by seq), for JSON."""
@@ -182,7 +189,10 @@ class Projections:
         return {
             "owner": self.ownership.held,
             "applied_change": progress.applied,
-            "lexical": {"pending": progress.lexical_pending, "documents": len(self.lexical.ids())},
+            "lexical": {
+                "pending": progress.lexical_pending,
+                "documents": int(np.count_nonzero(self.lexical.contents.held)),
+            },
             "vectors": {
                 name: {
                     "segments": list(field.segment_sizes),

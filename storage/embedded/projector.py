@@ -23,6 +23,7 @@ from core.errors import StorageError
 from core.ports import Clock
 from core.retrieval import Ids
 from storage.embedded.columns.facts import Columns
+from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.files import LexicalIndex
 from storage.embedded.vectors.merge_plan import ProjectionSettings, merge_plan
 from storage.embedded.vectors.segments import VectorField
@@ -68,12 +69,9 @@ class Projector:
         self._lock = threading.RLock()  # columns, visibility, tails
         self._build_lock = threading.Lock()  # one build of segments at a time
         self._due: list[tuple[int, str]] = []
-        self._in_lexical: Mask = np.zeros(0, np.bool_)
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
         # Of what was looked for in the record: what was never embedded by the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
-        # Of the last question to `lexical_has`, how many documents make it true.
-        self._same: tuple[Mask, Mask, int] | None = None
         self._unsettled = SETTLED  # what of it was taken in
         self.progress = Progress()
 
@@ -136,56 +134,28 @@ class Projector:
     def index_lexical(self, index: LexicalIndex, within_s: float = inf) -> None:
         """Makes `index` hold exactly the visible versions, or begins to, within so many seconds."""
         until = monotonic() + within_s
+        applied = self.progress.applied  # before `visible` is looked at, which has all of that
         visible = self._columns.view().visible
-        held = _padded(self._in_lexical, len(visible))
+        held = _padded(index.contents.held, len(visible))[: len(visible)]
         add = np.flatnonzero(visible & ~held)
         remove = np.flatnonzero(held & ~visible)
-        self.progress.lexical_pending = len(add) + len(remove)
-        step = self.settings.lexical_batch
-        for start in range(0, max(len(add), len(remove)), step):
-            self._index(index, remove[start : start + step], add[start : start + step])
-            if monotonic() > until:
+        step, left = self.settings.lexical_batch, max(len(add), len(remove))
+        for start in range(0, left, step):
+            batch = slice(start, start + step)
+            self.progress.lexical_pending = len(add[start:]) + len(remove[start:])
+            items = self._record.reads.items_by_seq(add[batch].tolist())
+            last = start + step >= left
+            index.update(remove[batch], items, applied if last else index.contents.applied)
+            if monotonic() > until and not last:
                 return
-
-    def _index(self, index: LexicalIndex, gone: Ids, fresh: Ids) -> None:
-        """One commit."""
-        items = self._record.reads.items_by_seq([int(seq) for seq in fresh])
-        index.update([int(seq) for seq in gone], items.items())
-        held = _padded(self._in_lexical, self._columns.size).copy()
-        held[gone], held[fresh] = False, True
-        self._in_lexical = held
-        self.progress.lexical_pending -= len(gone) + len(fresh)
+        index.keep_up(applied)
+        self.progress.lexical_pending = 0
 
     def follow_lexical(self, index: LexicalIndex) -> None:
-        """Looks which visible versions the newest commit of another process holds."""
+        """Opens the newest commit of another process."""
         index.reload()
         visible = self._columns.view().visible
-        held = _padded(self._in_lexical, len(visible)) & visible
-        held[index.among(np.flatnonzero(visible & ~held))] = True
-        self._in_lexical = held
-        self.progress.lexical_pending = int(np.count_nonzero(visible & ~held))
-
-    def note_lexical(self, ids: Ids) -> None:
-        """Tells which versions the lexical index holds, after it was opened."""
-        self._in_lexical = self._mask_of(ids)
-
-    def unindexed(self, allowed: Mask) -> int:
-        """How many of the `allowed` items (bool by seq) the lexical index lacks."""
-        held = self._in_lexical
-        shared = min(len(held), len(allowed))
-        lacking = np.count_nonzero(allowed[:shared] & ~held[:shared])
-        return int(lacking + np.count_nonzero(allowed[shared:]))
-
-    def lexical_has(self, visible: Mask, documents: int) -> bool:
-        """Whether the lexical index, with so many `documents`, holds exactly the `visible`
-        versions.
-        """
-        held, known = self._in_lexical, self._same
-        if known is not None and known[0] is held and known[1] is visible:
-            return known[2] == documents
-        whole = -1 if self.unindexed(visible) else int(np.count_nonzero(visible))
-        self._same = (held, visible, whole)
-        return whole == documents
+        self.progress.lexical_pending = lacking(index.contents.held, visible)
 
     def lacking(self, name: str, allowed: Mask) -> int:
         """How many of the `allowed` items (bool by seq) the field's encoder never embedded."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from core.callers import Caller
 from core.items import PubStatus
 from core.query_tree import Word
 from storage.embedded.engine import EmbeddedEngine
+from storage.embedded.lexical.files import LexicalIndex
 from tests.storage.world import (
     SMALL,
     WIRE,
@@ -154,3 +159,96 @@ def test_many_writers_are_covered_together(owner: EmbeddedEngine) -> None:
         thread.join()
     assert behind == [""] * 8
     assert uris(owner, Word("zebra")) == {f"urn:{number}" for number in range(8)}
+
+
+def test_what_an_older_commit_held_is_not_taken_for_found_in_a_newer_one(
+    owner: EmbeddedEngine, follower: EmbeddedEngine
+) -> None:
+    write(owner, make_item("a", headline="zebra"))
+    owner.cover()
+    assert follower.projections.cover(20.0) == 0
+    change(owner, "a", pubstatus=PubStatus.WITHHELD)
+    owner.catch_up()  # takes the item out of the index
+    change(owner, "a", pubstatus=PubStatus.USABLE)
+    follower.catch_up()  # which never saw the item hidden
+    assert uris(follower, Word("zebra")) == set()
+    assert flags(follower) == ("words: 1 of 1 items are not found by words yet",)
+    owner.catch_up()
+    assert uris(follower, Word("zebra")) == {"a"}
+    assert flags(follower) == ()
+
+
+def test_nothing_is_called_covered_that_a_commit_under_way_takes_out(
+    owner: EmbeddedEngine, follower: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes back while the owner commits that it is gone is not found by that commit."""
+    write(owner, make_item("a", headline="zebra"))
+    owner.cover()
+    assert follower.projections.cover(20.0) == 0
+    change(owner, "a", pubstatus=PubStatus.WITHHELD)
+    promised: list[int] = []
+    update = LexicalIndex.update
+
+    def late(index: LexicalIndex, *given: Any) -> None:
+        change(follower, "a", pubstatus=PubStatus.USABLE)
+        for engine in (owner, follower):
+            with ThreadPoolExecutor(1) as other:  # the owner's commit holds a lock of its thread
+                promised.append(other.submit(engine.projections.cover, 0.05).result())
+        update(index, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LexicalIndex, "update", late)
+        owner.catch_up()
+    assert promised == [1, 1]
+    for engine in (owner, follower):
+        engine.projections.look_for_words()
+        assert uris(engine, Word("zebra")) == set()
+        assert flags(engine) == ("words: 1 of 1 items are not found by words yet",)
+    assert owner.cover() == ""
+    assert follower.projections.cover(20.0) == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_a_commit_holds_is_known_exactly_whatever_came_before(
+    owner: EmbeddedEngine, follower: EmbeddedEngine, seed: int
+) -> None:
+    """Segments merge meanwhile, and notes are lost or damaged."""
+    rng = random.Random(seed)
+    note = owner.projections.lexical.folder.with_suffix(".held")
+
+    def hide_or_show() -> None:
+        state = rng.choice([PubStatus.WITHHELD, PubStatus.USABLE])
+        change(owner, f"urn:{rng.randrange(9)}", pubstatus=state)
+
+    steps: list[Callable[[], object]] = [
+        *[lambda: write(owner, make_item(f"urn:{rng.randrange(9)}", rng.randrange(1, 40)))] * 3,
+        *[hide_or_show] * 4,
+        *[owner.catch_up] * 6,
+        *[follower.projections.look_for_words] * 3,
+        lambda: note.write_bytes(note.read_bytes()[:-1]) if note.exists() else None,
+        lambda: note.unlink(missing_ok=True),
+        owner.projections.reopen_lexical,
+    ]
+    for _ in range(100):
+        rng.choice(steps)()
+        for engine in (owner, follower):
+            index = engine.projections.lexical
+            assert np.flatnonzero(index.contents.held).tolist() == sorted(index.ids().tolist())
+            assert index.contents.applied <= owner.projections.projector.progress.applied
+    write(owner, make_item("urn:last"))  # after which there is a note again
+    owner.catch_up()
+    assert follower.projections.cover(20.0) == 0
+    assert follower.status()["lexical"]["documents"] == owner.status()["visible"]
+
+
+def test_segments_were_merged_meanwhile(owner: EmbeddedEngine, follower: EmbeddedEngine) -> None:
+    """The number of a commit stays where segments merge: what it holds stays known."""
+    for number in range(10):
+        write(owner, make_item(f"urn:{number}", headline="zebra"))
+        owner.cover()
+        assert flags(follower) == ()
+        assert len(uris(follower, Word("zebra"))) == number + 1
+    owner.projections.lexical.close()  # waits for the merges
+    follower.catch_up()
+    assert follower.projections.lexical._loaded.searcher.num_segments < 10
+    assert flags(follower) == ()

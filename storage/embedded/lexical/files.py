@@ -9,25 +9,48 @@ apart for `field:word`, their words unstemmed for `begin*`, keywords and dates f
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+import orjson
 import tantivy
 
 from core.errors import CorruptError
 from core.items import Item
 from core.retrieval import Ids
+from storage.embedded.commit_note import (
+    CommitNote,
+    Contents,
+    note_mark,
+    read_note,
+    write_note,
+)
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
 from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
 from storage.embedded.lexical.reader import LexicalReader
 from storage.words.stop_words import main_languages
 
 _HEAP_BYTES = 48_000_000
-_LOOKED_UP = 1000  # items; more are found by reading all
 
-Commit: TypeAlias = tuple[int, int]  # the file that lists its segments: inode, nanoseconds
+Mask: TypeAlias = npt.NDArray[np.bool_]
+FileMark: TypeAlias = tuple[int, int]  # inode, nanoseconds of what each commit and merge replaces
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The commit that readers see, tantivy's number of it, what it holds, and the files of which it
+    was read: one value, so that nothing is said of one commit and looked for in another.
+    """
+
+    mark: FileMark
+    note: bytes
+    stamp: int
+    searcher: tantivy.Searcher
+    contents: Contents
 
 
 class LexicalIndex:
@@ -38,6 +61,7 @@ class LexicalIndex:
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
         self.folder = folder
+        self._note = _note_path(folder)
         if writable:
             folder.mkdir(parents=True, exist_ok=True)
         self.on_disk = writable or (folder / META).exists()
@@ -51,80 +75,100 @@ class LexicalIndex:
             self._index = tantivy.Index(build_schema())
         take_unstemmed(self._index)
         self._index.config_reader(reload_policy="manual")
-        self._loaded = self._newest()
-        self._reader: tuple[Commit, LexicalReader] | None = None
+        if writable:  # before anything changes here
+            self._note.unlink(missing_ok=True)
+        self._loaded = self._load(None)
+        self._reader: LexicalReader | None = None
         self._writer = self._index.writer(_HEAP_BYTES, 1) if writable else None
 
     @staticmethod
     def destroy(folder: Path) -> None:
         """Removes the index's files, for a rebuild."""
+        _note_path(folder).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_name(folder.name + ".sha256").unlink(missing_ok=True)
+
+    @property
+    def contents(self) -> Contents:
+        """What the commit that was loaded last holds."""
+        return self._loaded.contents
 
     def reader(self, languages: Mapping[str, int]) -> LexicalReader:
         """A snapshot of the last commit that was loaded, the same one until the next. `languages`
         are those of the archive, with their numbers of items.
         """
         loaded, kept = self._loaded, self._reader
+        searcher, holds = loaded.searcher, loaded.contents.held
         held, main = tuple(sorted(languages)), main_languages(dict(languages))
-        if kept is not None and kept[0] == loaded and kept[1].reads(held, main):
-            return kept[1]
-        reader = LexicalReader(self._index.searcher(), self._index.schema, held, main)
-        # Under the number of before: if a commit was loaded meanwhile, nobody takes this one.
-        self._reader = (loaded, reader)
-        return reader
+        if kept is not None and kept.reads(searcher, held, main):
+            return kept
+        self._reader = LexicalReader(searcher, self._index.schema, held, main, holds)
+        return self._reader
 
     def reload(self) -> None:
         """Makes the newest commit, this process's or another's, the one that readers see. What was
         asked of the one before stays known where there is no newer one.
         """
-        newest = self._newest()
-        if newest == self._loaded:
-            return
-        self._index.reload()
-        self._loaded = newest
-        self._reader = None  # or it would keep files that were merged away
+        before = self._loaded
+        if not (self.folder / META).exists():
+            return  # the owner makes it anew
+        if _mark(self.folder) != before.mark:
+            self._loaded = self._load(before)
+            self._reader = None  # or it would keep files that were merged away
+        elif note_mark(self._note) != before.note:
+            mark, note = note_mark(self._note), read_note(self._note)
+            contents = _contents(note, before.stamp, before.searcher, before)
+            self._loaded = replace(before, note=mark, contents=contents)
 
-    def _newest(self) -> Commit:
-        """The newest commit or merge, before or while it is loaded: each replaces one file."""
-        try:
-            file = (self.folder / META).stat()
-        except FileNotFoundError:  # the owner has not made it yet, or makes it anew
-            return 0, 0
-        return file.st_ino, file.st_mtime_ns
+    def _load(self, before: _Loaded | None) -> _Loaded:
+        """The newest commit, opened. Its number is the same before and after that, and rises with
+        each commit: so it is the number of what was opened.
+        """
+        while True:
+            mark, stamp = _mark(self.folder), _stamp(self.folder)
+            noted, note = note_mark(self._note), read_note(self._note)
+            if self.on_disk:
+                self._index.reload()
+            searcher = self._index.searcher()
+            if _stamp(self.folder) == stamp:
+                contents = _contents(note, stamp, searcher, before)
+                return _Loaded(mark, noted, stamp, searcher, contents)
 
     def ids(self) -> Ids:
         """The seq of every indexed document."""
-        searcher = self._index.searcher()
-        if not searcher.num_docs:
-            return np.zeros(0, np.int64)
-        every = tantivy.Query.all_query()
-        hits = searcher.search(every, searcher.num_docs, count=False, order_by_field="seq").hits
-        return np.array([seq for seq, _ in hits], np.int64)
+        return _ids(self._loaded.searcher)
 
-    def among(self, seqs: Ids) -> Ids:
-        """Those of `seqs` that are indexed."""
-        if not len(seqs):
-            return seqs
-        if len(seqs) > _LOOKED_UP:
-            return seqs[np.isin(seqs, self.ids())]
-        wanted = tantivy.Query.term_set_query(self._index.schema, "seq", seqs.tolist())
-        hits = (
-            self._index.searcher().search(wanted, len(seqs), count=False, order_by_field="seq").hits
-        )
-        return np.array([seq for seq, _ in hits], np.int64)
-
-    def update(self, remove: Iterable[int], add: Iterable[tuple[int, Item]]) -> None:
-        """Removes and adds documents, commits, and makes the commit visible here."""
+    def update(self, gone: Ids, fresh: Mapping[int, Item], applied: int) -> None:
+        """Removes and adds documents and makes that the commit that readers see here. It holds what
+        was visible at change number `applied` of the record.
+        """
         if self._writer is None:
             raise RuntimeError("this process does not own the projections")
-        for seq in remove:
-            self._writer.delete_documents_by_term("seq", int(seq))
-        for seq, item in add:
+        self._write_note(gone, np.array([*fresh], np.int64), applied)
+        for seq in gone.tolist():
+            self._writer.delete_documents_by_term("seq", seq)
+        for seq, item in fresh.items():
             self._writer.add_document(document_of(seq, item))
         self._writer.commit()
         self.reload()
         seal_lexical(self.folder)
+
+    def _write_note(self, gone: Ids, fresh: Ids, applied: int) -> None:
+        now = self.contents
+        held = np.zeros(max(len(now.held), 1 + int(fresh.max(initial=-1))), np.bool_)
+        held[: len(now.held)] = now.held
+        held[gone], held[fresh] = False, True
+        self._tell(now, Contents(held, applied))
+
+    def keep_up(self, applied: int) -> None:
+        """Tells that nothing has to change for what was visible at change number `applied`."""
+        if applied != self.contents.applied:
+            contents = replace(self.contents, applied=applied)
+            self._tell(contents, contents)
+            self.reload()
+
+    def _tell(self, now: Contents, later: Contents) -> None:
+        write_note(self._note, CommitNote(self._loaded.stamp, now, later))
 
     def close(self) -> None:
         """Waits for merges and seals the index; nothing can be written afterwards."""
@@ -133,6 +177,57 @@ class LexicalIndex:
             self._writer = None
             self._reader = None
             seal_lexical(self.folder)
+
+
+def _contents(
+    note: CommitNote | None, stamp: int, searcher: tantivy.Searcher, before: _Loaded | None
+) -> Contents:
+    """What the commit numbered `stamp` holds. The note says it where it fits; at first it is not
+    believed, for after a power failure it may be older than the index.
+    """
+    told = None if note is None else note.of(stamp)
+    if before is not None and searcher is before.searcher:
+        known = before.contents
+        return known if told is None else replace(known, applied=told.applied)
+    if before is not None and told is not None:
+        return told
+    return Contents(_mask_of(_ids(searcher)), 0 if told is None else told.applied)
+
+
+def _note_path(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".held")
+
+
+def _mark(folder: Path) -> FileMark:
+    """What tells the newest commit or merge from the one before; zeros where there is no index."""
+    try:
+        file = (folder / META).stat()
+    except FileNotFoundError:
+        return 0, 0
+    return file.st_ino, file.st_mtime_ns
+
+
+def _stamp(folder: Path) -> int:
+    """The number that tantivy gave the newest commit in `folder`; -1 where there is no index."""
+    try:
+        return int(orjson.loads((folder / META).read_bytes())["opstamp"])
+    except FileNotFoundError:  # the owner has not made it yet, or makes it anew
+        return -1
+
+
+def _ids(searcher: tantivy.Searcher) -> Ids:
+    """The seq of every document; it takes a third of a second for a million."""
+    if not searcher.num_docs:
+        return np.zeros(0, np.int64)
+    every = tantivy.Query.all_query()
+    hits = searcher.search(every, searcher.num_docs, count=False, order_by_field="seq").hits
+    return np.array([seq for seq, _ in hits], np.int64)
+
+
+def _mask_of(ids: Ids) -> Mask:
+    mask = np.zeros(1 + int(ids.max(initial=-1)), np.bool_)
+    mask[ids] = True
+    return mask
 
 
 def _open_verified(folder: Path) -> tantivy.Index:

@@ -20,6 +20,7 @@ import tantivy
 
 from core.query_tree import MACHINE, TEXT_FIELDS, Node, all_of
 from core.retrieval import Floats, Ids, LexicalWeights, Marks
+from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import unstemmed_field
 from storage.words.lexical_bound import Supremum
@@ -65,8 +66,9 @@ class LexicalHits:
 
 
 class LexicalReader:
-    """One snapshot of the index for searching, in an archive of `languages`, of which the `main`
-    ones' stop words count. Safe to use from any number of threads.
+    """One snapshot of the index for searching, which `holds` these items (bool by seq), in an
+    archive of `languages`, of which the `main` ones' stop words count. Safe to use from any number
+    of threads.
     """
 
     def __init__(
@@ -75,8 +77,11 @@ class LexicalReader:
         schema: tantivy.Schema,
         languages: tuple[str, ...],
         main: tuple[str, ...],
+        holds: Marks,
     ) -> None:
         self._searcher = searcher
+        self._holds = holds
+        self._same: tuple[Marks, bool] | None = None  # of the last question to `has_only`
         self._schema = schema
         self._languages = languages
         self._main = main
@@ -87,9 +92,25 @@ class LexicalReader:
         self._compilers: dict[tuple[Any, ...], Compiler] = {}
         self._suprema: dict[tuple[Any, ...], tuple[Marks | None, Supremum]] = {}
 
-    def reads(self, languages: tuple[str, ...], main: tuple[str, ...]) -> bool:
+    def reads(
+        self, searcher: tantivy.Searcher, languages: tuple[str, ...], main: tuple[str, ...]
+    ) -> bool:
         """Whether it was made for these."""
-        return (languages, main) == (self._languages, self._main)
+        known = (self._languages, self._main)
+        return searcher is self._searcher and (languages, main) == known
+
+    def lacking(self, wanted: Marks) -> int:
+        """How many of the `wanted` items (bool by seq) are not in it."""
+        return lacking(self._holds, wanted)
+
+    def has_only(self, visible: Marks) -> bool:
+        """Whether exactly the `visible` items (bool by seq) are in it."""
+        known = self._same
+        if known is not None and known[0] is visible:
+            return known[1]
+        same = not lacking(self._holds, visible) and not lacking(visible, self._holds)
+        self._same = (visible, same)
+        return same
 
     def search(
         self,
