@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import dateline  # noqa: F401 - before numpy
 import inference  # noqa: F401 - before ONNX Runtime
@@ -34,9 +34,12 @@ SUITES = {
     "torch": r"mark\.torch",
 }  # as in the Makefile
 
-# For properties that say nothing else. Other jobs may have the processor, so none has a deadline.
+# For properties that say nothing else. Other jobs may have the processor, so time is no failure.
 settings.register_profile(
-    "dateline", max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None
+    "dateline",
+    max_examples=int(os.environ.get("EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("dateline")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -41,13 +42,24 @@ def _plain() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def demo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of the demo corpus, to copy."""
-    data = tmp_path_factory.mktemp("corpus") / "data"
+    """An archive of the demo corpus, to copy: one for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    data, whole = shared / "corpus", shared / "corpus-is-whole"
+    with (shared / "corpus-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(data, ignore_errors=True)
+            _ingest(data)
+            whole.touch()
+    return data
+
+
+def _ingest(data: Path) -> None:
     # The corpus names its products itself: some items are not for the demo key.
     ingest = [*COMMAND, "ingest", "--data", str(data), str(STORIES)]
     done = subprocess.run(ingest, cwd=ROOT, env=_plain(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
-    return data
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import faulthandler
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -20,9 +21,11 @@ _PATIENCE_S = 5.0
 _STATUS = pytest.StashKey[int]()
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Keeps what the run came to."""
-    session.config.stash[_STATUS] = int(exitstatus)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Keeps what the run came to, once that is told: a run that can not tell it has failed."""
+    yield
+    session.config.stash[_STATUS] = int(session.exitstatus)
 
 
 @pytest.hookimpl(trylast=True)

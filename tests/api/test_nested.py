@@ -292,7 +292,9 @@ trees = st.recursive(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(inside=st.dictionaries(st.sampled_from(["associations", "links", "x"]), trees, max_size=3))
 def test_no_shape_of_a_document_tells_of_a_hidden_item(desk: Desk, inside: dict[str, Any]) -> None:

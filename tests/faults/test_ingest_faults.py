@@ -111,7 +111,7 @@ def test_a_full_disk_holds_an_ingest_up_and_it_goes_on_by_itself(
         before = run.done()
         assert len(run.recorded()) >= before
         filler.free()
-        wait_until(run.finished, "the rest, after there was space", seconds=180)
+        wait_until(run.finished, "the rest, after there was space", seconds=600)
         check(run, uris)
 
 
@@ -144,9 +144,9 @@ def test_postgres_is_restarted_in_the_middle(own_postgres: Server, folder: Path,
     )
     with running(settings, folder / "in") as run:
         for wanted in (8, 24):
-            wait_until(lambda wanted=wanted: run.done() >= wanted, f"{wanted} assets", seconds=120)  # type: ignore[misc]
+            wait_until(lambda wanted=wanted: run.done() >= wanted, f"{wanted} assets", seconds=600)  # type: ignore[misc]
             own_postgres.stop(signal.SIGINT if how == "fast" else signal.SIGQUIT)
             threading.Event().wait(1.5)
             own_postgres.start()
-        wait_until(run.finished, "the rest, after the restart", seconds=180)
+        wait_until(run.finished, "the rest, after the restart", seconds=600)
         check(run, uris)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import orjson
@@ -195,7 +196,9 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     writers = Writers(tmp_path)
     sealed = 0
     try:
-        for number in range(ROUNDS):
+        for number in count():
+            if number >= ROUNDS and sealed > 1:  # a kill met a sealed segment
+                break
             said = writers.run(number, rng.randrange(2**32), rng.uniform(0.005, 0.3))
             earlier = list(expected.versions)
             with opened(tmp_path) as engine:
@@ -208,7 +211,6 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
                 sealed = max(sealed, len(engine.status()["vectors"]["text"]["segments"]))
     finally:
         writers.close()
-    assert sealed > 1, "the kills never met a sealed segment"
     with opened(tmp_path) as engine:
         engine.compact()
         engine.catch_up()

@@ -161,7 +161,7 @@ MEMBERS = st.sampled_from([
 @settings(
     max_examples=RANDOM_DOCUMENTS,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(PIECES, min_size=1, max_size=4), MEMBERS, st.sampled_from([4, 64 * 1024, 1024**2]))
 def test_any_piece_over_and_over_costs_little(

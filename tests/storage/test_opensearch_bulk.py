@@ -18,6 +18,8 @@ from storage.opensearch.nodes.connection import Cluster, ClusterSettings
 from storage.opensearch.nodes.nodes import AwayError, NodeSettings, SlowError, within
 from tests.bulk_server import BulkServer, Entry, bulk_server
 
+pytestmark = pytest.mark.timed
+
 QUICK = BulkSettings(start_bytes=20_000, pause_s=0.001, tries=4)
 WAITS = NodeSettings(connect_s=0.2, timeout_s=0.5, passed_over_s=0.1, failures=3, pause_s=0.3)
 DOCUMENT = b'{"all":"' + b"x" * 900 + b'"}'
@@ -75,7 +77,6 @@ def test_a_busy_cluster_gets_smaller_requests_until_it_takes_them(
     assert len(server.sizes) < 60, "after the first few it knows the size"
 
 
-@pytest.mark.timed
 def test_it_gives_up_on_a_cluster_that_stays_busy(server: BulkServer, writer: BulkWriter) -> None:
     server.fault = lambda _: 429
     with pytest.raises(BusyError, match="too much to do"):
@@ -124,7 +125,6 @@ def test_a_connection_cut_in_the_middle_loses_and_doubles_nothing(
     assert len(server.requests) > 3
 
 
-@pytest.mark.timed
 def test_the_size_of_requests_follows_how_long_they_take(server: BulkServer) -> None:
     cluster = cluster_of(server.url)
     settings = BulkSettings(start_bytes=20_000, most_bytes=100_000, target_s=0.05)
@@ -159,7 +159,6 @@ def took(cluster: Cluster) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.timed
 def test_another_node_is_asked_where_one_does_not_answer(server: BulkServer) -> None:
     with mute_node() as mute:
         cluster = cluster_of(mute, server.url)
@@ -173,7 +172,6 @@ def test_another_node_is_asked_where_one_does_not_answer(server: BulkServer) -> 
     assert any(WAITS.connect_s < each < WAITS.timeout_s for each in waited), "and it is, again"
 
 
-@pytest.mark.timed
 def test_a_node_that_is_slow_is_not_taken_for_one_that_is_away(server: BulkServer) -> None:
     server.slow_s = 0.8
     cluster = cluster_of(server.url)
@@ -185,7 +183,6 @@ def test_a_node_that_is_slow_is_not_taken_for_one_that_is_away(server: BulkServe
     cluster.close()
 
 
-@pytest.mark.timed
 def test_a_cluster_that_is_away_is_told_within_milliseconds_and_tried_again(
     server: BulkServer,
 ) -> None:
@@ -199,7 +196,6 @@ def test_a_cluster_that_is_away_is_told_within_milliseconds_and_tried_again(
         cluster.close()
 
 
-@pytest.mark.timed
 def test_no_answer_is_waited_for_beyond_the_limit(server: BulkServer) -> None:
     server.slow_s = 3.0
     cluster = cluster_of(server.url)

@@ -265,7 +265,9 @@ def test_a_coverage_that_lacks_a_part_of_the_index_is_no_count(
 bounds = st.one_of(st.none(), st.integers(0, 20))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(since=bounds, until=bounds, now=st.integers(0, 20), moment=st.integers(0, 20))
 def test_stretches_say_the_same_of_the_time_to_come(
     since: int | None, until: int | None, now: int, moment: int

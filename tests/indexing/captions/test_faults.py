@@ -26,6 +26,8 @@ from tests.caption_looks import captions_of
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.indexing.captions.world import Book, captioner, still
 
+pytestmark = pytest.mark.timed
+
 GOOD = "A picture of 96 by 64 pixels, mostly red."
 
 
@@ -133,7 +135,6 @@ def test_retry_after_is_obeyed(
     assert least <= pause <= least + LONGEST_PAUSE_S
 
 
-@pytest.mark.timed
 def test_retry_after_as_a_date() -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 28 < seconds_to_wait(httpx.Headers({"Retry-After": then})) <= 30
@@ -200,7 +201,6 @@ def test_a_redirect_is_not_followed(server: CaptionServer) -> None:
 
 
 @pytest.mark.parametrize("drip", ["head", "body"])
-@pytest.mark.timed
 def test_a_slow_drip_ends_in_time(server: CaptionServer, drip: str) -> None:
     """Each byte comes well within the time for one read; all of them would take a minute."""
     began = time.monotonic()
@@ -209,13 +209,11 @@ def test_a_slow_drip_ends_in_time(server: CaptionServer, drip: str) -> None:
     assert found == Uncaptioned("the provider did not answer in time", again=True)
 
 
-@pytest.mark.timed
 def test_a_slow_drip_is_asked_again(server: CaptionServer) -> None:
     found = outcome(server, Reply(drip_s=0.1), seconds=1.0)
     assert isinstance(found, Caption)
 
 
-@pytest.mark.timed
 def test_silence_ends_in_time(server: CaptionServer) -> None:
     began = time.monotonic()
     found = outcome(server, Reply(delay_s=3.0), seconds=0.5, attempts=1)

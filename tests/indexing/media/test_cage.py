@@ -24,6 +24,8 @@ from indexing.media.cage.limits import CageLimits
 from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, photo, png_claiming, write_clip
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(dateline.__file__).parent.parent
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
 PATIENCE_S = 240.0

@@ -131,7 +131,7 @@ def test_a_named_pipe_and_a_growing_file_are_followed(
     growing.write_bytes(data[: len(data) // 2])
     handle = os.open(growing, os.O_WRONLY | os.O_APPEND)
     thread = in_thread(pour, data[len(data) // 2 :], handle, 4096, 0.02)
-    assert len(seconds(reader, LiveSource(path=growing, grown_s=1.0))) == CLIP.count
+    assert len(seconds(reader, LiveSource(path=growing, grown_s=3.0))) == CLIP.count
     thread.join()
 
 
@@ -170,10 +170,10 @@ def test_rtmp_is_read_until_it_breaks_off(reader: CagedReader, tmp_path: Path) -
 def test_a_silent_source_is_given_up(reader: CagedReader, stream: Path) -> None:
     ours, theirs = os.pipe()
     thread = in_thread(os.write, theirs, stream.read_bytes()[:60_000])
-    items = reader.live(LiveSource(handle=ours, silent_s=1.0))
+    items = reader.live(LiveSource(handle=ours, silent_s=3.0))
     found: list[float] = []
     try:
-        with pytest.raises(MediaError, match="no frames for 1 s"):
+        with pytest.raises(MediaError, match="no frames for 3 s"):
             collect(items, found)
         assert len(found) > 10
     finally:
@@ -192,7 +192,7 @@ def test_a_server_that_answers_too_late_is_given_up(reader: CagedReader, stream:
             started = time.monotonic()
             with pytest.raises(MediaError, match="no frames for 2 s"):
                 seconds(reader, LiveSource(url=f"{server.url}/{name}", silent_s=2.0))
-            assert time.monotonic() - started < 8.0, name
+            assert time.monotonic() - started < 20.0, name
         assert server.hits.count("/live.m3u8") > 1  # it was asked for anew
 
 
@@ -206,8 +206,8 @@ def test_a_file_that_stopped_growing_is_waited_for_once(
     for path in (stream, short):
         started = time.monotonic()
         with suppress(MediaError):
-            seconds(reader, LiveSource(path=path, grown_s=1.5))
-        assert 1.5 <= time.monotonic() - started < 3.0, path
+            seconds(reader, LiveSource(path=path, grown_s=3.0))
+        assert 3.0 <= time.monotonic() - started < 6.0, path
 
 
 def test_what_a_broadcast_lost_is_a_gap(reader: CagedReader, tmp_path: Path) -> None:

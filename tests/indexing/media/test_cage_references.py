@@ -16,6 +16,8 @@ from indexing.media.reading import CagedReader
 from tests.indexing.media.clips import Clip, level, write_clip
 from tests.live_servers import FileServer, RtspServer
 
+pytestmark = pytest.mark.timed
+
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-VERSION:3\n#EXTINF:2.0,\n{0}\n#EXT-X-ENDLIST\n"
 DASH = (
     '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT2S">'

@@ -16,6 +16,8 @@ from tests.indexing.media.clips import Clip, write_clip
 from tests.live_servers import FileServer, RtspServer
 from tests.rtmp_server import RtmpServer
 
+pytestmark = pytest.mark.timed
+
 CLIP = Clip(count=100, options={"g": "25"})
 KEY = bytes(range(16))
 

@@ -85,7 +85,7 @@ def _is_stopped(stop: Callable[[], None], wait: Callable[[], object]) -> None:
     started = time.monotonic()
     with pytest.raises(MediaError, match="nobody reads it any more"):
         wait()
-    assert 0.9 < time.monotonic() - started < 8.0
+    assert 0.9 < time.monotonic() - started < 30.0
 
 
 _PARENT = """

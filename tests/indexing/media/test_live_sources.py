@@ -26,7 +26,7 @@ from tests.rtmp_server import RtmpServer
 pytestmark = pytest.mark.timed
 
 RATE, CUTS = 30, (20, 50)
-PATIENCE = Patience(stall_s=8.0, away_s=20.0, grown_s=1.0)
+PATIENCE = Patience(stall_s=20.0, away_s=60.0, grown_s=3.0)
 Server = RtspServer | RtmpServer
 SERVERS: dict[str, Callable[..., Server]] = {"ts": RtspServer, "flv": RtmpServer}
 
