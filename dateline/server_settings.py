@@ -6,11 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator
 
-from api.access.forwarding import Proxies
-
 
 class ServerSettings(BaseModel):
-    """See `dateline.settings.Settings`, which has these and all others."""
+    """What the HTTP server is set by."""
 
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
@@ -47,5 +45,8 @@ class ServerSettings(BaseModel):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        Proxies.of(value)
+        if value:
+            from api.access.forwarding import Proxies  # Starlette's, where there is a proxy only
+
+            Proxies.of(value)
         return value
