@@ -123,7 +123,7 @@ def test_what_is_a_setting_is_written_and_the_rest_told(
     assert "+lexical_weight = 0.4" in diff
     assert "bound_share is no setting" in capsys.readouterr().err
     text = (tmp_path / "dateline.toml").read_text()
-    assert text == "port = 8001  # ours\nlexical_weight = 0.4\nrerank_candidates = 30\n"
+    assert text == "lexical_weight = 0.4\nrerank_candidates = 30\nport = 8001  # ours\n"
     settings = configure(folder=tmp_path).settings
     assert FusionSetting.of(profiles(settings)["hybrid-rerank"]).rerank_depth == 30
 
