@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dateline.commands.lazy_group import Entry, lazy_group
+from dateline.shadowed import refuse_others
 
 # The headings of `dateline --help`.
 _USE = "Archive and search"
@@ -268,4 +269,5 @@ def about(
 
 def main() -> None:
     """The console script `dateline`."""
+    refuse_others()
     app()

@@ -57,6 +57,12 @@ def models_in(folder: Path) -> list[str]:
     return [name.removeprefix(MODELS) for name in files if name.startswith(MODELS)]
 
 
+def rooms() -> list[str]:
+    """Return the names of the top-level packages."""
+    patterns = settings(ROOT)["tool"]["setuptools"]["packages"]["find"]["include"]
+    return [pattern.removesuffix("*") for pattern in patterns]
+
+
 def code_settings() -> str:
     """Return the code's pyproject.toml without the models, which it requires as packages."""
     text: Any = tomlkit.parse((ROOT / FILE).read_text("utf-8"))
@@ -76,8 +82,7 @@ def _code_tree(to: Path) -> Path:
     (to / FILE).write_text(code_settings(), "utf-8")
     for file in ("README.md", "LICENSE"):
         shutil.copy(ROOT / file, to)
-    packages = settings(ROOT)["tool"]["setuptools"]["packages"]
-    for name in {package.partition(".")[0] for package in packages}:
+    for name in rooms():
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "datasets" / "demo", to / "datasets" / "demo")
     return to

@@ -6,44 +6,53 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from core.errors import SettingsError
 from core.graph_ports import GraphBuilder
 from core.items import FloatMatrix
-from storage.graphs import faiss_hnsw
 from storage.graphs.graph import HnswGraph
 from storage.graphs.kept import HALVES, HalfRows, Kept, WholeRows
 from storage.graphs.settings import HnswSettings, Implementation, Precision
 
+if TYPE_CHECKING:
+    from storage.graphs.faiss_hnsw import FaissLinks
+
+FAISS_FILE = "graph.faiss"
 FIRST_KIND = "faiss:fp32"  # of segments that were written before kinds were
 
 
 class FaissBuilder:
-    """`core.graph_ports.GraphBuilder` by faiss, at every precision."""
+    """`core.graph_ports.GraphBuilder` by faiss, at every precision. faiss is loaded with the first
+    graph: a small archive has none, and a search from the shell should not wait for it.
+    """
 
     def __init__(self, settings: HnswSettings) -> None:
         self._settings = settings
         self._in_place = settings.precision in ("fp32", "fp16")
         self.kind = settings.kind
-        self.files: tuple[str, ...] = (faiss_hnsw.FILE,)
+        self.files: tuple[str, ...] = (FAISS_FILE,)
         if not self._in_place:
-            self.files = (faiss_hnsw.FILE, HALVES)
+            self.files = (FAISS_FILE, HALVES)
 
     def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
         """See `GraphBuilder`."""
+        from storage.graphs.faiss_hnsw import FaissLinks
+
         if self._settings.precision == "fp32":
-            return self._graph(faiss_hnsw.FaissLinks.build(vectors, self._settings, threads), None)
+            return self._graph(FaissLinks.build(vectors, self._settings, threads), None)
         halves = HalfRows.of(vectors)
-        links = faiss_hnsw.FaissLinks.build(halves.vectors(), self._settings, threads)
+        links = FaissLinks.build(halves.vectors(), self._settings, threads)
         return self._graph(links, None if self._in_place else halves)
 
     def load(self, folder: Path) -> HnswGraph:
         """See `GraphBuilder`."""
-        links = faiss_hnsw.FaissLinks.load(folder / faiss_hnsw.FILE, self._settings.precision)
+        from storage.graphs.faiss_hnsw import FaissLinks
+
+        links = FaissLinks.load(folder / FAISS_FILE, self._settings.precision)
         return self._graph(links, None if self._in_place else HalfRows.load(folder))
 
-    def _graph(self, links: faiss_hnsw.FaissLinks, beside: HalfRows | None) -> HnswGraph:
+    def _graph(self, links: FaissLinks, beside: HalfRows | None) -> HnswGraph:
         kept: Kept
         if beside is not None:
             kept = beside
@@ -51,7 +60,7 @@ class FaissBuilder:
             kept = WholeRows(links.whole(), links)
         else:
             kept = HalfRows(links.halves(), links)
-        return HnswGraph(links, kept, faiss_hnsw.FILE, self._settings)
+        return HnswGraph(links, kept, FAISS_FILE, self._settings)
 
 
 class HnswlibBuilder:

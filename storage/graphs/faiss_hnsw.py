@@ -18,7 +18,6 @@ from core.retrieval import Ids, Marks
 from storage.graphs import storages
 from storage.graphs.settings import HnswSettings, Precision
 
-FILE = "graph.faiss"
 _WIDEST = 8.0
 
 

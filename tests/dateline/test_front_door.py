@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
+import resource
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +18,7 @@ from typer.testing import CliRunner
 
 from dateline.cli import COMMANDS, EVAL_COMMANDS, MODELS_COMMANDS, TUNE_COMMANDS, app
 from dateline.commands.lazy_group import Entry
+from dateline.shadowed import ROOMS
 
 pytestmark = pytest.mark.service
 
@@ -23,6 +27,8 @@ HEAVY = {
     *("dbos", "faiss", "fastapi", "httpx", "numpy", "onnxruntime", "opensearchpy", "pydantic"),
     *("sqlalchemy", "tantivy", "tokenizers", "uvicorn"),
 }
+# What serves, what asks others, and what only some archives need.
+OF_OTHERS = {"anyio", "faiss", "fastapi", "httpx", "onnxruntime", "starlette", "uvicorn"}
 OF_EXTRAS = {"PIL", "av", "dbos", "fsspec", "huggingface_hub", "openai", "sqlalchemy"}
 IN_GROUPS = [
     (COMMANDS, ()),
@@ -60,7 +66,43 @@ def test_no_command_loads_what_belongs_to_an_extra_before_it_runs() -> None:
 def test_what_searches_from_the_shell_loads_nothing_that_serves_or_asks_others() -> None:
     loaded = loaded_after("import dateline.commands.search")
     assert {"numpy", "tantivy"} <= loaded
-    assert loaded & {"fastapi", "httpx", "onnxruntime", "uvicorn"} == set()
+    assert loaded & (OF_EXTRAS | OF_OTHERS) == set()
+
+
+def test_a_start_takes_little_of_the_processor() -> None:
+    """A sixth of a second on a quiet machine: the best of five has room for a busy one."""
+    command = [sys.executable, "-P", "-c", "from dateline.cli import main; main()", "--help"]
+
+    def took() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(took() for _ in range(5)) < 1
+
+
+@pytest.mark.parametrize("name", ["core.py", "api/__init__.py"])
+def test_a_module_that_stands_before_one_of_ours_is_named(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / name
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("raise AssertionError('it was imported')")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from dateline.cli import main; main()", "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+    )
+    assert done.returncode == 3
+    assert str(theirs) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_room_is_looked_for() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    assert {*ROOMS, "dateline"} == {*tool["importlinter"]["root_packages"]}
 
 
 def every_entry() -> Iterator[tuple[tuple[str, ...], Entry]]:

@@ -18,12 +18,17 @@ from scripts.wheels import (
     main,
     model_packages,
     models_in,
+    rooms,
     settings,
 )
 from tests.dateline.conftest import DOCUMENTS, write_lines
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
+
+
+def test_every_room_is_in_the_wheel_of_the_code() -> None:
+    assert sorted(rooms()) == sorted(settings(ROOT)["tool"]["importlinter"]["root_packages"])
 
 
 def test_each_model_is_in_one_package() -> None:
