@@ -31,6 +31,20 @@ def test_every_room_is_in_the_wheel_of_the_code() -> None:
     assert sorted(rooms()) == sorted(settings(ROOT)["tool"]["importlinter"]["root_packages"])
 
 
+def test_what_is_no_code_is_in_the_wheel_of_the_code_too() -> None:
+    """A file that moves with its package is easily left out."""
+    setuptools = settings(ROOT)["tool"]["setuptools"]
+    listed = {
+        path
+        for package, patterns in setuptools["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    there = {path for room in rooms() for path in (ROOT / room).rglob("*") if path.is_file()}
+    others = {path for path in there if path.suffix not in (".py", ".pyc", ".md")}
+    assert others == {path for path in listed if path.suffix != ".py"}
+
+
 def test_each_model_is_in_one_package() -> None:
     listed = [name for package in model_packages() for name in models_in(package)]
     assert sorted(listed) == sorted(models_in(ROOT))
