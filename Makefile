@@ -21,13 +21,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile
 ALL_SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 NEITHER := not torch and not faults and not cluster
 UNIT := $(NEITHER) and not service
-# What a suite found last time lies in a folder of its own: suites may run beside each other.
-FOUND = -o cache_dir=.pytest_cache/$@
-# With AGAIN=1, tests that failed run once more, one after another: what fails again is a failure.
-# A leak is one however seldom it shows, so none of the guard's is asked twice.
-or_again = || { status=$$?; [ "$(AGAIN)" = 1 ] && [ $$status = 1 ] && \
-  ! grep tests/guard/ .pytest_cache/$@/v/cache/lastfailed && \
-  echo "what failed is run again, alone" && $(1) -n 0 --lf --lfnf none; }
+SUITE = @bash scripts/suite $@
 # The files of a suite: importing all the others takes half a minute a process.
 FILES_OF = $(shell grep -rlE --include='test_*.py' '$(1)' tests)
 FAULTS = $(call FILES_OF,mark\.faults)
@@ -80,33 +74,28 @@ lint: $(READY_DEV)
 types: $(READY_DEV)
 	$(BIN)/mypy core inference storage rerank search indexing eval api training dateline benchmarks scripts
 
-RUN_UNIT = $(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "$(UNIT) and not deep"
 unit: $(READY_DEV)
-	$(RUN_UNIT) $(call or_again,$(RUN_UNIT))
+	$(SUITE) $(PYTEST) $(ALL_SIDE_BY_SIDE) -m "$(UNIT) and not deep"
 
 # Services and commands as processes, a browser, and the guard's histories over all surfaces.
-RUN_SERVICE = $(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "service and $(NEITHER) and not deep" $(SERVICE)
 test-service: $(READY_DEV)
 	@bash scripts/test-packages
-	$(RUN_SERVICE) $(call or_again,$(RUN_SERVICE))
+	$(SUITE) $(PYTEST) $(ALL_SIDE_BY_SIDE) -m "service and $(NEITHER) and not deep" $(SERVICE)
 
 # Processes killed, disks filled, servers cut off, damaged files.
 faults: $(READY_DEV)
-	$(PYTEST) $(FOUND) $(ALL_SIDE_BY_SIDE) -m "faults and not cluster and not deep" $(FAULTS)
+	$(SUITE) $(PYTEST) $(ALL_SIDE_BY_SIDE) -m "faults and not cluster and not deep" $(FAULTS)
 
 # A real node of OpenSearch, which Maven fetches the first time. Where none can be had these tests
 # skip; they fail where CI is set.
-RUN_CLUSTER = $(PYTEST) $(FOUND) $(SIDE_BY_SIDE) -m "cluster and not deep" $(CLUSTER)
 test-cluster: $(READY_DEV)
 	@bash scripts/test-packages
-	$(RUN_CLUSTER) $(call or_again,$(RUN_CLUSTER))
+	$(SUITE) $(PYTEST) $(SIDE_BY_SIDE) -m "cluster and not deep" $(CLUSTER)
 
 # PyTorch, OpenVINO and hnswlib: training, export, and their answers against those of what ships.
-RUN_TORCH = $(PYTEST_TORCH) $(FOUND) $(SIDE_BY_SIDE) -m "torch and not deep" $(TORCH)
-RUN_HNSWLIB = $(PYTEST_TORCH) $(FOUND) $(SIDE_BY_SIDE) $(WITH_HNSWLIB)
 test-torch: $(READY_TORCH)
-	$(RUN_TORCH) $(call or_again,$(RUN_TORCH))
-	$(RUN_HNSWLIB) $(call or_again,$(RUN_HNSWLIB))
+	$(SUITE) $(PYTEST_TORCH) $(SIDE_BY_SIDE) -m "torch and not deep" $(TORCH)
+	$(SUITE) $(PYTEST_TORCH) $(SIDE_BY_SIDE) $(WITH_HNSWLIB)
 
 $(READY_TORCH): requirements-build.lock requirements-torch.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock
