@@ -294,7 +294,7 @@ def _from_environment() -> dict[str, object]:
 _JSON = frozenset(
     name
     for name, field in Settings.model_fields.items()
-    if get_origin(field.annotation) in (tuple, Mapping)
+    if get_origin(field.annotation) in (tuple, Mapping) and name != "default_products"
 )  # settings that a variable gives as JSON
 _NOT_SETTINGS = frozenset({"shared"})  # where tests find judged sets
 # Settings of a command that is gone, which `make dev-cluster` reads as variables.

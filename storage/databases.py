@@ -15,6 +15,7 @@ transaction given to `run` must be one that may run twice.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 60.0  # for a database that is being restarted
 _BUSY_S = 30
+_HAS_SUBSEC = (3, 42)  # the first SQLite with unixepoch('subsec')
 _FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file")
 _DAMAGED = ("malformed", "not a database")
 _LOCKED = ("database is locked", "database table is locked")
@@ -160,8 +162,19 @@ def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
+        if sqlite3.sqlite_version_info < _HAS_SUBSEC:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
+
+
+def _unixepoch(moment: str) -> float:
+    """SQLite's function of this name, for the moments that DBOS asks for on Python 3.12 and later:
+    an older SQLite answers NULL to "subsec".
+    """
+    if moment not in ("now", "subsec"):
+        raise ValueError(moment)
+    return time.time()
 
 
 def _passes(error: SQLAlchemyError) -> bool:

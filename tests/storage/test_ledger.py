@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,3 +265,12 @@ def test_a_chunk_s_standing_and_what_it_waits_for(database: Database) -> None:
         jobs.standing("no-job", 0)
     with pytest.raises(NotFoundError):
         jobs.following("no-job", 0)
+
+
+def test_the_time_that_dbos_asks_for_is_known_to_an_older_sqlite_too(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "work.sqlite")
+    before = time.time()
+    asked = "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)"
+    (now,) = database.run(lambda connection: connection.execute(sa.text(asked)).one())
+    database.close()
+    assert before - 1 <= now / 1000 <= time.time() + 1
