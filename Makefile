@@ -35,7 +35,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep cover bench-gpu dev-cluster gate lock wheels bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons cover bench-gpu dev-cluster gate lock wheels bench clean
 
 setup: $(READY)
 
@@ -114,6 +114,11 @@ deep: $(READY_DEV) $(READY_TORCH)
 	$(LONG) $(PYTEST) --timeout 7200 -m cluster
 	$(PYTEST_TORCH) -m torch
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
+	$(MAKE) other-pythons
+
+# The tests of `make test` on Python 3.12 and 3.13, where they are here.
+other-pythons:
+	bash scripts/other-pythons $(PLUGINS) $(SIDE_BY_SIDE) -m "$(UNIT) and not deep"
 
 # The wheels of a release, each below the 100 MB that an index takes, in dist/.
 wheels: $(READY)
