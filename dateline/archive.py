@@ -22,7 +22,7 @@ from search.understanding.understand import Understanding
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
-    """Counts and lags, from the record and the indexes as they are on the disk."""
+    """Return counts and lags, from the record and the indexes on the disk."""
     service = build_service(settings, background=False)
     try:
         return service.status()
@@ -31,7 +31,7 @@ def archive_status(settings: Settings) -> Mapping[str, Any]:
 
 
 def archive_undescribed(settings: Settings, limit: int) -> Undescribed:
-    """The pictures and videos that nobody describes, the first `limit` of them."""
+    """Return the first `limit` pictures and videos that nobody describes."""
     service = build_service(settings, background=False)
     try:
         return service.engine.undescribed(limit)

@@ -21,13 +21,13 @@ _OPENSEARCH = "OpenSearch"
 COMMANDS = {
     "ingest": Entry(
         "dateline.commands.ingest:ingest",
-        "Take documents, photos and videos into the archive; what is known already is passed over.",
+        "Take documents, photos and videos into the archive; what it knows already is skipped.",
         _USE,
         bare_is_help=True,
     ),
     "search": Entry(
         "dateline.commands.search:search",
-        "Search the archive, as the operator of this machine: with every product unless told less.",
+        "Search the archive as the operator of this machine, who sees every product.",
         _USE,
     ),
     "suggest": Entry(
@@ -38,13 +38,13 @@ COMMANDS = {
     ),
     "shots": Entry(
         "dateline.commands.shots:shots",
-        "Find the shots of a video: where each begins and ends, and by which transition.",
+        "Find the shots of a video: when each begins and ends, and the transitions between them.",
         _MEDIA,
         bare_is_help=True,
     ),
     "understand": Entry(
         "dateline.commands.understand:understand",
-        "Show what is made of a query: the text for each retriever, names, dates, filters, notes.",
+        "Show how a query is understood: text for each retriever, names, dates, filters, notes.",
         _USE,
         bare_is_help=True,
     ),
@@ -55,7 +55,7 @@ COMMANDS = {
     ),
     "status": Entry(
         "dateline.commands.diagnosis:status",
-        "Show what the archive holds and how far the indexes are.",
+        "Show what the archive holds and whether the indexes are up to date.",
         _USE,
     ),
     "doctor": Entry(
@@ -81,12 +81,12 @@ COMMANDS = {
     ),
     "embed": Entry(
         "dateline.commands.embed:embed",
-        "Embed what is recorded without the vectors of an encoder in use.",
+        "Embed the items that have no vectors of an encoder in use.",
         _CARE,
     ),
     "rebuild": Entry(
         "dateline.commands.archive:rebuild",
-        "Make the search indexes anew from the record of truth; no model runs.",
+        "Make the search indexes again from the record of truth; no model runs.",
         _CARE,
     ),
     "migrate": Entry(
@@ -102,7 +102,7 @@ COMMANDS = {
     ),
     "restore": Entry(
         "dateline.commands.archive:restore",
-        "Bring a copy back; the search indexes are made anew at the next start.",
+        "Restore a backup; the next start makes the search indexes again.",
         _CARE,
         bare_is_help=True,
     ),
@@ -117,7 +117,7 @@ COMMANDS = {
         _MEDIA,
     ),
     "jobs": Entry(
-        "dateline.commands.jobs:app", "Ingests of photos and videos: how they stand.", _MEDIA
+        "dateline.commands.jobs:app", "Show and control ingests of photos and videos.", _MEDIA
     ),
     "captions": Entry(
         "dateline.commands.captions:app",
@@ -264,10 +264,10 @@ def about(
         ),
     ] = False,
 ) -> None:
-    """Shows the version where that is wanted."""
+    """Show the version if it is asked for."""
 
 
 def main() -> None:
-    """The console script `dateline`."""
+    """Run the console script `dateline`."""
     refuse_others()
     app()

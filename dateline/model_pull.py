@@ -81,11 +81,11 @@ class PullBar:
         self._task: TaskID = progress.add_task(name, total=None, path="")
 
     def begin(self, total: int) -> None:
-        """See `inference.models.install.Observer`."""
+        """Draw an empty bar of `total` bytes."""
         self._progress.update(self._task, total=total)
 
     def advance(self, path: str, count: int) -> None:
-        """See `inference.models.install.Observer`."""
+        """Draw `count` more bytes of the file at `path`."""
         self._progress.update(self._task, advance=count, path=path)
 
 

@@ -168,13 +168,13 @@ class _Keeper:
     encoders: Mapping[str, str]
 
     def count_lacking(self, field: str) -> int:
-        """See `core.ports.VectorKeeper`."""
+        """Return how many versions lack vectors of the next encoder."""
         return self.record.reads.count_lacking(field, self.encoders[field])
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """See `core.ports.VectorKeeper`."""
+        """Return versions that lack vectors of the next encoder, by id."""
         return self.record.reads.items_lacking(field, self.encoders[field], after, limit)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`; the index gets them by its projection."""
+        """Record vectors of the next encoder; the projection brings them into the index."""
         return self.record.add_vectors(vectors)

@@ -133,18 +133,18 @@ def _need_postgres() -> None:
 
 
 def drop_projections(folder: Path) -> None:
-    """See `storage.embedded.record.copies.drop_projections`."""
+    """Delete the archive's projections; the next start makes them again."""
     copies.drop_projections(folder)
 
 
 def backup_archive(settings: Settings, target: Path) -> int:
-    """See `storage.embedded.record.copies.backup`. Raises InputError for a record on Postgres."""
+    """Write a consistent copy of the archive. Raises InputError for a record on Postgres."""
     _need_a_file(settings, "pg_dump writes a copy of it")
     return copies.backup(archive_folder(settings), target)
 
 
 def restore_archive(source: Path, settings: Settings, *, force: bool) -> None:
-    """See `storage.embedded.record.copies.restore`. Raises InputError for a record on Postgres."""
+    """Put a copy in place of the archive. Raises InputError for a record on Postgres."""
     _need_a_file(settings, "pg_restore brings a copy back")
     copies.restore(source, archive_folder(settings), force=force)
 

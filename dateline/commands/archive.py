@@ -80,7 +80,7 @@ def clock(
 
 
 def rebuild(data: Data = None, models: Models = None) -> None:
-    """Make the search indexes anew from the record of truth; no model runs.
+    """Make the search indexes again from the record of truth; no model runs.
 
     Needs to be alone: stop the service first.
     """
@@ -114,7 +114,7 @@ def restore(
         bool, typer.Option("--force", help="Replace an archive that is there.")
     ] = False,
 ) -> None:
-    """Bring a copy back; the search indexes are made anew at the next start."""
+    """Restore a backup; the next start makes the search indexes again."""
     with reported():
         settings = settings_for(data=data)
         restore_archive(source, settings, force=force)

@@ -35,7 +35,7 @@ _LOOK_S = 60.0
 
 @app.command("submit")
 def submit(as_json: AsJson = False, data: Data = None) -> None:
-    """Send the pictures and shots that wait, as far as the day's spend cap goes.
+    """Send the pictures and shots that wait, up to the day's spend cap.
 
     What may not leave is not among them. Exit code 1: something was not sent, and why.
     """
@@ -73,7 +73,7 @@ def collect(
 
 @app.command("status")
 def status(as_json: AsJson = False, data: Data = None) -> None:
-    """Show what waits, which batches are under way, and what the day has cost."""
+    """Show what waits, which batches are under way, and what today has cost."""
     with _opened(data) as opened:
         counts = opened.waiting.count()
         today = datetime.now(UTC).date().isoformat()
@@ -97,7 +97,7 @@ def release(
     batch: Annotated[str, typer.Argument(help="A batch's name, see `dateline captions status`.")],
     data: Data = None,
 ) -> None:
-    """Give a batch up that the provider knows no more: what was in it is sent anew."""
+    """Give up a batch that the provider no longer knows: its pictures are sent again."""
     with _opened(data) as opened:
         count = opened.batches.release(batch)
     console.print(f"{count:,} wait again; `dateline captions submit` sends them")

@@ -37,7 +37,7 @@ def status(
         int, typer.Option(help="Most to list with --undescribed.", min=1, max=10**6)
     ] = 1000,
 ) -> None:
-    """Show what the archive holds and how far the indexes are.
+    """Show what the archive holds and whether the indexes are up to date.
 
     With --undescribed: which pictures, videos and sounds nobody describes, neither the agency nor
     a machine. They can't be found by what they show.

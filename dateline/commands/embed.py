@@ -18,10 +18,10 @@ from dateline.shown.progress import EmbedBars, progress_bar
 
 
 def embed(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
-    """Embed what is recorded without the vectors of an encoder in use.
+    """Embed the items that have no vectors of an encoder in use.
 
-    Needed after the setting second_encoder was turned on, or encoder changed. The service may run
-    meanwhile. Can be interrupted: it goes on from there.
+    Run it after you set second_encoder or change encoder. The service may run meanwhile. You can
+    interrupt it: the next run goes on from there.
     """
     with reported():
         service = build_service(encoder_only(archive_settings(data=data, models=models)))

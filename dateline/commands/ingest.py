@@ -85,7 +85,7 @@ def ingest(
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Take documents, photos and videos into the archive; what is known already is passed over.
+    """Take documents, photos and videos into the archive; what it knows already is skipped.
 
     For example: `dateline ingest wire.jsonl photos/ --products news`.
 
@@ -138,7 +138,7 @@ class _Run:
         self._as_json = as_json
 
     def attached(self) -> int:
-        """Does everything here; the exit code."""
+        """Ingest everything in this process; return the exit code."""
         service = build_service(self._settings)
         try:
             report = self._documents(service)
@@ -151,7 +151,7 @@ class _Run:
         return self._told(report, media.tree, media.code)
 
     def detached(self) -> int:
-        """Does the documents here and orders the rest; the exit code."""
+        """Ingest the documents here and order the rest; return the exit code."""
         report = None
         if self._parts.documents:
             service = build_service(self._settings)
@@ -200,7 +200,7 @@ class _Run:
 
 
 def _check_alone(named: Mapping[str, object]) -> None:
-    """Raises InputError where something is named that a watched folder is not followed by."""
+    """Raise InputError for an option that does not go together with --watch."""
     besides = ", ".join(name for name, value in named.items() if value)
     if besides:
         what = f"--watch goes without {besides}"

@@ -71,7 +71,7 @@ def show(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show how an ingest stands, or what became of one of its photos or videos."""
+    """Show the state of an ingest, or of one of its photos or videos."""
     from indexing.work.progress import progress_since_start
 
     with _opened(data) as desk:
@@ -127,7 +127,7 @@ def fix(
     location: Annotated[str, typer.Option(help="Where its file lies now.")],
     data: Data = None,
 ) -> None:
-    """Say where the file of a dead letter lies now, and try it again."""
+    """Tell where the file of a dead letter is now, and try it again."""
     with _opened(data) as desk:
         job, numbers = _named(name)
         if not numbers:
@@ -139,7 +139,7 @@ def fix(
 
 @app.command("drop", no_args_is_help=True)
 def drop(names: AssetIds, data: Data = None) -> None:
-    """Give dead letters up: they are listed no more."""
+    """Give up dead letters: they are no longer listed."""
     with _opened(data) as desk:
         count = sum(desk.desk.drop(job, numbers) for job, numbers in _grouped(names).items())
     console.print(f"{count:,} given up")
@@ -147,7 +147,7 @@ def drop(names: AssetIds, data: Data = None) -> None:
 
 @app.command("pause", no_args_is_help=True)
 def pause(job: JobId, data: Data = None) -> None:
-    """Halt an ingest; what is under way ends with the photo or video it is at."""
+    """Pause an ingest; it finishes the photos and videos that are under way."""
     with _opened(data) as desk:
         _say(desk.desk.pause(job))
 
@@ -178,9 +178,9 @@ def prune(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Forget ingests that are finished or cancelled for so long.
+    """Forget ingests that finished or were cancelled that long ago.
 
-    What they computed stays in the ledger and what they applied in the archive.
+    Their results stay in the ledger, and their items in the archive.
     """
     with _opened(data) as desk:
         names = desk.desk.prune(time.time() - _seconds(older_than), with_dead=with_failed)
@@ -224,7 +224,7 @@ def _seconds(span: str) -> float:
 
 
 def _grouped(names: list[str]) -> dict[str, list[int]]:
-    """Numbers by job; none where a name stands for all of it."""
+    """Return the assets' numbers by job; an empty list means the whole job."""
     found: dict[str, list[int]] = {}
     whole: set[str] = set()
     for name in names:

@@ -1,5 +1,5 @@
-"""A group of commands that lists them without importing them: `dateline --help` would load every
-library otherwise.
+"""A group of commands that lists them without importing them, so that `dateline --help` loads no
+library that only a command needs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Entry:
 
 
 def lazy_group(text: str, entries: Mapping[str, Entry], **attributes: Any) -> typer.Typer:
-    """A group of the commands `entries`, by name; `text` is its help, `attributes` are Typer's."""
+    """Return a group of the commands `entries`, by name; `text` is its help."""
 
     class Group(LazyGroup):
         """The group of these entries."""
@@ -39,7 +39,7 @@ def lazy_group(text: str, entries: Mapping[str, Entry], **attributes: Any) -> ty
 
 
 def _nothing() -> None:
-    """Tells Typer that this is a group, as it has no command yet."""
+    """Tell Typer that this is a group: it has no command yet."""
 
 
 class LazyGroup(TyperGroup):
@@ -53,7 +53,7 @@ class LazyGroup(TyperGroup):
             self.add_command(TyperCommand(name, help=entry.line, rich_help_panel=entry.panel))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The command's name, the command, and the arguments that are left for it."""
+        """Return the command's name, the command, and the arguments for it."""
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None:  # the shell asks what it could become
             return name, listed, rest
@@ -61,7 +61,7 @@ class LazyGroup(TyperGroup):
 
 
 def _imported(name: str, entry: Entry) -> Any:
-    """The command itself."""
+    """Import the command and return it."""
     found = resolve_name(entry.place)
     if isinstance(found, typer.Typer):
         return typer.main.get_group(found)

@@ -81,13 +81,13 @@ EXIT_INTERRUPTED = 130
 
 
 def settings_for(**flags: object) -> Settings:
-    """The settings in force with these flags."""
+    """Return the settings in force with these flags."""
     return configure(flags).settings
 
 
 def archive_settings(**flags: object) -> Settings:
-    """The settings in force with these flags, of an archive that is there: what only asks makes
-    none. Raises NotFoundError.
+    """Return the settings in force with these flags. Raises NotFoundError if there is no archive: a
+    command that only reads makes none.
     """
     settings = settings_for(**flags)
     if not settings.has_archive:
@@ -96,12 +96,12 @@ def archive_settings(**flags: object) -> Settings:
 
 
 def encoder_only(settings: Settings) -> Settings:
-    """The settings without the models that only searches ask, for a command that asks none."""
+    """Return the settings without the models that only searches use."""
     return settings.model_copy(update={"tagger": "", "reranker": ""})
 
 
 def no_archive(settings: Settings) -> NotFoundError:
-    """What is said of a folder without an archive."""
+    """Return the error for a folder without an archive."""
     return NotFoundError(
         "there is no archive in this folder",
         where=str(settings.data.absolute()),
@@ -111,8 +111,8 @@ def no_archive(settings: Settings) -> NotFoundError:
 
 
 def note_new_archive(settings: Settings) -> None:
-    """Says on the error stream that an archive will be made, where there is none: for what goes on
-    with an empty one, so that a mistake in its folder's name is seen.
+    """Print a note if there is no archive yet and an empty one will be made: the user then sees a
+    mistake in the folder's name.
     """
     if not settings.has_archive:
         place = escape(str(settings.data.absolute()))
@@ -120,14 +120,14 @@ def note_new_archive(settings: Settings) -> None:
 
 
 def note_missing_models(missing: Iterable[str]) -> None:
-    """Says on the error stream which optional models could not be loaded and why, a line each."""
+    """Print a note for each optional model that could not be loaded, with the reason."""
     for what in missing:
         line = escape(" ".join(what.split()))
         errors.print(f"[yellow]note:[/] not loaded: {line}")
 
 
 def exit_code(error: DatelineError) -> int:
-    """Each kind of error has its own."""
+    """Return the exit code of an error of this kind."""
     match error:
         case SettingsError():
             return EXIT_SETTINGS
@@ -153,7 +153,7 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Prints our errors as what, where and how to mend, without a traceback, and exits."""
+    """Print our errors as what, where and how to mend, without a traceback, and exit."""
     try:
         yield
     except DatelineError as error:
@@ -168,7 +168,7 @@ def reported() -> Iterator[None]:
 
 
 def show_error(error: DatelineError) -> None:
-    """One error on the error stream."""
+    """Print one error on the error stream."""
     errors.print(f"[bold red]error:[/] {escape(error.what)}")
     if error.where:
         errors.print(f"  where: {escape(error.where)}")
@@ -177,13 +177,13 @@ def show_error(error: DatelineError) -> None:
 
 
 def escape(text: str) -> str:
-    """Text that is data, not markup, and can't move the terminal's cursor."""
+    """Return a text as data: it has no markup and can't move the terminal's cursor."""
     printable = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
     return printable.replace("[", r"\[")
 
 
 def write_page(path: Path, page: str) -> None:
-    """Writes a page. Raises InputError where that is not possible."""
+    """Write a page to a file. Raises InputError if that is not possible."""
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
@@ -196,8 +196,8 @@ def listed(text: str) -> list[str]:
 
 
 def chosen_products(known: frozenset[str], wanted: str) -> frozenset[str]:
-    """The product codes that are `wanted`, by commas, or all that are `known`. Raises QueryError
-    for one that no item has.
+    """Return the product codes that are `wanted`, by commas, or all that are `known`. Raises
+    QueryError for one that no item has.
     """
     chosen = frozenset(listed(wanted))
     if chosen - known:

@@ -34,7 +34,7 @@ from search.understanding.dates import calendar_of, parse_span
 
 
 def search(**given: Any) -> None:
-    """Search the archive, as the operator of this machine: with every product unless told less.
+    """Search the archive as the operator of this machine, who sees every product.
 
     For example: `dateline search "ferry accident march 2026" --facet place` or
     `dateline search 'place:Kalymira NOT "coral dawn"' --type picture --explain`. The words AND, OR
@@ -70,7 +70,7 @@ def search(**given: Any) -> None:
 
 
 def _request(given: Mapping[str, Any], zone: tzinfo) -> SearchRequest:
-    """What was asked for, days in `zone`."""
+    """Return the request that the options make; days are of `zone`."""
     facts = Facts(**{one.member: _value(one, given[one.name]) for one in FACTS})
     asked = {one.member: _value(one, given[one.name]) for one in OPTIONS if one.option.in_shell}
     start = parse_span(given["since"], zone)[0] if given["since"] else None
@@ -81,7 +81,7 @@ def _request(given: Mapping[str, Any], zone: tzinfo) -> SearchRequest:
 
 
 def _value(one: Declared, given: Any) -> Any:
-    """The member's value. Raises QueryError for a number that is out of bounds."""
+    """Return the member's value. Raises QueryError for a number that is out of bounds."""
     option = one.option
     if one.kind is int and not (option.least or given) <= given <= (option.most or given):
         mend = f"it must be {option.least} to {option.most}"
@@ -92,7 +92,7 @@ def _value(one: Declared, given: Any) -> Any:
 
 
 def _shell_option(one: Declared) -> inspect.Parameter:
-    """The option of the shell that was declared."""
+    """Return the option of the shell for a declared member."""
     option, default = one.option, one.default
     kind: Any = one.kind
     told = typer.Option(one.flag, help=option.brief)
@@ -129,7 +129,7 @@ search.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer
 
 
 def _asked(settings: Settings) -> Settings:
-    """The settings without the reranker where their profile does not rerank."""
+    """Return the settings, without the reranker if their profile does not rerank."""
     if profiles(settings)[settings.profile].rerank_depth:
         return settings
     return settings.model_copy(update={"reranker": ""})

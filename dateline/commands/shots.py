@@ -65,7 +65,7 @@ def shots(
     ] = None,
     models: Models = None,
 ) -> None:
-    """Find the shots of a video: where each begins and ends, and by which transition.
+    """Find the shots of a video: when each begins and ends, and the transitions between them.
 
     Times are of presentation, from the first frame.
 

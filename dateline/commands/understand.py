@@ -47,7 +47,7 @@ def understand(
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Show what is made of a query: the text for each retriever, names, dates, filters, notes.
+    """Show how a query is understood: text for each retriever, names, dates, filters, notes.
 
     Without an archive names are recognised and none is known.
     """

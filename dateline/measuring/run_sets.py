@@ -207,7 +207,7 @@ class _OfOneSet:
     strangers: int = 0
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """See `Answering`."""
+        """Ask the service, and count the documents that are not of the set."""
         answer = self.service.answer(text, depth, dates)
         self.found += len(answer.uris)
         self.strangers += sum(not uri.startswith(self.uri_prefix) for uri in answer.uris)
@@ -231,6 +231,6 @@ def _doubts(judged: JudgedSet, answers: _OfOneSet, place: str) -> list[str]:
 
 
 def named_folder(text: str) -> tuple[str, Path]:
-    """Name and folder of `NAME=FOLDER`; no name for a folder alone, whatever is in its name."""
+    """Return the name and folder of `NAME=FOLDER`; the name of a folder alone is ""."""
     name, equals, folder = text.partition("=")
     return (name, Path(folder)) if equals and not Path(text).is_dir() else ("", Path(text))

@@ -120,11 +120,11 @@ class Searchers:
 
     @property
     def running(self) -> int:
-        """See `api.access.services.Elsewhere`."""
+        """Return how many processes can be asked now; 0 means that this one searches."""
         return 0 if self._alone() else len(self._running)
 
     def ask(self, request: bytes) -> bytes:
-        """See `api.access.services.Elsewhere`."""
+        """Return the answer of an idle process. Raises BusyError, also if the process ends."""
         searcher = self._next()
         try:
             answer = searcher.ask(request)
@@ -144,9 +144,7 @@ class Searchers:
                 return searcher
 
     def figures(self) -> Sequence[Figures]:
-        """See `api.access.services.Elsewhere`. The last entry is what ended processes had
-        counted.
-        """
+        """Return what each process has counted; the last entry is of the processes that ended."""
         with self._lock:
             for searcher in self._running:
                 try:

@@ -24,7 +24,7 @@ _EVERY_S = 0.1  # between two looks at a bar, which a query or a timing should n
 
 
 def progress_bar(*, hidden: bool = False) -> Progress:
-    """A bar with a rate and the time left."""
+    """Return a frame of bars with a rate and the time left."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,7 +59,7 @@ class Bar:
 
 
 class Lazily:
-    """The bar of an ingest, from its first step on: of what is known already there is none."""
+    """The bar of an ingest. It appears with the first document that is taken in."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -80,11 +80,11 @@ class RunBars:
         self._shown = 0.0
 
     def indexing(self, label: str) -> Lazily:
-        """A bar that appears when something is indexed."""
+        """Return a bar that appears when something is indexed."""
         return Lazily(self._progress)
 
     def asked(self, label: str, done: int, total: int) -> None:
-        """So many queries have their answers."""
+        """Draw how many queries have their answers."""
         now = monotonic()
         if label not in self._tasks:
             self._tasks[label] = (self._progress.add_task(label, total=total, rate=""), now)

@@ -71,7 +71,7 @@ KINDS = {"PER": "a person", "ORG": "an organisation", "LOC": "a place", "MISC": 
 
 
 def _named(found: FoundName) -> str:
-    """What was made of a name in the query."""
+    """Return how a name in the query was understood."""
     if found.ignored:
         return f"{found.text}: taken as words"
     if found.known is None:
@@ -82,7 +82,7 @@ def _named(found: FoundName) -> str:
 
 
 def _untitled(item: Item) -> str:
-    """What stands for a headline: that of which nothing is said is told so."""
+    """Return what is printed in place of a missing headline."""
     said = " ".join((item.description or item.caption).split())
     return escape(said) if said else f"[italic]{item.type} without a description[/]"
 

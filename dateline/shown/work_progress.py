@@ -41,7 +41,7 @@ class StageBars:
         }
 
     def show(self, at: JobProgress) -> None:
-        """Draws it."""
+        """Draw the progress."""
         left = "" if at.left_s is None else f", {_span(at.left_s)} left"
         more = "" if at.job.read else "+"
         for stage, task in self._tasks.items():
@@ -55,7 +55,7 @@ class StageBars:
 
 
 def stage_progress(*, hidden: bool = False) -> Progress:
-    """The bars' frame."""
+    """Return the frame of the bars."""
     return Progress(
         TextColumn("{task.description:8}"),
         BarColumn(),
@@ -67,7 +67,7 @@ def stage_progress(*, hidden: bool = False) -> Progress:
 
 
 def follow(worker: Worker, job: Job, bars: StageBars | None) -> JobProgress:
-    """Waits until a job runs no more, or the worker is told to stop; how it stands then."""
+    """Wait until a job has ended or the worker must stop; return the job's progress then."""
     meter = Speedometer()
     told = ""
     while True:
@@ -104,7 +104,7 @@ def stopping_on_signals(worker: Worker) -> Iterator[None]:
 
 
 def show_result(at: JobProgress, jobs: Jobs, console: Console) -> None:
-    """One line of counts, and the dead letters."""
+    """Print one line of counts, and the dead letters."""
     counts = at.counts
     made = ", ".join(f"{counts.made.get(name, 0):,} {name}" for name in _COUNTED)
     console.print(f"job {at.job.id} {at.job.state}: {counts.found:,} found, {made}")

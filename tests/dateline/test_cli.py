@@ -147,6 +147,7 @@ def test_files_of_a_folder_that_are_passed_over_are_counted_by_kind(
     assert "2 .pdf, 1 hidden" in cli("ingest", wire, "--products", "demo").stdout
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_ingest_tells_its_counts(
     cli: Cli, tmp_path: Path, number: signal.Signals

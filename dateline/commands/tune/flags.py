@@ -38,5 +38,5 @@ Seconds = Annotated[float, typer.Option(min=0, max=60, help="Least length of eac
 
 
 def choices(name: str) -> tuple[str, ...]:
-    """What a setting of words can be."""
+    """Return the words that a setting can be."""
     return tuple(str(each) for each in get_args(Settings.model_fields[name].annotation))
