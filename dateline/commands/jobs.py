@@ -29,7 +29,7 @@ from indexing.work.sources.packages import need_packages
 if TYPE_CHECKING:
     from dateline.build.media import Desk
 
-app = typer.Typer(no_args_is_help=True, help="Ingests of photos and videos: how they stand.")
+app = typer.Typer(no_args_is_help=True, help="Show and control ingests of photos and videos.")
 
 JobId = Annotated[str, typer.Argument(help="A job's name, see `dateline jobs list`.")]
 AssetIds = Annotated[
