@@ -27,7 +27,7 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.settings import Settings
-from dateline.shown.ingest_output import show_report
+from dateline.shown.ingest_output import show_passed_over, show_report
 from dateline.shown.progress import Bar, progress_bar
 from indexing import ingest as ingesting
 from indexing.report import IngestReport
@@ -172,8 +172,12 @@ class _Run:
             return None
         with progress_bar(hidden=self._as_json) as progress:
             report = service.ingest.run(self._parts.documents, self._options, Bar(progress))
-        if not self._as_json and (report.read or self._parts.request is None):
+        if self._as_json:
+            return report
+        if report.read or self._parts.request is None:
             show_report(report)
+        else:  # a folder of photos and videos
+            show_passed_over(report.ignored)
         return report
 
     def _media(self, service: Service) -> media_ingest.MediaResult | None:

@@ -24,8 +24,7 @@ def show_report(report: IngestReport) -> None:
     if not report.read and not report.interrupted and report.stopped_by is None:
         what = "no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
         _note(f"{what}, or none of this shard's")
-    if report.ignored:
-        _note(_passed_over(report.ignored))
+    show_passed_over(report.ignored)
     for what, count in figures["warnings"].items():
         _note(_without_product(count) if what == WITHOUT_PRODUCT else f"{count:,} x {what}")
     if figures["unknown_members"]:
@@ -36,6 +35,12 @@ def show_report(report: IngestReport) -> None:
         errors.print("interrupted; everything counted as written is kept")
     if report.stopped_by is not None:
         show_error(report.stopped_by)
+
+
+def show_passed_over(ignored: Mapping[str, int]) -> None:
+    """Print how many files of folders were passed over, if any, by kind."""
+    if ignored:
+        _note(_passed_over(ignored))
 
 
 def counts(figures: Mapping[str, Any]) -> str:
