@@ -15,6 +15,7 @@ from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import is_fact
 from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder
+from rerank.deadline import Reranked
 from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
@@ -39,7 +40,15 @@ from search.highlight import Highlighter
 from search.page import Page, hits_of_page
 from search.parts import Engine, Parts
 from search.profiles import Profile, profile_named
-from search.ranking import first_of_each, kept_shares, pinned_first, pins_of, ranked, with_items
+from search.ranking import (
+    Ranked,
+    first_of_each,
+    kept_shares,
+    pinned_first,
+    pins_of,
+    ranked,
+    with_items,
+)
 from search.reranking import Reranking
 from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
 from search.similar import check_similar, check_still_there, likeness, without_story
@@ -49,6 +58,14 @@ from search.understanding.names import name_shares
 from search.understanding.spelling import Speller
 from search.understanding.understand import Meaning
 from search.why_missing import folded_under, why_missing
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for, and the profile that ranks the answer."""
+
+    profile: Profile
+    meaning: Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,18 @@ class Evidence:
         return tuple(flag for flag in (*self.degraded, *self.found.degraded, *more) if flag)
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
+    [k] the ids of those that may be shown; `found` has these too.
+    """
+
+    found: Retrieved
+    ranking: Ranked
+    pinned: tuple[str, ...]
+    pins: Ids
+
+
 class SearchPipeline:
     """Answers searches; safe to call from any number of threads."""
 
@@ -85,11 +114,16 @@ class SearchPipeline:
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
         _check(request)
-        watch, engine = Stopwatch(), self._engine
+        watch, engine, token = Stopwatch(), self._engine, ""
         if request.cursor:
             candidates, page, token = self._continued(request, caller)
         else:
-            candidates, page, token = self._candidates(request, caller, watch), _page(request), ""
+            question = self._understand(request, caller, watch)
+            evidence = self._retrieve(question, request, caller, watch)
+            fused = self._fuse(evidence, request, watch)
+            ranking, reranked = self._rerank(evidence, fused, request, caller, watch)
+            candidates = self._group(evidence, fused, ranking, reranked, request, caller, watch)
+            page = _page(request)
         shown = guard(engine, candidates)
         watch.lap("guard")
         faces = faces_of(shown, candidates.groups)
@@ -120,28 +154,86 @@ class SearchPipeline:
         self._time_afterwards(candidates, watch)
         return response
 
-    def _candidates(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> CandidateSet:
-        """The stories that answer, best first: understood, retrieved, fused, reranked and grouped.
-        The page's number plays no part in them.
+    def _understand(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Question:
+        """What is asked for: by words, with the editors' synonyms, or by an item."""
+        wanted = request.profile or self._parts.default_profile
+        profile = profile_named(self._parts.profiles, wanted)
+        question = Question(profile, self._meaning(request, caller, profile))
+        watch.lap("understand")
+        return question
+
+    def _retrieve(
+        self, question: Question, request: SearchRequest, caller: Caller, watch: Stopwatch
+    ) -> Evidence:
+        """The candidates, by words and by vectors. Names are looked for while the engine answers;
+        where a name filters, the engine is asked again.
         """
-        known = self._evidence(request, caller, watch)
-        profile, said = known.profile, known.meaning.said
+        profile, meaning = question.profile, question.meaning
+        asked, flags = retrieval_of(meaning, request, caller, profile, self._encoders)
+        answer = retrieve(self._engine, asked, profile, flags)
+        watch.lap("retrieve")
+        boosts = profile.entity_boost > 0 and request.order is SortOrder.SCORE
+        named = meaning.with_names(request.entities, self._parts.analysis, boosts=boosts)
+        flags = (*answer.degraded, *named.degraded)
+        if named.tree is not meaning.tree:
+            asked = replace(answer.asked, query=named.tree)
+            answer = retrieve(self._engine, asked, profile, flags)
+            flags = answer.degraded
+        names = name_shares(self._engine, answer.found.ids, named.said.entities)
+        watch.lap("names")
+        found = answer.found
+        if named.like is not None:
+            stories = self._engine.chains(found.ids)
+            found = without_story(found, stories, named.like.exemplar.story)
+        given = given_order(answer.asked, found)
+        return Evidence(profile, named, answer.asked, found, given, names, flags)
+
+    def _fuse(self, known: Evidence, request: SearchRequest, watch: Stopwatch) -> Weighed:
+        """One score for each candidate, and the editors' pins among them."""
         pinned = () if known.given_order is not None else self._parts.editorial().pinned(request.q)
         pins = pins_of(self._engine, pinned, known.asked)
         found = with_items(known.found, pins)
-        ages = self._ages(found, profile)
-        ranking = ranked(found, profile, known.names, ages, known.given_order)
+        ages = self._ages(found, known.profile)
+        ranking = ranked(found, known.profile, known.names, ages, known.given_order)
         watch.lap("fuse")
-        ranking, reranked = self._reranking.rerank(
-            request, caller, profile, said.vector_text, found, ranking, watch
+        return Weighed(found, ranking, pinned, pins)
+
+    def _rerank(
+        self,
+        known: Evidence,
+        fused: Weighed,
+        request: SearchRequest,
+        caller: Caller,
+        watch: Stopwatch,
+    ) -> tuple[Ranked, Reranked]:
+        """The best few, read again with the query within the request's deadline."""
+        text = known.meaning.said.vector_text
+        result = self._reranking.rerank(
+            request, caller, known.profile, text, fused.found, fused.ranking, watch
         )
         watch.lap("rerank")
+        return result
+
+    def _group(
+        self,
+        known: Evidence,
+        fused: Weighed,
+        ranking: Ranked,
+        reranked: Reranked,
+        request: SearchRequest,
+        caller: Caller,
+        watch: Stopwatch,
+    ) -> CandidateSet:
+        """The stories that answer, best first, one candidate for each: frozen, so that every page
+        shows a part of the same list. The page's number plays no part in them.
+        """
+        found, pins = fused.found, fused.pins
         order = pinned_first(ranking.order, found, pins)
         places = order[first_of_each(self._engine.chains(found.ids[order]))]
         first = len(first_of_each(self._engine.chains(pins)))
-        groups = self._groups(request, found.ids[places], first, watch)
+        groups = self._near_duplicates(request, found.ids[places], first, watch)
         facets, flags = open_facets(
-            self._engine, request, known.asked, known.meaning.filters, profile, pinned
+            self._engine, request, known.asked, known.meaning.filters, known.profile, fused.pinned
         )
         if facets:
             watch.lap("open facets")
@@ -167,34 +259,7 @@ class SearchPipeline:
             open_facets=facets,
         )
 
-    def _evidence(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Evidence:
-        """Understands and retrieves. Names are looked for while the engine answers."""
-        profile = profile_named(
-            self._parts.profiles, request.profile or self._parts.default_profile
-        )
-        meaning = self._understood(request, caller, profile)
-        watch.lap("understand")
-        asked, flags = retrieval_of(meaning, request, caller, profile, self._encoders)
-        answer = retrieve(self._engine, asked, profile, flags)
-        watch.lap("retrieve")
-        boosts = profile.entity_boost > 0 and request.order is SortOrder.SCORE
-        named = meaning.with_names(request.entities, self._parts.analysis, boosts=boosts)
-        flags = (*answer.degraded, *named.degraded)
-        if named.tree is not meaning.tree:
-            asked = replace(answer.asked, query=named.tree)
-            answer = retrieve(self._engine, asked, profile, flags)
-            flags = answer.degraded
-        names = name_shares(self._engine, answer.found.ids, named.said.entities)
-        watch.lap("names")
-        found = answer.found
-        if named.like is not None:
-            stories = self._engine.chains(found.ids)
-            found = without_story(found, stories, named.like.exemplar.story)
-        given = given_order(answer.asked, found)
-        return Evidence(profile, named, answer.asked, found, given, names, flags)
-
-    def _understood(self, request: SearchRequest, caller: Caller, profile: Profile) -> Meaning:
-        """What is asked for: by words, with the editors' synonyms, or by an item."""
+    def _meaning(self, request: SearchRequest, caller: Caller, profile: Profile) -> Meaning:
         if request.similar_to:
             analysis = self._parts.analysis
             return likeness(self._engine, analysis, request.similar_to, caller, profile)
@@ -229,7 +294,7 @@ class SearchPipeline:
         created, now = self._engine.created(found.ids), self._parts.clock()
         return kept_shares(created, now, profile.recency_half_life_days, profile.recency_floor)
 
-    def _groups(
+    def _near_duplicates(
         self, request: SearchRequest, ids: Ids, pinned: int, watch: Stopwatch
     ) -> Ids | None:
         """Which candidates are near-duplicates of which, where that was asked for."""
@@ -293,7 +358,11 @@ class SearchPipeline:
         apart from the service. The request's profile must not rerank by itself. Raises QueryError.
         """
         _check(request)
-        candidates = self._candidates(request, caller, Stopwatch())
+        watch = Stopwatch()
+        known = self._retrieve(self._understand(request, caller, watch), request, caller, watch)
+        fused = self._fuse(known, request, watch)
+        unread = Reranked(np.full(len(fused.found.ids), np.nan, np.float32))
+        candidates = self._group(known, fused, fused.ranking, unread, request, caller, watch)
         ids, places = candidates.ids[:depth], candidates.places[:depth]
         items = self._engine.items(ids, caller)
         return RerankerInput(
@@ -315,7 +384,7 @@ class SearchPipeline:
         """
         _check(request)
         watch = Stopwatch()
-        known = self._evidence(request, caller, watch)
+        known = self._retrieve(self._understand(request, caller, watch), request, caller, watch)
         found, text = known.found, known.meaning.said.vector_text
         scores, flag = np.full(len(found.ids), np.nan, np.float32), ""
         if to_rerank is not None and text:
