@@ -40,9 +40,8 @@ def archive_undescribed(settings: Settings, limit: int) -> Undescribed:
 
 
 def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
-    """Throws the search indexes away and makes them from the record; gives the engine's status.
-
-    Raises ConflictError where another process uses the archive.
+    """Delete the search indexes, make them again from the record, and return the engine's status.
+    Raises ConflictError if another process uses the archive.
     """
     drop_indexes(settings)
     models = load_models(settings)
@@ -58,8 +57,8 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
 
 @contextmanager
 def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Caller]]:
-    """Understanding alone, and a caller with every product: with the names of the archive where
-    there is one, else without.
+    """Return what understands queries, and a caller with every product. It knows the archive's
+    names if there is an archive.
     """
     models = load_models(settings.model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
@@ -77,7 +76,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
 def envelope_json(
     request: SearchRequest, response: SearchResponse, caller: Caller, library: Library
 ) -> bytes:
-    """The API's envelope for a search from the command line."""
+    """Return the API's envelope for a search from the command line."""
     # They load the web framework, which no other command line needs.
     from api.content.item_json import ItemView
     from api.envelope import API_VERSION

@@ -18,8 +18,8 @@ _PARTS = ("*.sqlite*", "projections", "media", "spool", "workers")  # of the arc
 
 
 def archive_folder(settings: Settings) -> Path:
-    """The folder that the settings name. What this process makes from now on is its user's alone,
-    and so is the archive that an earlier version left open to others, where it is this user's.
+    """Return the folder that the settings name. Only this user may read what this process makes
+    from now on; an archive of this user that an earlier version left open is closed.
     """
     os.umask(_OTHERS)
     folder = settings.data
@@ -38,7 +38,7 @@ def _close(path: Path) -> None:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether others can read this file or folder of ours; a link is neither."""
+    """Return whether others can read this file or folder of ours. A link counts as closed."""
     with suppress(FileNotFoundError):
         found = path.lstat()
         ours = found.st_uid == os.geteuid() and not S_ISLNK(found.st_mode)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class ClusterSettings(BaseModel):
-    """What an archive on OpenSearch is set by."""
+    """Settings of an archive on OpenSearch."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,8 +10,8 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def bundled(in_checkout: str, installed: str) -> Path:
-    """A folder that ships with the program: in a checkout beside the packages, else where an
-    install puts data.
+    """Return a folder that ships with the program: beside the packages in a checkout, else in the
+    data folder of the installation.
     """
     path = _CHECKOUT / in_checkout
     return (
@@ -20,17 +20,17 @@ def bundled(in_checkout: str, installed: str) -> Path:
 
 
 def default_models() -> Path:
-    """The bundled models."""
+    """Return the folder of the bundled models."""
     return bundled("models", "models")
 
 
 def default_pulled() -> Path:
-    """Where this user's programs keep data: pulled models serve any archive."""
+    """Return the folder of this user's pulled models, which serve every archive."""
     home = os.environ.get("XDG_DATA_HOME", "")
     base = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share"
     return base / "dateline" / "models"
 
 
 def demo_folder() -> Path:
-    """The demo corpus and the page's examples."""
+    """Return the folder of the demo corpus and the page's examples."""
     return bundled("datasets/demo", "demo")

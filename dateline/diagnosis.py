@@ -34,7 +34,7 @@ _LEAST_FREE = 500 * 2**20
 
 
 def diagnose(settings: Settings) -> list[Finding]:
-    """Every check, in the order of cause and effect."""
+    """Return the findings of every check; causes come before effects."""
     checks: tuple[Callable[[Settings], list[Finding]], ...] = (
         _python,
         _packages,
@@ -117,7 +117,7 @@ def _lacks(field: str, count: int) -> str:
 
 
 def _record(facts: Mapping[str, Any]) -> list[Finding]:
-    """Where the record of truth is, and whether a crash there could lose what was acknowledged."""
+    """Return where the record of truth is, and whether a crash could lose an acknowledged write."""
     more = ", ".join(f"{name} {facts[name]}" for name in ("server", "schema") if name in facts)
     says = f"{facts['where']}, {more}" if more else str(facts["where"])
     mend = "set fsync and full_page_writes to on in the server's configuration"
@@ -155,6 +155,6 @@ def _archive(settings: Settings) -> list[Finding]:
 
 
 def _hosts(settings: Settings) -> list[Finding]:
-    """What other hosts do not know of; no mistake where there is one."""
+    """Return what this host does not share with others; on one host that is no mistake."""
     apart = kept_apart(settings)
     return [Finding("hosts", True, f"not shared with others: {'; '.join(apart)}")] if apart else []

@@ -35,8 +35,8 @@ _FULL = {
 
 
 def diagnose_cluster(settings: Settings) -> list[Finding]:
-    """Reachability, version, plugin, disks, heap and index, one finding each; what no node answers
-    for is left out. Nothing where the index is not on a cluster.
+    """Return findings about the cluster: reachability, version, plugin, disks, heap and index.
+    Empty if the index is not on a cluster.
     """
     if settings.engine != "opensearch":
         return []
@@ -67,7 +67,7 @@ def _findings(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) 
 
 
 def _silent(wanted: OpenSearchSettings) -> list[str]:
-    """The nodes of the setting that do not answer, each asked by itself, with what they do."""
+    """Ask each node of the setting; return those that do not answer, with the reason."""
     waits = replace(wanted.cluster.nodes, retries=0, timeout_s=wanted.cluster.nodes.connect_s)
     silent: list[str] = []
     for url in wanted.cluster.urls:
@@ -125,7 +125,7 @@ def _heap(nodes: Sequence[NodeHealth]) -> Finding:
 
 
 def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> Finding:
-    """Whether the index is as the settings and the record say, by counts; changes nothing."""
+    """Compare the index with the settings and, by counts, with the record. Changes nothing."""
     from storage.opensearch.index.family import served_index
     from storage.opensearch.index.live_settings import differences
 
@@ -145,8 +145,8 @@ _BEHIND_MEND = "start the service, or `dateline index check`, which brings it up
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The counts of an index that had change `applied` when the look began, where the record's
-    newest was `newest` when it ended.
+    """The counts of an index. `applied` is its change when the look began, `newest` the record's
+    newest change when it ended.
     """
 
     coverage: Coverage
@@ -155,7 +155,7 @@ class _Look:
 
     @property
     def drifts(self) -> bool:
-        """Whether the counts differ by more than what came meanwhile, one item a change."""
+        """Return whether the counts differ by more than the changes since; a change is one item."""
         return abs(self.coverage.held - self.coverage.wanted) > self.newest - self.applied
 
     @property
@@ -185,7 +185,7 @@ def _judged(name: str, other: Sequence[Difference], looks: Sequence[_Look]) -> F
 def _looks(
     settings: Settings, wanted: OpenSearchSettings, cluster: Cluster, name: str
 ) -> list[_Look]:
-    """One, and where that is not well another one a little later: others may be writing."""
+    """Look once, and again a little later if something differs: another process may be writing."""
     from storage.opensearch.index.coverage import coverage_of
     from storage.opensearch.index.family import IndexFamily
 

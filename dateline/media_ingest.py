@@ -35,7 +35,7 @@ _LISTED = 1_000  # dead letters in JSON
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What of an ingest is documents and what is media; a folder may hold both."""
+    """The paths of an ingest: documents, and what is ordered as media. A folder may be both."""
 
     documents: tuple[Path, ...]
     request: Request | None
@@ -43,7 +43,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class MediaResult:
-    """How the media part ended: ready for JSON, and an exit code."""
+    """The result of the media part, ready for JSON, and an exit code."""
 
     tree: Mapping[str, Any]
     code: int
@@ -52,7 +52,9 @@ class MediaResult:
 def split(
     paths: Sequence[str], manifests: Sequence[str], products: tuple[str, ...], shard: Shard
 ) -> Split:
-    """Parts the paths. Raises InputError where one is not there, or nothing is named."""
+    """Split the paths into documents and media. Raises InputError for a path that is not there, or
+    if none is named.
+    """
     if not paths and not manifests:
         raise InputError("nothing to ingest", mend="name files, folders or a manifest")
     local = [Path(path) for path in paths if not is_url(path)]
@@ -72,7 +74,7 @@ def split(
 
 
 def left_to_media(shard: Shard) -> Any:
-    """Which files in folders are no documents of this ingest."""
+    """Return a test of files in folders: whether a file is no document of this ingest."""
 
     def passed_over(path: Path) -> bool:
         is_ours = shard.has(absolute(str(path)))
@@ -82,7 +84,7 @@ def left_to_media(shard: Shard) -> Any:
 
 
 def order(settings: Settings, request: Request, priority: Priority) -> Job:
-    """Orders the media of an ingest and leaves them to workers."""
+    """Order the media of an ingest; workers carry the order out."""
     need_packages()
     from dateline.build.media import open_desk
 
@@ -97,7 +99,7 @@ def order(settings: Settings, request: Request, priority: Priority) -> Job:
 def carry_out(
     settings: Settings, service: Service, request: Request, priority: Priority, *, as_json: bool
 ) -> MediaResult:
-    """Orders the media of an ingest and works until they are done, or a signal ends it."""
+    """Order the media of an ingest, and work until they are done or a signal comes."""
     need_packages()
     from dateline.build.media import build_worker
     from dateline.shown.work_progress import (
@@ -138,8 +140,8 @@ def watch(
     products: tuple[str, ...],
     priority: Priority,
 ) -> None:
-    """Ingests what is put into a folder, until a signal ends it. Documents are taken in at once,
-    photos and videos are ordered and carried out here; what can't be read is said and passed over.
+    """Ingest what is put into a folder, until a signal comes. Documents are ingested at once;
+    photos and videos are ordered and worked on here. Files that can't be read are told.
     """
     need_packages()
     from dateline.build.media import build_worker
@@ -181,7 +183,7 @@ def _code(at: JobProgress) -> int:
 
 
 def _has_media(path: Path) -> bool:
-    """Whether there is a photo, a video or a sound at or below a path."""
+    """Return whether a path is, or a folder has, a photo, a video or a sound."""
     if not path.is_dir():
         return is_media(path.name)
     return any(is_media(found.name) and found.is_file() for found in path.rglob("*"))

@@ -12,7 +12,7 @@ WORK_CHUNKS = {"read": 2, "decode": 3, "shots": 2, "describe": 1, "embed": 1, "a
 
 
 class MediaSettings(BaseModel):
-    """What pictures and videos are found, described and kept by."""
+    """Settings of how pictures and videos are found, described and kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -23,9 +23,7 @@ _TASKS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A model, or a setting that names one; whether it is well; how to mend it where the check
-    knows that.
-    """
+    """A model, or a setting that names one: whether it is well and, if known, how to mend it."""
 
     name: str
     ok: bool
@@ -63,7 +61,7 @@ def _where_it_runs(settings: Settings, name: str, role: str, tasks: Sequence[str
 
 
 def ask_remote_models(settings: Settings) -> list[CheckedModel]:
-    """Every model that is used here and runs elsewhere, asked one question."""
+    """Ask each model that runs at another service one question; return the results."""
     used = dict.fromkeys(
         (settings.encoder, settings.second_encoder, settings.tagger, settings.reranker)
     )
@@ -78,7 +76,7 @@ def ask_remote_models(settings: Settings) -> list[CheckedModel]:
 
 
 def verify_models(settings: Settings) -> list[CheckedModel]:
-    """Every model, bundled or pulled, checked by checksum."""
+    """Check every model, bundled or pulled, by checksum; return the results."""
     problems: dict[str, list[str]] = {}
     for row in model_store(settings).verify():
         problems.setdefault(row.model, [])

@@ -49,7 +49,7 @@ def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Instal
 
 
 def _manifest(plan: PullPlan) -> ModelManifest:
-    """The folder's own in all its formats, else the catalogue's in its first."""
+    """Return the manifest of the folder in all its formats, else the catalogue's in its first."""
     place = None if plan.folder is None else plan.folder / MANIFEST
     if place is None or not place.exists():
         return in_formats(Catalogue().find(plan.name), plan.formats)
@@ -74,7 +74,7 @@ def _hub(manifest: ModelManifest, plan: PullPlan) -> Source:
 
 
 class PullBar:
-    """A pull's progress on the error stream: bytes, rate, time left, and the file."""
+    """A bar of a pull: bytes, rate, time left, and the file."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
@@ -90,7 +90,7 @@ class PullBar:
 
 
 def pull_bar() -> Progress:
-    """A bar with a rate and the time left."""
+    """Return a frame of bars with a rate and the time left."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

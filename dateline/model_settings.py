@@ -12,7 +12,7 @@ from dateline.default_folders import default_models, default_pulled
 
 
 class ModelSettings(BaseModel):
-    """What the models are set by."""
+    """Settings of the models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 
 
 class ServerSettings(BaseModel):
-    """What the HTTP server is set by."""
+    """Settings of the HTTP server."""
 
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")

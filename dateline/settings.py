@@ -57,7 +57,7 @@ class KeySetting(BaseModel):
 
 
 def _by_commas(value: object) -> object:
-    """The parts of a text, as a variable has them; anything else as it is."""
+    """Return the parts of a text, set apart by commas; anything else as it is."""
     return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -187,7 +187,9 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
 
     @property
     def has_archive(self) -> bool:
-        """Whether there is a record of truth already; one on Postgres is made when it is asked."""
+        """Return whether there is a record of truth. One on Postgres counts: it is made when it is
+        asked.
+        """
         try:
             return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
         except PermissionError:
@@ -195,14 +197,14 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
 
     @property
     def has_orders(self) -> bool:
-        """Whether photos and videos may have been ordered, before there is a record of truth too;
-        a database that a setting names is made when it is asked.
+        """Return whether photos or videos may have been ordered. Orders may come before the record
+        of truth; a database that a setting names counts.
         """
         return self.has_archive or self.work_url is not None or (self.data / ORDERS).exists()
 
     def with_archive_in(self, folder: Path) -> Settings:
-        """The same, but for an archive of its own with its record in `folder`, and an index that is
-        named by it.
+        """Return the same settings for another archive: its record is in `folder`, and its index
+        has a name of its own.
         """
         digest = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
         own = {"data": folder, "opensearch_index": f"{self.opensearch_index}-{digest}"}
@@ -210,7 +212,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Return whether only this machine can reach the service."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -313,15 +315,15 @@ def _mistake(error: ValidationError, origins: Mapping[str, str]) -> SettingsErro
 
 
 def first_fault(error: ValidationError) -> tuple[str, str, str]:
-    """Of what does not fit, the first: its name with dots, what is said of it, and pydantic's kind;
-    never the value, which may be a secret.
+    """Return the first fault: the setting's name with dots, what is wrong, and pydantic's kind. The
+    value may be a secret and is never in it.
     """
     first = error.errors(include_input=False, include_url=False)[0]
     return ".".join(str(part) for part in first["loc"]), first["msg"], first["type"]
 
 
 def _known_like(name: str) -> str:
-    """The settings that are spelled nearly like it, else all."""
+    """Return the settings with nearly this name, else all."""
     near = get_close_matches(name, Settings.model_fields)
     if near:
         return f"did you mean {' or '.join(near)}?"

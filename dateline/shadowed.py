@@ -31,7 +31,7 @@ def refuse_others() -> None:
 
 
 def _others() -> Iterator[tuple[str, str]]:
-    """Each name of a room under which Python finds something else, and where that lies."""
+    """Yield each room's name that Python finds elsewhere, and the place."""
     for name in ROOMS:
         spec = find_spec(name)  # it imports nothing
         place = None if spec is None else spec.origin

@@ -39,8 +39,8 @@ def set_status(
 ) -> None:
     """Change an item's state: usable, withheld or canceled (a kill), or its embargo.
 
-    In force on every surface, a running service's too, when this returns. It stays in force for
-    every later version, until the next change; of an item that is not there yet as well.
+    When the command returns, the change is in force everywhere, also in a running service. It holds
+    for every later version until the next change, and for an item that is not there yet.
     """
     with reported():
         if pubstatus is None and not embargo and not lift:
@@ -82,7 +82,7 @@ def clock(
 def rebuild(data: Data = None, models: Models = None) -> None:
     """Make the search indexes again from the record of truth; no model runs.
 
-    Needs to be alone: stop the service first.
+    Stop the service first: no other process may use the archive.
     """
     with reported():
         settings = archive_settings(data=data, models=models)

@@ -37,7 +37,8 @@ _LOOK_S = 60.0
 def submit(as_json: AsJson = False, data: Data = None) -> None:
     """Send the pictures and shots that wait, up to the day's spend cap.
 
-    What may not leave is not among them. Exit code 1: something was not sent, and why.
+    Pictures whose rights forbid it are not sent. Exit code 1: something was not sent; the output
+    says why.
     """
     with _opened(data) as opened:
         report = opened.batches.submit()
@@ -57,7 +58,7 @@ def collect(
 ) -> None:
     """Fetch the captions that have come; workers put them into the archive then.
 
-    Exit code 1: a batch could not be fetched, or gave no caption of something.
+    Exit code 1: a batch could not be fetched, or a picture got no caption.
     """
     with _opened(data) as opened:
         report = opened.batches.collect()
@@ -114,7 +115,9 @@ def _opened(data: Data) -> Iterator[OpenedBatches]:
 
 
 def _batches(opened: OpenedBatches) -> Iterator[tuple[str, str]]:
-    """The batches under way, and how each is at the provider; packets not taken by it yet."""
+    """Return the batches under way with their state at the provider, and the packets that it has
+    not taken yet.
+    """
     packed = (still.packet for still in opened.waiting.under_way() if not still.batch)
     yield from ((packet, "not handed in yet") for packet in dict.fromkeys(packed))
     sent = (still.batch for still in opened.waiting.under_way() if still.batch)
@@ -130,7 +133,7 @@ def _batches_of(tree: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _sum(before: BatchReport, now: BatchReport) -> BatchReport:
-    """The second look's report with what the first found done."""
+    """Return the report of the second look, with what the first one did."""
     now.batches += before.batches
     now.captions += before.captions
     now.applied += before.applied

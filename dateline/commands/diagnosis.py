@@ -73,7 +73,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
 
 
 def _place(engine: Mapping[str, Any]) -> str:
-    """Where the indexes are."""
+    """Return where the indexes are."""
     if "owner" not in engine:
         return (
             f"index {engine['index']['name']} ({engine['index']['concrete']}), {engine['cluster']}"

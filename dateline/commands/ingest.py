@@ -37,7 +37,7 @@ _WHOLE = "1/1"
 
 
 class PriorityName(StrEnum):
-    """Priorities by their names."""
+    """The names of the priorities."""
 
     WIRE = "wire"
     BACKFILL = "backfill"

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a group knows of a command before it imports it."""
+    """What a group knows of a command before it is imported."""
 
     place: str  # MODULE:NAME of the command's function, or of the Typer of a group
     line: str  # the first paragraph of its help

@@ -135,7 +135,7 @@ def card(
 
 
 def _manifest(name: str, models: Path | None, pulled: Path | None) -> ModelManifest:
-    """Of a model that is here, else of the catalogue's."""
+    """Return the manifest of a model that is here, else the catalogue's."""
     store = model_store(settings_for(models=models, pulled_models=pulled))
     if name not in store.names() and name in Catalogue().names():
         return Catalogue().find(name)

@@ -88,7 +88,7 @@ def profile(
 
 
 def read_shape(text: str) -> tuple[int, int]:
-    """`64x128` as 64 texts of 128 tokens. Raises InputError for anything else."""
+    """Return the shape in `64x128`: 64 texts of 128 tokens. Raises InputError for anything else."""
     found = _SHAPE.fullmatch(text)
     if found is None or not 1 <= int(found[1]) <= _MOST_TEXTS or int(found[2]) < 1:
         raise InputError(
@@ -100,7 +100,7 @@ def read_shape(text: str) -> tuple[int, int]:
 
 
 def _usual(settings: Settings, model: str) -> Sequence[str]:
-    """The shapes that are measured where none is asked for."""
+    """Return the shapes that are measured if none is asked for."""
     task = model_store(settings).describe(model).manifest.task
     return WINDOW_SHAPES if task == "shots" else SHAPES
 
@@ -127,7 +127,7 @@ def _need_plots() -> None:
 
 
 def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None) -> None:
-    """Writes what is asked for."""
+    """Write the picture and the page, if they are asked for."""
     if svg is not None:
         from dateline.shown.profile_figure import profile_svg  # half a second nobody else needs
 

@@ -197,7 +197,7 @@ def _show_quantized(made: Quantized) -> None:
 
 
 def _shape(text: str) -> Shape:
-    """Reads `64x128`. Raises InputError."""
+    """Return the shape in `64x128`. Raises InputError."""
     rows, _, tokens = text.partition("x")
     if not (rows.isdecimal() and tokens.isdecimal()):
         raise InputError(f"{text!r} is no shape", where="--shape", mend="texts x tokens: 64x128")
@@ -222,7 +222,7 @@ def _progress(line: str) -> None:
 
 
 def _table(*columns: str) -> Table:
-    """A table that a narrow terminal does not cut."""
+    """Return a table that a narrow terminal does not cut."""
     table = Table(box=None, show_edge=False, header_style="bold", pad_edge=False, padding=(0, 1))
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", min_width=len(column))
@@ -230,7 +230,7 @@ def _table(*columns: str) -> Table:
 
 
 def _show_bench(rows: list[Row]) -> None:
-    """A line of the table for each runtime and shape, and a line for each problem."""
+    """Print a line for each runtime and shape, and a line for each problem."""
     width = max(len(row.name) for row in rows)
     columns = ("shape", "p50 ms", "p99 ms", "ms a text", "of best", "cosine", "agrees")
     table = _table("runtime".ljust(width), *columns)

@@ -143,7 +143,7 @@ def exit_code(error: DatelineError) -> int:
 
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM interrupt as Ctrl-C does, so that what was done until then is told."""
+    """Let SIGTERM interrupt as Ctrl-C does: the command then prints what it did."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -112,7 +112,7 @@ def _serve_searches(
 
 
 def _load_demo(service: Service) -> None:
-    """Take in the demo corpus: a demo of an empty archive shows nothing."""
+    """Ingest the demo corpus: a demo of an empty archive shows nothing."""
     corpus = demo_folder() / "stories.jsonl"
     if corpus.is_file():
         report = service.ingest.run([corpus])
@@ -136,7 +136,7 @@ def _serve_models(
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The bound socket; taken before the models are loaded, so that a wrong address fails fast."""
+    """Return the bound socket. A wrong address fails here, before models are loaded."""
     try:
         listening = socket.create_server(
             (settings.host, settings.port),

@@ -85,13 +85,13 @@ def shots(
 
 
 def _check_place(html: Path) -> None:
-    """Before the long work, not after it."""
+    """Check that the output can be written, before the long work."""
     if html.is_dir() or not html.resolve().parent.is_dir():
         raise InputError("no page can be written there", where=str(html), mend="name a file")
 
 
 def _read(finding: ShotFinding, source: str, html: Path | None, *, as_json: bool) -> None:
-    """A file, from its beginning to its end."""
+    """Find the shots of a file, from its beginning to its end."""
     path = _file(source)
     facts = finding.reader.probe(path)
     if facts.kind is not MediaKind.VIDEO:
@@ -123,7 +123,7 @@ def _follow(
     *,
     as_json: bool,
 ) -> None:
-    """A live source, each shot at once. However it ends, the page has what was found until then."""
+    """Print each shot of a live source at once. Write the page at the end, however that comes."""
     found = Found()
     try:
         for item in finding.followed(*chosen, found.notes):
@@ -149,7 +149,7 @@ def _file(source: str) -> Path:
 def _watched(
     items: Iterable[FrameBatch | Gap], progress: Progress, duration_s: float
 ) -> Iterator[FrameBatch | Gap]:
-    """The items, with a bar of the seconds that they are at."""
+    """Yield the items; a bar shows the second that they are at."""
     task = progress.add_task("shots", total=duration_s or None, rate="")
     started, frames = monotonic(), 0
     for item in items:
@@ -165,7 +165,7 @@ def _watched(
 def _write_sheet(
     finding: ShotFinding, source: str, path: Path | None, found: Found, html: Path
 ) -> None:
-    """The contact sheet, with a still of each shot where there is a file to take them from."""
+    """Write the contact sheet; a file has a still of each shot."""
     if path is not None and path.is_file():
         facts, stills = finding.reader.probe(path), _stills(finding, path, found)
     else:

@@ -79,7 +79,7 @@ def _moment(text: str, calendar: Calendar) -> datetime:
 
 
 def _plain(query: str, meaning: Meaning, said: Understood, calendar: Calendar) -> dict[str, Any]:
-    """What was understood for JSON: as an answer's `understood`, with the filters apart."""
+    """Return what was understood for JSON: `understood` of an answer, with the filters apart."""
     return {
         "query": query,
         "now": calendar.now.isoformat(),

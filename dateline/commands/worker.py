@@ -43,7 +43,7 @@ def worker(
     """Carry out ordered ingests of photos and videos until interrupted.
 
     Any number of workers may run: on one machine by default, on many hosts with the settings
-    work_url and media_store. What a killed one was at goes to the next.
+    work_url and media_store. If a worker is killed, the next one does its work.
     """
     with reported():
         write_log(logging.WARNING)

@@ -61,7 +61,7 @@ def told_settings(settings: Settings) -> dict[str, Setting]:
 
 
 def program_version() -> str:
-    """The package's version, with the revision where it runs from a checkout."""
+    """Return the package's version, with the revision of a checkout."""
     try:
         number = version(_PACKAGE)
     except PackageNotFoundError:

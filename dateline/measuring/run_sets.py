@@ -35,7 +35,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
 class Watching(Protocol):
-    """Hears how far a run is."""
+    """Is told how far a run is."""
 
     def indexing(self, label: str) -> Observer:
         """Who is told how far the index of a set is."""
@@ -98,7 +98,7 @@ def read_sets(names: Sequence[str]) -> list[JudgedSet]:
 
 
 def folder_name(judged: JudgedSet) -> str:
-    """Where a set's result lies below the output folder."""
+    """Return the name of a set's folder below the output folder."""
     return _UNSAFE.sub("-", f"{judged.name}-{judged.split}")
 
 
@@ -119,7 +119,7 @@ def system_name(
 
 
 def default_output(settings: Settings, name: str) -> Path:
-    """A new folder below the data folder."""
+    """Return a new folder below the data folder."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return archive_folder(settings) / RUNS / f"{now}-{_UNSAFE.sub('-', name)}"
 
@@ -131,7 +131,7 @@ def run_here(
     output: Path,
     watching: Watching,
 ) -> list[RunResult]:
-    """Every set through the pipeline of this process, its models loaded once."""
+    """Run every set through this process's pipeline; its models are loaded once."""
     profiles(settings.model_copy(update={"profile": plan.profile}), plan.changes)
     _make(output)
     models = load_models(settings)
@@ -159,7 +159,7 @@ def run_there(
     output: Path,
     watching: Watching,
 ) -> list[RunResult]:
-    """Every set through the service at `url`, with the key in the variable of that name."""
+    """Run every set through the service at `url`, with the key in the variable of that name."""
     key = os.environ.get(key_variable, "") if key_variable else ""
     if key_variable and not key:
         raise InputError(f"the variable {key_variable} is not set", where="--key-env")
@@ -189,7 +189,7 @@ def run_there(
 
 
 def _make(output: Path) -> None:
-    """The folder, before the work whose result it gets. Raises InputError."""
+    """Make the folder of a result before the work. Raises InputError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -199,7 +199,7 @@ def _make(output: Path) -> None:
 
 @dataclass(slots=True)
 class _OfOneSet:
-    """A service's answers, with how many documents they have and how many of other sets."""
+    """A service's answers. It counts their documents, and those of other sets."""
 
     service: ServiceAnswers
     uri_prefix: str

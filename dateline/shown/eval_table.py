@@ -19,7 +19,7 @@ _REFUSED_SHOWN = 5
 
 
 def show_summary(found: Summary, folder: Path | None, *, as_json: bool) -> None:
-    """Everything about a run, on the standard output; `folder` is where its results are."""
+    """Print everything about a run; `folder` has its results."""
     if as_json:
         tree = {
             "output": str(folder) if folder else None,
@@ -49,7 +49,7 @@ def _table(*columns: str) -> Table:
 
 
 def _measures(found: Summary) -> Table:
-    """Means with their 95 % intervals, one row a collection."""
+    """Return means with their 95 % intervals, a row for each collection."""
     table = _table("set", "queries", *found.main)
     for each in found.sets:
         values = (_interval(each.measures[name]) for name in found.main)

@@ -12,7 +12,9 @@ _COLUMNS = ("stage", "rank", "score", "on 0 to 1", "weight", "gives")
 
 
 def explained(hit: Hit) -> Table:
-    """The table of one hit: retrievers and names, the fused sum, age, the reranker, the score."""
+    """Return the table of one hit: retrievers and names, the fused sum, age, the reranker, the
+    score.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
@@ -95,5 +97,5 @@ def _local(text: str, zone: tzinfo) -> datetime | None:
 
 
 def ranked(rank: int) -> str:
-    """A rank, or a dash for what was not found."""
+    """Return a rank, or a dash for an item that was not found."""
     return str(rank) if rank else "–"

@@ -35,7 +35,7 @@ class ListedModel:
     runtime_by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it ready for JSON."""
         return {
             "name": self.name,
             "task": self.task,
@@ -52,7 +52,7 @@ class ListedModel:
 
 
 def listed_models(settings: Settings) -> list[ListedModel]:
-    """The models that are here, by name, then the catalogue's others. No file is hashed."""
+    """Return the models that are here, by name, then the catalogue's others. No file is hashed."""
     store = model_store(settings)
     here = [_installed(settings, name) for name in store.names()]
     others = [name for name in Catalogue().names() if name not in store.names()]
@@ -60,7 +60,7 @@ def listed_models(settings: Settings) -> list[ListedModel]:
 
 
 def roles_of(settings: Settings, name: str) -> tuple[str, ...]:
-    """The settings that give the model `name` a part."""
+    """Return the settings that name the model."""
     return tuple(role for role in ROLES if getattr(settings, role) == name)
 
 

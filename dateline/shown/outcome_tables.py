@@ -27,7 +27,7 @@ _IN_WORDS = (
 
 
 def print_comparison(found: Comparison) -> None:
-    """Everything about a comparison, on the standard output."""
+    """Print everything about a comparison."""
     for system in found.systems:
         _say(f"{escape(system)} against {escape(found.baseline)}; a change below 0 is a loss")
         _print_groups([outcome for outcome in found.outcomes if outcome.system == system])
@@ -44,7 +44,7 @@ def print_comparison(found: Comparison) -> None:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """The gate's page: what it says and why, then the figures."""
+    """Print the gate's verdict and its reasons, then the figures."""
     said = "[bold green]passed[/]" if verdict.passed else "[bold red]FAILED[/]"
     system, baseline = verdict.system.name, verdict.baseline.name
     about = escape(f": {system} against {baseline} of {verdict.baseline_made_at}")
@@ -66,7 +66,7 @@ def print_verdict(verdict: Verdict) -> None:
 
 
 def _print_groups(outcomes: Sequence[Outcome]) -> None:
-    """One system's outcomes: for each measure the whole, then collections, then slices."""
+    """Print one system's outcomes: for each measure the whole, then collections, then slices."""
     for measure in dict.fromkeys(outcome.measure for outcome in outcomes):
         for kinds in ((WHOLE, ALIKE), (COLLECTION,), (SLICE,)):
             rows = [row for row in outcomes if row.measure == measure and row.kind in kinds]
@@ -153,7 +153,7 @@ def _print_notes(notes: Sequence[str]) -> None:
 
 
 def _short(value: float, sign: str = "") -> str:
-    """Four decimals without the zero before them."""
+    """Return four decimals, without the zero before them."""
     shown = _known(value, f"{sign}.4f")  # a dash for what is not known
     return shown.replace("0.", ".", 1) if abs(value) < 1 else shown
 
@@ -167,7 +167,7 @@ def _known(value: float, how: str) -> str:
 
 
 def _table(*columns: str, words: int = 1) -> Table:
-    """With the first `words` columns on the left and the others, numbers, on the right."""
+    """Return a table; the first `words` columns are aligned left, the numbers right."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
         named = number < words

@@ -40,7 +40,7 @@ _DARK = frozenset({Group.DENSE, Group.ATTENTION, Group.PYTHON})
 
 
 def profile_svg(profiles: Sequence[ModelProfile]) -> str:
-    """An SVG document of one or more profiles of the same model on the same machine."""
+    """Return an SVG document of one or more profiles of one model on one machine."""
     # Text stays text, and the same profile gives the same file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dateline", "font.size": 9}):
         figure = Figure(figsize=(12, 4.6 + 0.25 * len(profiles)), layout="constrained")
@@ -61,7 +61,7 @@ def profile_svg(profiles: Sequence[ModelProfile]) -> str:
 
 
 def draw_bars(axes: Axes, profiles: Sequence[ModelProfile]) -> None:
-    """One bar for each shape, cut into the groups' shares of the time."""
+    """Draw a bar for each shape, cut into the groups' shares of the time."""
     for place, profile in enumerate(profiles):
         left = 0.0
         for each in profile.groups():
@@ -80,7 +80,7 @@ def draw_bars(axes: Axes, profiles: Sequence[ModelProfile]) -> None:
 
 
 def draw_roofline(axes: Axes, profiles: Sequence[ModelProfile], ink: str = "#444444") -> None:
-    """The machine's bounds, in `ink`, and the groups of each profile among them."""
+    """Draw the machine's bounds in `ink`, and the groups of each profile."""
     _draw_roofs(axes, profiles[0].limits, ink)
     for profile, marker in zip(profiles, _MARKERS, strict=False):
         _draw_points(axes, profile.groups(), marker)
@@ -98,7 +98,7 @@ def colours_of(profiles: Sequence[ModelProfile]) -> list[Line2D]:
 
 
 def _draw_roofs(axes: Axes, limits: MachineLimits, ink: str) -> None:
-    """Both arithmetic peaks, and the memory's speed for its smallest and its largest block."""
+    """Draw both arithmetic peaks, and the memory's speed for its smallest and its largest block."""
     axes.set(xscale="log", yscale="log", xlim=(_LEFT, _RIGHT))
     top = max(limits.int8, limits.float32)
     for (size, speed), side in zip((limits.memory[0], limits.memory[-1]), "lr", strict=True):
@@ -121,7 +121,7 @@ def _draw_roofs(axes: Axes, limits: MachineLimits, ink: str) -> None:
 
 
 def _draw_points(axes: Axes, groups: Sequence[GroupTime], marker: str) -> None:
-    """Each group that computes; the area of a point is its share of the time."""
+    """Draw each group that computes; a point's area is its share of the time."""
     for each in groups:
         if each.operations and each.share >= _LEAST_SHOWN:
             intensity = min(max(each.operations / each.bytes, _LEFT), _RIGHT)

@@ -31,7 +31,7 @@ _ROOFLINE_NOTE = (
 
 
 def profile_page(profiles: Sequence[ModelProfile]) -> str:
-    """An HTML file about profiles of one model on one machine."""
+    """Return an HTML page about profiles of one model on one machine."""
     model = profiles[0].model
     sections = [Section("Overview", _plots(profiles))]
     sections += [Section(f"{each.shape} tokens", _details(each)) for each in profiles]

@@ -19,7 +19,7 @@ _PLACE, _OPERATOR, _TERMINAL = 22, 14, 80  # characters that names get in a term
 
 
 def group_rows(profile: ModelProfile) -> Iterator[Row]:
-    """One row for each group, with the columns of GROUP_HEAD."""
+    """Return a row for each group, with the columns of GROUP_HEAD."""
     for each in profile.groups():
         yield (
             str(each.group),
@@ -58,7 +58,7 @@ def place_rows(profile: ModelProfile, least: float = 0.0) -> Iterator[Row]:
 
 
 def heading(profile: ModelProfile) -> str:
-    """The shape and the totals in two lines."""
+    """Return the shape and the totals in two lines."""
     batches = "1 batch" if profile.batches == 1 else f"{profile.batches} batches"
     return (
         f"{profile.model}, {profile.shape} tokens in {batches}: "
@@ -69,7 +69,7 @@ def heading(profile: ModelProfile) -> str:
 
 
 def machine_line(limits: MachineLimits) -> str:
-    """What the machine can do, in one line."""
+    """Return what the machine can do, in one line."""
     blocks = ", ".join(
         f"{speed / 1e9:.0f} for {size / 2**20:g} MiB" for size, speed in limits.memory
     )
@@ -80,7 +80,7 @@ def machine_line(limits: MachineLimits) -> str:
 
 
 def opportunity_line(found: Opportunity) -> str:
-    """One opportunity as a sentence."""
+    """Return one opportunity as a sentence."""
     if not found.bound:
         return f"{found.place}: {found.share:.0%} of the time, and nothing that needs it"
     times = found.seconds / found.bound
@@ -91,7 +91,7 @@ def opportunity_line(found: Opportunity) -> str:
 
 
 def table_of(head: Row, rows: Iterator[Row], width: int) -> Table:
-    """A table for a terminal `width` characters wide; names are cut to leave the numbers whole."""
+    """Return a table for a terminal of `width` characters; it cuts names, never numbers."""
     spare = max(0, width - _TERMINAL) // 2
     widest = {"place": _PLACE + spare, "operator": _OPERATOR + spare}
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -105,7 +105,7 @@ def table_of(head: Row, rows: Iterator[Row], width: int) -> Table:
 
 
 def as_tree(profile: ModelProfile) -> dict[str, Any]:
-    """Everything measured, seconds and bytes, ready for JSON."""
+    """Return everything measured, in seconds and bytes, ready for JSON."""
     return {
         **asdict(profile),
         "shape": profile.shape,

@@ -114,7 +114,7 @@ def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
 
 
 def _marked(text: str) -> str:
-    """A text from the highlighter, with its marks as bold type."""
+    """Return a text from the highlighter, with its marks in bold."""
     pieces = []
     for number, part in enumerate(text.split(START)):
         if number == 0:

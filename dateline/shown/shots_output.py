@@ -19,26 +19,26 @@ NAMED = {"start": "start", "cut": "cut", "gradual": "gradual", "gap": "after a g
 
 @dataclass(slots=True)
 class Found:
-    """What was found so far, and what could not be read."""
+    """The shots found so far, and what could not be read."""
 
     shots: list[ShotBounds] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, item: ShotBounds | Gap) -> None:
-        """One more."""
+        """Add a shot or a gap."""
         if isinstance(item, Gap):
             self.gaps.append(item)
         else:
             self.shots.append(item)
 
     def told(self) -> list[str]:
-        """Gaps and notes for a person."""
+        """Return gaps and notes for a person."""
         return [*(gap_said(gap) for gap in self.gaps), *self.notes]
 
 
 def print_json(source: str, facts: MediaFacts, found: Found) -> None:
-    """Everything as one object."""
+    """Print everything as one object."""
     told = {
         "source": source,
         "shots": [shot_json(shot) for shot in found.shots],
@@ -50,7 +50,7 @@ def print_json(source: str, facts: MediaFacts, found: Found) -> None:
 
 
 def print_table(found: Found) -> None:
-    """A row for each shot, on a line of its own whatever the terminal's width."""
+    """Print a line for each shot, whatever the terminal's width."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("shot", "from", "to", "seconds", "frames", "begins with"):
         table.add_column(name, justify="left" if name == "begins with" else "right", no_wrap=True)
@@ -62,13 +62,13 @@ def print_table(found: Found) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """What could not be read, on the error stream."""
+    """Print what could not be read, on the error stream."""
     for note in notes:
         errors.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
 
 
 def print_live(number: int, item: ShotBounds | Gap, *, as_json: bool) -> None:
-    """A shot or a gap of a live source, at once: a line of JSON, or a row."""
+    """Print a shot or a gap of a live source at once: a line of JSON, or a row."""
     if as_json:
         told = {"gap": gap_json(item)} if isinstance(item, Gap) else shot_json(item)
         typer.echo(orjson.dumps(told))
@@ -80,7 +80,7 @@ def print_live(number: int, item: ShotBounds | Gap, *, as_json: bool) -> None:
 
 
 def shot_json(shot: ShotBounds) -> dict[str, Any]:
-    """A shot's members, times in seconds to the microsecond."""
+    """Return a shot's members; times are in seconds, to the microsecond."""
     return {
         "start_s": round(shot.start_s, 6),
         "end_s": round(shot.end_s, 6),
@@ -91,20 +91,20 @@ def shot_json(shot: ShotBounds) -> dict[str, Any]:
 
 
 def gap_json(gap: Gap) -> dict[str, Any]:
-    """A gap's members."""
+    """Return a gap's members."""
     start, end = round(gap.start_s, 6), round(gap.end_s, 6)
     return {"start_s": start, "end_s": end, "reason": gap.reason}
 
 
 def gap_said(gap: Gap) -> str:
-    """A gap in words."""
+    """Return a gap in words."""
     if gap.end_s > gap.start_s:
         return f"{timecode(gap.start_s)} to {timecode(gap.end_s)}: {gap.reason}"
     return f"at {timecode(gap.start_s)}: {gap.reason}"
 
 
 def facts_json(facts: MediaFacts) -> dict[str, Any]:
-    """The header's facts, without the embedded metadata."""
+    """Return the header's facts, without the embedded metadata."""
     return {
         "kind": facts.kind.value,
         "mimetype": facts.mimetype,

@@ -19,7 +19,7 @@ _WIDE = 200  # a file or a pipe has no width: nothing may be cut off there
 
 
 def print_sweep(found: Sweep) -> None:
-    """Everything that was measured; the recommendation comes last, where it is seen."""
+    """Print everything that was measured; the recommendation comes last, where it is seen."""
     chosen = found.recommendation
     for k in found.grid.ks:
         console.print(f"\n[bold]{k} nearest[/] (* none is better in recall and speed at once)")
@@ -40,7 +40,7 @@ def print_sweep(found: Sweep) -> None:
 
 
 def page_tables(found: Sweep) -> dict[str, list[Row]]:
-    """The longer measurements by title, empty ones left out."""
+    """Return the longer measurements by title, without empty ones."""
     narrowed = [
         (cell, row) for cell, rows in found.conditions for row in rows if row.what != "churn"
     ]
@@ -59,7 +59,7 @@ def page_tables(found: Sweep) -> dict[str, list[Row]]:
 
 
 def growth_rows(growth: Growth) -> list[Row]:
-    """What was measured at each size."""
+    """Return what was measured at each size."""
     return [
         {
             "vectors": f"{each.rows:,}",
@@ -76,7 +76,7 @@ def growth_rows(growth: Growth) -> list[Row]:
 
 
 def fit_rows(growth: Growth) -> list[Row]:
-    """The laws, with their residuals."""
+    """Return the laws with their residuals."""
     return [
         {
             "what": what,
@@ -90,7 +90,7 @@ def fit_rows(growth: Growth) -> list[Row]:
 
 
 def prediction_rows(predictions: Sequence[Prediction]) -> list[Row]:
-    """What follows for sizes that were not measured."""
+    """Return what the laws say of sizes that were not measured."""
     return [
         {
             "vectors": f"{each.rows:,}",
@@ -108,7 +108,7 @@ def prediction_rows(predictions: Sequence[Prediction]) -> list[Row]:
 
 
 def named_fits(growth: Growth) -> Iterator[tuple[str, Fit]]:
-    """Each law that there is, with what it is about."""
+    """Return each law with its subject."""
     yield "build s", growth.build
     yield "memory", growth.memory
     if growth.query is not None and growth.p95 is not None:
@@ -117,7 +117,7 @@ def named_fits(growth: Growth) -> Iterator[tuple[str, Fit]]:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Rows of one shape as a table; the first column is of names."""
+    """Print rows of one shape as a table; the first column has names."""
     if not rows:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -70,14 +70,16 @@ def datasets(
 
 
 def default_places() -> list[str]:
-    """The shared folder's sets, where $DATELINE_SHARED or a folder beside the checkout has some,
-    and the demo. Raises InputError where $DATELINE_SHARED names no folder.
+    """Return the sets in the shared folder ($DATELINE_SHARED, or `shared` beside the checkout) and
+    the demo. Raises InputError if $DATELINE_SHARED names no folder.
     """
     return [str(place) for place in (shared_sets(), demo_folder()) if place and place.is_dir()]
 
 
 def table_of(listed: Sequence[Listed]) -> Table:
-    """One row a split, in at most `WIDTH` columns; of a broken set, what is wrong with it."""
+    """Return a table of at most `WIDTH` columns: a row for each split, and the error of a set that
+    can't be read.
+    """
     table = Table(box=None, pad_edge=False)
     for title, number, width in _HEAD:
         table.add_column(

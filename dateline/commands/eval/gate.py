@@ -27,7 +27,7 @@ DEFAULT_MEASURE = "nDCG@10"
 
 
 class GateFile(BaseModel):
-    """What the file of `--config` may say; what it leaves out is as `Rule` has it."""
+    """The members of the file of `--config`; `Rule` has the defaults."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -105,7 +105,7 @@ def _rule(
     each_collection: bool | None,
     floors: Sequence[str],
 ) -> Rule:
-    """The file's rule with the flags over it; floors of both hold."""
+    """Return the file's rule, changed by the flags; the floors of both apply."""
     rule = _apply(Rule(), _read(config)) if config is not None else Rule()
     flags = GateFile(
         measures=list(measures) if measures else None,

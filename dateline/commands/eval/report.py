@@ -39,7 +39,7 @@ def report(
 
 
 def _read(name: str, folder: Path) -> list[RunResult]:
-    """The result in the folder, or those one folder down."""
+    """Return the result in the folder, or the results in its sub-folders."""
     whole = (folder / _RESULT).is_file()
     places = [folder] if whole else sorted(path.parent for path in folder.glob(f"*/{_RESULT}"))
     if not places:
@@ -55,7 +55,7 @@ def _read(name: str, folder: Path) -> list[RunResult]:
 
 
 def _once(results: Sequence[RunResult]) -> None:
-    """Raises InputError where two results would stand there under one name."""
+    """Raise InputError if two results have one name."""
     seen: set[tuple[str, str]] = set()
     for result in results:
         key = (result.system.name, result.collection.label)

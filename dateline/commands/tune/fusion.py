@@ -34,14 +34,14 @@ from eval.tune.fusion_tuning import Tuning
 
 
 class Steps:
-    """Progress of several steps, one bar each, with a rate and the time left."""
+    """A bar for each step, with a rate and the time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, tuple[TaskID, float]] = {}
 
     def said(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` of the step `what`."""
+        """Draw that `done` of `total` of the step `what` are done."""
         if what not in self._tasks:
             task = self._progress.add_task(what, total=total, rate="")
             self._tasks[what] = task, perf_counter()
@@ -141,14 +141,14 @@ def _json(found: Tuning) -> bytes:
 
 
 def _page(found: Tuning) -> bytes:
-    """The report as HTML; only then is what draws it needed."""
+    """Return the report as HTML. What draws it is imported here."""
     from eval.report import fusion_page
 
     return fusion_page(found).encode()
 
 
 def _command(plan: Plan) -> str:
-    """The command that makes the report again, without folders that are this machine's."""
+    """Return the command that makes the report again, without paths of this machine."""
     named = [name.rstrip("/").rpartition("/")[2] for name in plan.sets]
     options = [f"--parameters {shlex.quote(one)}" for one in plan.parameters]
     options += ["--rerank"] * plan.rerank

@@ -147,7 +147,9 @@ def _cell(
     ef: str,
     k: int,
 ) -> tuple[BuildCell, Grid]:
-    """The one graph, the settings' own where nothing else is said, and the widths to ask it at."""
+    """Return the graph to measure, by the settings if no flag says otherwise, and the search
+    widths.
+    """
     kinds, rescored, _ = kinds_of(
         settings,
         names(
@@ -185,7 +187,7 @@ def _grown(
     sizes: tuple[int, ...],
     bar: SweepBar,
 ) -> Growth:
-    """Each size is the beginning of the vectors: the real ones in random order, then copies."""
+    """Measure each size: the first vectors, real ones in random order, then copies."""
     (k,) = plan.grid.ks
     if k > sizes[0]:
         raise InputError(f"{k} of {sizes[0]} vectors", mend="lower --k or raise --sizes")

@@ -146,8 +146,8 @@ def hnsw(
 def _grid(
     settings: Settings, words: tuple[str, str], axes: tuple[str, str, str, str]
 ) -> tuple[Grid, tuple[str, ...]]:
-    """The grid of implementations and precisions (`words`) and of M, efConstruction, ef and k, as
-    they were written, and what was left out of it.
+    """Return the grid of implementations and precisions (`words`) and of M, efConstruction, ef and
+    k, and what was left out of it.
     """
     implementations, precisions = words
     kinds, rescored, left_out = kinds_of(
