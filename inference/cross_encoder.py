@@ -1,4 +1,4 @@
-"""Scoring pairs by a model that reads query and passage together."""
+"""Scores of pairs by a model that reads query and passage together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """The queue's work: pairs [n] to a logit each, or the pair's error."""
+    """The queue's work: pairs [n] to one logit each, or the pair's error."""
 
     feeding: Feeding
 
@@ -46,8 +46,9 @@ class _Logits:
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoder(PairModel):
-    """The PairScorer port over a graph with one logit a pair, which is the score: it orders
-    passages of one query, has no bounds, and is no probability. Safe to use from several threads.
+    """The PairScorer port over a graph that gives one logit a pair, the score. Scores order the
+    passages of one query. They have no bounds and are no probabilities. Safe to use from several
+    threads.
 
     A pair that is too long loses the end of its query beyond a third of the room, then the end of
     its passage.
@@ -97,7 +98,7 @@ class CrossEncoder(PairModel):
     def _tokenised(
         self, queries: Sequence[str], passages: Sequence[str], tokens: int | None
     ) -> list[PairRow]:
-        """The pairs' rows, counted and timed."""
+        """The token rows of the pairs; their time and cuts are reported."""
         began = perf_counter()
         rows = self.tokens.rows(queries, passages, tokens=tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())

@@ -1,12 +1,12 @@
 """Texts to unit vectors, by a sentence encoder in any runtime.
 
-Queries and passages wait apart, so that a query never stands behind an ingest. Queries share a
-batch only with queries of as many tokens: nothing is padded then, and a query's vector is, to
-the last bit, the same whoever asks beside it (measured with MiniLM-L6 in int8: padding changes
-the last bits of a fifth of the rows, equal lengths none; 16 together take .4 to .75 of the time
-of one by one at 6 to 24 tokens). Passages go in batches by token budget, as many at a time as
-there are threads: a graph on one thread that several callers run scales better than several
-threads inside one call, since nothing waits for the slowest at every operator.
+Queries and passages have separate queues, so that a query never waits behind an ingest. Queries
+share a batch only with queries of as many tokens. Nothing is padded then, and a query's vector is
+the same to the last bit whatever is asked beside it (measured with MiniLM-L6 in int8: padding
+changes the last bits of a fifth of the rows, equal lengths change none; 16 together take .4 to .75
+of the time of one by one at 6 to 24 tokens). Passages go in batches by token budget, as many at a
+time as there are threads. Several callers of a graph with one thread each scale better than several
+threads inside one call, because no thread waits for the slowest at every operator.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EncoderCounts:
 
 @dataclass(slots=True)
 class _Tally:
-    """Running totals that several threads add to."""
+    """Totals that several threads add to."""
 
     texts: int = 0
     truncated: int = 0
@@ -62,7 +62,7 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
-    """The work of both queues: token rows [n] to unit vectors [d] each, or the row's error."""
+    """The work of both queues: token rows [n] to one unit vector [d] each, or the row's error."""
 
     feeding: Feeding
     pooling: Pooling
@@ -83,8 +83,8 @@ class _Vectors:
 class SentenceEncoder(LoadedModel):
     """The TextEncoder port over one loaded model. Safe to use from several threads.
 
-    An empty text is a text like any other: its special tokens give it a unit vector, far from
-    everything and never NaN. A vector with NaN is a ModelError, so none is ever stored.
+    An empty text gets a unit vector from its special tokens, far from all others and never NaN. A
+    vector with NaN is a ModelError, so none is ever stored.
     """
 
     tokens: TextTokens
@@ -106,8 +106,8 @@ class SentenceEncoder(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> SentenceEncoder:
-        """An encoder over a loaded graph. `threads` is how many batches of passages, and as many
-        of queries, run at once, where `limits` do not say more of how callers share it.
+        """An encoder over a loaded graph. `threads` batches of passages run at once, and as many of
+        queries, unless `limits` say more of how callers share the model.
 
         Raises ModelError for a model that is no sentence encoder.
         """
@@ -136,7 +136,7 @@ class SentenceEncoder(LoadedModel):
         return self.folder.path / self.manifest.tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm, each the same whatever else is asked beside it.
+        """float32 [n, d], rows of unit norm, each the same whatever is asked beside it.
 
         Raises BusyError where too much waits already, ModelError where the model fails.
         """
@@ -171,8 +171,8 @@ class SentenceEncoder(LoadedModel):
         return vectors
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """For each text, whether it is longer than the model reads as a query, so that its end is
-        ignored. One that surely fits by its characters is not tokenised.
+        """For each text, whether it is longer than what the model reads of a query, so that its end
+        is ignored. A text that has few enough characters is not tokenised.
         """
         prefix = self.manifest.query_prefix
         return tuple(
@@ -182,14 +182,14 @@ class SentenceEncoder(LoadedModel):
         )
 
     def counts(self) -> EncoderCounts:
-        """What was done since opening."""
+        """What the encoder did since it was opened."""
         tally = self._tally
         return EncoderCounts(tally.texts, tally.truncated, self.cache.hits, self.cache.misses)
 
     def _tokenised(
         self, texts: Sequence[str], prefix: str, watch: ModelWatch
     ) -> tuple[TokenRow, ...]:
-        """The token rows of `texts`, counted and timed."""
+        """The token rows of `texts`; their time and cuts are reported."""
         began = perf_counter()
         found = self.tokens.rows(texts, prefix=prefix)
         watch.timed(Stage.TOKENISE, began, perf_counter())

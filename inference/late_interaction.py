@@ -1,8 +1,8 @@
-"""Scoring pairs by late interaction over a sentence encoder's own tokens.
+"""Scores of pairs by late interaction over the token vectors of a sentence encoder.
 
-Query and passage are encoded apart; a pair's score is the mean, over the query's tokens, of each
-one's best cosine with a token of the passage (MaxSim, Khattab and Zaharia 2020, without their
-training). Special tokens take no part: they lie near each other in every text.
+Query and passage are encoded apart. A pair's score is the mean, over the query's tokens, of each
+token's best cosine with a token of the passage (MaxSim, Khattab and Zaharia 2020, without their
+training). Special tokens are left out, because they lie near each other in every text.
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class MaxSimScorer(PairModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> MaxSimScorer:
-        """A scorer over a loaded graph, which an encoder may use as well; `threads` is how many
-        batches run at once. Raises ModelError for a graph without vectors of tokens.
+        """A scorer over a loaded graph, which an encoder may use as well. `threads` batches run at
+        once.
+
+        Raises ModelError for a graph without vectors of tokens.
         """
         output = TOKENS if TOKENS in runtime.outputs else HIDDEN
         tokens = TextTokens.open(folder)
@@ -106,7 +108,7 @@ class MaxSimScorer(PairModel):
         pairs.hear(dict(enumerate(answers)))
 
     def _tokenised(self, texts: Sequence[str], tokens: int | None) -> TokenRows:
-        """The rows of `texts`, counted and timed."""
+        """The token rows of `texts`; their time and cuts are reported."""
         began = perf_counter()
         found = TextTokens(self.tokens.tokenizer, self.limit(tokens)).rows(texts)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
@@ -117,7 +119,9 @@ class MaxSimScorer(PairModel):
 
 @dataclass(slots=True, eq=False)
 class _Pairs:
-    """Scores each passage as soon as it and the query are encoded; `put` gets the scores."""
+    """Scores each passage as soon as it and the query are encoded, and gives the
+    scores to `put`.
+    """
 
     put: Callable[[Scored], None]
     _query: FloatMatrix | Exception | None = None
@@ -126,8 +130,10 @@ class _Pairs:
     _lock: Lock = field(default_factory=Lock)
 
     def hear(self, found: Mapping[int, FloatMatrix | Exception]) -> None:
-        """Vectors of the query, which is text 0, and of passages; known ones may come again."""
-        with self._lock:  # to the end, so that who hears of all of them finds all put
+        """Take vectors of the query, which is text 0, and of passages. Some may come twice."""
+        with (
+            self._lock
+        ):  # until the end: the call that completes the texts returns after all scores are put
             for place, vectors in found.items():
                 if place == 0:
                     self._query = vectors
@@ -144,14 +150,16 @@ class _Pairs:
 
 
 def _score(query: FloatMatrix | Exception, passage: FloatMatrix | Exception) -> float | Exception:
-    """A pair's score, or the error of the first of its texts that has one."""
+    """A pair's score, or the error of its query, else of its passage."""
     if isinstance(query, Exception):
         return query
     return passage if isinstance(passage, Exception) else max_sim(query, passage)
 
 
 def max_sim(query: FloatMatrix, passage: FloatMatrix) -> float:
-    """Mean over the rows of `query` [q, d] of their best product with a row of `passage` [p, d]."""
+    """The mean over the rows of `query` [q, d] of their best product with a row of `passage` [p,
+    d].
+    """
     if not query.size or not passage.size:
         return 0.0
     return float((query @ passage.T).max(axis=1).mean())

@@ -1,9 +1,9 @@
-"""Pictures to captions by an open model on this machine (BLIP): nothing leaves it.
+"""Pictures to captions by an open model on this machine (BLIP): nothing is sent anywhere.
 
-The model is loaded from safetensors of the checksum in its manifest, by transformers' own class.
-Stills are JPEGs that our own encoder wrote, so they are decoded here; their size is looked at first
-all the same. BLIP describes in English, in the words of the captions it learned from, and knows no
-names: the agency's text is not put to it.
+The model is loaded from safetensors whose checksum is in its manifest, by the class of
+transformers. Stills are JPEGs that our own encoder wrote, so they are decoded here, after a look at
+their size. BLIP describes in English, in the words of the captions that it learned from, and knows
+no names: it does not read the agency's text.
 Li et al. 2022, BLIP: Bootstrapping Language-Image Pre-training, https://arxiv.org/abs/2201.12086
 """
 
@@ -40,8 +40,8 @@ _BLACK = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How a picture becomes the model's input: its edge in pixels, and each channel's mean and
-    standard deviation on 0 to 1.
+    """How a picture becomes the model's input: its edge in pixels, and mean and standard deviation
+    of each channel on a scale of 0 to 1.
     """
 
     edge: int
@@ -50,7 +50,7 @@ class Preparation:
 
     @classmethod
     def read(cls, content: bytes, where: str) -> Preparation:
-        """From a `preprocessor_config.json`. Raises ModelError."""
+        """The preparation in a `preprocessor_config.json`. Raises ModelError."""
         with loading(where):
             found = json.loads(content)
             size = found["size"]
@@ -64,7 +64,7 @@ class Preparation:
             return cls(int(edge), (mean[0], mean[1], mean[2]), deviation[:3])
 
     def pixels(self, jpeg: bytes) -> FloatMatrix:
-        """float32 [3, edge, edge]. Raises ValueError for what is no JPEG of a sane size."""
+        """float32 [3, edge, edge]. Raises ValueError for bytes that are no JPEG of a usual size."""
         image_of = library("PIL.Image")
         with image_of.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
             if max(image.size) > LARGEST_EDGE:
@@ -93,8 +93,10 @@ class PictureCaptioner:
     def open(
         cls, folder: ModelFolder, *, threads: int = 1, device: str = "cpu"
     ) -> PictureCaptioner:
-        """Loads the model; `threads` work on a call. Raises ModelError for a model of another
-        task, weights that don't fit, and where the extra [torch] is not installed.
+        """The captioner of a folder; `threads` work on a call.
+
+        Raises ModelError for a model of another task, weights that don't fit, and where the extra
+        [torch] is not installed.
         """
         manifest = folder.manifest
         need_task(folder, "caption", "captioner")
@@ -116,13 +118,13 @@ class PictureCaptioner:
 
     @property
     def digest(self) -> str:
-        """sha256 over the model's files and how it is asked."""
+        """sha256 over the model's files and the settings of its answers."""
         manifest = self.folder.manifest
         told = [manifest.digest, manifest.files[PREPARATION], BEAMS, MOST_NEW_TOKENS]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
-        """A caption of each still, or why there is none; never raises for a single still."""
+        """A caption of each still, or why it has none. One bad still raises nothing."""
         outcomes: list[Caption | Uncaptioned | None] = [None] * len(stills)
         places: list[int] = []
         arrays: list[FloatMatrix] = []

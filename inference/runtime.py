@@ -1,7 +1,7 @@
 """What every runtime is: a loaded graph, named arrays in, named arrays out.
 
-ONNX Runtime, OpenVINO, PyTorch and a service elsewhere all stand behind this; the rest of the
-room can't tell them apart.
+ONNX Runtime, OpenVINO and PyTorch all stand behind this port; the rest of the room can't tell them
+apart.
 """
 
 from collections.abc import Mapping, Sequence

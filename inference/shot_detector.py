@@ -1,7 +1,7 @@
 """Where one shot ends and the next begins: windows of small frames through a graph.
 
-Windows of many videos share the model: each caller's go into one queue (`batch_queue`), and those
-that wait at the same time go through the graph together.
+Windows of many videos share the model. All callers' windows go into one queue, and those that wait
+at the same time go through the graph together.
 
 Source: Soucek and Lokoc 2020, TransNet V2 (a window's frames, the two heads).
 """
@@ -68,8 +68,8 @@ class TransitionDetector(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> TransitionDetector:
-        """A detector over a loaded graph; in `limits` each frame of a window is a token, and
-        windows of several lengths are kept apart.
+        """A detector over a loaded graph. In `limits` each frame of a window is a token; windows of
+        different lengths never share a batch.
 
         Raises ModelError for a model that does not find shots.
         """
@@ -90,7 +90,7 @@ class TransitionDetector(LoadedModel):
         return self.folder.manifest.max_tokens
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3]; see `core.media_ports.ShotDetector`.
+        """float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.media_ports.ShotDetector` says.
 
         Raises InputError for arrays of another shape or type, BusyError where too much waits
         already, ModelError where the model fails.
@@ -104,7 +104,7 @@ class TransitionDetector(LoadedModel):
         return scores
 
     def _check(self, windows: Frames) -> None:
-        """Raises InputError for what the model can't read."""
+        """Raise InputError for windows that the model can't read."""
         frame = (FRAME_HEIGHT, FRAME_WIDTH, 3)
         given = windows.shape[1] if windows.ndim > 1 else 0
         fits = windows.shape[2:] == frame and SHORTEST <= given <= self.longest

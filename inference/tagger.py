@@ -30,12 +30,12 @@ LONGEST_TEXT = 20_000  # characters; names after that are not looked for
 CACHE_SIZE = 4096  # texts
 GROUP = 256  # texts whose tokens are held at once: the rest wait as text, so memory is flat
 Names = tuple[Entity, ...]
-_TYPES = {label.value: label for label in EntityLabel}  # a call of an enum takes microseconds
+_TYPES = {label.value: label for label in EntityLabel}  # calling the enum takes microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class WordTags:
-    """A text's words: their labels and how sure each is, 0 to 1, equally many."""
+    """The labels of a text's words, and how sure each is, 0 to 1."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
@@ -43,7 +43,7 @@ class WordTags:
 
 @dataclass(frozen=True, slots=True)
 class WindowTags:
-    """A window's words: the class of each and its probability, equally many."""
+    """The classes of a window's words, and the probability of each."""
 
     classes: list[int]
     scores: list[float]
@@ -63,13 +63,13 @@ class _Classes:
         logits: list[list[list[float]]] = output.astype(np.float32, copy=False).tolist()
         return [self._tags(window, rows) for window, rows in zip(batch, logits, strict=True)]
 
-    # A word has a few numbers: Python's own take less time than NumPy's calls, for a query a
-    # third, since those are out of the processor's caches after each run of a graph.
+    # A word has only a few numbers, for which plain Python takes a third of NumPy's time in a query:
+    # after each run of a graph NumPy's code is no longer in the processor's caches.
 
     def _tags(self, window: Window, logits: Sequence[list[float]]) -> WindowTags | Exception:
         """The window's words from its tokens' logits [tokens][labels]."""
         rows = [logits[head] for head in window.heads]
-        if not isfinite(sum(map(sum, rows))):  # what stands elsewhere may be anything
+        if not isfinite(sum(map(sum, rows))):  # other tokens may have any numbers
             return self.feeding.failed("a text's logits hold no numbers (NaN)")
         greatest = list(map(max, rows))
         classes = [row.index(most) for row, most in zip(rows, greatest, strict=True)]
@@ -86,8 +86,8 @@ class _Classes:
 class NameTagger(LoadedModel):
     """The Tagger port over one loaded model. Safe to use from several threads.
 
-    A word's label is that of its first token; of all sequences of labels that are well-formed, the
-    likeliest is taken (see `Transitions`). A name is a run of words of one type.
+    A word has the label of its first token. Of all well-formed sequences of labels the likeliest is
+    taken (`Transitions`). A name is a run of words of one type.
     """
 
     tokens: TextTokens
@@ -108,10 +108,10 @@ class NameTagger(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> NameTagger:
-        """A tagger over a loaded graph; `threads` is how many batches run at once.
+        """A tagger over a loaded graph; `threads` batches run at once.
 
-        Raises ModelError for a model that is no tagger, knows none of our types of names, or puts
-        a text between other than two tokens.
+        Raises ModelError for a model that is no tagger, has none of our types of names, or does not
+        put a text between two tokens.
         """
         manifest = folder.manifest
         labels = bio_labels(manifest.labels)
@@ -141,7 +141,7 @@ class NameTagger(LoadedModel):
         return tuple(found[text] or () for text in texts)
 
     def tag_words(self, texts: Sequence[Sequence[str]]) -> tuple[WordTags, ...]:
-        """A label for each word of each text; `O` at 0 for words that the model can't see."""
+        """A label for each word of each text; `O` at 0 for words that have no tokens."""
         began = perf_counter()
         cut = windows(self.words, texts, limit=self.folder.manifest.max_tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())

@@ -1,9 +1,10 @@
-"""What this machine can do at most on one thread, measured: the bounds that a model runs against.
+"""The most that this machine can do on one thread, measured: the bounds of a model's speed.
 
-Williams, Waterman and Patterson 2009 (Roofline): work takes at least its arithmetic at the
-arithmetic's peak, and at least its bytes at the speed of the memory that they lie in. Peaks are
-of a large matrix product through ONNX Runtime, whose kernels the models use; the memory's speed is
-measured for several sizes, since a model that fits in a cache is read from there.
+Work takes at least as long as its arithmetic at the greatest speed, and as its bytes at the speed
+of the memory that they lie in (Roofline; Williams, Waterman and Patterson 2009). The arithmetic's
+speed is that of a large matrix product through ONNX Runtime, whose kernels the models use. The
+memory's speed is measured for several sizes, because a model that fits in a cache is read from
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
 from inference.preparing.signed_kernels import sums_signed_exactly
 from inference.runtime import Array
 
-ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: large enough that packing is nothing
+ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: so large that packing hardly counts
 WORK = 2.0 * ROWS * INNER * COLUMNS  # its operations
 SIZES = tuple(2**power for power in (18, 20, 22, 24, 26, 28))  # bytes, 256 KiB to 256 MiB
 INT8_PEAK, FLOAT32_PEAK = "int8", "float32"
@@ -41,11 +42,13 @@ class MachineLimits:
         return self.int8 if precision == INT8_PEAK else self.float32
 
     def bandwidth(self, size: float) -> float:
-        """Bytes a second for a block of `size` bytes: that of the next larger one measured."""
+        """Bytes a second for a block of `size` bytes: the speed of the next larger one measured."""
         return next((speed for block, speed in self.memory if block >= size), self.memory[-1][1])
 
     def best(self, other: "MachineLimits") -> "MachineLimits":
-        """The higher of each: what was reached once is possible. Both are of the same blocks."""
+        """The higher of each figure, for both measure the same blocks: what was reached once is
+        possible.
+        """
         pairs = zip(self.memory, other.memory, strict=True)
         return MachineLimits(
             max(self.int8, other.int8),
@@ -55,7 +58,9 @@ class MachineLimits:
 
 
 def measure_limits(seconds: float = 0.3, sizes: Sequence[int] = SIZES) -> MachineLimits:
-    """Measure for about `seconds` each of both products and all of the memory."""
+    """The limits of this machine, measured for about `seconds` for each product
+    and for the memory.
+    """
     int8, float32 = product_call(INT8_PEAK), product_call(FLOAT32_PEAK)
     each = seconds / len(sizes)
     return MachineLimits(
@@ -77,7 +82,9 @@ def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
 
 
 def _int8_product(rows: int) -> tuple[bytes, Array]:
-    """The graph and its left factor, uint8 [rows, 1024]: the kernel is signed where layers' are."""
+    """The graph and its left factor, uint8 [rows, 1024]. The kernel is signed where layers have
+    such.
+    """
     random = np.random.default_rng(1)
     shift, kind = (128, np.int8) if sums_signed_exactly() else (0, np.uint8)
     kernel = (random.integers(0, 256, (INNER, COLUMNS)) - shift).astype(kind)
@@ -94,8 +101,8 @@ def _float32_product(rows: int) -> tuple[bytes, Array]:
 
 
 def stream_speed(size: int, seconds: float) -> float:
-    """Bytes a second through a block of `size` bytes: the faster of reading it (a dot product
-    with itself) and of copying one half onto the other, where each byte counts once.
+    """Bytes a second through a block of `size` bytes: the faster of reading it (a dot product with
+    itself) and of copying one half to the other; each byte counts once.
     """
     block = np.ones(size // 4, np.float32)
     half = len(block) // 2
@@ -105,7 +112,7 @@ def stream_speed(size: int, seconds: float) -> float:
 
 
 def times(call: Callable[[], Any], seconds: float) -> list[float]:
-    """Seconds of each of as many calls as fit, at least 3, after one that is not counted."""
+    """Seconds of each of as many calls as fit, at least 3; one before them is not counted."""
     call()
     found: list[float] = []
     until = perf_counter() + seconds
@@ -117,5 +124,5 @@ def times(call: Callable[[], Any], seconds: float) -> list[float]:
 
 
 def faster_half(found: Sequence[float]) -> float:
-    """The mean of the faster half: other work on the machine only ever adds to a time."""
+    """The mean of the faster half, because other work on the machine only adds time."""
     return float(np.sort(found)[: (len(found) + 1) // 2].mean())

@@ -32,8 +32,8 @@ class GroupTime:
 
 @dataclass(frozen=True, slots=True)
 class Opportunity:
-    """Time that the machine's bounds don't explain: `saving` is the share of the whole that would
-    go if `place` ran at its bound.
+    """A place that takes longer than the machine's bounds explain. `saving` is the share of the
+    whole that would be saved if `place` ran at its bound.
     """
 
     place: str
@@ -45,8 +45,9 @@ class Opportunity:
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """Seconds of a round: `whole` texts in to results out, `tokenise`, `graph` unwatched and
-    `watched` under the profiler. `operators` add up to `graph` or less.
+    """Seconds of a round: of the `whole` from texts to results, of `tokenise`, of the `graph`
+    unwatched and of it `watched` by the profiler. The times of `operators` add up to `graph` or
+    less.
     """
 
     model: str
@@ -68,7 +69,7 @@ class ModelProfile:
 
     @property
     def total(self) -> float:
-        """What shares are of: the whole, or its parts where noise made them longer."""
+        """What shares are taken of: the whole, or its parts where noise made them longer."""
         return max(self.whole, self.tokenise + self.graph)
 
     @property
@@ -77,7 +78,7 @@ class ModelProfile:
         return self.watched / self.graph - 1.0
 
     def groups(self) -> tuple[GroupTime, ...]:
-        """Every group in which there is anything, in the order of a text's way."""
+        """Every group that has anything, in the order in which a text passes them."""
         inside = sum(operator.seconds for operator in self.operators)
         rest = {
             Group.TOKENISE: self.tokenise,
@@ -91,7 +92,7 @@ class ModelProfile:
         return tuple(each for each in found if each.calls)
 
     def opportunities(self, count: int = 3) -> tuple[Opportunity, ...]:
-        """The places where most is to be gained, the greatest first."""
+        """The places with most to gain, the greatest gain first."""
         around = [
             (str(each.group), each.seconds, 0.0)
             for each in self.groups()

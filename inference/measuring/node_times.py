@@ -1,7 +1,8 @@
-"""ONNX Runtime's profile of a graph, read into times by operator with their bounds.
+"""Times by operator with their bounds, from ONNX Runtime's profile of a graph.
 
-Source: the profiler's JSON (Chrome's trace events): a `model_run` for each run, and for each
-operator's call a `Node` event with its type and the shapes that it took and gave.
+Source: the profiler's JSON (Chrome's trace events): a `model_run` for each run, and for each call
+of
+an operator a `Node` event with its type and the shapes of its inputs and outputs.
 """
 
 import json
@@ -20,7 +21,7 @@ _LAYER = re.compile(r"layers?[._]?\d+[./]|_?\d+$")
 
 @dataclass(frozen=True, slots=True)
 class OperatorTime:
-    """All operators of one type in one place, over all layers; everything is per round.
+    """All operators of one type in one place, over all layers; all figures are per round.
 
     `bound` is the least seconds that the machine could take; `work` adds up all calls.
     """
@@ -89,9 +90,9 @@ def read_trace(text: str) -> Trace:
 def operator_times(
     trace: Trace, batches: int, graph: float, limits: MachineLimits
 ) -> tuple[OperatorTime, ...]:
-    """Means over the faster half of the rounds but the first, each of `batches` runs; the slowest
-    place first. Where the operators take longer than the unwatched `graph` seconds, they are
-    scaled down to it: that is the profiler's own time.
+    """Means over the faster half of the rounds without the first; a round is `batches` runs. The
+    slowest place is first. Where the operators take longer than the unwatched `graph` seconds,
+    their times are scaled down to it, because the difference is the profiler's own time.
     """
     rounds = list(_rounds(trace, batches))[1:]
     rounds.sort(key=lambda nodes: sum(node.seconds for node in nodes))
@@ -115,8 +116,8 @@ def operator_times(
 
 
 def least_seconds(work: Work, limits: MachineLimits, reading: float) -> float:
-    """The roofline: arithmetic at its peak or bytes at the memory's speed, whichever is longer.
-    Weights come at `reading` bytes a second, activations from where a block their size lies.
+    """The roofline: the longer of arithmetic at its greatest speed and bytes at the memory's speed.
+    Weights come at `reading` bytes a second, activations at the speed for a block of their size.
     """
     moving = work.weights / reading + work.activations / limits.bandwidth(work.activations)
     counting = sum(count / limits.arithmetic(precision) for precision, count in work.by_precision)
@@ -124,7 +125,7 @@ def least_seconds(work: Work, limits: MachineLimits, reading: float) -> float:
 
 
 def place_of(name: str) -> str:
-    """A node's name without the number of its layer, so that layers add up."""
+    """A node's name without its layer's number, so that layers are added up."""
     return _LAYER.sub("", name).strip("/") or name
 
 
@@ -145,7 +146,7 @@ def _mean(key: tuple[str, str, Group, str], each: _Sum, rounds: int, scale: floa
 
 
 def _rounds(trace: Trace, batches: int) -> Iterator[list[NodeEvent]]:
-    """The operators' calls of each round: of `batches` runs one after the other."""
+    """The operators' calls of each round of `batches` runs."""
     starts = [at for at, _ in trace.runs[::batches]]
     found: list[list[NodeEvent]] = [[] for _ in starts]
     for node in trace.nodes:

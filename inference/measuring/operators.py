@@ -1,8 +1,8 @@
-"""What an operator of a graph is for, and how much work it is: from its type, name and shapes.
+"""What an operator of a graph is for, and how much work it does, from its type, name and shapes.
 
-The graphs that training/bert_graph.py writes name each node after its place (`layer0/ffn/wide`);
-other people's graphs are known by operator type first, and by words in the name where the type
-says nothing. Arithmetic is counted as in papers: a multiplication and an addition are two.
+Graphs of training/bert_graph.py name each node after its place (`layer0/ffn/wide`). Other graphs
+are known by the types of their operators, and by words in a name where the type does not tell. A
+multiplication and an addition count as two operations, as in papers.
 """
 
 import re
@@ -35,18 +35,18 @@ class Operand:
 
     @property
     def bytes(self) -> int:
-        """How large it is."""
+        """Its size."""
         return prod(self.shape) * _BYTES.get(self.kind, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one call of an operator has to do at least.
+    """The least that one call of an operator has to do.
 
-    `operations` of arithmetic at `precision` (`int8` or `float32`), `weights` bytes of constants
-    and `activations` bytes of arrays that change from call to call, read or written. `unrounded`
-    of the operations are float32 whatever the precision: those of the attention that an int8
-    product is fused with.
+    - `operations`: of arithmetic at `precision`, `int8` or `float32`
+    - `weights`: bytes of constants; `activations`: bytes read or written that change with each call
+    - `unrounded`: those operations that are float32 whatever the precision, as in attention that is
+      fused with an int8 product
     """
 
     group: Group
@@ -58,13 +58,13 @@ class Work:
 
     @property
     def by_precision(self) -> tuple[tuple[str, float], ...]:
-        """Each precision with its operations, which add up to all."""
+        """Operations by precision; they add up to all."""
         rest = self.operations - self.unrounded
         return (self.precision, rest), ("float32", self.unrounded)
 
     @property
     def bytes(self) -> float:
-        """All that is read and written."""
+        """All bytes that are read and written."""
         return self.weights + self.activations
 
 
@@ -120,8 +120,8 @@ def group_of(kind: str, name: str, inputs: Sequence[Operand]) -> Group:
 
 
 def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[Operand]) -> Work:
-    """The least work of one call. A layer's packed weights are not among the `inputs` that ONNX
-    Runtime reports, so their size is taken from the shapes around them.
+    """The least work of one call. ONNX Runtime does not report a layer's packed weights among the
+    `inputs`, so their size comes from the shapes around them.
     """
     group = group_of(kind, name, inputs)
     precision = "int8" if _INT8.search(kind) else "float32"
@@ -141,7 +141,7 @@ def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[O
         return Work(group, operations, 0.0, taken + given, precision)
     if kind.endswith("Attention"):
         return _attention(kind, inputs, outputs, precision)
-    if _LOOK_UP.search(kind):  # reads the rows that it gives, not the whole table
+    if _LOOK_UP.search(kind):  # it reads the rows that it returns, not the whole table
         return Work(group, 0.0, given, given, precision)
     each = next((count for pattern, count in _PER_NUMBER if pattern.search(kind)), 1.0)
     numbers = sum(prod(operand.shape) for operand in outputs)
@@ -151,8 +151,8 @@ def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[O
 def _attention(
     kind: str, inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str
 ) -> Work:
-    """Scores and mixing, 2 n t t d each; `Attention` and `QAttention` hold the product that makes
-    q, k and v too, and QAttention rounds nothing but what goes into that.
+    """The work of attention: scores and mixing, 2 n t t d each. `Attention` and `QAttention` hold
+    the product that makes q, k and v too; QAttention rounds only the input of that product.
     """
     rows, length, width = (1, 1, *outputs[0].shape)[-3:]
     own = 4.0 * rows * length * length * width
@@ -167,8 +167,8 @@ def _attention(
 
 
 def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str) -> Work:
-    """Each number of the result is a product with a kernel [m, c, ...]. Nothing is known of the
-    arithmetic where the kernel is packed away, as a convolution of bytes has it.
+    """The work of a convolution: each number of the result is a product with a kernel [m, c, ...].
+    Where the kernel is packed, as in int8, nothing is known of its arithmetic.
     """
     activations = float(inputs[0].bytes + outputs[0].bytes)
     kernel = next((operand for operand in inputs[1:] if len(operand.shape) > 2), None)
@@ -179,9 +179,7 @@ def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precisio
 
 
 def _of_two_activations(inputs: Sequence[Operand]) -> bool:
-    """Whether a product's second factor is no layer's weights: it has a row of its own in each
-    of the batch's texts.
-    """
+    """Whether a product's second factor is no weight: it has a row for each text of the batch."""
     return len(inputs) > 1 and len(inputs[1].shape) > 2
 
 

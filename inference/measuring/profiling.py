@@ -1,9 +1,8 @@
-"""Where a model's time goes: by operator, from ONNX Runtime's own profiler, against what the
-machine can do at most.
+"""Where a model's time goes, by operator, and what the machine can do at most.
 
-A profiler slows what it watches. So each round answers the texts through the model's public class,
-and then runs the batches that this made a second time under the profiler. Only the shares inside
-of the graph are the profiler's; the totals are not. Of each, the faster half of the rounds counts.
+A profiler slows what it watches. So each round puts the texts to the model's public class, and then
+runs the same batches again under the profiler. Only the shares inside the graph are the profiler's,
+the totals are not. The faster half of the rounds counts.
 """
 
 import tempfile
@@ -31,7 +30,7 @@ _MOST_EVENTS = 300_000  # the profiler keeps a million and drops what comes afte
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a runtime was asked: named arrays in, and the names of those wanted."""
+    """One call of a runtime: arrays by name, and the names of the outputs asked for."""
 
     arrays: Mapping[str, Array]
     outputs: Sequence[str]
@@ -39,7 +38,7 @@ class Call:
 
 @dataclass(slots=True)
 class WatchedRuntime:
-    """The Runtime port over another runtime: keeps what it is asked and how long it takes."""
+    """The Runtime port over another runtime, which keeps each call and its time."""
 
     runtime: Runtime
     calls: list[Call] = field(default_factory=list)
@@ -47,21 +46,21 @@ class WatchedRuntime:
 
     @property
     def kind(self) -> str:
-        """The runtime's."""
+        """The kind of the runtime below."""
         return self.runtime.kind
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The runtime's."""
+        """The inputs of the runtime below."""
         return self.runtime.inputs
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The runtime's."""
+        """The outputs of the runtime below."""
         return self.runtime.outputs
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The runtime's answer; raises what it raises."""
+        """The answer of the runtime below; raises what that raises."""
         self.calls.append(Call(arrays, outputs))
         started = perf_counter()
         found = self.runtime.run(arrays, outputs)
@@ -73,23 +72,23 @@ class WatchedRuntime:
         self.runtime.close()
 
     def reset(self) -> None:
-        """Forgets all."""
+        """Forget all calls."""
         self.calls.clear()
         self.seconds = 0.0
 
 
 @dataclass(slots=True)
 class TokeniseClock:
-    """The ModelWatch that adds up the seconds of the tokenizer; it makes itself as a watch."""
+    """The ModelWatch that adds up the tokenizer's seconds. It is its own maker of watches."""
 
     seconds: float = 0.0
 
     def of(self, model: str, task: str) -> "TokeniseClock":
-        """Itself."""
+        """The clock itself, for any model."""
         return self
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
-        """Adds a tokenizer's time; the graph's is the runtime's to know."""
+        """Add a tokenizer's time; the runtime keeps the graph's."""
         if stage is Stage.TOKENISE:
             self.seconds += ended - began
 
@@ -99,9 +98,9 @@ class TokeniseClock:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is profiled: `graph` is an ONNX file's content, `weights` the files beside it, by name,
-    and `call` answers `texts` texts of `tokens` tokens through the model's public class, which runs
-    on `runtime` and tells `clock`.
+    """What is profiled. `graph` is an ONNX file's content, `weights` are the files beside it, by
+    name. `call` puts `texts` texts of `tokens` tokens to the model's public class, which runs on
+    `runtime` and reports to `clock`.
     """
 
     name: str
@@ -125,8 +124,8 @@ class _Rounds:
     watched: list[float] = field(default_factory=list)
 
     def best(self) -> tuple[float, float, float, float]:
-        """Means of each part, in the order above, over the faster half of the rounds: the same
-        half for what adds up.
+        """The mean of each part, in the order above, over the faster half of the rounds. All parts
+        have the same half, so that they add up.
         """
         kept = np.argsort(self.whole)[: (len(self.whole) + 1) // 2]
         parts = (np.array(part)[kept] for part in (self.whole, self.tokenise, self.graph))
@@ -198,7 +197,7 @@ def product_operations(subject: Subject) -> dict[str, float]:
 
 
 def _answer(subject: Subject, found: _Rounds) -> None:
-    """One call through the public class, with its parts' times."""
+    """Make one call of the public class and keep the times of its parts."""
     subject.runtime.reset()
     subject.clock.seconds = 0.0
     started = perf_counter()
@@ -223,7 +222,7 @@ def _profiled_session(subject: Subject, folder: Path) -> Any:
 
 
 def _replay(session: Any, calls: Sequence[Call]) -> None:
-    """Runs every call again, in the types that the graph takes."""
+    """Run every call again, in the types that the graph takes."""
     taken = {value.name: value.type for value in session.get_inputs()}
     for call in calls:
         arrays = {

@@ -1,4 +1,4 @@
-"""Windows of frames to measure a shot model with: made, since real video is heavy to ship."""
+"""Made windows of frames to measure a shot model with, because real video is large to ship."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _COARSE = (4, 6)  # points of the noise that a picture is a smooth enlargement o
 
 
 def sample_windows(count: int, *, seed: int = 1, frames: int = FRAMES_EACH) -> Frames:
-    """uint8 [count, frames, 27, 48, 3]: in each 100 frames a picture that moves, cut to another and
-    that one dissolved into a third.
+    """uint8 [count, frames, 27, 48, 3]. Each 100 frames have a moving picture, a cut to a second
+    one, and a dissolve into a third.
     """
     random = np.random.default_rng(seed)
     several = -(-frames // FRAMES_EACH)

@@ -43,7 +43,7 @@ def card(manifest: ModelManifest) -> str:
 
 
 def _facts(manifest: ModelManifest) -> str:
-    """What it is, row by row; what it has no use for is left out."""
+    """The rows of facts about the model; a row without a value is left out."""
     prefixes = [
         f"`{prefix}` before a {what}"
         for prefix, what in ((manifest.query_prefix, "query"), (manifest.passage_prefix, "passage"))
@@ -122,5 +122,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that can't end its cell."""
+    """`text` without characters that would end a table cell."""
     return text.replace("|", r"\|").replace("\n", " ")

@@ -1,8 +1,8 @@
 """Public models that can be pulled: a manifest for each, at a pinned revision.
 
-A catalogue's manifest is a folder's, but for two things: the sha256 of a file may be "", which is
-then taken from the hub at that revision when the model is pulled; and `graphs` may have several
-formats, of which a pull takes the ones that are asked for.
+A manifest of the catalogue differs from one of a folder in two things. The sha256 of a file may be
+"": it is then taken from the hub at that revision when the model is pulled. And `graphs` may have
+several formats, of which a pull takes those that it is asked for.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def in_formats(manifest: ModelManifest, formats: Sequence[str] = ()) -> ModelMan
         for kind, graph in manifest.graphs.items()
         if kind not in wanted
         for path in (graph, *companions(graph, manifest.files))
-        if not path.endswith("config.json")  # small, and it proves width and labels
+        if not path.endswith("config.json")  # small, and it has width and labels to check
     }
     return replace(
         manifest,

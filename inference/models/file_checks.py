@@ -1,9 +1,9 @@
-"""Whether a model's file is of its kind and fits its manifest, found out before it is loaded.
+"""Whether a model's file is of its kind and fits its manifest, before a runtime loads it.
 
-A checksum says that a file is the one that the manifest means. It does not say that this file is
-harmless: a folder from elsewhere has a manifest from elsewhere too. So each file is looked at: no
-pickle under another name, no weights fetched from other places, and as many numbers in a vector
-and labels in an answer as the manifest promises.
+A checksum proves that a file is the one that the manifest names. It does not prove that the file is
+harmless: a folder from a stranger has a stranger's manifest. So each file is looked at: it must be
+no pickle under another name, must not take weights from other places, and must have as many numbers
+in a vector or labels in an answer as the manifest says.
 """
 
 import io
@@ -22,7 +22,7 @@ _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 _PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _VECTORS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 _LOGITS = "logits"
-_RAW = (".bin", ".data", ".onnx_data")  # numbers and nothing else
+_RAW = (".bin", ".data", ".onnx_data")  # files of numbers only
 
 
 def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -> None:
@@ -50,9 +50,9 @@ def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -
 
 
 def looks_pickled(content: bytes, *, whole: bool = False) -> bool:
-    """Whether bytes begin as a pickle (protocol 2 or later), an archive or a numpy file does.
+    """Whether bytes begin like a pickle (protocol 2 or later), an archive or a numpy file.
 
-    With `whole` a pickle must end like one too: raw numbers may begin like anything.
+    With `whole` a pickle must end like one too, because raw numbers may begin like anything.
     """
     if content.startswith(_PICKLE_PROTOCOLS):
         return not whole or content.endswith(b".")
@@ -60,8 +60,8 @@ def looks_pickled(content: bytes, *, whole: bool = False) -> bool:
 
 
 def _check_torchscript(path: str, content: bytes, where: str) -> None:
-    """TorchScript's archive holds a program in a language of its own, which its loader reads
-    without Python; an archive that has none is one of pickled Python objects.
+    """Raise ModelError unless an archive has a TorchScript program, which its loader reads without
+    Python. An archive without a program holds pickled Python objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -114,7 +114,7 @@ def _check_json(manifest: ModelManifest, path: str, content: bytes) -> None:
 
 
 def _check_config(manifest: ModelManifest, config: Any) -> None:
-    """`config.json` against the manifest: width and labels."""
+    """Compare width and labels of `config.json` with the manifest."""
     if not isinstance(config, dict):
         raise ValueError("it is not a JSON object")
     if manifest.task == "encode":
@@ -131,7 +131,7 @@ def _check_config(manifest: ModelManifest, config: Any) -> None:
 
 
 def _width(manifest: ModelManifest) -> int:
-    """Numbers in the last axis of what the model gives."""
+    """The size of the last axis of the model's output."""
     match manifest.task:
         case "encode":
             return manifest.dimension
@@ -144,6 +144,6 @@ def _width(manifest: ModelManifest) -> int:
 
 
 def _same(what: str, found: int | None, expected: int) -> None:
-    """Raise ValueError where a size that is known is not the expected one."""
+    """Raise ValueError where a size is known and is not the expected one."""
     if found is not None and found != expected:
         raise ValueError(f"{what} is {found} instead of {expected}")

@@ -1,7 +1,7 @@
 """Models from a Hugging Face hub, at one revision.
 
-Only files that a manifest lists are asked for, and a manifest lists no pickles. A token comes from
-the variable HF_TOKEN and from nowhere else, and goes to the hub that was named, over https.
+Only files that a manifest lists are asked for, and a manifest lists no pickles. A token is taken
+from the variable HF_TOKEN only, and is sent over https to the hub that was named.
 """
 
 import io
@@ -29,9 +29,9 @@ _PATIENCE = 30.0  # seconds for the list of files
 
 
 def repository(manifest: ModelManifest) -> str:
-    """The `owner/name` on the hub that a manifest's source names.
+    """The `owner/name` on the hub, from a manifest's source.
 
-    Raises ModelError where the source is none.
+    Raises ModelError where the source is not on a hub.
     """
     name = manifest.source.removeprefix(SITE)
     if name == manifest.source or name.count("/") != 1:
@@ -66,7 +66,10 @@ class HubSource:
         return cls(repository, revision, place, token)
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """See `inference.models.install.Source`."""
+        """The files of `manifest` at the hub, with their sizes and digests.
+
+        Raises ModelError where one is missing.
+        """
         api = HfApi(endpoint=self.endpoint, token=self.token or False, library_name="dateline")
         with self._told("its files can't be listed"):
             info = api.model_info(
@@ -84,7 +87,10 @@ class HubSource:
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """See `inference.models.install.Source`."""
+        """Write `file` to `part`, going on from what is there.
+
+        Raises ModelError; what came stays in `part`.
+        """
         url = hf_hub_url(self.repository, file.path, revision=revision, endpoint=self.endpoint)
         headers = {"user-agent": "dateline"}
         if self.token:
@@ -122,7 +128,7 @@ class HubSource:
 
 
 class _Counted(io.FileIO):
-    """A file that tells how much comes, and takes no more than was said to come."""
+    """A file that reports the bytes that come, and refuses more than were announced."""
 
     def __init__(self, place: Path, file: OfferedFile, advance: Callable[[int], None]) -> None:
         super().__init__(place, "r+" if place.exists() else "w+")
@@ -130,7 +136,7 @@ class _Counted(io.FileIO):
         self._advance = advance
 
     def write(self, data: Any) -> int:
-        """All of `data`; raises ModelError beyond the file's size."""
+        """Write all of `data`. Raises ModelError beyond the file's announced size."""
         if self.tell() + len(data) > self._file.size:
             what = f"more than {self._file.size:,} bytes come for {self._file.path}"
             raise ModelError(what, where=str(self.name), mend="don't trust this hub")
@@ -141,7 +147,7 @@ class _Counted(io.FileIO):
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
-        """Begin again where the hub can't go on; what was counted no longer counts."""
+        """Begin again where the hub can't go on; what is cut off is counted no longer."""
         before = self.seek(0, io.SEEK_END) if size is not None else os.fstat(self.fileno()).st_size
         after = super().truncate(size)
         self._advance(after - before)
@@ -150,7 +156,7 @@ class _Counted(io.FileIO):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the client's own progress bars."""
+    """Run without the hub client's own progress bars."""
     disable_progress_bars()
     try:
         yield

@@ -1,8 +1,8 @@
-"""Putting a model's folder in place: every file checked first, then the whole at once.
+"""Putting a model's folder in place: every file is checked, then the whole folder is renamed.
 
-Files are gathered in a hidden folder beside the target and the finished folder is renamed, so an
-interrupted installation leaves nothing that a store would find. What was gathered stays there and
-the next attempt goes on from it, in the middle of a file too.
+Files are gathered in a hidden folder beside the target. So an interrupted installation leaves
+nothing that a store would find, and the next attempt goes on from what was gathered, also in the
+middle of a file.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ _REVISION = ".revision"
 
 @dataclass(frozen=True, slots=True)
 class OfferedFile:
-    """A file that a source has: its size in bytes and what is known of its content.
+    """A file of a source: its size in bytes, and what is known of its content.
 
     `sha256` and `git_blob` (git's own sha1 of it) are in hex, or "" where the source has none.
     """
@@ -39,8 +39,8 @@ class OfferedFile:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a source has of a model. `unchecked` files are taken as they are found there, because
-    neither the catalogue nor the source says what they must be.
+    """The files of a model that a source has. `unchecked` ones are taken as they are, because
+    neither the catalogue nor the source has a checksum of them.
     """
 
     revision: str
@@ -52,7 +52,9 @@ class Source(Protocol):
     """Where a model's files come from."""
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """What it has of the files of `manifest`. Raises ModelError where one is missing."""
+        """What the source has of the files of `manifest`. Raises ModelError where
+        one is missing.
+        """
         ...
 
     def fetch(
@@ -66,7 +68,7 @@ class Source(Protocol):
 
 
 class Observer(Protocol):
-    """Is told how an installation goes."""
+    """Follows an installation."""
 
     def begin(self, total: int) -> None:
         """`total` bytes are to come."""
@@ -79,7 +81,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A model in its place. `fresh` is false where it had been there, sound, before."""
+    """A model in its place. `fresh` is false where it was there before, undamaged."""
 
     folder: ModelFolder
     fresh: bool
@@ -89,8 +91,8 @@ class Installed:
 def install(manifest: ModelManifest, source: Source, root: Path, observer: Observer) -> Installed:
     """Bring the model of `manifest` from `source` to `root`/NAME, in place of another version.
 
-    Raises ModelError where the source lacks a file, a file is not the expected one, is a pickle or
-    does not fit the manifest, or where there is no room. The model that was there then stays.
+    Raises ModelError where the source lacks a file, where a file is not the expected one, is a
+    pickle or does not fit the manifest, and where there is no room. The earlier model then stays.
     """
     with _on_disk(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -118,7 +120,7 @@ def _install(manifest: ModelManifest, source: Source, root: Path, observer: Obse
 
 
 def _check_offer(wanted: ModelManifest, offer: Offer, root: Path) -> None:
-    """Raise ModelError for another checksum than the catalogue's, or for want of room."""
+    """Raise ModelError for a checksum that is not the catalogue's, and for lack of room."""
     for file in offer.files:
         pinned = wanted.files[file.path]
         if pinned and file.sha256 and pinned != file.sha256:
@@ -138,7 +140,7 @@ def _check_offer(wanted: ModelManifest, offer: Offer, root: Path) -> None:
 
 
 def _installed(target: Path, wanted: ModelManifest, offer: Offer) -> ModelFolder | None:
-    """The model at `target` if it is the wanted one and sound."""
+    """The model at `target` if it is the wanted one and undamaged."""
     try:
         folder = read_folder(target)
         check_folder(folder)
@@ -154,7 +156,7 @@ def _installed(target: Path, wanted: ModelManifest, offer: Offer) -> ModelFolder
 
 
 def _prepared(partial: Path, revision: str) -> Path:
-    """The folder for files to come, with what an earlier attempt at this revision left."""
+    """The folder for files to come, with what an earlier attempt at this revision left in it."""
     mark = partial / _REVISION
     if not mark.is_file() or mark.read_text("utf-8") != revision:
         shutil.rmtree(partial, ignore_errors=True)
@@ -172,7 +174,7 @@ def _pinned(file: OfferedFile, manifest: ModelManifest) -> OfferedFile:
 def _gather(
     file: OfferedFile, revision: str, source: Source, partial: Path, observer: Observer
 ) -> str:
-    """Have `file` in `partial`, checked; returns its sha256."""
+    """Bring `file` to `partial` and check it; return its sha256."""
     place = partial / file.path
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_file():
@@ -190,7 +192,7 @@ def _gather(
 
 
 def _checked(place: Path, file: OfferedFile) -> str:
-    """The sha256 of what is at `place`; raises ModelError and removes it if it is not `file`."""
+    """The sha256 of the file at `place`. Removes it and raises ModelError if it is not `file`."""
     size = place.stat().st_size
     with place.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -210,15 +212,15 @@ def _checked(place: Path, file: OfferedFile) -> str:
 
 
 def _git_blob(place: Path, size: int) -> str:
-    """The name that git has for a file's content: the sha1 of a header and the bytes."""
+    """Git's name for a file's content: the sha1 of a header and the bytes."""
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     digest.update(place.read_bytes())
     return digest.hexdigest()
 
 
 def _finish(partial: Path, manifest: ModelManifest) -> None:
-    """Check the gathered files against `manifest`, then write it; what is refused is removed, and
-    so is what an earlier attempt gathered in other formats.
+    """Check the gathered files against `manifest`, then write the manifest. A file that is refused
+    is removed, and so is one that an earlier attempt gathered in another format.
     """
     for place in [place for place in partial.rglob("*") if place.is_file()]:
         if place.relative_to(partial).as_posix() not in (*manifest.files, _REVISION):
@@ -236,7 +238,7 @@ def _finish(partial: Path, manifest: ModelManifest) -> None:
 
 
 def _swap(partial: Path, target: Path) -> None:
-    """Rename `partial` to `target`, whatever is there."""
+    """Rename `partial` to `target`, and remove what was there."""
     old = target.with_name(f".{target.name}.replaced")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -247,7 +249,7 @@ def _swap(partial: Path, target: Path) -> None:
 
 @contextmanager
 def _alone(root: Path, name: str) -> Iterator[None]:
-    """While no other process installs the same model; raises ModelError if one does."""
+    """Hold the lock of this model. Raises ModelError if another process installs it."""
     with (root / f".{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -259,7 +261,7 @@ def _alone(root: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def _on_disk(root: Path) -> Iterator[None]:
-    """A failure of the disk's, such as a folder that may not be written, as a ModelError."""
+    """Turn an error of the disk, such as a folder that can't be written, into a ModelError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Models from a folder: one that an export wrote, or a hub's files that were carried here."""
+"""Models from a folder: one that an export wrote, or a copy of the files of a hub."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,8 +19,10 @@ class FolderSource:
     folder: Path
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """See `inference.models.install.Source`. Where the manifest has no sha256 the file is
-        believed.
+        """The files of `manifest` in the folder, with sizes and digests. A file without a sha256 in
+        the manifest is taken as it is.
+
+        Raises ModelError where one is missing.
         """
         files = tuple(self._offered(path) for path in manifest.files)
         unchecked = tuple(path for path, digest in manifest.files.items() if not digest)
@@ -29,7 +31,7 @@ class FolderSource:
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """See `inference.models.install.Source`."""
+        """Copy `file` to `part`, going on from what is there."""
         done = part.stat().st_size if part.exists() else 0
         with (self.folder / file.path).open("rb") as source, part.open("ab") as target:
             source.seek(done)

@@ -1,7 +1,7 @@
-"""What a model says of itself: `manifest.json` in its folder, read into a value.
+"""What a model says of itself: `manifest.json` in its folder, as a value.
 
-Every field must be there, so that a misspelt one is found at once; what a model has no use for
-is an empty string, list or object.
+Every field must be there, so that a misspelt one is found at once. A field without a use for the
+model is an empty string, list or object.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ RESEARCH_ONLY = "research only"
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Texts that a model learned from, under which `licence`, and for which `use` they are given.
+    """Texts that a model learned from, their licence, and the `use` that it allows.
 
-    `use` is `any`, `research only`, `unknown` or a few words of the licence's own.
+    `use` is `any`, `research only`, `unknown` or a few words of the licence.
     """
 
     name: str
@@ -92,11 +92,11 @@ class ModelManifest:
 
     @property
     def digest(self) -> str:
-        """sha256 in hex over all that decides what comes out: the reference graph and tokenizer,
-        prefixes, length, pooling, labels. It names the space that an encoder's vectors are in.
+        """sha256 in hex over all that decides the model's answers: reference graph, tokenizer,
+        prefixes, length, pooling and labels. It names the space of an encoder's vectors.
 
-        The reference is the first of FORMATS that there is. Other formats of the same weights
-        don't count: they agree with it to the parity that an export proves.
+        The reference is the first of FORMATS that there is. Other formats of the same weights don't
+        count, because an export proves that they agree with it.
         """
         reference = self.reference
         deciding = {*companions(reference, self.files), reference, self.tokenizer} - {""}
@@ -119,10 +119,10 @@ class ModelManifest:
 
 
 def companions(graph: str, files: Mapping[str, str]) -> tuple[str, ...]:
-    """The listed files without which the graph at the path `graph` can't be loaded, sorted."""
+    """The listed files that must lie beside the graph at the path `graph`, sorted."""
     place = PurePosixPath(graph)
     match place.suffix:
-        case ".onnx":  # weights beyond the two gigabytes that a graph can hold
+        case ".onnx":  # weights of more than the two gigabytes that a graph can hold
             wanted = [f"{place}_data", f"{place}.data"]
         case ".xml":
             wanted = [str(place.with_suffix(".bin"))]

@@ -1,4 +1,4 @@
-"""Reading `manifest.json`: nothing in it is trusted before it was checked here."""
+"""Reading `manifest.json`: nothing in it is trusted before it is checked here."""
 
 import json
 import math
@@ -22,14 +22,14 @@ PICKLES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib
 
 
 def parse_manifest(text: str, *, where: str, pinned: bool = True) -> ModelManifest:
-    """Read a manifest's JSON; `where` is named in errors.
+    """The manifest in a JSON text; `where` is named in errors.
 
-    With `pinned` every file must have its sha256; without, it may be "", which a catalogue
-    leaves to be taken from the source.
+    With `pinned` every file needs its sha256. Without it the sha256 may be "", as in the catalogue,
+    and is taken from the source.
 
-    Raises ModelError for JSON that can't be read or is too long, a repeated key, a missing,
-    unknown or ill-typed field, a file outside the folder, a pickle, or a graph or tokenizer that
-    `files` does not list.
+    Raises ModelError for JSON that can't be read or is too long, a repeated key, a missing, unknown
+    or ill-typed field, a file outside the folder, a pickle, or a graph or tokenizer that `files`
+    does not list.
     """
     fields = _fields(text, where)
     _check_names(fields, where)
@@ -83,7 +83,7 @@ def _fields(text: str, where: str) -> dict[str, Any]:
 
 
 def _check_names(fields: Mapping[str, object], where: str) -> None:
-    """Every field present, none unknown, each of its type."""
+    """Raise ModelError unless every field is there, none is unknown, and each is of its type."""
     for name, expected in _TYPES.items():
         if name not in fields:
             raise _bad(f"the manifest has no '{name}'", where)
@@ -95,7 +95,7 @@ def _check_names(fields: Mapping[str, object], where: str) -> None:
 
 
 def _check_choices(fields: Mapping[str, Any], where: str) -> None:
-    """Values of which there are only a few, and numbers in their ranges."""
+    """Raise ModelError for values outside their choices or ranges."""
     if fields["task"] not in TASKS:
         raise _bad(f"'task' must be one of {', '.join(TASKS)}", where)
     if fields["pooling"] not in ("", "mean", "cls"):
@@ -111,7 +111,7 @@ def _check_choices(fields: Mapping[str, Any], where: str) -> None:
 def _checked_files(
     files: Mapping[str, object], graphs: Mapping[str, str], where: str, *, pinned: bool
 ) -> dict[str, str]:
-    """`files` if each path stays in the folder, is no pickle, and has a sha256."""
+    """`files`, if each path stays in the folder, is no pickle, and has a sha256."""
     checked: dict[str, str] = {}
     for path, digest in files.items():
         parts = PurePosixPath(path)
@@ -129,12 +129,14 @@ def _checked_files(
 
 
 def _plain(path: str) -> bool:
-    """Whether a path is written in its only form, in printable characters, without backslashes."""
+    """Whether a path is in its normal form, in printable characters, without backslashes."""
     return path.isprintable() and "\\" not in path and str(PurePosixPath(path)) == path != "."
 
 
 def may_look_pickled(path: str, graphs: Mapping[str, str]) -> bool:
-    """Whether `graphs` explains the suffix of `path`: OpenVINO's weights, TorchScript's program."""
+    """Whether `graphs` explains the suffix of `path`: OpenVINO's weights or a
+    TorchScript program.
+    """
     beside = companions(graphs.get("openvino", ""), {path: ""})
     return path == graphs.get("torchscript") or path in beside
 
@@ -157,7 +159,9 @@ _SUFFIXES = {
 
 
 def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: str) -> None:
-    """At least one graph, each of a known format, listed, and with what must lie beside it."""
+    """Raise ModelError unless there is a graph, and each is of a known format, listed, and has its
+    other files listed.
+    """
     if not graphs:
         raise _bad("'graphs' is empty", where)
     for kind, path in graphs.items():
@@ -173,7 +177,9 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
 
 
 def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
-    """Listed for what reads texts, and empty for what reads frames."""
+    """Raise ModelError unless a model for texts lists its tokenizer, and one for
+    frames has none.
+    """
     tokenizer = fields["tokenizer"]
     if fields["task"] == "shots":
         if tokenizer:

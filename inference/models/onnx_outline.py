@@ -1,8 +1,8 @@
-"""What an ONNX file says of itself, read without loading it: outputs, and where weights lie.
+"""An ONNX file's outputs, and the files that its weights lie in, read without loading it.
 
-A runtime parses, optimizes and allocates before it can be asked for shapes, and follows a graph's
-references to other files. Neither should happen to a file that is not what its manifest says, so
-the few fields that matter are walked here. Source: onnx.proto3 of ONNX 1.17 (field numbers).
+A runtime parses, optimizes and allocates before it can be asked for shapes, and opens other files
+that a graph names. Neither should happen to a file that does not fit its manifest, so the few
+fields that matter are read here. Source: onnx.proto3 of ONNX 1.17 (field numbers).
 """
 
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _SPARSE_TENSORS = (1, 2)  # its values, and their places
 _TENSOR_EXTERNAL, _TENSOR_LOCATION, _EXTERNAL = 13, 14, 1
-_DEEPEST = 8  # graphs within graphs
+_DEEPEST = 8  # levels of inner graphs
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxOutline:
-    """A graph's outputs by name, each with its shape, None where a size is left open; and the
-    other files that weights lie in, as the graph names them.
+    """A graph's outputs by name, each with its shape (None where a size is open), and the names of
+    other files that its weights lie in.
     """
 
     outputs: dict[str, tuple[int | None, ...]]
@@ -31,7 +31,7 @@ class OnnxOutline:
 
 
 def read_outline(content: bytes) -> OnnxOutline:
-    """The outline of an ONNX file's bytes. Raises ValueError for bytes that are none."""
+    """The outline of an ONNX file. Raises ValueError for bytes that are no such file."""
     found = {_MODEL_GRAPH: [], _MODEL_FUNCTION: []}  # type: dict[int, list[memoryview]]
     for field in fields(memoryview(content)):
         if field.number in found and field.part is not None:

@@ -1,7 +1,8 @@
-"""What a safetensors file says of itself: tensors' names and shapes, its length proved.
+"""Names and shapes of the tensors in a safetensors file, whose length is checked.
 
 Source: the format's description in the safetensors repository: eight bytes with the header's
-length, the header in JSON, then every tensor's bytes without gap or overlap.
+length,
+the header in JSON, then every tensor's bytes without gap or overlap.
 """
 
 import json
@@ -18,8 +19,8 @@ _BITS = {
 
 
 def read_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
-    """Each tensor's shape by name. Raises ValueError for bytes that are no such file, or that
-    hold more or less than the header says.
+    """Each tensor's shape by name. Raises ValueError for bytes that are no such file, or that have
+    more or less than the header says.
     """
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= size <= min(LONGEST_HEADER, len(content) - 8):

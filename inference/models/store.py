@@ -1,7 +1,7 @@
-"""Where models lie, and that each is what its manifest says.
+"""Where models lie, and whether their files are what their manifests say.
 
-Layout: `ROOT/NAME/manifest.json` beside the files it lists. A file is read once, hashed, and
-the hashed bytes are what the caller loads: nothing can change between the check and the use.
+Layout: `ROOT/NAME/manifest.json` beside the files that it lists. A file is read once and hashed,
+and the caller loads the same bytes: so nothing can change between the check and the use.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ from inference.models.manifest_json import (
 )
 
 MANIFEST = "manifest.json"
-LARGEST_FILE = 8 * 2**30  # bytes; what is larger can't be meant for this service
+LARGEST_FILE = 8 * 2**30  # bytes; nothing larger is meant for this service
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _AGAIN = "restore the file, pull the model, or make it again with its recipe in training/"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """One line of a report: a model's file, and what is wrong with it ("" if nothing)."""
+    """One line of a report: a file of a model, and what is wrong with it ("" if nothing)."""
 
     model: str
     path: str
@@ -90,7 +90,7 @@ class ModelFolder:
     def refuse_pickles(self) -> None:
         """Raise ModelError if a pickle lies anywhere in the folder, listed or not.
 
-        Nothing here would load it, but a folder that has one was not made by our recipes.
+        Nothing here would load it, but our recipes make no folder that has one.
         """
         for place in sorted(self.path.rglob("*")):
             path = place.relative_to(self.path).as_posix()
@@ -102,7 +102,7 @@ class ModelFolder:
 class ModelStore:
     """The folders of all models: the bundled ones in `root`, then those in `more`, in order.
 
-    A name that several have is the first one's.
+    Where several have a model of the same name, the first one is taken.
     """
 
     root: Path
@@ -119,7 +119,7 @@ class ModelStore:
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
     def place(self, name: str) -> Path | None:
-        """The folder of the model `name`, read or not; None where there is none."""
+        """The folder of the model `name`, without reading it; None where there is none."""
         if not _NAME.fullmatch(name):
             return None
         folders = [root / name for root in self.roots]
@@ -184,7 +184,7 @@ class ModelStore:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """The folder at `path` with its manifest read, which must name it.
+    """The folder at `path` after its manifest was read; the manifest must have the folder's name.
 
     Raises ModelError for a manifest that is missing, too long or malformed.
     """
@@ -203,7 +203,7 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def check_folder(folder: ModelFolder) -> None:
-    """Check every listed file, and that no pickle lies beside them; raises ModelError."""
+    """Check every listed file, and that no pickle lies beside them. Raises ModelError."""
     folder.refuse_pickles()
     for path in folder.manifest.files:
         folder.read(path)

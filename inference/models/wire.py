@@ -1,4 +1,4 @@
-"""The fields of a protocol buffer's message, walked and written without its schema.
+"""The fields of a protocol buffer's message, read and written without its schema.
 
 Source: the protocol buffers encoding guide (wire types).
 """
@@ -10,9 +10,9 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 
 class Field(NamedTuple):
-    """One field: its number, and what lies under it between `start` and `stop` of the message: a
-    `whole` number, or the `part` that is a text, bytes or a message (None for a number). The field
-    itself begins `at` its key. A tuple, as a graph has tens of thousands.
+    """One field of a message: its number, and its value between `start` and `stop`. The value is a
+    `whole` number, or the `part` that is a text, bytes or a message (None for a number). The
+    field begins `at` its key. It is a tuple, because a graph has tens of thousands.
     """
 
     number: int
@@ -24,7 +24,7 @@ class Field(NamedTuple):
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """The fields of `message` in order; ValueError where it is none."""
+    """The fields of `message` in order. Raises ValueError where it is no message."""
     place, end = 0, len(message)
     while place < end:
         at = place
@@ -49,7 +49,9 @@ def parts(message: memoryview, *wanted: int) -> Iterator[memoryview]:
 
 
 def only(message: memoryview, number: int) -> memoryview:
-    """The last part under `number`, which is the one that counts; ValueError if there is none."""
+    """The last part under `number`, which is the one that counts. Raises ValueError if there is
+    none.
+    """
     found = list(parts(message, number))
     if not found:
         raise ValueError("a name or a shape is missing")
@@ -96,7 +98,7 @@ def part_key(number: int, size: int) -> bytes:
 def spliced(
     message: memoryview, changes: Sequence[tuple[Field, bytes]]
 ) -> Iterator[bytes | memoryview]:
-    """`message` in pieces, with the bytes given in the place of each field (none: it goes)."""
+    """`message` in pieces, with the given bytes in place of each field; empty bytes remove it."""
     place = 0
     for field, instead in sorted(changes, key=lambda change: change[0].at):
         yield message[place : field.at]

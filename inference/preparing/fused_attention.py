@@ -1,10 +1,10 @@
 """Attention and the product that makes its queries, keys and values, as one operator.
 
-Our int8 graphs write them as three: `MatMulIntegerToFloat`, `Split`, `MultiHeadAttention`. ONNX
+Our int8 graphs have three operators: `MatMulIntegerToFloat`, `Split`, `MultiHeadAttention`. ONNX
 Runtime's `QAttention` does the same arithmetic in the same order, and writes each head's numbers
-where attention reads them: no split, no transposing, two operators fewer a layer. The answers are
-equal to the last bit, with signed kernels and with unsigned ones. The graphs are stored as three,
-since other runtimes read them too.
+where attention reads them. That saves two operators a layer and the copies between them. The
+answers are equal to the last bit, with signed kernels and with unsigned ones. The stored graphs
+keep the three, because other runtimes read them too.
 Source: ONNX Runtime's contributed operators.
 """
 
@@ -34,7 +34,7 @@ from inference.preparing.onnx_nodes import (
 _RUNTIME = b"com.microsoft"  # the domain of ONNX Runtime's own operators
 _PRODUCT, _SPLIT = (_RUNTIME, b"MatMulIntegerToFloat"), (b"", b"Split")
 _ATTENTION, _FUSED = (_RUNTIME, b"MultiHeadAttention"), b"QAttention"
-# Where QAttention takes what the product took: x, kernel, bias, step, scale, then the mask of
+# The product's inputs in the order of QAttention's: x, kernel, bias, step, scale, then the mask of
 # attention, zero and the kernel's zero.
 _BEFORE_MASK, _AFTER_MASK = (0, 1, 6, 2, 3), (4, 5)
 _LAST_AXIS = (2, (1 << 64) - 1)  # of three, and -1 as it is written
@@ -44,8 +44,8 @@ _KEPT = frozenset({b"num_heads", b"scale", b"mask_filter_value"})  # attributes 
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """What a graph says of its names: who gives each, how often it is taken, the constants, and
-    the inputs of whole numbers with two axes.
+    """The names of a graph: the node that makes each, how often each is used, the constants, and
+    the int32 inputs of two axes.
     """
 
     makers: Mapping[bytes, Node]
@@ -55,9 +55,10 @@ class _Graph:
 
 
 def with_fused_attention(content: bytes | bytearray) -> bytes | bytearray:
-    """An ONNX file in which each attention over one product's thirds is one operator with it; the
-    rest is kept byte by byte. The file as it is where it has none. Raises ValueError for bytes
-    that are no ONNX file.
+    """An ONNX file in which attention and the product before it are one operator; all else is kept
+    byte by byte. The file itself where it has no such place.
+
+    Raises ValueError for bytes that are no ONNX file.
     """
     model = memoryview(content)
     graph = only(model, MODEL_GRAPH)
@@ -72,7 +73,7 @@ def with_fused_attention(content: bytes | bytearray) -> bytes | bytearray:
 
 
 def _changes(graph: memoryview) -> list[tuple[Field, bytes]]:
-    """What stands in the place of which operators of the graph."""
+    """The fields of the graph to replace, each with its new bytes."""
     nodes = list(nodes_of(graph))
     attentions = [node for node in nodes if (node.domain, node.operator) == _ATTENTION]
     if not attentions:
@@ -88,7 +89,7 @@ def _changes(graph: memoryview) -> list[tuple[Field, bytes]]:
         split = _split(known, attention)
         product = None if split is None else _product(known, attention, split)
         if split is not None and product is not None:
-            # Whatever the three take is there before the last of them.
+            # The fused operator replaces the last of the three, after all of their inputs.
             changes += [(product.field, b""), (split.field, b"")]
             fused = part_field(GRAPH_NODE, _fused(attention, product))
             changes.append((attention.field, fused))
@@ -96,7 +97,7 @@ def _changes(graph: memoryview) -> list[tuple[Field, bytes]]:
 
 
 def _fused(attention: Node, product: Node) -> bytes:
-    """The one operator: attention's name, outputs and attributes, over what the product took."""
+    """The fused operator: attention's name, outputs and attributes, with the product's inputs."""
     names = [product.inputs[place] for place in _BEFORE_MASK]
     names += [attention.inputs[4], *(product.inputs[place] for place in _AFTER_MASK)]
     message = attention.message
@@ -110,8 +111,8 @@ def _fused(attention: Node, product: Node) -> bytes:
 
 
 def _split(known: _Graph, attention: Node) -> Node | None:
-    """The split whose three parts are this attention's queries, keys and values, and nothing
-    else's; None where attention does more than QAttention can.
+    """The split whose three outputs are this attention's queries, keys and values, and used nowhere
+    else. None where attention does more than QAttention can.
     """
     if len(attention.inputs) != 5 or attention.inputs[3] or len(attention.outputs) != 1:
         return None
@@ -128,7 +129,9 @@ def _split(known: _Graph, attention: Node) -> Node | None:
 
 
 def _product(known: _Graph, attention: Node, split: Node) -> Node | None:
-    """The product that is split into three equal parts, all its constants of the right shapes."""
+    """The product that is split in three equal parts; None unless its constants have the right
+    shapes.
+    """
     product = known.makers.get(split.inputs[0])
     if product is None or (product.domain, product.operator) != _PRODUCT:
         return None
@@ -145,8 +148,8 @@ def _product(known: _Graph, attention: Node, split: Node) -> Node | None:
 
 
 def _width(known: _Graph, product: Node, heads: int) -> int:
-    """A third of the product's columns, 0 where its constants are not as QAttention takes them or
-    `heads` do not divide it.
+    """A third of the product's columns; 0 where its constants are not what QAttention takes, or
+    `heads` does not divide it.
     """
     found = [known.constants.get(name) for name in product.inputs[1:]]
     kernel = found[0]
@@ -164,7 +167,7 @@ def _width(known: _Graph, product: Node, heads: int) -> int:
 
 
 def _masks(graph: memoryview) -> Iterator[bytes]:
-    """The names of inputs of int32 with two axes: one number for each token of each text."""
+    """The names of int32 inputs of two axes, which have one number for each token of each text."""
     for value in parts(graph, GRAPH_INPUT):
         for tensor in (tensor for type_ in parts(value, 2) for tensor in parts(type_, 1)):
             axes = [axis for shape in parts(tensor, 2) for axis in parts(shape, 1)]

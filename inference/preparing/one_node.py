@@ -1,7 +1,7 @@
 """An ONNX file of a single matrix product, written byte by byte.
 
-To know what a machine can do, a bare product has to run through the runtime that serves. The
-library that writes ONNX files is a training dependency, and these few fields don't need it.
+To know what a machine can do, a bare product has to run in the runtime that serves. The library
+that writes ONNX files is needed for training only, and these few fields don't need it.
 Source: onnx.proto3 of ONNX 1.17 (field numbers).
 """
 

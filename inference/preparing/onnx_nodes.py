@@ -1,4 +1,4 @@
-"""The operators and constants of an ONNX file's graph, for what changes a graph as it is loaded.
+"""The operators and constants of an ONNX file's graph, for code that changes a graph.
 
 Source: onnx.proto3 of ONNX 1.17 (field numbers).
 """
@@ -15,15 +15,16 @@ NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5
 ATTRIBUTE_NAME, ATTRIBUTE_WHOLE, ATTRIBUTE_GRAPHS = 1, 3, (6, 11)
 TENSOR_SIZES, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 _NODE_MEMBERS = (NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN)
-_DEEPEST = 64  # graphs within graphs
+_DEEPEST = 64  # levels of inner graphs
 _MOST_NODES = 200_000  # in a graph; each takes half a kilobyte here
 _LONGEST_SHAPE = 160  # bytes: sixteen axes
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operator's call: the `field` of its graph that holds its `message`, its operator and the
-    domain of that, the names that it takes and gives, empty for one left out, and its attributes.
+    """An operator in a graph: the `field` of the graph that holds its `message`, the operator and
+    its domain, the names of its inputs and outputs (empty for one that is left out), and its
+    attributes.
     """
 
     field: Field
@@ -42,8 +43,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A tensor in the graph: its element type, its shape, and its numbers where they lie in it as
-    they are (little-endian).
+    """A tensor in the graph: its element type, its shape, and its numbers as they lie in the file
+    (little-endian).
     """
 
     type: int | None
@@ -52,8 +53,9 @@ class Constant:
 
 
 def nodes_of(graph: memoryview) -> Iterator[Node]:
-    """The operators of a graph in order, without those of graphs within it. Raises ValueError where
-    there are more than 200,000.
+    """The operators of a graph in order, without those of inner graphs.
+
+    Raises ValueError where there are more than 200,000.
     """
     count = 0
     for field in fields(graph):
@@ -101,8 +103,9 @@ def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
 
 
 def uses_of(graph: memoryview, nodes: Iterable[Node], depth: int = 0) -> Counter[bytes]:
-    """How many times each name is taken in by a graph's `nodes` or given out, in graphs within the
-    graph too. Raises ValueError where these lie more than 64 deep.
+    """How often each name is an input of `nodes` or an output of the graph, inner graphs included.
+
+    Raises ValueError where these lie more than 64 deep.
     """
     if depth > _DEEPEST:
         raise ValueError("graphs lie within graphs too deeply")

@@ -17,9 +17,9 @@ import numpy as np
 
 
 def cut_products(model: Any, operations: Any) -> int:
-    """Makes one product for each part of every product in whole numbers that is cut by columns;
-    returns how many were cut. `model` is an openvino.Model, which changes, `operations` a module of
-    operation set 15.
+    """Replace every product in whole numbers that is cut by columns with one product for each part;
+    return how many were replaced. `model` is an openvino.Model and changes, `operations` the
+    module of operation set 15.
     """
     found = [each for each in map(_product_of, model.get_ops()) if each is not None]
     for product in found:
@@ -35,7 +35,7 @@ def cut_products(model: Any, operations: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """`activations` times a kernel, plus a bias [m], cut by columns in `split`.
+    """A product that is cut by columns in `split`: `activations` times a kernel, plus a bias [m].
 
     The kernel is whole numbers [k, m] less `zero` [m], times `scale` [m].
     """
@@ -71,7 +71,7 @@ class _Product:
 
 
 def _product_of(split: Any) -> _Product | None:
-    """The product that `split` cuts, if it is one that can be cut before it is computed."""
+    """The product that `split` cuts, or None where the parts would not be the same numbers."""
     added = _source(split, "VariadicSplit", 0, "Add")
     product = _source(added, "Add", 0, "MatMul")
     kernel = _source(product, "MatMul", 1, "Multiply")
@@ -99,7 +99,9 @@ def _constant(node: Any, place: int) -> Any:
 
 
 def _source(node: Any, kind: str, place: int, wanted: str) -> Any:
-    """What a node of this kind takes at `place`, if it is of the kind `wanted`; else None."""
+    """The input of `node` at `place`, if `node` is of this kind and its input of
+    the kind `wanted`.
+    """
     if node is None or node.get_type_name() != kind or node.get_input_size() <= place:
         return None
     source = node.input_value(place).get_node()

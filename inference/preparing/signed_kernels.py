@@ -1,9 +1,10 @@
 """The same product of whole numbers, in the form that this processor multiplies fastest.
 
-Our int8 kernels are unsigned, which every processor sums exactly. Where it has a dot product of
-bytes (VNNI), ONNX Runtime uses it for unsigned times signed alone: 430 against 154 thousand million
-operations a second. Shifted by 128 together with its zero point, a kernel gives the same numbers to
-the last bit. Without VNNI that form overflows 16 bits, so the processor is asked first.
+Our int8 kernels are unsigned, and every processor sums their products exactly. On a processor with
+a dot product of bytes (VNNI), ONNX Runtime uses it only for unsigned times signed: 430 against 154
+thousand million operations a second. A kernel that is shifted by 128 together with its zero point
+gives the same numbers to the last bit. Without VNNI that form overflows 16 bits, so a trial product
+decides.
 Source: ONNX Runtime's contributed operators.
 """
 
@@ -39,7 +40,7 @@ _SHIFT = 0x80  # flips the highest bit: uint8 x becomes int8 x - 128
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
-    """A tensor of unsigned bytes in a graph's own memory: its type's digit, and its numbers."""
+    """A tensor of unsigned bytes: the byte of the graph that says its type, and its numbers."""
 
     type_digit: memoryview
     numbers: memoryview
@@ -47,8 +48,8 @@ class _Tensor:
 
 @cache
 def sums_signed_exactly() -> bool:
-    """Whether unsigned times signed bytes is exact here: tried on the largest products there are,
-    two of which overflow 16 bits.
+    """Whether this processor sums unsigned times signed bytes exactly. It tries the largest
+    products, two of which overflow 16 bits.
     """
     import onnxruntime as ort
 
@@ -63,16 +64,19 @@ def sums_signed_exactly() -> bool:
 
 
 def with_exact_kernels(content: bytes) -> bytes | bytearray:
-    """An ONNX file with signed kernels where this processor sums them exactly, else as it is.
-    Raises ValueError for bytes that are no ONNX file, where they are read.
+    """An ONNX file with signed kernels where this processor sums them exactly, else the file
+    itself.
+
+    Raises ValueError for bytes that are no ONNX file, if it has to read them.
     """
     return with_signed_kernels(content) if sums_signed_exactly() else content
 
 
 def with_signed_kernels(content: bytes) -> bytes | bytearray:
-    """An ONNX file whose unsigned kernels with a zero point of their own are signed: the same
-    size, the same answers. The file as it is where it has none. Raises ValueError for bytes that
-    are no ONNX file.
+    """An ONNX file of the same size and the same answers, in which unsigned kernels with a zero
+    point of their own are signed. The file itself where it has none.
+
+    Raises ValueError for bytes that are no ONNX file.
     """
     changed = bytearray(content)
     graph = only(memoryview(changed), MODEL_GRAPH)
@@ -87,8 +91,8 @@ def with_signed_kernels(content: bytes) -> bytes | bytearray:
 
 
 def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
-    """Those of the `unsigned` constants that can be shifted: kernels and their zero points that
-    nothing else takes in.
+    """Those of the `unsigned` constants that can be shifted: kernels and zero points used only as
+    such.
     """
     nodes = list(nodes_of(graph))
     pairs = [pair for pair in _kernels(nodes) if unsigned.issuperset(pair)]
@@ -104,7 +108,7 @@ def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
 
 
 def _unsigned(graph: memoryview) -> Iterator[tuple[bytes, _Tensor]]:
-    """The constants of unsigned bytes that lie in the graph's file as such, by name."""
+    """The constants of unsigned bytes whose numbers lie in the graph itself, by name."""
     for tensor in parts(graph, GRAPH_INITIALIZER):
         members: dict[int, Field] = {field.number: field for field in fields(tensor)}
         type_, numbers = members.get(TENSOR_TYPE), members.get(TENSOR_RAW)

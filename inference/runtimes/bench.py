@@ -1,8 +1,8 @@
 """Which runtime is fastest here? All take turns on the same arrays, in one process.
 
-Turns, because a machine's speed changes from minute to minute: each round calls every runtime
-once, in an order that rotates, so that a slow minute is slow for all of them. A runtime that is
-not installed or fails is a row that says why.
+They take turns because a machine's speed changes from minute to minute. Each round calls every
+runtime once, in an order that rotates, so that a slow minute is slow for all. A runtime that fails
+or is not installed has a row that says why.
 """
 
 import time
@@ -35,9 +35,9 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A runtime to be measured: how to open it, or why it can't be (`absent`).
+    """A runtime to be measured: how to open it, or why it can't be opened (`absent`).
 
-    `low` says that it computes in less than float32, so that its answers are a little off.
+    `low` says that it computes in less than float32, so that its answers differ a little.
     """
 
     name: str
@@ -132,7 +132,7 @@ def _start(
 
 
 def _fail(name: str, error: ModelError, rows: dict[str, Row], running: dict[str, Runtime]) -> None:
-    """Take a runtime out of the race; its row says why, and no speed that it had."""
+    """Take a runtime out of the comparison; its row says why and has no speeds."""
     rows[name] = Row(name, problem=error.what)
     if (runtime := running.pop(name, None)) is not None:
         runtime.close()

@@ -1,7 +1,7 @@
 """A Hugging Face checkpoint (config.json and safetensors) as a PyTorch model.
 
-Only architectures that transformers itself has are made: nothing in a config is imported, run or
-downloaded, and weights come from safetensors, which hold numbers and nothing else.
+Only architectures of transformers itself are made. Nothing in a config is imported, run or
+downloaded, and weights come from safetensors, which hold only numbers.
 """
 
 import json
@@ -61,14 +61,16 @@ def read_checkpoint(
 
 
 def _plain(config: bytes) -> dict[str, Any]:
-    """The config without what names code or kernels from elsewhere."""
+    """The config without members that name code or kernels elsewhere."""
     fields = json.loads(config)
     dropped = ("auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype")
     return {k: v for k, v in fields.items() if not k.startswith("_") and k not in dropped}
 
 
 def _check_filled(told: Mapping[str, Any], task: str, where: str) -> None:
-    """A weight that the file lacks would be random: only the pooler, which no one reads, may."""
+    """Raise ModelError where the file lacks a weight, which would be random then. Only the pooler
+    may lack, because nothing reads it.
+    """
     missing = sorted(n for n in told["missing_keys"] if not (task == "encode" and "pooler" in n))
     wrong = [*missing, *(str(entry) for entry in told["mismatched_keys"])]
     if wrong:
@@ -78,7 +80,7 @@ def _check_filled(told: Mapping[str, Any], task: str, where: str) -> None:
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Without its progress bars and reports; what is wrong is in our errors."""
+    """Run without the progress bars and reports of transformers; our errors say what is wrong."""
     logs = transformers.utils.logging
     before, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
     logs.set_verbosity_error()

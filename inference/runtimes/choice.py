@@ -1,5 +1,5 @@
-"""Which runtime does a model get: what the settings say, else what a measurement on this machine
-chose, else ONNX Runtime on the device that the settings name.
+"""Which runtime a model gets: the one that the settings name, else the one that a measurement on
+this machine chose, else ONNX Runtime on the device of the settings.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ class Opener(Protocol):
 class RuntimeKind:
     """One runtime that can be chosen.
 
-    - `open`: loads a model; `modules`: what must be installed for it
-    - `options`: what may stand after the colon, the default first: devices or precisions
+    - `open`: loads a model; `modules`: must be installed for it
+    - `options`: may stand after the colon, the default first: devices or precisions
     - `formats`: the graphs of a manifest that it reads
     """
 
@@ -90,7 +90,8 @@ def choose(
 ) -> Chosen:
     """The runtime of a model. `setting` is what the settings say of it, "" for nothing.
 
-    Raises SettingsError for a setting that names no runtime; a kept one is left out then.
+    Raises SettingsError for a setting that names no runtime. A kept choice that names none is
+    ignored.
     """
     if setting:
         choice = parse_choice(setting, kinds, where=f"runtimes.{manifest.name}")
@@ -98,7 +99,7 @@ def choose(
     if kept is not None:
         try:
             return Chosen(parse_choice(kept.choice, kinds, where="kept"), "measured here")
-        except SettingsError:  # kept by a version that had another table
+        except SettingsError:  # kept by a version with other runtimes
             pass
     reads = [name for name, kind in kinds.items() if set(kind.formats) & set(manifest.graphs)]
     choice = RuntimeChoice(reads[0] if reads else DEFAULT)
@@ -127,7 +128,7 @@ def open_choice(
 
 
 def need_kind(choice: RuntimeChoice, kinds: Kinds, manifest: ModelManifest) -> RuntimeKind:
-    """What runs `choice`. Raises ModelError where what it needs is not installed."""
+    """The kind that runs `choice`. Raises ModelError where a module that it needs is missing."""
     kind = kinds[choice.kind]
     if kind.missing:
         raise ModelError(
@@ -140,7 +141,7 @@ def need_kind(choice: RuntimeChoice, kinds: Kinds, manifest: ModelManifest) -> R
 
 @dataclass(frozen=True, slots=True)
 class KeptChoice:
-    """A measurement's answer. `ratio` is the default's time over the chosen one's."""
+    """The result of a measurement. `ratio` is the default's time over that of the chosen one."""
 
     model: str
     choice: str
@@ -150,17 +151,19 @@ class KeptChoice:
 
 @dataclass(frozen=True, slots=True)
 class KeptChoices:
-    """What measurements on this machine chose: a JSON file by model, machine and versions.
+    """The choices of measurements on this machine: a JSON file by model, machine and versions.
 
-    Another file of the model, another processor or another version of a runtime is another key:
-    a choice never outlives what was measured.
+    Another file of the model, another processor or another version of a runtime is another key, so
+    that a choice never outlives what was measured.
     """
 
     path: Path
     machine: Callable[[], str]
 
     def find(self, manifest: ModelManifest) -> KeptChoice | None:
-        """The choice kept for this model on this machine; None also where the file is no good."""
+        """The choice that is kept for this model on this machine; None also where the file can't be
+        read.
+        """
         entry = self._entries().get(self._key(manifest))
         try:
             return KeptChoice(**entry) if isinstance(entry, dict) else None
@@ -168,7 +171,7 @@ class KeptChoices:
             return None
 
     def keep(self, manifest: ModelManifest, choice: KeptChoice) -> None:
-        """Writes the choice over an earlier one. Raises SettingsError where it can't."""
+        """Write the choice over an earlier one. Raises SettingsError where it can't be written."""
         entries = {**self._entries(), self._key(manifest): asdict(choice)}
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:

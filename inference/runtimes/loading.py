@@ -1,7 +1,7 @@
-"""What all runtimes share: optional libraries, arrays as a graph wants them, errors that say where.
+"""What all runtimes share: optional libraries, arrays as a graph takes them, errors that say where.
 
-A graph is always loaded from bytes whose checksum was just verified (`ModelFolder.read`), never
-from a path: nothing can change between the check and the use.
+A graph is always loaded from bytes whose checksum was just verified, never from a path: so nothing
+can change between the check and the use.
 """
 
 import importlib
@@ -70,14 +70,14 @@ def graph_path(folder: ModelFolder, *formats: str) -> tuple[str, str]:
 
 
 def beside(folder: ModelFolder, path: str) -> dict[str, bytes]:
-    """The checked bytes of what must lie beside the graph at `path`, by name."""
+    """The checked bytes of the files that must lie beside the graph at `path`, by name."""
     listed = companions(path, folder.manifest.files)
     return {name: folder.read(name) for name in listed}
 
 
 @contextmanager
 def loading(where: str) -> Iterator[None]:
-    """Any failure inside becomes a ModelError about a graph that can't be loaded."""
+    """Turn any failure inside into a ModelError about a graph that can't be loaded."""
     try:
         yield
     except ModelError:
@@ -89,7 +89,7 @@ def loading(where: str) -> Iterator[None]:
 
 @contextmanager
 def running(where: str) -> Iterator[None]:
-    """Any failure inside becomes a ModelError about a call that failed."""
+    """Turn any failure inside into a ModelError about a call that failed."""
     try:
         yield
     except ModelError:
@@ -100,7 +100,9 @@ def running(where: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line of at most 300 characters: libraries put whole stacks into theirs."""
+    """An error in one line of at most 300 characters, because libraries put whole stacks into
+    theirs.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]
 
@@ -108,10 +110,10 @@ def first_line(error: BaseException) -> str:
 def fitted(
     arrays: Mapping[str, Array], wanted: Mapping[str, npt.DTypeLike], where: str
 ) -> dict[str, Array]:
-    """`arrays` in the types that the graph wants, by the names that it knows.
+    """`arrays` in the types that the graph takes, by its names.
 
-    Token numbers come as int32 or int64 and are cast to whichever it takes. Raises ModelError
-    for a missing or unknown name, or an array that holds no numbers.
+    Token numbers come as int32 or int64 and are cast to the graph's type. Raises ModelError for a
+    missing or unknown name, or an array that holds no numbers.
     """
     if arrays.keys() != wanted.keys():
         raise ModelError(
@@ -129,7 +131,7 @@ def fitted(
 
 
 def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: str) -> None:
-    """Raises ModelError unless the graph has the output `asked`."""
+    """Raise ModelError unless the graph has the output `asked`."""
     if asked not in outputs:
         raise ModelError(
             f"the graph gives {', '.join(outputs)}, not {asked}",

@@ -64,7 +64,7 @@ class OnnxRuntime:
             graph = _graph(folder, path, option)
             add_weights(options, apart)
             try:
-                # Without a fallback: a card that can't be used must not be a slow processor.
+                # Without a fallback: a card that can't be used must be an error, not a slow answer.
                 session = ort.InferenceSession(
                     graph, options, providers=[provider], enable_fallback=False
                 )
@@ -139,7 +139,7 @@ def _no_card(where: str, why: str) -> ModelError:
 
 
 def add_weights(options: Any, apart: Mapping[str, bytes]) -> None:
-    """Weights that lie outside the graph's file, as those of 2 GB and more must."""
+    """Give a session the weights that lie in files beside the graph, as those over 2 GB must."""
     if apart:
         names = [name.rpartition("/")[2] for name in apart]
         sizes = [len(content) for content in apart.values()]
@@ -158,7 +158,7 @@ def session_options(threads: int, *, optimize: bool) -> Any:
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_ENABLE_BASIC
     # A spinning worker would take the core that BM25 runs on in the same moment.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Patterns are planned per input shape and kept; texts come in hundreds of shapes.
+    # ONNX Runtime would keep a plan for each shape of input; texts have hundreds of shapes.
     options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors only
     return options

@@ -1,8 +1,8 @@
 """OpenVINO on the processor. It reads its own format, and ONNX graphs where there is none.
 
-Its default on processors with bfloat16 is to compute in it, whatever the graph says; here the
-precision is always said, and float32 unless it is asked for otherwise: cosines with float32
-are about .999 in bfloat16, so vectors of both should not be mixed in one index unmeasured.
+On processors with bfloat16, OpenVINO computes in bfloat16 by default. Here the precision is always
+given, and is float32 unless another is asked for: cosines of bfloat16 with float32 are about .999,
+so vectors of both should not be in one index unmeasured.
 """
 
 import io
@@ -36,8 +36,8 @@ _PRECISIONS = {"f32": "f32", "bf16": "bf16"}
 
 @dataclass(slots=True)
 class OpenVinoRuntime:
-    """A compiled graph. `run` may be called from several threads: each takes a request of its own
-    from those at rest, and a new one is made where none is.
+    """A compiled graph. `run` may be called from several threads: each takes a request that is at
+    rest, or makes a new one.
     """
 
     where: str
@@ -119,8 +119,8 @@ def _made(
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:
-    """Latency first. A stream works on one call with `threads` threads; there are as many streams
-    as calls could run at once, for with one of them callers would wait for each other.
+    """Settings for low latency. A stream works on one call with `threads` threads. There are as
+    many streams as calls can run at once: with one stream, callers would wait for each other.
     """
     streams = max(1, min(MOST_STREAMS, cores() // threads))
     return {

@@ -1,8 +1,8 @@
 """Do two runtimes give the same answers?
 
-Compared is what a task reads, on real text: sentence vectors, or logits. Vectors must point the
-same way (cosine), and logits must also be of the same size, for a cosine of one number says
-nothing. Padding is left out: what stands there is read by no one.
+The outputs that a task reads are compared on real text: sentence vectors, or logits. Vectors must
+point the same way (cosine). Logits must have the same size as well, because a cosine of one number
+tells nothing. Padding is left out, because nothing reads it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def answers(runtime: Runtime, batches: Sequence[Mapping[str, Array]]) -> list[Fl
 def compare(
     found: Sequence[FloatMatrix], expected: Sequence[FloatMatrix], *, low: bool = False
 ) -> Parity:
-    """How near `found` is to `expected`, batch by batch; `low` where one of them rounds."""
+    """How near `found` is to `expected`, batch by batch; `low` says that one of them rounds."""
     for one, other in zip(found, expected, strict=True):
         if one.shape != other.shape:
             raise ModelError(f"the answers have shapes {one.shape} and {other.shape}")
@@ -77,7 +77,7 @@ def unpadded(values: Array, mask: Array | None) -> FloatMatrix:
 
 
 def _least_cosine(ours: FloatMatrix, theirs: FloatMatrix) -> float:
-    """The least cosine over rows; over all at once where a row is a single number."""
+    """The least cosine over rows; over all rows at once where a row is a single number."""
     if ours.shape[1] == 1:
         ours, theirs = ours.T, theirs.T
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)

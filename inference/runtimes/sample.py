@@ -20,11 +20,11 @@ ROWS = 4  # texts of an ordinary batch: few enough that they differ in length
 def ordinary_batches(
     tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool, longest: int, rows: int = ROWS
 ) -> list[Arrays]:
-    """Batches of `rows` of the `texts` as they come, padded: int64 [n, t], t at most `longest`.
+    """Batches of `rows` of the `texts` in their order, padded: int64 [n, t], t at most `longest`.
 
-    With `pairs` each text is read after a few words of the next one, as a scorer reads query and
-    passage. All of `input_ids`, `attention_mask` and `token_type_ids` are there. Raises
-    InputError where there is no text.
+    With `pairs` each text stands after a few words of the next one, as a scorer reads query and
+    passage. Batches have `input_ids`, `attention_mask` and `token_type_ids`. Raises InputError
+    where there is no text.
     """
     found = [_cut(encoding, longest) for encoding in _encoded(tokenizer, texts, pairs=pairs)]
     return [_padded(found[start : start + rows]) for start in range(0, len(found), rows)]
@@ -33,7 +33,7 @@ def ordinary_batches(
 def full_batch(
     tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool, rows: int, tokens: int
 ) -> Arrays:
-    """int64 [rows, tokens] without padding: texts go on with the next one until they fill a row.
+    """int64 [rows, tokens] without padding: each row is filled with texts one after the other.
 
     Raises InputError where there is no text.
     """

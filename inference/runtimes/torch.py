@@ -1,10 +1,10 @@
 """PyTorch: eager, compiled, and TorchScript; on the processor or on an NVIDIA card.
 
-A TorchScript file is an archive with a program in TorchScript's own language, which can't reach
-Python, but has operators that read and write files: it deserves the trust of who wrote it. It is
-loaded only where the manifest lists it, from bytes with the manifest's checksum, so it is exactly
-the file that `dateline models export` wrote and proved against the others. Its weights are
-unpickled by TorchScript's own reader, which makes tensors and no Python objects.
+A TorchScript file is an archive with a program in TorchScript's own language. That can't reach
+Python, but it can read and write files, so it deserves the trust that its writer has. It is loaded
+only where the manifest lists it, from bytes with the manifest's checksum: it is exactly the file
+that `dateline models export` wrote and compared with the others. TorchScript's own reader unpickles
+its weights, and makes tensors and no Python objects.
 """
 
 import io
@@ -39,8 +39,7 @@ _COMPILER = "torch.compile needs a C++ compiler (g++); install one, or choose an
 class TorchRuntime:
     """A loaded module. `run` may be called from several threads at once.
 
-    How many threads PyTorch works with is one number for the whole process: that of the model
-    that was opened last.
+    PyTorch has one number of threads for the whole process: that of the model that was opened last.
     """
 
     where: str
@@ -63,9 +62,10 @@ class TorchRuntime:
     def open_compiled(
         cls, folder: ModelFolder, *, threads: int, option: str = "cpu"
     ) -> "TorchRuntime":
-        """Like `open`, compiled by torch.compile for any shape; this takes up to a minute.
+        """The folder's safetensors, compiled by torch.compile for any shape. This takes up to a
+        minute.
 
-        Raises ModelError also where there is no C++ compiler that works.
+        Raises ModelError as `open` does, and where no C++ compiler works.
         """
         made = cls._of_checkpoint(folder, threads, option, compiled=True)
         for shape in ((1, 16), (2, 24)):  # one row is compiled apart from many

@@ -1,4 +1,4 @@
-"""A batch through a model so that a bad row fails alone."""
+"""A batch through a model in which a bad row fails alone."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,25 +8,26 @@ from inference.serving.batch_ticket import Answer, Row
 # One answer, or the row's own error, for each row; an exception is about all of them.
 Work = Callable[[Sequence[Row]], Sequence[Answer | Exception]]
 
-MOST_FAILURES = 8  # in a row, of rows tried alone: then it is the model, not the rows
+MOST_FAILURES = 8  # in a row, of rows tried alone: then the model is at fault, not the rows
 
 
 def attempt(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """What `work` gives for each of `rows`; if it fails for all, each row is tried alone.
+    """The answers of `work` for `rows`. If `work` fails for all of them, each row is tried alone,
+    and a row that fails has its error in place of an answer.
 
-    Raises nothing but what ends a thread (`BaseException`).
+    Raises only what ends a thread (`BaseException`).
     """
     try:
         return _worked(work, rows)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of its row
-        # Being busy or away is no row's fault: to ask again row by row would make it worse.
+        # A busy or unreachable model is no row's fault: asking row by row would make it worse.
         if len(rows) == 1 or isinstance(error, BusyError | UnavailableError):
             return [error] * len(rows)
     return _one_by_one(work, rows)
 
 
 def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """Each row alone; after several failures in a row the rest fail too."""
+    """The answers for each row alone. After several failures in a row the other rows fail too."""
     answers: list[Answer | Exception] = []
     failures = 0
     for row in rows:
@@ -43,7 +44,7 @@ def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | E
 
 
 def _worked(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """One call; raises ModelError for answers that are not as many as the rows."""
+    """The answers of one call. Raises ModelError where there are not as many answers as rows."""
     answers = list(work(rows))
     if len(answers) != len(rows):
         raise ModelError(f"the model gave {len(answers)} answers for {len(rows)} texts")

@@ -1,10 +1,10 @@
-"""One model, many callers: rows that wait at the same time go through it together.
+"""One model, many callers: rows that wait at the same time go through the model together.
 
-A caller that finds a lane free runs its rows at once, in its own thread: a lone query pays for
-no hand-over. When every lane is taken callers queue, and a lane that gets free goes to whoever
-has waited longest; it runs its own rows and, up to the token budget, those of the callers behind
-it. So no thread is kept by the work of others beyond the batches that its own rows are in, and a
-big request gives way to the next after each batch.
+A caller that finds a lane free runs its rows at once, in its own thread: a lone query does not wait
+for another thread. When every lane is taken, callers queue. A lane that becomes free goes to the
+caller that has waited longest. It runs that caller's rows and, up to the token budget, rows of the
+callers behind it. So a thread works for others only in batches that have its own rows, and a large
+request lets the next one in after each batch.
 
 A batch that fails is tried again row by row, so that a bad row fails alone.
 """
@@ -24,11 +24,12 @@ from inference.serving.spare_threads import SpareThreads
 
 
 class BatchQueue(Generic[Row, Answer]):
-    """Runs rows through `work`, which gives one answer (or the row's own error) for each row, in
-    order, and may be called by several threads. A row's `len` is its number of tokens.
+    """Runs rows through `work` and gives each caller its answers in order.
 
-    Where there are several lanes, threads of the queue's own help with a request of several
-    batches; they are started when first needed and end with `close`.
+    `work` gives one answer, or the row's own error, for each row, in order; several threads may
+    call it. A row's `len` is its number of tokens. Where there are several lanes, threads of the
+    queue help with a request of several batches. They start when they are first needed and end with
+    `close`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class BatchQueue(Generic[Row, Answer]):
         self._helpers = SpareThreads(limits.lanes - 1, name="model")
         self._closed = False
         self._lock = threading.Lock()
-        self._more = threading.Condition(self._lock)  # told when rows are added
+        self._more = threading.Condition(self._lock)  # notified when rows are added
         self._queue: deque[Ticket[Row, Answer]] = deque()  # those with rows that wait
         self._running = 0  # lanes taken
         self._waiting = 0  # tokens
@@ -52,9 +53,9 @@ class BatchQueue(Generic[Row, Answer]):
     def run(self, rows: Sequence[Row], *, until: float | None = None) -> list[Answer]:
         """An answer for each of `rows`, in order.
 
-        Raises BusyError where too much waits already, or where `until`, a reading of
-        perf_counter, passes before all rows have their answers, unless they entered the model at
-        once in this thread; else the first row's error.
+        Raises the first row's error. Raises BusyError where too much waits already, or where not
+        all rows have answers at `until`, a reading of perf_counter; rows that entered the model at
+        once in this thread are waited for.
         """
         answers: list[Answer] = []
         for found in self.run_each(rows, until=until):
@@ -71,12 +72,13 @@ class BatchQueue(Generic[Row, Answer]):
         headed: bool = False,
         told: Told[Answer] | None = None,
     ) -> list[Answer | Exception]:
-        """Like `run`, with a row's error in its place; rows that time did not suffice for, those
-        under way elsewhere too, have BusyError. Raises it only where too much waits already.
+        """An answer for each of `rows`, in order, or the row's error in its place.
 
-        Where they are `headed`, row 0 goes in before the others, which are no use without it.
-        Where they are several batches, `told` hears of each one's answers when it ends, until the
-        caller gives up: this thread may be held by its own batch when `until` passes.
+        Rows without an answer at `until` have BusyError, also those that another thread is working
+        on. Only where too much waits already is BusyError raised. With `headed`, row 0 goes in
+        before the others, which are no use without it. Where there are several batches, `told` gets
+        the answers of each batch when it ends, until the caller gives up: this thread may be in a
+        batch of its own at `until`.
         """
         if not rows:
             return []
@@ -98,8 +100,8 @@ class BatchQueue(Generic[Row, Answer]):
         return found
 
     def close(self) -> None:
-        """Ends the helpers, once they are done with the batches they are in. Callers go on without
-        them, each in its own thread.
+        """End the helpers when they have finished their batches. Callers go on without them, each
+        in its own thread.
         """
         with self._lock:
             self._closed = True
@@ -116,12 +118,12 @@ class BatchQueue(Generic[Row, Answer]):
         return self._waiting
 
     def _tell(self, began: float, entered: float) -> None:
-        """The two stages of a call that has just ended."""
+        """Report the two stages of a call that has just ended."""
         self._watch.timed(Stage.QUEUE, began, entered)
         self._watch.timed(Stage.INFERENCE, entered, perf_counter())
 
     def _enter_at_once(self, rows: Sequence[Row], until: float | None, now: float) -> bool:
-        """Takes a lane if one is free, nobody waits, and all rows make one batch."""
+        """Take a lane if one is free, nobody waits, and all rows fit in one batch."""
         limits = self.limits
         if limits.wait_ms > 0 or (until is not None and now >= until):
             return False
@@ -140,7 +142,9 @@ class BatchQueue(Generic[Row, Answer]):
             self._hand_over()
 
     def _admit(self, ticket: Ticket[Row, Answer]) -> None:
-        """Queues a ticket, with the lanes that are free; raises BusyError if too much waits."""
+        """Queue a ticket and give it the lanes that are free. Raises BusyError if
+        too much waits.
+        """
         lengths, free = ticket.lengths, self._lanes_alone()
         tokens, batches = sum(lengths), self.limits.needed(lengths)
         # Before the lock is taken, which every lone query needs: this may take milliseconds.
@@ -168,14 +172,14 @@ class BatchQueue(Generic[Row, Answer]):
             self._more.notify_all()
 
     def _lanes_alone(self) -> int:
-        """How many lanes whoever comes now has to itself: none where others wait, or may come while
-        a batch waits for more, for then batches are to be full.
+        """How many lanes a caller that comes now has to itself. None where others wait, or where
+        batches wait until they are full.
         """
         return 0 if self._queue or self.limits.wait_ms > 0 else self.free_lanes
 
     def _see_through(self, ticket: Ticket[Row, Answer]) -> None:
-        """Leads batches while this thread has a lane, and waits while it has none, until every
-        row has an answer or time is up.
+        """Run batches while this thread has a lane, and wait while it has none, until every row has
+        an answer or time is up.
         """
         while ticket.open:
             left = None if ticket.until is None else ticket.until - perf_counter()
@@ -190,8 +194,9 @@ class BatchQueue(Generic[Row, Answer]):
                     self._hand_over()
 
     def _withdraw(self, ticket: Ticket[Row, Answer]) -> list[Answer | Exception]:
-        """The caller goes, done or not: its rows leave the queue, its lane goes to another, and
-        what still runs for it can't change the answers that it takes along.
+        """Take the caller out of the queue and return its answers so far. Its waiting rows leave
+        the queue and its lane goes to another caller. Rows that still run elsewhere can't change
+        the returned answers.
         """
         with self._lock:
             self._drop(ticket)
@@ -202,7 +207,7 @@ class BatchQueue(Generic[Row, Answer]):
             return list(ticket.answers)
 
     def _hand_over(self) -> None:
-        """A lane is free: it goes to the first who waits without one, else to a helper."""
+        """Give a free lane to the first caller that waits without one, else to a helper."""
         for ticket in self._queue:
             if not ticket.leading:
                 ticket.leading = True
@@ -212,11 +217,11 @@ class BatchQueue(Generic[Row, Answer]):
             self._running -= 1
 
     def _ask_for_help(self) -> bool:
-        """Starts a helper that has a lane; False where none can be had."""
+        """Start a helper that has a lane; False where no thread can be had."""
         return not self._closed and self._helpers.start(self._help)
 
     def _help(self) -> None:
-        """A helper's work: whatever waits, until nothing does or the queue is closed."""
+        """Run batches as a helper until nothing waits or the queue is closed."""
         try:
             while self._lead(None):
                 pass
@@ -224,11 +229,11 @@ class BatchQueue(Generic[Row, Answer]):
             self._leave()
 
     def _lead(self, own: Ticket[Row, Answer] | None) -> bool:
-        """Takes a batch and runs it; False if nothing waited that this thread is to run."""
+        """Take a batch and run it; False if nothing waits that this thread may run."""
         with self._lock:
             if own is not None and self.limits.wait_ms > 0:
                 self._wait_for_more(own)
-            # Else `close` would wait for as long as callers go on.
+            # Otherwise `close` would wait for as long as callers add rows.
             batch = [] if own is None and self._closed else self._gather()
         if not batch:
             return False
@@ -249,14 +254,14 @@ class BatchQueue(Generic[Row, Answer]):
         return True
 
     def _wait_for_more(self, own: Ticket[Row, Answer]) -> None:
-        """Waits until a batch is full or the wait bound is over."""
+        """Wait until a batch is full or the longest wait is over."""
         end = own.queued + self.limits.wait_ms / 1000
         while self._waiting < self.limits.tokens and (left := end - perf_counter()) > 0:
             self._more.wait(left)
 
     def _gather(self) -> list[tuple[Ticket[Row, Answer], int]]:
-        """The next batch: rows of the first in the queue, then of others where they fit. The
-        first goes to the end of the queue if it has rows left.
+        """The next batch: rows of the first caller in the queue, then rows of others where they
+        fit. If the first has rows left, it goes to the end of the queue.
         """
         now = perf_counter()
         batch: list[tuple[Ticket[Row, Answer], int]] = []
@@ -289,7 +294,7 @@ class BatchQueue(Generic[Row, Answer]):
         return batch
 
     def _drop(self, ticket: Ticket[Row, Answer]) -> None:
-        """The rows of a ticket that no batch has taken leave the queue unanswered."""
+        """Remove a ticket's waiting rows from the queue; they stay without answers."""
         if not ticket.left:
             return
         self._waiting -= ticket.waiting_tokens
@@ -297,7 +302,9 @@ class BatchQueue(Generic[Row, Answer]):
         self._watch.counted(Event.WAITING, -ticket.give_up())
 
     def _put_back(self, batch: Sequence[tuple[Ticket[Row, Answer], int]]) -> None:
-        """The rows of a batch whose thread ends wait again, or fail if that went on too long."""
+        """Queue the rows of a batch again whose thread ended, or let them fail
+        after two such ends.
+        """
         for ticket in dict.fromkeys(ticket for ticket, _ in batch):
             indexes = [index for other, index in batch if other is ticket]
             queued = bool(ticket.left)
@@ -310,7 +317,7 @@ class BatchQueue(Generic[Row, Answer]):
                 self._queue.append(ticket)
 
     def _attempt(self, rows: Sequence[Row]) -> list[Answer | Exception]:
-        """One batch through the model."""
+        """Run one batch through the model."""
         longest = len(rows[0]) if len(rows) == 1 else max(len(row) for row in rows)
         self._watch.counted(Event.BATCH_ROWS, len(rows))
         self._watch.counted(Event.BATCH_TOKENS, longest * len(rows))

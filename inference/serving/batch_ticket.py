@@ -1,4 +1,4 @@
-"""One caller's place in a batch queue: its rows, and what has become of each."""
+"""One caller in a batch queue: its rows, and the answer of each."""
 
 import threading
 from collections import deque
@@ -20,13 +20,14 @@ MOST_RETURNS = 2  # how often rows go back into the queue because the thread tha
 
 @dataclass(slots=True, eq=False)
 class Ticket(Generic[Row, Answer]):
-    """Rows that wait or run. Only the queue changes it, under the queue's lock.
+    """The rows of one caller. Only the queue changes it, under the queue's lock.
 
-    `left` are the rows that no batch has taken yet, longest first, but row 0 before all where it is
-    `headed`; `told` hears of answers as they come; `open` is how many have none; `until` is when
-    the caller gives up, as a reading of perf_counter. `leading` says that the caller's thread has
-    one of the queue's lanes, `gone` that it waits no longer. `cut` is how many rows each of its
-    batches has; empty where a batch takes what fits.
+    - `left`: rows that no batch has taken yet, longest first; with `headed`, row 0 before all
+      others
+    - `told`: gets answers as they come; `open`: how many rows have no answer yet
+    - `until`: when the caller gives up, as a reading of perf_counter
+    - `leading`: the caller's thread has a lane of the queue; `gone`: the caller waits no longer
+    - `cut`: how many rows each of its batches has; empty where a batch takes what fits
     """
 
     rows: Sequence[Row]
@@ -50,7 +51,7 @@ class Ticket(Generic[Row, Answer]):
         if self.headed:
             order = [0, *(index for index in order if index)]
         self.left = deque(order)
-        late = BusyError("the model was busy for longer than could be waited", mend="try again")
+        late = BusyError("the model was still busy when the time was up", mend="try again")
         self.answers = [late] * len(self.rows)
 
     @property
@@ -64,22 +65,22 @@ class Ticket(Generic[Row, Answer]):
         return [len(self.rows[index]) for index in self.left]
 
     def settle(self, index: int, answer: Answer | Exception) -> None:
-        """Row `index` has its answer; the caller is woken by the last one."""
+        """Keep the answer of row `index`; the last answer wakes the caller."""
         self.answers[index] = answer
         self.open -= 1
         if not self.open:
             self.wake.set()
 
     def tell(self, found: Mapping[int, Answer | Exception]) -> None:
-        """Passes answers on to whoever hears of them as they come. Another caller's thread may do
-        it, which their errors are none of; the answers themselves are in their places already.
+        """Pass answers to `told`. The thread of another caller may do it, so an error of `told` is
+        dropped. The answers themselves are kept already.
         """
         if self.told is not None:
             with suppress(Exception):
                 self.told(found)
 
     def give_up(self) -> int:
-        """No more waiting: rows not taken yet stay unanswered. How many those are."""
+        """Stop waiting for rows that no batch has taken; return how many they are."""
         dropped = len(self.left)
         self.left.clear()
         self.open -= dropped
@@ -88,7 +89,9 @@ class Ticket(Generic[Row, Answer]):
         return dropped
 
     def put_back(self, indexes: Sequence[int]) -> bool:
-        """Rows whose thread ended wait again; after two such ends they fail. Whether they wait."""
+        """Let rows wait again whose thread ended; return whether they wait. After two such ends
+        they fail.
+        """
         self.returns += 1
         self.cut.clear()
         if self.returns <= MOST_RETURNS:

@@ -1,7 +1,7 @@
-"""How many texts go through a model at once: cut by tokens, not by count.
+"""How many texts go through a model at once: batches are cut by tokens, not by count.
 
-A batch is padded to its longest text, so its cost is longest x rows. Taking the longest first
-keeps padding small; whoever asked gets answers by index, so the order is kept.
+A batch is padded to its longest text, so its cost is longest x rows. Taking the longest texts first
+keeps the padding small. Answers are put back by index, so their order is that of the texts.
 """
 
 import math
@@ -20,8 +20,8 @@ Rows = npt.NDArray[np.int64]
 # thread: 9.5 at 512, 8.8 at 1024, 7.7 at 2048, 6.6 at 8192.
 TOKEN_BUDGET = 512
 
-# What a free lane is asked to help with at least: a few milliseconds, where waking a thread takes
-# less than a tenth of one. Half a batch takes half of its time: 10 x 48 tokens 40 ms, 5 x 48 20.
+# The least work that a free lane is woken for: a few milliseconds, where waking a thread takes less
+# than a tenth of one. Half a batch takes half of its time: 10 x 48 tokens 40 ms, 5 x 48 20.
 LEAST_SHARED = 64
 
 # Batches for each free lane up to which a request is cut evenly. With more, one batch too many at
@@ -29,21 +29,21 @@ LEAST_SHARED = 64
 # rows longer than a query to its answer.
 MOST_EVEN = 16
 
-# Of text that is tokenised at once: a tokenizer holds about a hundred bytes for each token.
+# of text that is tokenised at once: a tokenizer holds about a hundred bytes for each token
 CHARACTERS_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How rows may share a batch, and how much may wait.
+    """How rows share a batch, and how much may wait.
 
     - `tokens`: of padded input in one batch; a longer row goes alone
     - `lanes`: batches that run at the same time
     - `wait_ms`: how long a batch that is not full waits for more rows; 0 starts it at once
-    - `waiting_tokens`: tokens that may wait in all; where others wait and this would be more,
-      a caller is refused at once
-    - `alike`: rows share a batch if the shorter has at least this share of the longer's tokens;
-      1 keeps lengths apart, so that nothing is padded
+    - `waiting_tokens`: tokens that may wait in all; a caller that would exceed it is refused at
+      once
+    - `alike`: rows share a batch if the shorter has at least this share of the longer's tokens; 1
+      keeps lengths apart, so that nothing is padded
     """
 
     tokens: int = TOKEN_BUDGET
@@ -53,10 +53,12 @@ class BatchLimits:
     alike: float = 0.5
 
     def cut(self, lengths: Sequence[int], free: int, *, headed: bool = False) -> tuple[int, ...]:
-        """How many rows each batch has where rows of these lengths, longest first, have `free`
-        lanes to themselves: cut so that the lanes end together, each with 64 tokens at least. Where
-        it is `headed`, the first row is apart. Empty where one lane takes all, and where each lane
-        has so many batches that the end hardly counts: then a batch takes what fits.
+        """The number of rows of each batch where a caller has `free` lanes to itself. `lengths` are
+        the rows' tokens, longest first. The lanes end together, and each has at least 64 tokens.
+        With `headed`, the first row is a batch of its own.
+
+        Empty where one lane takes all, and where each lane has so many batches that their end
+        hardly matters: then a batch takes what fits.
         """
         lanes = self.shared(lengths, free)
         if lanes < 2 or self.needed(lengths) > MOST_EVEN * lanes:
@@ -69,22 +71,22 @@ class BatchLimits:
         return (*[1] * len(head), *cut.sizes(rest, most))
 
     def shared(self, lengths: Sequence[int], free: int) -> int:
-        """How many of `free` lanes rows of these lengths are worth."""
+        """How many of `free` lanes are worth using for rows of these lengths."""
         worth = max(self.needed(lengths), sum(lengths) // LEAST_SHARED)
         return max(1, min(free, worth, len(lengths)))
 
     def needed(self, lengths: Sequence[int]) -> int:
-        """How many batches rows of these lengths make at least."""
+        """The least number of batches for rows of these lengths."""
         return max(1, math.ceil(sum(lengths) / self.tokens))
 
     def fit(self, shortest: int, longest: int, rows: int) -> bool:
-        """Whether `rows` of lengths between these make a batch; a single row always does."""
+        """Whether `rows` rows of lengths between these fit in a batch; a single row always does."""
         return rows == 1 or (rows * longest <= self.tokens and shortest >= self.alike * longest)
 
 
 def longest_first(lengths: Sequence[int]) -> list[int]:
-    """Indexes into `lengths`, longest first, equal ones in order: whoever waits for several
-    batches is not left waiting for the biggest.
+    """Indexes into `lengths`, longest first, equal ones in order. A caller with several batches
+    waits for the largest first, and not last.
     """
     if len(lengths) < 2:
         return list(range(len(lengths)))
@@ -95,9 +97,9 @@ def longest_first(lengths: Sequence[int]) -> list[int]:
 def cut_texts(
     texts: Sequence[str], *, most: int, characters: int = CHARACTERS_AT_ONCE
 ) -> Iterator[slice]:
-    """Slices of `texts` that are tokenised and held at once, in order and without gaps: at most
-    `most` texts and about `characters`; a longer text is alone. So memory does not grow with what
-    is sent.
+    """Slices of `texts` to tokenise and hold at once, in order and without gaps. Each has at most
+    `most` texts and about `characters`; a longer text is alone. So memory does not grow with the
+    input.
     """
     start = held = 0
     for end, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""A bounded, counted memory of answers by text: people page, refine and repeat."""
+"""A bounded memory of answers by text, with counts: people page, refine and repeat."""
 
 import threading
 from collections import OrderedDict
@@ -14,9 +14,9 @@ LONGEST_CACHED = 1000  # characters; longer texts are not what people repeat
 
 @dataclass(slots=True)
 class AnswerCache(Generic[Value]):
-    """The `size` most recently used answers by text; texts of more than 1,000 characters are
-    neither kept nor counted. Safe to use from several threads; values are shared, so they must
-    not be changed.
+    """The `size` most recently used answers by text. Texts of more than 1,000 characters are
+    neither kept nor counted. Safe to use from several threads; values are shared, so callers
+    must not change them.
     """
 
     size: int
@@ -28,7 +28,7 @@ class AnswerCache(Generic[Value]):
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, text: str) -> Value | None:
-        """The answer kept for `text`, or None; either is counted."""
+        """The answer that is kept for `text`, or None; both are counted."""
         if len(text) > LONGEST_CACHED:
             return None
         with self._lock:
@@ -42,7 +42,7 @@ class AnswerCache(Generic[Value]):
         return answer
 
     def put(self, text: str, answer: Value) -> None:
-        """Keep an answer, dropping the one longest unused if there are too many."""
+        """Keep an answer; if there are too many, drop the one that was not used for longest."""
         if self.size <= 0 or len(text) > LONGEST_CACHED:
             return
         with self._lock:

@@ -1,10 +1,10 @@
-"""The batches of a request that has several lanes to itself: cut so that the lanes end together.
+"""The batches of a request that has several lanes to itself, cut so that the lanes end together.
 
-A lane that idles while another runs its last batch costs more than anything else here: 20 rows of
-128 tokens in five batches of 4 take two lanes as long as 24 rows would. So a few cuts are compared
-by what the busiest lane gets, each lane taking the next batch when it is done with its last.
-Smaller batches cost nothing: a row of 128 tokens takes bge-small 20 ms of a processor, among two
-rows as among six.
+A lane that is idle while another runs its last batch costs more than all else here: 20 rows of 128
+tokens in five batches of 4 take two lanes as long as 24 rows would. So a few cuts are compared by
+the tokens of the busiest lane, where each lane takes the next batch when it ends its last. Smaller
+batches cost nothing: a row of 128 tokens takes bge-small 20 ms of a processor in a batch of two and
+in a batch of six.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from operator import neg
 
 @dataclass(frozen=True, slots=True)
 class EvenCut:
-    """How rows are cut for `lanes` lanes, at least 1: batches of at most `tokens` padded tokens,
-    whose shortest row has at least the share `alike` of the longest's. A longer row is alone.
-    One lane has `ahead` tokens to do first.
+    """How rows are cut for `lanes` lanes, at least 1. A batch has at most `tokens` padded tokens,
+    and its shortest row at least the share `alike` of the longest's tokens. A longer row is
+    alone. One lane has `ahead` tokens to do first.
     """
 
     tokens: int
@@ -30,18 +30,18 @@ class EvenCut:
     ahead: int = 0
 
     def sizes(self, lengths: Sequence[int], most: int) -> tuple[int, ...]:
-        """Rows of each batch, in the order in which they are taken; `lengths`, longest first, are
-        the rows' tokens.
+        """The number of rows of each batch, in the order in which batches are taken. `lengths` are
+        the rows' tokens, longest first.
 
-        The busiest lane gets no more padded tokens than where each batch takes all that goes into
-        `most` of them. Of equal cuts it is the one of the fewest batches.
+        The busiest lane has no more padded tokens than where each batch takes all that fits in
+        `most` tokens. Of equal cuts, the one with the fewest batches is taken.
         """
         cuts = [self._cut(lengths, count) for count in self._counts(sum(lengths))]
         cuts.append(self._full(lengths, most))
         return min(cuts, key=lambda sizes: (self._busiest(lengths, sizes), len(sizes)))
 
     def _counts(self, tokens: int) -> list[int]:
-        """Into how many batches it is tried to cut: the fewest and a few more, and whole rounds."""
+        """The numbers of batches to try: the fewest and a few more, and whole rounds."""
         least = math.ceil(tokens / self.tokens)
         rounds = math.ceil(least / self.lanes)
         few = range(max(1, least), least + 4)
@@ -49,7 +49,7 @@ class EvenCut:
         return sorted({count for count in (*few, *whole) if count > 0})
 
     def _cut(self, lengths: Sequence[int], count: int) -> tuple[int, ...]:
-        """`count` batches of about equally many tokens, or more where those would be too big."""
+        """`count` batches of about equally many tokens; more where those would be too large."""
         sizes: list[int] = []
         start, left = 0, sum(lengths)
         while start < len(lengths):
@@ -72,13 +72,13 @@ class EvenCut:
         return tuple(sizes)
 
     def _fitting(self, lengths: Sequence[int], start: int, rows: int) -> int:
-        """How many of the next `rows` are alike enough for one batch; 1 at least."""
+        """How many of the next `rows` are alike enough for one batch, at least 1."""
         alike = bisect_right(lengths, -self.alike * lengths[start], lo=start, key=neg)
         return max(1, min(rows, alike - start))
 
     def _busiest(self, lengths: Sequence[int], sizes: Sequence[int]) -> int:
-        """Padded tokens of the lane that has the most, where each takes the next batch when it is
-        free.
+        """Padded tokens of the busiest lane, where each lane takes the next batch
+        when it is free.
         """
         lanes = [0] * (self.lanes - 1) + [self.ahead]  # sorted, and so a heap
         start = 0

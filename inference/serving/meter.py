@@ -1,4 +1,4 @@
-"""How much of a text a model reads, told without running it."""
+"""How much of a text a model reads, without running the model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ GROUP = 256  # texts whose tokens are held at once
 class TokenMeter:
     """The TextMeter port over a model's tokenizer. Thread-safe.
 
-    `max_tokens` bounds a text; 0 is for a model that reads on in windows. No more than
-    `max_characters` of a text are looked at. `pairs` is there for a model that reads a query and
-    a passage together.
+    `max_tokens` is the most tokens that are read of a text; 0 is for a model that reads any length
+    in windows. At most `max_characters` of a text are looked at. `pairs` is set for a model that
+    reads a query and a passage together.
     """
 
     tokenizer: Tokenizer
@@ -36,7 +36,8 @@ class TokenMeter:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, max_characters: int = 0) -> TokenMeter:
-        """The meter of a model; `max_characters` is for a model that reads in windows, up to there.
+        """The meter of a model. `max_characters` is for a model that reads in windows, up to that
+        length.
 
         Raises ModelError if the tokenizer can't be read.
         """
@@ -54,15 +55,15 @@ class TokenMeter:
         )
 
     def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
-        """What the model reads of each text alone, its prefix counted."""
+        """What the model reads of each text alone, with its prefix."""
         prefix = self.query_prefix if queries else self.passage_prefix
         return self._readings([prefix + text for text in texts], self.max_tokens)
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
     ) -> PairsReading:
-        """What the model reads of `query` and each passage: of the two together where it reads
-        them so. `limit` is of a pair there, and of each text elsewhere.
+        """What the model reads of `query` and each passage. A model that reads them together is
+        measured on both; `limit` is then of a pair, else of each text.
         """
         if self.pairs is None:
             most = min(limit or self.max_tokens, self.max_tokens)
@@ -78,7 +79,7 @@ class TokenMeter:
         return PairsReading(Reading(0, query_cut), tuple(readings))
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
-        """Each text up to the end of its token number `limit`, special ones not counted."""
+        """Each text up to the end of its token number `limit`, without special ones."""
         return tuple(self._cut(text, limit) for text in texts)
 
     def _readings(self, texts: Sequence[str], limit: int) -> tuple[Reading, ...]:

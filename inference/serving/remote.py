@@ -1,10 +1,10 @@
-"""Models that run in another process or on another machine, behind the ports of those in this one.
+"""Models in another process or on another machine, behind the ports of local ones.
 
-They speak what `dateline serve --models-only` serves: OpenAI's embeddings, Cohere's rerank, and
-our tags. What comes back is checked like any input: its shape, that it is numbers, its norm, and,
-by the digest in the answer's header, that it came from the same files, so that vectors of two
-spaces never mix. With `remote-unverified` a service that tells no digest is taken by its word; its
-vectors then have a space of their own.
+They speak what `dateline serve --models-only` serves: OpenAI's embeddings, Cohere's rerank, and our
+tags. Answers are checked like any input: their shape, that they are numbers, their norm. A digest
+in a header of each answer proves that it came from the same files, so that vectors of two spaces
+never mix. With `remote-unverified` a service without that header is believed; its vectors then have
+a space of their own.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from inference.serving.remote_calls import DIGEST_HEADER, RemoteService
 from inference.serving.remote_groups import groups, mapped, remembered
 from inference.texts.tokens import TextTokens, surely_fits, well_formed
 
-QUERY_SECONDS = 2.0  # for what a search waits for
-BULK_SECONDS = 60.0  # for passages of an ingest, and what nobody waits for at a page
+QUERY_SECONDS = 2.0  # where a search waits
+BULK_SECONDS = 60.0  # for passages of an ingest, and where nobody waits at a page
 CACHE_SIZE = 4096  # queries
 _NORM_SLACK = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """One model of a service, as the manifest here knows it: asked, and its answer's digest held
-    against the manifest's.
+    """A model of a service, by the manifest here. The digest of each answer is
+    compared with its.
     """
 
     service: RemoteService
@@ -47,7 +47,9 @@ class RemoteModel:
 
     @property
     def digest(self) -> str:
-        """The manifest's where the service proves to run the same files, else one of its own."""
+        """The manifest's digest where the service proves to run the same files, else one of its
+        own.
+        """
         if self.service.address.verified:
             return self.manifest.digest
         named = f"{self.service.address.url}\n{self.manifest.name}\n{self.manifest.digest}"
@@ -115,7 +117,7 @@ class RemoteEncoder(RemotePort):
         return self.model.manifest.dimension
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm; those of repeated queries are kept."""
+        """float32 [n, d], rows of unit norm; vectors of queries are kept for repeats."""
 
         def ask(unknown: Sequence[str]) -> Sequence[FloatMatrix]:
             prefix = self.model.manifest.query_prefix
@@ -151,7 +153,7 @@ class RemoteEncoder(RemotePort):
         def ask(group: Sequence[str]) -> FloatMatrix:
             if verified:
                 body = {"input": group, "encoding_format": "base64", "input_type": kind}
-            else:  # any service of OpenAI's shape: it knows no kinds, so the prefix is put here
+            else:  # a service like OpenAI's has no kinds of input, so the prefix is added here
                 body = {"input": [prefix + text for text in group], "encoding_format": "float"}
             answer = self.model.ask("/embeddings", body, seconds)
             return self._vectors(answer, len(group))
@@ -197,9 +199,9 @@ class RemoteScorer(RemotePort):
     """
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs, by one request or more for each distinct query.
+        """float32 [n, 1] for the n pairs. Each distinct query takes one request or more.
 
-        Raises ValueError for unequal numbers.
+        Raises ValueError where there are not as many queries as passages.
         """
         if len(queries) != len(passages):
             raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
@@ -253,9 +255,7 @@ class RemoteScorer(RemotePort):
     def _scores(
         self, query: str, passages: Sequence[str], seconds: float, tokens: int | None
     ) -> tuple[list[Any], int, bool]:
-        """A real number for each passage, of how many of them not all was read, and whether that
-        is so of the query.
-        """
+        """A score for each passage, how many passages were cut, and whether the query was."""
         verified = self.model.service.address.verified
         body: dict[str, Any] = {"query": well_formed(query), "documents": passages}
         if tokens and verified:
@@ -281,7 +281,9 @@ class RemoteTagger(RemotePort):
     cache: AnswerCache[Names] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
 
     def tag(self, texts: Sequence[str]) -> tuple[Names, ...]:
-        """The names in each text in reading order, none overlapping; repeated texts are kept."""
+        """The names in each text in reading order, none overlapping; answers are
+        kept for repeats.
+        """
 
         def ask(unknown: Sequence[str]) -> Sequence[Names]:
             return list(chain.from_iterable(self._tagged(group) for group in groups(unknown)))

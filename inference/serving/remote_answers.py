@@ -1,5 +1,5 @@
-"""Reading what a model service answered: taken apart as untrusted input, in plain functions that
-raise ValueError, TypeError or KeyError for what can't be right.
+"""Reading the answers of a model service. They are untrusted input: plain functions raise
+ValueError, TypeError or KeyError for what can't be right.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def is_real(value: object) -> bool:
 
 
 def entities_of(found: object, text: str) -> Names:
-    """The names of one text; raises where one does not stand where it says, or overlaps."""
+    """The names of one text; raises where one is not at its place in the text, or overlaps."""
     if not isinstance(found, list):
         raise TypeError("no list")
     made: list[Entity] = []

@@ -1,7 +1,7 @@
-"""Calls to a model service elsewhere: bounded in time, size and number, and safe to repeat.
+"""Calls to a model service: bounded in time, size and number, and safe to repeat.
 
-Asking a model changes nothing, so a call that was cut off is asked again. A service that did not
-answer is left alone for a moment: every search would otherwise wait its whole time for it.
+A call to a model changes nothing, so one that was cut off is made again. A service that did not
+answer is left alone for a moment: otherwise every search would wait its whole time for it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ ATTEMPTS = 3
 FIRST_WAIT = 0.05  # seconds before the second attempt, twice that before the third
 REST = 2.0  # seconds that a service is left alone after it did not answer, doubled each time
 LONGEST_REST = 30.0
-LONGEST_TRIAL = 2.0  # seconds that others wait for what becomes of a trial after a rest
-FAIR_SECONDS = 0.25  # who gave a service less can't tell that it is down
+LONGEST_TRIAL = 2.0  # seconds that others wait for the outcome of a trial after a rest
+FAIR_SECONDS = 0.25  # a shorter wait does not prove that a service is down
 MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_SECONDS = 1.0
 _IN_TIME = "did not answer in time"
@@ -35,7 +35,7 @@ _PASSING = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddress:
-    """Where a service is. `verified` asks that it proves with each answer to run our files."""
+    """Where a service is. `verified` means that each answer must prove to come from our files."""
 
     url: str
     verified: bool
@@ -74,8 +74,8 @@ class RemoteAddress:
 
 @dataclass(slots=True)
 class _Health:
-    """How often in a row a service did not answer, and until when, on the monotonic clock, it is
-    left alone. After that one caller tries; the others wait for what becomes of it.
+    """How often in a row a service did not answer, and until when (monotonic clock) it is left
+    alone. After that one caller tries it, and the others wait for the outcome.
     """
 
     failures: int = 0
@@ -83,7 +83,7 @@ class _Health:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def may_ask(self, seconds: float) -> bool:
-        """Whether to ask now; who tries after a rest has `seconds` to himself, or
+        """Whether to ask now. A caller that tries after a rest has `seconds` to itself, or
         LONGEST_TRIAL.
         """
         now = monotonic()
@@ -95,13 +95,13 @@ class _Health:
             return True
 
     def answered(self) -> None:
-        """It answered something."""
+        """Note that the service answered."""
         if self.failures:  # nearly always 0: no lock is taken then
             with self.lock:
                 self.failures, self.until = 0, 0.0
 
     def failed(self) -> None:
-        """It answered nothing."""
+        """Note that the service did not answer."""
         with self.lock:
             rest = min(REST * 2.0**self.failures, LONGEST_REST)
             self.failures, self.until = min(self.failures + 1, 10), monotonic() + rest
@@ -109,9 +109,7 @@ class _Health:
 
 @dataclass(frozen=True, slots=True)
 class RemoteService:
-    """One service and the key to it, which is in the client's headers and nowhere else.
-    Thread-safe.
-    """
+    """One service and its key, which is only in the headers of the client. Thread-safe."""
 
     address: RemoteAddress
     _client: httpx.Client = field(repr=False)
@@ -119,7 +117,9 @@ class RemoteService:
 
     @classmethod
     def open(cls, address: RemoteAddress, *, key: str = "") -> RemoteService:
-        """A service that is not called yet. Raises SettingsError for a key that no header takes."""
+        """A service, before the first call. Raises SettingsError for a key that can't stand in a
+        header.
+        """
         if not (key.isascii() and key.isprintable()):
             raise SettingsError("the key has characters that can't be sent", where=KEY_VARIABLE)
         # Both headers: ours, and the one of the services whose shapes we speak.
@@ -132,8 +132,8 @@ class RemoteService:
     ) -> tuple[Any, Mapping[str, str]]:
         """The JSON answer and its headers, within `seconds` for all attempts together.
 
-        Raises UnavailableError where the service doesn't answer, is busy or broken off, and
-        ModelError where it refuses or answers something that is not JSON.
+        Raises UnavailableError where the service doesn't answer, is busy or breaks off, and
+        ModelError where it refuses or answers something else than JSON.
         """
         began = monotonic()
         if not self._health.may_ask(seconds):
@@ -182,8 +182,8 @@ class RemoteService:
             raise self.wrong("its answer is not JSON") from error
 
     def _bounded(self, answer: httpx.Response, until: float, seconds: float) -> bytes:
-        """The whole body. The client's own timeout is for each read: a service that sends a byte
-        now and then would keep us for ever.
+        """The whole body within the time. The client's own timeout is for each read, so that a
+        service could hold us for ever with a byte now and then.
         """
         body = bytearray()
         for chunk in answer.iter_bytes():
@@ -195,7 +195,7 @@ class RemoteService:
         return bytes(body)
 
     def _refused(self, answer: httpx.Response, data: bytes) -> Exception:
-        """What an answer other than 200 means."""
+        """The error for an answer other than 200."""
         status = answer.status_code
         if status in _PASSING:
             return _PassingError(f"is busy or away (HTTP {status})", wait=_seconds_to_wait(answer))
@@ -233,8 +233,8 @@ class RemoteService:
 
 
 class _PassingError(Exception):
-    """What may be different at the next attempt, after `wait` seconds at least; `down` where
-    nothing was answered at all.
+    """An error that may be gone at the next attempt, after `wait` seconds at least. `down` says
+    that nothing was answered.
     """
 
     def __init__(self, why: str, *, wait: float = 0.0, down: bool = False) -> None:
@@ -250,7 +250,7 @@ def _seconds_to_wait(answer: httpx.Response) -> float:
 
 
 def _message(data: bytes) -> str:
-    """What an error's body says, in one short printable line."""
+    """The text of an error's body, in one short printable line."""
     try:
         found = orjson.loads(data)
         error = found.get("error", found)

@@ -1,4 +1,4 @@
-"""Many texts as requests of a bearable size, each text asked for once."""
+"""Many texts in requests of a limited size; each text is asked for once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 
 def groups(texts: Sequence[str]) -> Iterator[list[str]]:
-    """`texts` in order, made fit to send, in requests of at most 64 texts and about 100,000
+    """`texts` in order and well-formed, in requests of at most 64 texts and about 100,000
     characters.
     """
     group: list[str] = []
@@ -34,7 +34,9 @@ def groups(texts: Sequence[str]) -> Iterator[list[str]]:
 def remembered(
     cache: AnswerCache[Value], texts: Sequence[str], ask: Callable[[Sequence[str]], Sequence[Value]]
 ) -> list[Value]:
-    """The answer for each text: the kept one, else `ask`'s, which is asked of each text once."""
+    """An answer for each text: the one that is kept, else one from `ask`, which gets each text
+    once.
+    """
     answers: dict[str, Value] = {}
     unknown: list[str] = []
     for text in dict.fromkeys(texts):

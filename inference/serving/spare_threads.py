@@ -1,4 +1,4 @@
-"""Threads that are there when work can be shared, and are done without where none can be had."""
+"""Threads that help where work can be shared. Where none can be started, callers work alone."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ PAUSE = 1.0  # seconds without a new attempt after a thread could not be started
 
 
 class SpareThreads:
-    """At most `most` threads, each started when it is first needed and kept until `close`. Their
+    """At most `most` threads. Each starts when it is first needed and stays until `close`. Their
     priority is lower than that of the threads that they help (`step_back`).
     """
 
@@ -23,11 +23,11 @@ class SpareThreads:
         self._again = 0.0  # reading of perf_counter before which no thread is asked for
         self._pool = self._new_pool()
         self._begun = False  # whether the pool has a thread
-        self._left: list[ThreadPoolExecutor] = []  # pools whose threads end with what they have
+        self._left: list[ThreadPoolExecutor] = []  # pools whose threads end after their work
 
     def start(self, work: Callable[[], None]) -> bool:
-        """Whether a thread does `work`, or will when it is done with other work. Where this is
-        False, as it is after `close`, `work` is never done.
+        """Whether a thread does `work`, now or when it has finished other work. Where this is
+        False, as after `close`, `work` is never done.
         """
         with self._lock:
             if self._most < 1 or self._closed or perf_counter() < self._again:
@@ -43,7 +43,7 @@ class SpareThreads:
             return True
 
     def close(self) -> None:
-        """Ends the threads, once they are done with what was started."""
+        """End the threads when they have finished what was started."""
         with self._lock:
             self._closed = True
         for pool in (*self._left, self._pool):
@@ -55,8 +55,8 @@ class SpareThreads:
         )
 
     def _leave_pool(self) -> None:
-        """A new pool, for one that fails to start a thread has queued the order all the same, and
-        from then on takes threads to be idle that are not.
+        """Make a new pool. A pool that failed to start a thread has queued the work all the same,
+        and counts threads as idle that are not.
         """
         self._pool.shutdown(wait=False)
         if self._begun:

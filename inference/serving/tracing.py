@@ -1,7 +1,7 @@
 """OpenTelemetry spans of the stages of a model's call.
 
-Only the API package is used, so the spans are made where the application has configured a tracer
-provider and cost about a microsecond where it has not.
+Only the API package is used. Spans are written where the application has configured a tracer
+provider; elsewhere they cost about a microsecond.
 """
 
 import time

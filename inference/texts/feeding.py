@@ -1,4 +1,4 @@
-"""Rows of token numbers to what one graph takes, whatever of the usual inputs it has."""
+"""Rows of token numbers to the inputs that a graph takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ SEGMENTS = "token_type_ids"
 
 @dataclass(frozen=True, slots=True)
 class Feeding:
-    """A graph and how rows are put to it. Segment numbers go in where the graph asks for them,
-    zeros where a row is one text.
+    """A graph and how rows are put to it. Segment numbers are given where the graph takes them;
+    they are zeros where a row is one text.
     """
 
     runtime: Runtime
@@ -28,8 +28,8 @@ class Feeding:
     def of(
         cls, folder: ModelFolder, runtime: Runtime, tokens: TextTokens, outputs: Sequence[str]
     ) -> "Feeding":
-        """Raises ModelError unless the graph takes token numbers and a mask, at most segment
-        numbers beside them, and has all `outputs`.
+        """How rows are put to the graph of `runtime`. Raises ModelError unless it takes token
+        numbers and a mask, no others than segment numbers beside them, and has all `outputs`.
         """
         given = set(runtime.inputs)
         if (
@@ -50,7 +50,7 @@ class Feeding:
         outputs: Sequence[str],
         segments: Sequence[Sequence[int]] | None = None,
     ) -> tuple[list[Array], dict[str, Array]]:
-        """The `outputs` for `rows`, and the arrays that went in.
+        """The `outputs` for `rows`, and the arrays that were put in.
 
         Raises ModelError where the graph fails or gives another number of rows.
         """
@@ -67,5 +67,5 @@ class Feeding:
         return found, arrays
 
     def failed(self, what: str) -> ModelError:
-        """An error about this model's numbers."""
+        """The error for numbers of this model that can't be right."""
         return bad_numbers(self.where, what)

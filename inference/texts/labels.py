@@ -1,7 +1,7 @@
-"""The label sets of taggers, brought to our four types of names.
+"""Labels of taggers, turned into our four types of names.
 
-Models differ in their words (PERSON, GPE, corporation) and marks (B- and I-, also B_ or none);
-what has no place among people, organisations, places and other names (dates, sums) is no name.
+Models differ in their words (PERSON, GPE, corporation) and in their marks (B- and I-, B_, or none).
+What is no person, organisation, place or other name (dates, sums) is not a name here.
 """
 
 import re

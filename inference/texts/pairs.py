@@ -19,9 +19,9 @@ QUERY_SHARE = 3  # a query has at most a third of the room: what is ranked is th
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """One pair's token numbers, special ones included, and for each 0 if it is of the query, 1 if
-    it is of the passage (all 0 where the architecture does not tell them apart). `cut` says whether
-    the passage lost its end, `query_cut` whether the query did.
+    """One pair's token numbers, special ones included. `segments` has 0 for each token of the query
+    and 1 for each of the passage (all 0 where the architecture has no segments). `cut` says
+    whether the passage lost its end, `query_cut` whether the query did.
     """
 
     ids: tuple[int, ...]
@@ -43,7 +43,9 @@ class PairTokens:
 
     @classmethod
     def open(cls, folder: ModelFolder) -> PairTokens:
-        """Over the folder's tokenizer; raises ModelError if it can't be read or joins no pairs."""
+        """The pair tokenizer of a folder. Raises ModelError if it can't be read or
+        joins no pairs.
+        """
         tokens = TextTokens.open(folder)
         special = tokens.tokenizer.num_special_tokens_to_add(True)
         if special < 2:

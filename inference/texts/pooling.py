@@ -1,6 +1,6 @@
-"""From a graph's outputs to one unit vector a text.
+"""One unit vector a text from a graph's outputs.
 
-Our own graphs pool and scale inside and give `sentence_embedding`; public ones give
+Our own graphs pool and scale inside and give `sentence_embedding`. Public ones give
 `last_hidden_state`, which is pooled here as the manifest says.
 """
 
@@ -21,7 +21,7 @@ TOKENS = "token_embeddings"
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """Which output of the graph is read and how: `mean` over a text's tokens, `cls` for its first
+    """Which output of the graph is read, and how: `mean` over a text's tokens, `cls` for its first
     token, "" where the graph has pooled already.
     """
 
@@ -30,7 +30,9 @@ class Pooling:
 
     @classmethod
     def of(cls, folder: ModelFolder, runtime: Runtime) -> "Pooling":
-        """Raises ModelError for a graph without vectors, or a manifest that names no pooling."""
+        """The pooling of a model. Raises ModelError for a graph without vectors, and for a manifest
+        without the pooling that the graph needs.
+        """
         if SENTENCE in runtime.outputs:
             return cls(SENTENCE, "")
         found = [name for name in (HIDDEN, TOKENS) if name in runtime.outputs]
@@ -44,9 +46,8 @@ class Pooling:
         return cls(found[0], how)
 
     def vectors(self, output: Array, mask: Array) -> FloatMatrix:
-        """float32 [n, d] of unit norm from the graph's [n, d] or [n, t, d]; `mask` is [n, t].
-
-        Rows that hold no numbers (NaN, infinity) stay as they are: see `sound`.
+        """float32 [n, d] of unit norm from the graph's [n, d] or [n, t, d]; `mask` is [n, t]. Rows
+        with NaN or infinity stay as they are: `sound` finds them.
         """
         found: FloatMatrix = output.astype(np.float32, copy=False)
         if not self.how:
@@ -54,7 +55,7 @@ class Pooling:
         if self.how == "cls":
             return unit_rows(found[:, 0])
         weights = mask.astype(np.float32, copy=False)
-        # Padding must not count, and what stands there may be anything.
+        # Padding must not count: its numbers may be anything.
         total = np.einsum("ntd,nt->nd", np.where(weights[:, :, None] > 0, found, 0.0), weights)
         return unit_rows(total)
 
@@ -68,8 +69,9 @@ def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
 
 
 def finite(numbers: FloatMatrix) -> bool:
-    """Whether none of `numbers`, of any shape, is NaN or infinite."""
-    # One product is the quickest look at all of them; huge ones overflow it and are looked at.
+    """Whether all `numbers`, of any shape, are finite."""
+    # One product is the quickest test. It overflows for very large numbers, which are then tested
+    # one by one.
     return math.isfinite(float(np.vdot(numbers, numbers))) or bool(np.isfinite(numbers).all())
 
 

@@ -1,4 +1,4 @@
-"""Texts of an exact number of tokens, for measuring: words drawn from a model's own vocabulary."""
+"""Texts of an exact number of tokens, for measuring, of words from a model's own vocabulary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENOUGH = 2000  # words to draw from
 
 @dataclass(frozen=True, slots=True)
 class SizedPairs:
-    """Equally many queries and passages; the query is the same in all pairs."""
+    """As many queries as passages; the query is the same in all pairs."""
 
     queries: list[str]
     passages: list[str]
@@ -29,7 +29,7 @@ class SizedPairs:
 def sized_texts(
     tokenizer: Tokenizer, count: int, tokens: int, *, prefix: str = "", seed: int = 1
 ) -> list[str]:
-    """`count` texts of `tokens` tokens each, special ones and those of `prefix` included.
+    """`count` texts of `tokens` tokens each, with special tokens and those of `prefix`.
 
     Raises InputError where no such text can be made.
     """
@@ -40,7 +40,7 @@ def sized_texts(
 
 
 def sized_pairs(tokenizer: Tokenizer, count: int, tokens: int, *, seed: int = 1) -> SizedPairs:
-    """`count` pairs that are `tokens` tokens each when put together, special ones included.
+    """`count` pairs of `tokens` tokens each when they are put together, with special tokens.
 
     Raises InputError where no such pair can be made.
     """
@@ -62,8 +62,8 @@ class _Words:
         self._chance = random.Random(seed)  # noqa: S311 - for samples, not for secrets
 
     def text(self, tokens: int, count: Callable[[str], int]) -> str:
-        """A text for which `count` gives `tokens`: as many words as are missing, then corrected,
-        since some vocabularies split a text's first word in another way.
+        """A text for which `count` gives `tokens`. The missing words are added, then the text is
+        corrected, because some vocabularies split a text's first word in another way.
         """
         chosen: list[str] = []
         for _ in range(8):

@@ -1,4 +1,4 @@
-"""Texts to token numbers and padded arrays, with a count of what was cut off."""
+"""Texts to token numbers and padded arrays, and how many texts were cut."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def _tokenizer(content: bytes) -> Tokenizer:
 
 
 def surely_fits(text: str, max_tokens: int) -> bool:
-    """Whether `text` can't have more than `max_tokens` by any tokenizer, told by its characters
-    alone; False where that does not tell.
+    """Whether `text` has at most `max_tokens` by any tokenizer, as far as its characters tell;
+    False where they don't.
     """
     room = max_tokens - _SPECIAL
     if len(text) > room:
@@ -125,7 +125,9 @@ def surely_fits(text: str, max_tokens: int) -> bool:
 
 
 def well_formed(text: str) -> str:
-    """`text` with lone surrogates, which have no UTF-8 and no tokenizer takes, replaced by `?`."""
+    """`text` with `?` in place of lone surrogates, which have no UTF-8 and which no tokenizer
+    takes.
+    """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -135,11 +137,11 @@ def padded(
     segments: Sequence[Sequence[int]] | None = None,
     padding: int = 0,
 ) -> dict[str, npt.NDArray[np.int32]]:
-    """`input_ids` and `attention_mask`, int32 [n, t] for the longest row's t; `token_type_ids`
-    too if the rows' `segments` are given.
+    """`input_ids` and `attention_mask`, int32 [n, t] for the longest row's t, and `token_type_ids`
+    if the rows' `segments` are given.
 
-    Places after a row's end have `padding` for a token and 0 in the mask, which keeps the model
-    from looking at them.
+    Places after a row's end have `padding` for a token and 0 in the mask, so that the model ignores
+    them.
     """
     if len(rows) == 1:  # a query: nothing is padded
         alone = np.array(rows, dtype=np.int32)

@@ -1,9 +1,9 @@
-"""Which labels may follow which: the best sequence of labels that says something.
+"""Which labels may follow which, and the likeliest sequence of labels that is well-formed.
 
-A token classifier labels each word by itself and may answer B-PER I-ORG, which is no name. Of the
-sequences that are well-formed (I- only after B- or I- of its type), the one with the greatest
-product of probabilities is found by Viterbi's algorithm (1967). Where the words' own best labels
-are well-formed already, they are that sequence, and nothing need be computed.
+A token classifier labels each word by itself and may answer B-PER I-ORG, which is no name. In a
+well-formed sequence, I- stands only after B- or I- of its type. Viterbi's algorithm (1967) finds
+the one with the greatest product of probabilities. Where the words' own best labels are
+well-formed, they are that sequence already.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Transitions:
-    """For each label, by number, which may come before it (`before` [labels], increasing; none
-    says that any may) and whether it may be the first (`start` [labels]).
+    """For each label, by number, the labels that may come before it (`before` [labels], increasing;
+    empty where any may), and whether it may be the first (`start` [labels]).
     """
 
     start: tuple[bool, ...]
@@ -35,11 +35,10 @@ class Transitions:
             tuple(before(label) if within else () for label, within in pairs),
         )
 
-    # Words and labels are few: loops over numbers of Python's own take half of the time that
-    # NumPy needs for its calls.
+    # There are few words and labels: loops in plain Python take half of the time of NumPy's calls.
 
     def well_formed(self, classes: Sequence[int]) -> bool:
-        """Whether a sequence of labels, by number, says something; none is well-formed."""
+        """Whether a sequence of labels, by number, is well-formed; an empty one is."""
         if classes and not self.start[classes[0]]:
             return False
         before = self.before

@@ -1,4 +1,4 @@
-"""Words to token numbers, kept: a tokenizer takes microseconds for each, and words repeat."""
+"""Words to token numbers, which are kept: a tokenizer takes microseconds, and words repeat."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 KEPT = 32_768  # words, 13 to 30 MB; a million words of news have 40,000 different ones
 LONGEST_KEPT = 64  # characters; longer words hardly ever come again
-WORDS_AT_ONCE = 128  # that one of the tokenizer's threads is given
+WORDS_AT_ONCE = 128  # in one task of the tokenizer's threads
 Pieces = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class WordTokens:
-    """The token numbers of words, as a tokenizer gives them for words that were split before.
+    """The token numbers of words that were split before.
 
-    There a word is normalized and cut by itself, so what it once gave holds in any text. Up to
-    `size` words are kept; when more would be, all are forgotten. `hits` and `misses` count the
-    words that were known and those that were not. Safe to use from several threads.
+    A tokenizer then normalizes and cuts each word by itself, so its answer for a word holds in any
+    text. Up to `size` words are kept; if there would be more, all are forgotten. `hits` counts the
+    words that were known, `misses` those that were not. Safe to use from several threads.
     """
 
     tokenizer: Tokenizer
@@ -38,9 +38,9 @@ class WordTokens:
 
     @classmethod
     def over(cls, tokenizer: Tokenizer, *, size: int = KEPT) -> WordTokens:
-        """The words of a `tokenizer` that neither pads nor truncates; `edges` are the tokens that
-        it opens and closes a text with, whatever it calls them. Nothing is kept of one that cuts
-        words by chance (BPE with dropout).
+        """The words of a `tokenizer` that neither pads nor truncates. `edges` are the tokens that
+        it puts before and after a text. Nothing is kept of a tokenizer that cuts words at random
+        (BPE with dropout).
 
         Raises ModelError if it does not put a text between two tokens.
         """
@@ -53,8 +53,10 @@ class WordTokens:
         return cls(tokenizer, (ids[0], ids[1]), 0 if by_chance else size)
 
     def of(self, texts: Sequence[Sequence[str]]) -> list[list[Pieces]]:
-        """The token numbers of each word of each text; control characters, say, have none."""
-        known = self._known  # it grows and is replaced, but loses nothing
+        """The token numbers of each word of each text; some words, such as control characters, have
+        none.
+        """
+        known = self._known  # it grows and may be replaced, but no entry is removed
         unknown: list[str] = []
         try:
             found = [[known[word] for word in words] for words in texts]
@@ -68,7 +70,7 @@ class WordTokens:
         return found
 
     def _learned(self, words: Sequence[str]) -> dict[str, Pieces]:
-        """The token numbers of different words, from the tokenizer; they are kept."""
+        """The token numbers of different words by the tokenizer; they are kept."""
         fresh = dict(zip(words, self._cut([well_formed(word) for word in words]), strict=True))
         kept = {word: pieces for word, pieces in fresh.items() if len(word) <= LONGEST_KEPT}
         with self._lock:
@@ -88,8 +90,8 @@ class WordTokens:
             yield from map(tuple, pieces)
 
     def _encodings(self, parts: Sequence[Sequence[str]]) -> list[Encoding]:
-        """One part, a query's new words, skips the batch call, which would hand it to a thread
-        pool and back.
+        """The encodings of each part. A single part, a query's new words, skips the batch call,
+        which would hand it to a thread pool and back.
         """
         if len(parts) == 1:
             found = self.tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)

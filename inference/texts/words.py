@@ -22,8 +22,8 @@ _SENTENCE_END = frozenset({".", "!", "?"})
 class Window:
     """Part of a text that goes through the model at once.
 
-    `tokens` are the row's numbers, special ones included; `heads[i]` is the place in the row of
-    the first token of word `words[i]`, a number into the text's words.
+    `tokens` are the row's numbers, special ones included. `heads[i]` is the place in the row of the
+    first token of word `words[i]`, which is a number into the text's words.
     """
 
     text: int
@@ -55,10 +55,10 @@ def places(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
 def windows(
     tokens: WordTokens, texts: Sequence[Sequence[str]], *, limit: int
 ) -> tuple[Window, ...]:
-    """Each text's words in windows of at most `limit` tokens, none lost, all in order.
+    """Each text's words in windows of at most `limit` tokens, all of them and in order.
 
     A long text is cut after the last sentence that fits, or between words if none does, so that
-    names are hardly ever cut. Words without tokens (control characters) are in no window.
+    names are rarely cut. Words without tokens (control characters) are in no window.
     """
     rows = zip(texts, tokens.of(texts), strict=True)
     made: list[Window] = []
