@@ -31,7 +31,7 @@ from tests.certificates import own_authority
 pytestmark = pytest.mark.timed
 
 KEY = {"x-api-key": READ}
-LIMITS = Limits(head_seconds=0.6)
+LIMITS = Limits(head_seconds=2.0)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.caption_provider import CaptionServer, Reply
 from tests.demo_service import ROOT
 from tests.indexing.captions.world import Book, captioner, still
 
-pytestmark = pytest.mark.service
+pytestmark = pytest.mark.timed
 
 PAGE = (ROOT / "docs" / "captions.md").read_text("utf-8")
 XMP = (
@@ -64,16 +64,17 @@ REPLIES: dict[str, Any] = {
 def test_failures(answers: str, again: str, counts: str) -> None:
     for kind in answers.split(", "):
         reply = REPLIES.get(kind) or Reply(status=int(kind))
+        seconds = 0.7 if kind == "too slow" else 60.0
         with CaptionServer() as server:
             server.say(reply, reply)
-            with captioner(server, failures=1, rest_s=60, attempts=1, seconds=0.7) as made:
+            with captioner(server, failures=1, rest_s=60, attempts=1, seconds=seconds) as made:
                 (first,) = made.caption([still()])
                 (second,) = made.caption([still()])
             assert isinstance(first, Uncaptioned), kind
             assert isinstance(second, Uncaptioned), kind
             assert (second.reason == calls.LEFT_ALONE) is (counts == "yes"), kind
             assert first.again is not again.endswith("given up"), kind
-        with CaptionServer() as server, captioner(server, seconds=0.7) as made:
+        with CaptionServer() as server, captioner(server, seconds=seconds) as made:
             server.say(reply)
             assert isinstance(made.caption([still()])[0], Caption) is ("attempts" in again), kind
 

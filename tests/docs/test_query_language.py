@@ -11,8 +11,6 @@ from search.understanding.dates import calendar_of
 from search.understanding.understand import Understanding
 from tests.demo_service import ROOT
 
-pytestmark = pytest.mark.service
-
 PAGE = (ROOT / "docs" / "query-language.md").read_text("utf-8")
 CALENDAR = calendar_of(datetime(2026, 3, 18, 10, tzinfo=UTC))
 _HEAD = "| you write | from | up to, not with | |"

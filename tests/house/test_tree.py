@@ -194,3 +194,10 @@ def test_demo_examples_are_complete() -> None:
     examples = json.loads((DEMO / "examples.json").read_text("utf-8"))
     assert len(examples) >= 5
     assert all(example["label"] and example["q"] and example["why"] for example in examples)
+
+
+def test_each_file_that_is_listed_as_long_is_there() -> None:
+    lines = (ROOT / "tests" / "long_files.tsv").read_text("utf-8").splitlines()
+    named = [line.partition("\t")[0] for line in lines]
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []

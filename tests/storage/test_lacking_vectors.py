@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.callers import Caller
@@ -187,9 +187,12 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_in_any_order_of_events_the_field_is_what_a_dict_says(steps: list[tuple[str, str]]) -> None:
+    check_steps(steps)
+
+
+def check_steps(steps: list[tuple[str, str]]) -> None:
     embedded: dict[str, bool] = {}
     newest: dict[str, int] = {}
     killed: set[str] = set()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 
 from core.ports import Clock, Engine
 from storage.embedded.engine import EmbeddedEngine
@@ -22,13 +22,16 @@ from tests.storage.standing_conformance import StandingConformance
 from tests.storage.test_concurrency import *  # noqa: F403
 from tests.storage.test_embedded_conformance import TestEmbedded as OnSqlite
 from tests.storage.test_lacking_vectors import *  # noqa: F403
+from tests.storage.test_lacking_vectors import STEPS, check_steps
 from tests.storage.test_state_machine import Archive
 from tests.storage.world import open_embedded
+
+HISTORIES = int(os.environ.get("POSTGRES_HISTORIES", "8"))
 
 
 @pytest.fixture(autouse=True)
 def _on_postgres(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(test_concurrency, "TURNS", 30)
+    monkeypatch.setattr(test_concurrency, "TURNS", 4 + HISTORIES)
     with on(postgres):
         yield
 
@@ -38,12 +41,18 @@ class FewHistories(Archive):
 
 
 FewHistories.TestCase.settings = settings(
-    max_examples=int(os.environ.get("POSTGRES_HISTORIES", "8")),
+    max_examples=HISTORIES,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestHistories = FewHistories.TestCase
+
+
+@settings(max_examples=HISTORIES)
+@given(STEPS)
+def test_in_any_order_of_events_the_field_is_what_a_dict_says(steps: list[tuple[str, str]]) -> None:
+    check_steps(steps)
 
 
 class TestPostgres(OnSqlite):
