@@ -4,8 +4,8 @@ Read in this order: `models/` (manifests, and where files lie), `runtime` and `r
 in, arrays out), `preparing/` (the form of a graph that a runtime loads), `texts/` (texts to token
 numbers, outputs to answers), `serving/` (many callers, one model; models elsewhere). `loaded` has
 what all loaded models share. `encoder`, `tagger`, `cross_encoder`, `late_interaction` (both by
-`pair_scoring`), `shot_detector` and `picture_captioner` implement the ports. `measuring/` says where
-a model's time goes.
+`pair_scoring`), `shot_detector` and `picture_captioner` implement the ports. `measuring/` says
+where a model's time goes.
 """
 
 import os

@@ -131,9 +131,8 @@ class _Pairs:
 
     def hear(self, found: Mapping[int, FloatMatrix | Exception]) -> None:
         """Take vectors of the query, which is text 0, and of passages. Some may come twice."""
-        with (
-            self._lock
-        ):  # until the end: the call that completes the texts returns after all scores are put
+        # Locked until the end: whoever brings the last vectors returns after all scores are put.
+        with self._lock:
             for place, vectors in found.items():
                 if place == 0:
                     self._query = vectors

@@ -63,8 +63,8 @@ class _Classes:
         logits: list[list[list[float]]] = output.astype(np.float32, copy=False).tolist()
         return [self._tags(window, rows) for window, rows in zip(batch, logits, strict=True)]
 
-    # A word has only a few numbers, for which plain Python takes a third of NumPy's time in a query:
-    # after each run of a graph NumPy's code is no longer in the processor's caches.
+    # A word has only a few numbers. For a query, plain Python takes a third less time than NumPy's
+    # calls, which are out of the processor's caches after each run of a graph.
 
     def _tags(self, window: Window, logits: Sequence[list[float]]) -> WindowTags | Exception:
         """The window's words from its tokens' logits [tokens][labels]."""
