@@ -27,7 +27,11 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.settings import Settings
-from dateline.shown.ingest_output import show_passed_over, show_report
+from dateline.shown.ingest_output import (
+    show_media_without_product,
+    show_passed_over,
+    show_report,
+)
 from dateline.shown.progress import Bar, progress_bar
 from indexing import ingest as ingesting
 from indexing.report import IngestReport
@@ -110,6 +114,8 @@ def ingest(
             )
             raise typer.Exit(_watch(settings, watch, codes, priority))
         parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
+        if parts.request is not None and not (codes or settings.default_products):
+            show_media_without_product()
         options = ingesting.IngestOptions(
             products=codes,
             strict=strict,

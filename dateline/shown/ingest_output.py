@@ -49,6 +49,15 @@ def counts(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{figures[name]:,} {name}" for name in names)
 
 
+def show_media_without_product() -> None:
+    """Print a note on the error stream before photos and videos that may belong to no product."""
+    what = (
+        "nobody will find photos and videos that name no product: use --products CODE, or set "
+        "default_products"
+    )
+    errors.print(f"[yellow]note:[/] {what}")
+
+
 def _note(what: str) -> None:
     console.print(f"  [yellow]note:[/] {escape(what)}")
 
