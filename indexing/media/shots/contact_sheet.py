@@ -65,7 +65,7 @@ def contact_sheet(sheet: Sheet) -> str:
     need_packages()
     from jinja2 import Environment, StrictUndefined
 
-    source = resources.files("indexing.media.shots") / "contact_sheet.html.j2"
+    source = resources.files("indexing.media.shots.finding") / "contact_sheet.html.j2"
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
