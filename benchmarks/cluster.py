@@ -94,14 +94,14 @@ class Tap:
     requests: list[tuple[str, float]] = field(default_factory=list)
 
     def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
-        """See `Cluster.search_many`."""
+        """Ask the cluster, and note what was asked and how long it took."""
         started = perf_counter()
         replies = Cluster.search_many(self.cluster, bodies, **header)
         self.searches.append((bodies, header, perf_counter() - started))
         return replies
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        """See `Cluster.ask`."""
+        """Ask the cluster, and note the path and how long it took."""
         started = perf_counter()
         reply = Cluster.ask(self.cluster, method, path, body, **options)
         self.requests.append((path.rpartition("/")[2], perf_counter() - started))

@@ -53,7 +53,7 @@ class PipelineAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """See `Answering`."""
+        """Return the best `depth` stories; a query that is refused is an answer, too."""
         request = SearchRequest(
             q=text,
             profile=self.profile,

@@ -29,7 +29,7 @@ class Source(Protocol):
     """Gives what a reranker would read: `search.pipeline.SearchPipeline`."""
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """See `SearchPipeline.reranker_input`."""
+        """Return what the pipeline would give a reranker for the request."""
         ...
 
 

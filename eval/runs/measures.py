@@ -5,14 +5,14 @@ Conventions:
 
 - A grade of 1 or more is relevant. A grade of 0 or below is judged and not relevant and gives no
   gain, also where a collection writes -1 or -2 for junk (trec_eval leaves those out of Bpref).
-- A document without a judgement counts as not relevant. How much that may hide is said by
-  Judged@k, by Bpref, and by the condensed view of a measure (`nDCG@10 condensed`), which leaves
+- A document without a judgement counts as not relevant. Three measures show how much that may
+  hide: Judged@k, Bpref, and the condensed view of a measure (`nDCG@10 condensed`), which leaves
   such documents out of the list first (Sakai, 2007).
 - nDCG: gain is the grade, the discount of rank r is log2(r + 1) (Jaervelin and Kekaelaeinen, 2002).
   The ideal is made of *all* judgements of the query, whether the run or the corpus has them or not.
 - R, AP: out of all relevant documents of the query. P@k is out of k, however short the list is.
-- Bpref (Buckley and Voorhees, 2004, as trec_eval has it): of each relevant document found, how few
-  of the judged ones above it are not relevant; unjudged documents play no part.
+- Bpref (Buckley and Voorhees, 2004, as trec_eval has it): a relevant document counts less, the
+  more documents above it are judged and not relevant. Unjudged documents play no part.
 - A judged query that the run lacks scores 0 and counts; so does one without a relevant document.
 - Equal scores go by document id, descending, as trec_eval has it: `ranked`.
 - Judged@k: the share of the first k that has a judgement, out of as many as are there.
@@ -43,8 +43,8 @@ _Scores = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure and how deep it looks; `cutoff` 0 is the whole list. `condensed`: of the list
-    without unjudged documents.
+    """A measure and how deep it looks; `cutoff` 0 is the whole list. A `condensed` measure is of
+    the list without unjudged documents.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Measure:
 
 
 def parse_measure(name: str) -> Measure:
-    """The measure of a name. Raises InputError for a name that is none."""
+    """Return the measure of that name. Raises InputError for a name that no measure has."""
     match = _NAME.fullmatch(name.strip())
     if match is None or match[1] not in KINDS:
         raise InputError(f"there is no measure {name!r}", mend=_known_like(name))
@@ -72,7 +72,9 @@ def parse_measure(name: str) -> Measure:
 
 
 def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:
-    """The measures of names, each once. Raises InputError for a name that is none, or for none."""
+    """Return the measures of the names, each once. Raises InputError for a wrong name, and for no
+    name at all.
+    """
     found = tuple(dict.fromkeys(parse_measure(name) for name in names))
     if not found:
         raise InputError("no measure is named", mend=f"such as {', '.join(DEFAULT_MEASURES)}")
@@ -80,19 +82,19 @@ def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """What stands between commas, as the command line takes measures."""
+    """Return the names in a text that separates them by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def ranked(scores: Mapping[str, float]) -> tuple[str, ...]:
-    """Documents from best to worst; equal scores by id, descending."""
+    """Return the documents from best to worst; equal scores go by id, descending."""
     by_name = sorted(scores, reverse=True)
     return tuple(sorted(by_name, key=scores.__getitem__, reverse=True))  # keeps ties as they are
 
 
 def per_query(measures: Iterable[Measure], qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
-    """Every measure of every judged query; 0 for queries that the run lacks. Raises InputError for
-    a list that has a document twice: its second place would be counted as a find.
+    """Return every measure of every judged query, 0 for queries that the run lacks. Raises
+    InputError for a list that has a document twice: its second place would count as a find.
     """
     chosen = tuple(dict.fromkeys(measures))
     grades = {
@@ -108,7 +110,7 @@ def per_query(measures: Iterable[Measure], qrels: Qrels, run: Run) -> dict[str, 
 
 
 def means(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each measure over the queries."""
+    """Return the mean of each measure over the queries."""
     sums: dict[str, float] = {}
     for row in values.values():
         for name, value in row.items():
@@ -117,7 +119,7 @@ def means(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def unjudged(qrels: Qrels, run: Run, depth: int) -> int:
-    """How many of the first `depth` documents of all judged queries have no judgement."""
+    """Count the documents without a judgement among the first `depth` of each judged query."""
     return sum(
         document not in grades
         for query, grades in qrels.items()
@@ -126,7 +128,7 @@ def unjudged(qrels: Qrels, run: Run, depth: int) -> int:
 
 
 def _known_like(name: str) -> str:
-    """The measure that is spelled nearly like it, else all."""
+    """Say which measure has nearly that name, else which there are."""
     kind, at, rest = name.strip().partition("@")
     by_letters = {known.lower(): known for known in KINDS}
     if near := get_close_matches(kind.lower(), by_letters, n=1):
@@ -135,14 +137,14 @@ def _known_like(name: str) -> str:
 
 
 def _theirs(kind: str) -> Any:
-    """The measure of ir_measures, which is imported where something is measured."""
+    """Return ir_measures' own measure; the library is imported where something is measured."""
     import ir_measures
 
     return getattr(ir_measures, kind)
 
 
 def _scores(query: str, ranking: Ranking) -> dict[str, int]:
-    """Scores that put the documents in the order of the list."""
+    """Return scores that put the documents in the order of the list."""
     found = dict(zip(ranking, range(len(ranking), 0, -1), strict=True))
     if len(found) < len(ranking):
         raise InputError(
@@ -152,8 +154,8 @@ def _scores(query: str, ranking: Ranking) -> dict[str, int]:
 
 
 def _judged_only(scores: _Scores, qrels: Qrels) -> _Scores:
-    """The lists without what has no judgement. ir_measures' own `judged_only` is not there for RR
-    with a cutoff.
+    """Return the lists without unjudged documents. ir_measures' own `judged_only` is not there for
+    RR with a cutoff.
     """
     kept = {
         query: {document: score for document, score in found.items() if document in qrels[query]}
@@ -165,7 +167,7 @@ def _judged_only(scores: _Scores, qrels: Qrels) -> _Scores:
 def _fill(
     values: dict[str, dict[str, float]], measures: Sequence[Measure], qrels: Qrels, run: _Scores
 ) -> None:
-    """Writes the measures' values of the queries that the run has into `values`."""
+    """Write the measures of the queries that the run has into `values`."""
     from ir_measures import iter_calc
 
     named = {}

@@ -58,8 +58,8 @@ class ServiceAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """See `eval.runs.answering.Answering`. Raises AccessError, BusyError and InputError where
-        the service can't be asked at all.
+        """Return the best `depth` stories as the service gives them. Raises AccessError, BusyError
+        and InputError where the service can't be asked at all.
         """
         size = str(min(depth, MAX_PAGE_SIZE))
         asked = {"q": text, "page_size": size, "highlight": "false", "include": "uri"}

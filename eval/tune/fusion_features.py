@@ -34,7 +34,7 @@ class Source(Protocol):
     def fusion_input(
         self, request: SearchRequest, caller: Caller, to_rerank: ToRerank | None = None
     ) -> FusionInput:
-        """See `SearchPipeline.fusion_input`."""
+        """Return what the pipeline would fuse for the request."""
         ...
 
 

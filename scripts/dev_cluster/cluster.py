@@ -45,8 +45,8 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """So many nodes, the first at `port` (the next ones above it), each with `heap_mb`; `settings`
-    go to each opensearch.yml, and `wait_s` is how long they may take to be there.
+    """How many nodes, the port of the first (the next ones follow) and the heap of each. `settings`
+    go into each opensearch.yml; `wait_s` is the longest wait for the nodes.
     """
 
     nodes: int = 1
@@ -153,9 +153,9 @@ class DevCluster:
         ]
 
     def _start(self, node: Node, launch: Launch, nodes: list[Node]) -> None:
-        """Starts one and remembers it, beside those that are remembered. It is remembered before it
-        runs, so that it is found by its mark where this process is killed; and in a thread, so that
-        an interrupt waits until its process is noted.
+        """Start a node and note it beside the others. It is noted before it runs, so that its mark
+        finds it when this process is killed. It is started in a thread, so that an interrupt waits
+        until its process is noted.
         """
 
         def start() -> None:

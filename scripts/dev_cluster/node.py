@@ -171,8 +171,8 @@ def launch_node(node: Node, launch: Launch) -> int:
 
 
 def with_processes(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """The nodes with the processes that they really have: of one that does not run as it is noted,
-    what runs with its mark. A command that is killed may have started it and not noted it.
+    """Return the nodes with the processes that run now. Where the noted process does not run, the
+    one with the node's mark is taken: a killed command may have started it and not noted it.
     """
     known = tuple(nodes)
     if all(node.runs for node in known):
@@ -203,8 +203,8 @@ def end_nodes(nodes: Iterable[Node], how: signal.Signals = signal.SIGTERM) -> in
 
 
 def has_ended(node: Node) -> bool:
-    """Whether the node's process is gone. One that is being started has no command line yet, so
-    of those that this process started the system is asked.
+    """Whether the node's process is gone. A process that is being started has no command line yet:
+    the system is asked about those that this process started.
     """
     child = _children.get(node.pid)
     return not node.runs if child is None else child.poll() is not None

@@ -81,9 +81,9 @@ def overlaid(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
 
 
 def with_alt_texts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The tree without its alt texts, and what they say beside its description. The first one is
-    the description where the tree has none in any spelling: a caption goes before an alt text,
-    whichever standard each stands in.
+    """Return the tree without its alt texts, and the alt texts that are not its description. The
+    first one becomes the description where the tree has none in any spelling: a caption goes before
+    an alt text, whichever standard each stands in.
     """
     rest = dict(tree)
     given = rest.pop(ALT_MEMBER, None)
