@@ -9,7 +9,10 @@ where a model's time goes.
 """
 
 import os
+import sys
 
 # When it is imported, ONNX Runtime writes a device's id and a database of events below the home
 # folder, and sends them. Its own function that forbids it can be called only after that.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# OpenVINO sends an event when it is imported, and this module sends it; without it a stub does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

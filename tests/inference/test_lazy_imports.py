@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 _IMPORTS_ALL = """
 import importlib, pkgutil, sys
@@ -20,3 +22,22 @@ def test_no_module_imports_a_runtime_or_a_tokenizer_before_a_model_is_loaded() -
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert "numpy" in loaded
     assert HEAVY & set(loaded) == set()
+
+
+def test_openvino_finds_nothing_to_send_telemetry_with(tmp_path: Path) -> None:
+    (tmp_path / "openvino_telemetry.py").write_text("")
+    asks = """
+import inference
+try:
+    import openvino_telemetry
+except ImportError:
+    print("none")
+"""
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", asks],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert found.stdout == "none\n"
