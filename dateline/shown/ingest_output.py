@@ -67,7 +67,7 @@ def _passed_over(ignored: Mapping[str, int]) -> str:
     kinds = sorted(ignored.items(), key=lambda kind: (-kind[1], kind[0]))
     named = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:_KINDS_SHOWN])
     more = ", …" if len(kinds) > _KINDS_SHOWN else ""
-    return f"{sum(ignored.values()):,} files were passed over: {named}{more}"
+    return f"passed over, by kind of file: {named}{more}"
 
 
 def _without_product(count: int) -> str:
