@@ -1,4 +1,4 @@
-"""Evaluation of the service that `dateline.build.service` makes, over judged sets, each indexed once."""
+"""Evaluation of the service that is served, over judged sets, each indexed once."""
 
 from __future__ import annotations
 

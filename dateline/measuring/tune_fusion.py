@@ -1,4 +1,4 @@
-"""Tuning of the fusion that `dateline.build.service` composes, over judged sets, each gathered once."""
+"""Tuning of the fusion that is served, over judged sets, each gathered once."""
 
 from __future__ import annotations
 
