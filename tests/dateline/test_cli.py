@@ -172,7 +172,7 @@ def test_a_stopped_ingest_tells_its_counts(
         pipe.writelines(json.dumps(story) + "\n" for story in DOCUMENTS)
         pipe.flush()
         process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 130
     assert re.search(r"^\d+ read", output, re.MULTILINE)
 

@@ -61,7 +61,7 @@ class Running:
             base_url=f"http://127.0.0.1:{self.port}",
             transport=httpx.HTTPTransport(local_address=source),
             headers={"x-api-key": READ},
-            timeout=20,
+            timeout=120,
         ) as client:
             return client.get("/content/search", params={"q": "ferry"}).status_code == 200
 

@@ -107,7 +107,7 @@ def test_a_demo_of_an_empty_folder_has_the_demo_corpus(folder: Path) -> None:
         answer = client.get("/content/search", params={"q": "ferry"}, headers=read).json()
         assert answer["data"]["items"]
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=240)
 
 
 def test_sigterm_stops_it_too(filled: Path, folder: Path) -> None:
