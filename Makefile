@@ -61,10 +61,12 @@ run: export DATELINE_DEFAULT_PRODUCTS ?= demo
 run: $(READY)
 	@exec $(BIN)/dateline serve --demo
 
-# mypy beside the tests, which wait a lot; each says what it has to say when it ends.
+# mypy runs beside the tests, which wait a lot; what it says comes after what they say.
 test: $(READY_DEV)
 	@bash scripts/test-packages
-	$(MAKE) --jobs 2 --output-sync=target --keep-going lint types unit
+	@$(MAKE) lint
+	@said=$$(mktemp); $(MAKE) types >"$$said" 2>&1 & types=$$!; status=0; \
+	$(MAKE) unit || status=1; wait $$types || status=1; cat "$$said"; rm "$$said"; exit $$status
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

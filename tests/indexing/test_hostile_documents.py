@@ -34,7 +34,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MOST_SECONDS = 2.0
 FIXED_SECONDS = 0.05  # of `fixed_work` on the idle machine of the other figures
 ATTEMPTS = 3
-RANDOM_DOCUMENTS = int(os.environ.get("DATELINE_HOSTILE_DOCUMENTS", "12"))
+RANDOM_DOCUMENTS = int(os.environ.get("DATELINE_HOSTILE_DOCUMENTS", "6"))
 number = count()
 
 

@@ -50,6 +50,7 @@ def bulk_under_way(record: Record) -> Iterator[threading.Thread]:
     assert record.reads.count_items() >= MANY
 
 
+@pytest.mark.timed
 def test_a_kill_goes_before_the_rest_of_a_bulk(record: Record) -> None:
     record.put(puts("urn:killed"))
     with bulk_under_way(record) as bulk:
@@ -59,6 +60,7 @@ def test_a_kill_goes_before_the_rest_of_a_bulk(record: Record) -> None:
     assert written.outcome is Outcome.UPDATED
 
 
+@pytest.mark.timed
 def test_a_kill_of_another_process_goes_before_the_rest_of_a_bulk(
     record: Record, tmp_path: Path
 ) -> None:
