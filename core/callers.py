@@ -1,5 +1,6 @@
-"""Who asks. Every read has a caller; what a caller may not see is filtered before it is counted.
-Every write has one, too: what it may not write is refused where the record looks at it.
+"""The caller: who reads and writes. Every read has a caller, and filters out what the caller may
+not see before anything is counted. Every write has a caller too, and the record refuses what the
+caller may not write.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ EVERY_PRODUCT = frozenset({"*"})  # as `writes`: every item, also those without 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A key's owner and the product codes that the key may read; no products, no items.
+    """The owner of a key, and the product codes that the key may read. Without products it reads
+    nothing.
 
-    `writes` are the product codes that it may write, and none means that it may not write. A uri
-    that begins with one of `reserved` belongs to another key. `may_inspect` is an operator who may
-    be told why an item is hidden, and what scores are made of. `may_use_models` may put texts to
+    `writes` are the product codes that the caller may write; an empty set means no writes. A uri
+    that begins with one of `reserved` belongs to another key. `may_inspect` marks an operator, who
+    may be told why an item is hidden and how scores are made. `may_use_models` allows requests to
     the models.
     """
 
@@ -28,11 +30,11 @@ class Caller:
     reserved: tuple[str, ...] = ()
     may_inspect: bool = False
     may_use_models: bool = False
-    share: Share = field(default=Share(), compare=False)  # not a part of who it is
+    share: Share = field(default=Share(), compare=False)  # no part of who it is
 
     @property
     def may_write(self) -> bool:
-        """Whether it may write anything."""
+        """Whether the caller may write anything."""
         return bool(self.writes)
 
 
@@ -42,8 +44,8 @@ OPERATOR = Caller("operator", frozenset(), EVERY_PRODUCT)
 
 
 def covers(writes: frozenset[str], products: Iterable[str]) -> bool:
-    """Whether `writes` has all of an item's products, as a put needs. An item without any is for
-    EVERY_PRODUCT alone.
+    """Whether `writes` has all of an item's products, as a put needs. An item without products
+    needs EVERY_PRODUCT.
     """
     codes = folded(products)
     return writes == EVERY_PRODUCT or (bool(codes) and codes <= folded(writes))
@@ -55,5 +57,5 @@ def reaches(writes: frozenset[str], products: Iterable[str]) -> bool:
 
 
 def folded(codes: Iterable[str]) -> frozenset[str]:
-    """Product codes as they are compared: without regard to case, and no empty one."""
+    """Product codes in the form for comparison: casefolded, without empty ones."""
     return frozenset(code.casefold() for code in codes if code)

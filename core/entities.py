@@ -16,9 +16,10 @@ class EntityLabel(StrEnum):
 
 
 class NameMatch(StrEnum):
-    """How sure a name of a text is one that the archive knows: the same characters, the same but
-    for case, accents, punctuation, a leading "the" or a closing 's, nearly the same or a surname
-    that only one person has; or not at all.
+    """How well a name in a text matches a name of the archive.
+
+    EXACT: the same characters. FOLDED: the same but for case, accents, punctuation, a leading "the"
+    or a closing 's. FUZZY: nearly the same, or a surname that only one person has. NONE: no match.
     """
 
     EXACT = "exact"
@@ -29,11 +30,12 @@ class NameMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownName:
-    """A name as the archive writes it, in the member `field` of its items ("person", "place" or
-    "organisation"). `spellings` are all that count as this name, the commonest first; a filter
-    for the name takes any of them. `aliases` are other names of the same thing, one spelling of
-    each: its items give them one code. `read_as` is the name that a text was read as where that
-    is an alias, "" where it is `name`.
+    """A name as the archive writes it, from the member `field` of its items ("person", "place" or
+    "organisation").
+
+    `spellings` are all spellings of this name, the commonest first; a filter for the name takes any
+    of them. `aliases` are other names of the same thing, one spelling each: items give them one
+    code. `read_as` is the alias that the text was read as, "" where that is `name`.
     """
 
     name: str

@@ -81,7 +81,7 @@ class QueryError(InputError):
 
 
 class NotFoundError(InputError):
-    """Nothing there, or nothing there for this caller: the two are not told apart."""
+    """There is no such item, or this caller may not see it; the error does not tell which."""
 
     code = "not_found"
 
@@ -117,7 +117,7 @@ class ModelError(DatelineError):
 
 
 class UnavailableError(ModelError):
-    """A model that should answer can't be had now, such as one whose service does not answer."""
+    """A model is unavailable at the moment, for example because its service does not answer."""
 
     code = "model_unavailable"
 
@@ -135,8 +135,8 @@ class StorageFullError(StorageError):
 
 
 class HiddenHereError(StorageError):
-    """A change of state that could not be recorded anywhere: what it hides is hidden in this
-    process, and nowhere else. No acknowledgement.
+    """A change of state that could not be recorded anywhere. It hides its item in this process and
+    nowhere else, and is not acknowledged.
     """
 
     code = "hidden_here"

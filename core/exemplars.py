@@ -1,4 +1,4 @@
-"""An item to find the like of, and how telling its words are."""
+"""The item of a "more like this" search, and how rare its words are."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from core.retrieval import Floats
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A visible item, the number of its story (`core.ports.Catalogue.chains`), and its passages'
-    vectors by vector field: float32 [n, d], unit rows; a field without any is left out. `passages`
-    are where those rows stand in the item, `encoders` the digest of each field's encoder.
+    """A visible item whose like is searched for.
+
+    `story` is the number of its story (`core.ports.Catalogue.chains`). `vectors` are its passages'
+    vectors by vector field, float32 [n, d], unit rows; a field without vectors is left out.
+    `passages` says where each row stands in the item, and `encoders` has the digest of each field's
+    encoder.
     """
 
     item: Item
@@ -25,8 +28,8 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Rarities:
-    """BM25's idf of some words, float32 [n]. `lacking` says why a part of the archive is not in
-    the counts that they are reckoned from, "" where all is.
+    """BM25's idf of some words, float32 [n]. `lacking` says why the counts behind it leave out a
+    part of the archive, "" where they have all of it.
     """
 
     values: Floats

@@ -1,4 +1,6 @@
-"""What a vector index is to the engine that keeps it; `core.ports` has the engine's own parts."""
+"""The ports of a vector index, for the engine that keeps it; `core.ports` has the engine's own
+ports.
+"""
 
 from __future__ import annotations
 
@@ -15,41 +17,45 @@ class NearestRows(Protocol):
     def search(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """The `k` nearest allowed rows of `query` [1, d] as it is served: cosines float32 and rows
-        int64, best first, at most k long. `allowed` is bool [n], None for all. `ef` is the width of
-        the search, None for the setting's. Few rows, or few allowed ones, are scanned.
+        """The `k` nearest allowed rows of `query` [1, d]: cosines float32 and rows int64, best
+        first, at most k long.
+
+        `allowed` is bool [n], None for all. `ef` is the width of the search, None for the value of
+        the settings. Where rows or allowed rows are few, they are scanned.
         """
         ...
 
     def walk(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """As `search`, but by the graph alone, however few rows are allowed."""
+        """Like `search`, but always by the graph, however few rows are allowed."""
         ...
 
     def search_many(
         self, queries: FloatMatrix, k: int, ef: int | None = None, threads: int = 1
     ) -> tuple[FloatMatrix, Ids]:
-        """By the graph alone, for queries [q, d]: cosines float32 and rows int64 [q, min(k, n)],
-        best first; a row of -1 and a cosine of -inf where fewer were found.
+        """The nearest rows of `queries` [q, d], by the graph only: cosines float32 and rows int64
+        [q, min(k, n)], best first. Where fewer were found, the row is -1 and the cosine -inf.
         """
         ...
 
 
 class KeptVectors(Protocol):
-    """The vectors behind a graph, to the precision of the record of truth (float16)."""
+    """The vectors behind a graph, in the precision of the record of truth (float16)."""
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
         """The cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         ...
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """float32 [r, d], all of them without `rows`."""
+        """The vectors of `rows`, float32 [r, d]; without `rows`, all vectors."""
         ...
 
 
 class VectorGraph(NearestRows, KeptVectors, Protocol):
-    """A graph over unit vectors [n, d]: built once, then only read, by any number of threads."""
+    """A graph over unit vectors [n, d]. It is built once and then only read, by any number of
+    threads.
+    """
 
     @property
     def count(self) -> int:
@@ -58,11 +64,13 @@ class VectorGraph(NearestRows, KeptVectors, Protocol):
 
     @property
     def bytes(self) -> int:
-        """Memory of its links and of those vectors that are not on disk."""
+        """Bytes of memory for the links and for the vectors that are not on disk."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Writes its files into an existing folder; what may be read from there leaves memory."""
+        """Writes the graph's files into an existing folder; what can be read from there leaves
+        memory.
+        """
         ...
 
 
@@ -84,7 +92,7 @@ class GraphBuilder(Protocol):
         ...
 
     def load(self, folder: Path) -> VectorGraph:
-        """Opens what `save` wrote. The caller has verified the files' checksums: a damaged file may
-        end the process. Raises OSError, RuntimeError or ValueError.
+        """Opens what `save` wrote. The caller has verified the files' checksums, because a damaged
+        file can end the process. Raises OSError, RuntimeError or ValueError.
         """
         ...

@@ -20,7 +20,7 @@ IntMatrix = npt.NDArray[np.int32]
 
 
 class ItemType(StrEnum):
-    """ninjs `type`, as far as it names an asset."""
+    """The values of ninjs `type` that name a kind of asset."""
 
     TEXT = "text"
     PICTURE = "picture"
@@ -53,9 +53,9 @@ class Concept:
 class MediaFile:
     """The file behind a picture, video or sound.
 
-    `location` is where the original lies, a path or a store's URL: told to nobody. `digest` is the
-    sha256 of its bytes in hex, `similarity` the perceptual hash of what it shows. `thumbnail` and
-    `preview` are names in the media store, "" where there are none.
+    `location` is where the original lies, a path or a store's URL; no answer tells it. `digest` is
+    the sha256 of its bytes in hex, `similarity` the perceptual hash of what it shows. `thumbnail`
+    and `preview` are names in the media store, "" without one.
     """
 
     location: str
@@ -74,9 +74,9 @@ class MediaFile:
 class Shot:
     """One shot of a video, from `start_s` up to `end_s`, in seconds of presentation.
 
-    `transition` is how it begins: `start`, `cut`, `gradual` or `gap`. `description` is one line,
-    in the agency's own words where `described_by` is empty, else a machine's: its model and prompt.
-    `thumbnail` names the still at `keyframe_s` in the media store.
+    `transition` is how the shot begins: `start`, `cut`, `gradual` or `gap`. `description` is one
+    line. `described_by` is empty where the agency wrote it; else it names the model and prompt that
+    did. `thumbnail` names the still at `keyframe_s` in the media store.
     """
 
     start_s: float
@@ -95,13 +95,13 @@ class Shot:
 class Item:
     """One version of one asset.
 
-    `uri` is constant over versions and `version` increases. `chain` names the story that the item
-    belongs to (its uri where nothing says otherwise). All times are aware and in UTC. `products`
-    are the entitlement codes that may see it: empty means nobody. `rights` are words for what a
-    reader may do with it, as its document says: empty means that it says nothing. `source` is the
-    document as it arrived, members that ninjs doesn't know included. `caption` is what the machine
-    `caption_by` (model and prompt) says that the picture shows: never the agency's own words, which
-    are in `description`.
+    `uri` stays the same in all versions and `version` increases. `chain` names the story of the
+    item (its uri, unless something else is said). All times are aware and in UTC. `products` are
+    the entitlement codes that may see the item; empty means nobody. `rights` are words of the
+    document for what a reader may do with the item; empty means that the document says nothing.
+    `source` is the document as it arrived, with the members that ninjs does not know. `caption` is
+    the description of a picture by the machine `caption_by` (model and prompt); the agency's own
+    words are in `description`.
     """
 
     uri: str
@@ -144,7 +144,9 @@ class Item:
 
     @property
     def is_described(self) -> bool:
-        """Whether people or a machine say what it shows: what nobody does can't be found by it."""
+        """Whether people or a machine say what the item shows. Without a description no words can
+        find it.
+        """
         told = (self.headline, self.description, self.body, self.caption, self.shotlist)
         return any(text.strip() for text in told)
 
@@ -155,15 +157,18 @@ class Item:
 
     @property
     def machine_text(self) -> str:
-        """All that machines say of it: the caption, and a line for each shot that they describe."""
+        """All that machines say of the item: the caption, and a line for each shot that they
+        describe.
+        """
         said = (self.caption, *(s.description for s in self.shots if s.described_by))
         return "\n".join(text for text in said if text)
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of an item that one vector stands for: characters `start` to `end` of its member
-    `field` ("body", "description", "headline", "caption" or "shotlist", where it is one shot).
+    """A part of an item that one vector stands for: characters `start` to `end` of its member
+    `field` ("body", "description", "headline", "caption" or "shotlist"). In "shotlist" a passage is
+    one shot.
     """
 
     field: str
@@ -173,11 +178,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class PassageVectors:
-    """The passages of one item under one encoder.
+    """The passages of one item and their vectors by one encoder.
 
     `vectors` is float32 [n, d] with unit rows; row i belongs to `passages[i]`. `encoder` is the
     digest of the model that made them, so that two vector spaces never mix. `truncated` counts
-    passages of which the encoder read only the beginning.
+    passages whose end the encoder did not read.
     """
 
     field: str
@@ -188,7 +193,7 @@ class PassageVectors:
 
 
 def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-    """The members of an item of which a part lies behind the last passage that was cut from it."""
+    """The members of an item that go on after their last passage."""
     ends: dict[str, int] = {}
     for passage in passages:
         ends[passage.field] = max(ends.get(passage.field, 0), passage.end)

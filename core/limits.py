@@ -1,9 +1,9 @@
-"""How much a key may take of something: the words, and the arithmetic that all stores share.
+"""Rate limits: their types, and the arithmetic that all stores of limits share.
 
-For each limit and key one moment is kept: when all that was taken is paid back (the generic cell
-rate algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). A
-moment in the past says the same as none, so nothing has to be cleaned up. A store that loses a
-moment forgives what was taken, and does nothing worse.
+A store keeps one moment for each limit and key: when all that was taken is paid back (the generic
+cell rate algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm).
+A moment in the past means the same as no moment, so nothing has to be cleaned up. A store that
+loses a moment forgives what was taken, and does nothing worse.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SECOND = 1_000_000_000  # ns
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit of what `name` says: `burst` at once, and `amount` in `per_seconds` in the long run.
-    So at most burst + amount * t / per_seconds can be taken in t seconds.
+    """A limit called `name`: `burst` at once, and `amount` in `per_seconds` in the long run. So at
+    most burst + amount * t / per_seconds can be taken in t seconds.
     """
 
     name: str
@@ -31,7 +31,9 @@ class Limit:
 
     @property
     def interval(self) -> int:
-        """The nanoseconds in which one is paid back, rounded up: the limit is never exceeded."""
+        """The nanoseconds in which one unit is paid back, rounded up so that the limit is never
+        exceeded.
+        """
         return max(1, math.ceil(self.per_seconds * _SECOND / self.amount))
 
 
@@ -54,7 +56,9 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken; in `retry_after` seconds it can be, if nobody else takes it before."""
+    """Nothing was taken. It can be taken in `retry_after` seconds, if nobody else takes
+    it before.
+    """
 
     retry_after: float
 
@@ -63,20 +67,22 @@ class Limiter(Protocol):
     """Counts what is taken. Safe from any thread; answers without waiting for another host."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """Takes `cost`, at most `limit.burst`, of what the limit allows `key`; or takes nothing."""
+        """Takes `cost` (at most `limit.burst`) from what the limit allows `key`, or
+        takes nothing.
+        """
         ...
 
     def close(self) -> None:
-        """Ends files and connections."""
+        """Closes files and connections."""
         ...
 
 
 def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, Allowed | Refused]:
-    """Takes `cost`: the moment when all is paid back, and the answer. Moments are nanoseconds.
+    """Takes `cost`; returns the moment when all is paid back, and the answer. Moments are
+    nanoseconds.
 
-    A moment that lies further ahead than the limit allows was written by another clock or for
-    another limit, and counts as the furthest that there can be: nobody waits longer than for a
-    whole burst.
+    A moment that is further ahead than the limit allows was written by another clock or for another
+    limit. It counts as the furthest possible moment: nobody waits longer than for a whole burst.
     """
     interval, whole = limit.interval, limit.burst * limit.interval
     if cost > limit.burst:
@@ -93,10 +99,11 @@ def leased(
 ) -> tuple[int, int, float]:
     """Charges what is `owed`, even beyond the limit, then as many of `wanted` as the limit allows.
     Returns the moment when all is paid back, how many were allowed, and the seconds until one more
-    can be.
+    is allowed.
     """
     interval, whole = limit.interval, limit.burst * limit.interval
-    # Several may owe at the same time; more than a whole burst of debts is another clock's moment.
+    # Several hosts may owe at the same time. A debt of more than two bursts is another clock's
+    # moment.
     moment = now + min(max(paid_back - now, 0), 2 * whole) + owed * interval
     granted = min(wanted, max(0, (now + whole - moment) // interval))
     moment += granted * interval

@@ -1,17 +1,17 @@
-"""Names that a machine made up: taken out of what it says of a picture or a shot.
+"""Removes made-up names from what a machine says of a picture or a shot.
 
-A model that describes pictures writes names that it guessed from a face. One is kept only where the
-agency's own text of the same item has it. What a name is can't be known for certain without a
-reader of the language, so the rule is strict: a word is taken for (a part of) a name where it
+A model that describes pictures writes names that it guessed from a face. A name is kept only if the
+agency's own text of the same item has it. Nothing but a reader of the language can tell for certain
+what a name is, so the rule is strict. A word counts as (a part of) a name if it
 
 - has a capital letter, unless it is one of the few words that captions begin with, or, in German,
   a noun with its article,
 - is of a script without capitals, of two scripts, or of letters and digits,
 - or is within a name that a tagger found.
 
-Such words, next to each other or joined by "von", "bin" and the like, are one name. Of a name stays
-the longest part that the agency's text has in the same order; the rest becomes "…". A text that is
-mostly names is left out.
+Such words, next to each other or joined by "von", "bin" and the like, are one name. The longest
+part of a name that the agency's text has in the same order stays; the rest becomes "…". A text that
+is mostly names is dropped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Word = re.Match[str]
 
 _WORD = re.compile(r"[^\W_][\w\u0300-\u036f\u200c\u200d\u00ad]*")
 _OWN_WORD = re.compile(rf"{_WORD.pattern}|\|")  # a line's end keeps its words from the next one's
-_APART = re.compile(r"[\n,;:!?()\[\]{}\"“”„«»|]")  # what a name does not go on after
+_APART = re.compile(r"[\n,;:!?()\[\]{}\"“”„«»|]")  # these end a name
 _GONE_AGAIN = re.compile(rf"{GONE}(?:[ ,'’.-]*{GONE})+")
 _LISTED = re.compile(rf"^{GONE},\s*|,\s*{GONE}$", re.MULTILINE)  # at an end of a list of words
 _PARTICLES = frozenset(
@@ -52,7 +52,8 @@ _ARTICLES = frozenset(
     ein eine einer eines einem einen der die das den dem des zwei drei vier mehrere viele en eng
     """.split()  # noqa: SIM905
 )
-# What captions begin with, and capitals that are no names; without accents, as `_folded` has them.
+# Words that captions begin with, and capitals that are no names; in the form of `_folded`, without
+# accents.
 _PLAIN = frozenset(
     """
     a an the this that these those some several many few all both each another other no one two
@@ -86,8 +87,8 @@ _PLAIN = frozenset(
 
 
 def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
-    """The item with what machines say of it, less every name that its own text lacks. `found` are
-    the names that a tagger found in these texts.
+    """The item, without the names in its machine texts that the agency's own text lacks. `found`
+    are the names that a tagger found in these texts.
     """
     said = machine_texts(item)
     if not said:
@@ -115,7 +116,7 @@ def _reworded(shot: Shot, kept: Mapping[str, str]) -> Shot:
 
 
 class _OwnText:
-    """The words of the agency's own text of an item, read when they are first asked for."""
+    """The words of the agency's own text of an item, read when they are first needed."""
 
     def __init__(self, item: Item) -> None:
         self._item = item
@@ -145,7 +146,9 @@ def _own_lines(item: Item) -> Iterator[str]:
 
 
 def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
-    """One text without the names that `own` lacks; "" where little else is left."""
+    """One text without the names that `own` lacks; "" where more than half of its words
+    are lost.
+    """
     words = list(_WORD.finditer(text))
     pieces: list[str] = []
     end = lost = 0
@@ -166,7 +169,9 @@ def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
 def _names(
     text: str, words: Sequence[Word], found: Sequence[Span], capital_nouns: bool
 ) -> Iterator[list[Word]]:
-    """The words of each name in a text; with `capital_nouns` nouns are written as names are."""
+    """The words of each name in a text. `capital_nouns` says that the language writes nouns with a
+    capital, as German does.
+    """
     name: list[Word] = []
     between: list[Word] = []
     for number, word in enumerate(words):
@@ -194,7 +199,9 @@ def _goes_on(text: str, before: Word, word: Word) -> bool:
 
 
 def _longest_known(words: Sequence[str], own: _OwnText) -> Span:
-    """The longest part of a name that `own` has, the first of several; (0, 0) where it has none."""
+    """The longest part of a name that `own` has, the first if several are as long; (0, 0) if `own`
+    has none.
+    """
     best = (0, 0)
     for first in range(len(words)):
         last = first
@@ -205,7 +212,7 @@ def _longest_known(words: Sequence[str], own: _OwnText) -> Span:
 
 
 def _has_article(before: Sequence[Word], word: Word) -> bool:
-    """Whether it is a noun right after an article, or after that and an adjective."""
+    """Whether the word is a noun right after an article, or after an article and an adjective."""
     near = [_folded(one[0]) for one in before]
     adjective = before[-1][0].islower() and len(near) > 1 if near else False
     articled = bool(near) and (near[-1] in _ARTICLES or (adjective and near[0] in _ARTICLES))
@@ -227,8 +234,8 @@ def _is_of_name(word: Word, *, goes_on: bool) -> bool:
 
 @lru_cache(4096)
 def _looks_like_name(word: str) -> bool:
-    """Whether it has a capital, a letter of a script without them, letters of several scripts, or
-    digits among its letters.
+    """Whether the word has a capital, a letter of a script without capitals, letters of several
+    scripts, or digits among its letters.
     """
     if word[0].isdigit():
         return any(char.isupper() for char in word[1:])

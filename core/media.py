@@ -1,7 +1,7 @@
-"""Pictures and videos on their way in: facts, frames, shots and stills, before they are items.
+"""The types of pictures and videos before they are items: facts, frames, shots and stills.
 
-Times are seconds of presentation from the first frame of the source, never frame number / rate:
-rates vary. Frames are counted from 0 in the order of presentation.
+Times are seconds of presentation from the first frame of the source, never frame number / rate,
+because rates vary. Frames are counted from 0 in the order of presentation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy.typing as npt
 Frames = npt.NDArray[np.uint8]
 Seconds = npt.NDArray[np.float64]
 Kept = TypeVar("Kept")
-FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # what TransNetV2 looks at (Soucek and Lokoc 2020, section 3)
+FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # input of TransNetV2 (Soucek and Lokoc 2020, section 3)
 
 
 def is_url(location: str) -> bool:
-    """Whether a file's location is a store's URL and no path of this machine."""
+    """Whether a file's location is a store's URL, not a path of this machine."""
     return "://" in location
 
 
@@ -86,9 +86,9 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShotBounds:
-    """One shot: its first and last frame, `start_s` of the first and `end_s` where the next shot's
-    first frame (or the end of the source) is. Successive shots overlap nowhere; the frames of a
-    gradual transition belong to neither neighbour's middle and are split halfway.
+    """One shot: its first and last frame, `start_s` of the first frame, and `end_s`, where the next
+    shot's first frame (or the end of the source) is. Shots never overlap; the frames of a gradual
+    transition are split halfway between its neighbours.
     """
 
     start_s: float
@@ -102,8 +102,8 @@ class ShotBounds:
 class Still:
     """A picture taken out of a file: JPEG bytes, upright, at most as large as was asked for.
 
-    `second` is 0 in a photo. `similarity` is the perceptual hash in hex (PDQ, 256 bits). `black`
-    and `blurred` say that it shows nothing worth describing.
+    `second` is 0 for a photo. `similarity` is the perceptual hash in hex (PDQ, 256 bits). `black`
+    and `blurred` say that the still shows nothing worth describing.
     """
 
     second: float
@@ -117,8 +117,8 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class ShotReading(Generic[Kept]):
-    """The shots of a video, what was kept of a still of each (None where none came), the gaps, and
-    what a person should know of how it was read.
+    """The shots of a video, what `keep` returned for each shot's still (None where a shot has no
+    still), the gaps, and notes for a person on how the video was read.
     """
 
     shots: tuple[ShotBounds, ...]
@@ -129,8 +129,8 @@ class ShotReading(Generic[Kept]):
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What a machine says that a picture shows. `made_by` names model and prompt, so that a text
-    can be told from the agency's own and made again when either changes.
+    """A machine's description of a picture. `made_by` names model and prompt, so that a text can be
+    told from the agency's own and made again when either changes.
     """
 
     text: str
@@ -142,10 +142,8 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class ToCaption:
-    """A still to be described, and what is known of it: text of the agency's own, as context.
-
-    `may_leave` is whether the asset's rights let an outside service see it: False where any rule
-    forbids it.
+    """A still to be described, with text of the agency's own as context. `may_leave` is whether the
+    asset's rights let an outside service see the still; one rule that forbids it makes it False.
     """
 
     jpeg: bytes

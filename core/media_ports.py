@@ -1,4 +1,4 @@
-"""The ports of media: who decodes, who finds shots, who describes, and what is kept of it."""
+"""The ports of media: reading, shot detection, captions, the ledger and the media store."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class MediaReader(Protocol):
         ...
 
     def frames(self, path: Path) -> Iterator[FrameBatch | Gap]:
-        """Every frame of a file's video, small, in order; a stretch that can't be decoded is a
-        gap. Nothing for a file without video.
+        """Every frame of a file's video, small, in order; a part that can't be decoded is a gap. A
+        file without video gives nothing.
         """
         ...
 
@@ -48,28 +48,32 @@ class MediaReader(Protocol):
         find: FindShots,
         keep: Callable[[Still], Kept],
     ) -> ShotReading[Kept]:
-        """Every frame as `frames` gives it goes to `find`, and out of the same reading comes a
-        still of each shot that it finds, in order, scaled to at most `edge` pixels: near the shot's
-        middle, the sharpest that is neither black nor a blend. Each goes through `keep` at once.
-        There is none of a shot that is too short for one; `stills` has it.
+        """Passes every frame, as `frames` gives it, to `find`, and takes a still of each shot in
+        the same reading.
+
+        A still is at most `edge` pixels large and is taken near the shot's middle: the sharpest
+        frame that is neither black nor a blend of two shots. Each still goes through `keep` at
+        once. `stills` has None for a shot that is too short for a still.
         """
         ...
 
     def stills(
         self, path: Path, moments: Sequence[Sequence[float]], edge: int
     ) -> tuple[Still, ...]:
-        """For each group of `moments`, in seconds, the sharpest of its frames that is
-        neither black nor a blend, scaled to at most `edge` pixels.
+        """For each group of `moments` (seconds), the sharpest of its frames that is neither black
+        nor a blend of two shots, scaled to at most `edge` pixels.
         """
         ...
 
     def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
-        """A photo's facts and the photo upright in each of the sizes, largest edge in pixels."""
+        """A photo's facts, and the photo upright in each of the sizes `edges` (largest edge in
+        pixels).
+        """
         ...
 
 
 class ShotDetector(Protocol):
-    """Says for each frame how likely it is that a transition stands there."""
+    """Says for each frame how likely a transition at that frame is."""
 
     @property
     def name(self) -> str: ...
@@ -80,9 +84,11 @@ class ShotDetector(Protocol):
         ...
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """For uint8 [n, t, 27, 48, 3], windows of t frames, 100 or more: float32 [n, 2 * t], the t
-        probabilities that the frame is the last before a cut, or in the middle of a transition,
-        and then the t that it is any frame of one (the second head).
+        """The probabilities of transitions in `windows`, uint8 [n, t, 27, 48, 3] with t >= 100:
+        float32 [n, 2 * t].
+
+        The first t say that the frame is the last before a cut, or in the middle of a transition;
+        the other t that it is any frame of a transition (the second head).
         """
         ...
 
@@ -92,36 +98,38 @@ class Captioner(Protocol):
 
     @property
     def leaves(self) -> bool:
-        """Whether the pictures go to a service outside, so that their rights must allow it."""
+        """Whether the pictures go to an outside service, so that their rights must allow it."""
         ...
 
     @property
     def digest(self) -> str:
-        """sha256 over model, prompt and schema: with another digest the texts are made again."""
+        """sha256 over model, prompt and schema: a new digest means that the texts are
+        made again.
+        """
         ...
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
-        """A caption of each still, or why there is none; never raises for a single still."""
+        """A caption of each still, or why it has none; a single still never raises."""
         ...
 
 
 class Ledger(Protocol):
-    """What was computed already, by digest of content, of model and of parameters."""
+    """What was computed already, by the digests of content, model and parameters."""
 
     def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]: ...
 
     def put(self, results: Mapping[str, bytes]) -> None:
-        """Durable when it returns. A key that is there keeps its first value."""
+        """Keeps `results`, durably when it returns. A key that is there keeps its first value."""
         ...
 
 
 class MediaStore(Protocol):
-    """Thumbnails, stills and originals that were handed in: bytes by their sha256."""
+    """Thumbnails, stills and uploaded originals: bytes by their sha256."""
 
     def put(self, data: bytes, suffix: str) -> str:
-        """The name under which `data` is kept, `sha256` in hex and suffix; durable."""
+        """Keeps `data` durably and returns its name: the `sha256` in hex and the suffix."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """What was put under `name`, to be read and sought; raises NotFoundError."""
+        """What was put under `name`, open for reading and seeking; raises NotFoundError."""
         ...

@@ -1,4 +1,4 @@
-"""What the models are to the rooms that use them; `core.ports` has the engine's parts."""
+"""The ports of the models, for the rooms that use them; `core.ports` has the engine's ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TextEncoder(Protocol):
 
     @property
     def digest(self) -> str:
-        """sha256 over the model's files: says which space a vector lives in."""
+        """sha256 over the model's files: it names the space of the vectors."""
         ...
 
     @property
@@ -35,10 +35,12 @@ class TextEncoder(Protocol):
 
 @runtime_checkable
 class TruncatingEncoder(Protocol):
-    """A TextEncoder that says which queries it does not read to their end."""
+    """A TextEncoder that says which queries it does not read to the end."""
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """For each text, whether it is longer than the model reads. Short ones cost nothing."""
+        """For each text, whether it is longer than the model reads. The check is free for short
+        texts.
+        """
         ...
 
 
@@ -60,13 +62,13 @@ class TextMeter(Protocol):
     """Counts and cuts texts by a model's own tokens, without running the model."""
 
     def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
-        """What the model reads of each text alone, as a query or as a passage."""
+        """What the model reads of each text, as a query or as a passage."""
         ...
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
     ) -> PairsReading:
-        """What the model reads of `query` and each passage, where it is put to `limit` tokens."""
+        """What the model reads of `query` and each passage within `limit` tokens."""
         ...
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:

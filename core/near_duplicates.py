@@ -1,4 +1,4 @@
-"""Signatures of texts, by which candidates with nearly the same text are told."""
+"""Signatures of texts, which show candidates with nearly the same text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ SignatureMatrix = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class TextSignatures:
-    """MinHash signatures of n candidates' texts: `rows` is uint16 [n, k], and the share of equal
-    columns of two rows estimates the Jaccard similarity of the two texts' word shingles.
-    `comparable` is bool [n]: False where an item is not told by its text, and its row means
-    nothing.
+    """MinHash signatures of n candidates' texts.
+
+    `rows` is uint16 [n, k]; the share of equal columns of two rows estimates the Jaccard similarity
+    of the two texts' word shingles. `comparable` is bool [n]: False where an item can't be compared
+    by its text, and its row means nothing.
     """
 
     rows: SignatureMatrix

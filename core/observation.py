@@ -1,7 +1,7 @@
-"""What the serving of a model tells while it works: how long each stage took, and what it counted.
+"""What a served model reports while it works: how long each stage took, and counts of events.
 
-Whoever wants to know brings a `Watching`, which makes a watch for each model and task. So the room
-of models knows no Prometheus, and its metrics know no model.
+A `Watching` makes a watch for each model and task. So `inference` knows no Prometheus, and the
+metrics know no model.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Protocol
 class Stage(StrEnum):
     """The parts of a call's time. They follow each other and add up to nearly all of it.
 
-    `QUEUE` ends when the first of a call's rows enters the model, `INFERENCE` when the last has
-    come out: of a call with many batches it holds the others' batches in between.
+    `QUEUE` ends when the first of a call's rows enters the model, `INFERENCE` when the last row
+    comes out. So the inference of a call with many batches includes the batches of others in
+    between.
     """
 
     TOKENISE = "tokenise"
@@ -25,7 +26,7 @@ class Stage(StrEnum):
 
 
 class Event(StrEnum):
-    """What is counted. `WAITING` goes up and down: rows that entered or left the queue."""
+    """What is counted. `WAITING` goes up and down, by the rows that enter or leave the queue."""
 
     BATCH_ROWS = "batch_rows"
     BATCH_TOKENS = "batch_tokens"
@@ -38,14 +39,16 @@ class Event(StrEnum):
 
 
 class ModelWatch(Protocol):
-    """Is told of one model at one task, from any thread, and must take microseconds."""
+    """Gets the reports of one model at one task, from any thread. It must return within
+    microseconds.
+    """
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
-        """One call's `stage` lay between two readings of `time.perf_counter`."""
+        """One call's `stage` took from `began` to `ended`, readings of `time.perf_counter`."""
         ...
 
     def counted(self, event: Event, amount: int) -> None:
-        """`event` happened, `amount` times or at this size."""
+        """`event` happened `amount` times, or with the size `amount`."""
         ...
 
 
@@ -58,10 +61,10 @@ class Watching(Protocol):
 
 
 class Unwatched:
-    """Where nobody wants to know: a watch and a maker of watches that do nothing."""
+    """A watch, and a maker of watches, that do nothing: for callers who want no reports."""
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """Itself."""
+        """Returns itself."""
         return self
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
@@ -81,13 +84,13 @@ class WatchedByAll:
     makers: Sequence[Watching]
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """A watch that tells each maker's."""
+        """A watch that passes each report on to a watch of every maker."""
         return _Several(tuple(maker.of(model, task) for maker in self.makers))
 
 
 @dataclass(frozen=True, slots=True)
 class _Several:
-    """Passes on to each of `watches`."""
+    """Passes each report on to all `watches`."""
 
     watches: tuple[ModelWatch, ...]
 

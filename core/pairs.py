@@ -1,4 +1,4 @@
-"""What a scorer gives for a query and its passages when time and length are limited."""
+"""The limits of a scorer in time and length, and the scores that it gives within them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from core.items import FloatMatrix
 
 @dataclass(frozen=True, slots=True)
 class PassageScores:
-    """`scores` float32 [n, 1] in the order given, NaN where there is none: time did not suffice,
-    or the model failed at that passage, and `failure` is then the first error's class.
+    """`scores` are float32 [n, 1] in the given order. A passage has NaN where time did not suffice
+    or the model failed at it; `failure` is then the class of the first error.
 
-    `truncated` is how many of the passages lost their end to `tokens`, the limit that held;
+    `truncated` counts the passages that lost their end to `tokens`, the limit in force;
     `query_truncated` says whether the query did.
     """
 
@@ -27,9 +27,9 @@ class PassageScores:
 
 @dataclass(frozen=True, slots=True)
 class ScoreLimits:
-    """How far a scorer goes. At `until`, a reading of `time.perf_counter`, pairs that have no score
-    are left out, but for those that entered the model at once; None waits for all. At most `tokens`
-    of a pair are read, and never more than the model can.
+    """The limits of a scorer. `until` is a reading of `time.perf_counter`: pairs without a score by
+    then are left out, but those that entered the model at once get one. None waits for all. At most
+    `tokens` of a pair are read, and never more than the model can read.
     """
 
     until: float | None = None
@@ -44,7 +44,7 @@ Told = Callable[[PassageScores], None]
 
 @runtime_checkable
 class BoundedScorer(Protocol):
-    """A PairScorer that can stop in time and says what it did not read."""
+    """A PairScorer that can stop in time and reports what it did not read."""
 
     def score_within(
         self,
@@ -55,9 +55,8 @@ class BoundedScorer(Protocol):
     ) -> PassageScores:
         """The scores of `passages` for `query`, within `limits`; higher is more relevant.
 
-        `told` hears of scores as soon as there are more, so that a caller who stops listening at
-        `limits.until` has what was done by then. Each time it gets an array of its own.
-
-        Raises BusyError where too much waits for the model already.
+        `told` gets the scores as soon as there are more of them, so that a caller who stops at
+        `limits.until` has what was done by then. Each call gets a new array. Raises BusyError where
+        too much waits for the model already.
         """
         ...

@@ -1,6 +1,5 @@
-"""The ports: what each room asks of the others. One or two methods, the batch as the unit.
-
-Only dateline/build/service.py knows which class stands behind a port.
+"""The ports: what each room asks of the others. They have one or two methods, and the batch is the
+unit. Only dateline/build/service.py knows which class implements a port.
 """
 
 from __future__ import annotations
@@ -29,15 +28,17 @@ class Clock(Protocol):
 
 
 class Writer(Protocol):
-    """The one write path to the record of truth. What `by` may not write is refused inside the
-    write's transaction, with an outcome of its own; who runs the machine may write everything.
+    """The one write path to the record of truth. The write's transaction refuses what `by` may not
+    write, with its own outcome. The operator of the machine may write everything.
     """
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """What became of the first of `writes`, in order; durable when it returns. Many take more
-        than one transaction. Where a later one fails, the answers end before it, and who puts the
-        rest again hears why. Raises StorageError where nothing was written; DocumentError, before
-        anything is, for what can't be.
+        """What became of the first of `writes`, in order; durable when it returns.
+
+        Many writes take more than one transaction. Where a later transaction fails, the answers end
+        before it; the caller puts the rest again and gets the error. Raises StorageError where
+        nothing was written. Raises DocumentError, before anything is written, for a write that is
+        impossible.
         """
         ...
 
@@ -48,52 +49,56 @@ class Writer(Protocol):
         ...
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """For each item, whether its put would change anything: asked before costly work."""
+        """For each item, whether its put would change anything. Callers ask before costly work."""
         ...
 
 
 class Coverer(Protocol):
-    """Keeps searches up with the record."""
+    """Brings searches up to date with the record."""
 
     def cover(self) -> str:
-        """Lets searches in this process find by words what is recorded, as far as a few seconds
-        suffice; what is to be said where they don't, "" where they do. What is hidden needs no such
-        step: it is hidden when its write returns, in every process.
+        """Makes recorded items searchable by words in this process, as far as a few seconds
+        suffice. Returns what to tell the user where they do not suffice, else "".
+
+        Hidden items need no such step: they are hidden in every process when their write returns.
         """
         ...
 
 
 class VectorKeeper(Protocol):
-    """What is recorded without the vectors of an encoder in use, and the way to give it its own."""
+    """Finds recorded versions that lack vectors of an encoder in use, and adds the vectors."""
 
     def count_lacking(self, field: str) -> int:
         """How many recorded versions lack vectors of the field's encoder."""
         ...
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """At most `limit` of them by id, in order, of those with a higher id than `after`."""
+        """At most `limit` of these versions, by id in order, with ids above `after`."""
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Adds vectors to recorded versions by id, in the place of another encoder's in the same
-        field; durable and found by searches when it returns. What is gone or has them by now is
-        passed over; returns how many got theirs.
+        """Adds vectors to recorded versions by id; returns how many versions got theirs.
+
+        They replace another encoder's vectors of the same field, and are durable and searchable
+        when it returns. Versions that are gone, or have these vectors by now, are skipped.
         """
         ...
 
 
 class Retriever(Protocol):
-    """Finds candidates for a query: BM25 and vectors, the same filters inside both."""
+    """Finds candidates for a query by BM25 and by vectors; both use the same filters."""
 
     def retrieve(self, request: Retrieval) -> Retrieved: ...
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
-        """Those of `ids` that the record of truth lets `caller` see at this moment, in order."""
+        """Return the ids that the record of truth lets `caller` see at this moment, in the given
+        order.
+        """
         ...
 
 
 class Catalogue(Protocol):
-    """Facts and contents of candidates; what is hidden is None or not counted."""
+    """Facts and contents of candidates. Hidden items are None or are not counted."""
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]: ...
 
@@ -106,30 +111,36 @@ class Catalogue(Protocol):
         *,
         broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
-        """Counts by field, at most `limit` of each. With `broader` a subject counts for each topic
-        above it, too.
+        """Counts by field, at most `limit` for each field. With `broader`, a subject also counts
+        for each topic above it.
         """
         ...
 
     def created(self, ids: Ids) -> Ids:
-        """When each candidate's version was created, in microseconds since 1970 UTC."""
+        """The time at which each candidate's version was created, in microseconds since
+        1970 UTC.
+        """
         ...
 
     def chains(self, ids: Ids) -> Ids:
-        """A number per candidate; equal numbers are one story."""
+        """The number of each candidate's story; equal numbers are one story."""
         ...
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """How many versions and write-throughs each candidate's chain view shows the caller."""
+        """How many versions and write-throughs of each candidate's story the caller sees in its
+        chain.
+        """
         ...
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """Where passage `numbers[i]` of item `ids[i]` lies; None where there is none."""
+        """The place of passage `numbers[i]` of item `ids[i]`; None where there is no
+        such passage.
+        """
         ...
 
 
 class NearDuplicates(Protocol):
-    """What tells candidates with nearly the same text."""
+    """Signatures that show candidates with nearly the same text."""
 
     def signatures(self, ids: Ids) -> TextSignatures:
         """The signatures of the candidates' texts, one row each."""
@@ -140,74 +151,79 @@ class Names(Protocol):
     """The names that the archive knows: its items' persons, organisations and places."""
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """The name that each entity stands for, None where there is none or no telling which. Only
-        what `caller` may see at this moment counts: a name that stands nowhere else is unknown,
-        and makes no other name doubtful.
+        """The name that each entity stands for; None where there is no such name or more than one.
+
+        Only items that `caller` may see at this moment count: a name that stands in no other item
+        is unknown, and makes no other name ambiguous.
         """
         ...
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """Which candidates have which name in its field: bool [len(ids), len(names)]."""
+        """Which candidates have which name in the name's field: bool [len(ids), len(names)]."""
         ...
 
 
 class Exemplars(Protocol):
-    """Items to find the like of, and how common their words are."""
+    """Items for "more like this", and how common their words are."""
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
-        """The item that `Library.item` gives; None where that is none."""
+        """The item that `Library.item` returns, as an exemplar; None where it returns None."""
         ...
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """BM25's idf of each word, read as one of `language`; 0 for a word that fewer than two
-        items have. Of a word that few have, only items that `caller` may see at this
-        moment count.
+        """BM25's idf of each word, read as a word of `language`; 0 for a word of fewer than two
+        items. For a rare word, only items that `caller` may see at this moment count.
         """
         ...
 
 
 class Suggestions(Protocol):
-    """Completions of what is being typed, from what the archive holds."""
+    """Completions of an unfinished text, from the archive's names, subjects and headlines."""
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """The `limit` best names, subjects and headlines that have every word of `text`, in any
-        order, the last one at least as the beginning of a word; case and accents aside. Best is
-        what `text` is whole, then what most stories have. Only stories that `caller` may see at
-        this moment count.
+        order. The last word may be the beginning of a word; case and accents do not matter.
+
+        A completion that equals `text` comes first, then those that most stories have. Only stories
+        that `caller` may see at this moment count.
         """
         ...
 
 
 class Standings(Protocol):
-    """Single items as retrieval sees them: for pinned results, and for why one is missing."""
+    """Single items as retrieval sees them: for pinned results, and to say why an item
+    is missing.
+    """
 
     def standing(self, uri: str) -> Standing:
-        """How the item stands, whoever asks: what of it may be told is the asker's affair."""
+        """The item's standing, whoever asks. The method checks no rights: its caller decides what
+        may be told.
+        """
         ...
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
-        """The ids of those items that `caller` may see at this moment and `filters` (facts) let
-        through, in order.
+        """The ids of the items that `caller` may see at this moment and that pass `filters`
+        (facts), in order.
         """
         ...
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """Which of `nodes` item `id_` matches; text as far as it is indexed."""
+        """Which of `nodes` the item `id_` matches; text counts as far as it is indexed."""
         ...
 
 
 class Vocabulary(Protocol):
-    """The index's own words, as far as a caller sees items that hold them."""
+    """The words of the index, as far as a caller sees items that have them."""
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """In how many items a search finds each word: exact up to `few`, else at least so many."""
+        """In how many items a search finds each word: exact up to `few`, else a lower bound."""
         ...
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
-        """For each word a few others at most so many edits away, the nearest and then the commonest
-        first; counts are of items that the caller sees, up to a limit of at least 1,000.
+        """For each word, a few other words within that number of edits: the nearest first, then the
+        commonest. Counts are of items that the caller sees, up to a limit of at least 1,000.
         """
         ...
 
@@ -216,12 +232,14 @@ class Shelf(Protocol):
     """Bytes by key, kept for a while and shared by every process of one archive."""
 
     def put(self, key: str, value: bytes) -> bool:
-        """Keeps `value`; False where that failed. Never raises: a shelf is no record."""
+        """Keeps `value`; returns False where that failed. Never raises: the loss of a value does no
+        harm.
+        """
         ...
 
     def get(self, key: str) -> bytes | None:
-        """What was put under `key`; None where it is unknown, too old, or of an archive that this
-        one does not go on from (a backup was restored since), so that ids may mean other items.
+        """What was put under `key`; None where the key is unknown or too old, or is of another
+        state of the archive (a backup was restored since), whose ids may mean other items.
         """
         ...
 
@@ -233,27 +251,31 @@ class Library(Protocol):
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """The newest recorded versions of the item's story that the caller may see, newest first;
-        empty where the story's head is hidden. Killed items are not in it.
+        empty where the story's head is hidden. Killed items are left out.
         """
         ...
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
-        is no item's. `named` says with which products a uri is named: an item that is killed before
-        it is recorded is hidden where it would have these.
+        is no item's.
+
+        `named` has the products with which each uri is named: an item that is killed before it is
+        recorded is hidden where it would have these products.
         """
         ...
 
 
 class MediaItems(Protocol):
-    """Pictures, videos and sounds, for those who look after the archive: no caller's view."""
+    """Pictures, videos and sounds, for operators of the archive: without a caller's view."""
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """The newest recorded version of each item, whatever its state; None for an unknown one."""
+        """The newest recorded version of each item, whatever its state; None for an unknown uri."""
         ...
 
     def undescribed(self, limit: int) -> Undescribed:
-        """The visible media that nobody describes, the first `limit` of them by their recording."""
+        """The visible media without any description: the first `limit` of them, in the order of
+        recording.
+        """
         ...
 
 
@@ -278,6 +300,6 @@ class Engine(
     MediaItems,
     Protocol,
 ):
-    """A storage engine: everything above behind one object, and an end."""
+    """A storage engine: all the ports above in one object, and `close`."""
 
     def close(self) -> None: ...

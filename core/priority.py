@@ -1,4 +1,4 @@
-"""Which threads the system's scheduler lets go first where all processors are busy."""
+"""Lowers the priority of threads, so that the scheduler runs others first on a busy machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 
-_STEP = 10  # of nice: a tenth of the time of a thread that did not step back
+_STEP = 10  # of nice: a tenth of the time of a thread at normal priority
 _LEAST = 19
 
 
 def step_back() -> None:
-    """Lowers the priority of this thread for good, where the system has one for each thread: it
-    computes while the others wait, and hands the processor over when one of them has work.
+    """Lowers the priority of this thread for good, on systems where each thread has one. It
+    computes while others wait, and gives the processor up when one of them has work.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

@@ -6,8 +6,8 @@
            └─ Bool(must, should, must_not)   Lucene's three kinds of clause
 
 A node's *constraint* is what an answer must satisfy whatever its score: everything but bare words.
-Under a Bool that is its `must` and `must_not` clauses; clauses under `should` only rank where there
-are some under `must`, else one of them has to hold, unless one is satisfied by anything.
+The constraint of a Bool is its `must` and `must_not` clauses. Its `should` clauses only rank beside
+a `must`; without a `must`, one of them has to hold, unless one is satisfied by any item.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 TEXT_FIELDS = ("headline", "description", "body", "names", "machine")
-MACHINE = "machine"  # what machines say that a picture or a shot shows: no part of an item's text
+MACHINE = "machine"  # machine descriptions of pictures and shots: no part of an item's text
 KEYWORD_FIELDS = (
     "type",
     "subject",
@@ -88,7 +88,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Bool:
-    """All of `must`, none of `must_not`; with no `must`, at least one of `should`."""
+    """All of `must` and none of `must_not`; without a `must`, at least one of `should`."""
 
     must: tuple[Node, ...] = ()
     should: tuple[Node, ...] = ()
@@ -100,7 +100,7 @@ EVERYTHING = Everything()
 
 
 def all_of(*nodes: Node) -> Node:
-    """The conjunction of `nodes`, flat; Everything where there are none."""
+    """The conjunction of `nodes`, flat; Everything if there are no nodes."""
     kept = tuple(node for node in nodes if not isinstance(node, Everything))
     if len(kept) == 1:
         return kept[0]
@@ -108,7 +108,7 @@ def all_of(*nodes: Node) -> Node:
 
 
 def constraint(node: Node) -> Node:
-    """What an answer must satisfy whatever its score, `Everything` where a node only ranks."""
+    """What an answer must satisfy whatever its score; `Everything` for a node that only ranks."""
     match node:
         case Everything() | Word(field=""):
             return EVERYTHING
@@ -120,7 +120,9 @@ def constraint(node: Node) -> Node:
 
 
 def _one_of(nodes: tuple[Node, ...]) -> Node:
-    """What alternatives ask for together: nothing where there are none or one only ranks."""
+    """The constraint of alternatives: Everything if there are no alternatives or one of them only
+    ranks.
+    """
     needed = tuple(constraint(node) for node in nodes)
     return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
 

@@ -1,4 +1,4 @@
-"""How much of a text, or of a query and its passages, a model reads."""
+"""How much a model reads of a text, or of a query and its passages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Of one text: the tokens that a model reads, special ones counted, and whether the text goes
-    on after them.
+    """How many tokens of one text a model reads (special tokens included), and whether the text is
+    cut.
     """
 
     tokens: int
@@ -17,9 +17,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class PairsReading:
-    """Of a query and its passages, `passages` in the order given. Where the model reads the two
-    apart, `query` has the query's own tokens; where it reads them together, each passage's reading
-    counts the query's tokens and the query's has none.
+    """What a model reads of a query and its passages, `passages` in the given order.
+
+    A model that reads the two apart gives `query` the query's own tokens. Where a model reads them
+    together, each passage's reading includes the query's tokens and `query` has 0 tokens.
     """
 
     query: Reading

@@ -1,6 +1,7 @@
 """What goes into a retriever and what comes out: arrays over candidates, never objects.
 
-Ids are the engine's own int64 numbers of item versions: opaque, stable, increasing with each write.
+Ids are the engine's own int64 numbers of item versions. They are opaque and stable, and increase
+with each write.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class SortOrder(StrEnum):
 
 
 class TotalRelation(StrEnum):
-    """What a total is: the exact number, at least so many, or the size of the window looked at."""
+    """What a total is: the exact number, a lower bound, or the size of the window of candidates."""
 
     EXACT = "exact"
     LOWER_BOUND = "lower_bound"
@@ -41,9 +42,11 @@ class TotalRelation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """One vector field to search. `encode` gives the query's vector, float32 [1, d], unit norm; it
-    is called inside the retriever so that the lexical search runs meanwhile. `encoder` is its
-    digest: an index of another encoder's vectors is not asked. "" goes for any.
+    """One vector field to search.
+
+    `encode` returns the query's vector, float32 [1, d], unit norm; the retriever calls it while the
+    lexical search runs. `encoder` is the encoder's digest: an index of another encoder's vectors is
+    not searched. "" allows any encoder.
     """
 
     field: str
@@ -59,19 +62,20 @@ FIELD_WEIGHTS: Mapping[str, float] = {
     "names": 0.0,
 }
 
-# A word of a machine's counts three quarters of what it counts in an average text of the agency's
-# own: behind what people say of the same thing, and no further (docs/media.md has the figures).
+# A word in a machine's text counts three quarters of a word in an average text of the agency's own.
+# So it stands behind what people say of the same thing, but not further (docs/media.md has the
+# figures).
 MACHINE_WEIGHT = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalWeights:
-    """What is added to a word's BM25 in the whole item, whose own weight is 1.
+    """The weights of what is added to a word's BM25 over the whole item, which has the weight 1.
 
-    `fields` has the weight of the BM25 in one text field alone. `phrase` is that of each two
-    neighbouring words of the query where they stand side by side, `proximity` where they are at
-    most `slop` positions from doing so, in either order; both are scored as one rare word is.
-    `machine` is that of a word in what a machine says of a picture or a shot, beside the agency's.
+    `fields` has the weight of the BM25 in one text field alone. `phrase` is for each two
+    neighbouring words of the query that stand side by side, `proximity` for two that are at most
+    `slop` positions from that, in either order; both are scored like one rare word. `machine` is
+    for a word in what a machine says of a picture or a shot.
     """
 
     fields: Mapping[str, float] = field(default_factory=lambda: FIELD_WEIGHTS)
@@ -81,7 +85,7 @@ class LexicalWeights:
     machine: float = MACHINE_WEIGHT
 
     def of_words(self) -> LexicalWeights:
-        """For words whose order means nothing."""
+        """The weights for words whose order means nothing: without phrases and proximity."""
         return replace(self, phrase=0.0, proximity=0.0)
 
 
@@ -89,9 +93,9 @@ class LexicalWeights:
 class Retrieval:
     """One request to an engine.
 
-    `query` is scored by BM25 and its constraint holds for the vectors too; `filters` (facts only)
-    hold for both. Depths say how many items each retriever gives at most; a lexical depth of 0
-    leaves BM25 out. `lexical` says what BM25 adds up.
+    `query` is scored by BM25, and its constraint holds for the vectors too; `filters` (facts only)
+    hold for both. The depths are the largest numbers of items from each retriever; a lexical depth
+    of 0 leaves BM25 out. `lexical` says what BM25 adds up.
     """
 
     query: Node
@@ -106,12 +110,12 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class VectorScores:
-    """One vector field's view of the candidates, m long.
+    """The scores of m candidates in one vector field.
 
-    `cosines` is the exact cosine of each candidate's best passage (NaN where it has no vector),
-    `passages` that passage's number (-1 where none), `ranks` the 1-based rank among the nearest
-    (0 for a candidate that only BM25 found). `background` is the query's mean cosine over the
-    corpus: what an unrelated passage gets.
+    `cosines` has the exact cosine of each candidate's best passage (NaN without a vector),
+    `passages` that passage's number (-1 without one), `ranks` the 1-based rank among the nearest (0
+    for a candidate that only BM25 found). `background` is the query's mean cosine over the corpus,
+    which is what an unrelated passage gets.
     """
 
     field: str
@@ -127,8 +131,8 @@ class Retrieved:
     """What retrieval found: m candidates, each once, allowed for the caller at that moment.
 
     `bm25` is NaN and `lexical_ranks` 0 where only vectors found the candidate. `lexical_matches`
-    counts every item that matches the query and the filters, beyond the depth too.
-    `lexical_bound` is what BM25 could give at most to an item with every word of the query.
+    counts every item that matches the query and the filters, beyond the depth too. `lexical_bound`
+    is the highest BM25 that an item with every word of the query can get.
     """
 
     ids: Ids
@@ -142,7 +146,7 @@ class Retrieved:
 
 
 class DateInterval(StrEnum):
-    """The stretches of a date facet. A week begins on Monday, and is named after that day."""
+    """The intervals of a date facet. A week begins on Monday and is named after that day."""
 
     YEAR = "year"
     MONTH = "month"
@@ -153,7 +157,7 @@ class DateInterval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DateBuckets:
-    """How a date facet counts: by which stretches of whose calendar."""
+    """How a date facet counts: the interval, and the time zone of the calendar."""
 
     interval: DateInterval = DateInterval.MONTH
     zone: tzinfo = UTC
@@ -161,7 +165,7 @@ class DateBuckets:
 
 @dataclass(frozen=True, slots=True)
 class FacetCount:
-    """One value of a facet and in how many of the candidates it stands."""
+    """One value of a facet, and how many of the candidates have it."""
 
     value: str
     count: int

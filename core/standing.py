@@ -1,6 +1,6 @@
-"""How an item stands with the archive at a moment: what hides it, or which version is shown.
+"""The standing of an item in the archive at a moment: what hides it, or which version is shown.
 
-Only for those who may know: a caller without the right is told of an unknown uri.
+Only callers who may inspect are told. Others get the same answer as for an unknown uri.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from core.items import Item
 
 
 class Hiding(StrEnum):
-    """What keeps an item from every answer, "" where nothing does."""
+    """What keeps an item out of every answer; "" where nothing does."""
 
     NOTHING = ""
     UNKNOWN = "unknown"
@@ -27,9 +27,9 @@ class Hiding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`id` is the engine's number of the version that is shown, -1 where none is. `moment` is when
-    an embargo lifts or when the item expired; `head` the uri of the item that stands for the story
-    instead; `products` are those that may see it.
+    """`id` is the engine's number of the version that is shown, -1 if no version is. `moment` is
+    when an embargo lifts or when the item expired. `head` is the uri of the item that stands for
+    the story instead. `products` are those that may see the item.
     """
 
     hiding: Hiding
@@ -41,8 +41,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a caller sees of a recorded item: `item` where it stands for its story, None where not;
-    `in_chain` is whether the story's chain view shows the caller a version of it.
+    """What a caller sees of a recorded item: `item` is set where the item stands for its story;
+    `in_chain` is whether the story's chain shows the caller a version of it.
     """
 
     item: Item | None = None
@@ -51,8 +51,8 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class SeenWord:
-    """A word as items write it, in how many items that a caller sees (counted up to a limit), and
-    how many edits it is from another.
+    """A word as items write it, the number of items with it that a caller sees (counted up to a
+    limit), and its distance in edits from another word.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Completions of what is being typed."""
+"""Completions of an unfinished text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class SuggestionKind(StrEnum):
-    """Which member of the items a completion stands in."""
+    """The member of the items that a completion comes from."""
 
     PERSON = "person"
     ORGANISATION = "organisation"
@@ -18,8 +18,8 @@ class SuggestionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A name, subject or headline as the archive writes it, and how many stories have it that the
-    caller may see.
+    """A name, subject or headline as the archive writes it, and how many stories that the caller
+    may see have it.
     """
 
     text: str

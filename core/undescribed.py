@@ -1,4 +1,4 @@
-"""What nobody describes: neither people nor a machine say what it shows."""
+"""Media without a description by people or by a machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from core.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Undescribed:
-    """Of the `media` visible pictures, videos, sounds and graphics, `count` have no description
-    from anywhere; `items` are the first of them, as far as they were asked for.
+    """`count` of the `media` visible pictures, videos, sounds and graphics have no description.
+    `items` are the first of them, up to the limit of the request.
     """
 
     media: int

@@ -1,4 +1,4 @@
-"""Words of durable ingest: jobs, chunks, assets on their way, and what became of them.
+"""The types of durable ingest: jobs, chunks, assets on their way, and what became of them.
 
 A job is one ingest. Its assets are cut into chunks, and each chunk goes through the stages in
 order. An asset fails alone: it is tried again, and after its last try it is a dead letter.
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """What is done with an asset, in this order; a stage that has nothing to do is passed over."""
+    """What is done with an asset, in this order; a stage without work for an asset is skipped."""
 
     DECODE = "decode"
     SHOTS = "shots"

@@ -13,16 +13,16 @@ class Part(Enum):
     """Which part of a version is put."""
 
     WHOLE = auto()
-    TEXT = auto()  # no model is asked: a new version has no vectors
-    VECTORS = auto()  # those that a version lacks of which the text was put before
+    TEXT = auto()  # no model runs: a new version has no vectors
+    VECTORS = auto()  # the vectors of a version whose text was put before
 
 
 @dataclass(frozen=True, slots=True)
 class PutItem:
     """A version of an item with its passage vectors, one entry per vector field.
 
-    `only_vectors`: the version was put before, without them; where it has other products by now, or
-    is not the newest, nothing is put.
+    `only_vectors` says that the version was put before, without its vectors. If it has other
+    products by now, or is not the newest version, nothing is put.
     """
 
     item: Item
@@ -32,8 +32,8 @@ class PutItem:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """An explicit change of state of an item: it covers every version that is recorded, and what it
-    hides stays hidden in every version that comes later, until another change releases it.
+    """An explicit change of an item's state. It covers every recorded version; what it hides stays
+    hidden in every later version, until another change releases it.
 
     `embargoed` None leaves the embargo as it is; `lift_embargo` removes it.
     """
@@ -45,7 +45,7 @@ class SetStatus:
 
     @property
     def hides(self) -> bool:
-        """Whether it only ever takes an item away: a kill, a withhold or an embargo."""
+        """Whether the change only takes an item away: a kill, a withhold or an embargo."""
         if self.pubstatus is None:
             return self.embargoed is not None and not self.lift_embargo
         return self.pubstatus is not PubStatus.USABLE
@@ -63,7 +63,8 @@ class Outcome(StrEnum):
     FORBIDDEN = "forbidden"  # a product of the version is not the writer's: refused
     RESERVED = "reserved"  # the uri or the story is reserved for another writer: refused
     TAKEN = "taken"  # the recorded item, or the story, has products not the writer's: refused
-    # Of a status change; an item that is not the writer's is answered like one that is not there.
+    # These are outcomes of a status change. An item that is not the writer's gets the same answer
+    # as an unknown one.
     HELD = "held"  # the item is not recorded: the change holds it as soon as it is
     RELEASED = "released"  # the item is not recorded, and nothing holds it any more
     MISSING = "missing"  # the item is not recorded, and there was nothing to release
@@ -83,10 +84,12 @@ REFUSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The acknowledgement: what is said here survives kill -9 and power loss. `held` is what an
-    earlier kill, withhold or embargo made of a version: canceled, withheld, embargoed, or "".
-    `words_only` are members of which only the beginning was embedded: the rest is found by words.
-    `known` says of a stale version that it is recorded, with this content.
+    """The acknowledgement of a write. What it says survives kill -9 and power loss.
+
+    `held` is the state that an earlier kill, withhold or embargo gives the version: canceled,
+    withheld, embargoed, or "". `words_only` are members whose rest after the beginning was not
+    embedded and is found by words only. `known` says of a stale version that it is recorded, with
+    this content.
     """
 
     uri: str
