@@ -1,1 +1,1 @@
-"""Which of these few is best? Scoring of query and passage pairs, within a deadline."""
+"""Which of these few is best? Scores pairs of query and passage within a deadline."""

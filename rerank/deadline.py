@@ -1,4 +1,6 @@
-"""Reranking that stops in time: what is scored by then counts, and a flag says how far it got."""
+"""Reranking that stops in time. Scores that are there by the deadline count, and a flag says how
+many.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,17 @@ from core.retrieval import Floats
 
 Bools = npt.NDArray[np.bool_]
 
-_FIRST = 10  # passages at most; how long they take decides how many are scored next
-_WORKERS = 8  # threads; where all hang, what comes next is skipped at its deadline
-_TOLD_APART = 2  # different scores: one alone says nothing
+_FIRST = 10  # passages at most; their time decides the size of the next batch
+_WORKERS = 8  # threads; if all hang, later batches are skipped at their deadlines
+_TOLD_APART = 2  # different scores; a single score says nothing
 _IN_TIME = "in time"
 
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
-    """How two scores became one (`mix`): `weight` is the reranker's, `floor` the best fused score
-    among those below all that were reranked, the ends (low, high) those of the others.
+    """How `mix` makes two scores one. `weight` is the reranker's. `floor` is the best fused score
+    among the candidates below all reranked ones; the ends (low, high) are the lowest and highest
+    scores of the others.
     """
 
     weight: float
@@ -42,11 +45,11 @@ class Mixing:
 
 @dataclass(frozen=True, slots=True)
 class Reranked:
-    """Scores float32 [n] in the order given, NaN for passages that have none.
+    """Scores float32 [n] in the given order, NaN for passages without one.
 
     `flag` is "" when all were scored, else "partial" or "skipped" with the reason. `note` says
-    what the scorer did not read to its end: the query, and how many passages; "" if all was read.
-    `mixing` says how they were mixed with the fused ones, None where they were not.
+    whether the scorer left the end of the query unread, and of how many passages; "" if it read
+    all. `mixing` says how the scores were mixed with the fused ones, None where they were not.
     """
 
     scores: Floats
@@ -56,16 +59,15 @@ class Reranked:
 
 
 class DeadlineReranker:
-    """Scores passages best first, some at a time, while time is left. Safe to use from several
-    threads.
+    """Scores passages in batches, best first, while time is left. Safe to use from several threads.
 
-    The first few show the pace; after them a batch is as many as would take half of what time is
-    left, so that a scorer may sort many by length, and the best are still scored first. How many
-    the first few are is what the last query's pace allows.
+    The first batch shows the pace; its size follows from the last query's pace. Each later batch
+    takes half of the time left, so that a scorer can sort many passages by length and the best are
+    still scored first.
 
-    A batch runs in a thread of the reranker's own, `workers` of them at most, and is left behind
-    when time is up: the answer does not wait for a scorer that hangs. What a scorer has told of by
-    then counts.
+    A batch runs in a thread of the reranker's own, of which there are at most `workers`. When time
+    is up it is left behind: the answer does not wait for a scorer that hangs. The scores that the
+    scorer has reported by then count.
     """
 
     def __init__(self, scorer: PairScorer, workers: int = _WORKERS) -> None:
@@ -77,9 +79,10 @@ class DeadlineReranker:
     def rerank(
         self, query: str, passages: Sequence[str], budget_ms: float, *, tokens: int | None = None
     ) -> Reranked:
-        """Scores `passages` for `query` within `budget_ms` milliseconds, reading at most `tokens`
-        of a pair where the scorer can be told so. A batch that is predicted not to fit is not
-        begun; a scorer that fails is reported, never raised.
+        """Scores `passages` for `query` within `budget_ms` milliseconds.
+
+        A scorer that takes limits reads at most `tokens` of a pair. A batch that is predicted not
+        to fit is not begun. A failing scorer is reported, never raised.
         """
         end = perf_counter() + budget_ms / 1000
         scores = np.full(len(passages), np.nan, np.float32)
@@ -97,7 +100,6 @@ class DeadlineReranker:
             unread.add(found, done)
             why = why or found.failure or stopped
             if stopped in ("", _IN_TIME):
-                # Passages that the model failed on took their time as well.
                 known = size if found.failure else int(np.isfinite(found.scores).sum()) or size
                 self._pace = pace = max(pace, (perf_counter() - begun) / known)
             if stopped:
@@ -105,7 +107,7 @@ class DeadlineReranker:
         return Reranked(scores, _flag(scores, why), unread.note())
 
     def _first_size(self, seconds: float) -> int:
-        """How many passages to begin with, before this query's pace is known."""
+        """How many passages the first batch has, before this query's pace is known."""
         if self._pace <= 0:
             return _FIRST
         return max(1, min(_FIRST, int(seconds / 2 / self._pace)))
@@ -113,8 +115,8 @@ class DeadlineReranker:
     def _scored(
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
     ) -> tuple[PassageScores, str]:
-        """What is scored of one batch by `end`, and what stopped the rest: _IN_TIME, an error's
-        class, or "" where the scorer came to its end.
+        """The scores of one batch by `end`, and what stopped the rest: _IN_TIME, an error's class,
+        or "" where the scorer finished.
         """
         heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
@@ -127,7 +129,7 @@ class DeadlineReranker:
             return heard.latest, type(error).__name__
         future.add_done_callback(lambda _: self._free.release())
         if not wait((future,), max(0.0, end - perf_counter())).done:
-            future.cancel()  # one that has begun runs on, unheard
+            future.cancel()  # a scorer that has begun runs on, and nobody listens
             return heard.latest, _IN_TIME
         try:
             return _sound(future.result(), len(batch)), ""
@@ -145,7 +147,9 @@ class DeadlineReranker:
 
 @dataclass(slots=True)
 class _Unread:
-    """What was not read of a query and of the first `read` passages, at `limit` tokens."""
+    """What the scorer did not read of the query and of the first `read` passages, at `limit`
+    tokens.
+    """
 
     read: int = 0
     truncated: int = 0
@@ -153,14 +157,14 @@ class _Unread:
     query: bool = False
 
     def add(self, found: PassageScores, read: int) -> None:
-        """What a batch says, after which `read` passages are read."""
+        """Adds a batch's report, after which `read` passages are read."""
         self.query = self.query or found.query_truncated
         if found.tokens:
             self.read, self.limit = read, found.tokens
             self.truncated += found.truncated
 
     def note(self) -> str:
-        """In words; "" where all was read."""
+        """The note in words; "" where all was read."""
         parts = ["not all of the query was read"] if self.query else []
         if self.truncated:
             of = f"{self.truncated} of {self.read} passages"
@@ -169,8 +173,8 @@ class _Unread:
 
 
 class _Heard:
-    """What a scorer told last of its scores for `count` passages. It is put there whole, so whoever
-    reads it needs no lock and waits for nobody.
+    """The scores that a scorer reported last, for `count` passages. They are replaced as one value,
+    so a reader needs no lock and waits for nobody.
     """
 
     def __init__(self, count: int) -> None:
@@ -181,7 +185,9 @@ class _Heard:
 
 
 def _sound(found: PassageScores, count: int) -> PassageScores:
-    """`found`. Raises IndexError or ValueError where it has not one score for each of `count`."""
+    """`found`, checked. Raises IndexError or ValueError unless it has one score for each of
+    `count`.
+    """
     if found.scores.shape[1:] != (1,):
         raise IndexError(f"scores have shape {found.scores.shape}, not ({count}, 1)")
     if len(found.scores) != count:
@@ -190,8 +196,8 @@ def _sound(found: PassageScores, count: int) -> PassageScores:
 
 
 def _next_size(left: int, seconds: float, pace: float, first: int) -> int:
-    """How many of the `left` passages are scored next at `pace` seconds each, `first` of them where
-    that is not known; 0 if time is up.
+    """How many of the `left` passages the next batch scores at `pace` seconds each: `first` where
+    the pace is unknown, 0 if time is up.
     """
     least = min(left, first)
     if seconds <= 0 or least * pace > seconds:
@@ -200,7 +206,7 @@ def _next_size(left: int, seconds: float, pace: float, first: int) -> int:
 
 
 def _flag(scores: Floats, why: str) -> str:
-    """What to say of passages without a score; `why` is an error's class, _IN_TIME or ""."""
+    """The flag about passages without a score. `why` is an error's class, _IN_TIME or ""."""
     scored = int(np.isfinite(scores).sum())
     if scored == len(scores):
         return ""
@@ -211,11 +217,13 @@ def _flag(scores: Floats, why: str) -> str:
 
 
 def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
-    """`weight` of the rerank score and the rest of the fused one, both min-max over the candidates
-    that were reranked. Those that were not keep their place below them, but one that stands above
-    some that were (a batch was cut, its passage failed) is placed among them by its fused score
-    alone: a short passage must not fall behind long ones for having none yet. Where the reranker
-    tells none of them apart, nothing changes.
+    """`weight` of the rerank score plus the rest of the fused score, both min-max over the
+    candidates that were reranked.
+
+    Candidates without a rerank score keep their place below these. But a candidate above some
+    reranked ones (a batch was cut, or its passage failed) is placed among them by its fused score
+    alone: it must not fall behind them because it has no score yet. If the reranker gives all the
+    same score, nothing changes.
     """
     mixing = mixing_of(fused, reranked, weight)
     if mixing is None:
@@ -230,7 +238,7 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
 
 
 def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
-    """How `mix` mixes these; None where it leaves them alone."""
+    """How `mix` mixes these scores; None where it leaves them alone."""
     known = np.isfinite(reranked)
     if weight <= 0 or len(np.unique(reranked[known])) < _TOLD_APART:
         return None
@@ -244,7 +252,7 @@ def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
 
 
 def _among(fused: Floats, known: Bools) -> Bools:
-    """Which candidates were reranked (`known`) or stand no lower than one that was."""
+    """Which candidates were reranked (`known`), or stand no lower than a reranked one."""
     among: Bools = known | (fused >= fused[known].min())
     return among
 
@@ -255,7 +263,7 @@ def _place(score: float, ends: tuple[float, float]) -> float:
 
 
 def _unit(scores: Floats, ends: tuple[float, float]) -> Floats:
-    """Min-max to 0..1 between the scores' `ends`; all 1 where they are equal."""
+    """Min-max to 0..1 between the scores' `ends`; all 1 where the ends are equal."""
     low, high = ends
     if high <= low:
         return np.ones_like(scores)

@@ -1,1 +1,1 @@
-"""What did they ask, and what answers it? The query path, from words to one page of stories."""
+"""What did they ask, and what answers it? The query path, from the query to one page of stories."""

@@ -1,4 +1,4 @@
-"""What a search takes and what it answers."""
+"""A search request and its answer."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MAX_QUERY_CHARACTERS = 4096
 
 
 class EntityUse(StrEnum):
-    """What names in a query do: stories that are about them rank higher, or are the only ones, or
-    names are not looked for.
+    """What names in a query do: rank stories about them higher (BOOST), keep only such stories
+    (FILTER), or nothing (OFF: names are not searched for).
     """
 
     BOOST = "boost"
@@ -40,7 +40,9 @@ class EntityUse(StrEnum):
 
 
 class FacetSubjects(StrEnum):
-    """What the facet of subjects counts: those that items name, or the topics above them, too."""
+    """What the facet of subjects counts: the subjects that items name, or also the topics above
+    them.
+    """
 
     OWN = "own"
     BROADER = "broader"
@@ -54,7 +56,9 @@ class Fold(StrEnum):
 
 
 class DateUse(StrEnum):
-    """What dates in plain words do: stories from then are the only ones, or they are words."""
+    """What dates in plain words do: they keep only stories of that time (FILTER), or are plain
+    words (OFF).
+    """
 
     FILTER = "filter"
     OFF = "off"
@@ -65,7 +69,9 @@ _ANY = "Repeat it or separate values by commas for any of them; quote a value th
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Which facts a search filters by: any of a field's values, all of the fields."""
+    """The facts that a search filters by: an item needs one of the values of each field that has
+    any.
+    """
 
     type: tuple[str, ...] = option(
         (),
@@ -94,7 +100,7 @@ class Facts:
     )
 
     def filters(self, since: datetime | None = None, until: datetime | None = None) -> Node:
-        """As a tree, with a span of `versioncreated` where there is one."""
+        """The facts as a tree, with a span of `versioncreated` if `since` or `until` is given."""
         named = [(one.name, getattr(self, one.name)) for one in fields(self)]
         nodes: list[Node] = [Keyword(name, values) for name, values in named if values]
         if since or until:
@@ -112,16 +118,17 @@ def _known_locale(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One search. `filters` are facts that hold beside the query, as `Facts` has them; `cursor`
-    wins over `page`. `deadline_ms` of None is the profile's own. What a field means is told where
-    it is declared.
+    """One search. Each field's declaration says what it means.
+
+    `filters` are facts that hold beside the query, as `Facts` has them. `cursor` wins over `page`.
+    `deadline_ms` None means the profile's own deadline.
     """
 
     q: str = option(
         "",
         'The query: words, "phrases", AND, OR, NOT, field:value. At most '
         f"{MAX_QUERY_CHARACTERS} characters. Empty: everything, newest first.",
-        in_shell=False,  # there it is an argument
+        in_shell=False,  # the shell takes it as an argument
         most=MAX_QUERY_CHARACTERS,
         page="query-language.md",
     )
@@ -210,7 +217,7 @@ class SearchRequest:
     profile: str = option(
         "",
         "How to rank: a profile of this service. Empty: its default.",
-        in_shell=False,  # there it is a setting, which says what is loaded
+        in_shell=False,  # the shell takes it from the settings, which say what is loaded
         page="ranking.md",
     )
     entities: EntityUse = option(
@@ -261,8 +268,10 @@ OPTIONS = tuple(declared_by(SearchRequest))
 @dataclass(frozen=True, slots=True)
 class DateSpan:
     """Words of the query that were read as a time: `q[start:end]` means [since, until) in UTC; ""
-    is an open end. `other` are words that mean the other reading, where its numbers have two (""
-    where not): 03/04/2024 and 2024-03-04. Where it is `ignored` the words are words.
+    is an open end.
+
+    `other` has words for the other reading of an ambiguous date, else "": 03/04/2024 and
+    2024-03-04. Where `ignored` is set, the words are plain words.
     """
 
     text: str
@@ -276,10 +285,11 @@ class DateSpan:
 
 @dataclass(frozen=True, slots=True)
 class FoundName:
-    """A name in the query: characters `start` to `end` of it as it was typed, with the operators in
-    between where there are some; `text` is without them. `score` is the tagger's confidence, 0 to
-    1, `known` the archive's own name where it has one, `use` what was done with that: nothing where
-    it is `ignored`.
+    """A name in the query.
+
+    It stands at characters `start` to `end` of the query as typed, which may include operators;
+    `text` is without them. `score` is the tagger's confidence, 0 to 1. `known` is the archive's own
+    name, if it has one, and `use` what was done with it: nothing where it is `ignored`.
     """
 
     text: str
@@ -295,8 +305,8 @@ class FoundName:
 @dataclass(frozen=True, slots=True)
 class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
-    names and dates found, and notes on everything that was not taken literally. A known name may
-    vanish with its last story, so it stands under `entities` only.
+    names and dates found, and notes on everything that was not taken literally. A known name stands
+    under `entities` only, because it may vanish with its last story.
     """
 
     vector_text: str
@@ -308,8 +318,9 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class VectorShare:
-    """What one vector field gave a hit: rank among the nearest (0: found by BM25 only), the cosine
-    of its best passage, and that normalized to 0..1; None where the item has no vector.
+    """What one vector field gave a hit: its rank among the nearest (0: only BM25 found it), the
+    cosine of its best passage, and that cosine normalized to 0..1. `cosine` is None where the item
+    has no vector.
     """
 
     field: str
@@ -321,10 +332,12 @@ class VectorShare:
 
 @dataclass(frozen=True, slots=True)
 class RerankMix:
-    """How a reranked hit's score came about: `floor` + (1 - `weight`) * `fused` + `weight` *
-    `reranked`, the two on 0 to 1 over the candidates that were reranked. `floor` is the best fused
-    score of those that the reranker should have read and did not reach; 0 where it read all. One
-    that has no score but stands among some that have is there by its fused score: `weight` is 0.
+    """How a reranked hit's score was computed: `floor` + (1 - `weight`) * `fused` + `weight` *
+    `reranked`. `fused` and `reranked` are on 0 to 1 over the candidates that were reranked.
+
+    `floor` is the best fused score of the candidates that the reranker should have read and did not
+    reach; 0 where it read all. A hit without a rerank score that stands among reranked ones is
+    there by its fused score: its `weight` is 0.
     """
 
     weight: float
@@ -335,10 +348,12 @@ class RerankMix:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hit is where it is. Ranks are 1-based, 0 means that this stage did not find it.
-    `names` is the share of the query's known names that the item has in its fields. `fused` is
-    before the recency curve, of which the item keeps the share `recency`; `fused_rank` is after it.
-    `mix` says what the reranker did to the hit's score, None where it did nothing.
+    """Why a hit is where it is. Ranks are 1-based; 0 means that this stage did not find it.
+
+    `names` is the share of the query's known names that the item has in its fields. `fused` is the
+    score before the recency curve, and `recency` the share of it that the item keeps; `fused_rank`
+    is the rank after the curve. `mix` says what the reranker did to the score, None where it did
+    nothing.
     """
 
     lexical_rank: int
@@ -358,14 +373,14 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One story: its newest usable version, `rank` 1-based over all pages.
+    """One story, shown by its newest usable version. `rank` is 1-based over all pages.
 
-    `highlights` maps a text member to its text with matched words between the marks
-    U+E000 and U+E001 (private use, so that no text can fake them); `passage` is the best passage,
-    marked the same way. `shot` is the number, from 1, of the video's shot that answers best, 0
-    where none does. `versions` counts the versions and write-throughs in the chain view.
-    `pinned`: editors put it there for this query. `near_duplicates` are the uris of the stories
-    that are folded under it, best first.
+    `highlights` maps a text member to its text, with matched words between the marks U+E000 and
+    U+E001 (private use, so that no text can fake them); `passage` is the best passage, marked the
+    same way. `shot` is the number, from 1, of the video's shot that answers best, 0 where none
+    does. `versions` counts the versions and write-throughs of the story that the caller sees.
+    `pinned` says that editors put the story there for this query. `near_duplicates` are the uris of
+    the stories that are folded under it, best first.
     """
 
     item: Item
@@ -382,7 +397,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many stories (or groups of them, where near-duplicates are folded), and what that number
+    """How many stories (or groups of stories, where near-duplicates are folded), and how exact that
     is.
     """
 
@@ -391,8 +406,8 @@ class Total:
 
 
 class MissingStage(StrEnum):
-    """The stage that dropped an item: the first of these in the order of the query path. FOLDED: it
-    was found, and stands under a hit with nearly the same text.
+    """The first stage of the query path that dropped an item. FOLDED: the item was found, and
+    stands under a hit with nearly the same text.
     """
 
     NONE = "none"
@@ -408,8 +423,8 @@ class MissingStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetrieverMiss:
-    """How far an item is from a retriever's list, which has the best `depth`: its `rank` (0: not
-    found), its score, and the score of the list's last.
+    """How far an item is from a retriever's list of the best `depth`: its `rank` (0: not found),
+    its score, and the score of the last item in the list.
     """
 
     retriever: str
@@ -421,8 +436,9 @@ class RetrieverMiss:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why `uri` is not among the hits: which stage dropped it, the `reason` in words and what would
-    have kept it (`mend`). `rank` and `page` are of an item that is there (stage NONE).
+    """Why `uri` is not among the hits: the stage that dropped it, the `reason` in words, and what
+    would have kept it (`mend`). `rank` and `page` are set for an item that is among them (stage
+    NONE).
     """
 
     uri: str
@@ -439,10 +455,12 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class SearchResponse:
-    """One page of an answer. `cursor` continues it ("" at the end). `degraded` names each stage
-    that was skipped or cut short and why; `milliseconds` is per stage with "total". `suggestion` is
-    the query in another spelling ("" where there is none); it was not searched for. `fold` says
-    what a hit is, and so what the total and the facets count.
+    """One page of an answer.
+
+    `cursor` leads to the next page ("" at the end). `degraded` names each stage that was skipped or
+    cut short, and why. `milliseconds` has the time of each stage and "total". `suggestion` is the
+    query in another spelling, which was not searched for ("" without one). `fold` says what a hit
+    is, and so what the total and the facets count.
     """
 
     hits: tuple[Hit, ...]

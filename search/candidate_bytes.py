@@ -1,10 +1,10 @@
-"""A candidate set as bytes and back, for other processes: JSON beside its arrays, never pickle.
+"""Writes a candidate set as bytes for other processes, and reads it: JSON and arrays, never pickle.
 
     magic (4) · format (1) · CRC-32 of all that follows (4) · length of the JSON (4) · JSON · arrays
 
 Our frozen types are written as {"~": "Word", member: value, …}, tuples as lists, frozensets as
 {"~": "frozenset", "of": […]}, enums as {"~": "SortOrder", "is": value}, arrays as {"~": "array",
-"type": "<f4", "at": offset, "count": n}. Only the types of the modules below are ever made again.
+"type": "<f4", "at": offset, "count": n}. The reader makes only types of the modules below.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 class FormatError(ValueError):
-    """Bytes that are no candidate set of this format, or a set that can't be written."""
+    """The bytes are no candidate set of this format, or the set can't be written."""
 
 
 def to_bytes(candidates: CandidateSet) -> bytes:
-    """The set without its `retrieval`, which holds encoders and serves the first page only. Raises
-    FormatError for a value that has no place in the format.
+    """The set as bytes, without its `retrieval`, which holds encoders and serves the first page
+    only. Raises FormatError for a value that the format can't hold.
     """
     writer = _Writer()
     try:
@@ -71,7 +71,9 @@ def to_bytes(candidates: CandidateSet) -> bytes:
 
 
 def from_bytes(data: bytes) -> CandidateSet:
-    """The inverse. Raises FormatError for anything else, a damaged or a later set too."""
+    """The candidate set in `data`. Raises FormatError for anything else, also for a damaged set or
+    a later format.
+    """
     if len(data) < _HEAD.size + 4:
         raise FormatError("too short")
     magic, version, checksum, length = _HEAD.unpack_from(data)
@@ -110,7 +112,7 @@ def _members() -> Mapping[type, tuple[str, ...]]:
 
 
 def _endless(value: float) -> dict[str, object]:
-    """JSON has neither infinity nor NaN."""
+    """A float that JSON lacks (infinity or NaN), as an object."""
     return {"~": "float", "is": str(value)}
 
 
@@ -161,7 +163,7 @@ class _Writer:
 
 
 class _Reader:
-    """Makes values again. Arrays are read where they lie and can't be written to."""
+    """Makes the values again. Arrays are views of the bytes and read-only."""
 
     def __init__(self, arrays: memoryview) -> None:
         self._arrays = arrays

@@ -1,6 +1,5 @@
-"""Candidate sets: frozen when a query is first answered, kept for a while for its later pages.
-
-How many hits there are is exact, at least so many, or a window's.
+"""Candidate sets: frozen when a query is first answered, and kept for a while for its
+later pages.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ _LIFETIME_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class OpenFacet:
-    """What a facet that ignores its own filter is counted over: one per story, with `groups` as in
-    a candidate set.
+    """The candidates that an open facet counts, one per story; `groups` is as in a
+    candidate set.
     """
 
     ids: Ids
@@ -39,12 +38,13 @@ class OpenFacet:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSet:
-    """One query's candidates from best to worst, one per story. `places[i]` says where candidate
-    `ids[i]` stands in `found` and `fused`; `rerank_scores` [len(ids)] is NaN where not reranked.
-    The first `pinned` of them stand where editors put them. `retrieval` is what was asked, and
-    `similar_to` the uri of the item that they are like, where they answer no query. `groups`
-    [len(ids)] is the place of the first of each one's near-duplicates, None where they are not
-    folded.
+    """One query's candidates from best to worst, one per story.
+
+    `places[i]` says where candidate `ids[i]` stands in `found` and `fused`. `rerank_scores`
+    [len(ids)] is NaN for candidates that were not reranked. Editors pinned the first `pinned` of
+    them. `retrieval` is what the engine was asked. `similar_to` is the uri of the item of a "more
+    like this" search, "" for a query. `groups` [len(ids)] has for each candidate the place of the
+    first of its near-duplicates; None where they are not folded.
     """
 
     caller: Caller
@@ -70,8 +70,8 @@ class CandidateSet:
 
 @dataclass(frozen=True, slots=True)
 class RerankerInput:
-    """What a reranker reads: the query's words, and for each story its item's `uri` ("" where it
-    was hidden meanwhile), the fused score [n] and the text, best first.
+    """What a reranker reads: the query's words, and for each story, best first, its item's `uri`
+    ("" if it was hidden meanwhile), the fused score [n] and the text.
     """
 
     query: str
@@ -82,11 +82,11 @@ class RerankerInput:
 
 @dataclass(frozen=True, slots=True)
 class FusionInput:
-    """What one query's fusion starts from, before any weight has a say, m candidates long.
+    """The values that one query's fusion starts from, before any weight applies, m candidates long.
 
-    `names` is the share of known names, None where there are none; equal numbers in `stories` are
-    one story; `rerank_scores` is NaN where nothing was scored; `given_order` are all places, best
-    first, of an answer that is not ordered by scores, None of one that is.
+    `names` is the share of known names, None if there are no known names. Equal numbers in
+    `stories` are one story. `rerank_scores` is NaN where nothing was scored. `given_order` has all
+    places, best first, where the order does not follow from scores, else None.
     """
 
     found: Retrieved
@@ -98,15 +98,15 @@ class FusionInput:
 
 
 class KeptCandidates(Protocol):
-    """Where candidate sets wait for their later pages. Any thread may call."""
+    """Keeps candidate sets for their later pages. Safe from any thread."""
 
     def keep(self, candidates: CandidateSet) -> str:
-        """Keeps a set for a while and gives its token, which can't be guessed."""
+        """Keeps a set for a while and returns its token, which can't be guessed."""
         ...
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """The set of a token, for the caller it was made for. Raises ExpiredError, in the same
-        words for a set that is gone and for one of another caller.
+        """The set of a token, for the caller it was made for. Raises ExpiredError, with the same
+        message for a set that is gone and for another caller's set.
         """
         ...
 
@@ -121,20 +121,20 @@ class CandidateStore:
         self._lock = Lock()
 
     def keep(self, candidates: CandidateSet) -> str:
-        """See `KeptCandidates`."""
+        """Keeps a set in memory."""
         token = new_token()
         self.put(token, candidates)
         return token
 
     def put(self, token: str, candidates: CandidateSet) -> None:
-        """Keeps a set under a token that is given."""
+        """Keeps a set under the given token."""
         with self._lock:
             self._sets[token] = (monotonic() + self._lifetime_s, candidates)
             while len(self._sets) > self._kept:
                 self._sets.popitem(last=False)
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """See `KeptCandidates`."""
+        """The set in memory; raises ExpiredError."""
         with self._lock:
             until, candidates = self._sets.get(token, (0.0, None))
             if candidates is None or until < monotonic() or candidates.caller != caller:
@@ -144,12 +144,12 @@ class CandidateStore:
 
 
 def new_token() -> str:
-    """96 random bits, as text for an address."""
+    """96 random bits as text that fits into a URL."""
     return secrets.token_urlsafe(12)
 
 
 def no_longer_known() -> ExpiredError:
-    """What is said of every cursor that leads to no candidates."""
+    """The error for every cursor that leads to no candidates."""
     return ExpiredError(
         "this cursor is no longer known",
         mend="ask the query again; a cursor lives for ten minutes",
@@ -157,12 +157,12 @@ def no_longer_known() -> ExpiredError:
 
 
 def write_cursor(token: str, start: int, page: int) -> str:
-    """A cursor: which set, from which candidate on, and which page that is."""
+    """A cursor: the token of a set, the place of the next candidate, and the page's number."""
     return f"{token}.{start}.{page}"
 
 
 def read_cursor(cursor: str) -> tuple[str, int, int]:
-    """The inverse. Raises ExpiredError for what is no cursor."""
+    """The token, place and page number of a cursor. Raises ExpiredError for any other text."""
     token, _, rest = cursor.partition(".")
     start, _, page = rest.partition(".")
     if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:
@@ -171,8 +171,10 @@ def read_cursor(cursor: str) -> tuple[str, int, int]:
 
 
 def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
-    """What the number of candidates is. Vectors, and what is `similar` to an item, always give the
-    nearest, so their count is that of a window; a list of matches that was cut is a lower bound.
+    """What the number of candidates is.
+
+    Vectors, and a search for what is `similar` to an item, always find the nearest, so the number
+    is that of a window. A list of matches that was cut is a lower bound.
     """
     if retrieval.vectors or similar:
         return TotalRelation.WINDOW
@@ -183,9 +185,11 @@ def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> Tot
 
 
 def total_of(candidates: CandidateSet, hits: int, shown: int) -> Total:
-    """The total over what is visible now, `shown` candidates in `hits` hits; of a browsed list that
-    is longer than the window, the count of all that the facts let through. What is folded is
-    compared inside of the window only, so that there are at least as many groups as it has.
+    """The total over what is visible now: `shown` candidates in `hits` hits.
+
+    A browsed list that is longer than the window gets the count of all that pass the filters.
+    Near-duplicates are compared within the window only, so with folding that total is a lower
+    bound.
     """
     gone = len(candidates.ids) - shown
     matches = candidates.found.lexical_matches

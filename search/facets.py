@@ -1,8 +1,8 @@
 """Facets: counts over the candidates, and for open facets over those of a second retrieval.
 
-A facet counts what the whole answer holds, so that its counts and the total agree. Of a facet whose
-own filter is set, that leaves the chosen values only. An interface that lets people choose several
-asks for it as an open facet: it is counted without its own filter, every other one in force, over
+A facet counts over the whole answer, so that its counts and the total agree. A facet whose own
+filter is set then has the chosen values only. An interface that lets people choose several values
+asks for an open facet: it is counted without its own filter but with every other one, over
 candidates that are frozen with the answer's own.
 """
 
@@ -28,8 +28,8 @@ from search.understanding.dates.calendar import zone_of
 
 
 def without_filter(filters: Node, name: str) -> Node:
-    """`filters` without those that only say which values of facet `name` are wanted; the same
-    object where there are none.
+    """`filters` without those that only choose values of facet `name`; the same object if there are
+    none.
     """
     parts = tuple(_conjuncts(filters))
     kept = tuple(part for part in parts if not _is_of(part, name))
@@ -54,9 +54,11 @@ def open_facets(
     profile: Profile,
     pinned: Sequence[str],
 ) -> tuple[Mapping[str, OpenFacet], tuple[str, ...]]:
-    """The candidates of each open facet whose own filter is set: everything is asked again as it
-    was, without that filter; `filters` are those of the query itself, and the query's vector is not
-    computed again. And the flags of what could not be done.
+    """The candidates of each open facet whose own filter is set, and the flags of what could not be
+    done.
+
+    The retrieval is repeated without that filter; `filters` are those of the query itself, and the
+    query's vector is not computed again.
     """
     found: dict[str, OpenFacet] = {}
     flags: list[str] = []
@@ -77,7 +79,9 @@ def _candidates(
     profile: Profile,
     pinned: Sequence[str],
 ) -> OpenFacet:
-    """One per story, without that of the item that they are like, and folded where asked for."""
+    """One candidate per story, without the story of the "more like this" item, and folded if asked
+    for.
+    """
     found = with_items(answer.found, pins_of(engine, pinned, answer.asked))
     ids = found.ids[ranking(fuse(found, profile).scores, found.ids)]
     stories = engine.chains(ids)
@@ -93,8 +97,8 @@ def _candidates(
 def count_facets(
     engine: Engine, request: SearchRequest, candidates: CandidateSet, hits: Ids
 ) -> Mapping[str, tuple[FacetCount, ...]]:
-    """The counts of every facet of `request`, over `hits` or, of an open one, over its own
-    candidates as far as the caller may see them now.
+    """The counts of every facet of `request`, over `hits`. An open facet is counted over its own
+    candidates, as far as the caller may see them now.
     """
     buckets = DateBuckets()
     names = tuple(dict.fromkeys((*request.facets, *request.open_facets)))
@@ -113,7 +117,7 @@ def count_facets(
 
 
 def not_open(request: SearchRequest, candidates: CandidateSet) -> tuple[str, ...]:
-    """The flags of facets that a later page asks to be open where the first one did not."""
+    """The flags of facets that a later page asks to be open and the first page did not."""
     late = [
         name
         for name in request.open_facets

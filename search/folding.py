@@ -1,13 +1,13 @@
-"""Near-duplicates folded: stories with nearly the same text are one hit, on request.
+"""Folds near-duplicates on request: stories with nearly the same text become one hit.
 
-The rule: from the best candidate down, each joins the best-placed group whose first member's text
-it nearly has (an estimated Jaccard similarity of at least NEAR), else it begins a group of its own.
-Only first members are compared, so a group never drifts away from its first text. What editors
-pinned begins a group always.
+The rule: from the best candidate down, each candidate joins the best-placed group whose first
+member has nearly the same text (an estimated Jaccard similarity of at least NEAR), else it begins a
+group. Only first members are compared, so a group never drifts away from its first text. What
+editors pinned always begins a group.
 
-Groups are frozen with the candidates, and so is the place of each: that of its first member. At
-each request the best-placed visible member stands there for its group, the other visible ones are
-folded under it, and a group without any is gone.
+Groups are frozen with the candidates. The place of a group is that of its first member. At each
+request its best-placed visible member is the hit, and the other visible members are folded under
+it. A group without visible members is gone.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ import numpy.typing as npt
 from core.near_duplicates import TextSignatures
 from core.retrieval import Ids, Marks
 
-# Of Reuters' 19,043 stories 460 pairs are at .8 or above. Seven of them differ in more than one
-# number, five of which are forms filled in for another day; of the others, all that were read are
-# repeats, corrections and stories under a new headline. At .7, 25 of 534 pairs differ so; at .9, 79
-# pairs fewer are found.
+# Of Reuters' 19,043 stories, 460 pairs are at .8 or above. Seven of them differ in more than one
+# number; five of these are forms filled in for another day. Of the others, all that were read are
+# repeats, corrections and stories under a new headline. At .7, 25 of 534 pairs differ so; .9 finds
+# 79 pairs fewer.
 NEAR = 0.8
-_BAND = 4  # columns that are looked at together, 64 bits
+_BAND = 4  # columns that are compared together, 64 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Which candidates are hits: for h groups with a visible member, by place, `stands` [h] is the
-    frozen place of the group, `faces` [h] the candidate that is shown there, `folded` the places of
-    the other visible ones, best first.
+    """Which candidates are hits, for h groups with a visible member.
+
+    `stands` [h] is the frozen place of each group, `faces` [h] the place of the candidate that is
+    shown for it, and `folded` the places of the group's other visible members, best first.
     """
 
     stands: Ids
@@ -41,8 +42,8 @@ class Faces:
 
 
 def groups_of(signatures: TextSignatures, near: float = NEAR, pinned: int = 0) -> Ids:
-    """int64 [n]: for each candidate, best first, the place of its group's first member. `near` is
-    above .75. Raises ValueError for less.
+    """int64 [n]: for each candidate, best first, the place of its group's first member. Raises
+    ValueError if `near` is not above .75.
     """
     rows = signatures.rows
     needed = int(np.ceil(near * rows.shape[1]))
@@ -63,8 +64,8 @@ def groups_of(signatures: TextSignatures, near: float = NEAR, pinned: int = 0) -
 
 
 def _sharing(signatures: TextSignatures, least: int) -> Ids:
-    """The places of those of which at least `least` bands stand elsewhere too. All pairs that are
-    near enough are among them: each column in which they differ spoils one band at most.
+    """The places of candidates that share at least `least` bands with others. Every pair that is
+    near enough is among them: each column in which two differ spoils at most one band.
     """
     places = np.flatnonzero(signatures.comparable)
     bands = np.ascontiguousarray(signatures.rows[places]).view(np.uint64)
@@ -75,7 +76,7 @@ def _sharing(signatures: TextSignatures, least: int) -> Ids:
 
 
 def _repeated(values: npt.NDArray[np.uint64]) -> Marks:
-    """Bool [n]: which values stand there more than once."""
+    """Bool [n]: which values occur more than once."""
     order = np.argsort(values, kind="stable")
     same = values[order[1:]] == values[order[:-1]]
     found = np.zeros(len(values), np.bool_)
@@ -85,7 +86,9 @@ def _repeated(values: npt.NDArray[np.uint64]) -> Marks:
 
 
 def faces_of(shown: Marks, groups: Ids | None) -> Faces:
-    """Which of the candidates in `shown` (bool [n]) are hits; `groups` None: each by itself."""
+    """Which of the candidates in `shown` (bool [n]) are hits. Without `groups`, each candidate is a
+    hit.
+    """
     places: Ids = np.flatnonzero(shown)
     if groups is None:
         return Faces(places, places)
@@ -96,7 +99,7 @@ def faces_of(shown: Marks, groups: Ids | None) -> Faces:
 
 
 def ranks_of(stands: Ids, groups: Ids | None) -> Ids:
-    """int64 [h]: the 1-based ranks of groups among all that were frozen."""
+    """int64 [h]: the 1-based ranks of groups among all frozen groups."""
     if groups is None:
         return stands + 1
     begins: Ids = np.cumsum(groups == np.arange(len(groups)))
@@ -104,8 +107,8 @@ def ranks_of(stands: Ids, groups: Ids | None) -> Ids:
 
 
 def face_of(place: int, shown: Marks, groups: Ids | None) -> int:
-    """The place of the hit that the candidate at `place` is folded under, itself where it is one;
-    -1 where it is not shown.
+    """The place of the hit that shows the candidate at `place`: its own place if it is a hit
+    itself, -1 if it is not shown.
     """
     if not shown[place]:
         return -1

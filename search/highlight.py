@@ -1,4 +1,4 @@
-"""Marks the words of a text that made it match, and picks the stretch worth showing."""
+"""Marks the words of a text that match a query, and picks the part of the text to show."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from threading import Lock
 from core.model_ports import TextAnalysis
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
 
-START, END = "\ue000", "\ue001"  # private use: taken out of texts first, so none can fake a mark
+START, END = "\ue000", "\ue001"  # private use: removed from texts, so that no text can fake a mark
 _WORD = re.compile(r"\w+")
 _SPACED = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
-# One class of characters first: the engine skips to the next of them. It takes a full stop inside
-# of a number too, with no space after it.
+# The pattern begins with a class of characters, so that the engine can skip to the next of them. It
+# also finds a full stop inside a number, without a space after it.
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _KNOWN_WORDS = 200_000
-_MANY_WORDS = 50  # more are looked for in a text only where it has them
+_MANY_WORDS = 50  # of more words, only those that the text has are searched for
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
 
 class _KnownWords:
-    """Words of texts in one language that were analyzed, and those of each term. Both are only read
-    while a text is looked through, for that is the hottest loop of a page.
+    """The words of one language that were analyzed, and the words of each term. A text is looked
+    through in the hottest loop of a page, so the loop only reads both.
     """
 
     def __init__(self, first_term: Callable[[str], str]) -> None:
-        self.terms: dict[str, str] = {}  # the first one of each word, "" where it has none
+        self.terms: dict[str, str] = {}  # the first term of each word, "" without one
         self._words: dict[str, tuple[str, ...]] = {}
         self._first_term = first_term
         self._lock = Lock()
 
     def take_in(self, words: set[str]) -> None:
-        """Analyzes those that are not known."""
+        """Analyzes the words that are not known yet."""
         fresh = words.difference(self.terms)
         if not fresh:
             return
@@ -47,7 +47,7 @@ class _KnownWords:
                 self.terms[word] = term
 
     def of(self, term: str) -> tuple[str, ...]:
-        """The words that were taken in whose first term it is."""
+        """The known words whose first term is `term`."""
         return self._words.get(term, ())
 
 
@@ -60,8 +60,8 @@ class Highlighter:
         self.terms = lru_cache(maxsize=512)(self._terms)
 
     def _terms(self, query: Node, language: str) -> frozenset[str]:
-        """The index terms that a text in `language` may be marked for; "term*" stands for every
-        term that begins so.
+        """The index terms to mark in a text in `language`; "term*" stands for every term that
+        begins so.
         """
         nodes = list(positive_texts(query))
         telling = [n for n in nodes if not self._analysis.is_stop_word(n.text, language)]
@@ -75,8 +75,8 @@ class Highlighter:
         return frozenset(found)
 
     def words(self, query: Node, texts: Iterable[str], language: str) -> frozenset[str]:
-        """The words of `texts`, all of them in `language`, that are to be marked: a whole page is
-        looked through at once, and each distinct word is analyzed once.
+        """The words of `texts` (all in `language`) to mark. One call takes a whole page, so that
+        each distinct word is analyzed once.
         """
         terms = self.terms(query, language)
         if not terms:
@@ -89,7 +89,7 @@ class Highlighter:
         return frozenset(matching)
 
     def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
-        """How many different terms each of `texts` has of those that `words` are marked for."""
+        """How many different terms behind `words` each of `texts` has."""
         if not words:
             return [0 for _ in texts]
         known = self._known_words(set(words), language).terms
@@ -97,7 +97,7 @@ class Highlighter:
         return [len({known[word] for word in each}) for each in found]
 
     def _known_words(self, words: set[str], language: str) -> _KnownWords:
-        """The language's known words, among them `words`."""
+        """The known words of the language, `words` included."""
         known = self._known.get(language)
         if known is None or len(known.terms) > _KNOWN_WORDS:
             known = self._known[language] = _KnownWords(partial(self._first_term, language))
@@ -116,7 +116,7 @@ def mark(text: str, words: frozenset[str]) -> str:
 
 
 def snippet(text: str, words: frozenset[str]) -> str:
-    """About SNIPPET_CHARACTERS of the text, marked: the sentences with most of the words."""
+    """About SNIPPET_CHARACTERS of the text, marked: the part with most of the words."""
     clean = _clean(text)
     spans = _spans(clean, words)
     if len(clean) <= SNIPPET_CHARACTERS:
@@ -138,21 +138,21 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
 
 
 def _clean(text: str) -> str:
-    """`text` without the two marks, so that none in it passes for one of ours."""
+    """`text` without the two mark characters, so that none in it passes for one of ours."""
     if text.isascii():
         return text
     return text.replace(START, "").replace(END, "")
 
 
 def _distinct_words(text: str) -> set[str]:
-    """What `_WORD` finds in `text`; of ASCII in a fifth of its time."""
+    """The words of `text` as `_WORD` finds them; for ASCII in a fifth of the time."""
     if text.isascii():
         return set(text.translate(_SPACED).split())
     return set(_WORD.findall(text))
 
 
 def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
-    """Where `words` stand in `text` as whole words, in order."""
+    """The places of `words` in `text` as whole words, in order."""
     if len(words) > _MANY_WORDS:
         words &= _distinct_words(text)
     spans = []
@@ -161,7 +161,7 @@ def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
         while start >= 0:
             end = start + len(word)
             before, after = text[start - 1 : start], text[end : end + 1]
-            # What `_WORD` takes into words; a call of its own for each would take half of the time.
+            # Tests what `_WORD` takes into words. A call for each word would take half of the time.
             if not (before.isalnum() or after.isalnum() or before == "_" or after == "_"):
                 spans.append((start, end))
             start = text.find(word, end)
@@ -181,14 +181,17 @@ def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> st
 
 
 def _best_start(text: str, places: list[int]) -> int:
-    """The beginning of the sentence where the first group of most of the ascending `places` that
-    fit into a snippet begins; a little before the first of them where all are too deep in theirs.
+    """Where a snippet should begin: at a sentence from which most of the ascending `places` fit
+    into the snippet, the first such group. If all places are too deep in their sentences, a little
+    before the first place.
     """
     if not places:
         return 0
 
     def worth(start: int) -> tuple[int, int, int]:
-        """How many places fit into a snippet from there, how few lie before it, and how late."""
+        """How many places fit into a snippet from `start`, how few lie before it, and how late it
+        is.
+        """
         skipped = bisect_left(places, start)
         return bisect_left(places, start + SNIPPET_CHARACTERS) - skipped, -skipped, start
 
@@ -201,7 +204,7 @@ def _best_start(text: str, places: list[int]) -> int:
 
 
 def _sentence_starts(text: str) -> Iterator[int]:
-    """Where the text goes on after the end of a sentence or a line."""
+    """The places after the end of each sentence or line."""
     for match in _SENTENCE_END.finditer(text):
         if match.end() > match.start() + 1 or text[match.start()] == "\n":
             yield match.end()

@@ -1,7 +1,7 @@
-"""How an option of a search is declared: once, at its field of `search.answers.SearchRequest`.
+"""Declares the options of a search, each once, at its field of `search.answers.SearchRequest`.
 
 The parameters of `GET /content/search`, the options of `dateline search` and the table in
-docs/api.md are made from these declarations, so an option can't be missing from one of them.
+docs/api.md are made from these declarations, so that none of them can lack an option.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, get_type_hints
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What callers may set, and how it is told them.
+    """An option that callers may set, and its help texts.
 
-    `name` is the parameter over HTTP, the field's own name if empty. `brief` is the help of the
-    shell's option, whose `flag` is made of the name if empty; an option that is not `in_shell` has
-    none. A list may have `values`, of which one is a `noun`; `written` ones can't be separated by
-    commas in the shell, as they are anybody's words. Numbers are from `least` to `most`, texts have
-    `most` characters. `check` raises QueryError. `page` of docs/ says more.
+    `name` is the HTTP parameter, by default the field's name. `brief` is the help of the shell's
+    option, and `flag` its name, by default made of `name`; an option that is not `in_shell` has no
+    flag. A list may have `values`, each called a `noun`; a `written` list has free texts, which the
+    shell does not split at commas. Numbers go from `least` to `most`, texts have at most `most`
+    characters. `check` raises QueryError. `page` is the page of docs/ that says more.
     """
 
     help: str
@@ -50,22 +50,22 @@ class Declared:
 
     @property
     def name(self) -> str:
-        """The parameter over HTTP."""
+        """The name of the HTTP parameter."""
         return self.option.name or self.member
 
     @property
     def flag(self) -> str:
-        """The option in the shell."""
+        """The name of the shell's option."""
         return self.option.flag or "--" + self.name.replace("_", "-")
 
 
 def option(default: Any, told: str, **more: Any) -> Any:
-    """A field of a request that callers may set; see `Option`."""
+    """A field of a request that callers may set; `Option` says what `more` takes."""
     return field(default=default, metadata={"option": Option(told, **more)})
 
 
 def declared_by(request: type[Any]) -> Iterator[Declared]:
-    """Every option among the fields of `request`, in their order."""
+    """Every option among the fields of `request`, in order."""
     hints = get_type_hints(request)
     for one in fields(request):
         if found := one.metadata.get("option"):

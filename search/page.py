@@ -1,4 +1,6 @@
-"""One page of hits out of a candidate set: contents, marks and explanations of just these."""
+"""Makes one page of hits from a candidate set: contents, marks and explanations of this
+page only.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
 from search.shots import best_shot
 
 _MARKED = ("headline", "description", "caption")
-_LONGEST_MARKED = 8_000  # characters of a member that are told whole
+_LONGEST_MARKED = 8_000  # characters of a member that is shown whole
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which page: from number `start` of the frozen list of hits on, `size` visible ones."""
+    """A page: `size` visible hits, from number `start` of the frozen list on."""
 
     start: int
     number: int
@@ -38,10 +40,10 @@ def hits_of_page(
     page: Page,
     request: SearchRequest,
 ) -> tuple[tuple[Hit, ...], int | None]:
-    """The page's hits and the number from which the next page goes on, None at the end.
+    """The page's hits, and the number at which the next page begins, None at the end.
 
-    A hit that vanishes between the guard's look and its reading is left out: never shown, never
-    replaced by something older.
+    A hit that vanishes between the guard's look and its reading is left out; nothing older replaces
+    it.
     """
     ranks = ranks_of(faces.stands, candidates.groups)
     first = int(np.count_nonzero(ranks <= page.start))
@@ -63,7 +65,7 @@ def hits_of_page(
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """What is shown of a candidate: its item, the number of its story's versions, its marked texts
-    by member, the stretch of it to show, and the number of the shot that answers.
+    by member, the part of it to show, and the number of the shot that answers.
     """
 
     item: Item
@@ -102,7 +104,7 @@ def _shown(
     places: Ids,
     wanted: bool,
 ) -> list[_Shown | None]:
-    """What is shown of the candidates at `places`; None of one that is gone meanwhile."""
+    """What is shown of the candidates at `places`; None for a candidate that is gone meanwhile."""
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)
     passages = _passages(catalogue, candidates, places)
@@ -117,7 +119,7 @@ def _shown(
 def _folded_uris(
     catalogue: Catalogue, candidates: CandidateSet, folded: Sequence[Ids], hits: int
 ) -> list[tuple[str, ...]]:
-    """The uris of what is folded under each of the page's hits, as far as it is still visible."""
+    """The uris folded under each of the page's hits, as far as they are still visible."""
     if not any(len(places) for places in folded):
         return [()] * hits
     places = np.concatenate(list(folded))
@@ -150,7 +152,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
 
 
 def _vector_shares(candidates: CandidateSet, at: int) -> tuple[VectorShare, ...]:
-    """What each vector field gave the candidate at place `at` of what was found."""
+    """What each vector field gave the candidate at place `at` of `found`."""
     found, fused = candidates.found, candidates.fused
     return tuple(
         VectorShare(
@@ -174,7 +176,7 @@ def _mix(candidates: CandidateSet, place: int, rerank: float) -> RerankMix | Non
     if np.isfinite(rerank):
         return RerankMix(mixing.weight, mixing.floor, *mixing.shares(float(faded), rerank))
     if candidates.scores[place] == faded:
-        return None  # below all that were reranked
+        return None  # below all reranked candidates
     share, _ = mixing.shares(float(faded), 0.0)
     return RerankMix(0.0, mixing.floor, share, 0.0)
 
@@ -182,7 +184,7 @@ def _mix(candidates: CandidateSet, place: int, rerank: float) -> RerankMix | Non
 def _passages(
     catalogue: Catalogue, candidates: CandidateSet, places: Ids
 ) -> tuple[Passage | None, ...]:
-    """The best passage of each hit by the first vector field."""
+    """The best passage of each hit, by the first vector field."""
     if not candidates.found.vectors:
         return (None,) * len(places)
     part = candidates.found.vectors[0]
@@ -197,8 +199,8 @@ def _marked(
     passages: Sequence[Passage | None],
     wanted: bool,
 ) -> list[tuple[dict[str, str], str, int]]:
-    """For each item its marked texts by member, the stretch of it to show, and the number of the
-    shot that answers. Where no marks are `wanted` there are no texts.
+    """For each item its marked texts by member, the part of it to show, and the number of the shot
+    that answers. Without `wanted` there are no texts.
     """
     texts = [_texts(item, span) for item, span in zip(items, passages, strict=True)]
     by_language: dict[str, list[str]] = {}
@@ -222,7 +224,7 @@ def _marked(
 
 
 def _told(text: str, said: frozenset[str]) -> str:
-    """A member's text, marked: of a very long one the stretch worth showing."""
+    """A member's text, marked; of a very long text only the part to show."""
     return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
@@ -234,8 +236,8 @@ def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: froz
 
 
 def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:
-    """What is shown of an item: the members that are marked, and its best passage by vectors, else
-    the beginning of its body.
+    """The texts of an item to show: the members that are marked, and its best passage by vectors or
+    else the beginning of its body.
     """
     if item is None:
         return {}, ""

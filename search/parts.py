@@ -1,4 +1,4 @@
-"""What the query path is made of: `dateline/build/service.py` puts the parts together."""
+"""The parts of the query path, which `dateline/build/service.py` puts together."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class Engine(
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a pipeline is made of. `encoders` are by vector field; without a field's encoder its
-    part of the answer is left out and flagged, as is reranking without a `reranker`, of which
-    `reranker_missing` says why one that was wanted is not there. `editorial` gives the editors'
-    rules in force; without `doubt` no spelling is suggested. `candidates` keeps the lists behind
-    cursors.
+    """The parts of a pipeline.
+
+    `encoders` are by vector field; without a field's encoder, its part of the answer is left out
+    and flagged. So is reranking without a `reranker`; `reranker_missing` says why a wanted one is
+    not there. `editorial` returns the editors' rules in force. Without `doubt` no spelling is
+    suggested. `candidates` keeps the lists behind cursors.
     """
 
     engine: Engine

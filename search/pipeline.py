@@ -1,7 +1,7 @@
 """The query path: understand, retrieve, names, fuse, rerank, group, guard, page, facets, explain.
 
-`SearchPipeline.search` is the whole of it; the served service and the evaluation call the same
-object. A stage takes values and returns values; what it needs of an engine are ports.
+`SearchPipeline.search` is the whole path; the service and the evaluation call the same object. A
+stage takes values and returns values; it reaches the engine through ports.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from search.why_missing import folded_under, why_missing
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for, and the profile that ranks the answer."""
+    """The understood request, and the profile that ranks the answer."""
 
     profile: Profile
     meaning: Meaning
@@ -70,9 +70,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a query's candidates before any weight has a say. `names` float32 [m] are
-    the shares of known names that boost, None where none do; `given_order` is that of an answer
-    whose order scores have no say in.
+    """What is known of a query's candidates before any weight applies.
+
+    `names` float32 [m] are the shares of boosting known names, None where no name boosts.
+    `given_order` is the order of an answer that is not ranked by scores, else None.
     """
 
     profile: Profile
@@ -84,14 +85,14 @@ class Evidence:
     degraded: tuple[str, ...]
 
     def flags(self, *more: str) -> tuple[str, ...]:
-        """Every flag so far, and more."""
+        """Every flag so far, and `more`."""
         return tuple(flag for flag in (*self.degraded, *self.found.degraded, *more) if flag)
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
-    [k] the ids of those that may be shown; `found` has these too.
+    [k] the ids of those that may be shown; `found` has them too.
     """
 
     found: Retrieved
@@ -101,7 +102,7 @@ class Weighed:
 
 
 class SearchPipeline:
-    """Answers searches; safe to call from any number of threads."""
+    """Answers searches. Safe to call from any number of threads."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -155,7 +156,9 @@ class SearchPipeline:
         return response
 
     def _understand(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Question:
-        """What is asked for: by words, with the editors' synonyms, or by an item."""
+        """What is asked for: by words, with the editors' synonyms, or by an item to find the like
+        of.
+        """
         wanted = request.profile or self._parts.default_profile
         profile = profile_named(self._parts.profiles, wanted)
         question = Question(profile, self._meaning(request, caller, profile))
@@ -165,8 +168,8 @@ class SearchPipeline:
     def _retrieve(
         self, question: Question, request: SearchRequest, caller: Caller, watch: Stopwatch
     ) -> Evidence:
-        """The candidates, by words and by vectors. Names are looked for while the engine answers;
-        where a name filters, the engine is asked again.
+        """The candidates, by words and by vectors. Names are searched for while the engine answers;
+        if a name filters, the engine is asked again.
         """
         profile, meaning = question.profile, question.meaning
         asked, flags = retrieval_of(meaning, request, caller, profile, self._encoders)
@@ -224,8 +227,8 @@ class SearchPipeline:
         caller: Caller,
         watch: Stopwatch,
     ) -> CandidateSet:
-        """The stories that answer, best first, one candidate for each: frozen, so that every page
-        shows a part of the same list. The page's number plays no part in them.
+        """The stories that answer, best first, one candidate each. They are frozen, so that every
+        page shows a part of the same list; the page's number has no influence on them.
         """
         found, pins = fused.found, fused.pins
         order = pinned_first(ranking.order, found, pins)
@@ -278,8 +281,8 @@ class SearchPipeline:
         return replace(meaning, tree=tree, said=said) if notes else meaning
 
     def _with_unread(self, known: Evidence, of_rerank: str) -> Understood:
-        """What was made of the query, with the notes of what models did not read to its end:
-        encoders, and the reranker (`of_rerank`, "" where it read all).
+        """What was made of the query, with notes on what encoders and the reranker did not read to
+        the end. `of_rerank` is the reranker's note, "" where it read all.
         """
         said = known.meaning.said
         notes = [*self._encoders.unread(said.vector_text, known.asked)]
@@ -288,7 +291,9 @@ class SearchPipeline:
         return replace(said, notes=(*said.notes, *notes)) if notes else said
 
     def _ages(self, found: Retrieved, profile: Profile) -> Floats | None:
-        """What the recency curve leaves of each score, None where the profile has none."""
+        """The share of each score that the recency curve keeps, None where the profile has no
+        curve.
+        """
         if profile.recency_half_life_days <= 0:
             return None
         created, now = self._engine.created(found.ids), self._parts.clock()
@@ -297,7 +302,7 @@ class SearchPipeline:
     def _near_duplicates(
         self, request: SearchRequest, ids: Ids, pinned: int, watch: Stopwatch
     ) -> Ids | None:
-        """Which candidates are near-duplicates of which, where that was asked for."""
+        """The groups of near-duplicates, if the request asks for folding."""
         if request.fold is Fold.NONE:
             return None
         groups = groups_of(self._engine.signatures(ids), pinned=pinned)
@@ -305,7 +310,7 @@ class SearchPipeline:
         return groups
 
     def _continued(self, request: SearchRequest, caller: Caller) -> tuple[CandidateSet, Page, str]:
-        """The candidates that the cursor goes on with, which page of them, and their token."""
+        """The candidates of the cursor's list, the page to show, and the list's token."""
         token, start, number = read_cursor(request.cursor)
         candidates = self._parts.candidates.find(token, caller)
         return candidates, Page(start, number, request.page_size), token
@@ -313,20 +318,22 @@ class SearchPipeline:
     def _cursor(
         self, candidates: CandidateSet, token: str, following: int | None, page: Page
     ) -> str:
-        """Where the answer goes on; "" at its end. Without a `token` they are kept now."""
+        """The cursor of the next page; "" at the end. Without a `token` the candidates are kept
+        now.
+        """
         if following is None:
             return ""
         kept = token or self._parts.candidates.keep(candidates)
         return write_cursor(kept, following, page.number + 1)
 
     def _time_afterwards(self, candidates: CandidateSet, watch: Stopwatch) -> None:
-        """Tells the reranker how long the rest of an answer takes after it."""
+        """Reports how long the answer took after the reranker, for later deadlines."""
         after = watch.since_ms("rerank")
         if after is not None and self._parts.profiles[candidates.profile].rerank_depth:
             self._reranking.afterwards.took(after)
 
     def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
-        """The query in another spelling; a later page of an answer suggests no other."""
+        """The query in another spelling; "" for a later page of an answer."""
         if self._speller is None or request.cursor or request.similar_to:
             return ""
         return self._speller.suggestion(request.q, candidates.query, candidates.caller)
@@ -334,8 +341,8 @@ class SearchPipeline:
     def _missing(
         self, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces
     ) -> tuple[Missing | None, tuple[str, ...]]:
-        """Why an item is not among the hits, where that was asked, and the flags of what could not
-        be done for it.
+        """Why an item is not among the hits, if the request asks, and the flags of what could not
+        be done for that.
         """
         if not request.why_missing:
             return None, ()
@@ -354,8 +361,8 @@ class SearchPipeline:
         return missing, tuple(flags)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """What a reranker would be given of the best `depth` stories, for training and judging one
-        apart from the service. The request's profile must not rerank by itself. Raises QueryError.
+        """What a reranker would get of the best `depth` stories, to train and judge one apart from
+        the service. The request's profile must not rerank. Raises QueryError.
         """
         _check(request)
         watch = Stopwatch()
@@ -378,9 +385,11 @@ class SearchPipeline:
         caller: Caller,
         to_rerank: Callable[[Retrieved, Floats | None], Ids] | None = None,
     ) -> FusionInput:
-        """What is fused for one query, so that it can be weighed otherwise. `to_rerank` gets the
-        candidates with their shares of names and says which places the reranker scores, whatever
-        the profile says, within the request's deadline. Raises QueryError.
+        """The values that are fused for one query, so that they can be weighed otherwise.
+
+        `to_rerank` gets the candidates with their shares of names and returns the places that the
+        reranker scores, whatever the profile says, within the request's deadline. Raises
+        QueryError.
         """
         _check(request)
         watch = Stopwatch()
@@ -423,13 +432,13 @@ def _check(request: SearchRequest) -> None:
 
 
 def _page(request: SearchRequest) -> Page:
-    """The page that is asked for by its number."""
+    """The page with the number that is asked for."""
     return Page((request.page - 1) * request.page_size, request.page, request.page_size)
 
 
 def guard(engine: Engine, candidates: CandidateSet) -> Marks:
-    """Bool [n]: which of the candidates the caller may see at this moment, as the record of truth
-    says. Raises NotFoundError where they are like an item that has vanished since.
+    """Bool [n]: which candidates the record of truth lets the caller see at this moment. Raises
+    NotFoundError where the item of a "more like this" search has vanished since.
     """
     check_still_there(engine, candidates.similar_to, candidates.caller)
     ids = candidates.ids
@@ -438,7 +447,7 @@ def guard(engine: Engine, candidates: CandidateSet) -> Marks:
 
 
 def _ranks_in(order: Ids) -> Ids:
-    """The inverse of an order: each candidate's 1-based rank."""
+    """The 1-based rank of each candidate in `order`."""
     ranks: Ids = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks

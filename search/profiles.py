@@ -1,4 +1,4 @@
-"""Profiles: named ways to rank. What is served by name is what is evaluated by name."""
+"""Profiles: named ways to rank. A profile is served and evaluated by the same name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs 
 
 
 class Fusion(StrEnum):
-    """How scores become one: convex combination of bounded scores or, to compare with, of scores
-    that are min-max over each retriever's list; or reciprocal ranks.
+    """How scores become one: CONVEX combines bounded scores; LIST, to compare with, combines scores
+    that are min-max over each retriever's list; RRF adds reciprocal ranks.
     """
 
     CONVEX = "convex"
@@ -26,18 +26,20 @@ class Fusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out.
-    Depths are items per retriever and don't depend on the page. `rerank_depth` of the best are
-    reranked and mixed at `rerank_weight` (0: no rerank); `rerank_tokens` are the most that are read
-    of a query and a passage together (0: what the model can). `entity_boost` is the weight of known
-    names beside the retrievers' 1 in all (0: names are only echoed). What is
+    """A named way to rank.
+
+    `lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out. The
+    depths are items per retriever and don't depend on the page. The best `rerank_depth` candidates
+    are reranked and mixed at `rerank_weight` (0: no rerank); at most `rerank_tokens` of a query and
+    a passage together are read (0: what the model can). `entity_boost` is the weight of known
+    names, beside 1 for all retrievers together (0: names are only shown). An item that is
     `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
     age plays no part).
 
-    Within BM25, a text field's own score has a weight of `field_weights` beside the whole item's 1,
-    neighbouring words of the query that stand side by side have `phrase_boost`, and such that are
-    at most `proximity_slop` positions from it `proximity_boost`. A word that a machine says of a
-    picture or a shot has `machine_weight`.
+    Within BM25, the score over the whole item has the weight 1. `field_weights` are the weights of
+    the scores of single text fields. `phrase_boost` is the weight of neighbouring words of the
+    query that stand side by side, `proximity_boost` of those at most `proximity_slop` positions
+    from that, and `machine_weight` of a word in a machine's description of a picture or a shot.
     """
 
     name: str
@@ -61,7 +63,7 @@ class Profile:
 
     @property
     def lexical(self) -> LexicalWeights:
-        """What BM25 adds up."""
+        """The weights within BM25."""
         return LexicalWeights(
             self.field_weights,
             self.phrase_boost,
@@ -72,12 +74,12 @@ class Profile:
 
     @property
     def is_hybrid(self) -> bool:
-        """Whether both kinds of retriever have a weight."""
+        """Whether both kinds of retriever have a weight above 0."""
         return self.lexical_weight > 0 and sum(self.vector_weights.values()) > 0
 
     def with_lexical_weight(self, weight: float) -> Profile:
-        """A hybrid profile with BM25 at `weight` of 1; the vector fields share the rest as they
-        shared it before.
+        """A hybrid profile with BM25 at `weight` of 1; the vector fields share the rest in their
+        old proportions.
         """
         whole = sum(self.vector_weights.values())
         vectors = {name: old * (1 - weight) / whole for name, old in self.vector_weights.items()}
@@ -85,8 +87,8 @@ class Profile:
 
 
 def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
-    """The profiles that ship, over the first of the index's vector `fields`; where there are
-    several, `best` too, which is over all of them at equal shares.
+    """The profiles that ship, over the first of the index's vector `fields`. With several fields
+    there is also `best`, over all fields at equal shares.
     """
     vectors = dict.fromkeys(fields[:1], 0.5)
     hybrid = Profile("hybrid", 0.5, vectors, lexical_depth=HYBRID_DEPTH)
@@ -112,7 +114,7 @@ def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
 
 
 def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
-    """Raises QueryError for a name that is none."""
+    """The profile of that name. Raises QueryError for an unknown name."""
     try:
         return profiles[name]
     except KeyError:
@@ -121,7 +123,7 @@ def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
 
 
 def no_such_profile(name: str, known: Iterable[str]) -> tuple[str, str]:
-    """What to say of a profile that is not among those `known` here, and how to mend it."""
+    """The message for a profile that is not among those `known` here, and how to mend it."""
     others = f"one of {', '.join(known)}"
     if name == BEST:
         what = "there is no profile 'best' without a second vector field"

@@ -1,14 +1,14 @@
-"""Ranking: several scores of one candidate become one, and all candidates one order.
+"""Ranking: the scores of a candidate become one, and all candidates get an order.
 
-Convex combination of bounded scores (after Bruch, Gai and Ingber, 2023, who show that it beats
-reciprocal ranks once scores are normalized). Nothing is invented by what happens to stand last in
-a list: BM25 goes from 0 to the list's best, a cosine from the query's background level over the
-corpus to the list's best. A candidate that one side did not find has that side's true score where
-it can be known (its exact cosine) and 0 where it is 0 (no word matches).
+Fusion is a convex combination of bounded scores (after Bruch, Gai and Ingber, 2023, who show that
+it beats reciprocal ranks once scores are normalized). No bound depends on the last item of a list:
+BM25 goes from 0 to the list's best, a cosine from the query's background level over the corpus to
+the list's best. A candidate that one retriever did not find gets its exact cosine, or a BM25 of 0,
+because no word matches.
 
-Age is a curve with a half-life and a floor: what is `half_life_days` old keeps half of what is
-above the floor. It multiplies the fused score and filters nothing: an old story that alone answers
-the query is still first. Dates in the future count as now.
+Age is a curve with a half-life and a floor: an item that is `half_life_days` old keeps half of its
+score above the floor. The curve multiplies the fused score and filters nothing, so an old story
+that alone answers the query is still first. Dates in the future count as now.
 
 What editors pinned to a query comes first, in the frozen list like any other.
 """
@@ -27,7 +27,7 @@ from rerank.deadline import mix
 from search.profiles import Fusion, Profile
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
-BOUND_SHARE = 0.1  # of BM25's supremum, that a list's best must reach to count in full
+BOUND_SHARE = 0.1  # share of BM25's supremum that a list's best must reach to count in full
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) / _MICROSECOND
@@ -36,9 +36,12 @@ NO_PINS: Ids = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """`scores` float32 [m] aligned with the candidates, with each side's normalized scores, and the
-    weights that they have in it: BM25's, then each vector field's, and that of names; 1 in all.
-    `recency` is the share of its score that each candidate keeps for its age, None for all of it.
+    """`scores` float32 [m], aligned with the candidates, with the normalized scores of each
+    retriever.
+
+    `weights` are those of BM25 and of each vector field; together with `names_weight` they add up
+    to 1. `recency` is the share of its score that each candidate keeps for its age, None where all
+    keep all.
     """
 
     scores: Floats
@@ -52,8 +55,8 @@ class Fused:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Candidates in an order: `scores` float32 [m], `order` their places from best to worst, and
-    `by_score` what that would be by their scores after fusion.
+    """Candidates in an order: `scores` float32 [m], `order` the places from best to worst, and
+    `by_score` the order by the scores after fusion.
     """
 
     fused: Fused
@@ -63,8 +66,10 @@ class Ranked:
 
 
 def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fused:
-    """One score per candidate, in 0..1 for the convex combination. `names` is the share, 0 to 1, of
-    the query's known names that each candidate has; where none has any, they have no weight.
+    """One score per candidate, in 0..1 for the convex combination.
+
+    `names` is the share, 0 to 1, of the query's known names that each candidate has. If no
+    candidate has a name, names have no weight.
     """
     shares = np.zeros(len(found.ids), np.float32) if names is None else names
     if profile.fusion is Fusion.RRF:
@@ -88,9 +93,10 @@ def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fus
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
-    """BM25 over the list's best, 0 where no word matched; all 0 where nothing did. Equal scores
-    stay equal. Where even the best has little of what the query's words could give (`bound`), its
-    share is little too: one common word in six makes no full match.
+    """BM25 divided by the list's best; 0 where no word matched.
+
+    Equal scores stay equal. If even the best has little of what the query's words could give
+    (`bound`), its share is little too: one common word of six is no full match.
     """
     known: Floats = np.where(np.isfinite(scores), np.maximum(scores, 0), 0).astype(np.float32)
     best = max(float(known.max(initial=0)), BOUND_SHARE * bound)
@@ -100,8 +106,8 @@ def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
 
 
 def bounded_cosines(part: VectorScores) -> Floats:
-    """Cosines from the corpus's background (0) to the list's best (1); below it and without a
-    vector 0.
+    """Cosines from the corpus's background (0) to the list's best (1); 0 below the background and
+    without a vector.
     """
     cosines = np.where(np.isfinite(part.cosines), part.cosines, np.float32(-1))
     span = float(cosines.max(initial=-1.0)) - part.background
@@ -113,9 +119,9 @@ def bounded_cosines(part: VectorScores) -> Floats:
 
 
 def ranking(scores: Floats, ids: Ids) -> Ids:
-    """Places of the candidates from best to worst; equal scores go by id, the first recorded first,
-    so that the order is the same on every page and in every process, and a copy stands behind what
-    it copies.
+    """The places of the candidates from best to worst. Equal scores go by id, the first recorded
+    first: so the order is the same on every page and in every process, and a copy stands behind its
+    original.
     """
     order: Ids = np.lexsort((ids, -scores))
     return order
@@ -128,8 +134,8 @@ def ranked(
     ages: Floats | None,
     given_order: Ids | None,
 ) -> Ranked:
-    """The candidates by what `ages` leave of their fused scores, unless the order is given. Those
-    that came after `names` was made have no share in it.
+    """The candidates by their fused scores times `ages`, unless the order is given. Candidates that
+    were added after `names` was made have a share of 0.
     """
     if names is not None:
         names = np.pad(names, (0, len(found.ids) - len(names)))
@@ -139,9 +145,9 @@ def ranked(
 
 
 def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, Ids]:
-    """Scores float32 [m] times the shares that `ages` leave (None: all of it), and the places of
-    the candidates from best to worst. What is equal then goes by the score before, so that equal
-    dates keep their order, and by id.
+    """Scores float32 [m] times the shares in `ages` (None: 1), and the places of the candidates
+    from best to worst. Equal results go by the score before, so that equal dates keep their order,
+    and then by id.
     """
     scores = fused if ages is None else fused * ages
     order: Ids = np.lexsort((ids, -fused, -scores))
@@ -151,8 +157,8 @@ def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, 
 def reordered(
     scores: Floats, order: Ids, ids: Ids, reranked: Floats, weight: float
 ) -> tuple[Floats, Ids]:
-    """Scores and order after the first `len(reranked)` of `order` are mixed with what a reranker
-    gave them, at `weight`; the rest stay behind them as they are.
+    """Scores and order after the first `len(reranked)` of `order` are mixed with their rerank
+    scores at `weight`. The rest stay behind them, unchanged.
     """
     top, rest = order[: len(reranked)], order[len(reranked) :]
     final = scores.copy()
@@ -161,17 +167,17 @@ def reordered(
 
 
 def first_of_each(stories: Ids) -> Ids:
-    """Places of the first of each number in `stories`, in order."""
+    """The place of the first occurrence of each number in `stories`, in order."""
     _, firsts = np.unique(stories, return_index=True)
     return np.sort(firsts)
 
 
 def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
-    """From the list's worst (0) to its best (1); what is not in the list has 0."""
+    """Scores from the list's worst (0) to its best (1); 0 for candidates outside the list."""
     known = (ranks > 0) & np.isfinite(scores)
     shares = np.zeros(len(scores), np.float32)
     if known.any():
-        wide = scores[known].astype(np.float64)  # the span of two float32 may be none
+        wide = scores[known].astype(np.float64)  # the difference of two float32 may be 0
         low, high = float(wide.min()), float(wide.max())
         shares[known] = (wide - low) / (high - low) if high > low else 1.0
     return shares
@@ -188,8 +194,8 @@ def utc_now() -> datetime:
 
 
 def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float) -> Floats:
-    """float32 [m], floor to 1: which share of its score each candidate keeps. `created` is int64
-    [m] in microseconds since 1970 UTC. A half-life of 0 switches the curve off: all keep all.
+    """float32 [m], `floor` to 1: the share of its score that each candidate keeps. `created` is
+    int64 [m] in microseconds since 1970 UTC. A half-life of 0 switches the curve off.
     """
     if half_life_days <= 0:
         return np.ones(len(created), np.float32)
@@ -199,15 +205,13 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
 
 
 def pins_of(archive: Standings, uris: Sequence[str], asked: Retrieval) -> Ids:
-    """The ids of the items that editors pinned, as far as the caller may see them within the
-    filters.
-    """
+    """The ids of the pinned items that the caller may see and that pass the filters."""
     return archive.shown(uris, asked.caller, asked.filters) if uris else NO_PINS
 
 
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
-    """`found` with those of `ids` that no retriever gave as its last candidates: they match no word
-    and are near to nothing, as far as anyone looked.
+    """`found` with those of `ids` that no retriever found as its last candidates, without BM25 and
+    cosine.
     """
     fresh = ids[~np.isin(ids, found.ids)]
     if not len(fresh):
@@ -231,7 +235,7 @@ def with_items(found: Retrieved, ids: Ids) -> Retrieved:
 
 
 def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
-    """The places in `order` with those of the items `pins` before all others, in their order."""
+    """`order` with the places of the items `pins` moved to the front, in the order of `pins`."""
     if not len(pins):
         return order
     by_id = np.argsort(found.ids)

@@ -1,4 +1,4 @@
-"""The best few candidates, read again together with the query."""
+"""Reranks the best few candidates: they are read again together with the query."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _NONE_NAMED = "no reranker is configured"
 
 
 class Afterwards:
-    """What is kept of a deadline for all that follows the reranker (groups, the page's contents,
-    facets): about the longest that it took lately, forgotten by a fiftieth with each answer.
+    """The part of a deadline that is reserved for all that follows the reranker (groups, the page's
+    contents, facets). It is about the longest time of late, and shrinks by a fiftieth with each
+    answer.
     """
 
     _LEAST_MS, _MOST_MS, _KEPT = 5.0, 100.0, 0.98
@@ -30,16 +31,14 @@ class Afterwards:
         self.milliseconds = self._LEAST_MS
 
     def took(self, milliseconds: float) -> None:
-        """One more answer's."""
+        """Adds the time of one more answer."""
         lately = max(milliseconds, self.milliseconds * self._KEPT)
         self.milliseconds = min(self._MOST_MS, max(self._LEAST_MS, lately))
 
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """The stage between fusion and grouping, by `reranker`; `missing` says why one that was wanted
-    is not there.
-    """
+    """The stage between fusion and grouping. `missing` says why a wanted reranker is not there."""
 
     catalogue: Catalogue
     reranker: DeadlineReranker | None
@@ -84,7 +83,9 @@ class Reranking:
         top: Ids,
         watch: Stopwatch,
     ) -> Reranked:
-        """What the reranker gives the candidates at the places `top`, in what is left of time."""
+        """The rerank scores of the candidates at the places `top`, within what is left of the
+        deadline.
+        """
         if self.reranker is None:
             flag = f"rerank: skipped, {self.missing or _NONE_NAMED}"
             return Reranked(np.full(len(top), np.nan, np.float32), flag)
@@ -98,7 +99,7 @@ class Reranking:
         )
 
     def passages(self, found: Retrieved, top: Ids, items: tuple[Item | None, ...]) -> list[str]:
-        """What the reranker reads of each of `top`: the headline and the best passage."""
+        """The text that the reranker reads of each of `top`: the headline and the best passage."""
         spans: tuple[Passage | None, ...] = (None,) * len(top)
         if found.vectors:
             part = found.vectors[0]

@@ -1,4 +1,4 @@
-"""Retrieval: what the engine is asked for a query, by words and by vectors, and what it finds."""
+"""Retrieval: makes the request to the engine, by words and by vectors, and gets the candidates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from search.understanding.understand import Meaning
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an engine was asked in the end, what it found, and the flags of what was left out."""
+    """The request that the engine answered in the end, what it found, and the flags of what was
+    left out.
+    """
 
     asked: Retrieval
     found: Retrieved
@@ -32,8 +34,8 @@ class Answer:
 
 
 def given_order(asked: Retrieval, found: Retrieved) -> Ids | None:
-    """Places of the candidates, best first, where the order is the engine's own: it was asked for,
-    or there is nothing to score by. None where scores order them.
+    """The places of the candidates, best first, where the engine gives the order: the request asks
+    for an order by date, or there is nothing to score by. None where scores give the order.
     """
     browsing = is_fact(asked.query) and not asked.vectors
     if asked.order is SortOrder.SCORE and not browsing:
@@ -42,14 +44,16 @@ def given_order(asked: Retrieval, found: Retrieved) -> Ids | None:
 
 
 class QueryEncoders:
-    """What encodes queries, by vector field."""
+    """The encoders of queries, by vector field."""
 
     def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
         self._encoders = encoders
         self._digests: dict[str, tuple[TextEncoder, str]] = {}  # by field
 
     def queries(self, text: str, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-        """What to ask each of the profile's vector fields, and the flags of those left out."""
+        """The request to each of the profile's vector fields, and the flags of fields that are left
+        out.
+        """
         queries: list[VectorQuery] = []
         flags: list[str] = []
         for name, weight in profile.vector_weights.items() if text else ():
@@ -62,7 +66,7 @@ class QueryEncoders:
         return queries, flags
 
     def unread(self, text: str, asked: Retrieval) -> list[str]:
-        """Notes on the fields whose encoder does not read `text` to its end."""
+        """Notes on the fields whose encoder does not read `text` to the end."""
         return [
             f"vectors: not all of the query was read for field {query.field}"
             for query in asked.vectors
@@ -70,8 +74,8 @@ class QueryEncoders:
         ]
 
     def _digest(self, name: str, encoder: TextEncoder) -> str:
-        """The encoder's digest, which is a hash of its files' hashes: made once for each encoder
-        that a field comes to have while its archive moves from one to another.
+        """The encoder's digest, which is a hash of its files' hashes. It is computed once for each
+        encoder that a field gets while its archive moves from one encoder to another.
         """
         known = self._digests.get(name)
         if known is None or known[0] is not encoder:
@@ -86,9 +90,10 @@ def retrieval_of(
     profile: Profile,
     encoders: QueryEncoders,
 ) -> tuple[Retrieval, tuple[str, ...]]:
-    """What to ask the engine, and the flags of what is left out. A date order asks for BM25's
-    matches only: the vectors' nearest are near by comparison, not by themselves, and would put
-    strangers on top.
+    """The request to the engine, and the flags of what is left out.
+
+    An order by date asks for BM25's matches only. The nearest vectors are near by comparison, not
+    in themselves, and would put unrelated items on top.
     """
     vectors: list[VectorQuery] = []
     degraded: list[str] = []
@@ -113,7 +118,9 @@ def retrieval_of(
 def retrieve(
     engine: Retriever, asked: Retrieval, profile: Profile, degraded: tuple[str, ...] = ()
 ) -> Answer:
-    """The candidates, without the fields whose encoders fail; `degraded` are the flags so far."""
+    """The engine's answer, without the fields whose encoders fail; `degraded` are the
+    flags so far.
+    """
     while True:
         try:
             return Answer(asked, engine.retrieve(asked), degraded)
@@ -123,7 +130,7 @@ def retrieve(
 
 
 class _EncoderError(Exception):
-    """A query could not be embedded; says which field is left out and why."""
+    """The query could not be embedded; the message says which field is left out and why."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"vectors: the encoder of field {field} failed, {why}")
@@ -131,8 +138,8 @@ class _EncoderError(Exception):
 
 
 def _without(asked: Retrieval, field: str, profile: Profile) -> Retrieval:
-    """The request without a vector field: the others take over its weight, or BM25 answers alone
-    where there is none.
+    """The request without a vector field: the others take over its weight; without others BM25
+    answers alone.
     """
     left = [query for query in asked.vectors if query.field != field]
     if not left:
@@ -151,10 +158,10 @@ def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
 
 
 def _cuts(encoder: object, text: str) -> bool:
-    """Whether an encoder does not read `text` to its end, as far as it can tell."""
+    """Whether an encoder does not read `text` to the end, as far as it can tell."""
     if not isinstance(encoder, TruncatingEncoder):
         return False
     try:
         return encoder.truncated([text])[0]
     except ModelError:
-        return False  # its tokenizer is gone: there is an answer without the note
+        return False  # without its tokenizer there is an answer, but no note

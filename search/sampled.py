@@ -1,4 +1,4 @@
-"""A pipeline whose queries are told to somebody who keeps a sample of them: the words alone."""
+"""A pipeline that passes each query's words on to a sample of queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from search.pipeline import SearchPipeline
 
 
 class SampledSearch:
-    """Answers as `pipeline` does. `keep` hears the words of each query when its first page is asked
+    """Answers like `pipeline`. `keep` gets the words of each query when its first page is asked
     for, and must not wait.
     """
 
@@ -19,7 +19,7 @@ class SampledSearch:
         self._keep = keep
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """See `SearchPipeline.search`."""
+        """Searches, and passes the words to `keep`."""
         if not request.cursor:
             self._keep(request.q)
         return self._pipeline.search(request, caller)

@@ -1,4 +1,4 @@
-"""What encodes queries while an archive moves to another encoder: that of the served index."""
+"""The encoders of queries while an archive moves to another encoder: those of the served index."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from core.model_ports import TextEncoder
 
 @runtime_checkable
 class HoldsSpaces(Protocol):
-    """An engine whose index may come to hold vectors of another encoder."""
+    """An engine whose index may change to vectors of another encoder."""
 
     @property
     def encoders(self) -> Mapping[str, str]:
-        """The digest of the encoder of each vector field, as of now."""
+        """The digest of each vector field's encoder at this moment."""
         ...
 
 
 class ServedEncoders(Mapping[str, TextEncoder]):
-    """By vector field, the one of the encoders in `fields` and `following` that the engine's index
-    is of; that in `fields` where it is of neither, for the engine to refuse.
+    """By vector field, the encoder in `fields` or `following` that made the vectors of the engine's
+    index. If neither did, the encoder in `fields`, which the engine then refuses.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Candidate sets that other processes can go on with: in memory and on a shared shelf."""
+"""Keeps candidate sets in memory and on a shared shelf, where other processes find them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 
 
 class SharedCandidateStore:
-    """Keeps each set in memory, for the process that made it, and on the shelf for all others and
-    for this one after a restart. Where the shelf fails, memory is left.
+    """Keeps each set in memory for this process, and on the shelf for the others and for this one
+    after a restart. If the shelf fails, memory is left.
     """
 
     def __init__(self, shelf: Shelf, memory: CandidateStore | None = None) -> None:
@@ -23,8 +23,8 @@ class SharedCandidateStore:
         self._memory = memory or CandidateStore()
 
     def keep(self, candidates: CandidateSet) -> str:
-        """See `search.candidates.KeptCandidates`. On the shelf before the cursor is given out, so
-        that the next request may go to any process.
+        """Keeps a set in memory and on the shelf before the cursor is given out, so that the next
+        request may go to any process.
         """
         token = new_token()
         self._memory.put(token, candidates)
@@ -35,7 +35,7 @@ class SharedCandidateStore:
         return token
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """See `search.candidates.KeptCandidates`."""
+        """The set in memory or on the shelf; raises ExpiredError."""
         try:
             return self._memory.find(token, caller)
         except ExpiredError:

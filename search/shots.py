@@ -1,6 +1,7 @@
-"""Shots of a video: which one answers a query, so that a hit opens it at the moment; and one that
-stands for a query: `URI#t=12.5` is the shot that is shown at that second (Media Fragments URI 1.0,
-section 4.2.1).
+"""Shots of a video as answers and as queries.
+
+A hit opens at the shot that answers the query. `URI#t=12.5` in a "more like this" search names the
+shot that is shown at that second (Media Fragments URI 1.0, section 4.2.1).
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from core.ports import Exemplars
 
 
 def shot_of(item: Item, span: Passage) -> int:
-    """The place in `item.shots` of the shot whose line of the shot list `span` lies in."""
+    """The place in `item.shots` of the shot whose line of the shot list has `span`."""
     return item.shotlist.count("\n", 0, span.start)
 
 
 def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
-    """The number, from 1, of the shot that has most of the query's words (`matches` has how many
-    each has), of equals the one nearest by meaning (`span` is the item's best passage), else the
-    first; 0 where neither words nor meaning lead to a shot.
+    """The number, from 1, of the shot that answers best; 0 where neither words nor meaning lead to
+    a shot.
+
+    It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
+    is the nearest by meaning (`span` is the item's best passage), else the first.
     """
     near = shot_of(item, span) if span is not None and span.field == "shotlist" else -1
     most = max(matches, default=0)
@@ -40,8 +43,8 @@ _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]
 
 
 def exemplar_at(archive: Exemplars, uri: str, caller: Caller) -> Exemplar | None:
-    """The item at `uri`, of a shot that shot's words and vectors alone; None where the caller sees
-    no such item. Raises QueryError for a shot that there is not, or that nobody describes.
+    """The item at `uri`; for a shot, that shot's words and vectors alone. None where the caller
+    sees no such item. Raises QueryError for a shot that does not exist or has no description.
     """
     found = archive.exemplar(uri, caller)
     named = _MOMENT.fullmatch(uri)
@@ -71,7 +74,7 @@ def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
             if span.field == "shotlist" and shot_of(item, span) == place
         ]
         vectors[field] = matrix[np.array(rows, np.int64)]
-    # Only what the shot shows: the video's other words would find what is like the whole.
+    # Only what the shot shows: the video's other words would find items like the whole video.
     alone = replace(
         item,
         headline="",

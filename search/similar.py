@@ -1,9 +1,9 @@
-"""More like this: an item stands where the query would, and the same path answers.
+"""More like this: an item takes the place of the query, and the same path answers.
 
-Its passages' mean is what the vectors are searched for, and BM25 is asked for its most telling
+The vectors are searched for the mean of the item's passages. BM25 searches for its most telling
 words: those of the headline, then those with the highest tf-idf in its text (as Lucene's
-MoreLikeThis chooses them). Its own story is left out before anything is normalized: it is the best
-match of itself on every side, and would be the measure of the others.
+MoreLikeThis chooses them). Its own story is left out before anything is normalized: it matches
+itself best, and would set the scale for the others.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from search.understanding.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
 MOST_HEADLINE_WORDS = 10
-_LONGEST_TEXT = 20_000  # characters; a story says early what it is about
-_MOST_READ = 5_000  # words that are looked at, as in Lucene's MoreLikeThis
+_LONGEST_TEXT = 20_000  # characters; a story says early what its subject is
+_MOST_READ = 5_000  # words that are read, as in Lucene's MoreLikeThis
 _WORD = re.compile(r"[^\W_]+")
 
 
 def item_queries(like: Likeness, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-    """What to search each vector field for, and the flags: of words that were chosen by a part of
-    the archive, of fields that the item is not in.
+    """The request to each vector field, and the flags: that only a part of the archive chose the
+    words, or that a field has no vector of the item.
     """
     queries: list[VectorQuery] = []
     chosen = "lexical: the item's words were chosen by a part of the archive"
@@ -81,7 +81,7 @@ def without_story(found: Retrieved, stories: Ids, story: int) -> Retrieved:
 
 
 def check_similar(request: SearchRequest) -> None:
-    """Raises QueryError for what can't be asked together with an item."""
+    """Raises QueryError for options that can't be combined with an item."""
     if not request.similar_to:
         return
     if request.q.strip():
@@ -105,15 +105,15 @@ def check_similar(request: SearchRequest) -> None:
 def likeness(
     archive: Exemplars, analysis: TextAnalysis, uri: str, caller: Caller, profile: Profile
 ) -> Meaning:
-    """The item at `uri` and its words, as a query's meaning. Raises NotFoundError, in the same
-    words for an item that does not exist and for one that the caller may not see.
+    """The item at `uri` and its words, as a query's meaning. Raises NotFoundError, with the same
+    message for an item that does not exist and for one that the caller may not see.
     """
     exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
         raise _missing(uri)
     telling, lacking = telling_words(exemplar.item, archive, analysis, caller)
     words = tuple(map(Word, telling))
-    # A word of nothing: BM25 finds none, and nothing is asked of what the vectors find.
+    # The empty word: BM25 finds nothing, and it does not narrow what the vectors find.
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("what is like an item is not reranked",) if reranking else ()
@@ -122,16 +122,16 @@ def likeness(
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
-    """Raises NotFoundError where the item that an answer is like has vanished since: what is told
-    of the answer are the item's words. No uri is always there.
+    """Raises NotFoundError where the item of a "more like this" answer has vanished since, because
+    the answer tells the item's words. An empty uri always passes.
     """
     if uri and exemplar_at(archive, uri, caller) is None:
         raise _missing(uri)
 
 
 def mean_passage(passages: FloatMatrix) -> FloatMatrix:
-    """float32 [1, d], unit norm: the mean of unit vectors [n, d]. Opposite ones that cancel out
-    leave the first.
+    """float32 [1, d], unit norm: the mean of unit vectors [n, d]. If they cancel out, the first
+    vector.
     """
     mean = passages.mean(axis=0, keepdims=True, dtype=np.float32)
     length = float(np.linalg.norm(mean))
@@ -148,10 +148,12 @@ def _given(vector: FloatMatrix) -> FloatMatrix:
 def telling_words(
     item: Item, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> tuple[tuple[str, ...], str]:
-    """At most MOST_WORDS words of an item: up to MOST_HEADLINE_WORDS of the headline, in order,
-    then those with the highest tf-idf. Stop words and words of no other item that `caller` sees
-    say nothing, and neither do numbers outside of the headline. And why a part of the archive had
-    no say in that, "" where all of it had.
+    """At most MOST_WORDS telling words of an item, and why only a part of the archive had a say in
+    them ("" where all of it had).
+
+    Up to MOST_HEADLINE_WORDS come from the headline, in order; then come those with the highest
+    tf-idf. Stop words, words of no other item that `caller` sees, and numbers outside the headline
+    are left out.
     """
     counts: dict[str, int] = {}  # by index term
     written: dict[str, str] = {}
@@ -173,7 +175,7 @@ def telling_words(
 
 
 def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:
-    """The headline's index terms that say something; of a long one the rarest, in their order."""
+    """The headline's telling index terms; of a long headline the rarest, in order."""
     words = _WORD.findall(item.headline)[:_MOST_READ]
     found = (analysis.terms(word, item.language)[:1] for word in words)
     terms = [term for term in dict.fromkeys(sum(found, ())) if rarities.get(term, 0.0) > 0]
@@ -189,7 +191,7 @@ def _text(item: Item) -> str:
 
 
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
-    """1-based ranks after some candidates are left out; 0 stays 0."""
+    """The 1-based ranks after some candidates are left out; 0 stays 0."""
     gone = np.sort(ranks[left_out & (ranks > 0)])
     closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)
     return closed

@@ -15,21 +15,21 @@ class Stopwatch:
         self._ends: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
-        """Ends a stage."""
+        """Ends a stage, and begins the next."""
         now = perf_counter()
         self._laps[stage] = (now - self._last) * 1000
         self._ends[stage] = now
         self._last = now
 
     def since_ms(self, stage: str) -> float | None:
-        """Since that stage ended; None where there was none."""
+        """Milliseconds since that stage ended; None if it did not run."""
         ended = self._ends.get(stage)
         return None if ended is None else (perf_counter() - ended) * 1000
 
     def elapsed_ms(self) -> float:
-        """Since the start."""
+        """Milliseconds since the start."""
         return (perf_counter() - self._started) * 1000
 
     def report(self, inner: Mapping[str, float]) -> dict[str, float]:
-        """Every stage with the retriever's own, and "total"."""
+        """The times of every stage, of the retriever's `inner` stages, and "total"."""
         return {**self._laps, **inner, "total": self.elapsed_ms()}

@@ -1,4 +1,4 @@
-"""Suggestions as one types: what is asked is checked here, what answers is the archive."""
+"""Suggestions while one types: checks the request and asks the archive."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_TYPED_CHARACTERS = 200
 
 
 class Suggester:
-    """Completes what was typed so far; safe to call from any number of threads."""
+    """Completes an unfinished text. Safe to call from any number of threads."""
 
     def __init__(self, archive: Suggestions) -> None:
         self._archive = archive
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`. Raises QueryError for a `limit` that is not 1 to
-        MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS characters.
+        """The archive's completions of `text` (`core.ports.Suggestions`). Raises QueryError for a
+        `limit` outside 1 to MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS characters.
         """
         if not 1 <= limit <= MAX_SUGGESTIONS:
             raise QueryError(f"limit is {limit}", mend=f"it must be 1 to {MAX_SUGGESTIONS}")

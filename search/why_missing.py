@@ -1,11 +1,11 @@
-"""Why one item is not among the hits: the first stage that dropped it, and what would have kept it.
+"""Why an item is not among the hits: the first stage that dropped it, and what would have kept it.
 
-Everything comes from the search that was just answered: its filters, its tree, its candidates. Only
-where every stage let the item through and the retrievers' depths did not reach it, the same
-retrieval is asked again, deeper.
+All comes from the search that was just answered: its filters, its tree, its candidates. Only if
+every stage let the item through and the retrievers did not reach it, the same retrieval runs again,
+deeper.
 
-Who may know: that an item is killed, withheld, embargoed, expired or not theirs is told to callers
-who may inspect. Everyone else gets the answer that an unknown uri gets.
+Only callers who may inspect learn that an item is killed, withheld, embargoed, expired or not
+theirs. Everyone else gets the answer for an unknown uri.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from search.candidates import CandidateSet
 from search.folding import face_of
 from search.understanding.understand import describe
 
-PROBED_DEPTH = 2000  # how far down the retrievers' lists an item is looked for
+PROBED_DEPTH = 2000  # depth to which the retrievers' lists are searched for the item
 
 Retrieve = Callable[[Retrieval], Retrieved]
 _STATES = {
@@ -44,8 +44,8 @@ def why_missing(
     request: SearchRequest,
     retrieve: Retrieve,
 ) -> Missing:
-    """What became of `request.why_missing` in the answer made of `candidates`, of which those in
-    `shown` (bool [n]) are visible.
+    """Why `request.why_missing` is not among the hits of the answer made of `candidates`. `shown`
+    (bool [n]) says which candidates are visible.
     """
     uri, caller = request.why_missing, candidates.caller
     standing = archive.standing(uri)
@@ -78,7 +78,7 @@ def why_missing(
 def folded_under(
     archive: Standings, candidates: CandidateSet, shown: Marks, uri: str
 ) -> Missing | None:
-    """Said of an item that is visible and stands under a hit with nearly the same text; None of any
+    """The answer for a visible item that stands under a hit with nearly the same text; None for any
     other. `shown` is bool [n]: the visible candidates.
     """
     places = np.flatnonzero(candidates.ids == archive.standing(uri).id)
@@ -95,7 +95,7 @@ def folded_under(
 
 
 def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
-    """What keeps the item from every answer to this caller, None where nothing does."""
+    """What keeps the item from every answer to this caller; None where nothing does."""
     unknown = Missing(
         uri, MissingStage.ARCHIVE, "there is no such item, for this key", "check the uri"
     )
@@ -122,7 +122,9 @@ def _state(uri: str, standing: Standing) -> Missing:
 
 
 def _superseded(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
-    """Told to those whose chain view has it: they may see the head and this version."""
+    """The answer for a superseded item. Callers get it if they may see the head and this version,
+    for then their chain shows it.
+    """
     head = archive.shown([standing.head], caller, EVERYTHING)
     own = {code.casefold() for code in standing.products}
     held = {code.casefold() for code in caller.products}
@@ -218,7 +220,7 @@ def _miss(
 
 
 def _last(scores: Floats, ranks: Ints) -> float | None:
-    """The score of the last that a retriever's list took in."""
+    """The lowest score in a retriever's list."""
     listed = scores[(ranks > 0) & np.isfinite(scores)]
     return float(listed.min()) if len(listed) else None
 
@@ -247,7 +249,7 @@ def _failing(archive: Standings, id_: int, node: Node) -> tuple[Node, ...]:
 
 
 def _conditions(node: Node) -> Iterator[Node]:
-    """What must hold, one by one."""
+    """The conditions of a tree, one by one."""
     match node:
         case Everything():
             return

@@ -1,1 +1,3 @@
-"""What was asked: the query language, dates and names in plain words, synonyms, spelling."""
+"""What was asked: reads the query language, dates and names in plain words, synonyms
+and spelling.
+"""

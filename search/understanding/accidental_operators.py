@@ -1,5 +1,5 @@
-"""Signs in a query that are not meant as operators: a dash between words, a mark at a sentence's
-end, the colon of a heading or an address, quotes and capitals in prose that was pasted.
+"""Finds signs in a query that are not meant as operators: a dash between words, a mark at a
+sentence's end, the colon of a heading or an address, quotes and capitals in pasted prose.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ _WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
 
 
 def without_punctuation(query: str) -> str:
-    """`query`, as long as before, with blanks for punctuation that only looks like operators;
-    as it is where nothing else is in it.
+    """`query` with blanks in place of punctuation that only looks like operators, of the same
+    length; unchanged if it has nothing else.
     """
     blanked = _PUNCTUATION.sub(lambda found: " " * len(found[0]), query)
     return blanked if blanked.strip() else query
 
 
 def headings(query: str) -> tuple[str, ...]:
-    """Names of fields with a colon and a blank after it, which are no `field:value`."""
+    """The names of fields with a colon and a blank after it, which are no `field:value`."""
     return tuple(found[0] for found in _HEADING.finditer(query))
 
 
 def without_headings(query: str) -> str:
-    """`query`, as long as before, with a blank for the colon of each heading."""
+    """`query` with a blank in place of each heading's colon, of the same length."""
     return _HEADING.sub(r"\1 ", query)
 
 
 def has_operators(text: str) -> bool:
-    """Whether there is any sign or word in `text` that the query language knows."""
+    """Whether `text` has any sign or word of the query language."""
     return bool(_SIGNS.search(text) or _OPERATORS.search(text))
 
 
 def why_plain(text: str) -> str:
-    """Why the operators in `text` are not meant, for a note; "" where they may be."""
+    """The note on why the operators in `text` are not meant; "" where they may be."""
     if _ADDRESS.search(text):
         return "read as plain words: there is a web address in it"
     if prose := _prose(text):
@@ -55,18 +55,18 @@ def why_plain(text: str) -> str:
 
 
 def plain_words(text: str) -> list[str]:
-    """What is left of `text` between its signs."""
+    """The words of `text` between its signs."""
     return _WORDS.findall(text)
 
 
 def is_prose(query: str) -> bool:
-    """Whether a query is pasted prose, in which nothing is meant to narrow."""
+    """Whether a query is pasted prose, in which no sign is meant to narrow."""
     return bool(_prose(query.strip()))
 
 
 def _prose(text: str) -> str:
-    """Why a text is no query but pasted prose, "" where it may be one. People paste sentences and
-    headlines, and neither a quotation in them nor a capital NOT is meant to narrow.
+    """Why a text is pasted prose and no query; "" where it may be a query. People paste sentences
+    and headlines, and mean neither a quotation nor a capital NOT in them to narrow.
     """
     if _FIELD.search(text):
         return ""

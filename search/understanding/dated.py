@@ -1,4 +1,4 @@
-"""A query with its dates taken out: they filter, and the rest is read as the query language."""
+"""Takes the dates out of a query: they filter, and the rest is read as the query language."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _FIELD = "versioncreated"
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """`parsed` is the query without its dates, which are among its filters; `places` of it are
-    characters of the whole query. `dates` is what was found, as it is told, and those that are
-    ignored, which are words.
+    """`parsed` is the query without its dates, which are among its filters; its `places` are
+    characters of the whole query. `dates` are all dates found, for the answer. Those that are
+    ignored stay words.
     """
 
     parsed: language.Parsed
@@ -35,9 +35,10 @@ def parse_dated(
     use: DateUse = DateUse.FILTER,
     ignore: Collection[str] = frozenset(),
 ) -> Dated:
-    """Reads a query and the dates in it that stand as words of their own. Where a date is part of
-    an operator's clause, in quotes or in pasted prose, it stays what was written: words. So do
-    those that `ignore` has, as `as_ignored` writes them.
+    """Reads a query and the dates in it.
+
+    A date that is part of an operator's clause, in quotes or in pasted prose stays plain words. So
+    does a date in `ignore`, written as by `as_ignored`.
     """
     found, notes = _meant(query, calendar) if use is DateUse.FILTER else ((), ())
     dates = tuple(date for date in found if as_ignored(date.text) not in ignore)
@@ -60,13 +61,13 @@ def parse_dated(
 
 
 def as_ignored(text: str) -> str:
-    """What words have in common that are ignored together: case and white space aside."""
+    """The text for comparison with words to ignore: without case and extra white space."""
     return " ".join(text.casefold().split())
 
 
 def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
-    """The dates that filter, and notes. A pasted headline or sentence tells what happened when; a
-    query asks for it.
+    """The dates that filter, and notes. A pasted headline or sentence has dates that report and do
+    not filter.
     """
     if accidental_operators.is_prose(query):
         return (), ()
@@ -81,7 +82,7 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
 
 
 def _pasted(query: str) -> str:
-    """Why a query that has dates is a text that was pasted; "" where it may be asked."""
+    """Why a query with dates is pasted text; "" where it may be a query."""
     words = [word for word in query.split() if word[0].isalpha()]
     if len(words) >= _CAPITALS and query.isupper():
         return "is all in capitals"
@@ -95,7 +96,7 @@ def _pasted(query: str) -> str:
 
 
 def _stands_alone(query: str, date: FoundDate) -> bool:
-    """Whether a date is outside of quotes and groups, and no operator has it for an operand."""
+    """Whether a date is outside quotes and groups, and is not an operator's operand."""
     before, after = query[: date.start], query[date.end :]
     if before.count('"') % 2 or after.count('"') % 2:
         return False
@@ -105,7 +106,7 @@ def _stands_alone(query: str, date: FoundDate) -> bool:
 
 
 def _without(query: str, dates: Sequence[FoundDate]) -> tuple[str, list[int]]:
-    """The query with a blank for each date, and where each of its characters stood."""
+    """The query with a blank in place of each date, and where each of its characters stood."""
     pieces: list[str] = []
     origins: list[int] = []
     at = 0
@@ -119,9 +120,7 @@ def _without(query: str, dates: Sequence[FoundDate]) -> tuple[str, list[int]]:
 
 
 def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
-    """What all of the dates let through: where they overlap, the time that they share; where they
-    don't, any of them.
-    """
+    """The filter of all dates: the time that they share if they overlap, else any of them."""
     ranges = tuple(DateRange(_FIELD, date.since, date.until) for date in dates)
     if len(ranges) == 1:
         return ranges[0], ()

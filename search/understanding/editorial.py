@@ -11,8 +11,8 @@
     query = "world cup"
     uris = ["urn:newsml:example:123"]     # come first where the caller may see them
 
-Synonyms widen what BM25 looks for, at a lower weight than what was typed; the text that is embedded
-stays as it is. A pin holds for exactly this query, case and white space aside.
+Synonyms widen what BM25 searches for, at a lower weight than the typed words; the text that is
+embedded stays as it is. A pin holds for exactly this query, without regard to case and white space.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from core.errors import SettingsError
 from core.query_tree import Bool, Node, Phrase, Word
 
 log = logging.getLogger(__name__)
-SYNONYM_BOOST = 0.5  # of a synonym, beside 1 of what was typed
+SYNONYM_BOOST = 0.5  # weight of a synonym, beside 1 for a typed word
 _CHECKED_S = 1.0
-_MOST_WORDS = 5  # of one side of a synonym
+_MOST_WORDS = 5  # in one side of a synonym
 
 Words = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Editorial:
-    """What editors rule: the alternatives of each sequence of casefolded words, and the uris that
+    """The editors' rules: the alternatives of each sequence of casefolded words, and the uris that
     come first by query.
     """
 
@@ -54,7 +54,7 @@ class Editorial:
 
 
 def no_rules() -> Editorial:
-    """What is in force where there is no file."""
+    """The rules without an editors' file: none."""
     return _NO_RULES
 
 
@@ -62,9 +62,10 @@ _NO_RULES = Editorial()
 
 
 class EditorsFile:
-    """The file at `path`: looked at once a second at most, read where it changed. A new version
-    that can't be read leaves the old one in force; `problem` says why. Raises SettingsError where
-    the first version can't be read.
+    """The file at `path`, checked at most once a second and read when it changed.
+
+    If a new version can't be read, the old one stays in force and `problem` says why. Raises
+    SettingsError where the first version can't be read.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
@@ -85,7 +86,7 @@ class EditorsFile:
         return self._rules
 
     def status(self) -> dict[str, object]:
-        """What is in force, ready for JSON."""
+        """The rules in force, ready for JSON."""
         rules = self()
         return {
             "file": str(self._path),
@@ -131,7 +132,9 @@ class _File(BaseModel):
 
 
 def read_editorial(path: Path) -> Editorial:
-    """Reads and checks an editors' file. Raises SettingsError: what, where and how to mend it."""
+    """Reads and checks an editors' file. Raises SettingsError, which says what is wrong, where, and
+    how to mend it.
+    """
     try:
         tree = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
@@ -154,8 +157,8 @@ def read_editorial(path: Path) -> Editorial:
 
 
 def expanded(tree: Node, rules: Editorial) -> tuple[Node, tuple[str, ...]]:
-    """The tree with the synonyms of its bare words as optional ones beside them, and notes on what
-    was added. Phrases, fielded words and what is excluded stay as they are.
+    """The tree with synonyms as optional clauses beside its bare words, and notes on what was
+    added. Phrases, fielded words and excluded words stay as they are.
     """
     if not rules.synonyms:
         return tree, ()
@@ -180,7 +183,7 @@ def _expanded(node: Node, rules: Editorial, notes: list[str]) -> Node:
 
 
 def _others(nodes: tuple[Node, ...], rules: Editorial, notes: list[str]) -> tuple[Node, ...]:
-    """The synonyms of every run of bare words among `nodes`, each once."""
+    """The synonyms of every sequence of bare words among `nodes`, each once."""
     typed = [node.text if isinstance(node, Word) and not node.field else "" for node in nodes]
     found: dict[str, Node] = {}
     for start, end in product(range(len(typed)), range(1, len(typed) + 1)):
@@ -194,8 +197,8 @@ def _others(nodes: tuple[Node, ...], rules: Editorial, notes: list[str]) -> tupl
 
 
 def _alternative(text: str, typed: int) -> Node:
-    """The synonym of `typed` words. A phrase scores for each of its words, and should not weigh
-    more than a single one for that.
+    """A synonym of `typed` words. A phrase scores for each of its words, so its weight is lowered
+    to that of the typed words.
     """
     words = len(text.split())
     boost = SYNONYM_BOOST * min(1.0, typed / words)
@@ -251,7 +254,7 @@ def _folded(query: str) -> str:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when the file does; zeros where it is not there."""
+    """Values that change when the file does; zeros where there is no file."""
     try:
         stat = path.stat()
     except OSError:
@@ -261,7 +264,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 def _mistake(error: ValidationError, path: Path) -> SettingsError:
     found = error.errors(include_input=False, include_url=False)
-    # A name that is wrong is why another is missing.
+    # A misspelt name is often the reason why another is missing, so it is reported first.
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     place = ".".join(str(part) for part in first["loc"])
     unknown = first["type"] == "extra_forbidden"

@@ -1,4 +1,4 @@
-"""Which languages the encoder reads, and what is said to who asks in another."""
+"""The languages that the encoder reads, and the note on a query in another language."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 
 from core.query_tree import Bool, Keyword, Node
 
-MANY = "mul"  # a model of many languages, by ISO 639-2
+MANY = "mul"  # the code of a model for many languages, by ISO 639-2
 _LATIN = "LATIN"
-# Languages that are written in other letters only; the script is the first word of a letter's name.
+# Languages that are not written in Latin letters. The script is the first word of a letter's
+# Unicode name.
 _SCRIPTS = {
     "ar": "ARABIC",
     "bg": "CYRILLIC",
@@ -30,9 +31,11 @@ _JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")
 
 
 def unread_language(text: str, filters: Node, languages: Collection[str]) -> tuple[str, ...]:
-    """A note where the encoder, which reads `languages`, does not know what a query is written in:
-    the filters ask for a language that it lacks, or most letters are of a script that none of its
-    languages has. Such a query is answered by words as any other, and by vectors that mean little.
+    """A note where the encoder, which reads `languages`, does not know the query's language: the
+    filters ask for a language that it lacks, or most letters are of a script that none of its
+    languages has.
+
+    Words answer such a query as any other, but its vectors mean little.
     """
     if not languages or MANY in languages:
         return ()
@@ -48,7 +51,7 @@ def unread_language(text: str, filters: Node, languages: Collection[str]) -> tup
 
 
 def _asked(node: Node) -> Iterator[str]:
-    """The languages that a filter lets through, as they are written."""
+    """The languages that a filter lets through."""
     match node:
         case Keyword("language", values):
             yield from (value.casefold().replace("_", "-") for value in values)
@@ -58,7 +61,7 @@ def _asked(node: Node) -> Iterator[str]:
 
 
 def _foreign_script(text: str, languages: Collection[str]) -> str:
-    """The script of most letters, "" where the encoder has a language in it or it is Latin."""
+    """The script of most letters; "" where it is Latin or a language of the encoder uses it."""
     if text.isascii():
         return ""
     scripts = [_script(letter) for letter in text if letter.isalpha()]

@@ -1,10 +1,10 @@
-"""The query language: Lucene's syntax, read by luqum, made into our tree.
+"""The query language: Lucene's syntax, which luqum parses, turned into our tree.
 
     words "a phrase" "near words"~3   AND OR NOT  +must -not  (groups)  word*  word^2
     headline:word  place:france  subject:"central bank"  date:2024-03  date:[2024-01 TO 2024-03]
 
-Bare words rank; `AND`, `+`, quotes and `field:value` narrow. What can't be read as this language is
-taken as plain words, and a note says so; a date that can't be read is an error.
+Bare words rank; `AND`, `+`, quotes and `field:value` narrow. A text that can't be parsed is taken
+as plain words, with a note; a date that can't be read is an error.
 https://lucene.apache.org/core/10_0_0/queryparser/ is the syntax that luqum follows.
 """
 
@@ -28,8 +28,9 @@ _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A query: `tree` is scored, `filters` (facts) hold beside it, `text` is what to embed, and
-    character i of it stands at `places[i]` in the query (a blank between words: right after one).
+    """A query: `tree` is scored, `filters` (facts) hold beside it, and `text` is embedded.
+    Character i of `text` stands at `places[i]` in the query (a blank between words: right after a
+    word).
     """
 
     tree: Node
@@ -40,7 +41,7 @@ class Parsed:
 
 
 def parse(query: str, zone: tzinfo = UTC) -> Parsed:
-    """Reads a query whose dates are of `zone`. Raises QueryError for a date that is none and for
+    """Reads a query whose dates are in `zone`. Raises QueryError for an impossible date and for
     more than 256 clauses.
     """
     if not query.strip():
@@ -73,7 +74,7 @@ def _parse(blanked: str, zone: tzinfo) -> Parsed:
 
 
 def _reason(error: Exception) -> str:
-    """Why a text is no query, from what luqum says."""
+    """Why a text is no query, in our words for luqum's error."""
     said = str(error)
     if "end of expression" in said:
         return "something is missing at its end, such as a bracket or a word after an operator"
@@ -99,7 +100,7 @@ def _plain(text: str, start: int, notes: tuple[str, ...]) -> Parsed:
 
 
 def _without_facts(node: Node) -> tuple[Node, Node]:
-    """Takes the facts that everything must satisfy out of the tree: they filter, never score."""
+    """Takes the facts that everything must satisfy out of the tree: they filter and never score."""
     if is_fact(node):
         return EVERYTHING, node
     if not isinstance(node, Bool):

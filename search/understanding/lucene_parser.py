@@ -1,8 +1,9 @@
-"""luqum's parser, made of the tables that come with luqum; nothing is written.
+"""luqum's parser, made from the tables that come with luqum. Nothing is written.
 
-luqum makes its parser when it is imported. ply compares the rules, which are docstrings, with those
-that the tables were made of. Python 3.13 takes the indentation off docstrings, so there ply would
-make the tables anew at each start, write them beside luqum, and report that on the error stream.
+luqum makes its parser when it is imported. ply compares the rules, which are docstrings, with the
+rules that the tables were made from. Python 3.13 removes the indentation from docstrings, so there
+ply would make the tables again at each start, write them beside luqum, and report that on the error
+stream.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""luqum's tree of a query made into ours.
+"""Turns luqum's tree of a query into ours.
 
 https://lucene.apache.org/core/10_0_0/queryparser/ is the syntax that luqum follows.
 """
@@ -52,26 +52,26 @@ from search.understanding.dates import parse_span
 from search.understanding.query_fields import field_called
 
 MAX_CLAUSES = 256
-# What a query may cost, in bare words: about half a second over 100,000 stories. A beginning is all
-# words that begin so. A phrase compares the places of its words, most of all where two short ones
-# stand everywhere; within a distance the time for that grows with each more of them. What is not to
-# be there is looked up for itself.
+# The limit of a query's cost, in bare words: about half a second over 100,000 stories. A prefix
+# stands for all words that begin so. A phrase compares the places of its words, which takes longest
+# for two short words that stand everywhere; with a distance, each more word makes it slower. A
+# negated clause is looked up as well.
 MAX_COST = 512
-_BEGINNING_COSTS = {2: 32, 3: 16}  # by letters
+_BEGINNING_COSTS = {2: 32, 3: 16}  # by number of letters
 _LONG_BEGINNING_COSTS = 8
 _PHRASE_WORD_COSTS = 4
-_SHORT_WORD_COSTS = 8  # more, for each of the first two of a phrase
+_SHORT_WORD_COSTS = 8  # extra, for each of a phrase's first two words
 _SHORT = 4  # letters
-_NEAR_COSTS = 10  # for the square of the words
-_NEGATED = 2  # times as much
+_NEAR_COSTS = 10  # times the square of the number of words
+_NEGATED = 2  # factor
 MAX_NEAR_WORDS = 5
 _WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
 class TreeReader:
-    """Turns luqum's tree into ours; collects the words to embed, where their characters stand, and
-    the notes. What is read begins at `start` of the query, and dates are of `zone`.
+    """Turns luqum's tree into ours, and collects the words to embed, the places of their
+    characters, and the notes. The text begins at `start` of the query, and dates are in `zone`.
     """
 
     start: int
@@ -95,7 +95,9 @@ class TreeReader:
         return self._word(str(item), name, item.pos)
 
     def operation(self, item: Item, name: str) -> Node:
-        """AND, OR, and the unsaid operator, under which words rank and the rest narrows."""
+        """AND, OR, and the implicit operator, under which bare words rank and other
+        clauses narrow.
+        """
         children = [(child, self.node(child, name)) for child in item.children]
         if isinstance(item, OrOperation):
             return Bool(should=tuple(node for _, node in children))
@@ -120,7 +122,7 @@ class TreeReader:
         return Bool(must_not=(node,))
 
     def inner(self, item: Item, name: str) -> Node:
-        """Groups and +x: what is inside."""
+        """Groups and +x: the clause inside."""
         return self.node(item.children[0], name)
 
     def fielded(self, item: Item, name: str) -> Node:
@@ -132,7 +134,7 @@ class TreeReader:
         return Bool(should=(word, self.node(item.expr, name)))
 
     def boosted(self, item: Item, name: str) -> Node:
-        """x^2."""
+        """A clause with a boost: x^2."""
         node = self.node(item.expr, name)
         boost = min(100.0, max(0.01, float(item.force)))
         match node:
@@ -161,7 +163,7 @@ class TreeReader:
         return Phrase(node.text, node.field, slop)
 
     def fuzzy(self, item: Item, name: str) -> Node:
-        """word~ is read as the word itself."""
+        """word~ is read as the plain word."""
         self.notes.append(f"{item!s}: similar spellings are not searched, the word itself is")
         return self.node(item.term, name)
 
@@ -185,7 +187,7 @@ class TreeReader:
         return Phrase(text, name)
 
     def range(self, item: Item, name: str) -> Node:
-        """[a TO b], of dates only."""
+        """[a TO b], for dates only."""
         if name not in DATE_FIELDS:
             return self._not_a_date(item, name)
         low, high = str(item.low), str(item.high)
@@ -203,7 +205,7 @@ class TreeReader:
         return DateRange(name, None, end if item.include else start)
 
     def _not_a_date(self, item: Item, name: str) -> Node:
-        """A range of something else is an error; signs without a field ("<IBM>") are just that."""
+        """A range of another field is an error; signs without a field ("<IBM>") are plain words."""
         if name:
             raise QueryError(f"{name}:{item!s} is a range", mend="ranges are for dates only")
         words = " ".join(plain_words(str(item)))
@@ -215,7 +217,7 @@ class TreeReader:
         return DateRange(name, since, until)
 
     def _word(self, value: str, name: str, place: int) -> Node:
-        """A word of field `name` that stands at `place` of what is read."""
+        """A word of field `name` at `place` of the text."""
         text = re.sub(r"\\(.)", r"\1", value)
         if name in DATE_FIELDS:
             return self._dates(name, text)
@@ -239,7 +241,7 @@ class TreeReader:
         return Word(text, name)
 
     def _spend(self, words: int) -> None:
-        """Counts what a clause costs."""
+        """Adds the cost of a clause."""
         self.cost += words * (_NEGATED if self.negated else 1)
         check_cost(self.cost)
 
@@ -248,14 +250,16 @@ class TreeReader:
         return Nothing()
 
     def _embed(self, text: str, written: str, place: int) -> None:
-        """Takes `text` into what is embedded; it was `written` so, at `place` of what is read."""
+        """Adds `text` to what is embedded; the query has it as `written`, at `place` of
+        the text.
+        """
         if self.negated:
             return
         if self.words:
             self.places.append(self.places[-1] + 1)
         self.words.append(text)
         at = 0
-        for character in text:  # in `written` there may be backslashes and wildcards before it
+        for character in text:  # `written` may have backslashes and wildcards before it
             found = written.find(character, at)
             at = found + 1 if found >= 0 else at
             self.places.append(self.start + place + max(0, at - 1))
@@ -277,12 +281,12 @@ def _has_word(text: str) -> bool:
 
 
 def words_in(text: str) -> int:
-    """What one word of a query costs: "time-sharing" is two."""
+    """The cost of one word of a query: "time-sharing" counts as two."""
     return max(1, len(_WORD.findall(text)))
 
 
 def check_cost(words: int) -> None:
-    """Raises QueryError for what costs more than a query may."""
+    """Raises QueryError for a query that costs more than allowed."""
     if words > MAX_COST:
         raise QueryError(
             "the query's phrases and wildcards would take too long",
@@ -291,7 +295,7 @@ def check_cost(words: int) -> None:
 
 
 def too_long(count: int) -> QueryError:
-    """The error for a query of `count` clauses, or more."""
+    """The error for a query of `count` or more clauses."""
     return QueryError(
         f"the query has {count} or more clauses",
         mend=f"at most {MAX_CLAUSES} are allowed; leave words out",

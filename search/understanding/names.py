@@ -1,10 +1,10 @@
-"""Names in a query: found by the tagger, made the archive's own, and what becomes of them.
+"""Names in a query: the tagger finds them, the archive knows them, and they boost or filter.
 
-A known name boosts: the share of the query's known names that an item has in its persons,
-organisations and places, under any of their aliases, is part of its score (search/ranking.py). It
-is looked up in candidates, so that names may be found while retrieval runs, and costs no candidate
-its place where no item has such fields. On request it filters instead. What is typed otherwise than
-the archive writes it ("merkle", an alias) is searched as the archive has it, too.
+A known name boosts: the share of the query's known names that an item has among its persons,
+organisations and places, under any alias, is part of its score (search/ranking.py). Names are
+looked up in the candidates, so that they can be found while retrieval runs. They cost no candidate
+its place if no item has such fields. On request they filter instead. A name that is typed otherwise
+than the archive writes it ("merkle", an alias) is also searched in the archive's spelling.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from search.understanding.dated import as_ignored
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The names in a query, notes on them, and the flag of an answer where none could be looked for
-    that were to be used.
+    """The names in a query, notes on them, and a flag where wanted names could not be
+    searched for.
     """
 
     names: tuple[FoundName, ...] = ()
@@ -45,8 +45,10 @@ class Found:
 
 
 class NameFinder:
-    """Finds names in a query's text. Without a tagger it finds none, which is flagged where one was
-    wanted: `tagger_missing` says why it is not there. Without `archive` every name is unknown.
+    """Finds names in a query's text.
+
+    Without a tagger it finds none, which is flagged where names were wanted; `tagger_missing` says
+    why there is no tagger. Without `archive` every name is unknown.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class NameFinder:
         use: EntityUse,
         ignore: Collection[str] = frozenset(),
     ) -> Found:
-        """The names in `text`, of which character i was typed at `places[i]`, and what could not be
-        done. A tagger that fails, or is busy or away, is an extra that is missing; the search goes
-        on. Nothing is done with those that `ignore` has, as `as_ignored` writes them.
+        """The names in `text`, whose character i was typed at `places[i]`, and what could not be
+        done.
+
+        Names are an extra: if the tagger fails, is busy or unavailable, the search goes on. Names
+        in `ignore`, written as by `as_ignored`, have no effect.
         """
         if use is EntityUse.OFF or not text:
             return Found()
@@ -109,13 +113,13 @@ class NameFinder:
 
 
 def known_names(found: Sequence[FoundName], use: EntityUse) -> tuple[KnownName, ...]:
-    """The known names that are used so, each once."""
+    """The known names with that use, each once."""
     names = [entity.known for entity in found if entity.known and entity.use is use]
     return tuple({(name.field, name.name): name for name in names}.values())
 
 
 def only_told(said: Understood) -> Understood:
-    """`said` where nothing is ranked by names: those that would boost are told and no more."""
+    """`said` for an answer that names do not rank: names that would boost are only shown."""
     return replace(
         said,
         entities=tuple(
@@ -126,13 +130,13 @@ def only_told(said: Understood) -> Understood:
 
 
 def name_filters(found: Sequence[FoundName]) -> Node:
-    """All of the known names that filter, as facts: one of each name's spellings."""
+    """All known names that filter, as facts: each matches any of its spellings."""
     names = known_names(found, EntityUse.FILTER)
     return all_of(*(Keyword(name.field, name.spellings) for name in names))
 
 
 def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats | None:
-    """float32 [len(ids)]: which share of the known names that boost each candidate has, 0 to 1;
+    """float32 [len(ids)]: the share, 0 to 1, of the boosting known names that each candidate has;
     None where no name boosts.
     """
     names = known_names(found, EntityUse.BOOST)
@@ -143,8 +147,8 @@ def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats 
 
 
 def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> Node:
-    """The tree with the archive's spelling of used names where its words are others, as phrases
-    that an item's names may have.
+    """The tree with the archive's spelling of used names where it has other words than the query,
+    as optional phrases in the field of names.
     """
     names = dict.fromkeys(
         entity.known.name
@@ -156,7 +160,7 @@ def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> N
 
 
 def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
-    """The tree with more that ranks; what it asks for stays as it is."""
+    """The tree with more clauses that only rank; what it asks for stays as it is."""
     if not phrases or isinstance(tree, Everything):
         return tree
     if not isinstance(tree, Bool):
@@ -168,7 +172,7 @@ def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
 
 
 def _differs(entity: FoundName, analysis: TextAnalysis) -> bool:
-    """Whether a word that was typed is none of the known name's."""
+    """Whether a typed word is none of the known name's words."""
     if entity.known is None:
         return False
     return bool(
@@ -185,12 +189,12 @@ def _found(
 
 
 def _own_name(known: KnownName | None) -> str:
-    """The name that the text was read as: its alias may be linked to it by hidden items only."""
+    """The name that the text was read as, because only hidden items may link an alias to `name`."""
     return "" if known is None else known.read_as or known.name
 
 
 def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
-    """The known name with what is left of it; one that is only similar is another one."""
+    """The known name as it is now; None where it is gone or only a similar name is left."""
     if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
         return None
     return replace(now, match=before.match)
@@ -203,7 +207,7 @@ def _missing(reason: str, use: EntityUse) -> Found:
 
 
 def _unfiltered(found: Sequence[FoundName]) -> tuple[str, ...]:
-    """What to say where names were to filter and some or all do not."""
+    """The notes where names were to filter and some or all of them do not."""
     if not found:
         return ("no name was recognised, so none filters",)
     return tuple(

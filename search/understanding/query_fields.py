@@ -1,4 +1,4 @@
-"""What a field may be called in a query."""
+"""The names of fields in a query."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ FIELD_NAMES = (*TEXT_FIELDS, *KEYWORD_FIELDS, *DATE_FIELDS, *ALIASES)
 
 
 def field_called(name: str) -> str:
-    """The field that `name` or its alias stands for, in any case; "" where there is none."""
+    """The field that `name` or its alias stands for, in any case; "" for an unknown name."""
     known = ALIASES.get(name.casefold(), name.casefold())
     return known if known in FIELD_NAMES else ""

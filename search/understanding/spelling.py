@@ -1,8 +1,8 @@
-"""Spelling: what was perhaps meant, where a word of the query is in few items or none.
+"""Spelling: suggests what was perhaps meant where few items or none have a word of the query.
 
-A suggestion, never a change. The words come from what the caller may see (`core.ports.Vocabulary`),
-so no suggestion tells of a word that only hidden items hold. Quoted phrases, fielded words,
-wildcards, numbers and what is excluded are left as they are typed.
+A suggestion never changes the query. The words come from items that the caller may see
+(`core.ports.Vocabulary`), so no suggestion tells of a word that only hidden items have. Quoted
+phrases, fielded words, wildcards, numbers and excluded words stay as typed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
 
 _SHORTEST = 4  # letters of a word that is doubted
-_ANOTHER_LETTER = 6  # letters from which on one may be another: shorter, it makes another word
-_TWO_EDITS = 9  # letters from which on two may be wrong
-_MOST_WORDS = 12  # of a query that is looked at; longer ones are prose
+_ANOTHER_LETTER = 6  # letters; in a shorter word another letter makes another word
+_TWO_EDITS = 9  # letters; in a shorter word only one edit is allowed
+_MOST_WORDS = 12  # in a query; longer ones are prose
 _QUOTED = re.compile(r'("[^"]*"?)')
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """When a word is doubted: at most `few` items hold it. One that some hold is doubted only for
-    a word one edit away that `times` as many hold: a common error is in the archive too.
+    """When a word is doubted: at most `few` items have it. A word that some items have is doubted
+    only for a word one edit away that `times` as many have, because a common error is in the
+    archive too.
     """
 
     few: int = 3
@@ -41,8 +42,8 @@ class Speller:
         self._doubt = doubt or Doubt()
 
     def suggestion(self, query: str, tree: Node, caller: Caller) -> str:
-        """`query` with its doubtful words replaced, "" where there is nothing to suggest. `tree` is
-        what the query was read as.
+        """`query` with its doubtful words replaced, "" without a suggestion. `tree` is the parsed
+        query.
         """
         words = list(dict.fromkeys(_bare_words(tree)))
         if not words or len(words) > _MOST_WORDS:
@@ -71,7 +72,9 @@ def _most_edits(word: str, count: int) -> int:
 
 
 def _bare_words(node: Node) -> Iterator[str]:
-    """The words that were typed as words and ask to be found."""
+    """The bare words of the query that are long enough to be doubted; excluded words
+    are left out.
+    """
     match node:
         case Word(text, "") if text.isalpha() and len(text) >= _SHORTEST:
             yield text
@@ -81,8 +84,9 @@ def _bare_words(node: Node) -> Iterator[str]:
 
 
 def _is_likely(word: str, seen: SeenWord) -> bool:
-    """Whether a near word may be meant. In a short word a letter is missing, too many or out of its
-    place; with another letter in it ("cops", "cope") it is likely another word.
+    """Whether a near word may be meant. Compared with a short word, it may lack a letter, have one
+    more, or have them in another order; with another letter in it ("cops", "cope") it is probably
+    another word.
     """
     text, typed = seen.text.casefold(), word.casefold()
     if text == typed or not text.isalpha() or len(text) < _SHORTEST:
@@ -93,7 +97,7 @@ def _is_likely(word: str, seen: SeenWord) -> bool:
 
 
 def _replaced(query: str, word: str, better: str) -> str:
-    """`query` with `word` replaced where it stands outside of quotes and names no field."""
+    """`query` with `word` replaced where it stands outside quotes and names no field."""
     pattern = re.compile(rf"(?<![\w:]){re.escape(word)}(?![\w:*~])")
     parts = _QUOTED.split(query)
     return "".join(
@@ -108,5 +112,5 @@ def _cased(word: str, better: str) -> str:
         return better.lower()
     if word.isupper():
         return better.upper()
-    rest = better[1:]  # in capitals where a story's place line was looked at
+    rest = better[1:]  # capitals come from a story's dateline
     return better[:1].upper() + (rest.lower() if better.isupper() else rest)

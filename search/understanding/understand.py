@@ -1,4 +1,4 @@
-"""Understanding: from what was typed to what each retriever is asked."""
+"""Understanding: turns the typed query into what each retriever is asked."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """An item that stands for a query. `lacking` says why its words were chosen by a part of the
-    archive, "" where all of it had a say.
+    """An item in place of a query. `lacking` says why only a part of the archive chose its words,
+    "" where all of it did.
     """
 
     exemplar: Exemplar
@@ -54,11 +54,12 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`tree` is scored by BM25, `filters` are facts for both retrievers, and `said` goes back to
-    the user: what was made of the words, and the text that is embedded. Names that don't filter are
-    being looked for meanwhile (`names`) and come with `told`, which also says what of `ignore` is
-    neither a date nor a name; `flags` says whether they could not be looked for. `like` is the item
-    that stands for a query, where one does.
+    """The meaning of a query: `tree` is scored by BM25, `filters` are facts for both retrievers,
+    and `said` goes back to the user: what was made of the words, and the text that is embedded.
+
+    Names that don't filter are searched for meanwhile (`names`). `told` adds them, and says which
+    of `ignore` is neither a date nor a name; `flags` says whether names could not be searched for.
+    `like` is the item in place of a query, if there is one.
     """
 
     tree: Node
@@ -86,8 +87,8 @@ class Meaning:
         return replace(said, notes=(*said.notes, *notes)) if notes else said
 
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
-        """With the names, which were being looked for meanwhile, in the archive's spelling where
-        that is another one. Where they neither boost nor filter they are told only.
+        """The meaning with the names that were searched for meanwhile, in the archive's spelling
+        where that differs. Names that neither boost nor filter are only shown.
         """
         said = self.told() if boosts else only_told(self.told())
         wanted = boosts or use is EntityUse.FILTER
@@ -103,10 +104,10 @@ class Meaning:
 class Understanding:
     """Parses the query, reads dates in plain words, and finds names.
 
-    A tagger that is missing or fails leaves names out; the response says so, in its notes and
-    flags; without `tagger_missing`, why a tagger that was wanted is not there, none was. `archive`
-    says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder
-    reads; none are told, no mismatch is.
+    If the tagger is missing or fails, names are left out, and notes and flags say so.
+    `tagger_missing` says why a wanted tagger is not there; it is "" where none was wanted.
+    `archive` says which names are known, `clock` what time it is, and `languages` (ISO 639-1) what
+    the encoder reads; without `languages` no mismatch is noted.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Understanding:
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
-        """A caller's calendar at this moment: see `calendar_of`. Raises QueryError."""
+        """A caller's calendar at this moment. Raises QueryError for an unknown zone or locale."""
         return calendar_of(self._clock(), tz, locale)
 
     def understand(
@@ -138,12 +139,13 @@ class Understanding:
         dates: DateUse = DateUse.FILTER,
         ignore: Sequence[str] = (),
     ) -> Meaning:
-        """What `query` asks for, asked beside `filters` by one who goes by `calendar` (now and
-        UTC). Dates and names that `ignore` has are words. Raises QueryError for what can't be read
-        and must not be guessed: a malformed date, or a query of more than 4,096 characters.
+        """What `query` means beside `filters`, by the caller's `calendar` (default: now and UTC).
+
+        Dates and names in `ignore` are plain words. Raises QueryError for what can't be read and
+        must not be guessed: a malformed date, or a query of more than 4,096 characters.
         """
         ignored = frozenset(map(as_ignored, ignore))
-        # Where one of the two is off, nobody can say what would have been found.
+        # If one of the two is off, nobody can say what would have been found.
         asked = () if EntityUse.OFF is entities or dates is DateUse.OFF else tuple(ignore)
         parsed, said = self._read(query, calendar or self.calendar(), filters, dates, ignored)
         find = partial(self._names.find, parsed.text, parsed.places, caller, entities, ignored)
@@ -163,7 +165,7 @@ class Understanding:
         dates: DateUse,
         ignored: Collection[str],
     ) -> tuple[Parsed, Understood]:
-        """The query without its names: parsed, and what is said of it."""
+        """The parsed query and what is said of it, still without names."""
         if len(query) > MAX_QUERY_CHARACTERS:
             raise QueryError(
                 f"the query has {len(query)} characters",

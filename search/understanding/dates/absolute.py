@@ -30,7 +30,7 @@ PART = r"(?P<part>early|mid|late|(?:the\s+)?(?:beginning|start|middle|end)\s+of)
 _NAMED_DAY = rf"(?:(?:{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)})(?!\w)\.?,?\s+(?:the\s+)?)?"
 _WITH_YEAR = rf"(?:,?\s+(?:of\s+)?{YEAR}|\s+['’](?P<short>[0-9]{{2}})(?!\w))?"
 _TO = r"\s*(?:-|–|—|to|until|till|through|and|bis|au)\s*"
-# A number before these counts something.
+# A number before one of these words is a count, not a date.
 COUNTED = (
     r"(?!\s+(?:people|persons?|dead|deaths?|killed|injured|wounded|men|women|children|troops|homes|"
     r"houses|jobs|workers|soldiers|cases|victims|students|players|million|billion|thousand|hundred|"
@@ -43,7 +43,7 @@ _FRENCH = re.compile(r"\b(?:en|de|entre|depuis|avant|après)\s+$", re.IGNORECASE
 
 
 def _year(match: re.Match[str]) -> int | None:
-    """The year that was written; '24 is of this century up to '69."""
+    """The year that was written; a short '24 is of this century up to '68."""
     groups = match.groupdict()
     if groups.get("year"):
         return int(groups["year"])
@@ -71,7 +71,9 @@ def _a_day(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _no_such_day(match: re.Match[str]) -> Point | None:
-    """29 february 2023 is not the month with a number before it."""
+    """A point that is no date: 29 february 2023 must not be read as the month with a number before
+    it.
+    """
     day = int(match["day"])
     return Point(None, None, match.end()) if 28 < day < 32 else None
 
@@ -135,7 +137,7 @@ def third_of(calendar: Calendar, span: Span, word: str) -> Span:
 
 
 def _a_season(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """The winter of a year begins in it, in December; south of the equator, in June."""
+    """The winter of a year begins in December of that year; south of the equator in June."""
     return Point(*season(calendar, match["season"], int(match["year"])), match.end())
 
 
@@ -210,9 +212,9 @@ def _is_doubtful(first: int, second: int, mark: str) -> bool:
 
 
 def other_reading(words: str, calendar: Calendar) -> str:
-    """The words of a date with each number that could be read the other way round written as what
-    that would be: since 03/04/2024 as since 2024-03-04, where the locale puts the day first. ""
-    where nothing can.
+    """The words of a date with its ambiguous numbers written in their other reading: "since
+    03/04/2024" becomes "since 2024-03-04" where the locale puts the day first. "" where no number
+    is ambiguous.
     """
 
     def other(match: re.Match[str]) -> str:

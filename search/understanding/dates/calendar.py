@@ -1,4 +1,4 @@
-"""The caller's calendar: what time it is there, and how dates are written."""
+"""The caller's calendar: the local time, and how dates are written there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from core.errors import QueryError
 
 _LOCALE = re.compile(r"([a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_]([a-z]{2}|\d{3}))?", re.IGNORECASE)
-# Regions by the Unicode locale data: who writes the month first, and whose week begins on Sunday.
+# Regions by the Unicode locale data: those that write the month first, and those whose week begins
+# on Sunday.
 _MONTH_FIRST = frozenset(("US", "AS", "GU", "MH", "MP", "PR", "UM", "VI", "FM", "PW", "PH"))
 _SUNDAY_FIRST = _MONTH_FIRST | {"CA", "MX", "BR", "JP", "KR", "IN", "IL", "ZA", "HK", "TW", "TH"}
 _SOUTHERN = frozenset(
@@ -24,9 +25,9 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Where and when a query is asked. `now` is aware; `zone` says which day it is, and the rest
-    follows from the locale: 03/04 is March 4 where the month comes first, weeks begin on Sunday or
-    Monday, and winter is in December or June.
+    """When and where a query is asked. `now` is aware; `zone` gives the day. The rest follows from
+    the locale: 03/04 is March 4 where the month comes first, weeks begin on Sunday or Monday, and
+    winter is in December or June.
     """
 
     now: datetime
@@ -38,7 +39,7 @@ class Calendar:
 
     @property
     def today(self) -> date:
-        """The day that it is in the zone."""
+        """The current day in the zone."""
         return self.now.astimezone(self.zone).date()
 
     def moment(self, day: date, hours: int = 0) -> datetime:
@@ -47,31 +48,31 @@ class Calendar:
         return local.replace(tzinfo=self.zone).astimezone(UTC)
 
     def days(self, first: date, count: int = 1) -> Span:
-        """So many days from `first` on."""
+        """The span of `count` days from `first` on."""
         return self.moment(first), self.moment(first + timedelta(days=count))
 
     def months(self, year: int, month: int, count: int = 1) -> Span:
-        """So many months; `month` may lie outside 1 to 12 and is counted on."""
+        """The span of `count` months; a `month` outside 1 to 12 counts on into other years."""
         return self.moment(month_start(year, month)), self.moment(month_start(year, month + count))
 
     def years(self, first: int, count: int = 1) -> Span:
-        """So many years."""
+        """The span of `count` years."""
         return self.months(first, 1, 12 * count)
 
     def week_start(self, weeks_back: int = 0) -> date:
-        """The first day of this week or of one before."""
+        """The first day of this week, or of an earlier one."""
         since = (self.today.weekday() + (1 if self.sunday_first else 0)) % 7
         return self.today - timedelta(days=since + 7 * weeks_back)
 
 
 def month_start(year: int, month: int) -> date:
-    """The first of a month; months outside 1 to 12 are counted on into other years."""
+    """The first day of a month; a month outside 1 to 12 counts on into other years."""
     years, index = divmod(month - 1, 12)
     return date(year + years, index + 1, 1)
 
 
 def months_before(day: date, count: int) -> date:
-    """The same day so many months earlier, or that month's last day."""
+    """The same day `count` months earlier, or the last day of that month."""
     first = month_start(day.year, day.month - count)
     last = (month_start(first.year, first.month + 1) - timedelta(days=1)).day
     return first.replace(day=min(day.day, last))
@@ -100,7 +101,7 @@ def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
-    """The time zone of an IANA name, UTC of none. Raises QueryError for an unknown one."""
+    """The time zone of an IANA name, UTC for "". Raises QueryError for an unknown name."""
     if not name:
         return UTC
     try:

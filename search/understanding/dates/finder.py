@@ -21,7 +21,7 @@ from search.understanding.dates.words import (
     can_begin,
 )
 
-_MOST = 4  # with more dates than that a text is a list or a calendar, not a question
+_MOST = 4  # a text with more dates is a list or a calendar, not a question
 _HINT = re.compile(
     rf"\b(?:{any_of(DAY_MONTHS)}|{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)}|{any_of(DECADES)}|"
     r"today|yesterday|tonight|tomorrow|gestern|ago|last|past|previous|this|next|weekend)\b|[0-9]{2}",
@@ -34,8 +34,7 @@ _ENDS = re.compile(r"""(?=$|\s|[,;:.!?…)\]}»”"](?!\w))""")
 @dataclass(frozen=True, slots=True)
 class FoundDate:
     """A date in plain words: `text` is characters start to end, and means [since, until) in UTC;
-    None is an open end. `other` is how the other reading would be written, where the order of its
-    numbers is in doubt.
+    None is an open end. `other` is the other reading of a date whose order of numbers is in doubt.
     """
 
     text: str
@@ -47,8 +46,10 @@ class FoundDate:
 
 
 def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
-    """The dates in `text`, from left to right, and notes: on those that can be read in several ways
-    and on those that stay words, because nothing can be from then yet or an event is called so.
+    """The dates in `text`, from left to right, and notes.
+
+    The notes tell of dates that can be read in several ways, and of those that stay words because
+    they lie ahead or name an event.
     """
     if not _HINT.search(text):
         return (), ()
@@ -69,7 +70,7 @@ def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tu
 
 
 def _points(text: str, calendar: Calendar) -> Iterator[tuple[int, Point]]:
-    """Where dates begin, and what they are; names that look like dates are passed over."""
+    """The points in time and where each begins; names that look like dates are skipped."""
     names: tuple[tuple[int, int], ...] | None = None
     end = 0
     for word in _STARTS.finditer(text):
@@ -89,7 +90,7 @@ def _points(text: str, calendar: Calendar) -> Iterator[tuple[int, Point]]:
 def _read(text: str, start: int, calendar: Calendar) -> Point | None:
     try:
         return read_phrase(text, start, calendar)
-    except (ValueError, OverflowError):  # outside of the calendar: 9999 years ago
+    except (ValueError, OverflowError):  # outside the calendar: 9999 years ago
         return None
 
 

@@ -1,6 +1,6 @@
-"""Names that have a date in them: the September 11 attacks are no day, Good Friday no weekday.
+"""Names that have a date in them: the September 11 attacks are no day, Good Friday is no weekday.
 
-A year that stands alone filters nothing, so that World Cup 2026 and Agenda 2030 need no line here.
+A year alone filters nothing, so World Cup 2026 and Agenda 2030 need no line here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EVENT = (
     "riots?|rioters?|insurrection|panel|hearings?|pardons?|defendants?|massacre|bombings?|uprising|"
     "revolution|movement|coup|generation|crackdown|agreement|accords?|anniversary|survivors?|plot"
 )
-# What goes by its number: iPhone 15, Section 230, Boeing 737, Resolution 1701.
+# Things that are named by number: iPhone 15, Section 230, Boeing 737, Resolution 1701.
 _NUMBERED = (
     "iphone|ipad|galaxy|pixel|playstation|ps|xbox|windows|android|ios|section|article|chapter|title|"
     "act|rule|resolution|proposition|prop|amendment|clause|paragraph|boeing|airbus|flight|mig|route|"
@@ -89,7 +89,7 @@ def _pattern(line: str) -> str:
 
 
 _NAMES = re.compile("|".join(_pattern(line) for line in _LINES.split("\n") if line), re.IGNORECASE)
-# A day and month without a year that is an event's name by itself.
+# Days of a month that name an event when no year stands with them.
 KNOWN_DAYS = re.compile(
     r"(?:sept(?:ember|\.)?\s+11(?:th)?|11(?:th)?\s+(?:of\s+)?sept(?:ember|\.)?|"
     r"jan(?:uary|\.)?\s+6(?:th)?|oct(?:ober|\.)?\s+7(?:th)?|july\s+4(?:th)?|"
@@ -99,5 +99,5 @@ KNOWN_DAYS = re.compile(
 
 
 def names_in(text: str) -> tuple[tuple[int, int], ...]:
-    """Where in the text names stand that look like dates."""
+    """The spans in the text of names that look like dates."""
     return tuple(found.span() for found in _NAMES.finditer(text))

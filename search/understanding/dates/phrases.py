@@ -16,7 +16,7 @@ Reader = Callable[[str, re.Match[str], Calendar], Point | None]
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), reader)
     for pattern, reader in (
-        *absolute.PATTERNS[:-3],  # what a bare month or year could begin is tried first
+        *absolute.PATTERNS[:-3],  # longer patterns are tried before a bare month or year
         *relative.PATTERNS,
         *absolute.PATTERNS[-3:],
     )
@@ -44,12 +44,12 @@ _FOR_MONTHS = frozenset(("in", "during", "throughout", "im", "en", "from"))
 _FOR_DAYS = frozenset(("on", "am", "from", "during"))
 _OF = _words(r"of|for|dated|le|der|den|vom")
 _ARTICLE = _words(r"the|die|den|le")
-# Words that a month would turn into another sentence: "after May resigned".
+# Words that would make another sentence if read as a month: "after May resigned".
 _PERSON_OR_VERB = re.compile(r"(?:may|march)(?!\w)", re.IGNORECASE)
 
 
 def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
-    """The date that begins at character `start` of the text, with the words that go with it."""
+    """The date that begins at character `start` of the text, with the words that belong to it."""
     for pattern, read in _READERS:
         if match := pattern.match(text, start):
             found = read(text, match, calendar)
@@ -62,7 +62,7 @@ def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
 
 
 def _settled(text: str, start: int, point: Point) -> Point | None:
-    """A point without a word before it, where it needs none."""
+    """The point, if it needs no word before it; else None."""
     if point.standing is Standing.ALONE:
         return point
     if _TO.match(text, point.end) or _OPEN_RANGE.search(text, 0, start):  # monday to friday
@@ -90,7 +90,7 @@ def _between(text: str, word: re.Match[str], calendar: Calendar) -> Point | None
 
 
 def _from(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    """From a to b, from a on."""
+    """Reads "from a to b" and "from a on"."""
     first = _point(text, word.end(), calendar)
     if first is None:
         return None
@@ -102,7 +102,9 @@ def _from(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _a_range(text: str, first: Point, calendar: Calendar, *, bare: bool) -> Point | None:
-    """A point, "to", and another; a `bare` one needs a year that was written, or two years."""
+    """A point, "to", and another point. A `bare` range needs two years, or a point that stands
+    alone.
+    """
     joined = _TO.match(text, first.end)
     last = _point(text, joined.end(), calendar) if joined else None
     if last is None:
@@ -115,7 +117,9 @@ def _a_range(text: str, first: Point, calendar: Calendar, *, bare: bool) -> Poin
 
 
 def _joined(first: Point, last: Point | None, calendar: Calendar) -> Point | None:
-    """From the first's start to the last's end. What has no year is taken from the other's."""
+    """From the first point's start to the last one's end. A point without a year takes
+    the other's.
+    """
     if last is None or first.since is None or last.since is None:
         return None
     since, end, begun = first.since, last, last.since.astimezone(calendar.zone).date()
@@ -183,7 +187,7 @@ def _fits(word: str, point: Point) -> bool:
 
 
 def _of(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    """Of march 2024, the 5th of march: nothing that would not be a date alone."""
+    """Reads "of march 2024" and "of the 5th of march": only what is also a date without "of"."""
     point = _point(text, word.end(), calendar)
     return point if point and point.standing is Standing.ALONE else None
 

@@ -1,4 +1,4 @@
-"""One point in time as words name it: its span, and how it may be used."""
+"""A point in time that words name: its span, and where it may be read as a date."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from search.understanding.dates.calendar import Calendar, Span, month_start
 
 
 class Standing(Enum):
-    """What a point needs to be read as a date: nothing, to begin or end the query, a word such as
-    "in" or "since" before it, or to be part of a range.
+    """What a point needs to be read as a date: nothing; a place at the query's beginning or end; a
+    word such as "in" or "since" before it; or to be part of a range.
     """
 
     ALONE = 1
@@ -22,14 +22,16 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
-    """What comes again: a month, a day of one (both without a year), or a day of the week."""
+    """A time that recurs: a month, a day of a month (both without a year), or a day of the week."""
 
     month: int = 0
     day: int = 0
     weekday: int = -1
 
     def latest(self, calendar: Calendar, limit: date) -> Span | None:
-        """Its last time that begins at `limit` or before; None for a day that no month has."""
+        """Its last occurrence that begins at `limit` or before; None for a day that no
+        month has.
+        """
         if self.weekday >= 0:
             back = (limit.weekday() - self.weekday) % 7
             return calendar.days(limit - timedelta(days=back))
@@ -40,7 +42,7 @@ class Recurring:
         return None
 
     def in_year(self, calendar: Calendar, year: int) -> Span | None:
-        """Its time in a year."""
+        """Its occurrence in a year."""
         if not self.day:
             return calendar.months(year, self.month)
         if self.day > (month_start(year, self.month + 1) - timedelta(days=1)).day:
@@ -50,9 +52,10 @@ class Recurring:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """[since, until), None for an open end; it ends before character `end` of the text. `again` is
-    set where no year was written; `is_year` where a year is all that was. Open at both ends, it is
-    no date, and `note` says why.
+    """[since, until), None for an open end; its words end before character `end` of the text.
+
+    `again` is set where no year was written; `is_year` where only a year was. A point that is open
+    at both ends is no date, and `note` says why.
     """
 
     since: datetime | None

@@ -1,4 +1,4 @@
-"""Dates as seen from now: yesterday, last week, 3 days ago, the past month, friday."""
+"""Dates relative to now: yesterday, last week, 3 days ago, the past month, friday."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AFTER_CAPITAL = re.compile(r"\b[A-Z]\w*\s+$")
 
 
 def _unit_back(calendar: Calendar, unit: str, back: int) -> Span:
-    """The whole unit of the calendar that lies so many units back; 0 is the current one."""
+    """The whole unit of the calendar that lies `back` units back; 0 is the current one."""
     today = calendar.today
     match unit:
         case "day":
@@ -51,13 +51,15 @@ def _unit_back(calendar: Calendar, unit: str, back: int) -> Span:
 
 
 def _weekend(calendar: Calendar, back: int) -> Span:
-    """Saturday and Sunday of this week, from Monday on, or of one before."""
+    """Saturday and Sunday of this week (from Monday on), or of an earlier one."""
     monday = calendar.today - timedelta(days=calendar.today.weekday())
     return calendar.days(monday + timedelta(days=5 - 7 * back), 2)
 
 
 def _rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
-    """So many units up to now: hours to the minute, days and more from a day's start on."""
+    """The last `count` units up to now: hours to the minute, days and more from a day's
+    start on.
+    """
     if unit in ("minute", "hour"):
         step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
         return Point(calendar.now - step, None, 0)
@@ -119,8 +121,8 @@ def _ago(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _day_word(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Today, yesterday, yesterday evening, last night, this morning, tomorrow. In "Russia Today"
-    it is part of a name.
+    """Today, yesterday, yesterday evening, last night, this morning, tomorrow; None in "Russia
+    Today", which is a name.
     """
     if match["word"][0].isupper() and _AFTER_CAPITAL.search(match.string, 0, match.start()):
         return None
@@ -178,7 +180,7 @@ def _which_month(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _which_season(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Last summer has ended; this winter is the one that is on, or this year's."""
+    """Last summer has ended; this winter is the current one, or this year's."""
     name = match["season"]
     span = _which(match["which"], calendar, lambda year: season(calendar, name, year))
     return Point(*span, match.end())

@@ -1,4 +1,4 @@
-"""The words that dates are written with: English, and the months of German and French."""
+"""The words of dates: English, and the months in German and French."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MONTHS = {
     **{name[:3]: number for number, name in enumerate(_ENGLISH, 1)},
     **_OTHERS,
 }
-DAY_MONTHS = {**MONTHS, "mars": 3}  # alone it is the planet
+DAY_MONTHS = {**MONTHS, "mars": 3}  # without a day it is the planet
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEKDAYS = {name: number for number, name in enumerate(_DAYS)}
 SHORT_WEEKDAYS = {
@@ -124,7 +124,7 @@ PARTS_OF_DAY = {
     "evening": (18, 24),
     "night": (18, 30),
 }
-# Besides these, a date begins with a month, a weekday, a number and the like.
+# Other first words of a date, besides months, weekdays, numbers and the like.
 _OPENERS = """
     early mid late beginning start middle end the today yesterday tonight tomorrow gestern last
     past previous this next week fortnight month quarter year decade weekend q1 q2 q3 q4 h1 h2 in
@@ -140,10 +140,10 @@ _BEGINNINGS = frozenset(_OPENERS.split()) | frozenset(
 
 
 def can_begin(word: str) -> bool:
-    """Whether a date may begin with a word."""
+    """Whether a date may begin with this word."""
     return word[0].isdigit() or word.casefold() in _BEGINNINGS
 
 
 def any_of(words: dict[str, object] | dict[str, int] | dict[str, tuple[int, int]]) -> str:
-    """A pattern of any of the words, longest first."""
+    """A pattern that matches any of the words, longest first."""
     return "|".join(sorted(words, key=len, reverse=True)).replace(" ", r"\s+")
