@@ -58,12 +58,13 @@ class FormatError(ValueError):
 
 
 def to_bytes(candidates: CandidateSet) -> bytes:
-    """The set as bytes, without its `retrieval`, which holds encoders and serves the first page
-    only. Raises FormatError for a value that the format can't hold.
+    """The set as bytes, without a `retrieval` that holds encoders. Raises FormatError for a value
+    that the format can't hold.
     """
-    writer = _Writer()
+    writer, asked = _Writer(), candidates.retrieval
+    kept = None if asked is None or asked.vectors else asked
     try:
-        text = orjson.dumps(writer.written(replace(candidates, retrieval=None)))
+        text = orjson.dumps(writer.written(replace(candidates, retrieval=kept)))
     except (TypeError, RecursionError) as error:  # a query of very many levels
         raise FormatError(f"can't be written: {error}") from error
     body = b"".join((struct.pack("<I", len(text)), text, *writer.arrays))

@@ -184,17 +184,21 @@ def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> Tot
     return TotalRelation.LOWER_BOUND
 
 
-def total_of(candidates: CandidateSet, hits: int, shown: int) -> Total:
-    """The total over what is visible now: `shown` candidates in `hits` hits.
+def total_of(candidates: CandidateSet, hits: int, matches: int | None) -> Total:
+    """The total over what is visible now, in `hits` hits.
 
-    A browsed list that is longer than the window gets the count of all that pass the filters.
-    Near-duplicates are compared within the window only, so with folding that total is a lower
-    bound.
+    A browsed list that is longer than the window gets the count of all `matches` that pass the
+    filters now; None where that is not known. Near-duplicates are compared within the window only,
+    so with folding that total is a lower bound.
     """
-    gone = len(candidates.ids) - shown
-    matches = candidates.found.lexical_matches
-    if candidates.relation is TotalRelation.EXACT and matches > len(candidates.ids):
-        if candidates.groups is not None:
-            return Total(hits, TotalRelation.LOWER_BOUND)
-        return Total(matches - gone, TotalRelation.EXACT)
-    return Total(hits, candidates.relation)
+    if not is_longer(candidates):
+        return Total(hits, candidates.relation)
+    if candidates.groups is not None or matches is None:
+        return Total(hits, TotalRelation.LOWER_BOUND)
+    return Total(matches, TotalRelation.EXACT)
+
+
+def is_longer(candidates: CandidateSet) -> bool:
+    """Whether it is a browsed list that is longer than the window."""
+    exact = candidates.relation is TotalRelation.EXACT
+    return exact and candidates.found.lexical_matches > len(candidates.ids)

@@ -29,6 +29,7 @@ from search.candidates import (
     CandidateSet,
     FusionInput,
     RerankerInput,
+    is_longer,
     read_cursor,
     relation_of,
     total_of,
@@ -138,7 +139,7 @@ class SearchPipeline:
         watch.lap("spelling")
         response = SearchResponse(
             hits=hits,
-            total=total_of(candidates, len(stories), int(np.count_nonzero(shown))),
+            total=total_of(candidates, len(stories), self._matches(request, candidates, shown)),
             page=page.number,
             page_size=request.page_size,
             profile=candidates.profile,
@@ -314,6 +315,18 @@ class SearchPipeline:
         token, start, number = read_cursor(request.cursor)
         candidates = self._parts.candidates.find(token, caller)
         return candidates, Page(start, number, request.page_size), token
+
+    def _matches(
+        self, request: SearchRequest, candidates: CandidateSet, shown: Marks
+    ) -> int | None:
+        """How many stories match now, `shown` (bool [n]) and beyond. Where a longer list goes on,
+        what lies beyond may have been hidden since, so that they are counted anew.
+        """
+        if not request.cursor:
+            return candidates.found.lexical_matches - int(np.count_nonzero(~shown))
+        if candidates.retrieval is None or not is_longer(candidates):
+            return None
+        return self._engine.retrieve(replace(candidates.retrieval, lexical_depth=1)).lexical_matches
 
     def _cursor(
         self, candidates: CandidateSet, token: str, following: int | None, page: Page

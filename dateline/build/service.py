@@ -212,10 +212,18 @@ def build_service(
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
-    gc.collect()
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
+    freeze_loaded()
     ingest = Ingest(engine, dual_embedder(models), clock, settings.default_products)
     return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
+
+
+def freeze_loaded() -> None:
+    """Tells the garbage collector that what is loaded now stays, so that it need not look at it
+    again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # or it compares what was made since with all of that, and rarely looks at all
 
 
 def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:

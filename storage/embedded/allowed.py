@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,28 +12,33 @@ from core.query_tree import Node
 from storage.embedded.columns.facts import View
 
 Mask = npt.NDArray[np.bool_]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 _KEPT = 64
 
 
 class AllowedMasks:
-    """The latest bitmaps by products, filters and generation of the view. Thread-safe."""
+    """Bitmaps by products and filters, of the newest view that was asked about: older ones go with
+    it, for each has a byte a version. Thread-safe.
+    """
 
     def __init__(self) -> None:
-        self._masks: dict[tuple[frozenset[str], Node, int], Mask] = {}
+        self._generation = 0
+        self._masks: dict[tuple[frozenset[str], Node], Mask] = {}
         self._whole: dict[int, tuple[Mask, Mask, bool]] = {}
         self._lock = threading.Lock()
 
     def of(self, view: View, products: frozenset[str], filters: Node) -> Mask:
         """Bool by item id: what `products` may see within `filters`."""
-        key = (products, filters, view.generation)
+        key = (products, filters)
         with self._lock:
-            mask = self._masks.get(key)
+            self._follow(view)
+            mask = self._masks.get(key) if view.generation == self._generation else None
         if mask is None or len(mask) != len(view.visible):
             mask = view.allowed(products, filters)
             with self._lock:
-                if len(self._masks) >= _KEPT:
-                    self._masks.clear()
-                self._masks[key] = mask
+                if view.generation == self._generation:
+                    _keep(self._masks, key, mask)
         return mask
 
     def is_everything(self, view: View, mask: Mask) -> bool:
@@ -42,7 +48,18 @@ class AllowedMasks:
             return known[2]
         whole = bool(np.array_equal(mask, view.visible))
         with self._lock:
-            if len(self._whole) >= _KEPT:
-                self._whole.clear()
-            self._whole[id(mask)] = (mask, view.visible, whole)
+            if view.generation == self._generation:
+                _keep(self._whole, id(mask), (mask, view.visible, whole))
         return whole
+
+    def _follow(self, view: View) -> None:
+        if view.generation > self._generation:
+            self._generation = view.generation
+            self._masks.clear()
+            self._whole.clear()
+
+
+def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[key] = value

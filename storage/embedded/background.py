@@ -6,6 +6,7 @@ import logging
 from time import monotonic
 
 from core.errors import BusyError
+from storage.embedded.freed_memory import give_back
 from storage.embedded.projections import Projections
 from storage.woken_thread import WokenThread
 
@@ -14,6 +15,7 @@ _INTERVAL_S = 0.2
 _PAUSE_S = 1.0  # after a failure
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
+_FREED_S = 60.0  # after which memory that was freed is given back
 
 
 class Background:
@@ -24,6 +26,7 @@ class Background:
     def __init__(self, projections: Projections) -> None:
         self._projections = projections
         self._busy_until = monotonic() + _IDLE_AFTER_S
+        self._freed_at = monotonic() + _FREED_S
         self._thread = WokenThread("projector", _INTERVAL_S, self._step, last=self._step)
         self._builder = WokenThread("segments", _INTERVAL_S, self._build)
         self._thread.start()
@@ -50,6 +53,9 @@ class Background:
         try:
             if self._projections.owns:
                 self._tend_segments()
+            if monotonic() > self._freed_at:
+                self._freed_at = monotonic() + _FREED_S
+                give_back()
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, self._builder)
 

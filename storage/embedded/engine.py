@@ -165,7 +165,7 @@ class EmbeddedEngine:
             moment = self.moments.of(request)
         with self._beside.search():
             found = retrieve(moment, request, self._beside)
-        partly = [self.moments.uncovered(query.field, moment.allowed) for query in request.vectors]
+        partly = self.moments.uncovered(moment)
         partly.append(self.moments.unworded(moment, request))
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found

@@ -12,7 +12,7 @@ from storage.embedded.columns.facts import Columns
 from storage.embedded.lexical.reader import LexicalReader
 from storage.embedded.lexical.vocabulary import Seen
 from storage.embedded.projections import Projections
-from storage.embedded.projector import Mask
+from storage.embedded.projector import Mask, count_both
 from storage.embedded.retrieval import Moment
 from storage.words.analysis import primary_subtag
 
@@ -30,13 +30,17 @@ class Moments:
 
     def of(self, request: Retrieval) -> Moment:
         """Everything that a search sees."""
-        every = self._projections.fields
-        fields = {query.field: every[query.field].view() for query in request.vectors}
+        projections, names = self._projections, [query.field for query in request.vectors]
+        lacking = {name: projections.projector.lacking(name) for name in names}
+        # After that: there may be more by then, which is said to be lacking, and never less.
+        fields = {name: projections.fields[name].view() for name in names}
         view = self._columns.view()
         allowed = self._masks.of(view, request.caller.products, request.filters)
         passes = self._masks.is_everything(view, allowed)
         lexical = self.lexical()
-        return Moment(view, lexical, fields, allowed, passes, lexical.lacking(allowed))
+        unembedded = {name: count_both(mask, allowed) for name, mask in lacking.items()}
+        unindexed = lexical.lacking(allowed)
+        return Moment(view, lexical, fields, allowed, passes, unindexed, unembedded)
 
     def allowed(self, caller: Caller, filters: Node = EVERYTHING) -> Mask:
         """What the caller may see within `filters`, bool by seq."""
@@ -62,16 +66,15 @@ class Moments:
         lexical = self.lexical()
         return lexical, Seen(allowed, every and lexical.has_only(view.visible))
 
-    def uncovered(self, field: str, allowed: Mask) -> str:
-        """What is to be said of a vector field that does not cover what a search is over (bool by
-        seq); "" where it does.
-        """
-        lacking = self._projections.projector.lacking(field, allowed)
-        if not lacking:
-            return ""
-        every = int(np.count_nonzero(allowed))
-        what = f"vectors: field {field} lacks {lacking:,} of {every:,} items"
-        return f"{what}; `dateline embed` adds them"
+    def uncovered(self, moment: Moment) -> list[str]:
+        """What is to be said of each vector field that does not cover what a search is over."""
+        every = int(np.count_nonzero(moment.allowed))
+        mend = "`dateline embed` adds them"
+        return [
+            f"vectors: field {field} lacks {lacking:,} of {every:,} items; {mend}"
+            for field, lacking in moment.unembedded.items()
+            if lacking
+        ]
 
     def unworded(self, moment: Moment, request: Retrieval) -> str:
         """What is to be said of items that a search by words does not find yet; "" where it finds

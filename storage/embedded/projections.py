@@ -19,7 +19,7 @@ from storage.embedded.columns.facts import Columns
 from storage.embedded.commit_note import lacking
 from storage.embedded.opening import Opening, note_source
 from storage.embedded.ownership import Ownership
-from storage.embedded.projector import Mask, Projector
+from storage.embedded.projector import Mask, Projector, count_both
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.record.port import RecordOfTruth
@@ -197,7 +197,7 @@ class Projections:
                 name: {
                     "segments": list(field.segment_sizes),
                     "tail": field.tail_size,
-                    "lacking": self.projector.lacking(name, visible),
+                    "lacking": count_both(self.projector.lacking(name), visible),
                 }
                 for name, field in self.fields.items()
             },

@@ -68,7 +68,8 @@ class Projector:
         self.settings = settings
         self._lock = threading.RLock()  # columns, visibility, tails
         self._build_lock = threading.Lock()  # one build of segments at a time
-        self._due: list[tuple[int, str]] = []
+        self._due: list[tuple[int, str]] = []  # a heap of moments and stories, each once
+        self._noted: set[tuple[int, str]] = set()  # what is in it
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
         # Of what was looked for in the record: what was never embedded by the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
@@ -117,7 +118,7 @@ class Projector:
             if self._is_due(now):
                 self._update(reads, self._due_chains(now), [], now)
                 while self._is_due(now):  # only now: what failed is tried again
-                    heapq.heappop(self._due)
+                    self._noted.discard(heapq.heappop(self._due))
 
     def _check_going_on(self, reads: RecordReads) -> None:
         """Raises StorageError where the record has less than was read of it: a backup was restored,
@@ -157,13 +158,11 @@ class Projector:
         visible = self._columns.view().visible
         self.progress.lexical_pending = lacking(index.contents.held, visible)
 
-    def lacking(self, name: str, allowed: Mask) -> int:
-        """How many of the `allowed` items (bool by seq) the field's encoder never embedded."""
-        lacking = self._lacking[name]
-        if not lacking.any():
-            return 0
-        shared = min(len(lacking), len(allowed))
-        return int(np.count_nonzero(lacking[:shared] & allowed[:shared]))
+    def lacking(self, name: str) -> Mask:
+        """Bool by seq: which items of those in force the field's encoder never embedded. Whoever
+        looks at the field after this may find the vectors of some of them there.
+        """
+        return self._lacking[name]
 
     def seal(self, name: str, least: int) -> bool:
         """Seals the tail of a field once it has `least` rows; says whether it did."""
@@ -212,7 +211,7 @@ class Projector:
         held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
         lacking = _padded(self._lacking[name], self._columns.size) & ~held
         self._lacking[name] = lacking
-        held |= lacking  # the record was asked for these
+        held |= lacking & _padded(self._in_field[name], len(lacking))  # the record was asked
         self._in_field[name] = held
         missing = np.flatnonzero(self._live() & ~held)
         self._fill_tails(self._record.reads, missing)
@@ -246,19 +245,20 @@ class Projector:
             if view.head:
                 heads.append(view.head)
                 self._columns.set_story(view.head, chain)
-            if view.changes_at is not None:
+            if view.changes_at is not None and (view.changes_at, chain) not in self._noted:
+                self._noted.add((view.changes_at, chain))
                 heapq.heappush(self._due, (view.changes_at, chain))
         return heads
 
     def _look_again(self, seqs: Sequence[int]) -> None:
-        """Forgets that fields lack these: they may have vectors now."""
+        """Has the record asked again for these where fields lack them: they may have vectors now.
+        They count as lacking until those are in the tail.
+        """
         asked = np.array([seq for seq in seqs if seq < self._columns.size], np.int64)
         for name in self._fields if len(asked) else ():
             held = _padded(self._in_field[name], self._columns.size).copy()
-            lacking = _padded(self._lacking[name], self._columns.size).copy()
-            doubtful = asked[lacking[asked]]
-            held[doubtful] = lacking[doubtful] = False
-            self._in_field[name], self._lacking[name] = held, lacking
+            held[asked[_padded(self._lacking[name], self._columns.size)[asked]]] = False
+            self._in_field[name] = held
 
     def _fill_tails(self, reads: RecordReads, seqs: Ids) -> None:
         """Puts the passages of those `seqs` that a field lacks into its tail."""
@@ -282,7 +282,7 @@ class Projector:
         self._lacking[name] = lacking
 
     def _is_due(self, now: int) -> bool:
-        return bool(self._due) and self._due[0][0] <= now
+        return any(moment <= now for moment, _ in self._due[:1])  # another thread may empty it
 
     def _due_chains(self, now: int) -> list[str]:
         return list(dict.fromkeys(chain for moment, chain in self._due if moment <= now))
@@ -291,6 +291,12 @@ class Projector:
         mask = np.zeros(self._columns.size, np.bool_)
         mask[ids[ids < self._columns.size]] = True
         return mask
+
+
+def count_both(one: Mask, other: Mask) -> int:
+    """How many items (bool by seq) are in both."""
+    shared = min(len(one), len(other))
+    return int(np.count_nonzero(one[:shared] & other[:shared]))
 
 
 def _padded(mask: Mask, size: int) -> Mask:

@@ -50,7 +50,7 @@ _PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wan
 class Moment:
     """What one search sees: the columns, the lexical snapshot and the vector fields, taken
     together. `allowed` (bool by seq) is what the caller and the filters let through; `unindexed`
-    are how many of these the lexical snapshot lacks.
+    are how many of these the lexical snapshot lacks, `unembedded` how many a vector field may lack.
     """
 
     view: View
@@ -58,7 +58,8 @@ class Moment:
     fields: Mapping[str, FieldView]
     allowed: Mask
     filters_pass_all: bool
-    unindexed: int = 0
+    unindexed: int
+    unembedded: Mapping[str, int]
 
 
 Lexical: TypeAlias = Callable[[], LexicalHits]

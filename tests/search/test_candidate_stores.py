@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ExpiredError
-from core.query_tree import EVERYTHING, Bool, Node, Word
-from core.retrieval import Retrieval
+from core.query_tree import EVERYTHING, Bool, Keyword, Node, Word
+from core.retrieval import Retrieval, VectorQuery
 from search import candidates
 from search.candidate_bytes import FormatError, from_bytes, to_bytes
 from search.candidates import CandidateStore
@@ -96,8 +96,12 @@ def test_what_lies_on_the_shelf_is_no_pickle_and_no_executable_thing() -> None:
     assert json.loads(data[17 : 17 + size])["~"] == "CandidateSet"
 
 
-def test_the_retrieval_stays_behind() -> None:
-    kept = replace(full_set(), retrieval=Retrieval(EVERYTHING, READER))
+def test_a_retrieval_with_an_encoder_stays_behind() -> None:
+    plain = Retrieval(EVERYTHING, READER, Keyword("place", ("Coast",)))
+    kept = replace(full_set(), retrieval=plain)
+    assert from_bytes(to_bytes(kept)).retrieval == plain
+    query = VectorQuery("text", 1.0, lambda: np.zeros((1, 2), np.float32))
+    kept = replace(full_set(), retrieval=replace(plain, vectors=(query,)))
     assert from_bytes(to_bytes(kept)).retrieval is None
 
 

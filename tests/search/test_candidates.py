@@ -98,6 +98,16 @@ def test_a_kill_between_pages_takes_the_story_out_of_every_later_page(full: Room
     assert third.cursor == ""
 
 
+def test_no_total_of_a_later_page_counts_what_was_hidden_beyond_the_window(full: Room) -> None:
+    pipeline = full.build(lexical_depth=10)
+    first = full.ask("", pipeline=pipeline, page_size=5)
+    assert (first.total.value, first.total.relation) == (23, TotalRelation.EXACT)
+    for uri in {hit.item.uri for hit in full.ask("", page_size=200).hits[10:]}:
+        full.kill(uri)
+    second = full.ask("", pipeline=pipeline, page_size=5, cursor=first.cursor)
+    assert (second.total.value, second.total.relation) == (10, TotalRelation.EXACT)
+
+
 def test_a_correction_between_pages_shows_no_old_version(full: Room) -> None:
     whole = uris(full.ask("ferry", page_size=200))
     first = full.ask("ferry", page_size=5)

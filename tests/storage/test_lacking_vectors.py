@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.callers import Caller
-from core.items import PassageVectors, PubStatus
+from core.items import FloatMatrix, PassageVectors, PubStatus
 from core.query_tree import EVERYTHING
-from core.retrieval import Retrieval, Retrieved
+from core.retrieval import Retrieval, Retrieved, VectorQuery
 from core.writes import Outcome, PutItem
 from storage.embedded.engine import EmbeddedEngine
 from tests.conftest import new_folder
@@ -68,6 +68,34 @@ def archive(folder: Path) -> Path:
         puts = [PutItem(item, (vectors(vector_of(item.uri)),)) for item in items]
         engine.put([*puts, PutItem(make_item("mute"), (vectors(),))])
     return folder
+
+
+def test_what_is_embedded_during_a_search_is_found_by_it_or_said_to_be_lacking(
+    archive: Path,
+) -> None:
+    with opened(archive, SetClock(), spaces=BOTH) as engine:
+
+        def late() -> FloatMatrix:
+            assert embed_all(engine) == 4
+            return QUERY
+
+        query = VectorQuery(SECOND, 1.0, late)
+        answer = engine.retrieve(Retrieval(EVERYTHING, WIRE, vectors=(query,), lexical_depth=0))
+        said = answer.degraded == (
+            "vectors: field second lacks 4 of 4 items; `dateline embed` adds them",
+        )
+        assert said or len(answer.ids) == 4
+        assert (len(found(engine)), asked(engine).degraded) == (4, ())
+
+
+def test_what_is_embedded_while_it_is_hidden_is_found_later(archive: Path) -> None:
+    with opened(archive, SetClock(), spaces=BOTH) as engine:
+        change(engine, "a", pubstatus=PubStatus.WITHHELD)
+        assert embed_all(engine) == 4
+        engine.compact()  # which looks through what each field holds
+        change(engine, "a", pubstatus=PubStatus.USABLE)
+        assert ("a", 1) in found(engine)
+        assert asked(engine).degraded == ()
 
 
 def test_a_later_field_covers_nothing_and_says_so(archive: Path) -> None:

@@ -197,8 +197,8 @@ class Columns:
     def stories(self, ids: Ids) -> Ids:
         """A number per version; equal numbers are one story."""
         numbers: Ids = self.chains.view()[ids]
-        for head, number in list(self._moved.items()):
-            numbers[ids == head] = number
+        for place, seq in enumerate(ids.tolist() if self._moved else ()):
+            numbers[place] = self._moved.get(seq, numbers[place])
         return numbers
 
     def view(self) -> View:

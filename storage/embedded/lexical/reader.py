@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -54,6 +55,32 @@ class TermCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class _RareTerms:
+    """The terms of a snapshot that few items have, of which callers see some. It knows no reader:
+    one that knew itself would keep files that were merged away until the next full collection.
+    """
+
+    searcher: tantivy.Searcher
+    schema: tantivy.Schema
+    held: TermCounts
+
+    def seen(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term; 0 where they are few and none of them is allowed."""
+        count = self.held(field, term)
+        return count if count > _RARE or self.allowed(allowed, field, term) else 0
+
+    def allowed(self, allowed: Marks, field: str, term: str) -> int:
+        """How many items have the term, where they are few how many of those that are allowed."""
+        count = self.held(field, term)
+        if not 0 < count <= _RARE:
+            return count
+        query = tantivy.Query.term_query(self.schema, field, term)
+        hits = self.searcher.search(query, count, count=False).hits
+        size = len(allowed)
+        return sum(1 for seq in _seqs(self.searcher, hits) if seq < size and allowed[seq])
+
+
+@dataclass(frozen=True, slots=True)
 class LexicalHits:
     """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and what
     an item with every word, and all that the weights add, could score at most.
@@ -86,6 +113,7 @@ class LexicalReader:
         self._languages = languages
         self._main = main
         self._held = TermCounts(lambda field, term: int(searcher.doc_freq(field, term)))
+        self._rare = _RareTerms(searcher, schema, self._held)
         self._documents = int(searcher.num_docs)
         machine = MachineWords(self._documents, self._held)
         self._compiler = Compiler(schema, languages, main, PLAIN, machine)
@@ -136,7 +164,7 @@ class LexicalReader:
         )
         hits = found.hits  # made anew each time that it is asked for
         values = np.array([value for value, _ in hits], np.float64)
-        ids = self._ids(hits)
+        ids = np.array(_seqs(self._searcher, hits), np.int64)
         places = _in_order(values, ids, order)
         scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
         count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
@@ -158,33 +186,8 @@ class LexicalReader:
         languages = tuple(dict.fromkeys((*self._main, *self._languages))) or ("en",)
         held = self._held
         if allowed is not None:
-            held = TermCounts(lambda field, term: self._seen(allowed, field, term))
+            held = TermCounts(partial(self._rare.seen, allowed))
         return Supremum(self._documents, held, languages, self._main, weights)
-
-    def _seen(self, allowed: Marks, field: str, term: str) -> int:
-        """How many items have the term; 0 where they are few and none of them is allowed."""
-        count = self._held(field, term)
-        return count if count > _RARE or self._allowed(allowed, field, term) else 0
-
-    def _allowed(self, allowed: Marks, field: str, term: str) -> int:
-        """How many items have the term, where they are few how many of those that are allowed."""
-        count = self._held(field, term)
-        if not 0 < count <= _RARE:
-            return count
-        query = tantivy.Query.term_query(self._schema, field, term)
-        hits = self._searcher.search(query, count, count=False).hits
-        size = len(allowed)
-        return sum(1 for seq in self._seqs(hits) if seq < size and allowed[seq])
-
-    def _ids(self, hits: Hits) -> Ids:
-        """Of what was found, in its order."""
-        return np.array(self._seqs(hits), np.int64)
-
-    def _seqs(self, hits: Hits) -> list[int]:
-        addresses = [address for _, address in hits]
-        if not addresses:
-            return []
-        return cast("list[int]", self._searcher.fast_field_values("seq", addresses))
 
     def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
         """See `core.ports.Exemplars`; a word is its first term in any field, a machine's too. The
@@ -192,7 +195,9 @@ class LexicalReader:
         """
         terms = [terms_of(word, language) for word in words]
         held = [
-            max(self._allowed(allowed, name, found[0]) for name in ("all", MACHINE)) if found else 0
+            max(self._rare.allowed(allowed, name, found[0]) for name in ("all", MACHINE))
+            if found
+            else 0
             for found in terms
         ]
         counts = np.array(held, np.float32)
@@ -213,7 +218,7 @@ class LexicalReader:
         """The ids of at most `limit` items that match within `filters`, in no order."""
         compiled = self._compiler.required(all_of(node, filters))
         found = self._searcher.search(compiled, limit, count=False)
-        return self._ids(found.hits)
+        return np.array(_seqs(self._searcher, found.hits), np.int64)
 
     def written(self, term: str, filters: Node, limit: int) -> Ids:
         """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
@@ -255,6 +260,13 @@ class LexicalReader:
         for name in TEXT_FIELDS:
             found += self._searcher.terms_with_prefix(unstemmed_field(name), letters, limit=limit)
         return found
+
+
+def _seqs(searcher: tantivy.Searcher, hits: Hits) -> list[int]:
+    addresses = [address for _, address in hits]
+    if not addresses:
+        return []
+    return cast("list[int]", searcher.fast_field_values("seq", addresses))
 
 
 def _key(weights: LexicalWeights) -> tuple[Any, ...]:

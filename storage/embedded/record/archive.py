@@ -78,7 +78,7 @@ class Record:
         self._aside = Aside(folder)
         self._try_again = 0.0
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: dict[threading.Thread, sqlite3.Connection] = {}
 
     @property
     def where(self) -> str:
@@ -109,10 +109,17 @@ class Record:
         """The read connection of the calling thread."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            self._close_readers(threading.Thread.is_alive)
             connection = schema.connect(self.path, readonly=True)
             self._local.connection = connection
-            self._readers.append(connection)
+            self._readers[threading.current_thread()] = connection
         return connection
+
+    def _close_readers(self, left: Callable[[threading.Thread], bool]) -> None:
+        """Closes the read connections of all threads but those that are to be `left` one."""
+        for thread in [*self._readers]:
+            if not left(thread) and (connection := self._readers.pop(thread, None)) is not None:
+                connection.close()
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """See `core.ports.Writer`."""
@@ -258,9 +265,7 @@ class Record:
         """See `storage.record.port.RecordOfTruth`."""
         self._writing.close()
         self._aside.close()
-        for connection in self._readers:
-            connection.close()
-        self._readers.clear()
+        self._close_readers(lambda _: False)
 
     def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
         """Adds vectors to what is still there and lacks them."""
