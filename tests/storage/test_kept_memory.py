@@ -21,6 +21,7 @@ from storage.embedded.allowed import AllowedMasks
 from storage.embedded.columns.facts import Columns, View
 from storage.embedded.freed_memory import give_back
 from tests.storage.world import (
+    FIELD,
     HOUR,
     NOW,
     SMALL,
@@ -30,7 +31,9 @@ from tests.storage.world import (
     change,
     lexical,
     make_item,
+    nearest,
     opened,
+    vector_of,
     write,
 )
 
@@ -93,6 +96,26 @@ def test_a_snapshot_of_the_words_goes_with_its_last_user(folder: Path) -> None:
         engine.cover()
         assert len(engine.retrieve(lexical(Word("zebra"))).ids) == 2
         assert before() is None
+
+
+def test_a_tail_does_not_keep_what_its_owner_left_out_of_a_segment(folder: Path) -> None:
+    """In a process that follows: versions that had a successor, and stories that were hidden."""
+    with opened(folder, SetClock()) as owner, opened(folder, SetClock()) as follower:
+        field = follower.projections.fields[FIELD]
+        for version in (1, 2, 3):
+            write(owner, make_item("a", version))
+            assert ask(follower, nearest(vector_of(f"a/{version}"))) == [("a", version)]
+        write(owner, make_item("b"))
+        follower.catch_up()
+        change(owner, "b", pubstatus=PubStatus.WITHHELD)
+        follower.catch_up()
+        assert field.tail_size == 4
+        owner.compact()
+        follower.catch_up()
+        assert field.tail_size == 0
+        change(owner, "b", pubstatus=PubStatus.USABLE)
+        assert ask(follower, nearest(vector_of("b/1"), depth=1)) == [("b", 1)]
+        assert ask(owner, nearest(vector_of("b/1"), depth=1)) == [("b", 1)]
 
 
 def open_files() -> int:

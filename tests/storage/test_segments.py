@@ -66,9 +66,19 @@ def test_what_was_written_during_the_build_stays_in_the_tail(field: VectorField)
     rows = field.tail_size
     segment = field.seal(rows, 1, live())
     fill(field, SEQS[4:])
-    field.adopt(segment, [], rows, live(6))
+    field.adopt(segment, [], rows, live())
     assert found(field) == EVERY
     assert field.tail_size == 4
+
+
+def test_what_was_hidden_meanwhile_does_not_stay_in_the_tail(field: VectorField) -> None:
+    fill(field, SEQS[:4])
+    rows = field.tail_size
+    segment = field.seal(rows, 1, live())
+    fill(field, SEQS[4:])
+    field.adopt(segment, [], rows, live(6))
+    assert found(field) == [row for row in EVERY if row[0] != 6]
+    assert field.tail_size == len([row for row in EVERY if row[0] in SEQS[4:] and row[0] != 6])
 
 
 def test_what_was_shown_during_a_merge_comes_from_the_segments_that_go(field: VectorField) -> None:

@@ -186,11 +186,11 @@ class VectorField:
         """Segments and tail change in one step: no search may find a live item in neither."""
         before = self._segments
         names = {segment.name for segment in segments}
-        held, wanted = _held_and_lacking(segments, [*before, self._tail], live)
+        settled, wanted = _settled_and_lacking(segments, [*before, self._tail], live)
         with self._lock:
             seqs = self._tail.seqs
             newer = np.arange(len(seqs)) >= tail_rows
-            tail = self._tail.only(np.flatnonzero((newer & ~held[seqs]) | wanted[seqs]))
+            tail = self._tail.only(np.flatnonzero((newer & ~settled[seqs]) | wanted[seqs]))
             wanted[seqs] = False
             for segment in before:
                 if segment.name not in names:
@@ -252,16 +252,17 @@ class VectorField:
         return Segment(str(entry["name"]), seqs, numbers, graph, kind, total, digests)
 
 
-def _held_and_lacking(
+def _settled_and_lacking(
     segments: Sequence[Segment], before: Sequence[Segment | Tail], live: Mask
 ) -> tuple[Mask, Mask]:
-    """Bool by seq: what the segments hold, and what is live and not held; both long enough for
-    every row of `segments` and of `before`.
+    """Bool by seq: what the segments hold or nobody sees, which no tail has to keep, and what is
+    live and not held; both long enough for every row of `segments` and of `before`.
     """
     newest = [int(part.seqs.max(initial=-1)) for part in (*segments, *before)]
     size = max(len(live), *(seq + 1 for seq in newest), 0)
     held, lacking = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     for segment in segments:
         held[segment.seqs] = True
-    lacking[: len(live)] = live
-    return held, lacking & ~held
+    lacking[: len(live)] = live & ~held[: len(live)]
+    held[: len(live)] |= ~live
+    return held, lacking
