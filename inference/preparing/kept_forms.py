@@ -45,12 +45,12 @@ class Form:
     """What a runtime loads in the place of a portable graph.
 
     - `runtime`: its name in the settings; `of`: its version, and what else decides the form
-    - `make`: the graph's bytes, and by path those of its weights apart, to the form's bytes
+    - `make`: the portable graph's bytes to the form's
     """
 
     runtime: str
     of: tuple[str, ...]
-    make: Callable[[bytes, Mapping[str, bytes]], bytes]
+    make: Callable[[bytes], bytes]
 
 
 def prepared(folder: ModelFolder, path: str, form: Form) -> bytes:
@@ -78,19 +78,13 @@ def _made(
                 continue
             if (kept := _read(place, key)) is not None:  # made while this process waited
                 return kept or folder.read(path)
-            graph, made = _make(folder, path, form)
+            graph = folder.read(path)
+            made = form.make(graph)
             # A form that is the portable graph is kept as nothing, and not as a second copy.
             if _write(place, key, b"" if made == graph else made):
                 _tidy(place)
                 return made
-    return _make(folder, path, form)[1]
-
-
-def _make(folder: ModelFolder, path: str, form: Form) -> tuple[bytes, bytes]:
-    """The portable graph, checked, and its form."""
-    weights = {name: folder.read(name) for name in companions(path, folder.manifest.files)}
-    graph = folder.read(path)
-    return graph, form.make(graph, weights)
+    return form.make(folder.read(path))
 
 
 def _key(folder: ModelFolder, path: str, form: Form) -> dict[str, Any]:

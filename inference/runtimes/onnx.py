@@ -112,7 +112,7 @@ def _graph(folder: ModelFolder, path: str, option: str) -> bytes:
     return prepared(folder, path, Form("onnxruntime", (ort.__version__,), _made))
 
 
-def _made(graph: bytes, _: Mapping[str, bytes]) -> bytes:
+def _made(graph: bytes) -> bytes:
     from inference.preparing.forms import onnxruntime_form  # not needed where a form is kept
 
     return onnxruntime_form(graph)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from inference.models.store import ModelFolder
 from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
+    beside,
     closed,
     cores,
     fitted,
@@ -61,11 +61,13 @@ class OpenVinoRuntime:
         format_, path = graph_path(folder, "openvino", "onnx")
         where = str(folder.path / path)
         properties = _properties(threads, _PRECISIONS[option])
-        form = Form(
-            "openvino",
-            (openvino.__version__, json.dumps(properties)),
-            partial(_made, format_, properties),
-        )
+
+        def make(graph: bytes) -> bytes:
+            from inference.preparing.forms import openvino_form  # not needed where a form is kept
+
+            return openvino_form(graph, beside(folder, path), format_, properties)
+
+        form = Form("openvino", (openvino.__version__, json.dumps(properties)), make)
         with loading(where):
             stream = io.BytesIO(prepared(folder, path, form))
             compiled = openvino.Core().import_model(stream, "CPU", properties)
@@ -108,14 +110,6 @@ class OpenVinoRuntime:
             with self._lock:
                 if self._compiled is not None:
                     self._resting.append(request)
-
-
-def _made(
-    portable: str, properties: Mapping[str, Any], graph: bytes, weights: Mapping[str, bytes]
-) -> bytes:
-    from inference.preparing.forms import openvino_form  # not needed where a form is kept
-
-    return openvino_form(graph, weights, portable, properties)
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ class Made:
         self.times = 0
         self.form = Form("onnxruntime", of or ("1",), self._make)
 
-    def _make(self, graph: bytes, weights: Mapping[str, bytes]) -> bytes:
+    def _make(self, graph: bytes) -> bytes:
         self.times += 1
         return b"form of " + graph
 
@@ -138,7 +137,7 @@ def test_a_form_is_made_once_and_loaded_as_it_is(folder: ModelFolder) -> None:
 
 
 def test_a_form_that_is_the_portable_graph_takes_no_room(folder: ModelFolder) -> None:
-    form = Form("onnxruntime", (), lambda graph, _: graph)
+    form = Form("onnxruntime", (), lambda graph: graph)
     for _ in range(2):
         assert prepared(folder, GRAPH, form) == FILES[GRAPH]
     (place,) = kept(folder)
@@ -314,7 +313,7 @@ from pathlib import Path
 from inference.preparing.kept_forms import Form, prepared
 from inference.models.store import ModelStore
 
-def make(graph, weights):
+def make(graph):
     (Path(sys.argv[1]) / "made").open("a").write("x")
     time.sleep(.05)
     return b"form of " + graph * 5000
