@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +98,32 @@ def test_answers_are_those_of_the_default_runtime(models: ModelStore, name: str)
     batches = [feeds(other.inputs, *shape) for shape in SHAPES]
     near = compare(answers(ours, batches), answers(other, batches), low=True)
     assert near.agree, near
+
+
+def test_a_kept_graph_answers_as_one_that_is_compiled_now(
+    models: ModelStore, tmp_path: Path
+) -> None:
+    """To the last bit, when it is made and when it is loaded again."""
+    name = "all-MiniLM-L6-v2"
+    shutil.copytree(models.root / name, tmp_path / name)
+    folder = ModelStore(tmp_path).find(name)
+    model = openvino.Core().read_model(
+        io.BytesIO(with_exact_kernels(folder.read(folder.manifest.graph)))
+    )
+    cut_products(model, operations)
+    options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    for _ in range(2):
+        runtime = OpenVinoRuntime.open(folder, threads=1)
+        for shape in SHAPES:
+            given = feeds(runtime.inputs, *shape)
+            request.infer(given)
+            for output, found in zip(
+                runtime.outputs, runtime.run(given, runtime.outputs), strict=True
+            ):
+                np.testing.assert_array_equal(found, request.get_tensor(output).data)
+        runtime.close()
+    assert len(list((tmp_path / ".prepared").glob(f"{name}.openvino.*"))) == 1
 
 
 def small(*, axis: int = 2, shared: bool = False) -> Any:
