@@ -294,6 +294,15 @@ def test_where_nothing_can_be_written_forms_are_made_each_time(folder: ModelFold
     assert made.times == 2
 
 
+def test_a_model_that_is_not_in_its_place_yet_keeps_no_form(folder: ModelFolder) -> None:
+    partial = folder.path.rename(folder.path.with_name(".small.partial"))
+    made = Made()
+    for _ in range(2):
+        assert prepared(ModelFolder(partial, folder.manifest), GRAPH, made.form) == expected()
+    assert made.times == 2
+    assert [each.name for each in partial.parent.iterdir()] == [partial.name]
+
+
 def test_a_full_disk_costs_the_form_only(
     folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
