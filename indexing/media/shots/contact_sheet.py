@@ -11,8 +11,8 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from importlib.util import find_spec
+from pathlib import Path
 
 from core.errors import InputError
 from core.media import MediaFacts, ShotBounds, Still, Transition
@@ -65,7 +65,7 @@ def contact_sheet(sheet: Sheet) -> str:
     need_packages()
     from jinja2 import Environment, StrictUndefined
 
-    source = resources.files("indexing.media.shots.finding") / "contact_sheet.html.j2"
+    source = Path(__file__).with_name("contact_sheet.html.j2")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
