@@ -1,4 +1,4 @@
-"""The application: routes, error handlers, middleware and the services' end."""
+"""The application: routes, error handlers, middleware and shutdown."""
 
 from __future__ import annotations
 
@@ -55,31 +55,33 @@ _EVERYTHING = (
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application over `services`; its shutdown drains the pools and closes them."""
+    """The ASGI application over `services`. Its shutdown drains the pools and closes
+    the services.
+    """
     app = create_inner_app(services)
     app.add_middleware(Observed, metrics=services.metrics)
     settings = services.settings
     app.add_middleware(
         Forwarding, proxies=settings.proxies, root_path=settings.root_path
-    )  # the outermost: the others see what it puts right
+    )  # outermost, so that the others see the corrected request
     return app
 
 
 def create_inner_app(services: Services) -> FastAPI:
-    """The same for requests that another process has taken, counted and logged."""
+    """The same application, for requests that another process has accepted, counted and logged."""
     surface = _surface(services)
     app = FastAPI(
         title="Dateline",
         version=API_VERSION,
         description=_DESCRIPTION,
-        docs_url=None,  # the usual pages load scripts from elsewhere; ours is page/docs.html
+        docs_url=None,  # the usual pages load scripts from other hosts; ours is page/docs.html
         redoc_url=None,
         redirect_slashes=False,  # an item's uri may end in a slash
         lifespan=_lifespan,
         dependencies=[Depends(check_query_string)],  # of every route; `SearchRoute` does it itself
     )
     app.state.surface = surface
-    app.state.admission = Admission(surface)  # for an HTTP server that asks it first
+    app.state.admission = Admission(surface)  # the HTTP server asks it first
     for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
         app.include_router(router)
     app.add_exception_handler(DatelineError, _on_our_error)
@@ -97,19 +99,20 @@ def _surface(services: Services) -> Surface:
         Shares(services.limiter),
         reads=WorkPool("searches", searches, settings.max_waiting, crowded=searches),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
-        # Their own threads, where they embed: nobody else waits for a bulk.
+        # Bulks have their own threads, where they embed: nobody else waits for a bulk.
         bulks=WorkPool(
             "bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks, behind=True
         ),
-        # Their own threads and a long queue: nothing else keeps a kill from being recorded.
+        # Changes of state have their own threads and a long queue: nothing else delays a kill.
         statuses=WorkPool("changes of state", 2, 1024),
-        # Their own threads: a bulk of texts to embed must not keep searches from being answered.
+        # Model requests have their own threads: many texts to embed must not delay searches.
         models=WorkPool(
             "model requests", models, settings.max_waiting, crowded=models, behind=True
         ),
-        # Their own thread: a service that is busy with searches still says how it is.
+        # Status requests have their own thread: a service that is busy with searches still answers
+        # them.
         operations=WorkPool("status requests", 1, 8),
-        # Their own threads: a slow disk behind a film must not keep searches from being answered.
+        # Media have their own threads: a slow disk behind a film must not delay searches.
         media=WorkPool("media requests", settings.max_concurrent_media, 8 * settings.max_waiting),
         signer=_signer(services),
     )
@@ -136,13 +139,13 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatelineError)
     problem = problem_of(error)
     if problem.status == 500:
-        raise error  # the middleware logs it whole and tells nothing of it
+        raise error  # the middleware logs it and tells the client nothing of it
     surface: Surface = request.app.state.surface
     if isinstance(error, BusyError):
         surface.metrics.refused()
     headers = {}
     if problem.status == 413:
-        headers["connection"] = "close"  # what is left of the body is not read
+        headers["connection"] = "close"  # the rest of the body is not read
     return problem_response(request, problem, headers)
 
 

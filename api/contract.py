@@ -1,7 +1,7 @@
 """The shapes of the answers, for the OpenAPI document; names follow AP Media API.
 
-Answers are written from plain values (see `envelope.Json`), not through these models: tests hold
-the two together.
+Answers are written from plain values (`envelope.Json`), not through these models. Tests check that
+the two agree.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Product(BaseModel):
 
 
 class ShotTold(BaseModel):
-    """A shot of a video. `made_by` is there where a machine describes it: its model and prompt."""
+    """A shot of a video. `made_by` names model and prompt if a machine describes the shot."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +94,7 @@ class ResultMeta(BaseModel):
 
 
 class ContentItem(BaseModel):
-    """AP's `contentitem` as far as it is filled; what else the agency sent is kept beside it."""
+    """AP's `contentitem` as far as it is filled; the agency's other members are kept beside it."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -128,7 +128,7 @@ class ContentAnswer(BaseAnswer):
 
 
 class FacetValue(BaseModel):
-    """A facet's value and in how many of the stories it stands."""
+    """A facet's value, and how many of the stories have it."""
 
     value: str
     count: int
@@ -175,7 +175,7 @@ class SearchAnswer(BaseAnswer):
 
 
 class SuggestedText(BaseModel):
-    """A completion, which member of the stories it stands in, and in how many of them."""
+    """A completion, the member of the stories that it comes from, and how many of them have it."""
 
     text: str
     kind: str = Field(description="person, organisation, place, subject or headline.")
@@ -183,7 +183,7 @@ class SuggestedText(BaseModel):
 
 
 class SuggestData(BaseModel):
-    """What was typed and what completes it, best first."""
+    """The typed text and its completions, best first."""
 
     query: str
     items: list[SuggestedText]
@@ -248,8 +248,8 @@ _MEANINGS = {
 
 
 def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses`: the model for 200 and the error shape for `statuses` and 500. Where a
-    key is asked for (401), its share may be used up (429).
+    """FastAPI's `responses`: the model for 200, and the error shape for `statuses` and 500. Routes
+    that need a key (401) also get 429, for a used-up share.
     """
     told = sorted({*statuses, 429}) if 401 in statuses else statuses
     errors: dict[int | str, dict[str, Any]] = {

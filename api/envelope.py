@@ -1,7 +1,7 @@
 """The envelope around every JSON answer: AP Media API's `baseresponse` and `errorresponse`.
 
 Two members differ from theirs on purpose: `error.code` is a word (their integer is in `status`),
-and `error` has a `mend` that says what to do and the `field` that it is about.
+and `error` also has `mend`, which says what to do, and the `field` that is wrong.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _ECHO_CHARACTERS = 4096
 
 
 class Json(Response):
-    """A JSON answer written by orjson straight from plain values: no model in between."""
+    """A JSON answer that orjson writes from plain values, without a model in between."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Bytes of `content`; NaN becomes null, numpy's numbers are numbers."""
+        """`content` as bytes; NaN becomes null, numpy's numbers become numbers."""
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def rfc3339(moment: datetime) -> str:
-    """A UTC time as `2024-03-05T07:30:00Z`, with a fraction only where there is one."""
+    """A UTC time as `2024-03-05T07:30:00Z`, with a fraction only if it has one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -42,7 +42,7 @@ def request_id(request: Request) -> str:
 
 
 def echo(request: Request) -> dict[str, Any]:
-    """The query parameters as they came, shortened, without anything that may be a key."""
+    """The query parameters as they came, shortened, without any that may be a key."""
     echoed: dict[str, Any] = {}
     for name in request.query_params:
         if name.lower() in _SECRET_PARAMETERS:
@@ -53,7 +53,7 @@ def echo(request: Request) -> dict[str, Any]:
 
 
 def method_name(request: Request) -> str:
-    """The operation in words that stay the same over items: `GET /content/{item_id}`."""
+    """The operation in words that are the same for all items: `GET /content/{item_id}`."""
     route = request.scope.get("route")
     path = request.url.path[:_ECHO_CHARACTERS] if route is None else getattr(route, "path", "")
     return f"{request.method} {str(path).replace(':path}', '}')}"
@@ -73,7 +73,7 @@ def base(request: Request, **members: Any) -> dict[str, Any]:
 def problem_response(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> Json:
-    """`errorresponse` for `problem`, with Retry-After where waiting helps."""
+    """`errorresponse` for `problem`, with Retry-After if waiting helps."""
     error: dict[str, Any] = {
         "status": problem.status,
         "code": problem.code,

@@ -1,4 +1,4 @@
-"""What operators watch, in Prometheus's words; one registry per app."""
+"""The metrics for operators, in Prometheus's terms; one registry per application."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from prometheus_client.samples import Sample
 
 from api.models.metrics import ModelMetrics
 
-_MADE = "_created"  # when a series began, which is no count
+_MADE = "_created"  # when a series began; it can't be summed
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
-# Of each series: the metric's name, the sample's, its labels, and the value.
+# For each series the metric's name, the sample's name, its labels, and the value.
 Figures: TypeAlias = Sequence[tuple[str, str, Mapping[str, str], float]]
 
 
 class Metrics:
-    """Counters that requests and `models` feed, and gauges that are filled from the status when
-    scraped.
+    """Counters that requests and `models` feed, and gauges that are set from the status at a
+    scrape.
     """
 
     def __init__(self) -> None:
@@ -86,22 +86,22 @@ class Metrics:
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One answer went out."""
+        """Counts an answer."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def refused(self) -> None:
-        """One request found every place taken."""
+        """Counts a request that found every place taken."""
         self._refused.inc()
 
     def refused_at_once(self, method: str, route: str, status: int) -> None:
-        """One request was refused before its route was looked for: that took no time to speak of,
-        and says nothing of how long answers take.
+        """Counts a request that was refused before routing. Its time is not counted, for it says
+        nothing of how long answers take.
         """
         self._requests.labels(method, route, str(status)).inc()
 
     def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
-        """One search ended; its stages in milliseconds."""
+        """Counts a search, with the milliseconds of its stages."""
         for stage, spent in milliseconds.items():
             histogram = self._by_stage.get(stage)
             if histogram is None:
@@ -111,7 +111,7 @@ class Metrics:
             self._degraded.inc()
 
     def figures(self) -> Figures:
-        """What was counted in this process, for the page of another one."""
+        """The counts of this process, for the metrics page of another process."""
         return [
             (metric.name, sample.name, sample.labels, sample.value)
             for metric in self._registry.collect()
@@ -120,8 +120,8 @@ class Metrics:
         ]
 
     def page(self, status: Mapping[str, Any], others: Iterable[Figures] = ()) -> bytes:
-        """Prometheus's text format, gauges set from `status` (see `StatusPort`). What `others`
-        counted is added, which of gauges is only those of this moment that all processes have.
+        """Prometheus's text format, with gauges from `status` (`StatusPort`). The counts of
+        `others` are added; of gauges, only those that every process has at this moment.
         """
         gauges = (("items", self._items), ("visible", self._visible), ("passages", self._passages))
         for name, gauge in gauges:
@@ -139,13 +139,13 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class _Summed:
-    """Metrics of this process and what others counted, as one registry."""
+    """The metrics of this process plus the counts of others, as one registry."""
 
     own: Iterable[Metric]
     others: Figures
 
     def collect(self) -> Iterable[Metric]:
-        """Each metric once, each of its series with the sum of all processes."""
+        """Each metric once, each of its series summed over all processes."""
         metrics = {metric.name: metric for metric in self.own}
         sums: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {
             name: {_series(sample.name, sample.labels): sample for sample in metric.samples}

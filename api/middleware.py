@@ -1,4 +1,6 @@
-"""Around every request: an id, security headers, counters, one line in the log, and a last net."""
+"""Wraps every request: an id, security headers, counters, a line in the log, and a last handler for
+errors.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ from api.problems import INTERNAL
 _access = logging.getLogger("dateline.access")
 _errors = logging.getLogger("dateline.api")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LEFT = 499  # what nginx notes of a client that went before it was answered
+_LEFT = 499  # nginx's status for a client that left before the answer
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
-# 'self' only: scripts, styles and fonts are files of this service, nothing is inline or elsewhere.
+# 'self' only: scripts, styles and fonts are files of this service; nothing is inline or from
+# another host.
 _CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
     "img-src 'self' data:; media-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -43,14 +46,14 @@ _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.item
 
 
 class Observed:
-    """Pure ASGI, as Starlette's middleware base class would cost a task per request."""
+    """Pure ASGI, because Starlette's middleware base class would cost a task per request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; nothing but `BaseException` leaves here."""
+        """Answers one request; only `BaseException` passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,7 +75,7 @@ class Observed:
             await self._app(scope, receive, outgoing)
         except ClientDisconnect:
             outgoing.status = outgoing.status or _LEFT
-        except Exception:  # noqa: BLE001  the last net: log it all, tell nothing of it
+        except Exception:  # noqa: BLE001  the last handler: log it, tell the client nothing
             _errors.exception("request %s failed", scope["state"]["request_id"])
             if outgoing.status == 0:
                 response = problem_response(Request(scope), INTERNAL)
@@ -80,21 +83,21 @@ class Observed:
 
 
 def leave(scope: Scope) -> None:
-    """Gives back what a request has of its caller's share, where a caller was let in."""
+    """Ends the request's place in its caller's share, if the caller was let in."""
     leaves = scope["state"].get("leave")
     if leaves is not None:
         leaves()
 
 
 def begin(scope: Scope) -> None:
-    """Gives a request its id: the client's own where that is harmless, otherwise a new one."""
+    """Gives a request its id: the client's own if it is harmless, else a new one."""
     sent = Headers(scope=scope).get("x-request-id", "")
     given = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
     scope.setdefault("state", {})["request_id"] = given
 
 
 def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
-    """An answer's own headers, and those that every answer has."""
+    """An answer's own headers, plus those of every answer."""
     own = [pair for pair in headers if pair[0] != b"x-request-id"]
     there = {name for name, _ in own}
     own += (pair for pair in _RAW_HEADERS if pair[0] not in there)
@@ -102,13 +105,13 @@ def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[t
 
 
 def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
-    """Writes a line about an answer, which was given so many `times` since the last one like it."""
+    """Writes a log line for an answer that was given `times` times since the last such line."""
     if not _access.isEnabledFor(logging.INFO):
         return
     line: dict[str, Any] = {
         "id": scope["state"]["request_id"],
         "method": method_of(scope),
-        "path": scope["path"][:500],  # never the query: it may hold what should be secret
+        "path": scope["path"][:500],  # never the query, which may hold secrets
         "route": route_of(scope),
         "status": status,
         "client": (scope.get("client") or ("",))[0],
@@ -117,23 +120,24 @@ def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
     }
     if times > 1:
         line["times"] = times
-    # What is answered is the caller's to pay for; refusals cost their sender nothing.
+    # An answered request uses the caller's share; refusals cost their sender nothing, so they are
+    # limited.
     kind = f"{line['route']} {status} {line['caller']}" if status >= 400 else ""
     _access.info(orjson.dumps(line).decode(), extra={"kind": kind})
 
 
 def route_of(scope: Scope) -> str:
-    """The route's path, which stays the same over items."""
+    """The route's path, which is the same for all items."""
     return str(getattr(scope.get("route"), "path", "unmatched"))
 
 
 def method_of(scope: Scope) -> str:
-    """The method; an invented one must not make a new time series."""
+    """The method; "other" for an unknown one, which must not make a new time series."""
     return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 class _Outgoing:
-    """A `send` that remembers the status and adds the headers that every answer has."""
+    """A `send` that remembers the status and adds the headers of every answer."""
 
     def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send

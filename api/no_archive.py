@@ -1,4 +1,4 @@
-"""What stands in the archive's place in a service that only runs models."""
+"""Stands in for the archive in a service that only runs models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from search.answers import SearchRequest, SearchResponse
 
 
 class NoArchive:
-    """Every port of an archive, each answering that there is none."""
+    """Every port of an archive; each method answers that there is no archive."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """Raises NotFoundError."""

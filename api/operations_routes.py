@@ -1,4 +1,4 @@
-"""For operators: alive, ready, figures."""
+"""Routes for operators: alive, ready, metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _key = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
     responses=contract.answers(contract.BaseAnswer, 400),
 )
 async def healthz(request: Request) -> Json:
-    """Answers as long as the event loop runs; looks at nothing else."""
+    """Answers as long as the event loop runs; checks nothing else."""
     return Json(base(request, data={"alive": True}))
 
 
@@ -40,7 +40,7 @@ async def healthz(request: Request) -> Json:
     responses=contract.answers(contract.BaseAnswer, 400, 503),
 )
 async def readyz(request: Request, surface: SurfaceDep) -> Json:
-    """200 where searches can be answered, 503 with the reason where not."""
+    """200 if searches can be answered, else 503 with the reason."""
     ready, reason = await surface.operations.run(surface.services.status.ready, NOBODY)
     if ready:
         return Json(base(request, data={"ready": True}))
@@ -59,7 +59,7 @@ async def readyz(request: Request, surface: SurfaceDep) -> Json:
 async def metrics(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(_key)]
 ) -> Response:
-    """For keys that inspect or write; for everybody with the setting `open_metrics`."""
+    """For keys that may inspect or write; for everybody with the setting `open_metrics`."""
     if not surface.services.settings.open_metrics:
         caller = await caller_of(request, surface, key)
         if not (caller.may_inspect or caller.may_write):

@@ -1,4 +1,4 @@
-"""The page, its files, its configuration, and the documentation: all served from here."""
+"""Routes of the page, its files, its configuration, and the documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.envelope import Json
 from core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)
-docs_router = APIRouter(include_in_schema=False)  # of every service, with or without an archive
+docs_router = APIRouter(include_in_schema=False)  # in every service, with or without an archive
 _FOLDER = Path(__file__).parent / "page"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -27,7 +27,9 @@ _TYPES = {
 
 
 def _load() -> dict[str, tuple[bytes, str]]:
-    """Every file of the page by name: a name that is not here is not served, whatever its dots."""
+    """Every file of the page by name. A name that is not here is not served, so dots in it do no
+    harm.
+    """
     return {
         path.name: (path.read_bytes(), _TYPES[path.suffix])
         for path in _FOLDER.iterdir()
@@ -43,7 +45,7 @@ def _file(name: str) -> Response:
     if found is None:
         raise NotFoundError("There is no such file.", mend="The page is at /.")
     content, kind = found
-    # Fonts never change under their name; the rest is asked for anew, so that an update shows.
+    # A font file never changes; browsers ask again for the rest, so that an update shows.
     cache = "public, max-age=31536000, immutable" if name.endswith(".woff2") else "no-cache"
     return Response(content, headers={"content-type": kind, "cache-control": cache})
 
@@ -62,9 +64,9 @@ async def docs() -> Response:
 
 @router.get("/page/config")
 async def config(request: Request, surface: SurfaceDep) -> Json:
-    """What the page needs to open on an answered query.
+    """What the page needs to open with an answered query.
 
-    Keys are in it in the demo only, and only for a browser on this very machine.
+    It has keys in the demo only, and only for a browser on this machine.
     """
     settings = surface.services.settings
     demo = settings.demo and is_local(request, settings)

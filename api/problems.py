@@ -34,7 +34,7 @@ from core.errors import (
 
 
 class UnknownKeyError(AccessError):
-    """No key was sent, or one that is not known."""
+    """No key was sent, or an unknown one."""
 
     code = "unauthorized"
 
@@ -46,13 +46,13 @@ class BodyTooLargeError(InputError):
 
 
 class MediaTypeError(InputError):
-    """The request's body is of a kind that is not read here."""
+    """The content type of the request's body is not read here."""
 
     code = "unsupported_media_type"
 
 
 class RangeError(InputError):
-    """No byte of the file is asked for, or several stretches of it at once."""
+    """The range has no byte of the file, or there are several ranges."""
 
     code = "range_not_satisfiable"
 
@@ -80,7 +80,7 @@ class ParameterError(InputError):
 
 
 class TooManyError(BusyError):
-    """The caller has used up its share; in `retry_after` seconds it has some again."""
+    """The caller has used up its share; it has some again in `retry_after` seconds."""
 
     code = "too_many_requests"
 
@@ -90,16 +90,16 @@ class TooManyError(BusyError):
 
 
 class UnknownModelError(NotFoundError):
-    """The model asked for is not one of this service's."""
+    """The service does not have the model that the request names."""
 
     code = "model_not_found"
 
 
 class ModelAbsentError(UnavailableError):
-    """The service's own model for this task could not be loaded: trying again won't help."""
+    """The service's own model for this task could not be loaded; trying again does not help."""
 
 
-# The first class that matches counts, so the special stand before the general.
+# The first class that matches counts, so special classes stand before general ones.
 _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (UnknownKeyError, 401),
     (AccessError, 403),
@@ -123,7 +123,7 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a caller is told; `retry_after` in seconds, 0 where waiting doesn't help."""
+    """What a caller is told. `retry_after` is in seconds, 0 if waiting does not help."""
 
     status: int
     code: str
@@ -142,16 +142,16 @@ INTERNAL = Problem(
 
 
 def status_of(error: DatelineError) -> int:
-    """The HTTP status that `error` means; 500 for what the caller can't have caused."""
+    """The HTTP status of `error`; 500 for an error that the caller can't have caused."""
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def problem_of(error: DatelineError) -> Problem:
-    """`error` in the caller's words; of a fault of ours (500) no path and no cause is told."""
+    """`error` as the caller gets it; an error of ours (500) tells no path and no cause."""
     status = status_of(error)
     if status == 500:
         return INTERNAL
-    # A place helps with one's own query or document; with our storage it would name our disks.
+    # `where` helps with a caller's own query or document; for our storage it would name our disks.
     place = f" ({error.where})" if error.where and isinstance(error, InputError) else ""
     field = error.field if isinstance(error, (DocumentError, ParameterError)) else ""
     return Problem(
@@ -165,7 +165,7 @@ def problem_of(error: DatelineError) -> Problem:
 
 
 def _retry_after(error: DatelineError, status: int) -> int:
-    """Whole seconds after which trying again may help, 0 where waiting doesn't."""
+    """Whole seconds after which trying again may help, 0 if it does not."""
     if isinstance(error, TooManyError):
         return max(1, ceil(error.retry_after))
     return 1 if status == 503 and not isinstance(error, ModelAbsentError) else 0

@@ -1,1 +1,1 @@
-"""Who may ask, how much, and in which thread."""
+"""Who may ask, how much, and in which thread the work runs."""

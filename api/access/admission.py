@@ -1,10 +1,9 @@
-"""Refuses requests before anything else is done for them: there is no task, no route is looked for,
-no parameter is read, no body waited for.
+"""Refuses requests before any other work for them: no task, no routing, no parameters, no body.
 
-Of ten times what a service can answer nine parts are refused. What a refusal costs is what the
-answers lack. So the HTTP server asks here first; whoever is let in is looked at again by the route.
-For the same reason a caller's refusals of one second are one answer, with one id, which is that of
-their line in the log.
+At ten times the load that a service can answer, nine of ten requests are refused, and what refusals
+cost is lost to the answers. So the HTTP server asks here first; the route checks again whoever is
+let in. For the same reason, all refusals of a caller within a second are one answer with one id,
+which is also the id of their line in the log.
 """
 
 from __future__ import annotations
@@ -38,26 +37,25 @@ _KEPT = 10_000  # answers
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What is known of a route that is not looked for."""
+    """A route that was not looked up, for the log."""
 
     path: str
 
 
 @dataclass(slots=True)
 class Refusal:
-    """An answer as HTTP/1.1 has it: `head`, each of its lines with its end, and `body`."""
+    """An answer in HTTP/1.1: `head`, each of its lines with its end, and `body`."""
 
     status: int
     head: bytes
     body: bytes
     made: float = 0.0
-    times: int = 0  # it was given
+    times: int = 0  # how often it was given
 
 
 class Admission:
-    """Refuses requests with a key that is not known (401), and reads and model requests that are
-    over their key's share (429) or find no place in their pool (503). For the thread of the event
-    loop alone.
+    """Refuses requests with an unknown key (401), and reads and model requests that exceed their
+    key's share (429) or find no place in their pool (503). Only for the event loop's thread.
     """
 
     def __init__(self, surface: Surface) -> None:
@@ -68,10 +66,10 @@ class Admission:
         self._kept: dict[tuple[str, str, str], Refusal] = {}
 
     def __call__(self, scope: Scope) -> Refusal | None:
-        """The whole answer to a request that is refused at once, or None."""
+        """The whole answer to a request that is refused at once, else None."""
         route = self._route_of(scope)
         key = _key_of(scope, route) if route else ""
-        if not key:  # a request without one is the route's to refuse
+        if not key:  # its route refuses a request without a key
             return None
         caller = self._keys(scope).caller(key)
         try:
@@ -87,9 +85,7 @@ class Admission:
         return None
 
     def _route_of(self, scope: Scope) -> str:
-        """The route of a request that needs a key, "" where it needs none or that depends on
-        more.
-        """
+        """The route of a request that needs a key; "" if it needs none, or if more decides that."""
         method, path = scope["method"], scope["path"].removeprefix(self._settings.root_path)
         if path in _MODELS:
             return path if method == "POST" else ""
@@ -106,8 +102,8 @@ class Admission:
         return keys_for(Request(scope), self._surface) if keys.local_only else keys
 
     def _check(self, route: str, caller: Caller | None) -> None:
-        """Raises UnknownKeyError, TooManyError and BusyError; the latter two for no write, as some
-        hide an item.
+        """Raises UnknownKeyError, TooManyError or BusyError. Writes are never refused for load
+        here, because some of them hide an item.
         """
         if caller is None:
             raise unknown_key()
@@ -119,8 +115,8 @@ class Admission:
     def _refusal(
         self, scope: Scope, route: str, caller: Caller | None, error: DatelineError
     ) -> Refusal:
-        """Returns the answer that this caller, or this address with an unknown key, gets for the
-        rest of the second. The first one of a second is made and logged.
+        """The answer that this caller, or this address with an unknown key, gets for the rest of
+        the second. The first one of a second is made and logged.
         """
         name = caller.name if caller else (scope.get("client") or ("",))[0]
         key = route, name, error.what
@@ -139,7 +135,7 @@ class Admission:
 
 
 def _key_of(scope: Scope, route: str) -> str:
-    """The key that the route takes."""
+    """The key in the header that the route takes."""
     headers = Headers(scope=scope)
     sent = headers.get(HEADER, "")
     if sent or route not in _MODELS:

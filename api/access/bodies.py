@@ -1,7 +1,7 @@
-"""Reading request bodies: a limit that holds while streaming, content types, nesting.
+"""Reads request bodies: a limit that holds while the body streams, content types, nesting.
 
-What arrives here was written by others: it is counted while it comes, parsed by a parser with a
-bounded recursion, and looked through without recursion.
+Bodies come from strangers. They are counted while they arrive, parsed by a parser with bounded
+recursion, and walked without recursion.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Unreadable:
 
 
 def media_type(request: Request, *, lines: bool) -> str:
-    """The body's content type; raises MediaTypeError where it is none that is read here."""
+    """The body's content type; raises MediaTypeError for one that is not read here."""
     wanted = f"Send {JSON} in UTF-8" + (", or application/x-ndjson." if lines else ".")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaTypeError("Compressed bodies are not read.", mend="Send it uncompressed.")
@@ -47,7 +47,9 @@ def media_type(request: Request, *, lines: bool) -> str:
 
 
 async def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The whole body, at most `limit` bytes and `seconds` long; no more than that is ever held."""
+    """The whole body, at most `limit` bytes and `seconds` long; no more than that is ever in
+    memory.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -119,10 +121,10 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
 
 def parse_documents(data: bytes, kind: str) -> tuple[bool, list[Any]]:
-    """Whether the body is one document alone, and the documents: objects, or `Unreadable` lines.
+    """Whether the body is a single document, and the documents: objects, or `Unreadable` lines.
 
-    JSON that is neither an object nor an array raises DocumentError. In JSON lines a bad line
-    doesn't keep the others from being read.
+    JSON that is neither an object nor an array raises DocumentError. In JSON lines, a bad line does
+    not stop the others.
     """
     if kind in JSON_LINES:
         lines = enumerate(data.split(b"\n"), start=1)

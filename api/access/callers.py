@@ -1,6 +1,6 @@
-"""Dependencies of the routes: the services, the caller behind a key, and what the key may do.
+"""Dependencies of the routes: the services, the caller of a key, and the key's rights.
 
-All are coroutines, as FastAPI would send a plain function through a thread.
+All are coroutines, because FastAPI would send a plain function through a thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MEND = f"Send your key in the header {HEADER}."
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What every request shares: services, counters, callers' shares, one pool per kind of work."""
+    """What all requests share: services, counters, callers' shares, one pool per kind of work."""
 
     services: Services
     metrics: Metrics
@@ -55,9 +55,9 @@ SurfaceDep = Annotated[Surface, Depends(surface_of)]
 
 
 def keys_for(request: Request, surface: Surface) -> KeyRing:
-    """The keys that can open something to this request: the service's, or none where those are for
-    this machine only and the request comes from elsewhere. No key or signature is looked up in
-    another ring.
+    """The keys that are valid for this request: the service's, or none where those are for this
+    machine only and the request comes from elsewhere. Keys and signatures are looked up in this
+    ring only.
     """
     keys = surface.services.keys
     if keys.local_only and not is_local(request, surface.services.settings):
@@ -73,7 +73,7 @@ def unknown_key() -> UnknownKeyError:
 async def known_caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
-    """The caller behind the request's key, whatever its share; raises UnknownKeyError (401)."""
+    """The caller of the request's key, whatever its share; raises UnknownKeyError (401)."""
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
     caller = keys_for(request, surface).caller(key)
@@ -86,12 +86,12 @@ async def known_caller_of(
 async def caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
-    """The caller behind the request's key; raises UnknownKeyError (401), TooManyError (429)."""
+    """The caller of the request's key; raises UnknownKeyError (401), TooManyError (429)."""
     return admitted(request, surface, await known_caller_of(request, surface, key))
 
 
 def admitted(request: Request, surface: Surface, caller: Caller) -> Caller:
-    """The caller, whose share this request counts in until it is answered (`middleware.Observed`).
+    """The caller. This request counts in its share until it is answered (`middleware.Observed`).
     Raises TooManyError.
     """
     request.state.leave = surface.shares.enter(caller)
@@ -107,8 +107,8 @@ async def model_caller_of(
     key: Annotated[str | None, Security(KEY_HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
-    """The caller who asks a model. The key may come as a bearer token, too, which is how clients of
-    the published shapes send theirs. Raises UnknownKeyError (401) and AccessError (403).
+    """The caller of a model request. The key may also come as a bearer token, as clients of the
+    published APIs send it. Raises UnknownKeyError (401) and AccessError (403).
     """
     sent = key or (bearer.credentials if bearer else None)
     caller = await caller_of(request, surface, sent)
@@ -126,7 +126,7 @@ ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]
 async def links_of(
     surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> MediaLinks | None:
-    """Addresses of media for the request's key; None where this service serves no media."""
+    """Addresses of media for the request's key; None if this service serves no media."""
     media = surface.services.media
     if media is None or not key:
         return None
@@ -138,8 +138,8 @@ LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
 
 
 async def uncounted_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
-    """A caller who may write, whatever its share: a kill is not refused for what else its key asks.
-    Raises AccessError (403).
+    """A caller who may write, whatever its share: a kill is not refused for the key's other
+    requests. Raises AccessError (403).
     """
     if not caller.may_write:
         raise AccessError("This key may not write.", mend="Use a key that may write.")

@@ -1,5 +1,5 @@
-"""What is checked of a request before its handler: the raw query string, and pydantic's findings
-put into words.
+"""Checks a request before its handler runs: the raw query string, and pydantic's errors
+in words.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _REPEATABLE = frozenset(
 
 
 async def check_query_string(request: Request) -> None:
-    """Refuses bytes that are no UTF-8, control characters other than white space in any parameter
-    or in the path, and single parameters that are given twice.
+    """Refuses bytes that are not UTF-8, control characters other than white space in a parameter or
+    the path, and single parameters that are given twice.
 
-    Each would otherwise be read as something else than was meant, without a word.
+    Without these checks, each would silently be read as something else.
     """
     raw = request.scope.get("query_string", b"")
     try:
@@ -63,9 +63,9 @@ def _check_characters(name: str, text: str) -> None:
 
 
 def read_parameters(request: Request) -> SearchParameters:
-    """What a search's query string says, once `check_query_string` has let it through; errors as
-    FastAPI's own reading raises them. That looks at every field of the model by itself, which takes
-    as long as all else that HTTP adds to a search here.
+    """The parameters of a search; `check_query_string` must run before. Raises the same errors as
+    FastAPI's own reading. That one takes every field of the model by itself, which takes as long as
+    all else that HTTP adds to a search here.
     """
     given = request.query_params
     values = {name: given.getlist(name) if name in _REPEATABLE else given[name] for name in given}
@@ -78,7 +78,7 @@ def read_parameters(request: Request) -> SearchParameters:
 
 
 async def no_parameters(request: Request) -> None:
-    """For routes that take no query parameter: any is refused."""
+    """Refuses every query parameter, for routes that take none."""
     for name in request.query_params:
         raise ParameterError(
             f"Unknown parameter '{name[:40]}'.", field=name[:40], mend="This address takes none."
@@ -88,10 +88,10 @@ async def no_parameters(request: Request) -> None:
 def validation_problem(
     errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = SearchParameters
 ) -> Problem:
-    """The first of pydantic's `errors` in words, with how many more there are."""
+    """The first of pydantic's `errors` in words, and how many more there are."""
     first = errors[0]
     path = [str(part) for part in first.get("loc", ())]
-    if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for where it stood
+    if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for the place
         path = path[1:]
     field = ".".join(path)[:80]
     if first.get("type") == "extra_forbidden":
@@ -104,7 +104,7 @@ def validation_problem(
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    """What pydantic says, as the end of a sentence that begins with the parameter's name."""
+    """The message of pydantic, as the end of a sentence that begins with the parameter's name."""
     message = str(error.get("msg", "is wrong"))
     message = message.removeprefix("Value error, ")
     for theirs in ("Input should be ", "String should "):

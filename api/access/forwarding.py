@@ -1,8 +1,8 @@
-"""A service behind proxies: who asks and at which address, where a proxy of ours says so, and the
-path that a proxy puts before all of ours.
+"""A service behind proxies: the client, the scheme and the host as our own proxies report them, and
+the path prefix of a proxy.
 
-What a client sends in these headers is a claim that anybody can make. So they are believed from the
-addresses of our proxies alone, and where two of them say different things neither is.
+Anybody can send these headers. So they are believed only from the addresses of our proxies, and
+where two of them disagree, neither is believed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Proxies:
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> Proxies:
-        """Addresses and networks as they are written. Raises ValueError."""
+        """Proxies from addresses and networks as text. Raises ValueError."""
         return cls(tuple(ip_network(each) for each in networks))
 
     def __contains__(self, address: object) -> bool:
@@ -43,7 +43,7 @@ class Proxies:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one proxy says of the request that it passes on; "" where it says nothing."""
+    """What one proxy reports of the request that it passes on; "" for what it does not report."""
 
     client: str = ""
     scheme: str = ""
@@ -51,7 +51,9 @@ class Hop:
 
 
 class Forwarding:
-    """Pure ASGI: puts what our proxies say of a request in place of what the connection says."""
+    """Pure ASGI middleware: replaces what the connection says of a request by what our proxies
+    report.
+    """
 
     def __init__(self, app: ASGIApp, proxies: Proxies, root_path: str) -> None:
         self._app = app
@@ -67,7 +69,7 @@ class Forwarding:
         await self._app(scope, receive, send)
 
     def _place(self, scope: Scope) -> None:
-        """Paths are whole, whether the proxy took its own part off or not."""
+        """Makes the path whole, whether the proxy removed its own prefix or not."""
         root, path = self._root_path, scope["path"]
         scope["root_path"] = root
         if path != root and not path.startswith(f"{root}/"):
@@ -76,7 +78,7 @@ class Forwarding:
 
 
 def believe(scope: Scope, proxies: Proxies) -> None:
-    """Puts what our `proxies` say of a request in place of what the connection says."""
+    """Replaces what the connection says of a request by what our `proxies` report."""
     peer = scope.get("client")
     if peer is None or peer[0] not in proxies:
         return
@@ -94,7 +96,7 @@ def believe(scope: Scope, proxies: Proxies) -> None:
 
 
 def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
-    """The newest hop whose client is no proxy of ours: anybody can write what came before."""
+    """The newest hop whose client is no proxy of ours. Anybody can write the hops before it."""
     for hop in reversed(hops):
         if hop.client not in proxies:
             return hop
@@ -102,14 +104,14 @@ def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
 
 
 def _agreed(values: Iterable[str]) -> str:
-    """What all say that say anything; "" where they differ."""
+    """The one value that is given; "" where the values differ."""
     different = {value for value in values if value}
     return different.pop() if len(different) == 1 else ""
 
 
 def _x_forwarded(headers: Headers) -> list[Hop]:
-    """The hops of X-Forwarded-For, -Proto and -Host, the oldest first. Proxies that don't append to
-    the latter two write one value, which is the newest.
+    """The hops of X-Forwarded-For, -Proto and -Host, the oldest first. A proxy that does not append
+    to the latter two writes one value, for the newest hop.
     """
     clients, schemes, hosts = (
         [one.strip() for line in headers.getlist(f"x-forwarded-{name}") for one in line.split(",")]
@@ -137,13 +139,13 @@ def _forwarded(headers: Headers) -> list[Hop]:
 
 
 def _hop(client: str, scheme: str, host: str) -> Hop:
-    """What is well-formed of it."""
+    """A hop with the well-formed parts; "" for the others."""
     address = client[1:].partition("]")[0] if client.startswith("[") else client
     if address.count(":") == 1:
         address = address.partition(":")[0]
     try:
         ip_address(address)
-    except ValueError:  # "unknown", or a name that hides it
+    except ValueError:  # "unknown", or a name in place of the address
         address = ""
     known = scheme.lower() if scheme.lower() in ("http", "https") else ""
     return Hop(address, known, host if _HOST.fullmatch(host) else "")

@@ -1,4 +1,4 @@
-"""Keys and the callers that they stand for."""
+"""Keys, and their callers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = "x-api-key"
 
 
 def fingerprint(key: str) -> bytes:
-    """sha256 of a key: what is kept in memory, so that no dump or traceback shows a key."""
+    """sha256 of a key. Memory holds only this, so that no dump or traceback shows a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -21,8 +21,8 @@ def fingerprint(key: str) -> bytes:
 class KeyRing:
     """The known keys by fingerprint; the keys themselves are not kept.
 
-    The keys of a ring that is `local_only` open nothing to a request from another machine
-    (`api/access/callers.py`): everybody knows the demo's.
+    Keys of a `local_only` ring are not valid in a request from another machine
+    (`api/access/callers.py`), because everybody knows the demo's keys.
     """
 
     entries: tuple[tuple[bytes, Caller], ...] = field(default=(), repr=False)
@@ -30,12 +30,14 @@ class KeyRing:
 
     @classmethod
     def of(cls, callers: Mapping[str, Caller], *, local_only: bool = False) -> KeyRing:
-        """A ring from key to caller; an empty key opens nothing and is left out."""
+        """A ring from a mapping of key to caller; an empty key is left out."""
         entries = tuple((fingerprint(key), caller) for key, caller in callers.items() if key)
         return cls(entries, local_only)
 
     def caller(self, key: str) -> Caller | None:
-        """The owner of `key`. Every entry is compared in constant time, a hit or not."""
+        """The owner of `key`, None for an unknown key. Every entry is compared, in constant time,
+        also after a match.
+        """
         wanted = fingerprint(key)
         found: Caller | None = None
         for known, caller in self.entries:

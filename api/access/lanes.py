@@ -1,5 +1,5 @@
-"""Which threads do a write. What hides an item goes before everything else and waits for no model.
-A few documents don't wait behind bulks. Bulks have a queue of their own, bounded by their size.
+"""Decides which threads do a write. A write that hides an item goes first and waits for no model. A
+few documents don't wait behind bulks. Bulks have their own queue, bounded by their size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.writes import Part, Written
 
 Outcome: TypeAlias = Written | Rejection | DatelineError
 _FEW = 8  # documents
-_PLACE_BYTES = 1 << 20  # of a bulk, for each place that it takes in its queue
+_PLACE_BYTES = 1 << 20  # bytes of a bulk for each place that it takes in its queue
 _SHOWN = frozenset({"", "usable", "embargoed"})
 
 
@@ -30,9 +30,11 @@ async def write_documents(
     body_bytes: int,
     refused: DatelineError | None = None,
 ) -> tuple[list[Outcome], str]:
-    """What became of each of `documents` (parsed JSON), in order, and what is to be said where
-    searches don't find all of them yet. With `refused` only documents that hide their item are
-    written; each other one gets that error. Raises what all failed with.
+    """What became of each of `documents` (parsed JSON), in order, and a note if searches don't find
+    all of them yet.
+
+    With `refused`, only documents that hide their item are written, and each other one gets that
+    error. Raises the error if all documents failed with the same one.
     """
     put = partial(surface.services.ingest.put_documents, products=products, by=caller)
     hiding = [*_hiding(documents)]
@@ -43,7 +45,7 @@ async def write_documents(
         first = [documents[place] for place in hiding]
         run = surface.statuses.run(partial(put, first, part=Part.TEXT), caller)
         outcomes |= await _answers(hiding, run)
-        # Vectors, for the day they come back.
+        # Adds the vectors later, for the time when the items are visible again.
         surface.bulks.offer(partial(put, first, part=Part.VECTORS), caller)
     if others and refused is not None:
         outcomes |= dict.fromkeys(others, refused)
@@ -62,8 +64,8 @@ async def write_documents(
 
 
 async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
-    """What is to be said where searches don't find yet what was just recorded. It is recorded, so
-    no failure here is an error.
+    """A note if searches don't find yet what was just recorded, else "". The write is recorded, so
+    a failure here is no error.
     """
     try:
         return await pool.run(surface.services.writer.cover, caller)
@@ -74,7 +76,7 @@ async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
 async def _answers(
     places: Sequence[int], run: Awaitable[Sequence[Outcome]]
 ) -> Mapping[int, Outcome]:
-    """By place; what a whole run failed with is the answer of each."""
+    """The outcomes by place; if a whole run fails, its error is the outcome of each place."""
     try:
         found = await run
     except DatelineError as error:
@@ -83,8 +85,8 @@ async def _answers(
 
 
 def _hiding(documents: Sequence[Any]) -> Iterator[int]:
-    """The places of documents that hide an item, unless an earlier one is of the same item: then
-    their order matters.
+    """The places of documents that hide an item. A document whose item an earlier one names is left
+    out, because the order of the two matters.
     """
     seen: set[str] = set()
     for place, document in enumerate(documents):
@@ -95,8 +97,8 @@ def _hiding(documents: Sequence[Any]) -> Iterator[int]:
 
 
 def _hides(document: Mapping[str, Any]) -> bool:
-    """Whether a document says that its item is not to be seen. The ingest looks closely; a wrong
-    guess here costs a place in the wrong queue.
+    """Whether a document says that its item must not be seen. The ingest checks closely; a wrong
+    guess here only costs a place in the wrong queue.
     """
     said = document.get("pubstatus") or document.get("pubStatus") or ""
     return not isinstance(said, str) or said.strip().lower().removeprefix("stat:") not in _SHOWN

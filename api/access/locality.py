@@ -1,4 +1,4 @@
-"""Whether a request comes from this very machine, which opens the demo's and operators' doors."""
+"""Tells whether a request comes from this machine, which the demo and operators' pages require."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from starlette.requests import Request
 
 from api.access.services import ApiSettings
 
-_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # beginnings of names
+_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # prefixes of header names
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_local(request: Request, settings: ApiSettings) -> bool:
-    """True for a request made on this machine to a service that listens on loopback only.
+    """Whether a request was made on this machine to a service that listens on loopback only.
 
-    A proxy on the same machine also connects from 127.0.0.1, hence the forwarding headers; a web
-    page elsewhere can point its own name at 127.0.0.1 (DNS rebinding), hence the Host header.
+    A proxy on the same machine also connects from 127.0.0.1, so forwarding headers are refused. A
+    web page elsewhere can point its own name at 127.0.0.1 (DNS rebinding), so the Host header is
+    checked.
     """
     if not settings.loopback or any(name.startswith(_FORWARDED) for name in request.headers):
         return False

@@ -1,4 +1,4 @@
-"""A bounded pool of threads for the synchronous core: its callers take turns, refusal is fast."""
+"""A bounded pool of threads for the synchronous core: callers take turns, and refusal is fast."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from core.errors import BusyError
 from core.priority import step_back
 
 Result = TypeVar("Result")
-_BURST_S = 0.1  # for which calls may be refused before that is more than a burst
-_CALM_S = 1.0  # without a refusal, and it is over
+_BURST_S = 0.1  # a shorter run of refusals is only a burst
+_CALM_S = 1.0  # so long without a refusal ends the run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """What somebody waits for."""
+    """Work that a client waits for."""
 
     work: Callable[[], Any]
-    places: int  # that it takes in the queue
+    places: int  # its places in the queue
     future: Future[Any] = field(default_factory=Future)
 
     def carry_out(self) -> None:
@@ -36,11 +36,11 @@ class _Call:
             return
         try:
             self.future.set_result(self.work())
-        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits
+        except BaseException as error:  # noqa: BLE001  the one who waits gets it
             self.future.set_exception(error)
 
     def refuse(self, error: BusyError) -> None:
-        """Ends it without doing it."""
+        """Ends the call without doing the work."""
         if self.future.set_running_or_notify_cancel():
             self.future.set_exception(error)
 
@@ -55,19 +55,21 @@ class _Line:
 
     @property
     def calls(self) -> int:
-        """How many there are."""
+        """How many calls the caller has here."""
         return self.running + len(self.waiting)
 
 
 @dataclass(slots=True)
 class _Refusals:
-    """When the present run of refusals began, and when the last one was, by the monotonic clock."""
+    """When the present run of refusals began, and when the last refusal was, by the monotonic
+    clock.
+    """
 
     began: float = -inf
     last: float = -inf
 
     def note(self) -> None:
-        """There is one now."""
+        """Records a refusal now."""
         now = monotonic()
         if now - self.last > _CALM_S:
             self.began = now
@@ -75,25 +77,26 @@ class _Refusals:
 
     @property
     def go_on(self) -> bool:
-        """Whether more comes than can be done, and not only at once."""
+        """Whether refusals go on, for longer than a burst."""
         return self.last - self.began > _BURST_S and monotonic() - self.last <= _CALM_S
 
 
 class WorkPool:
-    """At most `threads` calls run and more queue, on `waiting` places, in a line for each caller's
+    """Runs at most `threads` calls. Others queue, on `waiting` places, in a line for each caller's
     name.
 
-    A free thread goes to the caller with the fewest running calls; of several, to the one that has
-    waited longest for a turn. So nobody waits behind all the calls of another. A full queue refuses
-    the newest call of whoever has the most calls: a caller alone may fill it, and keeps nobody out.
+    A free thread goes to the caller with the fewest running calls, and among equals to the one that
+    has waited longest for a turn. So nobody waits behind all the calls of another. A full queue
+    refuses the newest call of the caller with the most calls: a caller alone may fill the queue,
+    and keeps nobody out.
 
-    A queue is for bursts. Where more calls come than can be done, a long one makes everybody wait
+    A queue is for bursts. When more calls come than can be done, a long queue makes everybody wait
     and gets nothing more done. So while refusals go on, there are only `crowded` places.
 
-    The threads of a pool that is `behind` compute while those of others wait.
+    The threads of a pool that is `behind` have a lower priority than others.
 
-    A thread is taken until the call has ended, also when its client has gone: a thread can't be
-    stopped, and a place given back early would let a crowd of impatient clients pile up work.
+    A thread is taken until its call has ended, even if the client has gone. A thread can't be
+    stopped, and a place that is freed early would let impatient clients pile up work.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class WorkPool:
         self._taken = 0  # places
         self._refusals = _Refusals()
         self._lock = Lock()
-        self._lines: dict[str, _Line] = {}  # of those who have calls here
+        self._lines: dict[str, _Line] = {}  # only of callers with calls here
         self._turns = count(1)
         self._last_turns: defaultdict[str, int] = defaultdict(int)  # by name
         begin = step_back if behind else None
@@ -124,7 +127,7 @@ class WorkPool:
         return answer
 
     def offer(self, work: Callable[[], object], caller: Caller) -> bool:
-        """Has `work()` done in its turn, where there is room; nobody waits for it."""
+        """Queues `work()` if there is room; nobody waits for it. Returns whether there was."""
         try:
             self._entered(work, caller, 1)
         except BusyError:
@@ -145,8 +148,8 @@ class WorkPool:
         return call.future
 
     def check(self, caller: Caller) -> None:
-        """Raises BusyError where a call of this caller would find no place now. Of a request that
-        is refused here, nothing has to be read or made.
+        """Raises BusyError if a call of this caller would find no place now, so that a refused
+        request need not be read first.
         """
         with self._lock:
             if self._lacks(1):
@@ -156,8 +159,8 @@ class WorkPool:
         return self._lines.get(caller.name) or _Line(caller.name)
 
     def _lacks(self, places: int) -> bool:
-        """Whether a call has to wait, and there are not so many places for it."""
-        while self._taken > self._places:  # a crowd came
+        """Whether a call has to wait and the queue has too few places for it."""
+        while self._taken > self._places:  # refusals go on, so there are fewer places now
             self._refuse_newest(max(self._queued(), key=self._had))
         return not self._idle and self._taken + places > self._places
 
@@ -166,7 +169,7 @@ class WorkPool:
         return self._crowded if self._refusals.go_on else self._waiting
 
     def leave(self, work: Callable[[], object]) -> None:
-        """Has `work()` done by and by; nobody waits for it, and nothing is refused."""
+        """Has `work()` done later; nobody waits for it, and it is never refused."""
         try:
             future = self._executor.submit(work)
         except RuntimeError:  # the executor is shut down, and the process ends
@@ -175,7 +178,7 @@ class WorkPool:
         future.add_done_callback(lambda done: work() if done.cancelled() else None)
 
     def close(self) -> None:
-        """Waits for what runs and drops what waits."""
+        """Waits for running calls and drops waiting ones."""
         with self._lock:
             dropped = [call for line in self._lines.values() for call in line.waiting]
             self._lines.clear()
@@ -184,8 +187,8 @@ class WorkPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _claimed(self, line: _Line) -> _Line:
-        """Who has to give up a place to the next call in `line`: who has the most. Raises BusyError
-        where that has no better claim.
+        """The line that gives up a place to the next call in `line`: the one with the most calls.
+        Raises BusyError if that line has at least as good a claim.
         """
         self._refusals.note()
         longest = max(self._queued(), key=self._had, default=line)
@@ -199,7 +202,7 @@ class WorkPool:
         return [line for line in self._lines.values() if line.waiting]
 
     def _had(self, line: _Line) -> tuple[int, int]:
-        """How much a caller has of the pool: calls, and when it had a turn."""
+        """How much of the pool a caller has: its calls, and when it had its last turn."""
         return line.calls, self._last_turns[line.name]
 
     def _refuse_newest(self, line: _Line) -> None:
@@ -216,7 +219,7 @@ class WorkPool:
         )
 
     def _start_waiting(self) -> None:
-        """Gives the idle threads to those whose turn it is."""
+        """Gives the idle threads to the calls whose turn it is."""
         while self._idle:
             lines = self._queued()
             if not lines:
@@ -242,7 +245,7 @@ class WorkPool:
             self._drop_idle_lines()
 
     def _forget(self, line: _Line, call: _Call, done: Future[Any]) -> None:
-        """Gives up the place of a call whose client has gone before it was started."""
+        """Frees the place of a waiting call whose client has gone."""
         if not done.cancelled():
             return
         with self._lock:

@@ -1,7 +1,7 @@
-"""What the HTTP surface needs of the rest: ports, settings and the one object that carries them.
+"""What the HTTP surface needs of the other rooms: ports, settings and the object that carries them.
 
-dateline/build/service.py fills a `Services`; tests bring small real ones. Every port is
-synchronous and is called from a thread of a bounded pool, never from the event loop.
+dateline/build/service.py makes a `Services`; tests make small real ones. Every port is synchronous
+and is called from a thread of a bounded pool, never from the event loop.
 """
 
 from __future__ import annotations
@@ -28,34 +28,36 @@ class SearchPort(Protocol):
     """The whole query path, from a request to one page of an answer."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Raises QueryError, ExpiredError; what a stage could not do is in `degraded`."""
+        """One page of the answer. Raises QueryError, ExpiredError; `degraded` says what a stage
+        could not do.
+        """
         ...
 
 
 class SuggestPort(Protocol):
-    """Completions of what is being typed."""
+    """Completions of an unfinished text."""
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """The best `limit`, best first. Raises QueryError."""
+        """The best `limit` completions, best first. Raises QueryError."""
         ...
 
 
 class Rejection(Protocol):
-    """A document that was not taken: which member is wrong and why."""
+    """A document that was refused: which member is wrong and why."""
 
     @property
     def field(self) -> str:
-        """The JSON path of the member at fault, "" where it is the whole document."""
+        """The JSON path of the wrong member, "" for the whole document."""
         ...
 
     @property
     def reason(self) -> str:
-        """What is wrong with it, in words."""
+        """What is wrong, in words."""
         ...
 
 
 class IngestPort(Protocol):
-    """Takes ninjs documents as parsed JSON from `by`; answers for each, in order."""
+    """Takes ninjs documents as parsed JSON from `by`, and answers for each, in order."""
 
     def put_documents(
         self,
@@ -64,79 +66,84 @@ class IngestPort(Protocol):
         by: Caller,
         part: Part = Part.WHOLE,
     ) -> Sequence[Written | Rejection | DatelineError]:
-        """One outcome per document, in order; durable when it returns. What could not be written
-        has the error. By `Part.VECTORS` what was changed since its text was put is left as it is.
+        """One outcome per document, in order; durable when it returns. A document that could not be
+        written has the error. With `Part.VECTORS`, a version that was changed since its text was
+        put stays as it is.
         """
         ...
 
 
 class StatusWriter(Protocol):
-    """The part of the write path that changes states, and what follows any write."""
+    """The part of the write path that changes states, and what follows every write."""
 
     def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """In force on every surface when it returns, as far as `by` may."""
+        """Changes states, as far as `by` may; in force on every surface when it returns."""
         ...
 
     def cover(self) -> str:
-        """See `core.ports.Coverer`."""
+        """Makes recorded items searchable by words; returns a note where that takes longer
+        (`core.ports.Coverer`).
+        """
         ...
 
 
 class StatusPort(Protocol):
-    """How the service is.
+    """The state of the service.
 
-    `status` is JSON-ready: `items`, `visible` and `passages` are counts, `projections` maps a
+    `status` is ready for JSON: `items`, `visible` and `passages` are counts, `projections` maps a
     name to an object with `lag` in changes, `models` describes the loaded models; more may follow.
     `ready` says whether searches can be answered and, if not, why.
     """
 
     def status(self) -> Mapping[str, Any]:
-        """The figures, cheap enough for a scrape every few seconds."""
+        """The figures; cheap enough for a scrape every few seconds."""
         ...
 
     def ready(self) -> tuple[bool, str]:
-        """Whether searches can be answered; the reason where not."""
+        """Whether searches can be answered; the reason if not."""
         ...
 
 
 class MediaPort(Protocol):
-    """The files behind pictures and videos. A file can be read and sought."""
+    """The files behind pictures and videos, open for reading and seeking."""
 
     def still(self, name: str) -> BinaryIO:
         """A thumbnail, a preview or a shot's still by its name; raises NotFoundError."""
         ...
 
     def has_original(self, location: str) -> bool:
-        """Whether originals at such a place are served; nothing is looked up."""
+        """Whether originals at such a location are served; the file itself is not checked."""
         ...
 
     def original(self, media: MediaFile) -> BinaryIO:
-        """The original; raises NotFoundError where it is not served, gone, or another file."""
+        """The original; raises NotFoundError if it is not served, is gone, or is another file by
+        now.
+        """
         ...
 
 
 class Elsewhere(Protocol):
-    """Other processes of the service, which answer reads (`api/search/elsewhere.py`)."""
+    """Other processes of the service that answer reads (`api/search/elsewhere.py`)."""
 
     @property
     def running(self) -> int:
-        """How many there are that can be asked now."""
+        """How many of them can be asked now."""
         ...
 
     def ask(self, request: bytes) -> bytes:
-        """The answer, as `api.search.elsewhere.answered` makes it. Raises BusyError where the
-        process ends before it has one.
+        """The answer that `api.search.elsewhere.answered` makes there. Raises BusyError if the
+        process ends before it answers.
         """
         ...
 
     def figures(self) -> Sequence[Figures]:
-        """What each of them counts."""
+        """The counts of each process."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query to click on the page: search parameters as in the API, and what there is to see."""
+    """An example query on the page: search parameters as in the API, and what there is to see."""
 
     label: str
     params: Mapping[str, str]
@@ -145,16 +152,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the surface can be told.
+    """The settings of the HTTP surface.
 
-    `loopback` says that the service listens on a loopback address only; then, and only then, with
-    `demo`, the page is handed the demo keys. With `open_metrics` figures are read without a key.
-    `max_waiting` is how many requests may queue for a thread before others are refused,
-    `max_waiting_bulks` how many bulks; one takes a place more for each MiB.
-    `max_model_tokens` is how much text one request may put to a model; `models_only` says that
-    there is no archive behind, so that only the models' endpoints are there. `media_secret`
-    signs addresses of media: the same in every process of a service; random where it is empty.
-    `root_path` is what `proxies`, our own, have before each of our paths.
+    `loopback` says that the service listens on a loopback address only. Then, and only then, `demo`
+    gives the page the demo keys. With `open_metrics` no key is needed to read metrics.
+    `max_waiting` is how many requests may queue for a thread before others are refused, and
+    `max_waiting_bulks` how many bulks; a bulk takes one more place for each MiB. `max_model_tokens`
+    limits the text of one model request. `models_only` says that there is no archive, so that only
+    the models' endpoints exist. `media_secret` signs addresses of media: it must be the same in
+    every process of a service, and is random if empty. `root_path` is the prefix that our own
+    `proxies` put before each path.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -184,7 +191,7 @@ class ApiSettings:
 
 
 def nothing_to_close() -> None:
-    """The default end of services that hold nothing open."""
+    """Does nothing: the default `close` of services without anything open."""
 
 
 @dataclass(frozen=True, slots=True)

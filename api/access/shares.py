@@ -1,4 +1,4 @@
-"""Each caller's share of a service: how many requests at the same time, and how many a second."""
+"""Each caller's share of a service: requests at the same time, and requests a second."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from api.problems import TooManyError
 from core.callers import Caller
 from core.limits import Limit, Limiter, Refused, Share
 
-_BURST_S = 2.0  # of its rate a caller may take at once
+_BURST_S = 2.0  # so many seconds' worth of its rate a caller may take at once
 
 
 class Shares:
-    """Lets requests in as long as their callers keep to their shares; thread-safe.
+    """Lets requests in while their callers keep to their shares; thread-safe.
 
-    `limiter` counts over all processes that share it; requests at the same time are counted here.
+    `limiter` counts over all processes that share it. Requests at the same time are counted in this
+    process.
     """
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self._lock = Lock()
         self._inside: Counter[str] = Counter()  # by the caller's name
-        self._spent: dict[str, float] = {}  # until when a name's rate is used up, by the clock
+        self._spent: dict[str, float] = {}  # the moment until which a name's rate is used up
 
     def check(self, caller: Caller) -> None:
-        """Raises TooManyError where `enter` would, as far as that is known without counting."""
+        """Raises TooManyError if `enter` would, as far as that is known without counting."""
         with self._lock:
             self._check_concurrency(caller)
             left = self._spent.get(caller.name, 0.0) - monotonic()
@@ -37,7 +38,7 @@ class Shares:
             raise _over_rate(caller, left)
 
     def enter(self, caller: Caller) -> Callable[[], None]:
-        """Lets a request in; what is returned must be called at its end. Raises TooManyError."""
+        """Lets a request in; call the returned function at its end. Raises TooManyError."""
         name, share = caller.name, caller.share
         with self._lock:
             self._check_concurrency(caller)

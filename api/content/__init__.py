@@ -1,1 +1,1 @@
-"""Single items and their media: read and written."""
+"""Reads and writes of single items and their media."""

@@ -1,7 +1,7 @@
-"""How much one answer says: lists are cut, and what is too long is left out by name.
+"""Limits the size of an answer: lists are cut, and members that are too long are left out by name.
 
-What stands in an answer was written by others, any of whom may have written very much. An item by
-itself is given whole; a list of hits, and an item that stands inside of another one, are not.
+The texts in an answer were written by others, and any of them may be very long. A single item is
+given whole. A list of hits, and an item inside another one, are not.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 import orjson
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024  # of all hits, or versions, of one answer; each has its share
-LISTED_ENTRIES = 50  # of a list in a list of hits
-CARRIED_BYTES = 16 * 1024  # of an item that stands inside of another one
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # of all hits or versions of an answer; each has an equal share
+LISTED_ENTRIES = 50  # entries of a list in a list of hits
+CARRIED_BYTES = 16 * 1024  # of an item inside another one
 
 Cut = dict[str, int | None]
 """Members that are not given whole -> how many entries there are, None where that is not told."""
 
 
 def first_entries(value: Any) -> Any:
-    """The first LISTED_ENTRIES of a list or an object, at any depth; all else as it is."""
+    """The first LISTED_ENTRIES of a list or an object, at any depth; anything else unchanged."""
     if isinstance(value, list):
         return [first_entries(entry) for entry in value[:LISTED_ENTRIES]]
     if isinstance(value, Mapping):
@@ -31,8 +31,8 @@ def first_entries(value: Any) -> Any:
 
 
 def within(members: Mapping[str, Any], most: int) -> tuple[dict[str, Any], list[str]]:
-    """The members of an item that fit into `most` bytes, and the names of those that were left out
-    for it, the longest first. `uri` always stays: it says what this is.
+    """The members of an item that fit into `most` bytes, and the names of the members that were
+    left out, the longest first. `uri` always stays, because it identifies the item.
     """
     kept = dict(members)
     if _size(kept) <= most:

@@ -1,4 +1,4 @@
-"""Which bytes of a file are asked for: RFC 9110, section 14 (Range, If-Range, Content-Range)."""
+"""Byte ranges of a file in requests: RFC 9110, section 14 (Range, If-Range, Content-Range)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 1000  # characters of the header
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Bytes `start` up to `end` of a file; `partial` says that it is asked for as a part."""
+    """Bytes `start` up to `end` of a file; `partial` says that only a part was asked for."""
 
     start: int
     end: int
@@ -26,11 +26,11 @@ class ByteRange:
 
 
 def asked_range(header: str, size: int) -> ByteRange:
-    """What a Range header asks of a file of `size` bytes; all of it without one, and where the unit
-    is another than bytes, as the RFC has it.
+    """The bytes that a Range header asks for, of a file of `size` bytes; the whole file without a
+    header, or if its unit is not bytes, as the RFC says.
 
-    Raises RangeError where nothing of it is in the file, and for several ranges: each part of a
-    multipart answer would have to be kept apart from the guard's next look.
+    Raises RangeError if no byte of the range is in the file, and for several ranges: while a
+    multipart answer is sent, the guard would have to check each part again.
     """
     whole = ByteRange(0, size, partial=False)
     if not header.strip() or not header.strip().lower().startswith("bytes="):
@@ -41,7 +41,7 @@ def asked_range(header: str, size: int) -> ByteRange:
     first, last = found.groups()
     if not first and not last:
         raise _refused("the range has no end", size)
-    if not first:  # the last so many
+    if not first:  # a suffix: the last bytes
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(size, int(last) + 1 if last else size)
@@ -53,8 +53,8 @@ def asked_range(header: str, size: int) -> ByteRange:
 
 
 def same_version(if_range: str, etag: str) -> bool:
-    """Whether a range may be answered: If-Range is not there, or names this very version. A date
-    never does: two versions may be of one second.
+    """Whether a range may be answered: If-Range is absent, or names this very version. A date never
+    matches, because two versions may be of the same second.
     """
     return not if_range.strip() or if_range.strip() == etag
 

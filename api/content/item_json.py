@@ -1,4 +1,6 @@
-"""An item as AP Media API's `contentitem`: their names and types, and what else was sent."""
+"""An item as AP Media API's `contentitem`: with their names and types, and the document's other
+members.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ from core.callers import NOBODY, Caller, reaches
 from core.items import Concept, Item, ItemType
 from core.ports import Library
 
-# Entitlements: which products may see an item is between who writes it and each of them.
+# Entitlements: only writers of the item may know which products may see it.
 _PRIVATE = frozenset({"products", "meta"})
-# Members of ninjs that say in their own way what the members below say already.
+# Members of ninjs that repeat, in another form, what the contract's members say.
 _SAID = frozenset(
     {
         "body_text",
@@ -42,8 +44,8 @@ _SAID = frozenset(
         "places",
     }
 )
-_LONG = frozenset({"body_text"})  # left out of search answers unless asked for by `include`
-_NOT_CARRIED = frozenset({"body_text", "chain"})  # by an item that stands inside of another
+_LONG = frozenset({"body_text"})  # left out of search answers unless `include` names it
+_NOT_CARRIED = frozenset({"body_text", "chain"})  # left out of an item inside another one
 # ninjs 1.x and the contract say `subject`, ninjs 2 and later `subjects`.
 _CONCEPTS = {
     "subject": "subjects",
@@ -51,13 +53,13 @@ _CONCEPTS = {
     "organisation": "organisations",
     "place": "places",
 }
-# Of what else the document said, what a list of hits needs too.
+# Other members of the document that a list of hits needs too.
 _IN_LISTS = ("renditions", "associations", "keywords", "provider")
-_BY_NAME = ("renditions", "associations")  # objects by name in the contract and in ninjs 1.x
+_BY_NAME = ("renditions", "associations")  # the contract and ninjs 1.x have objects by name here
 
 
 def text_names(item: Item) -> dict[str, str]:
-    """Our text members and what they are called in the contract, which depends on the type."""
+    """Our text members and their names in the contract, which depend on the item's type."""
     summary = item.type in (ItemType.TEXT, ItemType.COMPOSITE, ItemType.EVENT, ItemType.PLANNING)
     return {
         "headline": "headline",
@@ -69,9 +71,9 @@ def text_names(item: Item) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """How an answer shows items: to whom, which members, and addresses of media for which key (None
-    for none). Without `include` these are the members of a list of hits, or all where it is
-    `whole`.
+    """How an answer shows items: to which caller, which members, and with addresses of media for
+    which key (None for none). Without `include` it shows the members of a list of hits, or all
+    members if it is `whole`.
     """
 
     caller: Caller
@@ -82,15 +84,15 @@ class ItemView:
 
     @property
     def shows_shots(self) -> bool:
-        """Whether every shot is told of: there may be thousands."""
+        """Whether every shot is shown; there may be thousands."""
         return self.shows("shots") and (self.whole or "shots" in self.include)
 
     def cuts(self, name: str) -> bool:
-        """Whether of a list only the first entries are shown: where nobody asked for this one."""
+        """Whether only the first entries of a list are shown: unless the request names the list."""
         return not self.whole and name not in self.include
 
     def shows(self, name: str) -> bool:
-        """Whether it shows a member; `uri` always, as it says what this is."""
+        """Whether the view shows a member; it always shows `uri`, which identifies the item."""
         listed = name in self.include if self.include else self.whole or name not in _LONG
         return name == "uri" or (listed and name not in self.exclude)
 
@@ -101,13 +103,13 @@ _CARRIED = ItemView(NOBODY, exclude=_NOT_CARRIED)
 def items_json(
     items: Sequence[Item], view: ItemView, library: Library
 ) -> list[tuple[dict[str, Any], Cut]]:
-    """Each item's members as `view` shows them, within its share of an answer, and which of them
-    are not given whole. What stands inside of them is as the guard lets the caller see it at this
+    """Each item's members as `view` shows them, within its share of an answer, and which members
+    are cut or left out. Items inside an item are as the guard lets the caller see them at this
     moment.
     """
     documents = [_document(item, view) for item in items]
     cuts = [_cut(item, document, view) for item, document in zip(items, documents, strict=True)]
-    made: dict[str, dict[str, Any]] = {}  # of items that stand in several places of the answer
+    made: dict[str, dict[str, Any]] = {}  # items that stand in several places of the answer
 
     def carried(item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in made:
@@ -126,9 +128,8 @@ def items_json(
 
 
 def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
-    """Cuts the lists of a document where `view` does, and says which lists of the item are cut. Of
-    a document's own it is not told how long they are: something in them may be hidden from the
-    caller.
+    """Cuts the lists of a document as `view` says, and returns which lists are cut. For the
+    document's own lists the length is not told, because an entry may be hidden from the caller.
     """
     found: Cut = {
         name: len(getattr(item, name))
@@ -147,7 +148,7 @@ def _private(item: Item, caller: Caller) -> frozenset[str]:
 
 
 def _document(item: Item, view: ItemView) -> dict[str, Any]:
-    """What the item's document said that `view` shows and that no member of the contract says."""
+    """The members of the item's document that `view` shows and the contract does not have."""
     if view.whole or view.include:
         hidden = _SAID | _private(item, view.caller) | MADE_HERE
         names = {name: _written(name) for name in item.source if plain_name(name) not in hidden}
@@ -157,7 +158,7 @@ def _document(item: Item, view: ItemView) -> dict[str, Any]:
 
 
 def _written(name: str) -> str:
-    """What a member is called in the contract, which parts its two kinds of things in one way."""
+    """A member's name in the contract, which has one name for both spellings of ninjs."""
     plain = plain_name(name)
     return plain if plain in _BY_NAME else name
 
@@ -165,11 +166,11 @@ def _written(name: str) -> str:
 def _members(
     item: Item, document: dict[str, Any], view: ItemView, inside: Inside
 ) -> dict[str, Any]:
-    """All members of an item that `view` shows, `document` being what its document says beside."""
+    """All members of an item that `view` shows. `document` has those from its document."""
     members = _contract_members(item, view)
     if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):
         members["chain"] = item.uri
-    # ninjs spells `versioncreated` and `versionCreated`; what is said already is said once.
+    # ninjs has `versioncreated` and `versionCreated`; each member is given once.
     extra = {name: value for name, value in document.items() if plain_name(name) not in members}
     for name in _BY_NAME:
         _as_objects(extra, name)
@@ -182,8 +183,8 @@ def _members(
 def _carried(
     item: Item, renditions: dict[str, Any], links: MediaLinks | None = None
 ) -> dict[str, Any]:
-    """The members of an item that stands inside of another one: what is said of it, and its media,
-    of which its document has `renditions`. For more there is its own answer.
+    """The members of an item inside another one: what is said of it, and its media. `renditions`
+    are those of its document. Its own answer has the rest.
     """
     renditions = first_entries(renditions)
     _as_objects(renditions, "renditions")
@@ -192,8 +193,8 @@ def _carried(
 
 
 def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
-    """The members with what this service has of the item's media: its own renditions go before
-    those of the same name that the document brought, and a machine's words before nothing.
+    """The members with this service's own media of the item. Its renditions replace those of the
+    same name in the document.
     """
     own = media_members(item, links)
     said = members.get("renditions")
@@ -203,7 +204,7 @@ def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -
 
 
 def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
-    """The contract's members that `view` shows and that the item has, each made only then."""
+    """The contract's members that `view` shows and the item has; others are not computed."""
     names = text_names(item)
     plain: dict[str, Any] = {
         "uri": item.uri,
@@ -242,7 +243,7 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
 
 
 def _concepts(concepts: Iterable[Concept], source: Any) -> list[dict[str, Any]]:
-    """Concepts with the members that the contract requires; the scheme is the document's own."""
+    """Concepts with the members that the contract requires; the scheme comes from the document."""
     known = [entry for entry in source or () if isinstance(entry, Mapping)]
     schemes = {str(entry.get("name", "")): str(entry.get("scheme", "")) for entry in known}
     return [
@@ -258,7 +259,9 @@ def _concepts(concepts: Iterable[Concept], source: Any) -> list[dict[str, Any]]:
 
 
 def _as_objects(members: dict[str, Any], name: str) -> None:
-    """A list of renditions or associations (ninjs 2 and 3) as the contract's object, by name."""
+    """Turns a list of renditions or associations (ninjs 2 and 3) into the contract's object by
+    name.
+    """
     value = members.get(name)
     if isinstance(value, list):
         entries = [entry for entry in value if isinstance(entry, Mapping)]

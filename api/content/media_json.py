@@ -1,4 +1,4 @@
-"""What an answer says of media: renditions with addresses, shots with times, machines' words."""
+"""Media in an answer: renditions with addresses, shots with times, machines' descriptions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks, sh
 from core.items import Item
 from indexing.media.shots.timecodes import timecode
 
-STRIP_SHOTS = 7  # of a film strip in a list of hits
+STRIP_SHOTS = 7  # in a film strip of a list of hits
 MOST_SHOTS = 2_000  # of one item in an answer
 
 
 def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
-    """`renditions` in AP's terms, and `machine_caption`: what a machine says, and which one."""
+    """`renditions` in AP's terms, and `machine_caption`: a machine's description and its model."""
     members: dict[str, Any] = {}
     if item.caption:
         members["machine_caption"] = {"text": item.caption, "made_by": item.caption_by}
@@ -28,15 +28,15 @@ def shots_json(item: Item, links: MediaLinks | None) -> list[dict[str, Any]]:
 
 
 def film_strip(item: Item, shot: int, links: MediaLinks | None) -> list[dict[str, Any]]:
-    """The shots around number `shot`, or the first ones where it is 0."""
+    """The shots around number `shot`, or the first shots if it is 0."""
     first = max(1, min(shot - STRIP_SHOTS // 2, len(item.shots) - STRIP_SHOTS + 1))
     last = min(len(item.shots), first + STRIP_SHOTS - 1)
     return [shot_json(item, number, links) for number in range(first, last + 1)]
 
 
 def shot_json(item: Item, number: int, links: MediaLinks | None) -> dict[str, Any]:
-    """Shot `number`, from 1: seconds as they are, and as time codes `hh:mm:ss.mmm`. `made_by` is
-    there where a machine describes it.
+    """Shot `number`, from 1, with its times in seconds and as time codes `hh:mm:ss.mmm`. `made_by`
+    is present if a machine described it.
     """
     shot = item.shots[number - 1]
     told: dict[str, Any] = {

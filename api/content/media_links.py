@@ -1,9 +1,9 @@
-"""Signed addresses of media, for what can't send a header: <img>, <video>, a player.
+"""Signed addresses of media, for clients that can't send a header: <img>, <video>, a player.
 
 A signature is HMAC-SHA256 over the moment it ends, the key it was made for, the rendition and the
-item's uri, by a secret that the service keeps. It is no more than a key in another form: the route
-asks the record of truth on every request, so that a killed picture is gone at once, whoever has the
-address; and a key that is no longer known takes its addresses with it.
+item's uri, with a secret of the service. It gives no more rights than the key itself. The route
+asks the record of truth on every request, so that a killed picture is gone at once for everybody
+who has the address; and addresses end with the key they were made for.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ from core.callers import Caller
 
 PATH = "/v1/media"
 LIFETIME_SECONDS = 3600  # a film can be watched to its end
-_STEP_SECONDS = (
-    600  # within such a stretch an address is the same, so that browsers need not ask anew
-)
+_STEP_SECONDS = 600  # an address stays the same for so long, so that browsers need not ask again
 ORIGINAL, PREVIEW, THUMBNAIL = "original", "preview", "thumbnail"
 
 
 def shot_still(number: int) -> str:
-    """The rendition that is a shot's still; shots count from 1."""
+    """The name of the rendition that is a shot's still; shots count from 1."""
     return f"shot-{number}"
 
 
 @dataclass(frozen=True, slots=True)
 class MediaSigner:
-    """Signs and checks addresses. A secret of several services must be the same in each; without
-    one it is this process's own.
+    """Signs and checks addresses. Services that share addresses need the same secret; the default
+    is random and belongs to this process.
     """
 
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -47,8 +45,8 @@ class MediaSigner:
         return MediaLinks(self, self._name(fingerprint(key)))
 
     def signed(self, name: str, uri: str, rendition: str) -> str:
-        """The address of an item's rendition, good for at least `LIFETIME_SECONDS`, for the key
-        that is called `name` here.
+        """The address of an item's rendition for the key with this `name`, valid for at least
+        `LIFETIME_SECONDS`.
         """
         step = int(self.clock()) // _STEP_SECONDS + 1
         expires = str(step * _STEP_SECONDS + LIFETIME_SECONDS)
@@ -59,7 +57,9 @@ class MediaSigner:
     def caller(
         self, keys: KeyRing, uri: str, rendition: str, query: Mapping[str, str]
     ) -> Caller | None:
-        """Whom of `keys` an address was made for; None where it is not ours, or has ended."""
+        """The caller among `keys` that an address was made for; None if the address is not ours or
+        has ended.
+        """
         expires, name = query.get("expires", ""), query.get("for", "")
         right = self._signature(expires, name, uri, rendition)
         given = query.get("signature", "")
@@ -74,7 +74,7 @@ class MediaSigner:
         return found
 
     def _name(self, known: bytes) -> str:
-        """What a key is called in an address: nothing that could be turned back into it."""
+        """A key's name in an address. The key can't be computed from it."""
         return hmac.new(self.secret, b"key\n" + known, hashlib.sha256).hexdigest()[:24]
 
     def _signature(self, expires: str, name: str, uri: str, rendition: str) -> str:
@@ -86,8 +86,8 @@ class MediaSigner:
 
 @dataclass(frozen=True, slots=True)
 class MediaLinks:
-    """Addresses for one key, on this host below `root_path`. `originals` says of a location whether
-    it is served.
+    """Addresses for one key, on this host below `root_path`. `originals` says whether the original
+    at a location is served.
     """
 
     signer: MediaSigner

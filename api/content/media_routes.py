@@ -1,8 +1,8 @@
 """`GET /v1/media/{rendition}/{item_id}`: thumbnails, previews, stills of shots, and originals.
 
-Every request goes past the record of truth: what the key may not see at this moment, because it was
-killed, embargoed, superseded or is not in its plan, is not there. A long answer asks again while it
-is sent, and stops where the item is gone.
+Every request asks the record of truth. What the key may not see at this moment, because it is
+killed, embargoed, superseded or not in the key's products, is not found. A long answer asks again
+while it is sent, and stops when the item is gone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHUNK_BYTES = 256 * 1024
 LOOK_AGAIN_SECONDS = 2.0
 _PATH = f"{PATH}/{{rendition}}/{{item_id:path}}"
 _SHOT = re.compile(r"shot-([1-9]\d{0,8})", re.ASCII)
-# What a browser shows by itself without running anything of it; the rest is handed over as a file.
+# Types that a browser shows without running any of it; other types are downloads.
 _SHOWN = re.compile(r"(?:image/(?:jpeg|png|gif|webp|avif|bmp|tiff)|video/[\w.+-]+|audio/[\w.+-]+)")
 _STILL_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
@@ -54,7 +54,7 @@ async def media_caller_of(
     rendition: str,
     item_id: str,
 ) -> Caller:
-    """The caller behind the request's key, or else behind its signature; raises UnknownKeyError."""
+    """The caller of the request's key, or else of its signature; raises UnknownKeyError."""
     if key:
         return await caller_of(request, surface, key)
     caller = surface.signer.caller(
@@ -124,7 +124,7 @@ def _headers(file: _File) -> dict[str, str]:
         "etag": file.etag,
         "accept-ranges": "bytes",
         "content-type": file.mimetype,
-        # Kept by the browser, and asked for anew each time it is shown: it may be gone by then.
+        # The browser keeps it but asks each time, because it may be gone by then.
         "cache-control": "private, no-cache",
     }
     if not _SHOWN.fullmatch(file.mimetype):
@@ -133,8 +133,8 @@ def _headers(file: _File) -> dict[str, str]:
 
 
 def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
-    """The file of a rendition of what the caller may see now. Raises NotFoundError, in the same
-    words for whatever is not there.
+    """The file of a rendition that the caller may see now. Raises NotFoundError, with the same
+    message whatever is missing.
     """
     item = surface.services.library.item(uri, caller)
     media = surface.services.media
@@ -154,7 +154,7 @@ def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
 
 
 def _still(item: Item, rendition: str) -> str:
-    """The name of a still in the media store, "" for a rendition that there is not."""
+    """The name of a still in the media store, "" for an unknown rendition."""
     assert item.media is not None
     if rendition in (THUMBNAIL, PREVIEW):
         return item.media.thumbnail if rendition == THUMBNAIL else item.media.preview
@@ -187,8 +187,8 @@ def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> boo
 async def _sent(
     surface: Surface, caller: Caller, file: _File, part: ByteRange, shown: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """The part in chunks. Ends early where the item is hidden meanwhile, or has another file, or
-    the file is shorter: the client sees a broken transfer, never the rest.
+    """The part of the file in chunks. It ends early if the item is hidden meanwhile, has another
+    file, or the file is shorter: the client sees a broken transfer, never the rest.
     """
     left, looked = part.length, time.monotonic()
     try:
@@ -205,7 +205,7 @@ async def _sent(
             left -= len(chunk)
             yield chunk
     finally:
-        # Closing waits for a read that is under way, which the event loop must not do.
+        # Closing waits for a read that is in progress, which the event loop must not do.
         surface.media.leave(file.stream.close)
 
 

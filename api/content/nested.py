@@ -1,13 +1,13 @@
-"""What stands inside of an item's document: other items, their uris, and addresses.
+"""Filters what stands inside an item's document: other items, their uris, and addresses.
 
-A document may carry other items whole, as `associations` do, and name them by their uris wherever
-it likes. What the record knows has rights and a state of its own, so the guard is asked, and an
-answer gives what this caller is shown at this moment, never what the document once copied:
+A document may contain other items, as `associations` do, and name them by uri anywhere. A recorded
+item has its own rights and state. So the guard is asked, and an answer gives what this caller may
+see at this moment, never the document's old copy:
 
-- An object with the `uri` of an item is that item: as it is shown now, or not there at all.
-- An object that names an item in another member, and a text that is an item's uri, stay where the
+- An object with the `uri` of an item is replaced by that item as it is shown now, or left out.
+- An object that names an item in another member, and a text that is an item's uri, stay if the
   caller may know of that item.
-- What was never recorded has the rights of the item that it stands in.
+- What was never recorded has the rights of the item around it.
 - An address is passed on only as absolute http or https, without a user's name and password.
 """
 
@@ -28,13 +28,13 @@ from core.standing import Sight
 Tree = Mapping[str, Any]
 Carried = Callable[[Item, dict[str, Any]], dict[str, Any]]
 
-MOST_URI = 2_048  # characters: no item has a longer one
+MOST_URI = 2_048  # characters; no item has a longer uri
 MADE_HERE = frozenset({"shots", "machine_caption"})  # a document can't speak for a machine
-_OF_THE_LINK = ("name", "rel", "role")  # what an association says of itself, not of its item
+_OF_THE_LINK = ("name", "rel", "role")  # members that describe the association, not its item
 _ADDRESSES = frozenset({"href", "src", "url", "contenturl", "thumbnailurl"})
 _ALTIDS, _RENDITIONS, _URI, _DOCUMENT = "altids", "renditions", "uri", ""
 _WITH_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(//)?\S*", re.IGNORECASE)
-# Of http or https, with a host, and without a user's name and password before it.
+# An http or https address with a host, without a user's name and password.
 _SAFE_ADDRESS = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^\s\x00-\x20\x7f/?#@:\[\]\\]+)(?::[0-9]{1,5})?"
     r"(?:[/?#][^\s\x00-\x20\x7f\\]*)?",
@@ -46,17 +46,20 @@ _GONE = object()
 
 @lru_cache(4096)
 def plain_name(name: str) -> str:
-    """A member's name in one spelling: ninjs has `versionCreated` and `versioncreated`, and `$`."""
+    """A member's name in one spelling; ninjs has `versionCreated` and `versioncreated`, and names
+    with `$`.
+    """
     return name.lower().removeprefix("$")
 
 
 def look_inside(
     library: Library, caller: Caller, documents: Iterable[tuple[Item, Tree]], carried: Carried
 ) -> Inside:
-    """What the guard says of all items inside of an answer's documents, each with the item that it
-    is of, and of those that name its stories, in one look; none where there is nothing to look at.
-    `carried` gives the members of an item that stands inside of another, from it and its document's
-    renditions.
+    """What the guard says of all items inside an answer's documents, and of the uris that name its
+    stories, in one call; no call if there are none.
+
+    `documents` has each document with its item. `carried` returns the members of an item inside
+    another one, from that item and its document's renditions.
     """
     named: dict[str, set[str]] = {}
     for item, document in documents:
@@ -69,8 +72,8 @@ def look_inside(
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the guard says of the items inside of an answer's documents. A uri that was not `asked`
-    about is taken for a hidden item's, so that nothing is told by mistake.
+    """What the guard says of the items inside an answer's documents. A uri that was not `asked`
+    about is treated as hidden, so that nothing is told by mistake.
     """
 
     asked: AbstractSet[str]
@@ -78,13 +81,15 @@ class Inside:
     carried: Carried
 
     def may_name(self, uri: str) -> bool:
-        """Whether the caller may be told this uri: no item's, or that of one the caller sees."""
+        """Whether the caller may be told this uri: it is no item's, or the caller may
+        see its item.
+        """
         sight = self.sights.get(uri)
         return uri in self.asked and (sight is None or sight.in_chain)
 
     def members(self, document: Tree, private: AbstractSet[str]) -> dict[str, Any]:
-        """The members of a document, less what the caller may not see. Those called `private` are
-        in no object inside of it.
+        """The members of a document that the caller may see. No object inside it keeps a member
+        called `private`.
         """
         alone = _Look(Inside(frozenset(), {}, self.carried), private | MADE_HERE, None)
         return dict(_Look(self, alone.left_out, alone).members(document, _DOCUMENT))
@@ -92,12 +97,12 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One way through a document: each value as it is shown, `_GONE` where it is not. Members that
-    are `left_out` are in no object. `alone` is for what nobody asked the guard about: it shows no
-    item inside of that.
+    """One walk through a document: gives each value as it is shown, or `_GONE`. `left_out` members
+    are removed from every object. `alone` is the walk for documents that the guard was not asked
+    about; it shows no item inside them.
 
-    A value's place is the name of the member that it is in; what is within alternative ids is in
-    `altids`, however deep.
+    A value's place is the name of the member that has it; everything within alternative ids is in
+    `altids`, at any depth.
     """
 
     inside: Inside
@@ -105,7 +110,7 @@ class _Look:
     alone: _Look | None
 
     def members(self, tree: Tree, place: str) -> Iterator[tuple[str, Any]]:
-        """The members of an object at a place, as far as they are shown."""
+        """The members of an object at a place that are shown."""
         for name, member in tree.items():
             shown = self.shown(member, _inner(place, name))
             if shown is not _GONE and not (":" in name and self._hides(name, _DOCUMENT)):
@@ -127,7 +132,7 @@ class _Look:
         kept = dict(self.members(tree, place))
         lost = [name for name in tree if name not in kept] if len(kept) < len(tree) else ()
         if any(self._names_hidden(tree[name], _inner(place, name)) for name in lost):
-            return _GONE  # it is about an item that the caller may not know of
+            return _GONE  # the object is about an item that the caller may not know of
         for name in [name for name in kept if plain_name(name) in self.left_out]:
             del kept[name]
         return kept if kept or not tree else _GONE
@@ -138,13 +143,15 @@ class _Look:
         return {**self.inside.carried(item, self._renditions(item)), **said}
 
     def _renditions(self, item: Item) -> dict[str, Any]:
-        """What the item's own document says of its renditions."""
+        """The renditions in the item's own document."""
         named = (member for name, member in item.source.items() if plain_name(name) == _RENDITIONS)
         shown = (self.alone or self).shown(next(named, {}), _RENDITIONS)
         return {} if shown is _GONE else {_RENDITIONS: shown}
 
     def _names_hidden(self, member: Any, place: str) -> bool:
-        """Whether a member names a hidden item; alternative ids are left out one by one."""
+        """Whether a member names a hidden item. Alternative ids are not tested here, because each
+        is left out by itself.
+        """
         return place != _ALTIDS and isinstance(member, str) and self._hides(member, place)
 
     def _hides(self, text: str, place: str) -> bool:
@@ -154,8 +161,8 @@ class _Look:
 
 
 def is_passed_on(text: str, name: str) -> bool:
-    """Whether the text of a member `name` may go into an answer: it is a safe address, or none. In
-    a member that is made for addresses, such as `href`, it has to be one.
+    """Whether the text of a member `name` may go into an answer: it is a safe address, or no
+    address. In a member for addresses, such as `href`, it must be a safe address.
     """
     if name in _ADDRESSES:
         return _SAFE_ADDRESS.fullmatch(text) is not None
@@ -173,7 +180,7 @@ def _own_uri(tree: Tree) -> str:
 
 
 def _uris_in(value: Any, place: str) -> Iterator[str]:
-    """Every text at a place that could be the uri of an item, members' names included."""
+    """Every text at a place that could be an item's uri, members' names included."""
     if isinstance(value, str):
         if uri := _possible_uri(value, place):
             yield uri
@@ -193,8 +200,8 @@ def _inner(place: str, name: str) -> str:
 
 
 def _possible_uri(text: str, place: str) -> str:
-    """A text as a uri where it could be an item's, else "": anything in `uri` and in alternative
-    ids, elsewhere what has a scheme and no blanks.
+    """A text as a uri if it could be an item's, else "". In `uri` and in alternative ids any text
+    could be; elsewhere only text with a scheme and without blanks.
     """
     if place not in (_URI, _ALTIDS) and ":" not in text:
         return ""

@@ -1,4 +1,4 @@
-"""Single items: read them, write them, change their status."""
+"""Routes of single items: read them, write them, change their status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from core.ports import Library
 
 router = APIRouter(tags=["content"])
 reads = APIRouter(tags=["content"], route_class=ReadRoute)
-_MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body: enough for kills
+_MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body, which is enough for kills
 
 
 class ItemParameters(BaseModel):
@@ -93,11 +93,11 @@ async def read_content(
             raise _missing(item_id)
         (data,) = _results((item,), view, library)
         if parameters.versions == "all":
-            before = replace(view, links=None)  # media of what is superseded are not served
+            before = replace(view, links=None)  # media of superseded versions are not served
             data["versions"] = _results(library.chain(item_id, caller), before, library)
         return data
 
-    data = await surface.reads.run(read, caller)  # in one: no half of it is done for nothing
+    data = await surface.reads.run(read, caller)  # one call, so that no half of the work is wasted
     return Json(base(request, org_name=caller.name, data=data))
 
 
@@ -132,14 +132,13 @@ async def write_content(
     caller: UncountedWriterDep,
     parameters: Annotated[WriteParameters, Query()],
 ) -> Json:
-    """A ninjs document, an array of them, or JSON lines; each is answered for, in order.
+    """A ninjs document, an array of them, or JSON lines; each gets an answer, in order.
 
-    What is answered as written survives a crash. A bad document doesn't keep the others from being
-    written. Documents that hide their item go first, also where the key's share is used up. One
-    document alone: 201 created, 200 superseded, updated or unchanged, 409 where it contradicts the
-    record or its uri or story is not the key's to write, 403 where its products are not, 400 where
-    it can't be read. `held` says that an earlier kill, withhold or embargo of this uri hides what
-    was written.
+    What is answered as written survives a crash. A bad document does not stop the others. Documents
+    that hide their item go first, even if the key's share is used up. For a single document: 201
+    created; 200 superseded, updated or unchanged; 409 where it contradicts the record or its uri or
+    story is not the key's to write; 403 where its products are not; 400 where it can't be read.
+    `held` says that an earlier kill, withhold or embargo of this uri hides what was written.
     """
     settings = surface.services.settings
     kind = media_type(request, lines=True)
@@ -172,8 +171,8 @@ async def write_content(
 async def _read(
     request: Request, surface: Surface, caller: Caller
 ) -> tuple[bytes, TooManyError | None]:
-    """The body; and, where the caller's share is used up, the error that refuses its documents, but
-    not those that hide their item. Raises that error where the body is too large for kills.
+    """The body, and the error for documents that don't hide their item, if the caller's share is
+    used up. Raises that error if the body is too large for kills.
     """
     limit, refused = surface.services.settings.max_body_bytes, None
     try:
@@ -188,7 +187,7 @@ async def _read(
 
 
 def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
-    """Those that the service gives to what names none, where the caller may write them."""
+    """The service's products for documents that name none, if the caller may write them."""
     return settings.default_products if covers(caller.writes, settings.default_products) else ()
 
 
@@ -204,11 +203,12 @@ def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
 async def change_status(
     request: Request, item_id: str, surface: SurfaceDep, caller: UncountedWriterDep
 ) -> Json:
-    """Changes the state of an item, every version of it and every later one, until another change
+    """Changes the state of an item, in all its versions and every later one, until another change
     releases it; in force when this is answered.
 
-    An item that is not there is held: 202, and what comes later under its uri is hidden, where the
-    key may write one of its products. An item that the key may not write is answered the same.
+    An item that is not recorded is held: the answer is 202, and later versions under its uri are
+    hidden where the key may write one of their products. An item that the key may not write gets
+    the same answer.
     """
     settings = surface.services.settings
     media_type(request, lines=False)

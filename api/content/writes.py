@@ -1,4 +1,4 @@
-"""What became of a write, in the contract's words."""
+"""The answer to a write, in the contract's words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATUSES = {Outcome.CREATED: 201, Outcome.HELD: 202}
 
 
 def uri_of(document: Any) -> str:
-    """The uri that a document claims, "" where it claims none: to name it in an answer."""
+    """The uri that a document gives, "" without one; answers name the document by it."""
     uri = document.get("uri") if isinstance(document, dict) else None
     return uri[:500] if isinstance(uri, str) else ""
 
@@ -40,7 +40,7 @@ def uri_of(document: Any) -> str:
 def result_json(
     number: int, outcome: Written | Rejection | Unreadable | DatelineError, uri: str = ""
 ) -> dict[str, Any]:
-    """The answer for the document at place `number` (from 1); `uri` as the document has it."""
+    """The answer for the document number `number` (from 1); `uri` is the document's."""
     if isinstance(outcome, Unreadable):
         error = {"status": 400, "code": "bad_document", "message": outcome.reason}
         return {"number": number, "line": outcome.line, "error": error}
@@ -67,7 +67,7 @@ def result_json(
 
 
 def _failure(problem: Problem) -> dict[str, Any]:
-    """What kept a document from being written that was not at fault itself."""
+    """The error of a document that could not be written through no fault of its own."""
     return {
         "status": problem.status,
         "code": problem.code,
@@ -77,7 +77,7 @@ def _failure(problem: Problem) -> dict[str, Any]:
 
 
 def refusal(result: dict[str, Any]) -> Problem | None:
-    """A single document's error as the whole request's."""
+    """A single document's error as the error of the whole request."""
     error = result.get("error")
     if not error:
         return None
@@ -86,5 +86,5 @@ def refusal(result: dict[str, Any]) -> Problem | None:
 
 
 def single_status(result: dict[str, Any]) -> int:
-    """201 where a single document is new, 202 where an item is awaited, else 200."""
+    """201 for a single new document, 202 for an item that is not recorded yet, else 200."""
     return _STATUSES.get(result.get("outcome", ""), 200)

@@ -1,1 +1,1 @@
-"""Models that are asked directly."""
+"""Requests to the models themselves."""

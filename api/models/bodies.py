@@ -1,8 +1,8 @@
-"""What the model endpoints take and give: the shapes that OpenAI's and Cohere's clients speak.
+"""Bodies of the model endpoints: the shapes that OpenAI's and Cohere's clients use.
 
-Embeddings follow OpenAI's `POST /v1/embeddings`, reranking Cohere's `POST /v2/rerank`. Ours beside
-theirs: `input_type`, `max_tokens_per_pair`, `return_documents`, `score`, `warnings`, and
-`POST /v1/tag` as a whole.
+Embeddings follow OpenAI's `POST /v1/embeddings`, reranking Cohere's `POST /v2/rerank`. Our
+additions are `input_type`, `max_tokens_per_pair`, `return_documents`, `score`, `warnings`, and all
+of `POST /v1/tag`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MODEL = "The model's name, as GET /v1/models gives it; may be left out, as ther
 
 
 def _texts(value: Any) -> Any:
-    """One text or many as a list; token numbers are refused in words."""
+    """One text or many as a list; token numbers are refused with a clear message."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list) and any(_is_number(entry) for entry in value):
@@ -35,7 +35,7 @@ def _is_number(entry: Any) -> bool:
 
 
 def _document(value: Any) -> Any:
-    """A document as its text: a string, or an object with `text` alone."""
+    """A document's text: it is a string, or an object with only `text`."""
     if isinstance(value, dict) and set(value) == {"text"}:
         return value["text"]
     if isinstance(value, dict):
@@ -50,11 +50,11 @@ class _Body(BaseModel):
 
 
 class EmbeddingsBody(_Body):
-    """OpenAI's request, and `input_type`."""
+    """OpenAI's request, plus `input_type`."""
 
     input: Annotated[
         list[str],
-        Field(min_length=1, max_length=MAX_INPUTS),  # before what looks at each of them
+        Field(min_length=1, max_length=MAX_INPUTS),  # checked before each text is
         BeforeValidator(_texts, json_schema_input_type=str | list[str]),
     ] = Field(description=f"A text, or at most {MAX_INPUTS} of them.")
     encoding_format: Literal["float", "base64"] = Field(
@@ -71,7 +71,7 @@ class EmbeddingsBody(_Body):
 
 
 class RerankBody(_Body):
-    """Cohere's request, and `max_tokens_per_pair` and `return_documents`."""
+    """Cohere's request, plus `max_tokens_per_pair` and `return_documents`."""
 
     query: str = Field(description="What is looked for.")
     documents: list[
@@ -122,7 +122,9 @@ class Embedding(BaseModel):
 
 
 class EmbeddingsAnswer(BaseModel):
-    """OpenAI's answer. `warnings` says which inputs were longer than the model reads, or empty."""
+    """OpenAI's answer. `warnings` says which inputs are longer than the model reads, or
+    is empty.
+    """
 
     object: Literal["list"]
     data: list[Embedding]
@@ -138,8 +140,8 @@ class RerankDocument(BaseModel):
 
 
 class RerankResult(BaseModel):
-    """A document's place in `documents`, its relevance in 0..1 (the logistic function of `score`,
-    no probability), and `score` as the model gave it.
+    """A document's index in `documents`, its relevance in 0..1 (the logistic function of `score`,
+    not a probability), and the model's `score`.
     """
 
     index: int
@@ -149,9 +151,9 @@ class RerankResult(BaseModel):
 
 
 class RerankMeta(BaseModel):
-    """Cohere's `meta`, as far as it is filled. `truncated` are the documents, by their index, of
-    which something was not read, and `query_truncated` says whether that is so of the query;
-    `warnings` says so in words, and which texts are empty.
+    """Cohere's `meta`, as far as it is filled. `truncated` has the indexes of documents that were
+    not read to the end; `query_truncated` says the same of the query. `warnings` says so in words,
+    and names empty texts.
     """
 
     api_version: dict[str, str]
@@ -172,7 +174,7 @@ class RerankAnswer(BaseModel):
 
 
 class TaggedName(BaseModel):
-    """`text` is characters `start` to `end` of what was sent; `score` is in 0..1."""
+    """`text` is characters `start` to `end` of the sent text; `score` is in 0..1."""
 
     text: str
     label: Literal["PER", "ORG", "LOC", "MISC"]
@@ -191,7 +193,7 @@ class TagAnswer(BaseModel):
 
 
 class ListedModel(BaseModel):
-    """OpenAI's model object, and what a client must know to share a vector space."""
+    """OpenAI's model object, plus what a client must know to share a vector space."""
 
     id: str
     object: Literal["model"]

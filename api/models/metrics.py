@@ -1,7 +1,7 @@
-"""What operators watch of the models: where a call's time goes, how full batches are, what waits.
+"""Metrics of the models for operators: where a call's time goes, how full batches are, what waits.
 
-Labels are few and known beforehand (models, tasks, stages), so the series are made once, when a
-model is opened, and a call costs no look-up of labels.
+Labels are few and known in advance (models, tasks, stages). So the series are made once, when a
+model is opened, and a call needs no lookup of labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CACHE = (Event.CACHE_HIT, Event.CACHE_MISS, Event.CACHE_EVICTED)
 
 
 class ModelMetrics:
-    """Makes the watches of models (`core.observation.Watching`) over one registry."""
+    """Makes the watches of models (`core.observation.Watching`) over a registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(

@@ -1,7 +1,7 @@
-"""The models by themselves: `/v1/embeddings`, `/v1/rerank`, `/v1/tag` and `/v1/models`.
+"""Routes of the models: `/v1/embeddings`, `/v1/rerank`, `/v1/tag` and `/v1/models`.
 
-Answers have the published shapes as they are, without the envelope of the other routes; errors
-are the same problems as everywhere. Each answer's header `x-model-digest` says which files gave it.
+Answers have the published shapes, without the envelope of the other routes; errors are the same
+problems as everywhere. The header `x-model-digest` of each answer identifies the model's files.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
     openapi_extra=contract.body_of(EmbeddingsBody),
 )
 async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
-    """OpenAI's shape. Vectors have unit norm; a text's end beyond the model's length is not read,
-    which `warnings` says, as it does of an empty text.
+    """OpenAI's shape. Vectors have unit norm. A text that is longer than the model reads is cut;
+    `warnings` says so, and names empty texts.
     """
     body = await _read(request, surface, EmbeddingsBody)
     models = surface.services.models
@@ -102,7 +102,7 @@ async def tag_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDe
 
 
 async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
-    """The request's body; raises what reading one raises, and ParameterError."""
+    """The request's body. Raises the errors of reading one, and ParameterError."""
     settings = surface.services.settings
     media_type(request, lines=False)
     data = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
@@ -114,8 +114,8 @@ async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
 
 
 def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
-    """Without all unknown members but the first: each is an error of its own, and a body has room
-    for a million.
+    """`body` without all unknown members but the first: each would be an error of its own, and a
+    body can have a million of them.
     """
     unknown = [name for name in body if name not in model.model_fields][:1]
     return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}

@@ -1,4 +1,4 @@
-"""The models that can be asked directly, apart from any search: each behind its port."""
+"""The models that clients can ask directly, each behind its port."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
 
 @dataclass(frozen=True, slots=True)
 class Served(Generic[Port]):
-    """A model behind its port, and what is said of it: `digest` names its files, `dimension` is
-    0 for what gives no vectors, and `longest` is how many tokens of a text it reads.
+    """A model behind its port. `digest` names its files, `dimension` is 0 for a model without
+    vectors, and `longest` is how many tokens of a text it reads.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Served(Generic[Port]):
 
 @dataclass(frozen=True, slots=True)
 class ServedModels:
-    """One model per task, or none. `missing` says of a task why its model could not be loaded."""
+    """One model per task, or none. `missing` says for a task why its model could not be loaded."""
 
     encoder: Served[TextEncoder] | None = None
     tagger: Served[Tagger] | None = None

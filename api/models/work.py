@@ -1,7 +1,7 @@
-"""From a checked request to a model's answer: run in a pool's thread, plain values out.
+"""Answers checked requests with a model: runs in a pool's thread and returns plain values.
 
-Lengths are measured before the model runs: what is too much is refused without work, and what a
-model does not read to its end is told.
+Lengths are measured before the model runs. Too much text is refused without work, and what a model
+does not read to the end is reported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.model_ports import PairScorer, Tagger, TextEncoder
 from core.pairs import BoundedScorer, ScoreLimits
 from core.reading import PairsReading, Reading
 
-_NAMED = 10  # a warning names so many inputs; the rest are counted
+_NAMED = 10  # a warning names at most this many inputs and counts the rest
 _RERANK_VERSION = "2"
 Readings = Sequence[Reading]
 
@@ -48,7 +48,7 @@ def listed(models: ServedModels) -> dict[str, Any]:
 
 
 def embed(served: Served[TextEncoder], body: EmbeddingsBody, limit: int) -> dict[str, Any]:
-    """OpenAI's answer; raises ParameterError, BodyTooLargeError and what the encoder raises."""
+    """OpenAI's answer; raises ParameterError, BodyTooLargeError and the encoder's errors."""
     if body.dimensions not in (None, served.dimension):
         raise ParameterError(
             f"dimensions should be {served.dimension}, which is all that {served.name} gives.",
@@ -74,8 +74,8 @@ def embed(served: Served[TextEncoder], body: EmbeddingsBody, limit: int) -> dict
 
 
 def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str, Any]:
-    """Cohere's answer without its id; raises BodyTooLargeError, ParameterError and what the scorer
-    raises.
+    """Cohere's answer without its id; raises BodyTooLargeError, ParameterError and the scorer's
+    errors.
     """
     texts: Sequence[str] = body.documents
     shortened = [False] * len(texts)
@@ -103,7 +103,7 @@ def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str
 def _scores(
     served: Served[PairScorer], query: str, texts: Sequence[str], limit: int | None
 ) -> FloatMatrix:
-    """float32 [n, 1], read to at most `limit` tokens."""
+    """The scores, float32 [n, 1], of pairs read to at most `limit` tokens."""
     scorer = served.port
     if limit is None:
         return scorer.score([query] * len(texts), texts)
@@ -117,7 +117,7 @@ def _scores(
 
 
 def tag(served: Served[Tagger], body: TagBody, limit: int) -> dict[str, Any]:
-    """The names of each text; raises BodyTooLargeError and what the tagger raises."""
+    """The names of each text; raises BodyTooLargeError and the tagger's errors."""
     measured = _bounded(served.meter.measure(body.texts), limit)
     found = served.port.tag(body.texts)
     results = [
@@ -142,7 +142,7 @@ def tag(served: Served[Tagger], body: TagBody, limit: int) -> dict[str, Any]:
 
 
 def _bounded(readings: Readings, limit: int) -> Readings:
-    """`readings` where it is not more than may be asked at once."""
+    """`readings`; raises BodyTooLargeError if they have more tokens than one request may."""
     total = _tokens(readings)
     if total > limit:
         raise BodyTooLargeError(
@@ -153,7 +153,7 @@ def _bounded(readings: Readings, limit: int) -> Readings:
 
 
 def _finite(values: FloatMatrix, name: str) -> FloatMatrix:
-    """`values`; raises ModelError where one is no number, which JSON could not say."""
+    """`values`; raises ModelError if one is not finite, which JSON can't express."""
     if not np.isfinite(values).all():
         raise ModelError(f"{name} gave a value that is no number", mend="see `dateline doctor`")
     return values
@@ -206,7 +206,7 @@ def _truncated(readings: Readings) -> list[int]:
 
 
 def _warnings(readings: Readings, word: str) -> list[str]:
-    """One sentence about the texts of which something was not read; none where there are none."""
+    """One sentence about the texts that were not read to the end; no sentence if all were."""
     places = _truncated(readings)
     if not places:
         return []
@@ -214,7 +214,9 @@ def _warnings(readings: Readings, word: str) -> list[str]:
 
 
 def _empty(texts: Sequence[str], word: str) -> list[str]:
-    """One sentence about the texts without a word, whose answer means nothing; none if all have."""
+    """One sentence about the texts without a word, for which the answer means nothing; no sentence
+    if all have words.
+    """
     places = [place for place, text in enumerate(texts) if not text.strip()]
     if not places:
         return []

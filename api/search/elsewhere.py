@@ -1,9 +1,9 @@
 """Reads that other processes of the service answer: searches, single items, suggestions.
 
-One interpreter runs one thread at a time, so searches in threads of the process that reads requests
-keep it from reading them, and from hiding what is killed. Here stays who asks, how much he may ask,
-the queue, the log and the counters; what is left of a request goes to a process that has no other
-work, as bytes, and its whole answer comes back (`dateline/serving/searchers.py` has the processes).
+One interpreter runs one thread at a time. So searches in threads of the process that reads requests
+would delay reading them, and hiding what is killed. That process keeps access, shares, the queue,
+the log and the counters. The rest of a request goes as bytes to a process that has no other work,
+and its whole answer comes back (`dateline/serving/searchers.py` has the processes).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Answered = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ReadRoute(APIRoute):
-    """A route whose requests are answered elsewhere while there are processes for that."""
+    """A route whose requests other processes answer, if there are any."""
 
     def get_route_handler(self) -> Answered:
-        """What answers a request, here or elsewhere."""
+        """The handler, which answers here or in another process."""
         here = self.answered_here()
 
         async def answer(request: Request) -> Response:
@@ -51,12 +51,12 @@ class ReadRoute(APIRoute):
         return answer
 
     def answered_here(self) -> Answered:
-        """What answers a request in this process."""
+        """The handler that answers in this process."""
         return super().get_route_handler()
 
 
 async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsewhere) -> Response:
-    """Lets the caller in and has the request answered in his turn."""
+    """Lets the caller in, and has another process answer in the caller's turn."""
     await check_query_string(request)
     caller = await caller_of(request, surface, request.headers.get(HEADER))
     ask = partial(elsewhere.ask, request_bytes(request.scope))
@@ -68,7 +68,7 @@ async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsew
 
 
 def request_bytes(scope: Scope) -> bytes:
-    """A request without a body, for `answered`."""
+    """A request without a body as bytes, for `answered`."""
     sent = {name: scope.get(name) for name in _PLAIN}
     sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
     headers, name = _decoded(scope["headers"]), scope["state"]["request_id"]
@@ -76,7 +76,9 @@ def request_bytes(scope: Scope) -> bytes:
 
 
 async def answered(app: ASGIApp, request: bytes) -> bytes:
-    """The answer of `app`: a line of JSON with the status and the headers, then the body."""
+    """The answer of `app` as bytes: a line of JSON with the status and the headers,
+    then the body.
+    """
     scope = _scope(orjson.loads(request))
     messages: list[Message] = []
 
@@ -85,7 +87,7 @@ async def answered(app: ASGIApp, request: bytes) -> bytes:
 
     try:
         await app(scope, _no_body, send)
-    except Exception:  # noqa: BLE001  the last net: log it all, tell nothing of it
+    except Exception:  # noqa: BLE001  the last handler: log it, tell the client nothing
         _errors.exception("request %s failed", scope["state"]["request_id"])
         messages.clear()
         await problem_response(Request(scope), INTERNAL)(scope, _no_body, send)

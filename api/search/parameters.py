@@ -1,8 +1,7 @@
-"""The query parameters of a search: read, checked and turned into a `SearchRequest`.
+"""The query parameters of a search: reads and checks them and makes a `SearchRequest`.
 
-Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`,
-`session_label`); the others are ours, and are declared where the search takes them
-(`search/answers.py`).
+Names follow AP Media API (`q`, `sort`, `page`, `page_size`, `include`, `exclude`, `session_label`);
+the others are ours, and `search/answers.py` declares them.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ HOW_TO_DATE = "write YYYY-MM-DD, or RFC 3339 with a zone such as 2024-03-05T07:3
 def split_list(value: Any) -> Any:
     """Repeated and comma-separated values as one list; a value with a comma stands in quotes."""
     raw = value if isinstance(value, list) else [value]
-    # csv knows line breaks, and of some of them it can't go on: here they are blanks.
+    # csv fails at some line breaks, so they become blanks.
     rows = csv.reader([_LINE_BREAK.sub(" ", str(part)) for part in raw], skipinitialspace=True)
     try:
         values = [part.strip() for row in rows for part in row if part.strip()]
@@ -53,8 +52,8 @@ def split_list(value: Any) -> Any:
 
 
 def read_time(text: str, *, end: bool, zone: tzinfo = UTC) -> datetime:
-    """A date or time in UTC; a bare date is a day of `zone`: its first moment, or with `end` the
-    next day's.
+    """A date or time in UTC. A bare date is a day of `zone`: its first moment, or with `end` the
+    first moment of the next day.
     """
     try:
         if _DATE.fullmatch(text):
@@ -80,12 +79,14 @@ def _until(value: Any, info: ValidationInfo) -> Any:
 
 
 def _zone_of(info: ValidationInfo) -> tzinfo:
-    """The request's zone, UTC where it names none; `tz` stands above the dates for that."""
+    """The request's zone, UTC without one. `tz` is declared before the dates, so that it is read
+    first.
+    """
     return calendar_of(datetime.now(UTC), info.data.get("tz", "")).zone
 
 
 def _known(values: list[str], declared: Declared) -> list[str]:
-    """Returns `values`. Raises ValueError where the option has no such value."""
+    """`values`. Raises ValueError for a value that the option does not have."""
     known, noun = declared.option.values, declared.option.noun
     for value in values if known else ():
         if value not in known:
@@ -105,7 +106,7 @@ Values = Annotated[list[str], BeforeValidator(split_list)]
 
 
 def _parameter(one: Declared) -> tuple[Any, Any]:
-    """The type of a parameter, and pydantic's field."""
+    """The type of a parameter, and its pydantic field."""
     option, kind = one.option, one.kind
     told: dict[str, Any] = {"description": option.help}
     if kind is tuple:
@@ -120,7 +121,7 @@ def _parameter(one: Declared) -> tuple[Any, Any]:
 
 
 def _span() -> dict[str, tuple[Any, Any]]:
-    """The times between which versions were created."""
+    """The parameters `since` and `until`, for the time when versions were created."""
     return {
         "since": (
             Annotated[datetime | None, BeforeValidator(_since)],
@@ -142,7 +143,9 @@ def _span() -> dict[str, tuple[Any, Any]]:
 
 
 def _parameters() -> dict[str, Any]:
-    """By name, in the order of the contract: `tz` stands before the days that are meant in it."""
+    """The parameters by name, in the order of the contract; `tz` stands before the days that need
+    it.
+    """
     asked = {one.name: _parameter(one) for one in OPTIONS}
     facts = {one.name: _parameter(one) for one in FACTS}
     return {"q": asked["q"], **facts, "tz": asked["tz"], **_span(), **asked}
@@ -155,8 +158,8 @@ _Asked: Any = create_model(
 )
 
 
-class SearchParameters(_Asked):  # type: ignore[misc]  # its fields are made of the declarations
-    """Everything that `GET /content/search` takes; a name that is not here is refused."""
+class SearchParameters(_Asked):  # type: ignore[misc]  # the declarations make its fields
+    """Everything that `GET /content/search` takes; any other name is refused."""
 
     include: Values = Field(default_factory=list, description="Members of the item to give only.")
     exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
@@ -168,7 +171,7 @@ class SearchParameters(_Asked):  # type: ignore[misc]  # its fields are made of 
 
 
 def filters_of(parameters: SearchParameters) -> Node:
-    """The filters as a tree."""
+    """The filters as a tree; raises ParameterError where `since` is not before `until`."""
     since, until = parameters.since, parameters.until
     if since and until and since >= until:
         raise ParameterError(
@@ -181,7 +184,7 @@ def filters_of(parameters: SearchParameters) -> Node:
 
 
 def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> SearchRequest:
-    """The core's request; raises ParameterError for a profile that the service doesn't have."""
+    """The core's request; raises ParameterError for a profile that the service does not have."""
     if parameters.profile and parameters.profile not in profiles:
         needs = " It needs the service's setting second_encoder."
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""`GET /content/search`."""
+"""The route `GET /content/search`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from search.answers import SearchResponse
 
 
 class SearchRoute(ReadRoute):
-    """Declared like every other route, which is what the contract is made of, and answered without
-    FastAPI's solving of its dependencies: the same ones, in the same order.
+    """A route that is declared like every other, for the contract, but answered without FastAPI's
+    dependency solver: it calls the same dependencies in the same order.
     """
 
     def answered_here(self) -> Answered:
-        """See `ReadRoute`."""
+        """The handler that answers in this process."""
 
         async def answer(request: Request) -> Response:
             await check_query_string(request)
@@ -56,10 +56,9 @@ async def search_content(
 ) -> Json:
     """One page of hits, one hit per story: its newest usable version that this key may see.
 
-    `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so
-    many) or `window` (so many were looked at). `data.cursor` continues the list as it was frozen.
-    With `similar_to`, an item that doesn't exist and one that this key may not see give the same
-    404.
+    `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so many)
+    or `window` (the number of candidates). `data.cursor` continues the frozen list. With
+    `similar_to`, an item that does not exist and one that this key may not see give the same 404.
     """
     asked = search_request(parameters, surface.services.settings.profiles)
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
@@ -67,7 +66,7 @@ async def search_content(
 
     def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
         found = surface.services.search.search(asked, caller)
-        # Here and not in the event loop: a video has thousands of shots, each with signed links.
+        # Not in the event loop: a video has thousands of shots, each with signed links.
         return found, hits_json(found.hits, view, surface.services.library)
 
     found, items = await surface.reads.run(searched, caller)

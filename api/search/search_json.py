@@ -1,13 +1,12 @@
 """A `SearchResponse` as AP Media API's `searchresponse`, in plain values for orjson.
 
-Members that theirs doesn't have: `total_relation`, `counted`, `fold`, `facets`, `cursor`,
-`profile`, `understood`, `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`,
-`versions`, `pinned`, `near_duplicates`, `highlights`, `passage`, `shot`, `film_strip`,
-`explanation`.
+Our additions: `total_relation`, `counted`, `fold`, `facets`, `cursor`, `profile`, `understood`,
+`degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`, `versions`, `pinned`,
+`near_duplicates`, `highlights`, `passage`, `shot`, `film_strip`, `explanation`.
 
-What scores are made of counts every indexed item, also those that the caller may not see: how many
-hold a word can be computed from BM25. So raw scores go to callers who may inspect. Others get
-ranks, weights, and shares of each list's best to three digits.
+Scores depend on every indexed item, also on those that the caller may not see: BM25 tells how many
+items have a word. So only callers who may inspect get raw scores. Others get ranks, weights, and
+shares of each list's best to three digits.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from search.answers import (
 )
 
 _DIGITS = 3  # of a share
-_NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON's readers, ours included, take for a whole number
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON readers, ours included, take for an integer
 
 
 def search_data(
@@ -87,7 +86,7 @@ def hits_json(hits: Sequence[Hit], view: ItemView, library: Library) -> list[dic
 
 
 def cut_json(cut: Cut) -> dict[str, Any]:
-    """What an answer says of members that it does not give whole, nothing where there are none."""
+    """The member `cut` for members that are not given whole; empty if all are."""
     return {"cut": cut} if cut else {}
 
 
@@ -123,7 +122,9 @@ def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
 
 
 def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]:
-    """Each stage's rank (0: not found by it) and normalized score; with `exact` its raw score."""
+    """Each stage's rank (0: it did not find the hit) and normalized score; with `exact` its raw
+    score.
+    """
     return {
         "lexical": {
             "rank": explanation.lexical_rank,
@@ -149,7 +150,7 @@ def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]
 
 
 def reranked_json(explanation: Explanation, *, exact: bool) -> dict[str, Any] | None:
-    """The reranker's part; the hit's score is floor + (1 - weight) * fused_normalized + weight *
+    """The reranker's part. The hit's score is floor + (1 - weight) * fused_normalized + weight *
     normalized.
     """
     if explanation.rerank_score is None and explanation.mix is None:
@@ -219,7 +220,7 @@ def missing_json(missing: Missing, *, exact: bool) -> dict[str, Any]:
 
 def found_name_json(found: FoundName) -> dict[str, Any]:
     """A name in the query: `query[start:end]` in characters, `canonical` as the archive writes it
-    ("" where it knows none) in the item's member `field`, its `aliases` there, and what was done
+    ("" for an unknown name) in the item's member `field`, its `aliases` there, and what was done
     with it.
     """
     known = found.known
@@ -243,8 +244,8 @@ def page_links(
 ) -> dict[str, str]:
     """`next_page`, `previous_page` and `page_template`, relative to this host.
 
-    The next page carries the cursor, so that a story that arrives meanwhile can't push a hit over
-    the border; the previous one is asked for by number.
+    The next page has the cursor, so that a story that arrives meanwhile can't move a hit to another
+    page; the previous page is asked for by number.
     """
     kept = [(name, value) for name, value in params if name not in ("page", "cursor")]
 

@@ -1,4 +1,4 @@
-"""`GET /v1/suggest`: completions of what is being typed."""
+"""The route `GET /v1/suggest`: completions of an unfinished text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def suggest(
     parameters: Annotated[SuggestParameters, Query()],
 ) -> Json:
     """Names of people, organisations and places, subjects and headlines that have every word of
-    `q`, best first. `count` is in how many stories that this key may see at this moment.
+    `q`, best first. `count` is the number of stories with it that this key may see at this moment.
     """
     suggester = surface.services.suggest
     if suggester is None:
