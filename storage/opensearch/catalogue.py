@@ -1,7 +1,7 @@
-"""What the cluster engine knows of items beside retrieval: every other port, in one place.
+"""The ports of the cluster engine other than writing and retrieval.
 
-What can be had from the record of truth comes from there; what needs the whole archive is asked of
-the index. The engine sees to it that the index is up to date before.
+Answers about single items come from the record of truth; answers about the whole archive come from
+the index. The engine brings the index up to date before it asks here.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from storage.words.written_words import all_as_written
 
 
 class IndexCatalogue:
-    """The ports of `core.ports` that are not Writer or Retriever. `condition` compiles a node to a
-    query that scores nothing, `encoders` are those of the index by vector field. Safe to use from
-    any number of threads.
+    """The ports of `core.ports` other than Writer and Retriever. `condition` compiles a node to a
+    query that scores nothing; `encoders` has the digest of the index's encoder by vector field.
+    Thread-safe.
     """
 
     def __init__(
@@ -77,48 +77,48 @@ class IndexCatalogue:
     def facets(
         self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
     ) -> Mapping[str, tuple[FacetCount, ...]]:
-        """See `core.ports.Catalogue`, as the next four."""
+        """Return counts by field, as `core.ports.Catalogue` says."""
         return self._facts.facets(ids, fields, limit, buckets, broader=broader)
 
     def created(self, ids: Ids) -> Ids:
-        """When each version was created."""
+        """Return when each version was created, in microseconds."""
         return self._facts.created(ids)
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """How long each story is for the caller."""
+        """Return how many versions of each story the caller may see."""
         return chain_sizes(self._reads(), ids, caller, self._now())
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """Where passages lie."""
+        """Return where each passage lies in its item."""
         encoder = self._encoders.get(field, "")
         return passages_at(self._reads(), ids, field, encoder, numbers)
 
     def signatures(self, ids: Ids) -> TextSignatures:
-        """See `core.ports.NearDuplicates`."""
+        """Return the text signatures of the versions, one row each."""
         return self._signatures.of(self._reads(), ids)
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """See `core.ports.Names`."""
+        """Return the archive's name for each entity."""
         return self._names.known(entities, caller)
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """See `core.ports.Names`."""
+        """Return which versions have which name."""
         return self._facts.holding(ids, names)
 
     # Standings
 
     def standing(self, uri: str) -> Standing:
-        """See `core.ports.Standings`."""
+        """Return how the item stands, whoever asks."""
         return standing_of(self._reads(), uri, self._now())
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
-        """See `core.ports.Standings`."""
+        """Return the ids of the allowed items, in the given order."""
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
         seen = self._guard.visible(ids[ids >= 0], caller)
         return self._facts.satisfying(seen, self._topics.expanded(filters))
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """See `core.ports.Standings`; all of the text in one request."""
+        """Return which nodes the item matches; one request asks for all nodes of text."""
         expanded = [self._topics.expanded(node) for node in nodes]
         texts = [node for node in expanded if not is_fact(node)]
         replies = self._ask([self._within(id_, node) for node in texts]) if texts else []
@@ -136,56 +136,56 @@ class IndexCatalogue:
     # Vocabulary, Exemplars, Suggestions
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`."""
+        """Return in how many items a search finds each word."""
         return self._words.seen_counts(words, few, caller)
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
-        """See `core.ports.Vocabulary`; as the record's newest item writes them."""
+        """Return similar words, each spelled as the newest item with it spells it."""
         found = self._words.similar(words, caller)
         return all_as_written(found, lambda ids: self._guard.items(ids, caller))
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
-        """See `core.ports.Exemplars`."""
+        """Return the item to find similar items of."""
         item = self.item(uri, caller)
         if item is None:
             return None
         return exemplar_of(self._record, self._guard.stories, item, self._encoders)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """See `core.ports.Exemplars`."""
+        """Return the idf of each word."""
         return self._words.rarities(words, language, caller)
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`."""
+        """Return the best completions of `text`."""
         return self._suggestions.suggest(text, limit, caller)
 
     # Library, MediaItems
 
     def item(self, uri: str, caller: Caller) -> Item | None:
-        """See `core.ports.Library`: the item if it is its story's head; what a write-through took
-        the place of is in the chain view only.
+        """Return the item if it is the head of its story. An item that a write-through replaced is
+        in `chain` only.
         """
         shown = self._story(uri, caller, 1)
         return shown[0] if shown and shown[0].uri == uri else None
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """See `core.ports.Library`."""
+        """Return the visible versions of the item's story, newest first."""
         shown = self._story(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """See `core.ports.Library`."""
+        """Return what the caller sees of each named uri."""
         return sights_of(self._reads(), named, caller, self._now())
 
     def _story(self, uri: str, caller: Caller, most: int) -> list[Item]:
         return story_of(self._reads(), uri, caller, self._now(), most)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """See `core.ports.MediaItems`."""
+        """Return the newest recorded version of each item, in any state."""
         return newest_versions(self._reads(), uris)
 
     def undescribed(self, limit: int) -> Undescribed:
-        """See `core.ports.MediaItems`."""
+        """Return the visible media without a description."""
         return undescribed_items(self._ask, self._now, self._reads(), limit)

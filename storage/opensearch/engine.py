@@ -1,4 +1,4 @@
-"""The cluster engine: the record of truth, and an index on OpenSearch that follows it."""
+"""The cluster engine: a record of truth, and an index on OpenSearch that follows it."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from storage.words.topics import Topics
 
 @dataclass(frozen=True, slots=True)
 class OpenSearchSettings:
-    """Where the index is and how it is asked. `spaces` are the vector fields, `topics` say which
-    subjects lie below which. A search waits at most `patience_s` for what was recorded to become
-    searchable. `vector_bytes` is the memory for vectors of candidates, of each field.
+    """Where the index is and how it is searched. `spaces` are the vector fields; `topics` is the
+    tree of subjects. A search waits at most `patience_s` until recorded changes are searchable.
+    `vector_bytes` is the memory for candidates' vectors, for each field.
 
-    While an archive moves to another encoder, `beside` are the spaces that the alias may come to be
-    on as well, and `concrete` names the index to look at in place of the alias's. Every `follow_s`
-    a process looks where the alias is; for `overlap_s` it answers from the index before, too.
+    While an archive moves to another encoder, the alias may also point to an index with the spaces
+    `beside`. `concrete` names an index to use instead of the alias's. Every `follow_s` a process
+    looks where the alias points; after a move it also answers from the old index for `overlap_s`.
     """
 
     spaces: Mapping[str, VectorSpace]
@@ -72,8 +72,8 @@ class OpenSearchSettings:
 
 
 class OpenSearchEngine:
-    """`core.ports.Engine` on a record of truth and an index on a cluster. It keeps nothing that
-    another process would have to know.
+    """`core.ports.Engine` on a record of truth and an index on a cluster. It keeps no state that
+    another process needs.
     """
 
     def __init__(self, settings: OpenSearchSettings, clock: Clock, record: RecordOfTruth) -> None:
@@ -104,7 +104,7 @@ class OpenSearchEngine:
             record.follow(self._follower.wake)
 
     def _opened(self, *, any_space: bool) -> View:
-        """A view of the index that the alias is on."""
+        """Open a view of the index that the alias points to."""
         settings = self._settings
         family = IndexFamily(
             self.cluster,
@@ -127,13 +127,13 @@ class OpenSearchEngine:
         )
 
     def _followed(self) -> Projector:
-        """What brings the index up to date that the alias is on by now."""
+        """Return the projector of the index that the alias points to now."""
         self.record.settle()
         self._views.look()
         return self.projector
 
     def read_ahead(self) -> bool:
-        """Reads some of the newest vectors into memory. Gives whether there are more."""
+        """Read some of the newest vectors into memory; return whether there are more."""
         return self._views.current.read_ahead()
 
     @property
@@ -143,12 +143,12 @@ class OpenSearchEngine:
 
     @property
     def projector(self) -> Projector:
-        """What keeps that index up with the record."""
+        """What keeps the served index up with the record."""
         return self._views.current.projector
 
     @property
     def statistics(self) -> Statistics:
-        """What that index knows of itself."""
+        """The statistics of the served index."""
         return self._views.current.statistics
 
     @property
@@ -165,8 +165,8 @@ class OpenSearchEngine:
         return to_micros(self._clock())
 
     def _freshened(self) -> tuple[View, str]:
-        """A view that sees every acknowledged change, and what is to be said where it does not. The
-        alias may move meanwhile: what follows has to ask this view, not the current one.
+        """Return a view that sees every acknowledged change, and "" or why it lacks some. The alias
+        may move meanwhile, so the caller must go on with this view, not with the current one.
         """
         self._views.look()
         view = self._views.current
@@ -175,8 +175,8 @@ class OpenSearchEngine:
     # Writer
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: recorded, then written to the index, as far as the cluster takes
-        it; a search waits for the rest.
+        """Record the items, then write them to the index as far as the cluster takes them; a search
+        waits for the rest.
         """
         written = self.record.put(writes, by)
         self._written()
@@ -185,21 +185,21 @@ class OpenSearchEngine:
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: what it hides is on no surface when this returns."""
+        """Change the states; when this returns, nothing shows what they hide."""
         written = self.record.set_status(changes, by)
         self._written()
         return written
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """See `core.ports.Writer`."""
+        """Return for each item whether a put would change anything."""
         return self.record.unknown(items, by)
 
     def cover(self) -> str:
-        """See `core.ports.Coverer`."""
+        """Make recorded changes searchable; return "" or why some are not."""
         return self._freshened()[1]
 
     def _written(self) -> None:
-        """What is recorded is acknowledged, whatever the cluster says."""
+        """Project the write. A failure is only noted: the write is recorded and acknowledged."""
         try:
             self.projector.project(within_s=self._settings.cluster.nodes.timeout_s)
         except DatelineError as error:
@@ -210,16 +210,16 @@ class OpenSearchEngine:
     # VectorKeeper
 
     def count_lacking(self, field: str) -> int:
-        """See `core.ports.VectorKeeper`."""
+        """Return how many versions lack vectors of the field's encoder."""
         return self.record.reads.count_lacking(field, self._settings.spaces[field].encoder)
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """See `core.ports.VectorKeeper`."""
+        """Return at most `limit` of them with an id above `after`."""
         encoder = self._settings.spaces[field].encoder
         return self.record.reads.items_lacking(field, encoder, after, limit)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`."""
+        """Add vectors to versions; return how many versions got theirs."""
         added = self.record.add_vectors(vectors)
         self._written()
         return added
@@ -227,17 +227,17 @@ class OpenSearchEngine:
     # Retriever
 
     def retrieve(self, request: Retrieval) -> Retrieved:
-        """See `core.ports.Retriever`."""
+        """Return the candidates for a request."""
         return self._retrieval.retrieve(request)
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
-        """See `core.ports.Retriever`; asks the record of truth."""
+        """Return the ids that the caller may see now, by the record of truth."""
         return self.guard.visible(ids, caller)
 
     # Catalogue, NearDuplicates, Names
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """See `core.ports.Catalogue`."""
+        """Return the items, None for a hidden one."""
         return self.guard.items(ids, caller)
 
     def facets(
@@ -249,36 +249,36 @@ class OpenSearchEngine:
         *,
         broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
-        """See `core.ports.Catalogue`."""
+        """Return counts by field."""
         return self._catalogue.facets(ids, fields, limit, buckets, broader=broader)
 
     def created(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue`."""
+        """Return when each version was created, in microseconds."""
         return self._catalogue.created(ids)
 
     def chains(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue`."""
+        """Return a number for each id; equal numbers are one story."""
         return self.guard.stories(ids)
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """See `core.ports.Catalogue`."""
+        """Return how many versions of each story the caller may see."""
         return self._catalogue.chain_sizes(ids, caller)
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """See `core.ports.Catalogue`."""
+        """Return where each passage lies in its item."""
         return self._catalogue.passages(ids, field, numbers)
 
     def signatures(self, ids: Ids) -> TextSignatures:
-        """See `core.ports.NearDuplicates`."""
+        """Return the text signatures of the versions, one row each."""
         return self._catalogue.signatures(ids)
 
     def add_signatures(self) -> int:
-        """Records the text signatures that versions of before lack; how many those were."""
+        """Record missing text signatures; return how many were missing."""
         return add_missing(self.record)
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """See `core.ports.Names`. Where the index is behind the record none is: it could be a name
-        of what has been killed since.
+        """Return the archive's name for each entity. While the index is behind the record, all are
+        None, because a name could come from an item that was killed since.
         """
         view, behind = self._freshened()
         if behind:
@@ -286,27 +286,27 @@ class OpenSearchEngine:
         return view.catalogue.known(entities, caller)
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """See `core.ports.Names`."""
+        """Return which versions have which name."""
         return self._catalogue.holding(ids, names)
 
     # Standings, Vocabulary, Exemplars, Suggestions
 
     def standing(self, uri: str) -> Standing:
-        """See `core.ports.Standings`."""
+        """Return how the item stands, whoever asks."""
         return self._catalogue.standing(uri)
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
-        """See `core.ports.Standings`."""
+        """Return the ids of the allowed items, in the given order."""
         return self._catalogue.shown(uris, caller, filters)
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """See `core.ports.Standings`."""
+        """Return which nodes the item matches."""
         view, _ = self._freshened()
         return view.catalogue.satisfies(id_, nodes)
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`. Where the index is behind the record every word counts as
-        one that more than `few` items have, so that none is doubted: see `known`.
+        """Return in how many items a search finds each word. While the index is behind the record,
+        every word counts as one that more than `few` items have, so that none looks misspelled.
         """
         view, behind = self._freshened()
         if behind:
@@ -316,19 +316,19 @@ class OpenSearchEngine:
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
-        """See `core.ports.Vocabulary`; none where the index is behind the record, see `known`."""
+        """Return similar words; none while the index is behind the record, as in `known`."""
         view, behind = self._freshened()
         if behind:
             return ((),) * len(words)
         return view.catalogue.similar_words(words, caller)
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
-        """See `core.ports.Exemplars`."""
+        """Return the item to find similar items of."""
         return self._catalogue.exemplar(uri, caller)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """See `core.ports.Exemplars`. Where the index is behind the record, words that few items
-        have say nothing: one of those may have been killed since.
+        """Return the idf of each word. While the index is behind the record, a word that few items
+        have gets 0, because one of those items may have been killed since.
         """
         view, behind = self._freshened()
         found = view.catalogue.rarities(words, language, caller)
@@ -340,31 +340,31 @@ class OpenSearchEngine:
         return replace(found, values=common)
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`; none where the index is behind the record, see `known`."""
+        """Return completions; none while the index is behind the record, as in `known`."""
         view, behind = self._freshened()
         return () if behind else view.catalogue.suggest(text, limit, caller)
 
     # Library, MediaItems, Exporter
 
     def item(self, uri: str, caller: Caller) -> Item | None:
-        """See `core.ports.Library`."""
+        """Return the item if it is the head of its story and visible to the caller."""
         return self._catalogue.item(uri, caller)
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """See `core.ports.Library`."""
+        """Return the visible versions of the item's story, newest first."""
         return self._catalogue.chain(uri, caller)
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """See `core.ports.Library`."""
+        """Return what the caller sees of each named uri."""
         return self._catalogue.sights(named, caller)
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """See `core.ports.MediaItems`."""
+        """Return the newest recorded version of each item, in any state."""
         return self._catalogue.newest(uris)
 
     def undescribed(self, limit: int) -> Undescribed:
-        """See `core.ports.MediaItems`. Raises BusyError where the index is behind the record: what
-        was killed since could be among them.
+        """Return the visible media without a description. Raises BusyError while the index is
+        behind the record, because an item that was killed since could be among them.
         """
         view, behind = self._freshened()
         if behind:
@@ -372,37 +372,37 @@ class OpenSearchEngine:
         return view.catalogue.undescribed(limit)
 
     def all_items(self) -> Iterator[Item]:
-        """See `core.ports.Exporter`."""
+        """Return every recorded item."""
         return self.record.reads.all_items()
 
     # Life
 
     def catch_up(self) -> None:
-        """Brings the index up to date now."""
+        """Bring the index up to date now."""
         self.projector.project()
         self._freshened()
 
     def compact(self) -> None:
-        """Makes each part of the index one segment, which is quickest to search: for an index that
-        is not written to for a while.
+        """Merge each shard into one segment, which is fastest to search. Use it when nothing is
+        written for a while.
         """
         self.family.merge()
 
     @property
     def pending(self) -> int:
-        """How many changes of the record the index does not have yet."""
+        """The number of changes of the record that the index lacks."""
         return self._pending(self._views.current)
 
     def _pending(self, view: View) -> int:
         return max(0, self.record.last_change() - view.projector.applied)
 
     def products(self) -> frozenset[str]:
-        """Every product code that an item in the index belongs to, casefolded."""
+        """Return every product code of the items in the index, casefolded."""
         view, _ = self._freshened()
         return products_in(view.searcher)
 
     def status(self) -> dict[str, Any]:
-        """What is held and how far the index is, ready for JSON."""
+        """Return what the archive holds and how far the index is, ready for JSON."""
         view, behind = self._freshened()
         held = holdings_of(view, self._now())
         return {
@@ -422,7 +422,7 @@ class OpenSearchEngine:
         }
 
     def close(self) -> None:
-        """Ends the background work and every connection; nothing acknowledged depends on it."""
+        """End background work and close all connections; no acknowledged write depends on them."""
         if self._follower is not None:
             self._follower.stop()
         self._views.close()

@@ -1,4 +1,4 @@
-"""The media that nobody describes, asked of the index: part of `core.ports.MediaItems`."""
+"""Finds media without a description in the index: part of `core.ports.MediaItems`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE = 500
 
 
 def undescribed_items(ask: Ask, now: Now, reads: RecordReads, limit: int) -> Undescribed:
-    """See `core.ports.MediaItems`. Only those that are asked for are read, a page at a time."""
+    """Return the first `limit` visible media without a description; reads them page by page."""
     media = [*shown_at(now()), {"terms": {"type": [str(kind) for kind in MEDIA]}}]
     silent: list[Clause] = [*media, {"term": {"described": False}}]
     every, few = ask([_search(media, 0, ()), _search(silent, min(limit, _PAGE), ())])
@@ -31,7 +31,7 @@ def undescribed_items(ask: Ask, now: Now, reads: RecordReads, limit: int) -> Und
 
 
 def _search(clauses: list[Clause], size: int, after: tuple[int, ...] | list[int]) -> Clause:
-    """The first `size` of them by seq, behind the one given, and how many there are."""
+    """Return the search that counts the items and finds the first `size` by seq, behind `after`."""
     search: Clause = {
         "size": size,
         "_source": False,

@@ -1,4 +1,4 @@
-"""What a caller may see of the index, as clauses of a query; and how searches are asked."""
+"""Clauses for what a caller may see of the index, and parts of searches that several files use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Clause = dict[str, Any]
 
 
 class Ask(Protocol):
-    """Searches that go to the cluster together, over one moment of the index."""
+    """Sends searches to the cluster together; all see the same moment of the index."""
 
     def __call__(self, bodies: Sequence[Clause]) -> list[dict[str, Any]]:
-        """Their replies, in order. Raises StorageError where one of them failed."""
+        """Return the replies in order. Raises StorageError if one search failed."""
         ...
 
 
@@ -22,46 +22,46 @@ class Now(Protocol):
     """The time, in microseconds since 1970 UTC."""
 
     def __call__(self) -> int:
-        """Now."""
+        """Return the time now."""
         ...
 
 
 def shown_at(now: int) -> list[Clause]:
-    """Of the versions that their stories show at `now` (microseconds)."""
+    """Return clauses for the versions that stories show at `now` (microseconds)."""
     return [{"bool": {"should": [{"term": {"lasting": True}}, {"term": {"shown": now}}]}}]
 
 
 def seen_by(caller: Caller, now: int) -> list[Clause]:
-    """Of the versions that `caller` may see at `now`."""
+    """Return clauses for the versions that `caller` may see at `now`."""
     held = sorted({code.casefold() for code in caller.products if code})
     return [*shown_at(now), {"terms": {"product": held}}] if held else [{"match_none": {}}]
 
 
 def all_of(*clauses: Clause) -> Clause:
-    """The query for what every clause lets through, unscored."""
+    """Return the unscored query for items that satisfy every clause."""
     return {"bool": {"filter": list(clauses)}}
 
 
 def beginning_with(field: str, text: str) -> Clause:
-    """Of the items that have a value in keyword `field` that begins with `text`."""
+    """Return the clause for items with a value of keyword `field` that begins with `text`."""
     return {"prefix": {field: {"value": text}}}
 
 
 def count_of(field: str, value: str, within: Sequence[Clause]) -> Clause:
-    """The search for the number of items within clauses that have a value, or a term."""
+    """Return the search that counts the items `within` the clauses that have this value or term."""
     query = all_of({"term": {field: {"value": value}}}, *within)
     return {"size": 0, "track_total_hits": True, "query": query}
 
 
 def literal(text: str) -> str:
-    """`text` as a Lucene regular expression that matches nothing else."""
+    """Return the Lucene regular expression that matches only `text`."""
     return "".join(sign if sign.isalnum() else f"\\{sign}" for sign in text)
 
 
 def values_like(field: str, pattern: str, size: int) -> Clause:
-    """The aggregation that counts the items by those values of `field` that match a Lucene regular
-    expression, the commonest `size`. By value and not by ordinal: few items have any, and ordinals
-    of a whole shard would be made anew after every refresh.
+    """Return the aggregation that counts items by value of `field`, for the `size` commonest values
+    that match the Lucene regular expression `pattern`. It counts by value and not by ordinal: few
+    items have one, and each refresh would make a whole shard's ordinals anew.
     """
     return {
         "terms": {
@@ -75,8 +75,8 @@ def values_like(field: str, pattern: str, size: int) -> Clause:
 
 
 def newest_first(query: Clause, aggs: Clause, most: int) -> Clause:
-    """The search whose aggregations look at the newest `most` items of each shard that `query` lets
-    through, so that what a common word costs has a bound; its total says whether there are more.
+    """Return the search that aggregates only the newest `most` items of each shard that satisfy
+    `query`. So a common word costs no more than that. The total says whether there are more.
     """
     latest = {"field_value_factor": {"field": "seq", "missing": 0}}
     scored = {"query": query, "functions": [latest], "boost_mode": "replace"}
@@ -89,7 +89,7 @@ def newest_first(query: Clause, aggs: Clause, most: int) -> Clause:
 
 
 def counted(reply: dict[str, Any], name: str) -> list[tuple[str, int]]:
-    """The values and counts of aggregation `name`, among the newest or all."""
+    """Return the values and counts of aggregation `name`, over the newest items or over all."""
     found = reply["aggregations"]
     buckets = found.get("newest", found)[name]["buckets"]
     return [(bucket["key"], bucket["doc_count"]) for bucket in buckets]

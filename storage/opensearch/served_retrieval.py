@@ -1,5 +1,5 @@
-"""Retrieval from the index that is served: from the one before where that is what a request's
-vectors were made for, and without what the record hides where the index is behind it.
+"""Retrieval from the served index. A request with vectors of the old encoder is answered from the
+old index. While an index is behind the record, the record filters out what it hides.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from storage.record.guard import Guard
 from storage.words.topic_trees import WrittenTopics
 
 log = logging.getLogger(__name__)
-_LONGEST = 3  # times the time of a request: two for a search, half a one for what is asked beside
+_LONGEST = 3  # times a request's timeout: two for a search, half for the requests beside it
 
 
 class ServedRetrieval:
-    """`core.ports.Retriever.retrieve` over `views`. A search waits at most `patience_s` for what
-    was recorded to become searchable. `now` tells microseconds. Thread-safe.
+    """`core.ports.Retriever.retrieve` over `views`. A search waits at most `patience_s` until
+    recorded changes are searchable. `now` returns microseconds. Thread-safe.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ServedRetrieval:
         self._beside = ThreadPoolExecutor(nodes.pool, "beside-searches")
 
     def retrieve(self, request: Retrieval) -> Retrieved:
-        """See `core.ports.Retriever`."""
+        """Return the candidates for `request`; if the old index fails, ask the current one."""
         self._views.look()
         view = self._views.of(request)
         try:
@@ -65,7 +65,7 @@ class ServedRetrieval:
         return self._retrieved(self._views.current, request)
 
     def close(self) -> None:
-        """Waits for what runs."""
+        """Wait for the searches that run."""
         self._beside.shutdown()
 
     def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
@@ -89,7 +89,7 @@ class ServedRetrieval:
         )
 
     def _guarded(self, found: Retrieved, caller: Caller, behind: str) -> Retrieved:
-        """Without what the record hides, from an index that is `behind` it."""
+        """Remove what the record hides; `behind` says why the index may still hold it."""
         kept = np.isin(found.ids, self._guard.visible(found.ids, caller))
         hidden = int(np.count_nonzero(~kept & (found.lexical_ranks > 0)))
         vectors = tuple(

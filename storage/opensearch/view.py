@@ -1,7 +1,7 @@
-"""One index as a process sees it: everything that is bound to that index and its vector spaces.
+"""A view: everything in a process that is bound to one index and its vector spaces.
 
-A request takes one view and keeps it, so whatever becomes of the alias meanwhile, it is answered
-from one index, and its vectors are compared with those of one encoder.
+A request keeps one view. So one index answers it even if the alias moves meanwhile, and its vectors
+are compared with those of one encoder only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from storage.words.topics import Topics
 
 
 class View:
-    """What reads and writes the index of `family`, which is open. Raises StorageError where that
+    """Reads and writes the index of `family`, which is open. Raises StorageError if that index
     follows another record.
     """
 
@@ -60,7 +60,7 @@ class View:
         )
         spaces = family.spaces
         self.encoders: Mapping[str, str] = {name: each.encoder for name, each in spaces.items()}
-        several = family.search_type() != "query_then_fetch"  # parts, each with a dictionary
+        several = family.search_type() != "query_then_fetch"  # shards, each with a dictionary
         look_up = Dictionary(
             family.cluster,
             family.concrete,
@@ -87,14 +87,14 @@ class View:
         )
 
     def read_ahead(self) -> bool:
-        """Reads some of the vectors that are there when a process begins, the newest first, before
-        anybody asks. Gives whether there are more.
+        """Read some of the vectors into memory before a search asks for them, newest first; return
+        whether there are more.
         """
         newest = self._record.last_change  # about the highest number of a version
         return any(each.read_ahead(newest) for each in self.exact.values())
 
     def _noticing(self, look_up: LookUp) -> LookUp:
-        """Tells where there is no index any more to look terms up in."""
+        """Wrap `look_up`: tell the searcher when the index is gone."""
 
         def noticed(terms: Sequence[Term]) -> Counts:
             try:
@@ -114,12 +114,12 @@ class View:
         return self.projector.searchable
 
     def condition(self, node: Node) -> Clause:
-        """The node as a clause that an item satisfies or not."""
+        """Return the node as a clause that scores nothing."""
         basics = self.statistics.basics()
         return Compiler(basics.all_languages, basics.main).required(node)
 
     def foreign(self, request: Retrieval) -> frozenset[str]:
-        """The vector fields that the request brings vectors of another encoder for."""
+        """Return the fields whose vectors in the request come from another encoder."""
         return frozenset(
             query.field
             for query in request.vectors
@@ -127,12 +127,12 @@ class View:
         )
 
     def close(self) -> None:
-        """Gives the point in time back."""
+        """Close the point in time on the cluster."""
         self.searcher.close()
 
 
 def projector_on(
     family: IndexFamily, record: RecordOfTruth, bulk: BulkSettings, clock: Clock
 ) -> Projector:
-    """What keeps the index of `family`, which is open, up with `record`."""
+    """Return the projector that keeps the index of `family` (open) up with `record`."""
     return Projector(record, family, BulkWriter(family.cluster, family.writes_to, bulk), clock)

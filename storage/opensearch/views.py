@@ -1,8 +1,8 @@
-"""Which index a process answers from, while the alias may move to another one.
+"""Chooses the index that a process answers from, while the alias may move to another one.
 
-A process looks at the alias now and then. Where it has moved, the process opens a view on the new
-index and answers from that; from the one before, for a short while, what comes with vectors that
-were made for it. A process that can't open the new one goes on with the old, and says so.
+A process looks at the alias from time to time. When the alias has moved, the process opens a view
+of the new index and answers from it. For a short while it answers requests with vectors of the old
+encoder from the old index. If it can't open the new index, it goes on with the old one and says so.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _LOOK_S = 1.0
 
 
 class Opened(Protocol):
-    """Opens a view of the index that the alias is on."""
+    """Opens a view of the index that the alias points to."""
 
     def __call__(self, *, any_space: bool) -> View:
-        """Raises StorageError where it can't be had."""
+        """Return the view. Raises StorageError if the index can't be opened."""
         ...
 
 
 class Views:
-    """The view of now and, for `overlap_s` after a move, the one before. Thread-safe."""
+    """The current view and, for `overlap_s` after a move, the one before. Thread-safe."""
 
     def __init__(self, opened: Opened, follow_s: float, overlap_s: float) -> None:
         self._opened = opened
@@ -44,8 +44,8 @@ class Views:
         self.current = opened(any_space=False)
 
     def look(self) -> None:
-        """Follows the alias, if it is time to look. One thread looks, others go on meanwhile; a
-        cluster that does not answer is the affair of whoever asks it next.
+        """Follow the alias, if it is time to look. One thread looks and the others go on. If the
+        cluster does not answer, this only logs it; the next request finds out by itself.
         """
         if monotonic() - self._looked < self._follow_s or not self._lock.acquire(blocking=False):
             return
@@ -77,8 +77,8 @@ class Views:
             before.close()
 
     def of(self, request: Retrieval) -> View:
-        """The view whose vectors are of the encoders that the request's are of, as far as there is
-        one; the current one where none or several are.
+        """Return the view with the same encoders as the request's vectors; the current one if no
+        view has them or both have.
         """
         current, before = self.current, self._before
         if before is not None and current.foreign(request) and not before.foreign(request):
@@ -86,15 +86,15 @@ class Views:
         return current
 
     def close(self) -> None:
-        """Gives every point in time back."""
+        """Close every point in time on the cluster."""
         with self._lock:
             for view in filter(None, (self.current, self._before)):
                 view.close()
 
 
 def searchable(request: Retrieval, view: View) -> tuple[Retrieval, tuple[str, ...]]:
-    """The request without vectors that are of another encoder than the view's, and what is to be
-    said of them: a cosine between two spaces means nothing, though they may be of one width.
+    """Return the request without vectors of encoders that the view lacks, and a flag for each left
+    out. A cosine between two encoders' vectors means nothing, even at the same width.
     """
     foreign = view.foreign(request)
     if not foreign:

@@ -1,9 +1,9 @@
-"""The thread that brings into the index what a write could not, and what others recorded.
+"""The thread that writes to the index what a write could not, and what other processes recorded.
 
-While a request of its own is out, nobody else writes to the index. Where its answer is lost, as
-when the nodes were started again meanwhile, that is not waited for as long as a bulk write may
-take: it is sent again soon, which does no harm. On a cluster that is only slow, the next try has
-twice as long.
+While its request is under way, nobody else in this process writes to the index. If the answer is
+lost, for example because a node restarted, the thread does not wait the full time of a bulk write:
+it soon sends the request again, which does no harm. If the cluster is only slow, the next try may
+take twice as long.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _MOST_DOUBLINGS = 5
 
 
 class Follower:
-    """Runs until `stop`. A failure is noted and tried again; searches go on meanwhile. A step has
-    `patience_s`, after others that took too long up to 32 times that. Where there is nothing to
-    bring, a part of what can be done `at_leisure` is; it says whether there is more.
+    """Runs until `stop`. After a failure it notes it and tries again; searches go on meanwhile. A
+    step may take `patience_s`, or up to 32 times that after steps that took too long. With nothing
+    to project it calls `at_leisure`, which does some work and returns whether there is more.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Follower:
         self._thread.start()
 
     def wake(self) -> None:
-        """Tells that something was written."""
+        """Tell the thread that something was written."""
         self._thread.wake()
 
     def stop(self) -> None:
-        """Ends the thread after the step under way."""
+        """End the thread after the step under way."""
         self._thread.stop()
 
     def _step(self) -> None:

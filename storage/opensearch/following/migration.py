@@ -1,9 +1,9 @@
-"""Moves an archive to another index without a pause: another encoder, other settings, or a first
-index on a cluster. Each step can be done again; what is done is seen and passed over.
+"""Moves an archive to another index without a pause: for another encoder, other settings, or a
+first index on a cluster. Each step can be repeated; it skips what is done already.
 
-Nothing else reads the next index while it is built. The flip is one request that takes the alias
-from the one index and puts it on the other, or does neither. Processes that serve follow it by
-themselves (`views.py`); the index before stays for the way back until `clean`.
+No search reads the next index while it is built. The flip is one atomic request that moves the
+alias from one index to the other. Serving processes follow the alias by themselves (`views.py`).
+The old index stays for a rollback until `clean`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Told = Callable[[int, int], None]  # changes of the record that are in the index
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The indexes of an archive, as they are to be from now on."""
+    """The cluster, name and settings for the indexes of an archive from now on."""
 
     cluster: Cluster
     name: str
@@ -53,7 +53,7 @@ class Family:
 
 
 class Mover:
-    """Every step of a migration of the archive behind `record`. For one thread."""
+    """The steps of a migration of the archive behind `record`. Not thread-safe."""
 
     def __init__(self, record: RecordOfTruth, family: Family, clock: Clock) -> None:
         self._record = record
@@ -63,7 +63,7 @@ class Mover:
         self._state = MigrationState(family.cluster, family.name)
 
     def state(self) -> Migration:
-        """The migration under way, as it really stands. Raises InputError where there is none."""
+        """Return the migration under way, as `find` does. Raises InputError if there is none."""
         found = self.find()
         if found is None:
             raise InputError(
@@ -72,8 +72,8 @@ class Mover:
         return found
 
     def find(self) -> Migration | None:
-        """The migration under way, or None. Where its last step was cut short between the alias and
-        the document, the document is brought up to the alias.
+        """Return the migration under way, or None. If its last step moved the alias but did not
+        write the document of its state, this writes it.
         """
         found = self._state.read()
         if found is None:
@@ -82,19 +82,19 @@ class Mover:
         phase = FLIPPED if served == found.target else BUILDING
         if phase == found.phase:
             return found
-        # Back on the index before: what was judged since was the way back.
+        # The alias is back on the old index: the verdict was on the index that it left.
         verdict = {} if phase == BUILDING else found.verdict
         after = replace(found, phase=phase, flipped=self._now(), verdict=verdict)
         self._state.change(found, after)
         return after
 
     def served(self) -> str:
-        """The index that the alias is on, "" where there is none."""
+        """Return the index that the alias points to, "" if there is none."""
         return served_index(self._family.cluster, self._family.name)
 
     def start(self, spaces: Mapping[str, VectorSpace]) -> Migration:
-        """Begins a migration to an index of `spaces`, or goes on with the same one. Raises
-        StorageError where another one is under way.
+        """Begin a migration to an index with `spaces`, or go on with that one. Raises StorageError
+        if another migration is under way.
         """
         found = self.find()
         if found is None:
@@ -123,7 +123,7 @@ class Mover:
         return f"{name}-{max(numbers) + 1:06d}" if numbers else first_index(name)
 
     def opened(self, migration: Migration, concrete: str = "") -> IndexFamily:
-        """The index `concrete`, or else the next one, made where it is not there yet."""
+        """Open the index `concrete`, or else the next one; make the next one if it is missing."""
         family = self._family
         wanted = concrete or migration.target
         if wanted == migration.target and migration.phase == BUILDING:
@@ -133,7 +133,7 @@ class Mover:
         return found
 
     def project(self, index: IndexFamily, told: Told = lambda done, all_: None) -> None:
-        """Brings an index up to the record's newest change."""
+        """Bring an index up to the record's newest change. Raises StorageError after failures."""
         projector = projector_on(index, self._record, self._family.bulk, self._clock)
         projector.open()
         while projector.is_behind():
@@ -144,20 +144,20 @@ class Mover:
             raise StorageError(projector.failures[-1], where=index.concrete, mend=mend)
 
     def coverage(self, index: IndexFamily) -> Coverage:
-        """How much of the record the index has."""
+        """Return how much of the record the index has."""
         with self._record.moment() as reads:
             return coverage_of(index, reads, self._now())
 
     def judged(self, migration: Migration, verdict: Mapping[str, Any]) -> Migration:
-        """Notes what an evaluation found."""
+        """Note the verdict of an evaluation."""
         after = replace(migration, verdict=dict(verdict))
         self._state.change(migration, after)
         return after
 
     def flip(self, migration: Migration, least: float) -> Migration:
-        """Puts the alias on the next index, which has to cover at least the share `least` of the
-        record. Raises InputError where it does not, StorageError where somebody else has moved the
-        alias; then nothing is changed.
+        """Move the alias to the next index. Raises InputError if that covers less than the share
+        `least` of the record, StorageError if somebody else has moved the alias; then nothing
+        changes.
         """
         if migration.phase == FLIPPED:
             return migration
@@ -167,8 +167,8 @@ class Mover:
         return after
 
     def roll_back(self, migration: Migration, least: float) -> Migration:
-        """Puts the alias back on the index before, as `flip` does. Raises InputError where there is
-        none: the engine before is a setting.
+        """Move the alias back to the old index, as `flip` does. Raises InputError if there is none,
+        because the archive was on another engine, which a setting chooses.
         """
         if migration.phase == BUILDING:
             return migration
@@ -212,7 +212,7 @@ class Mover:
         )
 
     def _caught_up(self, index: IndexFamily) -> Coverage:
-        """Its coverage with no change missing, as far as writers let it come to that."""
+        """Project until no change is missing, at most `_TRIES` times; return the coverage."""
         for _ in range(_TRIES):
             self.project(index)
             found = self.coverage(index)
@@ -221,12 +221,12 @@ class Mover:
         return found
 
     def since_move(self, migration: Migration) -> float:
-        """Seconds since the alias moved, to the next index or back."""
+        """Return the seconds since the alias moved, to the next index or back."""
         return (self._now() - migration.flipped) / 1e6
 
     def removable(self, migration: Migration, *, abandon: bool) -> str:
-        """The index that `clean` removes, "" where there is none. Raises InputError for a migration
-        that has not flipped unless it is to be abandoned, and for one that has if it is.
+        """Return the index that `clean` removes, "" if there is none. Raises InputError if a
+        flipped migration is to be abandoned, and if one that has not flipped is not.
         """
         if migration.phase == FLIPPED and abandon:
             raise InputError(
@@ -241,8 +241,8 @@ class Mover:
         return migration.source if migration.phase == FLIPPED else migration.target
 
     def clean(self, migration: Migration, *, abandon: bool) -> int:
-        """Ends a migration: removes the index that is not served, and the vectors of encoders that
-        the served one does not hold; of how many versions. Raises as `removable`.
+        """End a migration: remove the index that is not served, and all vectors of encoders that
+        the served index does not use. Return how many versions lost vectors. Raises as `removable`.
         """
         gone = self.removable(migration, abandon=abandon)
         if gone and gone == self.served():

@@ -1,10 +1,10 @@
-"""How far an archive is on its way to another index: one document, so that any host can go on.
+"""The state of a migration: one document on the cluster, so that any host can go on with it.
 
-    building    the next index is there, or about to be, and follows the record
-    flipped     the alias is on it; the index before is kept, for the way back
+    building    the next index exists, or soon will, and follows the record
+    flipped     the alias points to it; the old index is kept for a rollback
 
-The document is written before what it tells of is done, and only in the place of the state that it
-was made from. Which index is served is what the alias says, not this.
+The document is replaced only if it is still the state that the change began from. The alias, not
+this document, says which index is served.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MEND = "see `dateline migration status`"
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """From the index `source` ("" from another engine) to `target`, whose vectors are of `spaces`.
-    `began` and `flipped` are in microseconds; `flipped` is when the alias last moved, on or back, 0
-    where it has not. `verdict` is what the last evaluation found, ready for JSON.
+    """A move from the index `source` ("" from another engine) to `target`, which has `spaces`.
+    `began` and `flipped` are in microseconds; `flipped` is when the alias last moved, forward or
+    back, 0 if it has not. `verdict` is the result of the last evaluation, ready for JSON.
     """
 
     phase: str
@@ -39,18 +39,18 @@ class Migration:
 
 
 class MigrationState:
-    """The document of the family `name`."""
+    """Reads and writes the document of the family `name`."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
         self._path = f"/{name}-meta/_doc/{_ID}"
 
     def read(self) -> Migration | None:
-        """The migration under way; None where there is none."""
+        """Return the migration under way, or None."""
         return self._read()[0]
 
     def begin(self, migration: Migration) -> None:
-        """Notes a new one. Raises StorageError where there is one."""
+        """Note a new migration. Raises StorageError if one is under way."""
         try:
             self._cluster.ask("PUT", self._path, asdict(migration), op_type="create")
         except StaleError as error:
@@ -59,8 +59,8 @@ class MigrationState:
             ) from error
 
     def change(self, before: Migration, after: Migration) -> None:
-        """Notes `after` in the place of `before`. Raises StorageError where that does not hold any
-        more: somebody else works on the same migration.
+        """Replace `before` by `after`. Raises StorageError if the document is not `before` now:
+        then somebody else works on the same migration.
         """
         found, place = self._read()
         if found != before:
@@ -71,7 +71,7 @@ class MigrationState:
             raise self._contended() from error
 
     def end(self) -> None:
-        """Forgets it."""
+        """Delete the document, if there is one."""
         try:
             self._cluster.ask("DELETE", self._path)
         except MissingError:

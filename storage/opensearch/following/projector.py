@@ -1,15 +1,14 @@
 """Keeps an index up with the record of truth.
 
-Any process may do the work, and several at once do no harm: what is written is the state of a story
-as of a change of the record, and that number is the document's version, so that an older state
-never takes the place of a newer one, however late it comes (`restate.py`). How far the index is
-stands beside it (`index/family.py`). A projection is read from the record alone; making one anew
-runs no model.
+Any process may do the work, and several may do it at once. Each document holds the state of a story
+after a change of the record. The number of that change is the document's version, so an older state
+never replaces a newer one, however late it comes (`restate.py`). A note beside the index says how
+far it is (`index/family.py`). A projection reads only the record; making one anew runs no model.
 
-What is acknowledged is in the index when a write returns, as far as the cluster takes it; a search
-first makes it searchable, and what another process has recorded meanwhile. Neither waits for long:
-where the cluster is away, hangs or is full, one of them has found that out, and the others go by it
-for a moment. What is left is the follower's (`follower.py`).
+When a write returns, it is in the index, if the cluster takes it. A search first makes all changes
+searchable, those of other processes too. Neither waits long: when one request finds the cluster
+away, hung or full, the others fail at once for the next second. The follower brings the rest
+(`follower.py`).
 """
 
 from __future__ import annotations
@@ -39,21 +38,21 @@ from storage.record.port import Change, LogLine, RecordOfTruth
 
 log = logging.getLogger(__name__)
 _PAGE = 500  # changes
-_SHORT_PAGE = 100  # of somebody who can't wait: what is begun should be ended, not given up
+_SHORT_PAGE = 100  # for a caller who can't wait: a page that is begun should end in time
 _KEPT_FAILURES = 20
-_ALIKE = 3  # of these, one that comes again is not told again
+_ALIKE = 3  # a failure equal to one of this many before it is not noted again
 _GAP_MEND = "bring a backup of it back (`dateline restore`), then `dateline rebuild`"
 _REFUSED_MEND = "`dateline index diff` tells whether the index's fields are as they should be"
 _STUCK = (AwayError, SlowError, StorageFullError)
 AT_LEISURE_S = (
-    10.0  # who has so long takes whole pages, and tries what others have just found stuck
+    10.0  # a caller with so much time takes whole pages, and tries a cluster that was just stuck
 )
-_STUCK_S = 1.0  # for how long nobody else tries what has just come to nothing
+_STUCK_S = 1.0  # how long other callers do not try after a failure
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The changes up to a line of the log as operations on documents, with the vectors in these."""
+    """The changes up to a line of the log as operations on documents, with their vectors."""
 
     line: LogLine
     operations: Sequence[Operation]
@@ -71,10 +70,10 @@ class Projector:
         self._writer = writer
         self._clock = clock
         self._lock = threading.Lock()
-        self._began = 0.0  # when the one who holds it took it
+        self._began = 0.0  # when the thread that holds the lock took it
         self._stuck: tuple[StorageError | None, float] = (None, 0.0)  # why, and until when
         self._is_lost = False
-        # Beyond which change, and what the index held of documents before they were sent.
+        # The change that the last step began from, and its documents as the index held them before.
         self._sent: tuple[int, Mapping[int, Mapping[str, Any]]] = (0, {})
         self.applied = 0
         self.searchable = -1
@@ -82,7 +81,7 @@ class Projector:
         self.failures: list[str] = []
 
     def open(self) -> None:
-        """Finds the index or makes it. Raises StorageError where it is of another record."""
+        """Find the index or make it. Raises StorageError if it follows another record."""
         with self._lock:
             self._open()
 
@@ -105,9 +104,9 @@ class Projector:
             )
 
     def project(self, pages: int | None = None, within_s: float = inf) -> None:
-        """Writes what the record has become into the index: at most `pages` of its changes, all
-        without. Raises StorageError; BusyError where that takes longer than `within_s`, or is
-        known to.
+        """Write the record's changes into the index: at most `pages` pages of them, or all. Raises
+        StorageError; BusyError if that takes longer than `within_s`, or the cluster is known to be
+        stuck.
         """
         if within_s < AT_LEISURE_S:
             self._check_stuck()
@@ -115,13 +114,13 @@ class Projector:
             self._project(pages, within_s)
 
     def lost(self) -> None:
-        """Tells that there is no such index: it is made anew when it is next written to."""
+        """Note that the index is gone; the next write makes it anew."""
         self._is_lost = True
         self.searchable = -1
 
     @contextmanager
     def _held(self, wait_s: float) -> Iterator[None]:
-        """With the lock; waits at most until whoever has it has had it for `wait_s`."""
+        """Hold the lock. Waits until its holder has held it for `wait_s`, then raises BusyError."""
         left = wait_s - (monotonic() - self._began) if self._began else wait_s
         if not self._lock.acquire(timeout=-1 if wait_s == inf else max(0.0, left)):
             what = "others are at work on the index"
@@ -143,9 +142,9 @@ class Projector:
             raise type(why)(why.what, where=why.where, mend=why.mend)
 
     def make_searchable(self, patience_s: float) -> str:
-        """Lets the next search see every acknowledged change; what is to be said where it won't,
-        after `patience_s` or because the cluster refuses. Raises StorageError where the record has
-        less than the index.
+        """Make every acknowledged change searchable. Return "", or why some are not after
+        `patience_s` or a refusal of the cluster. Raises StorageError if the record has gone back
+        behind the index.
         """
         newest, unsettled = self._record.last_change(), len(self._record.unsettled.changes)
         if unsettled:
@@ -175,11 +174,11 @@ class Projector:
             self.searchable = applied
 
     def is_behind(self) -> bool:
-        """Whether the record has changes that the index lacks."""
+        """Return whether the record has changes that the index lacks."""
         return self._is_lost or self._record.last_change() > self.applied
 
     def failed(self, error: Exception) -> None:
-        """Notes a failure for the status, and logs it, unless it is one of those just before."""
+        """Note a failure for the status and log it, unless it equals one of the last few."""
         told = f"{type(error).__name__}: {error}"
         if told not in self.failures[-_ALIKE:]:
             self.failures.append(told)
@@ -226,9 +225,9 @@ class Projector:
         self._is_lost = False
 
     def _take_over(self, note: Note, own: LogLine | None = None) -> None:
-        """What other processes have done since; `own` is what this one has just noted. Raises
-        StorageError where it was for another record: two that began on one empty index see that
-        only now.
+        """Go on from `note`, which other processes may have written; `own` is the line that this
+        process has just noted. Raises StorageError if `note` is of another record: two records that
+        began on the same empty index see that only here.
         """
         if note.seen not in (self.note.seen, own):
             self._check_source(note)
@@ -238,7 +237,7 @@ class Projector:
 
     def _step(self, page: int) -> _Step:
         now = to_micros(self._clock())
-        with self._record.moment() as reads:  # one state of it for all that follows
+        with self._record.moment() as reads:  # one state of the record for all that follows
             newest = reads.line(None)
             changes = reads.changes_after(self.applied, page)
             line = reads.line(changes[-1].n) if changes else None
@@ -253,7 +252,7 @@ class Projector:
             return _Step(line, [*stated.operations, *removed], stated.vectors)
 
     def _concerns(self, change: Change) -> bool:
-        """Vectors for another index, while an archive moves, change nothing in this one."""
+        """Return whether the change concerns this index, not only the vectors of another one."""
         return not change.encoder or any(
             change.encoder == space.encoder for space in self._family.spaces.values()
         )
@@ -272,8 +271,8 @@ class Projector:
         self._take_over(note, line)
 
     def _held_before(self, step: _Step) -> Mapping[int, Mapping[str, Any]]:
-        """What the index held of a step's documents before it was sent: where the answer was lost,
-        it may hold them by now.
+        """Return what the index held of a step's documents before the step was first sent. After a
+        lost answer the index may hold the new ones, so the earlier reading is kept.
         """
         since, held = self._sent
         if since != self.applied:
@@ -285,7 +284,7 @@ class Projector:
         return held
 
     def _before(self, step: _Step, held: Mapping[int, Mapping[str, Any]]) -> Vectors:
-        """The vectors that the documents of a step had before it."""
+        """Return the vectors that the documents of a step had before it."""
         reads = self._record.reads
         found: dict[str, dict[int, FloatMatrix]] = {}
         for name in self._family.spaces:

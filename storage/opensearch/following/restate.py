@@ -1,12 +1,12 @@
-"""Stories as what the index is to hold of them: the middle of every projection, new or repeated.
+"""Turns stories into the operations that write them to the index.
 
-A version that its story does not show is not deleted from the index: a document takes its place
-that has its number and nothing else. OpenSearch remembers the version of a document for as long as
-there is one; that of a deletion for `index.gc_deletes`, and not beyond a restart of its node or a
-move of its shard. A process that read the record before a kill and was then held up (by a node that
-restarted, a machine that slept) would find nothing that is newer, and bring back what was killed.
-The price is a document of 32 to 43 bytes for each version that is not shown (`measured_sizes.py`);
-the words and vectors that were there go as with a deletion.
+A version that its story does not show is not deleted from the index. A document with its number and
+nothing else replaces it. OpenSearch remembers the version of a document as long as the document
+exists, but that of a deletion only for `index.gc_deletes`, and not beyond a restart of the node or
+a move of the shard. Suppose a process reads the record before a kill and is then delayed (by a node
+that restarts, by a machine that sleeps). After a deletion it would find nothing newer and would
+bring the killed version back. The price is 32 to 43 bytes for each version that is not shown
+(`measured_sizes.py`); its words and vectors go as with a deletion.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from storage.record.port import RecordReads
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """Operations that bring the index to what the record says of some stories, what these show, and
-    the vectors in the documents: by field and seq, float32 [n, d].
+    """Operations that bring some stories in the index up to the record, what these stories show,
+    and the vectors in the documents: by field and seq, float32 [n, d].
     """
 
     operations: Sequence[Operation]
@@ -38,12 +38,14 @@ class Restated:
 
 
 def hidden(seq: int, version: int) -> Operation:
-    """Puts in a document's place what no search finds, and what keeps out everything older."""
+    """Return the operation that replaces a document by one that no search finds and that keeps
+    older states out.
+    """
     return Operation(seq, version, orjson.dumps({"seq": seq}))
 
 
 def is_hidden(source: Mapping[str, Any]) -> bool:
-    """Whether that is kept of a document that `hidden` has put in another one's place."""
+    """Return whether a stored `source` is that of a document made by `hidden`."""
     return "chain" not in source
 
 
@@ -54,8 +56,9 @@ def restated(
     now: int,
     version: int,
 ) -> Restated:
-    """The stories `chains` as of `now` (microseconds), each operation of `version`: the number of
-    the newest change that `reads` sees. A version that its story does not show is `hidden`.
+    """Return the stories `chains` as of `now` (microseconds). Each operation has `version`, the
+    number of the newest change that `reads` sees. A version that its story does not show is
+    `hidden`.
     """
     shown = shown_of(reads, chains, now)
     seqs = sorted(shown.stretches)

@@ -1,8 +1,8 @@
-"""When stories show which version, all that the record knows of the time to come included.
+"""When a story shows which version, now and in the future as far as the record knows it.
 
-An embargo that lifts and an item that expires change a story without a write. Their moments are
-known beforehand, so an index holds the stretches of time in which a version is shown, and a search
-asks for those that are shown now: nothing has to be awake at the moment.
+An embargo that lifts and an item that expires change a story without a write. Both moments are
+known beforehand. So an index holds the stretches of time in which a version is shown, and a search
+asks for the versions shown now: no process has to act at that moment.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Stretch = tuple[int | None, int | None]  # microseconds, [since, until); None is
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Of some stories: each version that is or will be shown with its stretches, every version that
-    is not, and the chain of all of them.
+    """What some stories show: the stretches of each version that is or will be shown, the chain of
+    each version, and the versions that are never shown (`hidden`).
     """
 
     stretches: dict[int, list[Stretch]]
@@ -27,7 +27,7 @@ class Shown:
 
 
 def shown_of(reads: StoryReads, chains: Iterable[str], now: int) -> Shown:
-    """What the chains show from `now` (microseconds) on."""
+    """Return what the chains show from `now` (microseconds) on."""
     found = Shown({}, {}, set())
     every: set[int] = set()
     due: dict[int, list[str]] = {now: list(dict.fromkeys(chains))}
@@ -47,7 +47,7 @@ def shown_of(reads: StoryReads, chains: Iterable[str], now: int) -> Shown:
 
 
 def _extend(stretches: list[Stretch], since: int | None, until: int | None) -> None:
-    """Adds a stretch; one that begins where the last one ends is the same one."""
+    """Add a stretch, or lengthen the last one if it ends where the new one begins."""
     if stretches and since is not None and stretches[-1][1] == since:
         since, _ = stretches.pop()
     stretches.append((since, until))

@@ -1,10 +1,10 @@
-"""The body of an index: mapping, analyzers, similarity, and what its nodes are told.
+"""The body of an index: mapping, analyzers, similarity and settings.
 
-One document is one recorded version that its story shows now or will show by itself; `_id` and
-`seq` are the engine's id. Of a version that is shown to nobody any more the number is left, without
-anything else: see `restate.py`. Words come as terms: `storage/words/analysis.py` makes them in this
-process and the index only splits them at spaces, so that both engines have the same terms by
-construction. Passages are nested documents, one path for each vector field.
+One document is one recorded version that its story shows now or will show at a known time; `_id`
+and `seq` are the engine's id. Of a version that is hidden for good only the number stays (see
+`restate.py`). `storage/words/analysis.py` makes terms of words in this process, and the index only
+splits them at spaces. So both engines always have the same terms. Passages are nested documents,
+one path for each vector field.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from storage.words.query_words import K1
 
 FORMAT = 2  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer
-GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on that
-GAP = "_"  # stands where the analysis dropped a word; no term has this sign
+GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on it
+GAP = "_"  # replaces a word that the analysis dropped; no term has this sign
 LASTING, SHOWN = "lasting", "shown"
 DIGEST = "digest"  # of the whole document as it was sent
 EMBEDDED = "embedded"  # the vector fields that an item was embedded for
-# Whether a document holds an item: what is left of one that is hidden has no date.
+# Matches documents that hold an item: a hidden version's document has no date.
 HOLDS_ITEM: Mapping[str, Any] = {"exists": {"field": "versioncreated"}}
 _LONGEST_KEYWORD = 8_191  # characters; Lucene takes 32,766 bytes
 _KEYWORD: Mapping[str, Any] = {"type": "keyword", "ignore_above": _LONGEST_KEYWORD}
 _SIMILARITY = {"type": "BM25", "k1": K1, "b": 0.75}
-# The k-NN plugin's encoder by library and precision. faiss needs its native library on each node.
+# The k-NN plugin's encoders by library and precision. faiss needs its native library on each node.
 ENCODERS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("lucene", "fp32"): {},
     ("lucene", "int8"): {"name": "sq", "parameters": {"bits": 7}},
@@ -41,9 +41,9 @@ ENCODERS: Mapping[tuple[str, str], Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """How an index is laid out. `ef_construction` and `m` are the graph's; `precision` is that of
-    the vectors in it, see ENCODERS. `refresh_s` is how often a node makes new documents searchable
-    that nobody has waited for, `window` how many hits a search may ask for.
+    """The layout of an index. `ef_construction` and `m` build the graph; `precision` is that of its
+    vectors, see ENCODERS. Every `refresh_s` a node makes new documents searchable by itself.
+    `window` is the largest number of hits that a search may ask for.
     """
 
     shards: int = 1
@@ -59,30 +59,30 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """What a vector field holds: `width` numbers a vector, by the encoder with this digest."""
+    """What a vector field holds: vectors of `width` numbers from the encoder with this digest."""
 
     encoder: str
     width: int
 
 
 def vector_path(field: str) -> str:
-    """The nested path of a vector field's passages, with members `number` and `vector`."""
+    """Return the nested path of a vector field's passages, with members `number` and `vector`."""
     return f"passages_{field}"
 
 
 def index_body(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
-    """The body that makes an index with the vector fields `spaces`."""
+    """Return the body that makes an index with the vector fields `spaces`."""
     return {"settings": _settings(settings), "mappings": _mappings(settings, spaces)}
 
 
 def spaces_of(mapping: Mapping[str, Any]) -> dict[str, VectorSpace]:
-    """The vector fields of an index by its mapping. Raises KeyError for one that isn't ours."""
+    """Return the vector fields in an index's mapping. Raises KeyError for a foreign index."""
     noted = mapping["_meta"]["spaces"]
     return {name: VectorSpace(space["encoder"], space["width"]) for name, space in noted.items()}
 
 
 def format_of(mapping: Mapping[str, Any]) -> int:
-    """The format of an index's documents, 0 for an index that isn't ours."""
+    """Return the format of an index's documents, 0 for a foreign index."""
     return int(mapping.get("_meta", {}).get("format", 0))
 
 
@@ -136,7 +136,7 @@ def _mappings(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dic
 
 
 def _text(**more: Any) -> dict[str, Any]:
-    """One field of terms. Two values of it are one place apart, as in the embedded engine."""
+    """Return a field of terms. Two values are one position apart, as in the embedded engine."""
     return {"type": "text", "analyzer": TERMS, **more}
 
 
@@ -151,7 +151,7 @@ def _passages(settings: IndexSettings, space: VectorSpace) -> dict[str, Any]:
         "parameters": graph,
     }
     vector: dict[str, Any] = {"type": "knn_vector", "dimension": space.width, "method": method}
-    if settings.library == "lucene":  # a second copy of every vector, which only scripts would read
+    if settings.library == "lucene":  # no second copy of every vector, which only scripts read
         vector["doc_values"] = False
     return {
         "type": "nested",

@@ -1,10 +1,10 @@
 """Writes documents in bulk, as fast as the cluster takes them and no faster.
 
-A request is as large as it may be for its answer to come in about `target_s`: where it took less,
-the next one is larger, where it took longer or the cluster was too busy, it is half as large. Only
-what was not taken is sent again; nothing is where the cluster is away or has no space left, as that
-lasts longer than anybody should wait. Versions are the record's, so that what comes late never
-takes the place of what came after it.
+The size of a request is adapted so that its answer takes about `target_s`: after a faster answer
+the next request is larger, after a slower one or a busy cluster it is half as large. Only documents
+that the cluster did not take are sent again, and not if the cluster is away or has no space left:
+that lasts too long to wait. Versions are the record's change numbers, so a late write never
+replaces a newer one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from storage.opensearch.nodes.nodes import AwayError, left_s, within
 
 log = logging.getLogger(__name__)
 _LEAST_BYTES = 16_384
-_PASSED_OVER = frozenset({404, 409})  # gone already; a newer state is there
+_PASSED_OVER = frozenset({404, 409})  # deleted already; a newer state is in the index
 _TRY_AGAIN = frozenset({403, 429, 502, 503, 504})
 _FINAL = (StorageFullError, BlockedError)
 _LONGEST_PAUSE_S = 5.0
@@ -42,9 +42,9 @@ _LONGEST_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """`start_bytes` is how large the first request is, `most_bytes` the largest one. What the
-    cluster was too busy for is sent again after `pause_s`, then after twice as long and so on; it
-    gives up after `tries` in a row that took nothing.
+    """`start_bytes` is the size of the first request, `most_bytes` the largest size. What the
+    cluster was too busy for is sent again after `pause_s`, then after twice as long, and so on.
+    After `tries` in a row that wrote nothing, the write fails.
     """
 
     start_bytes: int = 1_000_000
@@ -56,8 +56,8 @@ class BulkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document to put (`document` is its JSON) or, without one, to take away, as of `version`.
-    The index forgets what was taken away, so projections hide in place of that: see `restate.py`.
+    """A document to put (`document` is its JSON) or, without one, to delete, as of `version`. The
+    index soon forgets a deletion, so projections hide a document instead: see `restate.py`.
     """
 
     id: int
@@ -65,7 +65,7 @@ class Operation:
     document: bytes | None = None
 
     def lines(self) -> bytes:
-        """The operation as the bulk API reads it."""
+        """Return the operation as the bulk API reads it."""
         kind = "delete" if self.document is None else "index"
         about = {"_id": str(self.id), "version": self.version, "version_type": "external_gte"}
         head = orjson.dumps({kind: about})
@@ -77,8 +77,8 @@ Line = tuple[Operation, bytes]
 
 @dataclass(slots=True)
 class Written:
-    """What became of operations: how many were there in a newer state, and the ids of those that
-    the index refuses, with its reasons.
+    """The result of a write: how many documents were in the index in a newer state (`outdated`),
+    and why the index refused which ids.
     """
 
     outdated: int = 0
@@ -86,7 +86,7 @@ class Written:
 
 
 class BulkWriter:
-    """Writes through the alias `name`; for one thread at a time."""
+    """Writes through the alias `name`. For one thread at a time."""
 
     def __init__(
         self,
@@ -102,9 +102,9 @@ class BulkWriter:
         self.bytes = settings.start_bytes
 
     def write(self, operations: Iterable[Operation], within_s: float = inf) -> Written:
-        """Writes all of them, or gives up `within_s`. Raises BusyError where the cluster has too
-        much to do for too long, StorageFullError, MissingError where the index is gone, and as
-        `Cluster.ask`; what was written stays.
+        """Write all operations within `within_s`. Raises BusyError if the cluster is busy for too
+        long, StorageFullError, MissingError if the index is gone, and as `Cluster.ask`. What was
+        written before an error stays.
         """
         done, until = Written(), monotonic() + within_s
         with within(within_s):
@@ -125,7 +125,7 @@ class BulkWriter:
             yield batch
 
     def _write_batch(self, batch: list[Line], done: Written, until: float) -> None:
-        """Until all are taken; gives up after so many tries in a row of which none took any."""
+        """Write the batch until all of it is taken, or raise why the last tries took nothing."""
         left, tries = batch, 0
         while True:
             before = len(left)
@@ -141,7 +141,7 @@ class BulkWriter:
     def _write_parts(
         self, lines: list[Line], done: Written
     ) -> tuple[list[Line], StorageError | None]:
-        """What is to be sent again, with what has not been sent, and why; None if nothing is."""
+        """Return the lines that are still to be sent and why, or no lines and None."""
         parts = list(self._batches(lines))
         for place, part in enumerate(parts):
             try:
@@ -156,12 +156,12 @@ class BulkWriter:
         return [], None
 
     def _pause_after(self, tries: int) -> float:
-        """With some chance in it, so that several writers do not come back together."""
+        """Return seconds to wait, partly random, so that several writers do not return together."""
         longest = min(_LONGEST_PAUSE_S, self._settings.pause_s * 2.0 ** (tries - 1))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def _send(self, batch: list[Line], done: Written) -> tuple[list[Line], StorageError | None]:
-        """Sends a batch; what of it is to be sent again, and why."""
+        """Send a batch; return the lines to send again, and why."""
         started = monotonic()
         longest_s = min(self._cluster.settings.bulk_timeout_s, left_s())
         reply = self._cluster.ask(
@@ -169,8 +169,8 @@ class BulkWriter:
             f"/{self._name}/_bulk",
             ndjson([lines for _, lines in batch]),
             timeout_s=longest_s,
-            timeout=f"{max(1, round(longest_s / 2))}s",  # for a part of the index to have a node
-            require_alias="true",  # a lost index must not be made by a write, without its mapping
+            timeout=f"{max(1, round(longest_s / 2))}s",  # the wait for a shard to have a node
+            require_alias="true",  # a write must not make a lost index without its mapping
             filter_path="items.*.status,items.*.error",
         )
         left: list[Line] = []
@@ -187,7 +187,7 @@ class BulkWriter:
         return left, why
 
     def _reason(self, result: Mapping[str, Any]) -> StorageError:
-        """Why an operation is to be sent again. Raises what tells that none should be."""
+        """Return why an operation is to be sent again. Raises an error after which none should."""
         error = error_of(result["status"], result["error"], self._cluster.where)
         if isinstance(error, StorageError) and not isinstance(error, _FINAL):
             return error
@@ -204,7 +204,8 @@ class BulkWriter:
             log.error("the index refuses document %d: %s", operation.id, reason_of(error))
 
     def _adapt(self, sent: int, seconds: float) -> None:
-        """Requests grow only by what full ones tell: a small one is quick whatever the cluster."""
+        """Adapt the size of requests; it grows only after a large one: small ones are always fast.
+        """
         if seconds > 2 * self._settings.target_s:
             self.bytes = max(_LEAST_BYTES, self.bytes // 2)
         elif seconds < self._settings.target_s / 2 and sent > self.bytes // 2:

@@ -1,10 +1,10 @@
-"""Whether an index holds what the record of truth says, and the repair where it does not.
+"""Checks that an index holds what the record of truth says, and repairs it.
 
-A look reads every story's view from one moment of the record and every document's visibility from
-one moment of the index, and compares the two. The moments are not the same, so what differs is
-asked once more, newest state against newest state, before it counts. Of some documents it compares
-all that they hold (`samples.py`). The repair states the stories anew, as of the record's newest
-change: an older state never takes the place of a newer one.
+A check compares every story's view at one moment of the record with every document's visibility at
+one moment of the index. The two moments are not the same, so whatever differs is compared once more
+in its newest state before it counts. Some documents are compared in full (`samples.py`). The repair
+writes the stories again, as of the record's newest change: an older state never replaces a newer
+one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth, RecordReads
 
 _PAGE = 5_000  # documents in one answer
-_STORIES = 500  # stated anew at once
+_STORIES = 500  # versions whose stories are written again at once
 _KEPT_S = 300
 _FORGETTING_S = 30.0
 _PAUSE_S = 0.1
@@ -42,12 +42,12 @@ Stretches = tuple[Stretch, ...]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What differs. `wanted` documents should be there and `held` are; seqs of the `missing`, of
-    those that are there and should not (`extra`), of those shown at other times (`mistimed`), and
-    of the differing ones among the `sampled`, with what differs. `behind` changes of the record are
-    not in the index yet, and `last_change` was the record's newest. Documents that are `past` are
-    shown to nobody any more: no drift, but a repair takes them away. Nor is it one that sums of
-    vectors are `miscounted`, but a repair counts anew: by field how many too many are in it.
+    """What differs. The index should have `wanted` documents and has `held`. Seqs of documents:
+    `missing` ones, ones that should not be there (`extra`), ones shown at other times (`mistimed`);
+    and what is wrong in the `differing` ones of the `sampled`. The index lacks `behind` changes of
+    the record, whose newest is `last_change`. Two things are no drift, but a repair mends them:
+    documents that are `past`, shown to nobody any more, and sums of vectors that are `miscounted`,
+    by field the number of vectors too many.
     """
 
     wanted: int
@@ -64,7 +64,7 @@ class Drift:
 
     @property
     def seqs(self) -> Ids:
-        """Everything that is not as it should be, in order."""
+        """The seqs of everything that is not as it should be, ascending."""
         own = np.array(sorted(self.differing), np.int64)
         return np.unique(np.concatenate([self.missing, self.extra, self.mistimed, own]))
 
@@ -75,7 +75,7 @@ class Drift:
 
 
 class IndexCheck:
-    """Looks and repairs, while others write and search."""
+    """Checks and repairs an index while others write and search."""
 
     def __init__(
         self, record: RecordOfTruth, family: IndexFamily, writer: BulkWriter, clock: Clock
@@ -91,7 +91,7 @@ class IndexCheck:
         return self._family.cluster
 
     def look(self, samples: int = 200, seed: int = 0) -> Drift:
-        """Compares all documents' visibility, and all that `samples` of them hold. Raises
+        """Compare the visibility of all documents, and `samples` documents in full. Raises
         StorageError.
         """
         self._family.refresh()
@@ -124,8 +124,8 @@ class IndexCheck:
         )
 
     def repair(self, drift: Drift) -> dict[int, str]:
-        """States anew the stories of everything that differs; what the index refuses, with its
-        reasons. Raises StorageError.
+        """Write the stories of everything that differs again; return which seqs the index refuses,
+        and why. Raises StorageError.
         """
         refused = self._restate(np.union1d(drift.seqs, drift.past).tolist())
         if stubborn := self._differing_still(drift):
@@ -157,11 +157,11 @@ class IndexCheck:
         return sorted(still | {*sampled})
 
     def _restate_by_force(self, seqs: Sequence[int]) -> dict[int, str]:
-        """For documents whose version is above the record's newest change: someone else wrote or
-        deleted them. They would keep later changes out too, so they go, and the index forgets at
-        once that they were there, in place of minutes later. Nothing else of ours is ever deleted,
-        so nothing else is forgotten; and these are kept from older states again by what is written
-        in their place.
+        """Delete the documents of `seqs` and write their stories again; return refusals. It is for
+        documents whose version is above the record's newest change, because someone else wrote or
+        deleted them. They would keep out later changes too. Meanwhile the index forgets deletions
+        at once, not after minutes; this service never deletes other documents, so no other deletion
+        is forgotten. The documents written instead keep older states out again.
         """
         name = self._family.concrete
         self.cluster.ask("PUT", f"/{name}/_settings", {"index.gc_deletes": "0ms"})
@@ -179,13 +179,13 @@ class IndexCheck:
             self.cluster.ask("PUT", f"/{name}/_settings", again)
 
     def _confirmed(self, suspects: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-        """Those of the suspects that differ still: missing, extra, and shown at other times."""
+        """Return the suspects that still differ: missing, extra, and shown at other times."""
         missing: list[int] = []
         extra: list[int] = []
         mistimed: list[int] = []
         for batch in _batches(iter(suspects), _STORIES):
             now = self._now()
-            held = self._held(batch, now)  # first, so that what it lacks is not recorded later
+            held = self._held(batch, now)  # before the record, which only grows meanwhile
             with self._record.moment() as reads:
                 stories = reads.stories_of(batch)
                 shown = shown_of(reads, {*stories.values()}, now).stretches
@@ -201,7 +201,7 @@ class IndexCheck:
         return missing, extra, mistimed
 
     def _held(self, seqs: Sequence[int], now: int) -> dict[int, Stretches]:
-        """When the items among `seqs` are shown, whether searches see them yet or not."""
+        """Return when the items among `seqs` are shown, even if searches do not see them yet."""
         return {
             seq: stretches_of(source, now)
             for seq, source in self._family.sources(seqs).items()
@@ -209,10 +209,10 @@ class IndexCheck:
         }
 
     def _found(self, now: int) -> dict[int, Stretches]:
-        """When every document that searches see is shown, by its seq."""
+        """Return by seq when each searchable document is shown."""
         found: dict[int, Stretches] = {}
         for hit in _scan(self._family.cluster, self._family.concrete):
-            # The time before `now` is nobody's affair: the index may still have stretches of it.
+            # The time before `now` does not matter; the index may still have stretches of it.
             found[hit["sort"][0]] = stretches_of(hit["_source"], now)
         return found
 
@@ -221,7 +221,7 @@ class IndexCheck:
 
 
 def expected_of(reads: RecordReads, now: int) -> dict[int, Stretches]:
-    """When each version that is or will be shown is, by its seq, from `now` (microseconds) on."""
+    """Return by seq when each version is shown, from `now` (microseconds) on."""
     expected: dict[int, Stretches] = {}
     timed: list[str] = []
     for chain, view in reads.all_views(now):
@@ -236,7 +236,7 @@ def expected_of(reads: RecordReads, now: int) -> dict[int, Stretches]:
 
 
 def stretches_of(source: Mapping[str, Any], now: int) -> Stretches:
-    """A document's members of visibility as stretches from `now` on; none where it is past."""
+    """Return when a document is shown, as stretches from `now` on; none if all are past."""
     if source.get(LASTING):
         return _ALWAYS
     found: list[Stretch] = []
@@ -252,8 +252,8 @@ def _these(seqs: Sequence[int]) -> dict[str, Any]:
 
 
 def _scan(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
-    """Every document with an item in one moment of the index, by rising seq. Raises BusyError where
-    a part of the index does not answer: what it holds would count as missing.
+    """Yield every document with an item at one moment of the index, by ascending seq. Raises
+    BusyError if a shard does not answer, because its documents would count as missing.
     """
     keep = f"{_KEPT_S}s"
     opened = cluster.ask("POST", f"/{name}/_search/point_in_time", keep_alive=keep)

@@ -1,4 +1,4 @@
-"""How much of what the record shows an index holds, with vectors of its encoders."""
+"""Measures how much of the record's visible items an index holds, and how many with vectors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from storage.record.port import RecordReads
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of `wanted` items that the record shows the index shows `held`, and of those `embedded` have
-    been embedded, by vector field. `behind` changes of the record are not in it.
+    """The record shows `wanted` items, the index shows `held`, and `embedded` of these have
+    vectors, by vector field. The index lacks `behind` changes of the record.
     """
 
     wanted: int
@@ -27,15 +27,15 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """The least share of the items that is covered, over the fields: 0 to 1."""
+        """The covered share of the items in the field that covers the fewest: 0 to 1."""
         if not self.wanted:
             return 1.0
         return min((self.held, *self.embedded.values())) / self.wanted
 
 
 def coverage_of(family: IndexFamily, reads: RecordReads, now: int) -> Coverage:
-    """The index as it is, made searchable, against one moment of the record; `now` in microseconds.
-    Raises StorageError; BusyError where a part of the index does not answer.
+    """Refresh the index and compare it with one moment of the record; `now` in microseconds. Raises
+    StorageError; BusyError if a shard does not answer.
     """
     family.refresh()
     newest = reads.line(None)

@@ -24,8 +24,8 @@ _UNSTEMMED = "und"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a document is made of: a version, the story that it stands for, when that shows it, and
-    float32 [n, d] for each vector field that it was embedded for.
+    """What a document is made of: a version, its story (`chain`), when the story shows it, and its
+    vectors by field, float32 [n, d] each.
     """
 
     seq: int
@@ -36,7 +36,7 @@ class Version:
 
 
 def document_of(version: Version) -> bytes:
-    """The document as JSON on one line."""
+    """Return the document as JSON on one line."""
     item = version.item
     document: dict[str, Any] = {
         "seq": version.seq,
@@ -56,17 +56,17 @@ def document_of(version: Version) -> bytes:
 
 
 def _sealed(document: bytes, stretches: Sequence[Stretch]) -> bytes:
-    """The document with a digest of what it holds, by which a check tells whether the index has it
-    as it should be (BLAKE2b, RFC 7693, to 8 bytes). When it is shown is not part of that: the same
-    stretches are told in other words as time passes.
+    """Return the document with its digest (BLAKE2b, RFC 7693, 8 bytes), by which a check finds
+    documents that differ. The digest leaves out when the document is shown, because the same
+    stretches are written differently as time passes.
     """
     digest = blake2b(document, digest_size=8).hexdigest()
     return document[:-1] + b"," + orjson.dumps({DIGEST: digest, **_shown(stretches)})[1:]
 
 
 def terms_of(text: str, language: str) -> str:
-    """The text's terms by spaces, a GAP in the place of each that the analysis drops: so they keep
-    their distances.
+    """Return the terms of `text`, joined by spaces, with a GAP for each word that the analysis
+    drops. So the terms keep their distances.
     """
     parts: list[str] = []
     for token in analyzer(language).pre_tokenize(text).tokens:
@@ -86,8 +86,8 @@ def _words(item: Item) -> dict[str, Any]:
 
 
 def _shown(stretches: Sequence[Stretch]) -> dict[str, Any]:
-    """Members for the filter by time: most versions are shown from now on, which is the cheapest to
-    ask for.
+    """Return the members that a search filters by time. Most versions are shown always, and LASTING
+    is the cheapest filter.
     """
     if (None, None) in stretches:
         return {LASTING: True}
@@ -100,6 +100,6 @@ def _range(since: int | None, until: int | None) -> dict[str, int]:
 
 
 def _passages(matrix: FloatMatrix) -> list[dict[str, Any]]:
-    """A nested document for each vector; one of no length points nowhere and is near to nothing."""
+    """Return a nested document for each vector but zero vectors, which have no direction."""
     rows = np.flatnonzero(matrix.any(axis=1))
     return [{"number": row, "vector": matrix[row]} for row in rows.tolist()]

@@ -1,9 +1,9 @@
-"""The indexes of one archive: an alias over the one in use, and for each a note of how far it has
-followed the record of truth.
+"""The indexes of one archive: an alias on the index in use, and for each index a note of how far it
+has followed the record of truth.
 
-    NAME            the alias that everybody reads and writes
-    NAME-000001     an index; the next one takes its place by a move of the alias
-    NAME-meta       a document for each index, by its name
+    NAME            the alias that searches use
+    NAME-000001     an index; the next one replaces it when the alias moves
+    NAME-meta       holds a note for each index, under the index's name
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from storage.opensearch.index.vector_sums import Sum, added, decoded, encoded
 from storage.opensearch.nodes.connection import Cluster, MissingError, Reply, StaleError
 
 _REBUILD = "`dateline migration start` makes one beside it, to move over without a pause"
-# Nobody writes by the alias that is served: the cluster refuses a second index that has it so.
+# With this flag the cluster refuses the alias for a second index. Nobody writes by this alias.
 ONLY_ONE: Mapping[str, bool] = {"is_write_index": True}
-_WAS_FASTER = ("resource_already_exists", "more than one write index")  # another process
+_WAS_FASTER = ("resource_already_exists", "more than one write index")  # another process made it
 _NOTHING: Mapping[str, VectorSpace] = {}
 
 
 class MovedError(StorageError):
-    """The alias is on another index than it was: the archive has moved."""
+    """The alias points to another index than before: the archive has moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """How far an index is. `applied` is the number of the last change that it has, `seen` that line
-    of the log, `record` whose log it is, `sums` those of the vectors by field.
+    """How far an index is. `applied` is the number of the last change that it has, `seen` the line
+    of that change in the log, `record` the identity of the record, `sums` the sums of the vectors
+    by field.
     """
 
     applied: int = 0
@@ -50,9 +51,9 @@ class Note:
 
 
 class IndexFamily:
-    """The indexes called `name` on a cluster, and of those the one behind the alias, or `concrete`
-    where that is named. Its vectors are to be of `spaces`, or field by field of those `beside`;
-    once it is open, `spaces` are its own.
+    """One index of the family `name` on a cluster: the one that the alias points to, or `concrete`
+    if that is given. Each vector field must have its space in `spaces` or the one in `beside`. Once
+    the index is open, `spaces` are the index's own.
     """
 
     def __init__(
@@ -80,22 +81,21 @@ class IndexFamily:
 
     @property
     def writes_to(self) -> str:
-        """An alias of this one index, for writes: they must not follow the other alias, nor make an
-        index that is lost, without its mapping.
+        """The alias of this one index for writes. Writes must not follow the other alias when it
+        moves, and must not make a lost index without its mapping.
         """
         return f"{self.concrete}-write"
 
     @property
     def uuid(self) -> str:
-        """What the cluster tells this index by from another one of the same name."""
+        """The cluster's identifier of this index; another index of that name has another one."""
         return self._uuid
 
     def open(self, *, any_space: bool = False, read_only: bool = False) -> None:
-        """Finds the index behind the alias, or makes it. Raises StorageError where that is of
-        another format or, unless `any_space`, holds vectors of other encoders; MovedError where the
-        alias is on another index than it was. With `read_only` nothing on the cluster is changed,
-        and MissingError is raised where there is none. What was opened once with either is so for
-        good.
+        """Find the index behind the alias, or make it. Raises StorageError if it has another format
+        or, unless `any_space`, vectors of other encoders; MovedError if the alias points to another
+        index than before. With `read_only` nothing on the cluster changes, and a missing index
+        raises MissingError. Once set, either option stays set for later calls.
         """
         self._any_space = self._any_space or any_space
         self._read_only = self._read_only or read_only
@@ -112,7 +112,7 @@ class IndexFamily:
         self.spaces = spaces_of(self._mapping)
 
     def moved_to(self) -> str:
-        """The index that the alias is on by now, "" where it is still this one or is nowhere."""
+        """Return the index that the alias points to now, "" if it is this one or none."""
         served = "" if self._is_fixed else served_index(self.cluster, self.name)
         return "" if served == self.concrete else served
 
@@ -146,7 +146,7 @@ class IndexFamily:
         make_index(self.cluster, concrete, self.settings, self.spaces, served_as=self.name)
 
     def make_notes(self) -> None:
-        """Makes the index that keeps notes of the others, unless it is there."""
+        """Make the index that keeps the notes, unless it exists."""
         settings = {"number_of_shards": 1, "number_of_replicas": self.settings.replicas}
         body = {
             "settings": {"index": {**settings, "hidden": True}},
@@ -174,7 +174,7 @@ class IndexFamily:
                 )
 
     def note(self) -> Note:
-        """How far the index is; nothing is known of one that was made anew."""
+        """Return how far the index is; an empty note for an index that was made anew."""
         return self._read()[0]
 
     def advance(
@@ -185,9 +185,9 @@ class IndexFamily:
         record: str,
         sums: Mapping[str, Sum],
     ) -> Note:
-        """Notes that the changes beyond `since`, up to `applied`, are in the index, and adds what
-        they add to the sums. Where another process has noted any of them, nothing is changed: what
-        is noted by then is given back.
+        """Note that the index has the changes after `since` up to `applied`, add `sums` to its
+        sums, and return the note. If another process has noted some of these changes, change
+        nothing and return its note.
         """
         before, place = self._read()
         if before.applied != since:
@@ -200,8 +200,8 @@ class IndexFamily:
         return after
 
     def note_sums(self, sums: Mapping[str, Sum], applied: int) -> bool:
-        """Notes `sums` in place of those of change `applied`, unless a later one is noted by then.
-        Gives whether it has.
+        """Replace the sums of the note, if the note is still at change `applied`; return whether it
+        was.
         """
         before, place = self._read()
         with suppress(StaleError):
@@ -211,7 +211,7 @@ class IndexFamily:
         return False
 
     def _read(self) -> tuple[Note, dict[str, int]]:
-        """The note, and what a write in its place needs to be sure of that."""
+        """Return the note, and the parameters that let a write replace only this note."""
         try:
             found = self.cluster.ask("GET", f"/{self.meta}/_doc/{self.concrete}")
         except MissingError:
@@ -220,7 +220,7 @@ class IndexFamily:
         body = found["_source"]
         if body.get("uuid") != self._uuid:
             self._find()  # another process may have made the index anew
-        if body.get("uuid") != self._uuid:  # of an index by this name that is lost
+        if body.get("uuid") != self._uuid:  # the note of a lost index of this name
             return Note(), place
         sums = {name: decoded(value) for name, value in body["fields"].items()}
         return Note(body["applied"], tuple(body["seen"]), body["record"], sums), place
@@ -238,43 +238,43 @@ class IndexFamily:
         self.cluster.ask("PUT", f"/{self.meta}/_doc/{self.concrete}", body, **params)
 
     def sources(self, seqs: Sequence[int]) -> dict[int, Mapping[str, Any]]:
-        """What is kept of the documents among `seqs`, whether searches see them yet or not."""
+        """Return the stored sources of the documents of `seqs`, even if not yet searchable."""
         body = {"ids": [str(seq) for seq in seqs]}
         reply = self.cluster.ask("POST", f"/{self.concrete}/_mget", body) if seqs else {"docs": ()}
         return {int(each["_id"]): each["_source"] for each in reply["docs"] if each.get("found")}
 
     def search_type(self) -> str:
-        """How searches count terms: over all parts of the index together, where it has several."""
+        """Return the search type: with several shards, terms are counted over all of them."""
         return "dfs_query_then_fetch" if self._shards > 1 else "query_then_fetch"
 
     def merge(self) -> None:
-        """Makes one segment of each part of the index; it may take long."""
+        """Merge each shard into one segment; it may take long."""
         self.cluster.ask(
             "POST", f"/{self.concrete}/_forcemerge", timeout_s=3600, max_num_segments=1
         )
 
     def refresh(self) -> None:
-        """Makes everything that was written searchable."""
+        """Make everything that was written searchable."""
         self.cluster.ask("POST", f"/{self.concrete}/_refresh")
 
     def count(self) -> int:
-        """How many documents with items searches see."""
+        """Return the number of searchable documents that hold an item."""
         body = {"query": HOLDS_ITEM}
         found: Reply = self.cluster.ask("POST", f"/{self.concrete}/_count", body)
         return int(found["count"])
 
 
 def served_index(cluster: Cluster, name: str) -> str:
-    """The index that the alias `name` is on, "" where there is none."""
+    """Return the index that the alias `name` points to, "" if there is none."""
     try:
-        found = cluster.ask("GET", f"/_alias/{name}", local="true")  # no wait for the manager
+        found = cluster.ask("GET", f"/_alias/{name}", local="true")  # does not wait for the manager
     except MissingError:
         return ""
     return next(iter(found), "")
 
 
 def first_index(name: str) -> str:
-    """What the first index of a family is called."""
+    """Return the name of the first index of a family."""
     return f"{name}-000001"
 
 
@@ -286,8 +286,8 @@ def make_index(
     *,
     served_as: str = "",
 ) -> None:
-    """Makes an index, unless it is there, with its alias for writes and the alias `served_as`; none
-    where that is on another index by then.
+    """Make an index, unless it exists, with its alias for writes and the alias `served_as`. Make
+    none if `served_as` points to another index by now.
     """
     aliases: dict[str, Any] = {f"{concrete}-write": {}}
     if served_as:

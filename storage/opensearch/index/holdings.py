@@ -1,4 +1,4 @@
-"""What an index holds, in numbers, for `dateline status`; and the products that it knows."""
+"""Counts what an index holds, for `dateline status`, and lists the products of its items."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_PRODUCTS = 10_000
 
 
 def products_in(searcher: Searcher) -> frozenset[str]:
-    """Every product code that an item in the index belongs to, casefolded."""
+    """Return every product code of the items in the index, casefolded."""
     aggregation = {"terms": {"field": "product", "size": _MOST_PRODUCTS}}
     (reply,) = searcher.ask([{"size": 0, "aggs": {"products": aggregation}}])
     buckets = reply["aggregations"]["products"]["buckets"]
@@ -23,7 +23,9 @@ def products_in(searcher: Searcher) -> frozenset[str]:
 
 
 def holdings_of(view: View, now: int) -> dict[str, Any]:
-    """How many items are shown at `now` (microseconds), documents and passages, for JSON."""
+    """Return the numbers of items shown at `now` (microseconds), of documents and of passages,
+    ready for JSON.
+    """
     names = list(view.family.spaces)
     shown, *passages = view.searcher.ask([_shown(now), *map(_passages, names)])
     basics = view.statistics.basics()

@@ -1,8 +1,9 @@
-"""An index as it is wanted and as it is: what differs, and what of that can be changed in place.
+"""Compares an index with its settings, and changes in place what can be changed.
 
-OpenSearch changes some settings of an index that is in use, and fixes the others, the analyzers and
-the fields when it is made. What is fixed takes another index. Settings that nobody here asked for
-are differences too: a block that a full disk left behind, an interval that someone tried.
+OpenSearch can change some settings of an index in use. The others, the analyzers and the fields are
+fixed when the index is made; to change them takes another index. A setting that Dateline did not
+ask for is a difference too, for example a block that a full disk left, or an interval that someone
+tried.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from storage.opensearch.index.body import (
 )
 from storage.opensearch.nodes.connection import Cluster
 
-# OpenSearch's "dynamic index settings", as far as they are of use here: names and beginnings.
+# OpenSearch's "dynamic index settings", those of use here: names, and beginnings of names.
 _IN_PLACE = (
     "index.auto_expand_replicas",
     "index.blocks.",
@@ -42,7 +43,7 @@ _IN_PLACE = (
     "index.unassigned.",
     "index.warmer.",
 )
-_OF_THE_CLUSTER = (  # what it notes about an index by itself
+_OF_THE_CLUSTER = (  # what the cluster notes about an index by itself
     "index.creation_date",
     "index.hidden",
     "index.history.",
@@ -59,13 +60,13 @@ _SPAN = re.compile(r"(\d+)(ms|s|m|h)")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 ABSENT = "(none)"
 _NOTHING: Mapping[str, VectorSpace] = {}
-_SECOND_COPY = ".vector.doc_values"  # of the vectors: an index of before has it, to no purpose
+_SECOND_COPY = ".vector.doc_values"  # of the vectors: an older index has it, and nothing reads it
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One setting or member of the mapping: its name, the value that is wanted and the one that the
-    index `index` has (ABSENT for none), and whether it can be changed in place.
+    """A setting or member of the mapping that differs: its `name`, the `wanted` value, the `live`
+    value in `index` (ABSENT for none), and whether it can be changed in place.
     """
 
     index: str
@@ -82,10 +83,10 @@ def differences(
     spaces: Mapping[str, VectorSpace],
     beside: Mapping[str, VectorSpace] = _NOTHING,
 ) -> list[Difference]:
-    """How the index behind the alias `name`, and the one of its notes, differ from `settings`. A
-    second copy of its vectors, which no search reads, is no difference: it costs disk alone; nor is
-    a field that has the space `beside` in place of that of `spaces`. Raises MissingError where
-    there is none.
+    """Return how the index behind the alias `name` and the index of its notes differ from
+    `settings`. Two things are no difference: a second copy of the vectors, which only costs disk,
+    and a field with its space in `beside` instead of the one in `spaces`. Raises MissingError if
+    there is no index.
     """
     ((concrete, live),) = cluster.ask("GET", f"/{name}").items()
     held = spaces_of(live["mappings"]) if format_of(live["mappings"]) else {}
@@ -106,8 +107,8 @@ def differences(
 
 
 def change_in_place(cluster: Cluster, found: Iterable[Difference]) -> list[Difference]:
-    """Changes what can be; returns what takes another index. Raises StorageError where the cluster
-    refuses a value.
+    """Change what can be changed in place; return what takes another index. Raises StorageError if
+    the cluster refuses a value.
     """
     left: list[Difference] = []
     by_index: dict[str, dict[str, str | None]] = {}
@@ -141,7 +142,7 @@ def _in_place(name: str) -> bool:
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, str]:
-    """Every leaf by its path with dots; values in one notation, whoever wrote them."""
+    """Return every leaf by its dotted path, with values in one notation."""
     found: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):

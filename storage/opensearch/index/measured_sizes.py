@@ -1,16 +1,17 @@
-"""Sizes of index parts as they were measured: what `plan.py` reckons with.
+"""Measured sizes of the parts of an index, for `plan.py`.
 
     python -m benchmarks.opensearch_sizes --documents 3000
 
-made the figures of Lucene, on 3,000 items of 774 characters: 842 bytes an item and 24 a passage
-beside its vectors. Those lie on the disk once: the mapping leaves out the column that the k-NN
-plugin would make of them. int8 keeps them, and searches coarse ones of a byte a number. Before an
-index is settled, each vector is there as it was sent, too: 12 bytes a number and more. What is left
-of a hidden version takes HIDDEN_BYTES where there is one of them an item, and 32 where there are
-ten (before the index is settled 141 and 61): items' columns have gaps then, which cost once.
+measured the figures of Lucene on 3,000 items of 774 characters: 842 bytes an item, and 24 bytes a
+passage without its vectors. Vectors lie on the disk once, because the mapping leaves out the column
+that the k-NN plugin would make of them. int8 keeps them, and searches coarse ones of one byte a
+number. Until an index is settled, it also has each vector as it was sent: 12 bytes a number or
+more. A hidden version takes HIDDEN_BYTES with one of them per item, and 32 bytes with ten per item
+(141 and 61 before the index is settled): the gaps in the items' columns cost only once.
 
-faiss was not measured: its figures are those of its makers (k-NN plugin, "Approximate k-NN search",
-memory estimation): 1.1 (4 d + 8 M) bytes a vector, 2 d in place of 4 d at fp16; and the column.
+faiss was not measured. Its figures are its makers' estimate (k-NN plugin, "Approximate k-NN
+search", memory estimation): 1.1 (4 d + 8 M) bytes a vector, with 2 d instead of 4 d at fp16; and
+the column.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from core.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Bytes of an index by library and precision, settled: of a character of text, of a passage
-    beside its vectors, of a number of a vector in its `column`, as searches have it (`raw`), and as
-    they read it in the place of that (`coarse`, 0 for none).
+    """Bytes in a settled index, by library and precision: for a `character` of text, for a
+    `passage` without its vectors, and for a number of a vector: in its `column`, as searches have
+    it (`raw`), and in the smaller copy that searches read instead (`coarse`, 0 for none).
     """
 
     library: str
@@ -38,7 +39,7 @@ class Measured:
     how: str
 
 
-HIDDEN_BYTES = 43.0  # of a version that is not shown: its number
+HIDDEN_BYTES = 43.0  # of the document of a version that is not shown
 _LUCENE = "measured"
 _FAISS = "by its makers' estimate, not measured"
 MEASURED: Sequence[Measured] = (
@@ -50,7 +51,7 @@ MEASURED: Sequence[Measured] = (
 
 
 def sizes_of(library: str, precision: str) -> Measured:
-    """The row of a library and precision. Raises SettingsError where there is none."""
+    """Return the row of a library and precision. Raises SettingsError if there is none."""
     for row in MEASURED:
         if (row.library, row.precision) == (library, precision):
             return row
@@ -60,9 +61,9 @@ def sizes_of(library: str, precision: str) -> Measured:
 
 
 def link_bytes(library: str, links: int, vectors: float) -> float:
-    """Bytes of one vector's links in a graph of `vectors`, at most: 2 M of them on the lowest
-    level. Lucene writes the distance from one neighbour's number to the next, 7 bits a byte; faiss
-    has 8 bytes for each of M, and a tenth more.
+    """Return the most bytes that one vector's links take in a graph of `vectors`: 2 M links on the
+    lowest level. Lucene writes the difference from one neighbour's number to the next, 7 bits a
+    byte; faiss takes 8 bytes for each of M, and a tenth more.
     """
     if library == "faiss":
         return 1.1 * 8 * links

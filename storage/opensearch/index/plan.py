@@ -1,12 +1,12 @@
-"""How large an index will be, and how it is best cut and kept, from sizes that were measured.
+"""Plans an index: its size, shards, replicas and memory, from measured sizes.
 
-Arithmetic only: no cluster is asked. Every figure comes with the sum that it is the result of, so
-that a reader can check it, put in what is known of another archive, and disagree.
+This is arithmetic only and asks no cluster. Every figure comes with its calculation, so that a
+reader can check it and repeat it for another archive.
 
-What a search reads should be in memory: postings, columns, graphs, and the vectors that are
-compared. Lucene maps its files, so they lie in the system's page cache; faiss loads graphs outside
-the heap. OpenSearch advises shards of 10 to 30 GB where searches are to be quick. Fewer shards are
-fewer graphs to search, and the time for one grows with the logarithm of its size only.
+What a search reads should be in memory: postings, columns, graphs and the vectors to compare.
+Lucene maps its files, so they lie in the system's page cache; faiss loads graphs outside the heap.
+OpenSearch advises shards of 10 to 30 GB for fast searches. With fewer shards there are fewer graphs
+to search, and the time to search a graph grows only with the logarithm of its size.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from math import ceil
 from core.errors import InputError
 from storage.opensearch.index.measured_sizes import HIDDEN_BYTES, link_bytes, sizes_of
 
-SHARD_BYTES = 20e9  # in the middle of what is advised
+SHARD_BYTES = 20e9  # the middle of the advised range
 MOST_DOCUMENTS = 2**31 - 129  # of a shard: Lucene's own limit; each passage is one
-LARGEST_HEAP = 31 * 2**30  # up to here the JVM has short pointers
+LARGEST_HEAP = 31 * 2**30  # up to here the JVM uses compressed pointers
 SMALLEST_HEAP = 2**30
-SEGMENT_BYTES = 5e9  # a merge makes none larger by itself
-REPLACED = 0.2  # share of documents that are replaced and not merged away yet
+SEGMENT_BYTES = 5e9  # a merge makes no larger segment by itself
+REPLACED = 0.2  # the share of documents that are replaced but not merged away yet
 _GIBI = 2**30
 _ROUTING = (
     "by hash, not by time: a story's newest version takes the place of the one before by its id, "
@@ -33,10 +33,10 @@ _ROUTING = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What is to be held: `items` shown, each of so many `characters` of text and `passages` on
-    average, with a vector of `width` numbers in each of `fields` for each passage. For each of them
-    `hidden` versions are recorded that are not shown: replaced, killed, withheld, expired. Nobody
-    knows that number beforehand; one a item is a story that is corrected once.
+    """What the index is to hold: `items` that are shown, each with so many `characters` of text and
+    `passages` on average; each passage has a vector of `width` numbers in each of `fields`. Each
+    item also has `hidden` versions that are not shown: replaced, killed, withheld, expired. That
+    number can only be guessed; 1 means that each story is corrected once.
     """
 
     items: int
@@ -57,7 +57,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """What vectors are kept by and how: as in `IndexSettings`; `ef_search` is a search's width."""
+    """The graph's library and parameters, as in `IndexSettings`, and the width of a search."""
 
     library: str = "lucene"
     precision: str = "fp32"
@@ -68,7 +68,7 @@ class Graphs:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of a plan: its name, its value, and where it comes from."""
+    """One figure of a plan: its name, its value, and how it was calculated."""
 
     name: str
     value: str
@@ -77,8 +77,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The settings to use, what they come to in bytes, whether each node's memory holds what
-    searches read of it beside its heap, and every figure with its reason.
+    """The settings to use, the bytes that they need, whether each node's memory `fits` its heap and
+    what searches read, and every figure with its reason.
     """
 
     shards: int
@@ -91,7 +91,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """Bytes of one copy, by part, as settled."""
+    """Bytes of the parts of one copy of a settled index."""
 
     text: float
     columns: float
@@ -107,15 +107,15 @@ class _Sizes:
 
     @property
     def hot(self) -> float:
-        """What searches read: the coarse vectors in the place of the others where there are any.
-        No search reads what is left of hidden versions.
+        """The bytes that searches read: coarse vectors if there are any, else the others. No search
+        reads the documents of hidden versions.
         """
         return self.text + (self.coarse or self.vectors) + self.links
 
 
 def plan(archive: Archive, hardware: Hardware, graphs: Graphs, replicas: int | None = None) -> Plan:
-    """What an archive needs on this hardware; a replica where there are two nodes, unless told.
-    Raises InputError for more copies than nodes, SettingsError as `sizes_of`.
+    """Return what an archive needs on this hardware. Without `replicas` there is one replica on two
+    or more nodes. Raises InputError for more copies than nodes, SettingsError as `sizes_of`.
     """
     copies = 1 + (min(1, hardware.nodes - 1) if replicas is None else replicas)
     if copies > hardware.nodes:
@@ -158,7 +158,7 @@ def _sizes(archive: Archive, graphs: Graphs, vectors: float) -> _Sizes:
 
 
 def _shards(primary: float, documents: float, nodes: int) -> int:
-    """As few as hold it; where they are several, as many for each node."""
+    """Return the fewest shards that hold the index; several are a multiple of the nodes."""
     least = max(ceil(primary / SHARD_BYTES), ceil(documents / MOST_DOCUMENTS), 1)
     return least if least == 1 else nodes * ceil(least / nodes)
 

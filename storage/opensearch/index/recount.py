@@ -1,7 +1,7 @@
-"""The sums of an index's vectors against the number of passages that it holds, and counted anew.
+"""Checks the sums of an index's vectors, and counts them anew.
 
-A sum is kept by what changes (`projector.py`), and misses what nobody can tell: see `Sum`. The
-index knows how many passages it has, so that a wrong sum shows, and the record has the vectors.
+The projector adds each change to a sum, and may miss some changes: see `Sum`. A wrong sum shows,
+because the index knows how many passages it has. The record has all vectors for a new count.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Expected = Callable[[RecordReads, int], Collection[int]]
 
 
 def miscounted(family: IndexFamily) -> dict[str, int]:
-    """By vector field how many more vectors its sum is of than passages are searchable, fewer below
-    0; fields whose sums are right are left out. Nothing where that can't be told: a part of the
-    index does not answer, or it is written to meanwhile.
+    """Return by vector field how many vectors too many its sum counts, compared with the searchable
+    passages; below 0 too few. Fields with right sums are left out. Returns nothing if a shard does
+    not answer or the index is written to meanwhile.
     """
     names = list(family.spaces)
     passages = {name: {"nested": {"path": vector_path(name)}} for name in names}
@@ -41,10 +41,10 @@ def miscounted(family: IndexFamily) -> dict[str, int]:
 
 
 def recount(record: RecordOfTruth, family: IndexFamily, clock: Clock, expected: Expected) -> bool:
-    """Puts the sums of the vectors of all versions that the index is to hold, which `expected`
-    gives at a time in microseconds, in the place of those noted. It reads every vector of the
-    record. Gives whether it could: where the index gets ahead or behind meanwhile, several times,
-    the sums stay as they were.
+    """Count the sums anew and note them; return whether that succeeded. `expected` returns the
+    versions that the index should hold at a time in microseconds. This reads every vector of the
+    record. If the index and the record are at different changes in each of `_TRIES` tries, the sums
+    stay as they were.
     """
     for _ in range(_TRIES):
         with record.moment() as reads:

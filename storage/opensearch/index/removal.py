@@ -1,4 +1,4 @@
-"""Takes an archive's index away, for one that is made anew from the record of truth."""
+"""Removes an archive's index, before it is made anew from the record of truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from storage.opensearch.nodes.connection import Cluster, MissingError
 
 
 def remove_index(cluster: Cluster, name: str) -> str:
-    """Removes the index behind the alias `name` with its note, and gives its own name, "" where
-    there is none. Raises ConflictError while a migration is under way, which has two.
+    """Remove the index behind the alias `name` and its note; return the index's own name, "" if
+    there is none. Raises ConflictError while a migration is under way, which has two indexes.
     """
     with suppress(MissingError):
         cluster.ask("GET", f"/{name}-meta/_doc/migration")

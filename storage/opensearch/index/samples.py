@@ -1,8 +1,8 @@
-"""All that some documents hold, against what the record would make of them now.
+"""Compares some documents in full with what the record would make of them now.
 
-A document keeps no copy of itself in the index, so this asks the index what it really has: the
-values of every field that has columns, each text as one phrase, and each vector by its cosine.
-A text that only has more at its beginning or end than it should is not told from the right one.
+The index keeps no copy of a document as it was sent. So this asks for what the index really has:
+the values of every field with columns, each text as one phrase, and each vector by its cosine. It
+does not notice extra words at the beginning or end of a text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from storage.opensearch.nodes.connection import Reply, error_of
 from storage.record.port import RecordReads
 
 _BATCH = 20  # documents in one request
-_MOST_VECTORS = 32  # of one document that are compared; the count is of all
+_MOST_VECTORS = 32  # of one document that are compared; all of them are counted
 _PLAIN = ("keyword", "long", "integer", "boolean")
-_NEAR = {"fp32": 0.999}  # of an exact copy's score, which is 1 but for rounding
-_NEAR_COARSE = 0.98  # where the index keeps vectors at less than fp32
+_NEAR = {"fp32": 0.999}  # the least score of an exact copy, which is 1 but for rounding
+_NEAR_COARSE = 0.98  # if the index keeps vectors at less than fp32
 _OF_TIME = (SHOWN, LASTING)  # as of when they were written; `check.py` compares what they mean now
 Document = Mapping[str, Any]
 
@@ -31,8 +31,8 @@ Document = Mapping[str, Any]
 def differing_documents(
     family: IndexFamily, reads: RecordReads, seqs: Sequence[int], now: int
 ) -> dict[int, str]:
-    """Which of `seqs`, all in the index, hold something else than `reads` says, and what. Raises
-    StorageError.
+    """Return which documents of `seqs`, all in the index, differ from what `reads` says, and in
+    what. Raises StorageError.
     """
     found: dict[int, str] = {}
     for start in range(0, len(seqs), _BATCH):
@@ -80,8 +80,8 @@ def _exists(name: str) -> dict[str, Any]:
 
 
 def _vector(family: IndexFamily, field: str, seq: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether a passage of document `seq` has this vector: its nearest one is looked at, by a
-    search among that document's alone, which compares them all.
+    """Return the clause that is true if a passage of document `seq` has this vector. It searches
+    the nearest vector within that document only, so the search compares all of them.
     """
     path = vector_path(field)
     near = {"vector": row["vector"], "k": 1, "filter": {"term": {"seq": seq}}}
@@ -92,7 +92,7 @@ def _vector(family: IndexFamily, field: str, seq: int, row: Mapping[str, Any]) -
 
 
 def _difference(family: IndexFamily, document: Document, reply: Reply) -> str:
-    """What differs; "" where nothing does."""
+    """Return what differs, "" if nothing does."""
     if "error" in reply:
         where = f"{family.cluster.where}, {family.concrete}"
         raise error_of(reply.get("status", 500), reply["error"], where)
@@ -139,7 +139,7 @@ def _vectors(
 
 
 def _columns(family: IndexFamily) -> list[str]:
-    """The fields whose values can be read back."""
+    """Return the fields with values that can be read back."""
     properties = index_body(family.settings, family.spaces)["mappings"]["properties"]
     return [
         name

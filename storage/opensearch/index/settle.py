@@ -1,8 +1,8 @@
-"""An index after a backfill: merged, its leftovers gone, and in memory.
+"""Settles an index after a backfill: merges it, drops what it no longer needs, and warms it.
 
-A node keeps a replaced document, and a copy of each new one as it was sent, until every shard's
-copies have told that they need it no more; they tell every 30 s. A merge before that drags all of
-it along: for vectors, written as text, three times their size. So this waits for it first.
+A node keeps each replaced document, and a copy of each new one as it was sent, until every copy of
+the shard has said that it does not need them; copies say so every 30 s. An earlier merge would keep
+all of that: for vectors, which are sent as text, three times their size. So this waits first.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _SEGMENT_BYTES = 5 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Bytes of all copies before and after, segments of the primaries, and the milliseconds of the
-    slowest search of the warm-up's first quarter and of its last.
+    """Bytes of all copies before and after, segments of the primaries, the milliseconds of the
+    slowest search in the first and in the last quarter of the warm-up, and whether the copies
+    `released` what was replaced before the merge.
     """
 
     bytes_before: int
@@ -50,15 +51,15 @@ def settle(
     leases_s: float = LEASES_S,
     searches: int = 64,
 ) -> Settled:
-    """Merges each shard of the index behind the alias `name` to one segment (of more than 5 GB to
-    one for each 5 GB), and warms it. Raises StorageError where that takes longer than `merge_s`.
+    """Merge each shard of the index behind the alias `name` into one segment (one for each 5 GB of
+    a larger shard), and warm it. Raises StorageError if the merge takes longer than `merge_s`.
     """
     cluster.ask("POST", f"/{name}/_flush", timeout_s=600)
     before = _bytes(cluster, name)
     released = _await_leases(cluster, name, leases_s)
     if not released:
         say("the shards still keep what was replaced: the merge can't leave all of it out")
-    # They go back no further than to the last commit that every copy has.
+    # Copies release what was replaced only up to their last commit.
     cluster.ask("POST", f"/{name}/_flush", timeout_s=600, force="true")
     _merge(cluster, name, merge_s, say)
     cluster.ask("POST", f"/{name}/_flush", timeout_s=600)
@@ -69,8 +70,8 @@ def settle(
 
 
 def leases_are_past(stats: Reply) -> bool:
-    """Whether every copy of every shard has told that it needs no operation any more; `stats` are
-    those of the index at the level of shards.
+    """Return whether every copy of every shard has said that it needs no old operation any more;
+    `stats` are the statistics of the index at the level of shards.
     """
     for index in stats["indices"].values():
         for copies in index["shards"].values():
@@ -121,7 +122,9 @@ def _merge(cluster: Cluster, name: str, patience_s: float, say: Say) -> None:
 def _warm(
     cluster: Cluster, name: str, spaces: Mapping[str, VectorSpace], searches: int
 ) -> tuple[float, float]:
-    """Loads what searches read: faiss' graphs by its own request, files by searches at random."""
+    """Load what searches read: faiss graphs by a request for that, files by random searches. Return
+    the milliseconds of the slowest search in the first and in the last quarter.
+    """
     cluster.ask("GET", f"/_plugins/_knn/warmup/{name}", timeout_s=600)
     chance = np.random.default_rng(0)
     taken: list[float] = []
@@ -142,7 +145,9 @@ def _near(field: str, space: VectorSpace, chance: np.random.Generator) -> dict[s
 
 
 def _bytes(cluster: Cluster, name: str) -> int:
-    """Of the segments in use; older ones stay on the disk for as long as a search is in them."""
+    """Return the bytes of the segments in use; older segments stay on the disk while a search reads
+    them.
+    """
     reply = cluster.ask("GET", f"/{name}/_segments")
     return sum(
         segment["size_in_bytes"]

@@ -1,4 +1,4 @@
-"""Sums of an index's vectors, for their means, and how the note of the index keeps them."""
+"""Sums of an index's vectors, from which their means come, and their form in the index's note."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ _PAGE = 500  # versions whose vectors are read at once
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The sum of `count` vectors: float64 [d], for the mean of those that the index holds. What is
-    hidden leaves it and what is shown again comes back, each once, by what the index held before a
-    write.
+    """The sum of `count` vectors, float64 [d], for the mean of the vectors in the index. A version
+    that is hidden leaves the sum and one that is shown again returns to it, each once: a write is
+    compared with what the index held before it.
 
-    So it is wrong by what was written without being noted: the page of a process that was killed,
-    and of one that came too late with its note. And a version that was recorded again with other
-    products is another one in its place. Vectors have unit length, so h vectors too many among n
-    move the mean by 2 h / (n + h) at most. `dateline index check --repair` counts anew
-    (`recount.py`).
+    So the sum misses what was written but not noted: the page of a process that was killed, or of
+    one whose note came too late. A version that is recorded again with other products counts as a
+    new version. Vectors have unit length, so h vectors too many among n move the mean by at most
+    2 h / (n + h). `dateline index check --repair` counts the sums anew (`recount.py`).
     """
 
     count: int
@@ -44,7 +43,7 @@ class Sum:
 
 
 def added(first: Mapping[str, Sum], second: Mapping[str, Sum]) -> dict[str, Sum]:
-    """Both, field by field."""
+    """Add two sets of sums field by field."""
     names = {**first, **second}
     return {
         name: first[name] + second[name] if name in first and name in second else names[name]
@@ -53,21 +52,21 @@ def added(first: Mapping[str, Sum], second: Mapping[str, Sum]) -> dict[str, Sum]
 
 
 def sum_of(matrices: Sequence[FloatMatrix]) -> Sum:
-    """Of the rows of matrices, float32 [n, d] each and one at least."""
+    """Return the sum of the rows of at least one matrix, float32 [n, d] each."""
     rows = np.concatenate(matrices).astype(np.float64)
     return Sum(len(rows), rows.sum(axis=0))
 
 
 def difference(before: Vectors, after: Vectors, without: Container[int]) -> dict[str, Sum]:
-    """What the sums gain where documents had the vectors `before` and have those `after`, but for
-    the versions in `without`. A version's vectors never change once it has them.
+    """Return what the sums gain when documents had the vectors `before` and now have `after`,
+    without the versions in `without`. A version's vectors never change once it has them.
     """
     gone = _beyond(before, after, without)
     return added(_beyond(after, before, without), {name: -each for name, each in gone.items()})
 
 
 def _beyond(some: Vectors, others: Vectors, without: Container[int]) -> dict[str, Sum]:
-    """The sums of the vectors of versions that have none among the others."""
+    """Return the sums over versions that have vectors in `some` but not in `others`."""
     found: dict[str, Sum] = {}
     for name, held in some.items():
         known = others.get(name, {})
@@ -80,8 +79,8 @@ def _beyond(some: Vectors, others: Vectors, without: Container[int]) -> dict[str
 def sums_of(
     reads: VectorReads, spaces: Mapping[str, VectorSpace], seqs: Sequence[int]
 ) -> dict[str, Sum]:
-    """The sums of the vectors that versions have in the index, by field; one without any is left
-    out.
+    """Return by field the sums of the vectors that the versions `seqs` have in the index; a field
+    without vectors is left out.
     """
     found: dict[str, Sum] = {}
     for start in range(0, len(seqs), _PAGE):
@@ -93,11 +92,11 @@ def sums_of(
 
 
 def encoded(value: Sum) -> dict[str, Any]:
-    """As a note keeps it, ready for JSON."""
+    """Return the sum as the note keeps it, ready for JSON."""
     data = base64.b64encode(value.total.astype("<f8").tobytes()).decode()
     return {"count": value.count, "total": data}
 
 
 def decoded(body: Mapping[str, Any]) -> Sum:
-    """What `encoded` has made JSON of."""
+    """Return the sum that `encoded` made JSON of."""
     return Sum(body["count"], np.frombuffer(base64.b64decode(body["total"]), "<f8"))

@@ -1,1 +1,1 @@
-"""The cluster's nodes, and points in time of an index."""
+"""Connections to the cluster's nodes, and points in time of an index."""

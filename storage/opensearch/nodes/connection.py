@@ -1,6 +1,4 @@
-"""How a process is connected to the cluster: requests, and this program's own errors in the place
-of the client's.
-"""
+"""Sends requests to the cluster, and turns the client's errors into our own."""
 
 from __future__ import annotations
 
@@ -16,11 +14,11 @@ import orjson
 from core.errors import BusyError, DatelineError, SettingsError, StorageError, StorageFullError
 from storage.opensearch.nodes.nodes import Nodes, NodeSettings, pool_options
 
-# What the client warns of is raised here, and a missing document is no mishap.
+# Errors are raised here, so the client need not warn of them; a missing document is no error.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
-_BUSY = frozenset({413, 429, 502, 503, 504})  # 413: what asks in parts then asks in smaller ones
-_QUOTED = " Preview of field's value"  # and then a document's words, which are no log's affair
-# What a node says of another one that is gone, or of a copy that it does not have.
+_BUSY = frozenset({413, 429, 502, 503, 504})  # 413: a bulk write then sends smaller requests
+_QUOTED = " Preview of field's value"  # a document's words follow, which no log may hold
+# Errors of a node about another node that is gone, or about a copy that it does not have.
 _LOST = (
     "node_disconnected_exception",
     "node_not_connected_exception",
@@ -36,7 +34,7 @@ _FULL = (
     "read-only / allow delete",
     "index_create_block_exception",
 )
-_ANSWERED_IN = "500ms"  # by a node that another one asks whether it is there
+_ANSWERED_IN = "500ms"  # the time for nodes to tell each other that they are there
 _NO_NODE_MEND = "see that opensearch_url names nodes, and no proxy or page answers for them"
 _UNREAD = "-responses.pit_id,-responses.hits.hits._index,-responses.hits.hits._score"
 _SCHEMES = frozenset({"http", "https"})
@@ -45,7 +43,7 @@ Reply = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """Where the cluster is, who asks, and how long it is waited for."""
+    """The cluster's nodes, the user and password, and how long to wait for answers."""
 
     urls: tuple[str, ...] = ("http://127.0.0.1:9200",)
     user: str = ""
@@ -56,11 +54,11 @@ class ClusterSettings:
 
 
 class MissingError(StorageError):
-    """An index, a snapshot of one, or a document is not there (any more)."""
+    """An index, a point in time or a document does not exist (any more)."""
 
 
 class BlockedError(StorageError):
-    """Somebody has set an index so that it takes no writes."""
+    """Somebody has blocked writes to an index."""
 
 
 class StaleError(StorageError):
@@ -68,7 +66,7 @@ class StaleError(StorageError):
 
 
 class Cluster:
-    """Requests to one cluster, by any number of threads."""
+    """Sends requests to one cluster. Thread-safe."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
@@ -90,10 +88,10 @@ class Cluster:
         timeout_s: float | None = None,
         **params: object,
     ) -> Reply:
-        """The reply to a request; `params` are those of the address, `timeout_s` is for this one's
-        answer. Raises MissingError (404), StaleError (409), BusyError (429; AwayError and SlowError
-        where no answer comes), StorageFullError, SettingsError (401, 403) and StorageError, never
-        with a password or a document in it.
+        """Return the reply to a request; `params` are query parameters, `timeout_s` is the time for
+        this answer. Raises MissingError (404), StaleError (409), BusyError (429; AwayError and
+        SlowError if no answer comes), StorageFullError, SettingsError (401, 403) and StorageError,
+        never with a password or a document in it.
         """
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         wait_s = timeout_s or self.settings.nodes.timeout_s
@@ -110,8 +108,8 @@ class Cluster:
         return found
 
     def search_many(self, bodies: Sequence[Mapping[str, Any]], **header: object) -> list[Reply]:
-        """The replies to searches that are sent together, in order; each may be an error of its
-        own (`error`, `status`). `header` is of all of them.
+        """Send searches in one request; return their replies in order, of which some may be errors
+        (`error`, `status`). `header` is for all searches.
         """
         if not bodies:
             return []
@@ -120,13 +118,13 @@ class Cluster:
         replies = self.ask("POST", "/_msearch", content, typed_keys="false", filter_path=_UNREAD)
         found: list[Reply] = replies["responses"]
         for reply in found:
-            if "error" not in reply:  # a filter takes an empty list away
+            if "error" not in reply:  # `filter_path` removes an empty list
                 reply.setdefault("hits", {}).setdefault("hits", [])
         return found
 
     def hanging(self) -> tuple[int, str]:
-        """How many nodes of the cluster do not answer, and the others as a search's preference.
-        Raises as `ask`.
+        """Return how many nodes of the cluster do not answer, and the others as a search's
+        preference. Raises as `ask`.
         """
         self._nodes.look_around()
         found = self.ask("GET", "/_nodes/http", timeout=_ANSWERED_IN)
@@ -134,7 +132,7 @@ class Cluster:
         return int(found["_nodes"]["failed"]), f"_prefer_nodes:{nodes}"
 
     def close(self) -> None:
-        """Ends every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _explained(self, error: Any, path: str) -> DatelineError:
@@ -143,7 +141,7 @@ class Cluster:
 
 
 def error_of(status: int, info: Any, where: str) -> DatelineError:
-    """What a status and the error beside it mean."""
+    """Return our own error for a status and the client's error `info`."""
     what = reason_of(info)
     if any(sign in what for sign in _FULL):
         return StorageFullError(
@@ -171,13 +169,13 @@ NO_INDEX = "index_not_found_exception"  # an error's type
 
 
 def is_of_lost_node(info: Any) -> bool:
-    """Whether an error tells that a node is gone which had a copy."""
+    """Return whether an error says that a node with a copy of a shard is gone."""
     what = reason_of(info)
     return any(sign in what for sign in _LOST)
 
 
 def reason_of(info: Any) -> str:
-    """An error's own words, short: of the first cause, where there is one."""
+    """Return the type and reason of an error's deepest known cause, at most 300 characters."""
     error = info.get("error", info) if isinstance(info, dict) else info
     if not isinstance(error, dict):
         return str(error)[:300]
@@ -185,18 +183,20 @@ def reason_of(info: Any) -> str:
     deepest = error.get("caused_by") or causes[0]
     reason = str(deepest.get("reason", "")).partition(" Preview of field's value")[
         0
-    ]  # a document's
+    ]  # without the document's words
     return f"{deepest.get('type', '')}: {reason}"[:300]
 
 
 def ndjson(lines: Sequence[Any]) -> bytes:
-    """One line of JSON for each; bytes are lines already."""
+    """Return one line of JSON for each value; bytes are lines already."""
     parts = [line if isinstance(line, bytes) else orjson.dumps(line) for line in lines]
     return b"\n".join((*parts, b""))
 
 
 def _place(url: str) -> str:
-    """Host and port, without user and password. Raises SettingsError for what is no such URL."""
+    """Return host and port of a URL. Raises SettingsError for another kind of URL, or one with a
+    user.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,7 +1,7 @@
-"""How the nodes of a cluster are: version, plugins, heap and disk, and which watermarks disks pass.
+"""Reads the health of a cluster's nodes: version, plugins, heap, disk, and passed watermarks.
 
-Above the low watermark a node gets no new shard, above the high one shards are moved away from it,
-and above the flood stage no index that it holds takes writes.
+Above the low watermark a node gets no new shard. Above the high one the cluster moves shards away
+from it. Above the flood stage no index with a shard on it takes writes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from storage.opensearch.nodes.connection import Cluster
 
-LEVELS = ("flood_stage", "high", "low")  # of watermarks, the worst first
+LEVELS = ("flood_stage", "high", "low")  # watermarks, the worst first
 _PREFIX = "cluster.routing.allocation.disk"
 _SIZE = re.compile(r"([\d.]+)(b|kb|mb|gb|tb|pb)")
 _UNITS = ("b", "kb", "mb", "gb", "tb", "pb")
@@ -22,8 +22,7 @@ _SHARE = re.compile(r"([\d.]+)(%?)")
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
-    """A node by its own name; memory and disk in bytes. `holds_data` tells whether it may have
-    shards.
+    """The health of a node; memory and disk in bytes. `holds_data` says whether it may have shards.
     """
 
     name: str
@@ -37,7 +36,7 @@ class NodeHealth:
 
 
 def nodes_of(cluster: Cluster) -> list[NodeHealth]:
-    """Every node of the cluster that tells of itself, by name. Raises StorageError."""
+    """Return every node of the cluster that reports its health, by name. Raises StorageError."""
     told = cluster.ask("GET", "/_nodes/plugins")["nodes"]
     stats = cluster.ask("GET", "/_nodes/stats/jvm,fs")["nodes"]
     found = [_node(told[id_], stats[id_]) for id_ in told.keys() & stats.keys()]
@@ -59,13 +58,13 @@ def _node(told: Mapping[str, Any], stats: Mapping[str, Any]) -> NodeHealth:
 
 
 def watermarks_of(cluster: Cluster) -> dict[str, str]:
-    """The watermarks in force by level, as they are set; none where they are switched off. Raises
+    """Return the watermarks by level, as they are set; none if they are switched off. Raises
     StorageError.
     """
     path = "/_cluster/settings"
     found = cluster.ask("GET", path, include_defaults="true", flat_settings="true")
     flat: dict[str, Any] = {}
-    for kind in ("defaults", "persistent", "transient"):  # by rising weight
+    for kind in ("defaults", "persistent", "transient"):  # later ones override earlier ones
         flat |= found.get(kind, {})
     if flat.get(f"{_PREFIX}.threshold_enabled") != "true":
         return {}
@@ -73,7 +72,7 @@ def watermarks_of(cluster: Cluster) -> dict[str, str]:
 
 
 def passed(watermarks: Mapping[str, str], node: NodeHealth) -> str:
-    """The worst level whose watermark the node's disk has passed, "" where it has none."""
+    """Return the worst watermark that the node's disk has passed, "" if none."""
     reached = (level for level in LEVELS if level in watermarks)
     return next((level for level in reached if _is_passed(watermarks[level], node)), "")
 

@@ -1,9 +1,9 @@
-"""The nodes of a cluster as places to send a request to.
+"""Chooses the node of a cluster that gets a request.
 
-The client keeps connections to each, and passes a node over for a while that did not answer. What
-it does not tell apart is a node that is away, whose place another one takes at once, and a node
-that is there and waits for something itself: any other would wait for that as well, and none of
-them is to be passed over.
+The client keeps connections to each node, and for a while passes over a node that did not answer.
+But it does not distinguish two cases, which this file does. If a node is away, another one gets the
+request at once. If a node is there and itself waits for something, any other node would wait too,
+so no node is passed over.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from core.errors import BusyError
 from storage.opensearch.nodes.whole_answers import NodeConnection
 
 log = logging.getLogger(__name__)
-_ELSEWHERE = frozenset({502, 503, 504})  # another node may be able to
-_DOUBLINGS = 2  # of the time for which a node is passed over
+_ELSEWHERE = frozenset({502, 503, 504})  # another node may answer such a request
+_DOUBLINGS = 2  # how often the time for which a node is passed over may double
 _MEND = "see that its nodes run"
 _SHORTEST_S = 0.05
 _until: ContextVar[float] = ContextVar("until", default=inf)
@@ -36,11 +36,11 @@ _Refused = client.exceptions.TransportError
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """A node has `connect_s` to say that it is there and `timeout_s` for its answer. A request that
-    it does not take goes to another one, at most `retries` times, and that node gets none for
-    `passed_over_s`. After `failures` requests in a row that no node took, none is sent for
-    `pause_s`, so that searches do not queue up behind a cluster that is away. `pool` connections
-    are kept to each.
+    """A node has `connect_s` to accept a connection and `timeout_s` to answer. A request that it
+    does not take goes to another node, at most `retries` times, and the first node gets no request
+    for `passed_over_s`. After `failures` requests in a row that no node took, none is sent for
+    `pause_s`, so that searches do not queue while the cluster is away. Each node has a pool of
+    `pool` connections.
     """
 
     connect_s: float = 1.0
@@ -53,16 +53,17 @@ class NodeSettings:
 
 
 class AwayError(BusyError):
-    """No node answers at all."""
+    """No node answers."""
 
 
 class SlowError(BusyError):
-    """What was asked did not come in time: of a node that is there, or before others were asked."""
+    """The answer did not come in time, though the node is there or other nodes were not asked yet.
+    """
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """No request that is sent inside waits for an answer beyond so many seconds from now."""
+    """Let requests inside wait for answers no longer than `seconds` from now, all together."""
     token = _until.set(min(_until.get(), monotonic() + seconds))
     try:
         yield
@@ -71,12 +72,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def left_s() -> float:
-    """How many seconds are left of those that `within` gives; inf outside of it, never below 0."""
+    """Return the seconds that `within` leaves; inf outside of it, never below 0."""
     return max(0.0, _until.get() - monotonic())
 
 
 class Nodes:
-    """Sends requests through `transport`, by any number of threads. `where` is for errors."""
+    """Sends requests through `transport`. `where` names the cluster in errors. Thread-safe."""
 
     def __init__(self, transport: client.Transport, settings: NodeSettings, where: str) -> None:
         self._transport = transport
@@ -93,15 +94,15 @@ class Nodes:
         body: bytes | None,
         timeout_s: float,
     ) -> str:
-        """What the first node answers that takes the request; each that is tried has `timeout_s`
-        for its whole answer, or what is left of `within`. Raises AwayError, SlowError, and the
-        client's TransportError where the answer is an error.
+        """Return the answer of the first node that takes the request. Each node has `timeout_s` for
+        its whole answer, or what `within` leaves. Raises AwayError, SlowError, and the client's
+        TransportError if the answer is an error.
         """
         if self._breaker.is_open():
             raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
         for left in range(self._settings.retries, -1, -1):
             if left < self._settings.retries and left_s() < _SHORTEST_S:
-                raise self._slow()  # says nothing of a node that would have no time at all
+                raise self._slow()  # the next node would have no time to answer
             connection = self._transport.get_connection()
             if connection in self._doubted and not self._answers(connection):
                 self._pass_over(connection)
@@ -126,13 +127,13 @@ class Nodes:
         raise AwayError("the cluster is not there", where=self._where, mend=_MEND)
 
     def look_around(self) -> None:
-        """Passes over every node that does not answer, before one of them is asked."""
+        """Pass over every node that does not answer now."""
         for connection in tuple(self._transport.connection_pool.connections):
             if not self._answers(connection):
                 self._pass_over(connection)
 
     def _look(self, connection: Any, error: Exception) -> None:
-        """Passes the node over, unless only the answer did not come. Raises SlowError then."""
+        """Pass over the node. Raises SlowError if the node is there and only its answer is late."""
         too_late = isinstance(error, client.exceptions.ConnectionTimeout)
         if too_late and self._answers(connection):
             self._is_there(connection)
@@ -143,7 +144,7 @@ class Nodes:
         return SlowError("the cluster did not answer in time", where=self._where, mend=_MEND)
 
     def _answers(self, connection: Any) -> bool:
-        """Whether the node says anything; which it does before it is asked to work."""
+        """Return whether the node answers a request that needs no work."""
         wait = Timeout(self._settings.connect_s)
         try:
             connection.perform_request("GET", "/", timeout=wait)
@@ -168,9 +169,9 @@ class Nodes:
 
 
 class _Breaker:
-    """Open for a while after several failures in a row; then one try decides.
+    """A circuit breaker: open for a while after several failures in a row; then one try decides.
 
-    pybreaker's holds its lock while it calls, so that all requests would go one after another.
+    pybreaker holds its lock during a call, so all requests would go one after another.
     """
 
     def __init__(self, most: int, pause_s: float) -> None:
@@ -187,7 +188,7 @@ class _Breaker:
             now = monotonic()
             if now < self._until:
                 return True
-            self._until = now + self._pause_s  # the others wait for what this one learns
+            self._until = now + self._pause_s  # this caller tries; the others fail until then
             return False
 
     def failed(self) -> None:
@@ -201,7 +202,7 @@ class _Breaker:
 
 
 def pool_options(settings: NodeSettings) -> dict[str, Any]:
-    """What the client is told of its connections."""
+    """Return the client's options for its connections."""
     return {
         "connection_class": NodeConnection,
         "timeout": settings.timeout_s,

@@ -1,9 +1,8 @@
-"""Searches over one state of the index: a point in time, which many searches share.
+"""Searches one state of the index: a point in time, which many searches share.
 
-So a search is one round trip, and all that it asks is answered from one state. Where a node of the
-point in time is gone or hangs, another one is taken and the search is asked once more. One that
-lacks a part of the index, because no node has it, says nothing of that in its searches' replies: it
-is told there by us.
+So a search is one round trip, and one state answers all of it. If a node of the point in time is
+gone or hangs, the search is sent once more with another point in time. A point in time may lack a
+shard that no node has. OpenSearch does not say so in the replies, so this adds it.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _LOST = "search_context_missing_exception"
 
 
 class Searcher:
-    """Asks the index called `name`, which `identity` tells from another one of that name.
-    `generation` tells which change a search has to see; `lost` is told when there is no such index.
+    """Searches the index `name`; `identity` returns its uuid. `generation` returns the change that
+    a search has to see; `lost` is called when the index is gone.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Searcher:
         self._snapshots = Snapshots(cluster, name, generation, identity, pool, lost)
 
     def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """The replies to `bodies`, in order. Raises the error of the first one that failed."""
+        """Return the replies to `bodies`, in order. Raises the error of the first that failed."""
         replies = self.replies(bodies)
         for reply in replies:
             if "error" in reply:
@@ -49,8 +48,8 @@ class Searcher:
         return replies
 
     def replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """As `ask`, but each reply may be an error of its own. Raises BusyError where no node
-        answers in time, which is that of two requests at most, or where the index is lost.
+        """Return the replies to `bodies`, of which some may be errors. Raises BusyError if no node
+        answers within the time of two requests, or if the index is lost.
         """
         if not bodies:
             return []
@@ -62,7 +61,7 @@ class Searcher:
         return replies
 
     def _try(self, bodies: Sequence[Mapping[str, Any]], *, last: bool) -> list[Reply] | None:
-        """The replies; None where the point in time was of no use, unless it is the `last` try."""
+        """Return the replies; None if the point in time was gone and this is not the `last` try."""
         with self._snapshots.one() as snapshot:
             pit = {"id": snapshot.id, "keep_alive": f"{KEPT_S}s"}
             whole = [{**body, "pit": pit} for body in bodies]
@@ -85,24 +84,24 @@ class Searcher:
             return replies
 
     def preferred(self) -> str:
-        """The nodes that answer, as a request's preference; "" where none is known to hang."""
+        """Return the nodes that answer, as a request's preference; "" if none is known to hang."""
         return self._snapshots.preferred()
 
     def look(self) -> None:
-        """Finds out which nodes answer."""
+        """Find out which nodes answer."""
         self._snapshots.look()
 
     def lost_error(self) -> BusyError:
-        """Tells that there is no such index any more; what is to be raised."""
+        """Note that the index is gone; return the error to raise."""
         return self._snapshots.lost_error()
 
     def close(self) -> None:
-        """Gives the point in time back."""
+        """Close the point in time on the cluster."""
         self._snapshots.close()
 
 
 def _tell(replies: Sequence[Reply], lacking: int) -> None:
-    """Counts parts of the index that the point in time lacks among those that failed."""
+    """Count the shards that the point in time lacks among those that failed."""
     for reply in replies:
         if shards := reply.get("_shards"):
             shards["total"] += lacking
@@ -110,7 +109,7 @@ def _tell(replies: Sequence[Reply], lacking: int) -> None:
 
 
 def _is_lost(reply: Reply) -> bool:
-    """Whether the point in time is gone, or a part of it with its node."""
+    """Return whether the point in time is gone, or a shard of it with its node."""
     if "error" in reply:
         return reply.get("status") == _GONE or is_of_lost_node(reply["error"])
     failures = reply["_shards"].get("failures", ())
@@ -121,7 +120,7 @@ def _is_lost(reply: Reply) -> bool:
 
 
 def _has_no_index(reply: Reply) -> bool:
-    """Whether the index itself is gone."""
+    """Return whether the index itself is gone."""
     error = reply.get("error")
     return isinstance(error, Mapping) and error.get("type") == NO_INDEX
 

@@ -1,14 +1,14 @@
-"""Points in time of an index, each shared by many searches: taken, handed out, given back.
+"""Opens, shares and closes points in time of an index.
 
-One is taken when the first search after a change asks, and kept until the next change that has to
-be seen, or until the cluster has dropped it. However many searches wait for it, it is asked for
-once: all of them have it when it comes, and all are told when it can't be had. Each waits only for
-as long as it may itself.
+The first search after a change opens a point in time. It is kept until the next change that a
+search must see, or until the cluster drops it. Many searches may wait for it, but only one request
+asks for it: all get it when it comes, or all get the error. Each search waits only as long as its
+own time allows.
 
-It is bound to the nodes whose copies of the index it is of. Where one of them hangs, another is
-taken, of copies on nodes that answer. One that lacks a part of the index, because no node has it,
-is used for a moment only. One of another index, which somebody has made by the same name in the
-place of a lost one, is not used at all: that index may be half made.
+A point in time is bound to copies of shards on certain nodes. If one of these nodes hangs, another
+point in time is opened on nodes that answer. One that lacks a shard, because no node has it, is
+used only for a moment. One of another index, which somebody made under the name of a lost one, is
+not used at all, because that index may be incomplete.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from storage.opensearch.nodes.connection import Cluster, MissingError
 from storage.opensearch.nodes.nodes import SlowError, left_s, within
 
 log = logging.getLogger(__name__)
-KEPT_S = 120  # for as long a point in time is kept after each search in it
-_LACKING_S = 1.0  # one that lacks a part of the index
-_PREFERRED_S = 60.0  # by when the cluster has put a node out that hangs
+KEPT_S = 120  # how long the cluster keeps a point in time after each search in it
+_LACKING_S = 1.0  # how long a point in time that lacks a shard is used
+_PREFERRED_S = 60.0  # the cluster removes a node that hangs within this time
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """A point in time as of a change; `users` searches are in it. It lacks `lacking` parts of the
-    index, and is used for new searches until `until`.
+    """A point in time as of the change `generation`. `users` searches use it now, it lacks
+    `lacking` shards, and new searches may use it until `until`.
     """
 
     id: str
@@ -47,13 +47,13 @@ class Snapshot:
     retired: bool = False
 
     def serves(self, generation: int) -> bool:
-        """Whether a new search that has to see that change may use it."""
+        """Return whether a new search that must see that change may use it."""
         return self.generation >= generation and monotonic() < self.until
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """One request for a point in time as of a change, on behalf of `waiting` searches."""
+    """One request for a point in time as of a change, for which `waiting` searches wait."""
 
     generation: int
     waiting: int = 0
@@ -63,9 +63,9 @@ class _Attempt:
 
 
 class Snapshots:
-    """Of the index called `name`, which `identity` tells from others of that name. `generation`
-    tells which change a search has to see; `lost` is told when there is no such index any more.
-    Those that nobody uses are given back in `pool`. Thread-safe.
+    """The points in time of the index `name`; `identity` returns its uuid. `generation` returns the
+    change that a search has to see; `lost` is called when the index is gone. Unused ones are closed
+    in `pool`. Thread-safe.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Snapshots:
         self._pool = pool
         self._lost = lost
         self._longest_s = cluster.settings.nodes.timeout_s
-        self._look_s = cluster.settings.nodes.connect_s  # by which an attempt may end later
+        self._look_s = cluster.settings.nodes.connect_s  # an attempt may take so much longer
         self._current: Snapshot | None = None
         self._attempt: _Attempt | None = None
         self._is_closed = False
@@ -93,8 +93,8 @@ class Snapshots:
 
     @contextmanager
     def one(self) -> Iterator[Snapshot]:
-        """A point in time that sees the newest change. Raises BusyError where none can be had in
-        the time of one request, or of whoever asks.
+        """Yield a point in time that sees the newest change. Raises BusyError if none can be opened
+        within the time of one request, or within the caller's time.
         """
         snapshot = self._enter()
         try:
@@ -103,13 +103,13 @@ class Snapshots:
             self._leave(snapshot)
 
     def retire(self, snapshot: Snapshot) -> None:
-        """No new search uses it."""
+        """Let no new search use this point in time."""
         with self._lock:
             if self._current is snapshot:
                 self._replace(None)
 
     def look(self) -> None:
-        """Finds out which nodes answer, where some do not: copies on those are preferred."""
+        """Find out whether nodes hang; if some do, prefer copies on the others."""
         with suppress(StorageError):
             count, others = self._cluster.hanging()
             if count:
@@ -117,12 +117,14 @@ class Snapshots:
                 self._preferred = (others, monotonic() + _PREFERRED_S)
 
     def preferred(self) -> str:
-        """The nodes that answer, as a request's preference; "" where none is known to hang."""
+        """Return the nodes that answer, as a request's preference; "" if none is known to hang."""
         nodes, until = self._preferred
         return nodes if monotonic() < until else ""
 
     def lost_error(self) -> BusyError:
-        """Tells that the index is lost, of which no search asks any more; what is to be raised."""
+        """Note that the index is lost; return the error to raise. No search uses the current point
+        in time any more.
+        """
         with self._lock:
             self._replace(None)
         self._lost()
@@ -130,7 +132,7 @@ class Snapshots:
         return BusyError(what, where=self._cluster.where, mend="try again")
 
     def close(self) -> None:
-        """Gives the point in time back; one that is still under way when it comes."""
+        """Close the point in time; one that is requested now is closed when it comes."""
         with self._lock:
             snapshot, self._current = self._current, None
             self._is_closed = True
@@ -139,7 +141,7 @@ class Snapshots:
 
     def _enter(self) -> Snapshot:
         until = monotonic() + min(self._longest_s + self._look_s, left_s())
-        needed = self._generation()  # what comes later is not waited for, or that might not end
+        needed = self._generation()  # later changes are not needed: waiting for them might not end
         while True:
             with self._lock:
                 current = self._current
@@ -151,13 +153,15 @@ class Snapshots:
             snapshot = self._awaited(attempt, until)
             if attempt.generation >= needed:
                 return snapshot
-            self._leave(snapshot)  # it was begun before the change
+            self._leave(snapshot)  # it was requested before the change
 
     def _begin(self, generation: int) -> _Attempt:
-        """With the lock held. In a thread of its own, as nobody's own time is the others'."""
+        """Start a request in its own thread, as no search's time limit is that of the others. The
+        caller holds the lock.
+        """
         attempt = _Attempt(generation)
         threading.Thread(target=self._carry_out, args=(attempt,), daemon=True).start()
-        self._attempt = attempt  # only now: where no thread can be had, nobody is to wait for it
+        self._attempt = attempt  # only now: if no thread starts, nobody must wait for it
         return attempt
 
     def _awaited(self, attempt: _Attempt, until: float) -> Snapshot:
@@ -175,7 +179,7 @@ class Snapshots:
     def _carry_out(self, attempt: _Attempt) -> None:
         try:
             snapshot = self._taken(attempt.generation)
-        except Exception as error:  # noqa: BLE001 - raised by each that waits
+        except Exception as error:  # noqa: BLE001 - each waiting search raises it
             attempt.error = error
             snapshot = None
         with self._lock:
@@ -202,7 +206,7 @@ class Snapshots:
             raise self.lost_error() from error
 
     def _requested_twice(self, generation: int) -> Snapshot:
-        """Where a node hangs, there is half of the time left to ask for copies on others."""
+        """Request a point in time. If a node hangs, half of the time is left to use other nodes."""
         try:
             with within(self._longest_s / 2):
                 return self._requested(generation)
@@ -223,8 +227,8 @@ class Snapshots:
         return Snapshot(str(found["pit_id"]), generation, lacking, soon)
 
     def _check(self, snapshot: Snapshot) -> None:
-        """Raises BusyError for one of another index. The identity of the index stands in the id of
-        its point in time; where a later version hides it there, the cluster is asked.
+        """Raise BusyError if the point in time is of another index. Its id has the index's uuid in
+        it; if a later version of OpenSearch hides the uuid there, this asks the cluster.
         """
         identity = self._identity()
         with suppress(ValueError):  # no base64
@@ -243,7 +247,7 @@ class Snapshots:
             self._drop(snapshot)
 
     def _replace(self, snapshot: Snapshot | None) -> None:
-        """With the lock held."""
+        """Make `snapshot` the current one. The caller holds the lock."""
         before, self._current = self._current, snapshot
         if before is not None:
             before.retired = True
@@ -251,7 +255,7 @@ class Snapshots:
                 self._drop(before)
 
     def _drop(self, snapshot: Snapshot) -> None:
-        with suppress(RuntimeError):  # the pool is closed: it runs out by itself
+        with suppress(RuntimeError):  # the pool is closed; the cluster drops it later by itself
             self._pool.submit(self._delete, snapshot.id)
 
     def _delete(self, id_: str) -> None:
@@ -260,7 +264,7 @@ class Snapshots:
 
 
 def _own(error: Exception) -> Exception:
-    """The error for one of those that share it: a raised one notes where it was raised."""
+    """Return a copy of the error for one waiting search, because raising an error changes it."""
     if isinstance(error, DatelineError):
         own = type(error)(error.what, where=error.where, mend=error.mend)
         own.__cause__ = error

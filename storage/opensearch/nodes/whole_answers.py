@@ -1,8 +1,8 @@
-"""Connections to a node on which the time for an answer is that of the whole answer.
+"""Connections to a node with a time limit for the whole answer.
 
-A socket's own timeout is for the next packet. A node that sends a byte now and then, or something
-on the way to it that does, would be waited for without end. Here each packet may take what is left
-of the time that the first one had, headers and body alike, with TLS and without.
+A socket's own timeout applies only to the next packet. If a node or a proxy sends a byte from time
+to time, a reader would wait without end. Here each packet may only take what is left of the time
+for the answer, headers and body alike, with TLS and without.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Limited(RawIOBase):
-    """What comes from a socket within so many seconds from now; then reads raise TimeoutError."""
+    """Reads from a socket for at most `seconds` from now; then reads raise TimeoutError."""
 
     def __init__(self, sock: socket.socket, raw: RawIOBase, seconds: float) -> None:
         self._sock = sock
@@ -40,13 +40,13 @@ class _Limited(RawIOBase):
         return count
 
     def close(self) -> None:
-        """The socket's timeout stays as it is: the client sets it again for each request."""
+        """Close the stream. The socket keeps its timeout: the client sets it for each request."""
         self._raw.close()
         super().close()
 
 
 class _Response(http.client.HTTPResponse):
-    """Read within the socket's timeout as a whole, from when the request has been sent."""
+    """A response that is read within the socket's timeout as a whole, from the sent request on."""
 
     def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
         super().__init__(sock, *more, **named)
@@ -66,7 +66,7 @@ class _Tls(urllib3.connection.HTTPSConnection):
 
 
 class NodeConnection(client.Urllib3HttpConnection):  # type: ignore[misc]
-    """The client's connections to one node, of these kinds."""
+    """The client's connections to one node, with this time limit."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()

@@ -1,1 +1,1 @@
-"""Questions to the index, and what its answers mean."""
+"""Searches of the index, and how their replies are read."""

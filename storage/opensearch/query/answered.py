@@ -1,4 +1,4 @@
-"""What some of a retrieval's searches, or some parts of the index, did not answer, as flags."""
+"""Flags for searches of a retrieval, or shards of the index, that did not answer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from storage.opensearch.query.statistics import total
 
 
 def missing(replies: Sequence[Reply], *, lexical: bool, where: str) -> list[str]:
-    """What the replies lack, the first of which is that of the words if it is `lexical`. Raises the
-    first one's error, or BusyError, where none of them answers.
+    """Return a flag for each reply that lacks something. With `lexical` the first reply is that of
+    the search for words. If no search was answered, raises the first error, or BusyError.
     """
     failed = [reply for reply in replies if "error" in reply or _has_no_shard(reply)]
     if replies and len(failed) == len(replies):
@@ -28,8 +28,8 @@ def missing(replies: Sequence[Reply], *, lexical: bool, where: str) -> list[str]
 
 
 def lacking_vectors(fields: Sequence[str], replies: Sequence[Reply]) -> list[str]:
-    """What is to be said of vector fields that do not cover what the search is over: a count of
-    what each lacks, and then of all.
+    """Return a flag for each vector field that does not cover all items of the search. `replies`
+    count the items that each of `fields` lacks, and last all items.
     """
     if not fields or any("error" in reply for reply in replies):
         return []
@@ -47,7 +47,7 @@ def _has_no_shard(reply: Reply) -> bool:
 
 
 def _partly(reply: Reply) -> str:
-    """What is missing in an answer; "" where nothing is."""
+    """Return what is missing in a reply, "" if nothing is."""
     if "error" in reply:
         return f"not searched: {reason_of(reply['error'])}"
     shards = reply["_shards"]

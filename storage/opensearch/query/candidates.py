@@ -1,4 +1,4 @@
-"""From what searches found to one list of candidates, each with every score."""
+"""Makes one list of candidates, each with every score, from the hits of several searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ DATES = {SortOrder.NEWEST: "desc", SortOrder.OLDEST: "asc"}
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What one search gave, best first: ids int64 [n] and scores float32 [n], of `matches`."""
+    """The hits of one search, best first: ids int64 [n] and scores float32 [n]; in all it matched
+    `matches` items.
+    """
 
     ids: Ids
     scores: Floats
@@ -28,7 +30,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The hits of one vector query, float32 [1, d] when encoded."""
+    """The hits of one vector query; `vector` is the encoded query, float32 [1, d]."""
 
     query: VectorQuery
     vector: FloatMatrix
@@ -37,7 +39,7 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """As in `core.retrieval.Retrieved`."""
+    """Candidates with scores and ranks, as in `core.retrieval.Retrieved`."""
 
     ids: Ids
     bm25: Floats
@@ -46,12 +48,13 @@ class Candidates:
 
 
 def no_hits() -> Hits:
-    """What a search gave that was not asked or failed."""
+    """Return the hits of a search that was not asked or failed: none."""
     return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
 
 
 def hits_of(reply: Reply, order: SortOrder) -> Hits:
-    """The hits of a search in `order`, whose sort values are a score or a time, and the id."""
+    """Return the hits of a search in `order`; their sort values are a score or a time, and the id.
+    """
     if "error" in reply:
         return no_hits()
     found = [hit["sort"] for hit in reply["hits"]["hits"]]
@@ -69,7 +72,7 @@ def merged(
     exact: Mapping[str, ExactCosines],
     sums: Mapping[str, Sum],
 ) -> Candidates:
-    """The union of the hits of words and the `depth` nearest of each vector query."""
+    """Return the union of the lexical hits and the `depth` nearest of each vector query."""
     every = np.unique(np.concatenate([lexical.ids, *(each.hits.ids for each in near)]))
     found = [exact[each.query.field].best_passages(each.vector, every) for each in near]
     ranked = [
@@ -95,7 +98,7 @@ def merged(
 
 
 def _of_words(hits: Hits, size: int) -> tuple[Floats, Ints]:
-    """Scores and 1-based ranks of `size` candidates, the first of which are the hits."""
+    """Return scores and 1-based ranks of `size` candidates, which begin with the hits."""
     count = len(hits.ids)
     bm25 = np.full(size, np.nan, np.float32)
     bm25[:count] = hits.scores
@@ -105,15 +108,17 @@ def _of_words(hits: Hits, size: int) -> tuple[Floats, Ints]:
 
 
 def _ranked(ids: Ids, every: Ids, cosines: Floats) -> Ids:
-    """`ids` by their exact cosines, which are those of `every` (ascending), best first."""
+    """Return `ids` by their exact cosines, best first. `cosines` are those of `every`, ascending
+    ids.
+    """
     values = cosines[np.searchsorted(every, ids)]
     near: Ids = ids[np.lexsort((ids, -np.nan_to_num(values, nan=-2.0)))]
     return near
 
 
 def _places(ids: Ids, ranked: Ids) -> Ints:
-    """For each of `ids` its 1-based place in `ranked`, of which they have all; 0 where it is not
-    there.
+    """Return the 1-based place in `ranked` of each of `ids`, 0 if it is not there. `ids` contain
+    all of `ranked`.
     """
     order = np.argsort(ids)
     places = np.zeros(len(ids), np.int32)
@@ -122,7 +127,7 @@ def _places(ids: Ids, ranked: Ids) -> Ints:
 
 
 def _background(sums: Sum | None, vector: FloatMatrix) -> float:
-    """The query's mean cosine over all passages, 0 where there are none."""
+    """Return the query's mean cosine over all passages, 0 if there are none."""
     if sums is None or sums.count <= 0:
         return 0.0
     return float(sums.total @ vector[0].astype(np.float64)) / sums.count

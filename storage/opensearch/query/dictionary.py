@@ -1,8 +1,8 @@
-"""How many documents have a term, from the dictionaries of an index: each of its parts has one.
+"""Counts the documents that have a term, from the dictionaries of an index, one for each shard.
 
-That costs next to nothing, and counts what is deleted and not merged away, as BM25 does. It is
-asked beside a search and must not hold one up: it has a part of a search's time, and what does not
-answer by then is left out, which is said. Copies on nodes that are known to hang are not asked.
+That costs very little, and counts documents that are deleted but not merged away, as BM25 does. It
+runs beside a search and must not delay it: it may take a part of a search's time, and then leaves
+out the shards that have not answered and says so. It does not ask nodes that are known to hang.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ _MISSING = 404
 
 
 class Dictionary:
-    """The dictionaries of `index`, of which there are `several` or one. `preferred` tells which
-    nodes answer, as a search's preference ("" where all do), and `look` finds that out.
-    Thread-safe.
+    """The dictionaries of `index`, which has one or `several` shards. `preferred` returns the nodes
+    that answer as a search's preference ("" if all do); `look` finds that out. Thread-safe.
     """
 
     def __init__(
@@ -52,12 +51,13 @@ class Dictionary:
         self._longest_s = cluster.settings.nodes.timeout_s / 2
         self._several = several
         self._parts = 0  # not known yet
-        self._routings: dict[int, str] = {}  # by part, a document's id that leads there
+        self._routings: dict[int, str] = {}  # by shard, the id of a document in it
         self._lock = threading.Lock()
 
     def __call__(self, terms: Sequence[Term]) -> Counts:
-        """How many documents have each term. What does not answer in half of the time of a request
-        is not counted, which is said. Raises MissingError where there is no such index.
+        """Return how many documents have each term. Shards that do not answer within half of a
+        request's time are not counted, and `lacking` says so. Raises MissingError if the index does
+        not exist.
         """
         try:
             with within(self._longest_s):
@@ -68,7 +68,7 @@ class Dictionary:
             return Counts(lacking=error.what)
 
     def _asked_twice(self, terms: Sequence[Term]) -> Counts:
-        """Where a node hangs, there is half of the time left to ask others."""
+        """Return the counts. If a node hangs, half of the time is left to ask other nodes."""
         try:
             with within(self._longest_s / 2):
                 return self._asked(terms)
@@ -81,7 +81,7 @@ class Dictionary:
         routings, lacking = self._found(preferred) if self._several else ([""], "")
         if self._several and not preferred:
             docs = self._from_all(terms, routings)
-        else:  # what goes to many parts at once does not go to nodes of our choice
+        else:  # a request to many shards at once can't choose the nodes
             docs = [self._from_one(terms, preferred, routing) for routing in routings]
         errors = [each["error"] for each in docs if "error" in each]
         for error in errors:
@@ -109,8 +109,8 @@ class Dictionary:
         return self._cluster.ask("POST", path, body, filter_path=_COUNTED, **params)
 
     def _found(self, preferred: str) -> tuple[list[str], str]:
-        """For each part that holds documents a routing that leads there, and why there is none for
-        some; one look at a time, for all who ask.
+        """Return a routing for each shard with documents, and "" or why some shards have none. One
+        thread looks at a time.
         """
         if not self._lock.acquire(timeout=left_s()):
             what = "others look for the parts of the index"
@@ -126,8 +126,8 @@ class Dictionary:
             self._lock.release()
 
     def _look_for(self, missing: Sequence[int], preferred: str) -> str:
-        """One search in each part: what it finds there was led there by its id. Why one did not
-        answer; a part without documents has none, and counts nothing.
+        """Search each missing shard for a document, whose id is a routing to the shard. Return ""
+        or why a shard did not answer. A shard without documents gets no routing and counts nothing.
         """
         nodes = f"|{preferred}" if preferred else ""
         lines: list[Any] = []
@@ -160,7 +160,7 @@ def _frequencies_body(terms: Sequence[Term]) -> Reply:
 
 
 def _added(terms: Sequence[Term], parts: Sequence[Reply]) -> dict[Term, int]:
-    """The sums over the parts."""
+    """Return the sums over the shards."""
     counts = dict.fromkeys(terms, 0)
     for name, term in terms:
         found = (part.get("term_vectors", {}).get(name, {}).get("terms", {}) for part in parts)

@@ -1,5 +1,5 @@
-"""Exact cosines of candidates, from the record's vectors; those asked for lately are kept, and the
-newest are read before anybody asks.
+"""Computes exact cosines of candidates from the record's vectors. It keeps vectors that were used
+lately, and reads the newest ahead.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _PAGE = 500  # versions that are read ahead at once
 
 
 class _Rows:
-    """Vectors of versions, one below the other, float32 [room, d]: as they are reckoned with, which
-    is twice what the record holds them in, and is read at each search. A row never changes once it
-    is placed, so what was placed may be read while more is added.
+    """Vectors of versions as rows of one matrix, float32 [room, d]; the record holds them in half
+    of the bytes. A row never changes once it is placed, so placed rows may be read while others are
+    added.
     """
 
     def __init__(self, room: int, width: int) -> None:
         self.matrix: FloatMatrix = np.empty((room, width), np.float32)
-        self.places: dict[int, int] = {}  # of versions: first row, and how many
+        self.places: dict[int, int] = {}  # by version: its first row and number of rows, packed
         self._used = 0
 
     def take(self, vectors: Mapping[int, FloatMatrix]) -> bool:
-        """Places what is not here yet, unless there is no room for all of it."""
+        """Place the vectors that are not here yet; return False if there is no room for all."""
         fresh = [(seq, rows) for seq, rows in vectors.items() if seq not in self.places]
         if self._used + sum(len(rows) for _, rows in fresh) > len(self.matrix):
             return False
@@ -41,7 +41,7 @@ class _Rows:
         return True
 
     def of(self, seq: int) -> FloatMatrix | None:
-        """A version's vectors, if they are here."""
+        """Return a version's vectors, None if they are not here."""
         place = self.places.get(seq)
         if place is None:
             return None
@@ -53,9 +53,9 @@ _NONE = _Rows(0, 0)
 
 
 class ExactCosines:
-    """Of one vector field by one encoder, over the record behind `reads_of`. A version's vectors
-    never change once it has them. Keeps at most `most_bytes`, or what one search is about: what was
-    asked for since half of that was filled last, and what was before. Thread-safe.
+    """Exact cosines for one vector field and encoder, over the record behind `reads_of`. Once a
+    version has vectors, they never change. Keeps at most `most_bytes`, or what one search needs, in
+    two halves. When the young half is full, it replaces the old one. Thread-safe.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class ExactCosines:
         self._lock = threading.Lock()
 
     def read_ahead(self, newest: Callable[[], int]) -> bool:
-        """Reads the next few of the newest versions' vectors, from the `newest` down, into what
-        room is left. Gives whether there is more to read. What can't be read is for whoever asks
-        for it: nothing is read ahead any more.
+        """Read the vectors of the next versions, from `newest` down, into the room that is left;
+        return whether there is more to read. After a failure nothing more is read ahead; a search
+        that needs the vectors gets the error.
         """
         top = newest() if self._unread is None else self._unread
         self._unread = 0
@@ -89,8 +89,8 @@ class ExactCosines:
         return self._unread > 0
 
     def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:
-        """For each of `ids` the cosine of its best passage with `query` [1, d] (NaN without one),
-        and that passage's number (-1).
+        """Return for each of `ids` the cosine of its best passage with `query` [1, d], and that
+        passage's number; NaN and -1 if it has no passage.
         """
         cosines = np.full(len(ids), np.nan, np.float32)
         numbers = np.full(len(ids), -1, np.int32)
@@ -104,7 +104,7 @@ class ExactCosines:
         firsts = np.cumsum(counts) - counts
         owner = np.repeat(np.arange(len(held)), counts)
         wanted = np.arange(len(owner)) + (starts[held] - firsts)[owner]
-        # By this thread alone: a product of this size is done before BLAS has woken others.
+        # In this thread alone: a product of this size ends before BLAS has woken other threads.
         values = np.einsum("ij,j->i", rows.matrix[wanted], query[0])
         best = np.maximum.reduceat(values, firsts)
         at_best = np.flatnonzero(values == best[owner])
@@ -114,7 +114,7 @@ class ExactCosines:
         return cosines, numbers
 
     def _found(self, seqs: Sequence[int]) -> tuple[_Rows, list[int]]:
-        """The vectors of all these versions, as far as they have any, and their places."""
+        """Return rows with the vectors of all these versions, and their places (0: no vectors)."""
         with self._lock:
             young, old = self._young, self._old
         found = [*map(young.places.get, seqs)]
@@ -126,7 +126,9 @@ class ExactCosines:
         return rows, [rows.places.get(seq, 0) for seq in seqs]
 
     def _read(self, seqs: Sequence[int], missing: Sequence[int], young: _Rows, old: _Rows) -> _Rows:
-        """Where the vectors of `seqs` are then; the young have those that are not missing."""
+        """Bring the `missing` vectors into the young rows, where the others are; return the rows
+        that hold all of `seqs`.
+        """
         fresh = {seq: vectors for seq in missing if (vectors := old.of(seq)) is not None}
         unknown = [seq for seq in missing if seq not in fresh]
         if unknown:

@@ -1,7 +1,7 @@
 """Facts of candidates, from the record of truth: facets, dates, names, and filters on few items.
 
-Values are made of them when they are asked for, and kept, up to a limit. Counts are exact, however
-many shards there are, and of what the record says now.
+Values are made when they are first needed, and kept up to a limit. Counts are exact for any number
+of shards, because they come from the record and not from the index.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _NONE: tuple[str, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The values of one version by field, each once but for case: casefolded, and as written."""
+    """The values of one version by field, casefolded (`keys`) and as written (`labels`). Of values
+    that differ only in case there is one.
+    """
 
     keys: Mapping[str, tuple[str, ...]]
     labels: Mapping[str, tuple[str, ...]]
@@ -40,9 +42,7 @@ class Facts:
 
 
 class RecordedFacts:
-    """What `facts` tell of candidates. Versions that are gone have none. Safe to use from any
-    number of threads.
-    """
+    """Answers about candidates from `facts`. Versions that are gone have no facts. Thread-safe."""
 
     def __init__(self, facts: KeptFacts, topics: Topics) -> None:
         self._facts = facts
@@ -53,19 +53,19 @@ class RecordedFacts:
     def facets(
         self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
     ) -> dict[str, tuple[FacetCount, ...]]:
-        """See `core.ports.Catalogue`."""
+        """Return counts by field, as `core.ports.Catalogue` says."""
         found = self._of(ids.tolist())
         facts = [found[seq] for seq in sorted({*found})]
         return {name: self._facet(facts, name, limit, buckets, broader) for name in fields}
 
     def created(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue`; 0 for a version that is gone."""
+        """Return when each version was created, in microseconds; 0 for a version that is gone."""
         found = self._facts.of(ids.tolist())
         times = [found[seq].versioncreated if seq in found else 0 for seq in ids.tolist()]
         return np.array(times, np.int64)
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """See `core.ports.Names`."""
+        """Return which versions have which name."""
         found = self._of(ids.tolist())
         wanted = [(name.field, {text.casefold() for text in name.spellings}) for name in names]
         marks = np.zeros((len(ids), len(names)), np.bool_)
@@ -77,7 +77,7 @@ class RecordedFacts:
         return marks
 
     def satisfying(self, ids: Ids, node: Node) -> Ids:
-        """Those of `ids` that match a tree of facts, in order."""
+        """Return the ids that match a tree of facts, in the given order."""
         found = self._of(ids.tolist())
         marks = [seq in found and _satisfies(found[seq], node) for seq in ids.tolist()]
         return ids[np.array(marks, np.bool_)]
@@ -112,7 +112,9 @@ class RecordedFacts:
 
 
 def _counts(facts: Sequence[Facts], name: str, limit: int) -> tuple[FacetCount, ...]:
-    """The most frequent values, by count and then by label: the one that was recorded first."""
+    """Return the most frequent values, by count and then by label. Of labels that differ only in
+    case, the one that was recorded first stands for all.
+    """
     counts = Counter(chain.from_iterable(each.keys.get(name, _NONE) for each in facts))
     labels: dict[str, str] = {}
     for each in reversed(facts):

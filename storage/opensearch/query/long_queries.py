@@ -1,8 +1,8 @@
-"""Queries of more words than Lucene takes.
+"""Shortens queries that have more words than Lucene takes.
 
-A query may have 1,024 clauses, all together (the node's `indices.query.bool.max_clause_count`), and
-a word is one in each field, language and kind of text that it is looked for in: a pasted page has
-more. Its commonest words say least (Robertson's idf) and are left out, which the answer says.
+A query may have 1,024 clauses in all (the node's `indices.query.bool.max_clause_count`). A word is
+one clause for each field, language and kind of text, so a pasted page has more. Its commonest words
+say least (Robertson's idf) and are left out; the answer says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.query_tree import MACHINE, Bool, Node, Phrase, Prefix, Word
 from storage.words.machine_words import Held
 from storage.words.query_words import text_readings
 
-MOST_CLAUSES = 1_000  # a few are Lucene's own
+MOST_CLAUSES = 1_000  # fewer than 1,024, because Lucene adds some of its own
 _LEAVES: Mapping[str, int] = {
     "exists": 1,
     "knn": 1,
@@ -24,7 +24,7 @@ _LEAVES: Mapping[str, int] = {
     "match_none": 1,
     "match_phrase": 1,
     "prefix": 1,
-    "range": 2,  # by points, or by what each item has: both are looked at
+    "range": 2,  # Lucene makes two: by points and by columns
     "regexp": 1,
     "term": 1,
     "terms": 1,
@@ -35,7 +35,7 @@ Counts = Callable[[Sequence[Optional]], Sequence[int]]
 
 
 def clauses(query: Any) -> int:
-    """How many clauses Lucene takes a compiled query, or several, to have."""
+    """Return how many clauses Lucene counts in a compiled query or a list of them."""
     if isinstance(query, dict):
         return sum(
             _LEAVES[name] if name in _LEAVES else clauses(part) for name, part in query.items()
@@ -44,10 +44,10 @@ def clauses(query: Any) -> int:
 
 
 def folded(query: Node, size: Size, counts: Counts) -> tuple[Node, int, int]:
-    """The query without as many of its optional words as it takes to have MOST_CLAUSES by `size`;
-    how many are left, and of how many. `counts` tells in how many items each is: those of none go
-    first, then the commonest, then beginnings of words, the shortest first. Raises QueryError where
-    too much is left that is not optional.
+    """Leave out optional words until `size` counts at most MOST_CLAUSES; return the query, how many
+    optional words are left, and how many there were. `counts` returns in how many items each is.
+    Words of no item go first, then the commonest, then beginnings of words, the shortest first.
+    Raises QueryError if the words that are not optional are too many.
     """
     optional = list(_optional(query))
     worth = list(map(_worth, optional, counts(optional)))
@@ -68,8 +68,8 @@ def folded(query: Node, size: Size, counts: Counts) -> tuple[Node, int, int]:
 
 
 def count_of(node: Optional, languages: Sequence[str], held: Held) -> int:
-    """In how many items the rarest term of a node is, in the reading that most have; 0 for a
-    beginning, which is nobody's to count.
+    """Return in how many items the rarest term of a node is, for its commonest reading; 0 for a
+    prefix, which has no count.
     """
     if isinstance(node, Prefix):
         return 0
@@ -85,14 +85,14 @@ def count_of(node: Optional, languages: Sequence[str], held: Held) -> int:
 
 
 def _worth(node: Optional, count: int) -> tuple[bool, float]:
-    """Sorts what is left out first to the front."""
+    """Return the sort key of a node; nodes with the smallest key are left out first."""
     if isinstance(node, Prefix):
         return True, len(node.text)
     return False, 1 / count if count else 0.0
 
 
 def _optional(node: Node) -> Iterator[Optional]:
-    """What stands in lists of alternatives, in order."""
+    """Yield the words, phrases and prefixes in lists of alternatives (`should`), in order."""
     if isinstance(node, Bool):
         for child in node.must:
             yield from _optional(child)
@@ -104,7 +104,7 @@ def _optional(node: Node) -> Iterator[Optional]:
 
 
 def _without(query: Node, left_out: frozenset[int]) -> Node:
-    """Without those of the optional ones, by their places; no list is left empty."""
+    """Return the query without the optional nodes at the places `left_out`; no list gets empty."""
     places = iter(range(len(list(_optional(query)))))
 
     def kept(node: Node) -> Node:

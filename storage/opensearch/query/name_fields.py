@@ -1,8 +1,8 @@
-"""The members of an index document that names, suggestions and the lists of media are read from.
+"""The members of an index document for names, suggestions and lists of media.
 
-A name is found by what it folds to, by its surname, by its code, and by the beginning of each of
-its words. Each of these is a keyword that begins so and ends in the name as it is written, so that
-a prefix finds the items and an aggregation over the same prefix gives the names with their counts:
+A name is found by its folded form, by its surname, by its code, and by the beginning of each of its
+words. Each of these is a keyword that begins with that form and ends with the name as written. So a
+prefix finds the items, and an aggregation over the same prefix returns the names with their counts:
 
     person_name      angelamerkel|Angela Merkel
     person_surname   merkel|angelamerkel|Angela Merkel
@@ -10,8 +10,8 @@ a prefix finds the items and an aggregation over the same prefix gives the names
     person_link      wd:q94746|angelamerkel|Angela Merkel
     person_begins    angela|Angela Merkel   merkel|…   ^angela|…   =angela merkel|…
 
-where | is the sign LINK, "^" marks the first word and "=" all of them, sorted. Of spellings that
-differ in case only, an item has one.
+Here | is the sign LINK, "^" marks the first word and "=" all words, sorted. Of spellings that
+differ only in case, a document has one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from storage.words.names import folded_words, key_of, plain_words
 NAMED = ("person", "organisation", "place")
 TYPED = (*NAMED, "subject")
 FIRST, WHOLE = "^", "="
-LONGEST = 1_000  # characters of a name or a headline that anyone types the beginning of
+LONGEST = 1_000  # characters; longer names and headlines are no suggestions
 _KEYWORD: Mapping[str, Any] = {"type": "keyword"}
 _WORDS: Mapping[str, Any] = {"type": "text", "analyzer": "terms", "index_options": "docs"}
 
@@ -42,7 +42,7 @@ NAME_PROPERTIES: Mapping[str, Any] = {
 
 
 def name_members(item: Item) -> dict[str, Any]:
-    """The members above of an item's document; empty ones are left out."""
+    """Return these members for an item's document; empty ones are left out."""
     members: dict[str, Any] = {"described": item.is_described}
     for kind in NAMED:
         members |= _names(kind, getattr(item, kind))
@@ -81,7 +81,7 @@ def _names(kind: str, concepts: Sequence[Concept]) -> dict[str, list[str]]:
 
 
 def _labels(concepts: Sequence[Concept]) -> list[str]:
-    """The names, each once but for case, without what nobody types."""
+    """Return the names, one of each that differ only in case, without those that nobody types."""
     first: dict[str, str] = {}
     for concept in concepts:
         if concept.name and len(concept.name) <= LONGEST and LINK not in concept.name:

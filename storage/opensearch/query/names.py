@@ -1,9 +1,9 @@
-"""The names that the archive knows, asked of the index: `core.ports.Names`.
+"""Finds the archive's names in the index: `core.ports.Names`.
 
-A question is a few rounds of searches, all of a round in one request: what a text folds to; where
-that is no name, what is nearly like it; and the codes and aliases of what was found. Only spellings
-of items that the caller sees come back, with the number of these, so that the rules, which are
-`storage/words/names.py`'s, see nothing else.
+This takes a few rounds of searches, one request each: first the folded text; if that is no name,
+names similar to it; then the codes and aliases of the names found. The replies have only spellings
+in items that the caller sees, and the numbers of these items. So the rules in `known_names.py` (of
+`storage/words/`) see nothing else.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from storage.record.facts import LINK
 from storage.words.known_names import known_name, same_name, similar_name
 from storage.words.names import NameBook, folded_words, key_of
 
-MOST_NAMES = 16  # that one code may have, of those that are seen
-_MOST_SPELLINGS = 1_000  # of one name, and of what is nearly like a text
-_MOST_BEARERS = 10_000  # of one surname
-_LONGEST = 200  # letters of a name that is looked for
+MOST_NAMES = 16  # the most visible names that one code may have
+_MOST_SPELLINGS = 1_000  # of one name, and of names similar to a text
+_MOST_BEARERS = 10_000  # names with one surname
+_LONGEST = 200  # letters of a name to search for
 _LONGEST_FUZZY = 64
 _SAMPLED = (
-    10_000  # items of each shard that have a name: of a commoner one the newest are looked at
+    10_000  # items of each shard with a name; of a commoner name only the newest items are read
 )
 _SURNAME = "person_surname"
 
 
 class IndexNames:
-    """`core.ports.Names.known` by searches; keeps nothing."""
+    """`core.ports.Names.known` by searches. It keeps no state."""
 
     def __init__(self, ask: Ask, now: Now) -> None:
         self._ask = ask
         self._now = now
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """See `core.ports.Names`."""
+        """Return the archive's name for each entity."""
         seen = seen_by(caller, self._now())
         kinds = {field: FoundNames(field, self._ask, seen) for field in NAMED}
         keys = dict.fromkeys(_key(entity.text) for entity in entities)
@@ -66,8 +66,8 @@ class IndexNames:
 
 
 class FoundNames:
-    """The names of one member that searches brought so far: `storage.words.known_names.SeenNames`
-    within the clauses `seen`.
+    """The names of one field that searches have found so far, within the clauses `seen`. Implements
+    `storage.words.known_names.SeenNames`.
     """
 
     def __init__(self, field: str, ask: Ask, seen: Sequence[Clause]) -> None:
@@ -83,23 +83,23 @@ class FoundNames:
         self._coded: dict[str, Sequence[int]] = {}  # by code
 
     def label(self, number: int) -> str:
-        """See `storage.words.known_names.SeenNames`, as the others: the commonest case."""
+        """Return the name as written, in one of its cases."""
         return self._labels[number]
 
     def key(self, number: int) -> str:
-        """What the spelling folds to."""
+        """Return the folded form of the spelling."""
         return self._keys[number]
 
     def is_seen(self, number: int) -> bool:
-        """Every one is."""
+        """Return whether the caller sees an item with the spelling."""
         return self._counts[number] > 0
 
     def count(self, number: int) -> int:
-        """How many items have the spelling."""
+        """Return how many items have the spelling."""
         return self._counts[number]
 
     def only_code(self, numbers: Iterable[int]) -> str:
-        """The one code that the spellings have."""
+        """Return the code of the spellings, "" if they have none or several."""
         keys = list(dict.fromkeys(self._keys[number] for number in numbers))
         _take([(self, key) for key in keys], self._ask)
         codes = frozenset[str]().union(*(self._codes.get(key, ()) for key in keys))
@@ -109,7 +109,9 @@ class FoundNames:
         return code if 0 < len(self.coded(code)) <= MOST_NAMES else ""
 
     def coded(self, code: str) -> Sequence[int]:
-        """The spellings that have the code, with all that is to be known of their names."""
+        """Return the spellings that have the code, after reading all about their names; none if the
+        code has more than MOST_NAMES names.
+        """
         if code not in self._coded:
             field = f"{self.field}_link"
             (reply,) = self._ask([self._search(field, code, _MOST_SPELLINGS)])
@@ -123,11 +125,11 @@ class FoundNames:
         return self._coded[code]
 
     def is_missing(self, key: str) -> bool:
-        """Whether a name was not asked about yet."""
+        """Return whether a name was not searched for yet."""
         return 0 < len(key) <= _LONGEST and key not in self._codes
 
     def key_search(self, key: str) -> Clause:
-        """The search for a name's spellings and codes."""
+        """Return the search for a name's spellings and codes."""
         name, coded = f"{self.field}_name", f"{self.field}_coded"
         aggs = {
             name: values_like(name, _beginning(key), _MOST_SPELLINGS),
@@ -137,12 +139,12 @@ class FoundNames:
         return newest_first(all_of(*self._seen, held), aggs, _SAMPLED)
 
     def note_key(self, key: str, reply: Clause) -> None:
-        """Takes the answer to that in."""
+        """Take in the reply to `key_search`."""
         self._add(counted(reply, f"{self.field}_name"))
         self._codes[key] = frozenset(_tail(v) for v, _ in counted(reply, f"{self.field}_coded"))
 
     def take_similar(self, text: str) -> None:
-        """Takes in every name that `text` may nearly be."""
+        """Search for every name that is similar to `text`, and take it in."""
         words = folded_words(text)
         key = key_of(words, text)
         if not words or len(key) > _LONGEST_FUZZY:
@@ -158,7 +160,7 @@ class FoundNames:
                 self._add(bare if field == _SURNAME else found)
 
     def _add(self, found: Iterable[tuple[str, int]]) -> None:
-        """Takes spellings in, each as key, LINK and label; case variants are one of them."""
+        """Take in spellings, each as key, LINK and label; case variants are one spelling."""
         fresh: dict[str, int] = {}
         for value, count in found:
             key, _, label = value.partition(LINK)
@@ -190,7 +192,7 @@ class FoundNames:
 
 
 def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
-    """Asks about names by their keys, as far as nobody has, in one request."""
+    """Search by key, in one request, for the names that were not searched for yet."""
     missing = [(names, key) for names, key in wanted if names.is_missing(key)]
     if missing:
         replies = ask([names.key_search(key) for names, key in missing])
@@ -207,5 +209,5 @@ def _beginning(text: str) -> str:
 
 
 def _tail(value: str) -> str:
-    """What stands behind the first LINK."""
+    """Return what follows the first LINK."""
     return value.partition(LINK)[2]

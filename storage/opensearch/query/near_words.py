@@ -1,10 +1,10 @@
-"""Patterns that find every keyword a few edits from a word, for `storage.words.names.NearWords` to
-judge.
+"""Patterns that find every keyword a few edits from a word; `storage.words.names.NearWords` then
+checks what they find.
 
-At most k edits leave one of k + 1 parts of a word whole and at most k places from where it was, if
-there is a letter between each two parts: so that an edit, a swap of neighbours too, touches one of
-them at most (the pigeonhole principle; Wu and Manber, Fast text searching allowing errors, 1992).
-Each part is one regular expression, which finds more than what is near and misses nothing.
+A word is cut into k + 1 parts with one letter between them. Each edit, even a swap of neighbours,
+touches at most one part. So after at most k edits one part is unchanged, at most k places from its
+old place (the pigeonhole principle; Wu and Manber, Fast text searching allowing errors, 1992). Each
+part gives one regular expression. Together they find more than the near words and miss none.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from storage.opensearch.seen import literal
 from storage.record.facts import LINK
 from storage.words.names import most_edits
 
-_SIGN = f"[^{LINK}]"  # any but what ends the key
+_SIGN = f"[^{LINK}]"  # any sign but LINK, which ends the key
 
 
 def near_patterns(word: str) -> tuple[str, ...]:
-    """Lucene regular expressions for keywords that begin with something like `word`, its first
-    letter the same, and LINK behind it; none for a word too short to be mistaken.
+    """Return Lucene regular expressions for keywords that begin with a word similar to `word`, with
+    the same first letter, and then LINK; none if `word` is too short for edits.
     """
     edits = most_edits(len(word))
     return tuple(_around(word, start, stop, edits) for start, stop in _parts(len(word), edits))
 
 
 def _parts(length: int, edits: int) -> Iterator[tuple[int, int]]:
-    """Where the parts begin and end, as long as they can be; none without edits."""
+    """Yield where the parts begin and end, as long as possible; none without edits."""
     if not edits:
         return
     letters, longer = divmod(length - edits, edits + 1)

@@ -1,6 +1,6 @@
-"""Compiles the query tree into the query DSL: structured clauses only, so that no text of a user's
-is ever read as a query. What words mean is `storage.words.query_readings`, as for the embedded
-engine.
+"""Compiles the query tree into the query DSL. All clauses are structured, so OpenSearch never
+parses a user's text as a query. `storage.words.query_readings` says what words mean, for both
+engines.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from storage.words.word_pairs import WordPair
 
 Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}
-EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # for conditions, which score nothing
+EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # for conditions, which have no scores
 
 
 class Compiler:
-    """Compiles trees, for words as `storage.words.query_readings.QueryReadings` reads them."""
+    """Compiles trees; `storage.words.query_readings.QueryReadings` reads their words."""
 
     def __init__(
         self,
@@ -49,17 +49,19 @@ class Compiler:
         self._readings = QueryReadings(languages or ("en",), main, weights, machine)
 
     def scored(self, query: Node) -> Clause:
-        """The query, scored by BM25."""
+        """Return the query, scored by BM25."""
         scored = self._node(without_stop_words(query, self._readings.main))
         pairs = self._pairs(query)
         return {"bool": {"must": [scored], "should": pairs}} if pairs else scored
 
     def required(self, node: Node) -> Clause:
-        """The query as a condition: a word that the analyzer takes apart must be there whole."""
+        """Return the query as a condition: a word that the analyzer splits must occur whole."""
         return self._node(node, strict=True)
 
     def narrowing(self, node: Node) -> Clause:
-        """What narrows a search for vectors: as `required`, with every alternative whole, too."""
+        """Return the condition for a vector search: as `required`, and alternatives must also occur
+        whole.
+        """
         if not isinstance(node, Bool):
             return self.required(node)
         either = node.should if not node.must else ()
@@ -92,7 +94,7 @@ class Compiler:
                 return self._bool(node)
 
     def _bool(self, node: Bool) -> Clause:
-        """Facts are conditions; with no `must`, one of `should` has to hold."""
+        """Compile a Bool. Facts are conditions; without `must`, one of `should` has to match."""
         facts = [self._node(child) for child in node.must if is_fact(child)]
         must = [self._node(child, strict=True) for child in node.must if not is_fact(child)]
         if not node.must and not node.should:
@@ -120,21 +122,22 @@ class Compiler:
         return _any(clauses + self._said(terms, slop, self._readings.machine_weight))
 
     def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """The terms as machines say them."""
+        """Return clauses for the terms in the words of machines."""
         return [
             _constant(self._terms(whole, MACHINE, slop), weight * score)
             for whole, score in self._readings.said(terms, slop)
         ]
 
     def _pairs(self, query: Node) -> list[Clause]:
-        """What neighbouring words of the query add where they are near each other."""
+        """Return clauses that add to the score if neighbouring words of the query are close."""
         return [
             _boosted(_best([_near(reading, slop) for reading in pair]), weight)
             for pair, slop, weight in self._readings.pairs(query)
         ]
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Clause:
-        """The terms within `slop` of each other in order; with slop LOOSE any of them."""
+        """Return the clause for the terms in order, within `slop`; with slop LOOSE for any of them.
+        """
         if slop == LOOSE and len(terms) > 1:
             return _any([_term(field, term) for term in self._readings.telling(terms)])
         return _term(field, terms[0]) if len(terms) == 1 else _phrase(field, " ".join(terms), slop)
@@ -151,7 +154,7 @@ class Compiler:
 
 
 def _beginning(words: Sequence[str], field: str) -> Clause:
-    """The whole words before the last one, and any that begins as the last."""
+    """Return the clause for all whole words but the last, and a word that begins with the last."""
     name = unstemmed_field(field)
     clauses: list[Clause] = [{"prefix": {name: {"value": words[-1]}}}]
     clauses += [_term(name, word) for word in words[:-1]]
@@ -163,7 +166,7 @@ def _term(field: str, term: str) -> Clause:
 
 
 def _phrase(field: str, terms: str, slop: int) -> Clause:
-    """Terms by spaces, which is all that the field's analyzer looks at."""
+    """Return a phrase; its terms are joined by spaces, at which the field's analyzer splits."""
     return {"match_phrase": {field: {"query": terms, "slop": slop}}}
 
 
@@ -173,21 +176,21 @@ def _near(pair: WordPair, slop: int) -> Clause:
 
 
 def _any(clauses: list[Clause]) -> Clause:
-    """What satisfies one of the clauses; their scores are added up."""
+    """Return the clause that needs one of the clauses and adds up their scores."""
     if not clauses:
         return dict(NONE)
     return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses}}
 
 
 def _best(clauses: list[Clause]) -> Clause:
-    """What satisfies one of the clauses; the best of their scores counts."""
+    """Return the clause that needs one of the clauses and takes the best of their scores."""
     if not clauses:
         return dict(NONE)
     return clauses[0] if len(clauses) == 1 else {"dis_max": {"queries": clauses}}
 
 
 def _boosted(clause: Clause, boost: float) -> Clause:
-    """The clause with its score multiplied."""
+    """Return the clause with its score multiplied."""
     return clause if boost == 1.0 else {"bool": {"must": [clause], "boost": boost}}
 
 

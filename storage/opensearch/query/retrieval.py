@@ -1,6 +1,6 @@
-"""Retrieval from an index: BM25 and each vector field's nearest in one request over one moment,
-with the same filters inside all of them. What comes back is one list of candidates with every score
-filled in, as from the embedded engine.
+"""Retrieval from an index: BM25 and the nearest vectors of each field, in one request over one
+moment of the index, all with the same filters. The result is one list of candidates with every
+score, as from the embedded engine.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from storage.opensearch.seen import seen_by
 from storage.words.lexical_bound import Supremum
 from storage.words.machine_words import MachineWords
 
-_COMMON = 2  # one in so many items is taken to have a word of which nothing is known
-_MORE = 2  # times the passages that were counted
+_COMMON = 2  # a word without a count is taken to be in one of so many items
+_MORE = 2  # times the counted passages, as there may be more by now
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """`timeout_s` is how long a shard may take for a search, before it answers with what it has.
-    `ef_search` is the width of the search in a vector graph: 400 was the narrowest that finds .998
-    of the 100 nearest of 10,375 (docs/reports/engines.md). `rescored` times as many vectors as are
-    wanted are looked for where the graph's are not exact. Where a field has no more than
-    `exact_rows` vectors all of them are compared, as in the embedded engine.
+    """After `timeout_s` a shard answers a search with what it has found. `ef_search` is the width
+    of the search in a vector graph: 400 was the narrowest that finds .998 of the 100 nearest of
+    10,375 (docs/reports/engines.md). For graphs with inexact vectors, a search asks for `rescored`
+    times as many vectors as are wanted. In a field with at most `exact_rows` vectors all of them
+    are compared, as in the embedded engine.
     """
 
     timeout_s: float = 3.0
@@ -53,9 +53,9 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What retrieval is made of: `replies` asks the index, `sums` are those of the vectors, and on
-    `beside` runs what goes on while the query is encoded. All that a retrieval asks of the index
-    has `longest_s` together.
+    """What retrieval needs: `replies` searches the index, `sums` are the sums of the vectors, and
+    `beside` runs work while the query is encoded. All requests of a retrieval to the index may take
+    `longest_s` together.
     """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -71,7 +71,7 @@ class Sources:
 
 @dataclass(slots=True)
 class _Search:
-    """One retrieval under way; `narrowing` is what the query asks of what vectors find."""
+    """One retrieval under way; `narrowing` is the query's condition on what vectors find."""
 
     sources: Sources
     request: Retrieval
@@ -86,8 +86,8 @@ class _Search:
 
 
 def retrieve(sources: Sources, request: Retrieval) -> Retrieved:
-    """All candidates for a request, at most the sum of its depths. Raises BusyError where the
-    cluster answers none of its searches, and QueryError for a query of too many parts.
+    """Return all candidates for a request, at most the sum of its depths. Raises BusyError if the
+    cluster answers none of its searches, and QueryError for a query with too many parts.
     """
     with within(sources.longest_s):
         return _retrieved(sources, request)
@@ -138,8 +138,8 @@ def _begun(sources: Sources, request: Retrieval) -> _Search:
 
 
 def _looked_up(search: _Search) -> Future[float] | None:
-    """The look for how rare the query's words are, where the index has to be asked: it goes on
-    while the query is encoded, which takes longer.
+    """Start to look up how rare the query's words are; return None if that is known. It runs while
+    the query is encoded, which takes longer.
     """
     bound, terms = _bound(search), search.terms
     if not search.request.lexical_depth or terms.are_known(bound):
@@ -163,7 +163,7 @@ def _compile(search: _Search) -> None:
 
 
 def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, list[Clause]]:
-    """The query to be scored, and what it asks of what vectors find."""
+    """Return the query to score, and its condition on what vectors find."""
     basics, request = search.basics, search.request
     languages, main = basics.all_languages, basics.main
     said = basics.of_machines > 0
@@ -178,12 +178,12 @@ def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, l
 
 
 def _size(search: _Search, scored: Clause, narrowing: list[Clause]) -> int:
-    """Of the larger of the two searches."""
+    """Return the number of clauses of the larger of the two searches."""
     return clauses(search.allowed) + max(clauses(scored), clauses(narrowing))
 
 
 def _fold(search: _Search, held: TermCounts) -> None:
-    """Leaves the query's commonest words out, until the index takes it."""
+    """Leave out the query's commonest words until the index takes it."""
     languages = search.basics.all_languages or ("en",)
 
     def size(query: Node) -> int:
@@ -215,9 +215,9 @@ def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause
 
 
 def _width(search: _Search, name: str) -> int:
-    """How wide to search the graphs of a vector field. A search for all that a filter lets through
-    is a scan of that: Lucene leaves the graph alone then. It may be a few more by now than it was
-    when they were counted.
+    """Return how wide to search the graphs of a vector field. If a search wants as many vectors as
+    the filter lets through, Lucene compares all of them and skips the graph. Since the count, the
+    field may have got a few more.
     """
     settings, held = search.sources.settings, search.basics.passages.get(name, 0)
     if held > min(settings.exact_rows, MOST_NEAREST):
@@ -226,7 +226,7 @@ def _width(search: _Search, name: str) -> int:
 
 
 def _check(search: _Search, replies: Sequence[Reply]) -> None:
-    """Flags what some of the searches or some shards did not answer."""
+    """Flag searches and shards that did not answer."""
     lexical, where = bool(search.request.lexical_depth), search.sources.where
     search.degraded += missing(replies, lexical=lexical, where=where)
 
@@ -236,7 +236,9 @@ def _bound(search: _Search) -> Callable[[], float]:
     languages = tuple(dict.fromkeys((*basics.main, *basics.all_languages))) or ("en",)
 
     def reckon() -> float:
-        """Anew each time: it keeps what a word gives, which may have been a guess."""
+        """Return the bound, with a new Supremum each time, because that keeps counts that may have
+        been guesses.
+        """
         supremum = Supremum(basics.documents, held, languages, basics.main, request.lexical)
         return supremum.of(request.query)
 
@@ -264,7 +266,7 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
 
 
 def _browse(search: _Search) -> Retrieved:
-    """No text to rank by: everything that the facts let through, newest first unless asked else."""
+    """Return all that satisfies the facts of a query without text, newest first by default."""
     request = search.request
     order = SortOrder.OLDEST if request.order is SortOrder.OLDEST else SortOrder.NEWEST
     compiler = Compiler(search.basics.all_languages, search.basics.main)

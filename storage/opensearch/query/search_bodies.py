@@ -1,4 +1,4 @@
-"""The bodies of the searches that a retrieval is made of: clauses in, ids in an order out."""
+"""The bodies of a retrieval's searches: from clauses to searches for ids in an order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from storage.opensearch.index.body import EMBEDDED, vector_path
 from storage.opensearch.query.candidates import DATES
 from storage.opensearch.query.query_dsl import Clause
 
-MOST_NEAREST = 10_000  # that the k-NN plugin looks for
+MOST_NEAREST = 10_000  # the k-NN plugin's limit
 
 
 def listed(query: Clause, depth: int, order: SortOrder, timeout_s: float) -> Clause:
-    """The search for the first `depth` ids: the sort values are all that is needed of a hit."""
+    """Return the search for the first `depth` ids; of a hit it only needs the sort values."""
     return {
         "size": max(1, depth),
         "track_total_hits": True,
@@ -30,7 +30,9 @@ def listed(query: Clause, depth: int, order: SortOrder, timeout_s: float) -> Cla
 def nearest(
     field: str, vector: FloatMatrix, within: Sequence[Clause], wanted: int, ef_search: int
 ) -> Clause:
-    """What has the `wanted` nearest passages of a vector field to `vector`, float32 [1, d]."""
+    """Return the query for items with the `wanted` passages of a vector field that are nearest to
+    `vector`, float32 [1, d].
+    """
     path = vector_path(field)
     near: dict[str, Any] = {
         "vector": vector[0].astype(float).tolist(),
@@ -43,7 +45,7 @@ def nearest(
 
 
 def counting(within: Sequence[Clause], lacking: str = "") -> Clause:
-    """The search for the number of items; `lacking`: of those not embedded for a vector field."""
+    """Return the search that counts items, or only those without vectors in the field `lacking`."""
     clause: dict[str, Any] = {"filter": list(within)}
     if lacking:
         clause["must_not"] = [{"term": {EMBEDDED: lacking}}]
@@ -51,7 +53,7 @@ def counting(within: Sequence[Clause], lacking: str = "") -> Clause:
 
 
 def _sort(order: SortOrder) -> list[Clause]:
-    """Equal ones go by id, the first recorded first (the last where the newest are first)."""
+    """Return the sort of `order`. Ties go by id, ascending, or descending with the newest first."""
     if order in DATES:
         return [{"versioncreated": DATES[order]}, {"seq": DATES[order]}]
     return [{"_score": "desc"}, {"seq": "asc"}]

@@ -1,8 +1,8 @@
-"""What the index knows of itself: how many items, in which languages, and how many have a term.
+"""Statistics of the index: the numbers of items, of items by language, and of items with a term.
 
-Scores of machines' words and the bound of BM25 are made of these numbers, beside the search itself.
-They are asked for when they are needed first, and kept until the index has changed by more than a
-thousandth: a rarity moves by less than that matters.
+The scores of machines' words and the bound of BM25 come from these numbers. They are read when they
+are first needed, and kept until the index has changed by more than a thousandth; a smaller change
+does not matter to how rare a word is.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from storage.words.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
 Term = tuple[str, str]  # field and term
-RARE = 32  # items; of so few it counts who may see them
+RARE = 32  # items; of a term with so few, only the items that the caller sees count
 _KEPT_TERMS = 50_000
 _MOST_LANGUAGES = 200
-_STILL = 1000  # the share of changes, one in so many, for which numbers are kept
-_LACKING_S = 1.0  # for which numbers are kept that lack a part of the index
+_STILL = 1000  # numbers are kept while at most one in so many documents has changed
+_LACKING_S = 1.0  # how long numbers that lack a shard are kept
 OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many documents have terms; `lacking` says why some of the index is not counted, "" where
-    all is. Terms of which nothing is known are left out.
+    """How many documents have each term (`held`). `lacking` says why a part of the index is not
+    counted, "" if all is. Terms without a count are left out.
     """
 
     held: Mapping[Term, int] = field(default_factory=dict)
@@ -48,9 +48,9 @@ LookUp = Callable[[Sequence[Term]], Counts]
 
 @dataclass(frozen=True, slots=True)
 class Basics:
-    """Of the index as of a change: documents, those by primary language subtag, those that machines
-    say something of, and for each vector field those that were not embedded and how many passages
-    there are. `failed` parts of the index are not in it.
+    """Numbers of the index as of the change `generation`: documents, documents by primary language
+    subtag, documents with machines' words, and for each vector field documents that lack vectors
+    and passages. `failed` shards are not counted.
     """
 
     generation: int = -1
@@ -68,13 +68,13 @@ class Basics:
 
     @property
     def all_languages(self) -> tuple[str, ...]:
-        """Every language, in order."""
+        """All languages, sorted."""
         return tuple(sorted(self.languages))
 
 
 class Statistics:
-    """The numbers behind `ask`; `generation` tells how far the index is. `look_up` reads how many
-    documents have terms from the index's dictionaries. What lacks a part of the index is not kept.
+    """Reads the numbers with `ask`; `generation` returns how far the index is. `look_up` reads from
+    the index's dictionaries how many documents have terms. Counts that lack a shard are not kept.
     Thread-safe.
     """
 
@@ -90,13 +90,13 @@ class Statistics:
         self._fields = tuple(fields)
         self._look_up = look_up
         self._basics = Basics()
-        self._until = inf  # when those are asked for anew in any case
+        self._until = inf  # when they are read anew in any case
         self._counts: OrderedDict[Term, int] = OrderedDict()
         self._frequencies = OrderedDict[Term, int]()
         self._lock = threading.Lock()
 
     def basics(self) -> Basics:
-        """The numbers of the whole index. Raises as `ask`."""
+        """Return the numbers of the whole index. Raises as `ask`."""
         known, now = self._basics, self._generation()
         if self._serve(known, now):
             return known
@@ -115,19 +115,19 @@ class Statistics:
         return now - known.generation <= known.documents // _STILL
 
     def held(self, terms: Sequence[Term]) -> Counts:
-        """How many documents have each term. Raises as `ask`."""
+        """Return how many documents have each term, by searches. Raises as `ask`."""
         return self._through(self._counts, terms, self._counted)
 
     def frequencies(self, terms: Sequence[Term]) -> Counts:
-        """How many documents BM25 takes each term to have, as far as the index answers."""
+        """Return each term's document frequency in BM25, as far as the index answers."""
         return self._through(self._frequencies, terms, self._look_up)
 
     def known(self, terms: Sequence[Term]) -> dict[Term, int]:
-        """Those of `frequencies` that need no look at the index."""
+        """Return the frequencies that are known without asking the index."""
         return self._known(self._frequencies, terms)
 
     def _through(self, kept: OrderedDict[Term, int], terms: Sequence[Term], ask: LookUp) -> Counts:
-        """The numbers, asking for those that were not asked for lately."""
+        """Return the counts; ask for those that are not kept."""
         found = self._known(kept, terms)
         missing = [term for term in dict.fromkeys(terms) if term not in found]
         fresh = ask(missing) if missing else Counts()
@@ -157,41 +157,41 @@ class Statistics:
         return found
 
     def readings(self, word: str) -> set[str]:
-        """The terms that a word of one term may be, by language."""
+        """Return the terms that a word may become, over all languages."""
         return readings(word, self.basics().all_languages or ("en",))
 
     def is_common(self, word: str) -> bool:
-        """Whether it is a stop word of the archive's main languages."""
+        """Return whether the word is a stop word of the archive's main languages."""
         return is_stop_word(word, self.basics().main)
 
 
 def count_body(term: Term) -> Reply:
-    """A search for the number of documents that have a term."""
+    """Return the search that counts the documents with a term."""
     return {"size": 0, "track_total_hits": True, "query": term_clause(term)}
 
 
 def term_clause(term: Term) -> Reply:
-    """What documents satisfy that have a term."""
+    """Return the clause for documents with a term."""
     return {"term": {term[0]: {"value": term[1]}}}
 
 
 def total(reply: Reply) -> int:
-    """How many documents a search has found."""
+    """Return how many documents a search has found."""
     return int(reply["hits"]["total"]["value"])
 
 
 def failed_parts(reply: Reply) -> int:
-    """How many parts of the index a search's reply lacks."""
+    """Return how many shards a search's reply lacks."""
     return int(reply["_shards"]["failed"])
 
 
 def failed_of(replies: Sequence[Reply]) -> int:
-    """How many parts of the index the replies of one request lack."""
+    """Return how many shards the replies of one request lack."""
     return max(map(failed_parts, replies), default=0)
 
 
 def lacking_parts(failed: int) -> str:
-    """What is said of numbers that lack so many parts of the index, "" for none."""
+    """Return the message for numbers that lack `failed` shards, "" for none."""
     return f"{failed} parts of the index do not answer" if failed else ""
 
 

@@ -1,9 +1,9 @@
-"""Completions of what is being typed, asked of the index: `core.ports.Suggestions`.
+"""Finds completions of typed text in the index: `core.ports.Suggestions`.
 
-Names and subjects are keywords that begin with each of their words (name_fields.py), headlines are
-found by their words. Labels are counted over the newest _SAMPLED items of each shard that have what
-was typed, so that a first letter costs no more in a large archive; where there are more items the
-best labels are counted anew over all of them, in a second request.
+Names and subjects are found by keywords that begin with one of their words (`name_fields.py`),
+headlines by their words. Labels are counted over the newest _SAMPLED matching items of each shard,
+so that one letter costs no more in a large archive. If more items match, a second request counts
+the best labels over all of them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from storage.opensearch.seen import (
 from storage.record.facts import LINK
 from storage.words.names import plain_words
 
-SHORTEST_OF_HEADLINE = 2  # letters: a single one begins a tenth of all headlines
-_LOOKED_AT = 100  # of the labels that begin in one way, the commonest
+SHORTEST_OF_HEADLINE = 2  # letters: one letter begins a tenth of all headlines
+_LOOKED_AT = 100  # of the labels that match one pattern, the commonest
 _SAMPLED = 10_000
-_RECOUNTED = 20  # labels of each kind, or as many as are wanted
+_RECOUNTED = 20  # labels of each kind, or the wanted number if that is more
 _LABELS = tuple(kind for kind in SuggestionKind if kind is not SuggestionKind.HEADLINE)
 _PLACES = {kind: place for place, kind in enumerate(SuggestionKind)}
 _LONGEST_TYPED = 400  # bytes; a pattern may have 1,000 signs, and Lucene's automata 1,000 states
@@ -42,8 +42,8 @@ _LONGEST_TYPED = 400  # bytes; a pattern may have 1,000 signs, and Lucene's auto
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """A label with the number of items for each case that it is written in, the newest of them (0:
-    not asked), and whether only some were counted.
+    """A label with the number of items for each case variant, the seq of the newest item (0: not
+    asked), and whether only some items were counted.
     """
 
     kind: SuggestionKind
@@ -53,24 +53,24 @@ class _Label:
 
     @property
     def text(self) -> str:
-        """The commonest case."""
+        """The commonest case variant."""
         return max(self.counts, key=lambda text: (self.counts[text], text))
 
     @property
     def count(self) -> int:
-        """The items with any of them."""
+        """The number of items with any variant."""
         return sum(self.counts.values())
 
 
 class IndexSuggestions:
-    """`core.ports.Suggestions` by one request or two, of a few searches; keeps nothing."""
+    """`core.ports.Suggestions` by one or two requests of a few searches. It keeps no state."""
 
     def __init__(self, ask: Ask, now: Now) -> None:
         self._ask = ask
         self._now = now
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`."""
+        """Return the best completions of `text`."""
         words = plain_words(text[:_LONGEST_TYPED])
         if not words or limit < 1 or len(" ".join(words).encode()) > _LONGEST_TYPED:
             return ()
@@ -85,7 +85,7 @@ class IndexSuggestions:
         return tuple(Suggestion(one.text, one.kind, one.count) for one in best[:limit])
 
     def _found(self, words: Sequence[str], seen: Sequence[Clause]) -> list[list[_Label]]:
-        """The labels of each kind."""
+        """Return the labels of each kind."""
         asked: list[tuple[SuggestionKind, Clause]] = [
             (kind, search) for kind in _LABELS for search in _label_searches(kind, words, seen)
         ]
@@ -99,7 +99,7 @@ class IndexSuggestions:
         return [_labels_of(kind, found) for kind, found in by_kind.items()]
 
     def _recounted(self, labels: Sequence[_Label], seen: Sequence[Clause]) -> list[_Label]:
-        """With the counts over all items, of those that were counted over some."""
+        """Return the labels; those that were counted over some items now count all."""
         terms = {
             (label.kind, text): _term(label.kind, text)
             for label in labels
@@ -119,7 +119,9 @@ class IndexSuggestions:
 def _label_searches(
     kind: SuggestionKind, words: Sequence[str], seen: Sequence[Clause]
 ) -> list[Clause]:
-    """The labels of one kind: those that are what was typed; and those that begin so or have it."""
+    """Return the searches for labels of one kind: those equal to the typed words, and those that
+    begin with them or contain them.
+    """
     field, last, whole = f"{kind}_begins", words[-1], _whole(words) + LINK
     others = [beginning_with(field, word + LINK) for word in words[:-1]]
     rest = f"[^{LINK}]*{LINK}.*"
@@ -134,7 +136,9 @@ def _label_searches(
 
 
 def _headline_searches(words: Sequence[str], seen: Sequence[Clause]) -> list[Clause]:
-    """Headlines that are what was typed, and those that have it; the newest of equal ones."""
+    """Return the searches for headlines equal to the typed words, and for those that contain them;
+    of equally common ones the newest.
+    """
     field = "headline_typed"
     whole = [{"term": {field: word}} for word in dict.fromkeys(words)]
     length = {"term": {"headline_length": len(whole)}}
@@ -156,7 +160,7 @@ def _headline_searches(words: Sequence[str], seen: Sequence[Clause]) -> list[Cla
 
 
 def _labels_of(kind: SuggestionKind, replies: Sequence[dict[str, Any]]) -> list[_Label]:
-    """What the searches for one kind found, each label once but for case."""
+    """Return the labels that the searches for one kind found; case variants are one label."""
     counts: dict[str, dict[str, int]] = {}
     newest: dict[str, int] = {}
     sampled: dict[str, bool] = {}
@@ -168,7 +172,7 @@ def _labels_of(kind: SuggestionKind, replies: Sequence[dict[str, Any]]) -> list[
                 text = bucket["key"].rpartition(LINK)[2]
                 folded = text.casefold()
                 known = counts.setdefault(folded, {})
-                # Of two searches the one that looked at all that it found is right.
+                # A search that counted only some items counts less: the larger number is right.
                 known[text] = max(known.get(text, 0), bucket["doc_count"])
                 latest = int(bucket.get("latest", {}).get("value") or 0)
                 newest[folded] = max(newest.get(folded, 0), latest)
@@ -177,8 +181,9 @@ def _labels_of(kind: SuggestionKind, replies: Sequence[dict[str, Any]]) -> list[
 
 
 def _rank(label: _Label, words: Sequence[str]) -> tuple[bool, int, bool, int, int, str]:
-    """Sorts the best first: what was typed whole, what most items have, what begins so; then by
-    kind, the newest headline first, other labels by the alphabet.
+    """Return the sort key of a label, the best first: labels equal to the typed words, then those
+    of most items, then those that begin so; ties by kind, headlines newest first, other labels
+    alphabetically.
     """
     own = plain_words(label.text)
     tie = "" if label.kind is SuggestionKind.HEADLINE else label.text.casefold()
@@ -193,19 +198,19 @@ def _rank(label: _Label, words: Sequence[str]) -> tuple[bool, int, bool, int, in
 
 
 def _term(kind: SuggestionKind, text: str) -> Term:
-    """The keyword that an item with this label has."""
+    """Return the keyword that an item with this label has."""
     if kind is SuggestionKind.HEADLINE:
         return "headline_label", text
     return f"{kind}_begins", LINK.join((_whole(plain_words(text)), text))
 
 
 def _has(own: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether a label's words are all of `words`, the last one as a beginning."""
+    """Return whether a label has all of `words`, the last one as the beginning of a word."""
     return {*own}.issuperset(words[:-1]) and any(word.startswith(words[-1]) for word in own)
 
 
 def _begins(own: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether a label begins with the first of `words`; whole, where others follow."""
+    """Return whether a label begins with the first of `words`, as a whole word if others follow."""
     return own[0] == words[0] if len(words) > 1 else own[0].startswith(words[0])
 
 

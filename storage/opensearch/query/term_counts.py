@@ -1,10 +1,9 @@
-"""How many items have the terms of one query, for what is reckoned beside its search.
+"""Counts the items that have each term of one query, for calculations beside its search.
 
-What needs the numbers is run with those that are known; what it asked for and nobody knew is then
-looked up together, and it is run again. Where the index does not answer, such words are taken for
-common ones in this search, and nothing more is looked up for it. Of a rare word, only the items
-that the caller may see count: that is asked in the request of the search. What has to be looked up
-is while the query is encoded, so that nobody waits for it.
+A calculation runs with the counts that are known. The counts that it lacked are then looked up
+together, and it runs again. If the index does not answer, this search takes such words for common
+ones and looks up no more. Of a rare word only the items that the caller may see count; the search's
+own request asks for that. Look-ups run while the query is encoded, so that nobody waits for them.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ _ROUNDS = 4
 
 @dataclass(slots=True)
 class LookUps:
-    """Those of one search. Once one has failed, `lacking` says why, there are no more, and in
-    `common` items is what is not known.
+    """The state of one search's look-ups. After a failure `lacking` says why, no more are made, and
+    a term without a count is taken to be in `common` items.
     """
 
     common: int = 1
@@ -39,8 +38,8 @@ class LookUps:
 
 
 class TermCounts:
-    """The counts for one query of a caller whose items `within` lets through; without it, of all
-    items. `look_ups` are those of the search.
+    """The counts for one query over the items that satisfy `within`, or over all items without it.
+    `look_ups` are those of the search.
     """
 
     def __init__(
@@ -58,8 +57,8 @@ class TermCounts:
         self._rare: dict[Term, None] = {}
 
     def held(self, field: str, term: str) -> int:
-        """In how many items the term is, 0 as long as that is not known and is to be looked up; 0
-        where they are few and the caller sees none of them.
+        """Return in how many items the term is: 0 if that still has to be looked up, and 0 if they
+        are few and the caller sees none of them.
         """
         key = (field, term)
         count = self._counts.get(key)
@@ -79,14 +78,14 @@ class TermCounts:
         return count if self._seen[key] else 0
 
     def are_known(self, run: Callable[[], object]) -> bool:
-        """Whether all that it asks for is known without looking anything up."""
+        """Return whether all counts that `run` needs are known without a look-up."""
         self._unknown.clear()
         run()
         return not self._unknown
 
     def solved(self, run: Callable[[], T]) -> T:
-        """What it gives with every count that it asks for; rare terms are taken to be seen as long
-        as that is not known.
+        """Return the result of `run` with every count that it needs. A rare term counts as visible
+        until that is known.
         """
         for _ in range(_ROUNDS):
             self._unknown.clear()
@@ -99,7 +98,7 @@ class TermCounts:
         return run()
 
     def reckoned(self, run: Callable[[], T]) -> T:
-        """What it gives with all that it asks for; asks once more for what came up late."""
+        """Return the result of `run` with all that it needs; asks for rare terms found late."""
         self._rare.clear()
         result = self.solved(run)
         if not self._rare:
@@ -116,7 +115,7 @@ class TermCounts:
         return self.solved(run)
 
     def rare_bodies(self, run: Callable[[], T]) -> list[Reply]:
-        """The search for which of the rare terms that it asks for the caller sees, if it does."""
+        """Return the search for which rare terms of `run` the caller sees; none if it has none."""
         self._rare.clear()
         self.solved(run)
         return self._rare_bodies()
@@ -136,7 +135,9 @@ class TermCounts:
         ]
 
     def take_in(self, replies: Sequence[Reply]) -> None:
-        """The reply to `rare_bodies`, if there is one; without an answer no rare term is seen."""
+        """Take in the reply to `rare_bodies`, if there is one; a term without an answer counts as
+        not seen.
+        """
         self._seen.update(dict.fromkeys(self._rare, False) if replies else {})
         terms = list(self._rare)
         for reply in replies:

@@ -1,9 +1,9 @@
 """The index's own words, as far as a caller sees them: `core.ports.Vocabulary`, and how rare words
 are for `core.ports.Exemplars`.
 
-Which words are like another one is the whole index's to say, by Lucene's automata over its terms
-(the term suggester; Schulz and Mihov, 2002). A word leaves here only where an item that the caller
-sees holds it, and its count is of such items.
+Lucene's automata over all terms of the index find similar words (the term suggester; Schulz and
+Mihov, 2002). A word is returned only if the caller sees an item with it, and its count is of such
+items.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import analyzer
 from storage.words.written_words import nearest_first
 
-COUNTED = 1000  # items that hold a word are counted so far
-_MOST_EDITS = 2  # that Lucene's automata know
+COUNTED = 1000  # items with a word are counted up to this number
+_MOST_EDITS = 2  # the limit of Lucene's automata
 _SUGGESTED = 50  # near terms of each text field
-_SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
-_ENOUGH = 6  # near words that are given
-_FIRST_LOOK = 8  # of the near terms, which is enough for most words
+_SHORTLIST = 24  # near terms for which this checks whether the caller sees one
+_ENOUGH = 6  # near words that are returned
+_FIRST_LOOK = 8  # near terms to check first, enough for most words
 _FIELDS = tuple(unstemmed_field(name) for name in TEXT_FIELDS)
 
 
@@ -55,7 +55,7 @@ class IndexWords:
         self._statistics = statistics
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`: counted up to one more than `few`."""
+        """Return in how many items a search finds each word, counted up to `few` + 1."""
         seen, most = seen_by(caller, self._now()), few + 1
         asked = [word for word in dict.fromkeys(words) if not self._statistics.is_common(word)]
         bodies = [
@@ -68,9 +68,10 @@ class IndexWords:
     def similar(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> list[list[tuple[SeenWord, int]]]:
-        """For each word a few others at most so many edits (one or two) away, folded, the nearest
-        and then the commonest first, each with the newest item that the caller sees it in. All
-        words go together: first what is near them, then who holds it, of most only the first few.
+        """Return for each word a few folded words at most so many edits (one or two) away, the
+        nearest and then the commonest first, each with the newest visible item that has it. All
+        words are looked up together: first the near terms, then who has them, at first only the
+        nearest few.
         """
         folded = ["".join(analyzer("und").analyze(word)) for word, _ in words]
         near = self._near([*zip(folded, (most for _, most in words), strict=True)])
@@ -94,7 +95,7 @@ class IndexWords:
         ]
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """See `core.ports.Exemplars`."""
+        """Return the idf of each word, read as one of `language`."""
         analyze = analyzer(language).analyze
         firsts = [analyze(word)[:1] for word in words]
         terms = [(name, term) for found in firsts for term in found for name in ("all", MACHINE)]
@@ -113,8 +114,8 @@ class IndexWords:
         return Rarities(rare, every.lacking or lacking_parts(max(failed, basics.failed)))
 
     def _seen_of_few(self, held: Mapping[Term, int], caller: Caller) -> tuple[dict[Term, int], int]:
-        """The counts, those of terms that few items have for the caller; and how many parts of the
-        index are not in these.
+        """Return the counts, with only visible items for terms that few items have, and how many
+        shards these lack.
         """
         few = [term for term, count in held.items() if 0 < count <= RARE]
         seen = seen_by(caller, self._now())
@@ -123,8 +124,8 @@ class IndexWords:
         return {**held, **counts}, failed_of(replies)
 
     def _near(self, words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
-        """For each folded word, terms that begin with its first or second letter, with their edits,
-        the nearest and then the commonest first.
+        """Return for each folded word the near terms that begin with its first or second letter,
+        with their edits, the nearest and then the commonest first.
         """
         asked = [(word, min(most, _MOST_EDITS)) for word, most in words]
         bodies = {
@@ -136,7 +137,7 @@ class IndexWords:
         return [self._ranked(*each, replies[each]) if each in replies else [] for each in asked]
 
     def _fields(self) -> Sequence[str]:
-        """The text fields that have any words."""
+        """Return the text fields that have any words."""
         silent = not self._statistics.basics().of_machines
         return [name for name in _FIELDS if not (silent and name in OF_MACHINES)]
 
@@ -159,16 +160,17 @@ class IndexWords:
 
 
 def rarities_of(counts: Floats, documents: int) -> Floats:
-    """The idf of words that so many of the documents hold, float32 [n] as `counts`."""
+    """Return the idf of words that `counts` of the documents have; both float32 [n]."""
     idf = np.log1p(np.maximum(documents - counts + 0.5, 0) / (counts + 0.5))
     found: Floats = idf.astype(np.float32)
     return found
 
 
 def _suggest(folded: str, most: int, fields: Sequence[str]) -> dict[str, Any]:
-    """Near terms of every text field. Lucene's own thresholds are opened: the order is ours. At two
-    edits it keeps to the first letter, so that words that begin with the second one are asked for
-    apart: the first letter is left out there, or the second one stands before it, too.
+    """Return the request for near terms in every text field. Lucene's thresholds are off, because
+    this file sorts by itself. At two edits Lucene keeps the first letter. So words that begin with
+    the second letter need requests of their own: without the first letter, and with the second one
+    before it.
     """
     options = {
         "size": _SUGGESTED,
@@ -191,7 +193,7 @@ def _suggest(folded: str, most: int, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _held_by(term: str, seen: Sequence[Clause]) -> Clause:
-    """The newest item that is seen and has the unstemmed `term`, and how many there are."""
+    """Return the search for the newest visible item with the unstemmed `term`, and their number."""
     held = {"bool": {"should": [{"term": {name: term}} for name in _FIELDS]}}
     return {
         "size": 1,
