@@ -26,22 +26,8 @@ class Stage(StrEnum):
 STAGES = (Stage.DECODE, Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED, Stage.APPLY)
 MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED)
 
-# Signs stay what they are: trails are kept.
-SIGNS: Mapping[Stage, str] = {
-    Stage.DECODE: "0",
-    Stage.DESCRIBE: "1",
-    Stage.APPLY: "2",
-    Stage.DONE: "3",
-    Stage.SHOTS: "4",
-    Stage.EMBED: "5",
-}
-
-
-def first_trail(epoch: int, stage: Stage) -> str:
-    """The trail of a job's first order for a chunk at a stage. What follows an order adds a sign
-    to its trail, so that each trail is the name of one order.
-    """
-    return f"{epoch}.{SIGNS[stage]}"
+READ = "read"  # the queue of what reads sources; the other queues are called as their stages are
+NO_CHUNK = -1  # of an order that reads
 
 
 class AssetState(StrEnum):
@@ -73,7 +59,7 @@ class Priority(IntEnum):
 class Job:
     """One ingest. `request` is what was asked for, ready for JSON; `read` says that every asset of
     its sources is known. `trouble` is what holds it up just now, "" for nothing. Times are seconds
-    since 1970, 0 for not yet. `epoch` counts how often its orders were given out anew.
+    since 1970, 0 for not yet.
     """
 
     id: str
@@ -84,7 +70,6 @@ class Job:
     ended: float = 0.0
     read: bool = False
     trouble: str = ""
-    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +88,8 @@ class FoundAsset:
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """An asset of a job on its way. `attempts` are the failed tries at its stage, `cause` why the
-    last one failed or what is left undone, `crashes` how often a worker ended in the middle of it.
-    `made` counts what was computed, by kind: what the ledger knew is not counted. `trail` names the
-    order that it waits for.
+    last one failed or what is left undone, `crashes` how often a worker ended while it worked on
+    this alone. `made` counts what was computed, by kind: what the ledger knew is not counted.
     """
 
     job: str
@@ -120,7 +104,6 @@ class Tracked:
     cause: str = ""
     updated: float = 0.0
     made: Mapping[str, int] = field(default_factory=dict)
-    trail: str = ""
 
     @property
     def id(self) -> str:
@@ -129,13 +112,23 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
-    """An order that assets of a chunk wait for, and the fewest and the most failed tries of one."""
+class Order:
+    """One piece of work that a worker has leased: a stage for a chunk, or a job's sources to read
+    (`queue` is READ). `holder` names the lease, so that who lost it changes nothing any more.
+    `taken` counts the leases since one of them came to its end, this one included.
+    """
 
-    stage: Stage
-    trail: str
-    least_attempts: int
-    most_attempts: int
+    id: int
+    job: str
+    chunk: int
+    queue: str
+    holder: str
+    taken: int = 1
+
+    @property
+    def stage(self) -> Stage:
+        """What is to be done with the chunk; of an order that does not read."""
+        return Stage(self.queue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The ports of durable ingest: who keeps jobs, who hands out work, who knows what looks alike."""
+"""The ports of durable ingest: who keeps jobs, who leases work, who knows what looks alike."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Protocol
 
 from core.work import (
     AssetState,
-    Awaited,
     FoundAsset,
     Job,
     JobCounts,
     JobState,
-    Stage,
+    Order,
     Tracked,
     WaitingStill,
 )
 
 
 class Jobs(Protocol):
-    """What was ordered and how it stands; every method is one durable transaction."""
+    """What was ordered and how it stands. Every method is one durable transaction, and whatever
+    waits after it has its order.
+    """
 
     def create(self, job: Job) -> None:
-        """Records a new job."""
+        """Records a new job, and orders that its sources be read, unless they are."""
         ...
 
     def job(self, job_id: str) -> Job:
@@ -41,34 +42,25 @@ class Jobs(Protocol):
         read: bool | None = None,
         trouble: str | None = None,
         ended: float | None = None,
-        next_epoch: bool = False,
     ) -> Job:
-        """Changes what is named and gives the job as it stands then."""
+        """Changes what is named, ends the job where nothing of it waits then, and gives it as it
+        stands. Nobody leases orders of a job that does not run.
+        """
         ...
 
     def add(
-        self, job_id: str, found: Sequence[FoundAsset], trail: str, dead: Mapping[str, str] = ...
+        self, job_id: str, found: Sequence[FoundAsset], dead: Mapping[str, str] = ...
     ) -> int | None:
         """Makes a new chunk of those that the job doesn't know yet (the same place, stamp and
-        sidecar), to wait for the order `trail`; its number, or None where it knows them all. Those
+        sidecar), and orders its first stage; its number, or None where it knows them all. Those
         whose location is in `dead` are dead letters of that cause from the start.
         """
         ...
 
-    def retrail(self, job_id: str) -> Mapping[tuple[int, Stage], str]:
-        """Makes everything that waits wait for the first order of its stage in the job's epoch;
-        the trails by chunk and stage.
+    def update(self, assets: Sequence[Tracked]) -> None:
+        """Records how assets stand, and orders the stages that they wait for; a finished job whose
+        assets wait again runs again.
         """
-        ...
-
-    def update(self, assets: Sequence[Tracked], waiting_for: str = "") -> None:
-        """Records how the assets stand: of those that still wait for the order `waiting_for`, where
-        one is named, so that whoever carried it out too late changes nothing.
-        """
-        ...
-
-    def mark(self, job_id: str, numbers: Sequence[int], waiting_for: str) -> None:
-        """Counts one more crash for those that wait for this order, until it is known better."""
         ...
 
     def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
@@ -79,16 +71,6 @@ class Jobs(Protocol):
         """The job and the chunk's assets in order, at one moment. Raises NotFoundError."""
         ...
 
-    def following(self, job_id: str, chunk: int) -> tuple[Job, tuple[Awaited, ...]]:
-        """The job and the orders that the chunk's assets wait for, at one moment. Raises
-        NotFoundError.
-        """
-        ...
-
-    def awaited(self, job_id: str) -> tuple[tuple[int, Stage, str], ...]:
-        """The orders that assets wait for: chunk, stage and trail of each."""
-        ...
-
     def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
         """Names of jobs that were finished or cancelled before then (seconds since 1970), those
         with dead letters only where that is wanted.
@@ -96,19 +78,13 @@ class Jobs(Protocol):
         ...
 
     def delete(self, job_id: str, ended_before: float) -> bool:
-        """Forgets a job and its assets; False where it is not over since before then (any more).
-        What was computed is no part of it.
+        """Forgets a job, its assets and its orders; False where it is not over since before then
+        (any more). What was computed is no part of it.
         """
         ...
 
     def open_chunks(self, job_id: str) -> int:
         """How many chunks have assets that wait."""
-        ...
-
-    def finish(self, job_id: str) -> bool:
-        """Marks a running job as finished where it is read and nothing of it waits; whether it is
-        finished now.
-        """
         ...
 
     def find(
@@ -196,43 +172,45 @@ class WaitingStills(Protocol):
         ...
 
 
-class WorkOrders(Protocol):
-    """Hands out work that outlives every process."""
+class Orders(Protocol):
+    """Work that outlives every process, leased by whoever works on it. A lease that is not renewed
+    ends by itself, and another worker gets the order. Every method is one durable transaction.
+    """
 
-    def give(self, job: Job, chunk: int, stage: Stage, trail: str, *, delay_s: float = 0.0) -> None:
-        """Orders a stage for a chunk, once per `trail` however often it is called."""
-        ...
-
-    def give_reading(self, job: Job, trail: str) -> None:
-        """Orders that a job's sources be gone through, once per `trail`."""
-        ...
-
-    def under_way(self, job_id: str) -> Collection[tuple[int, str]]:
-        """Chunk and trail of each of a job's orders that a process began and did not end: it is
-        worked on, or was left by a process that is no more and is not given out again yet.
+    def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
+        """Leases orders of running jobs to a worker, at most so many of each queue: of the lowest
+        priority number first, then of the oldest.
         """
         ...
 
-    def take_back(self, job_id: str) -> None:
-        """Drops every order of a job that nobody works on yet."""
+    def renew(self, orders: Collection[Order]) -> None:
+        """Prolongs the leases of those that are not lost."""
         ...
 
-    def forget(self, job_id: str) -> int:
-        """Deletes what is kept of a job's orders that have ended; of how many."""
+    def release(self, order: Order, delay_s: float = 0.0) -> None:
+        """Gives an order back as it is, to be taken after `delay_s`."""
         ...
 
-
-class Beats(Protocol):
-    """Which processes that work on orders are alive."""
-
-    def beat(self, name: str) -> None:
-        """Says that a process is alive now."""
+    def release_all(self, worker: str) -> None:
+        """Gives back what is leased to a worker of this name, which works on nothing any more."""
         ...
 
-    def silent(self, seconds: float) -> tuple[str, ...]:
-        """Those that said nothing for so long."""
+    def mark(self, order: Order, number: int) -> None:
+        """Counts one more crash for an asset of the order's, until it is known better."""
         ...
 
-    def forget(self, name: str) -> None:
-        """Drops a process that has ended, or whose orders others have."""
+    def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
+        """Records how assets stand after the order's stage, and orders what follows. The lease goes
+        on. False, and nothing is changed, where it was lost.
+        """
+        ...
+
+    def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
+        """As `record`, and ends the lease. Where assets still wait for this stage, the order stays
+        and is to be taken after `delay_s`. The job ends where nothing of it waits.
+        """
+        ...
+
+    def complete_reading(self, order: Order, trouble: str = "") -> bool:
+        """Notes that all sources of a job were read, or as far as `trouble` let it."""
         ...

@@ -158,8 +158,7 @@ def watch(
             errors.print(f"watching {folder} as job {job.id}")
             for paths in watched.settled(worker.queues.stopped):
                 _take(worker, service, job, paths, options)
-        worker.desk.jobs.change(job.id, read=True)
-        worker.desk.jobs.finish(job.id)
+        worker.desk.jobs.change(job.id, read=True)  # which ends it where nothing waits
     finally:
         worker.close()
 

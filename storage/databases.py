@@ -15,7 +15,6 @@ transaction given to `run` must be one that may run twice.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +30,6 @@ T = TypeVar("T")
 
 PATIENCE_S = 60.0  # for a database that is being restarted
 _BUSY_S = 30
-_HAS_SUBSEC = (3, 42)  # the first SQLite with unixepoch('subsec')
 _FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file")
 _DAMAGED = ("malformed", "not a database")
 _LOCKED = ("database is locked", "database table is locked")
@@ -69,27 +67,43 @@ class Database:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """As `run`, for a transaction that decides by what it reads what it writes: in SQLite
+        nobody else writes from its first statement on; in Postgres it locks rows itself.
+        """
+        if not self.is_sqlite:
+            return self.run(work)
+
+        def alone(connection: sa.Connection) -> T:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return work(connection)
+
+        return self.run(alone)
+
     def prepare(self, tables: sa.MetaData) -> None:
         """Makes the tables that are not there yet; several processes may do so at once."""
+        self.alter(lambda connection: tables.create_all(connection, checkfirst=True))
 
-        def make(connection: sa.Connection) -> None:
+    def alter(self, change: Callable[[sa.Connection], None]) -> None:
+        """Runs `change`, which alters tables: one such change at a time in all processes."""
+
+        def work(connection: sa.Connection) -> None:
             self._lock_schema(connection)
-            tables.create_all(connection, checkfirst=True)
+            change(connection)
 
-        self.run(make)
+        self.run(work)
 
     def add_columns(self, table: sa.Table, names: Sequence[str]) -> None:
         """Gives a table of an earlier version the columns that it lacks; each has a default."""
 
         def add(connection: sa.Connection) -> None:
-            self._lock_schema(connection)
             there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
             for name in names:
                 if name not in there:
                     column = sa.schema.CreateColumn(table.c[name]).compile(self.engine)
                     connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
 
-        self.run(add)
+        self.alter(add)
 
     def _lock_schema(self, connection: sa.Connection) -> None:
         """For the rest of the transaction: of two that see that a table or a column is missing, and
@@ -162,19 +176,8 @@ def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
-        if sqlite3.sqlite_version_info < _HAS_SUBSEC:
-            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
-
-
-def _unixepoch(moment: str) -> float:
-    """SQLite's function of this name, for the moments that DBOS asks for on Python 3.12 and later:
-    an older SQLite answers NULL to "subsec".
-    """
-    if moment not in ("now", "subsec"):
-        raise ValueError(moment)
-    return time.time()
 
 
 def _passes(error: SQLAlchemyError) -> bool:

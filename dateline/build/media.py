@@ -3,11 +3,11 @@
 Needs the extra [media]; everything else runs without this module.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import SettingsError
-from core.work import Stage
 from dateline.archive_folder import archive_folder
 from dateline.build.detector import batch_sizes
 from dateline.build.service import Service
@@ -15,17 +15,16 @@ from dateline.build.stages import Stages, build_stages, work_database
 from dateline.media_settings import WORK_CHUNKS
 from dateline.settings import ORDERS, Settings
 from indexing.work.desk import JobDesk
-from indexing.work.order_book import OrderBook
 from indexing.work.queue_names import QUEUES
 from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.sources.stores import FileStores
 from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.reading import Reading
-from indexing.work.workers import ProcessName, Sweeper
+from indexing.work.workers import ProcessName
 from storage.databases import Database
-from storage.work.beats import StoredBeats
 from storage.work.jobs import StoredJobs
 from storage.work.ledger import StoredLedger
+from storage.work.orders import StoredOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,10 @@ class Desk:
 
     database: Database
     jobs: StoredJobs
-    orders: OrderBook
     desk: JobDesk
 
     def close(self) -> None:
         """Closes the database."""
-        self.orders.close()
         self.database.close()
 
 
@@ -47,8 +44,7 @@ def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
     """The orders of the settings' archive, as `synced` as is wanted. Raises StorageError."""
     database = work_database(settings, ORDERS, synced=synced)
     jobs = StoredJobs(database)
-    orders = OrderBook(database.engine)
-    return Desk(database, jobs, orders, JobDesk(jobs, orders, FileStores()))
+    return Desk(database, jobs, JobDesk(jobs, FileStores()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,6 @@ class Worker:
     queues: QueueWorker
     reading: Reading
     parts: Stages
-    sweeper: Sweeper
     name: ProcessName
     ledger: StoredLedger
 
@@ -70,7 +65,6 @@ class Worker:
     def close(self) -> None:
         """Ends what is under way, then everything else."""
         self.queues.close()
-        self.sweeper.close()
         self.parts.close()
         self.ledger.close()
         self.name.release()
@@ -83,41 +77,37 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     """
     chunks, _ = _chunks(settings), batch_sizes(settings)  # what is wrong is told before all else
     desk = open_desk(settings, synced=False)
+    orders = StoredOrders(desk.database)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
     name = ProcessName(archive_folder(settings) / "workers")
     parts = build_stages(settings, service, ledger, name.name)
-    halt = _Halt()
+    stopped = threading.Event()
     runner = ChunkRunner(
         desk.jobs,
-        desk.orders,
+        orders,
         parts.stages,
-        halt.wait,
+        stopped.wait,
         tries=settings.work_tries,
         first_retry_s=settings.work_retry_s,
-        here={Stage.APPLY: chunks[Stage.APPLY]} if Stage.APPLY in queues else {},
     )
     reading = Reading(
         desk.jobs,
-        desk.orders,
+        orders,
         parts.stores,
-        halt.wait,
+        stopped.wait,
         chunk=settings.work_chunk,
         ahead=settings.work_ahead,
     )
-    desk.desk.heal_all()
     worker = QueueWorker(
-        desk.database.engine,
+        orders,
         name.name,
         runner.run,
         reading.run,
-        lambda job, trail: desk.orders.give_reading(desk.jobs.job(job), trail),
-        QueueSettings(chunks, settings.work_poll_s, _rare(settings)),
+        QueueSettings(chunks, settings.work_poll_s),
         queues,
+        stopped=stopped,
     )
-    halt.worker = worker
-    beats = StoredBeats(desk.database)
-    sweeper = Sweeper(name, desk.orders, beats, lambda: worker.working, desk.desk.heal_all)
-    return Worker(desk, worker, reading, parts, sweeper, name, ledger)
+    return Worker(desk, worker, reading, parts, name, ledger)
 
 
 def _chunks(settings: Settings) -> dict[str, int]:
@@ -130,20 +120,3 @@ def _chunks(settings: Settings) -> dict[str, int]:
             )
             raise SettingsError(what, where="work_chunks", mend=mend)
     return {**WORK_CHUNKS, **settings.work_chunks}
-
-
-def _rare(settings: Settings) -> tuple[str, ...]:
-    """Queues that get no order by these settings, but maybe from a job that began under others."""
-    apart = () if settings.models_apart else (str(Stage.SHOTS), str(Stage.EMBED))
-    return apart if settings.captioner else (*apart, str(Stage.DESCRIBE))
-
-
-class _Halt:
-    """Waits for the worker that is made later, since its parts ask it whether to stop."""
-
-    def __init__(self) -> None:
-        self.worker: QueueWorker | None = None
-
-    def wait(self, seconds: float) -> bool:
-        worker = self.worker
-        return worker is not None and worker.wait(seconds)

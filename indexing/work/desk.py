@@ -13,14 +13,13 @@ import orjson
 
 from core.errors import InputError, NotFoundError
 from core.media import is_url
-from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked, first_trail
-from core.work_ports import Jobs, WorkOrders
+from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked
+from core.work_ports import Jobs
 from indexing.media.metadata.sidecars import overlaid
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of
 from indexing.work.sources.listing import Store, absolute, look_at, look_in_store
 from indexing.work.sources.media_names import is_media
-from indexing.work.stages.chunks import ready_orders
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)
@@ -30,9 +29,8 @@ _GIVEN_UP = (AssetState.DEAD, AssetState.DROPPED)
 class JobDesk:
     """Jobs and what may be done with them; no work is done here. `store` is where URLs lead."""
 
-    def __init__(self, jobs: Jobs, orders: WorkOrders, store: Store) -> None:
+    def __init__(self, jobs: Jobs, store: Store) -> None:
         self.jobs = jobs
-        self._orders = orders
         self._store = store
 
     def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
@@ -45,30 +43,11 @@ class JobDesk:
             for job in self.jobs.jobs():
                 same = job.request == asked and job.priority == priority
                 if job.state is JobState.RUNNING and same:
-                    self.heal(job)
                     return job
         now = time.time()
         job = Job(_new_id(), asked, priority, JobState.RUNNING, now, read=not reads)
         self.jobs.create(job)
-        if reads:
-            self._orders.give_reading(job, "0")
         return job
-
-    def heal(self, job: Job) -> None:
-        """Gives out orders that assets wait for: those that are there already stay one order."""
-        awaited = self.jobs.awaited(job.id)  # first: what ends then is found there or nowhere
-        for chunk, stage, trail in ready_orders(awaited, self._orders.under_way(job.id)):
-            self._orders.give(job, chunk, stage, trail)
-        if not job.read:
-            self._orders.give_reading(job, str(job.epoch))
-        else:
-            self.jobs.finish(job.id)  # a process may have been killed just before it said so
-
-    def heal_all(self) -> None:
-        """Heals every running job."""
-        for job in self.jobs.jobs():
-            if job.state is JobState.RUNNING:
-                self.heal(job)
 
     def pause(self, job_id: str) -> Job:
         """Halts a job: what is under way ends with the asset that it is at."""
@@ -85,26 +64,16 @@ class JobDesk:
             raise InputError(
                 f"the job is {job.state}", where=job_id, mend="only halted ones resume"
             )
-        self._orders.take_back(job_id)
-        job = self.jobs.change(
-            job_id, state=JobState.RUNNING, trouble="", ended=0.0, next_epoch=True
-        )
-        for (chunk, stage), trail in self.jobs.retrail(job_id).items():
-            self._orders.give(job, chunk, stage, trail)
-        if not job.read:
-            self._orders.give_reading(job, str(job.epoch))
-        self.jobs.finish(job_id)
-        return self.jobs.job(job_id)
+        return self.jobs.change(job_id, state=JobState.RUNNING, trouble="", ended=0.0)
 
     def replay(self, job_id: str, numbers: Sequence[int] = ()) -> int:
         """Tries dead letters again, those of `numbers` or all; how many. What lies beside a file
         is read anew, and as long as it can't be, the file stays a dead letter.
         """
-        job = self.jobs.change(job_id, next_epoch=True)
+        job = self.jobs.job(job_id)
         again = [self._revived(asset, job) for asset in self._dead(job_id, numbers)]
-        if not again:
-            return 0
-        return self._give(job, again)
+        self.jobs.update(again)
+        return sum(asset.state is AssetState.WAITING for asset in again)
 
     def again(
         self, job_id: str, numbers: Collection[int], stage: Stage
@@ -114,37 +83,25 @@ class JobDesk:
         cancelled or is no more.
         """
         try:
-            job = self.jobs.change(job_id, next_epoch=True)
+            job = self.jobs.job(job_id)
         except NotFoundError:
             return 0, frozenset(numbers)
         if job.state is JobState.CANCELED:
             return 0, frozenset(numbers)
         found = [self.jobs.asset(job_id, number) for number in sorted(numbers)]
-        ended = job.state is JobState.FINISHED  # a process may have been killed just before `_give`
         ready = [
-            replace(
-                asset,
-                stage=stage,
-                state=AssetState.WAITING,
-                attempts=0,
-                crashes=0,
-                trail=first_trail(job.epoch, stage),
-            )
+            replace(asset, stage=stage, state=AssetState.WAITING, attempts=0, crashes=0)
             for asset in found
-            if asset.state is AssetState.DONE or (asset.state is AssetState.WAITING and ended)
+            if asset.state is AssetState.DONE
         ]
-        over = (asset.number for asset in found if asset.state in _GIVEN_UP)
-        return (self._give(job, ready) if ready else 0), frozenset(over)
+        self.jobs.update(ready)
+        return len(ready), frozenset(asset.number for asset in found if asset.state in _GIVEN_UP)
 
     def prune(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
         """Forgets jobs that ended before then, and their orders; their names. What they computed
         and applied stays, so that the same ingest computes nothing again.
         """
         names = self.jobs.over(ended_before, with_dead=with_dead)
-        for (
-            name
-        ) in names:  # orders first: where this is cut off, the job is still there to be found
-            self._orders.forget(name)
         return tuple(name for name in names if self.jobs.delete(name, ended_before))
 
     def move(self, job_id: str, number: int, location: str) -> None:
@@ -169,22 +126,7 @@ class JobDesk:
         if job.state is JobState.FINISHED:
             raise InputError("the job is finished", where=job_id)
         ended = time.time() if state is JobState.CANCELED else 0.0
-        job = self.jobs.change(job_id, state=state, ended=ended)
-        self._orders.take_back(job_id)
-        return job
-
-    def _give(self, job: Job, assets: Sequence[Tracked]) -> int:
-        """Records assets that wait again, and orders them where the job runs; how many wait."""
-        self.jobs.update(assets)
-        if job.state is JobState.FINISHED:
-            job = self.jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
-        waiting = [asset for asset in assets if asset.state is AssetState.WAITING]
-        orders = {(asset.chunk, asset.stage): asset.trail for asset in waiting}
-        if job.state is JobState.RUNNING:
-            for (chunk, stage), trail in orders.items():
-                self._orders.give(job, chunk, stage, trail)
-        self.jobs.finish(job.id)
-        return len(waiting)
+        return self.jobs.change(job_id, state=state, ended=ended)
 
     def _dead(self, job_id: str, numbers: Sequence[int]) -> Iterable[Tracked]:
         """The dead letters among `numbers`, or all. Raises InputError for what is none."""
@@ -207,14 +149,7 @@ class JobDesk:
         found = _looked_at(asset.found, request_of(job.request), self._store)
         if isinstance(found, str):
             return replace(asset, cause=found)
-        return replace(
-            asset,
-            found=found,
-            state=AssetState.WAITING,
-            attempts=0,
-            crashes=0,
-            trail=first_trail(job.epoch, asset.stage),
-        )
+        return replace(asset, found=found, state=AssetState.WAITING, attempts=0, crashes=0)
 
 
 def _looked_at(found: FoundAsset, request: Request, store: Store) -> FoundAsset | str:

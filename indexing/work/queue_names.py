@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from core.errors import InputError
-from core.work import MODEL_STAGES, STAGES
+from core.work import MODEL_STAGES, READ, STAGES
 
-READ = "read"
 QUEUES = (READ, *(str(stage) for stage in STAGES))
 MODELS = "models"  # stands for the queues of what needs a model
 

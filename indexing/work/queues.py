@@ -1,115 +1,80 @@
-"""Durable queues on DBOS, in SQLite or Postgres: one queue a stage, and one for reading. This
-process carries out what `indexing.work.order_book` gave.
+"""The worker of a process: leases orders, carries each out in a thread, and keeps its leases.
 
-An order that its process did not end is given to the next one: by DBOS when a process of that name
-starts again, and by `indexing.work.workers` for names that nobody bears any more.
+    leasing thread ──> a thread for each order ──> complete, which may order the next stage
+    one look for all queues   chunks, reading      and wakes the leasing thread
+
+A thread of its own renews the leases, so that a long piece of work keeps its order. A worker that
+is killed renews nothing: its orders go to the next one.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
-
-from core.work import Stage
-from indexing.work.orders_database import (
-    APPLICATION,
-    READ_WORK,
-    STAGE_WORK,
-    VERSION,
-    client,
-    migrate,
-)
+from core.errors import StorageError
+from core.work import READ, Order
+from core.work_ports import Orders
 from indexing.work.queue_names import QUEUES
-from indexing.work.stages.chunks import Order
 from indexing.work.stages.stage import Stop
 
 log = logging.getLogger(__name__)
-RARE_S = 2.0
 
+RENEW_S = 5.0  # well below the length of a lease
+_AFTER_FAILURE_S = 2.0
 
-class _UndoneError(BaseException):
-    """An order stays where it is, to be carried out again: no failure that DBOS may record."""
+CarryOut = Callable[[Order, Stop], None]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """How many chunks of a stage a process works on at the same time, and how often an idle queue
-    is looked at, in seconds; those in `rare`, which hardly ever get an order, every RARE_S.
+    """How many orders of a queue a process works on at the same time, and how often it looks for
+    new ones while it waits, in seconds.
     """
 
     chunks: Mapping[str, int]
     poll_s: float = 0.1
-    rare: Collection[str] = ()
 
 
 class QueueWorker:
     """Carries out the orders of some queues in this process, under a name that no other live
-    process has. One at a time in a process, since DBOS is one.
-
-    `run_order` gets an order, and what says that the process is to stop; `run_reading` a job and
-    the same, and says whether it is done; `again` orders the rest of it, by job and trail.
+    process has. `run_order` and `run_reading` get an order, and what says that the process is to
+    stop; they end the order. `stopped` is set by who wants the process to stop.
     """
 
     def __init__(
         self,
-        engine: sa.Engine,
+        orders: Orders,
         process: str,
-        run_order: Callable[[Order, Stop], None],
-        run_reading: Callable[[str, Stop], bool],
-        again: Callable[[str, str], None],
+        run_order: CarryOut,
+        run_reading: CarryOut,
         settings: QueueSettings,
         queues: Collection[str] = QUEUES,
+        *,
+        stopped: threading.Event | None = None,
+        renew_s: float = RENEW_S,
     ) -> None:
-        self.stopped = threading.Event()
+        self.stopped = stopped or threading.Event()
+        self._orders = orders
+        self._process = process
         self._run_order = run_order
         self._run_reading = run_reading
-        self._again = again
-        self._working: set[str] = set()
-        self._lock = threading.Lock()
-        self._launch(engine, process, settings, queues)
-
-    def _launch(
-        self, engine: sa.Engine, process: str, settings: QueueSettings, queues: Collection[str]
-    ) -> None:
-        migrate(engine)
-        DBOS.destroy(destroy_registry=True)
-        self._register()
-        config = DBOSConfig(
-            name=APPLICATION,
-            system_database_engine=engine,
-            serializer=DBOSPortableJSONSerializer(),
-            application_version=VERSION,
-            executor_id=process,
-            log_level="ERROR",
-            use_listen_notify=False,
-        )
-        DBOS(config=config)
-        DBOS.listen_queues(list(queues))
-        poll_s = settings.poll_s
-        with client(engine) as giving:  # before launch, which listens to the queues that are there
-            for name in QUEUES:  # what is kept of a queue is for all: who listens to it says it
-                giving.register_queue(
-                    name,
-                    worker_concurrency=settings.chunks.get(name, 1),
-                    polling_interval_sec=max(RARE_S, poll_s) if name in settings.rare else poll_s,
-                    on_conflict="always_update" if name in queues else "never_update",
-                )
-        DBOS.launch()
-
-    def _register(self) -> None:
-        @DBOS.workflow(name=STAGE_WORK, max_recovery_attempts=None)
-        def stage_work(job: str, chunk: int, stage: str, trail: str) -> None:
-            order = Order(job, chunk, Stage(stage), trail)
-            self._carry_out(lambda: self._run_order(order, self.stopped.is_set))
-
-        @DBOS.workflow(name=READ_WORK, max_recovery_attempts=None)
-        def read_work(job: str, trail: str) -> None:
-            self._carry_out(lambda: self._reading(job, trail))
+        self._room = {queue: settings.chunks.get(queue, 1) for queue in queues}
+        self._poll_s = settings.poll_s
+        self._renew_s = renew_s
+        self._working: set[Order] = set()
+        self._ended = False  # whether an order did, since the last look for new ones
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        orders.release_all(process)  # what a killed process of this name was at
+        self._leasing = threading.Thread(target=self._lease, name="orders: leasing", daemon=True)
+        renewing = threading.Thread(target=self._renew, name="orders: renewing", daemon=True)
+        for thread in (self._leasing, renewing):
+            thread.start()
 
     @property
     def stopping(self) -> bool:
@@ -117,9 +82,9 @@ class QueueWorker:
         return self.stopped.is_set()
 
     @property
-    def working(self) -> frozenset[str]:
-        """The names of the orders under way."""
-        with self._lock:
+    def working(self) -> frozenset[Order]:
+        """The orders under way."""
+        with self._changed:
             return frozenset(self._working)
 
     def wait(self, seconds: float) -> bool:
@@ -131,31 +96,70 @@ class QueueWorker:
         self.stopped.set()
 
     def close(self, within_s: float = 30.0) -> None:
-        """Stops; orders that have not ended within `within_s` are left for the next process."""
+        """Stops; orders that have not ended within `within_s` are for the next process."""
         self.stop()
-        wait = threading.Event()
-        for _ in range(int(within_s / 0.05)):
-            if not self.working or wait.wait(0.05):
-                break
-        DBOS.destroy(destroy_registry=True)
-
-    def _reading(self, job: str, trail: str) -> None:
-        if not self._run_reading(job, self.stopped.is_set):
-            self._again(job, trail + "r")
-
-    def _carry_out(self, work: Callable[[], None]) -> None:
-        """Whatever goes wrong, an order is never lost: it stays and is carried out again."""
-        name = DBOS.workflow_id or ""
-        if self.stopped.is_set():
-            raise _UndoneError(name)
-        with self._lock:
-            self._working.add(name)
+        self._leasing.join(within_s)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._working, timeout=within_s)
+        self._closed.set()
         try:
-            work()
+            self._orders.release_all(self._process)
+        except StorageError as error:
+            log.warning("leases end by themselves, since they can't be given back: %s", error)
+
+    def _lease(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                leased = self._orders.lease(self._process, self._free())
+                for order in leased:
+                    self._begin(order)
+            except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+                log.warning("no orders can be had: %s", error)
+                self.stopped.wait(_AFTER_FAILURE_S)
+                continue
+            with self._changed:
+                if not leased and not self._ended:
+                    self._changed.wait(self._poll_s)
+                self._ended = False  # what ended has left room, and may have ordered what follows
+
+    def _free(self) -> dict[str, int]:
+        with self._changed:
+            busy = Counter(order.queue for order in self._working)
+        return {queue: count - busy[queue] for queue, count in self._room.items()}
+
+    def _begin(self, order: Order) -> None:
+        name = f"order {order.job}/{order.queue}/{order.chunk}"
+        thread = threading.Thread(target=self._carry_out, args=(order,), name=name, daemon=True)
+        with self._changed:
+            self._working.add(order)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: the lease ends by itself
+            self._end(order)
+            raise
+
+    def _end(self, order: Order) -> None:
+        with self._changed:
+            self._working.discard(order)
+            self._ended = True
+            self._changed.notify_all()
+
+    def _carry_out(self, order: Order) -> None:
+        """Whatever goes wrong, an order is never lost: it is given back, or its lease ends."""
+        run = self._run_reading if order.queue == READ else self._run_order
+        try:
+            run(order, self.stopped.is_set)
         except Exception as error:
-            log.exception("order %s was not carried out", name)
-            self.stopped.wait(1.0)
-            raise _UndoneError(name) from error
+            what = f"{order.queue} of chunk {order.chunk} of {order.job} was not carried out"
+            log.warning("%s", what, exc_info=None if isinstance(error, StorageError) else error)
+            with suppress(StorageError):
+                self._orders.release(order, _AFTER_FAILURE_S)
         finally:
-            with self._lock:
-                self._working.discard(name)
+            self._end(order)
+
+    def _renew(self) -> None:
+        while not self._closed.wait(self._renew_s):
+            try:
+                self._orders.renew(self.working)
+            except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+                log.warning("leases can't be renewed: %s", error)

@@ -1,4 +1,4 @@
-"""How jobs and their assets lie in a database, and how their rows become values."""
+"""How jobs, their assets and their orders lie in a database, and how rows become values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.work import AssetState, FoundAsset, Job, JobState, Stage, Tracked
+from core.work import AssetState, FoundAsset, Job, JobState, Order, Stage, Tracked
 
 MAX_LOCATION = 4_000  # characters
 MAX_CAUSE = 4_000
@@ -26,7 +26,6 @@ JOBS = sa.Table(
     sa.Column("ended", sa.Float, nullable=False),
     sa.Column("read", sa.Boolean, nullable=False),
     sa.Column("trouble", sa.Text, nullable=False),
-    sa.Column("epoch", sa.Integer, nullable=False),
 )
 ASSETS = sa.Table(
     "dateline_assets",
@@ -46,7 +45,6 @@ ASSETS = sa.Table(
     sa.Column("crashes", sa.Integer, nullable=False),
     sa.Column("cause", sa.Text, nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
-    sa.Column("trail", sa.Text, nullable=False),
     sa.Column("decoded", sa.Integer, nullable=False),
     sa.Column("shots", sa.Integer, nullable=False),
     sa.Column("captioned", sa.Integer, nullable=False),
@@ -57,6 +55,21 @@ ASSETS = sa.Table(
     sa.UniqueConstraint("job", "mark"),
     sa.Index("dateline_assets_by_chunk", "job", "chunk"),
     sa.Index("dateline_assets_by_standing", "job", "state", "stage", "chunk"),
+)
+ORDERS = sa.Table(
+    "dateline_orders",
+    TABLES,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("job", sa.String(40), nullable=False),
+    sa.Column("chunk", sa.Integer, nullable=False),
+    sa.Column("queue", sa.String(12), nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("holder", sa.String(240), nullable=False),  # "" where it is not leased
+    sa.Column("taken", sa.Integer, nullable=False),
+    sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
+    sa.Column("boot", sa.String(40), nullable=False),  # of the machine whose clock `free_at` is by
+    sa.UniqueConstraint("job", "queue", "chunk"),
+    sa.Index("dateline_orders_by_queue", "queue", "priority", "id"),
 )
 MADE = ("decoded", "shots", "captioned", "shared", "embedded", "written")
 
@@ -72,7 +85,6 @@ def job_row(job: Job) -> dict[str, Any]:
         "ended": job.ended,
         "read": job.read,
         "trouble": job.trouble,
-        "epoch": job.epoch,
     }
 
 
@@ -87,19 +99,36 @@ def job_of(row: Any) -> Job:
         row.ended,
         bool(row.read),
         row.trouble,
-        row.epoch,
     )
 
 
+def order_row(job: str, priority: int, queue: str, chunk: int) -> dict[str, Any]:
+    """The row of an order that anybody may take at once."""
+    return {
+        "job": job,
+        "chunk": chunk,
+        "queue": queue,
+        "priority": priority,
+        "holder": "",
+        "taken": 0,
+        "free_at": 0.0,
+        "boot": "",
+    }
+
+
+def order_of(row: Any, holder: str) -> Order:
+    """The order that a row told of before `holder` leased it."""
+    return Order(row.id, row.job, row.chunk, row.queue, holder, row.taken + 1)
+
+
 def new_row(
-    job: str, number: int, chunk: int, trail: str, found: FoundAsset, dead: str | None
+    job: str, number: int, chunk: int, found: FoundAsset, dead: str | None
 ) -> dict[str, Any]:
     """The row of an asset that nothing was done with; where a cause is given, of a dead letter."""
     return {
         "job": job,
         "number": number,
         "chunk": chunk,
-        "trail": trail,
         "digest": "",
         "stage": str(Stage.DECODE),
         "state": str(AssetState.WAITING if dead is None else AssetState.DEAD),
@@ -126,7 +155,6 @@ def changed_row(asset: Tracked, now: float) -> dict[str, Any]:
         "crashes": asset.crashes,
         "cause": asset.cause[:MAX_CAUSE],
         "updated": now,
-        "trail": asset.trail,
         **found_columns(asset.found),
         **{name: asset.made.get(name, 0) for name in MADE},
     }
@@ -173,5 +201,4 @@ def asset_of(row: Any) -> Tracked:
         cause=row.cause,
         updated=row.updated,
         made={name: getattr(row, name) for name in MADE},
-        trail=row.trail,
     )

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.caption_provider import KEY, CaptionServer
 from tests.dateline.conftest import Cli
 
-pytest.importorskip("dbos")
+pytest.importorskip("av")
 WORDS = ("--products", "demo", "--profile", "lexical")
 
 

@@ -24,12 +24,12 @@ pytestmark = pytest.mark.service
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
-    *("dbos", "faiss", "fastapi", "httpx", "numpy", "onnxruntime", "opensearchpy", "pydantic"),
+    *("faiss", "fastapi", "httpx", "numpy", "onnxruntime", "opensearchpy", "pydantic"),
     *("sqlalchemy", "tantivy", "tokenizers", "uvicorn"),
 }
 # What serves, what asks others, and what only some archives need.
 OF_OTHERS = {"anyio", "faiss", "fastapi", "httpx", "onnxruntime", "starlette", "uvicorn"}
-OF_EXTRAS = {"PIL", "av", "dbos", "fsspec", "huggingface_hub", "openai", "sqlalchemy"}
+OF_EXTRAS = {"PIL", "av", "fsspec", "huggingface_hub", "openai", "sqlalchemy"}
 IN_GROUPS = [
     (COMMANDS, ()),
     (EVAL_COMMANDS, ("eval",)),

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
 
-pytest.importorskip("dbos")
+pytest.importorskip("av")
 PACKED = Path(__file__).parent.parent / "fixtures" / "archive-2026-11.tar.xz"
 PROFILES = {"lexical": "words", "vector": "meaning"}
 

@@ -1,9 +1,9 @@
 """Workers on a backfill that are killed.
 
 `python ingest_worker.py FOLDER` forks one for each line on its standard input, so that imports are
-paid once. It reads photos in real caged children, its orders lie in a real DBOS and its items in a
-real record of truth. It says on the standard output, in JSON lines, who it is (["pid", ...]), what
-is being computed (["begin", ...]), what the ledger has (["kept", ...]) and what the record has
+paid once. It reads photos in real caged children, its orders lie in a real database and its items
+in a real record of truth. It says on the standard output, in JSON lines, who it is (["pid", ...]),
+what is being computed (["begin", ...]), what the ledger has (["kept", ...]) and what the record has
 (["applied", ...]); ["idle"] when nothing is left to do, and when it has ended, ["ended", SIGNAL].
 What stands there as kept or applied was durable.
 """
@@ -28,8 +28,6 @@ from indexing.media.asset import Asset, Enrichment
 from indexing.media.assets import build_item
 from indexing.media.reading import CagedReader
 from indexing.passages import PassageEmbedder, PassageSplitter
-from indexing.work.desk import JobDesk
-from indexing.work.order_book import OrderBook
 from indexing.work.queues import QueueSettings, QueueWorker
 from indexing.work.remembered import Remembered
 from indexing.work.sources.stores import FileStores, Spool
@@ -41,12 +39,12 @@ from indexing.work.stages.describe import DescribeStage
 from indexing.work.stages.preparing import Preparing
 from indexing.work.stages.reading import Reading
 from indexing.work.stages.stage import StageWork
-from indexing.work.workers import ProcessName, Sweeper
+from indexing.work.workers import ProcessName
 from storage.databases import open_database
 from storage.media.files import FolderMediaStore
-from storage.work.beats import StoredBeats
 from storage.work.jobs import StoredJobs
 from storage.work.ledger import StoredLedger
+from storage.work.orders import StoredOrders
 from tests.faults.world import now, open_archive
 from tests.indexing.conftest import HashingEncoder
 
@@ -94,9 +92,8 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
     engine = open_archive(folder / "archive", background=True)
     database = open_database(folder / "work.sqlite", synced=False)
     ledger = open_database(folder / "ledger.sqlite", synced=False)
-    jobs, orders = StoredJobs(database), OrderBook(database.engine)
+    jobs, orders = StoredJobs(database), StoredOrders(database)
     known, files = Remembered(TellingLedger(ledger)), FileStores()
-    desk = JobDesk(jobs, orders, files)
     store = FolderMediaStore(folder / "media")
     spool = Spool(folder / "spool", files, room=10**9, largest=10**9)
     decoder = Decoder(TellingReader(), None, store, known, spool)
@@ -109,19 +106,11 @@ def keep_working(folder: Path, tokenizer: Path) -> None:
         Stage.APPLY: ApplyStage(preparing, ingest, engine.newest),
     }
     never = threading.Event()
-    runner = ChunkRunner(jobs, orders, stages, never.wait, here={Stage.APPLY: 1})
+    runner = ChunkRunner(jobs, orders, stages, never.wait)
     reading = Reading(jobs, orders, files, never.wait, chunk=CHUNK, ahead=4)
-    desk.heal_all()
     name = ProcessName(folder / "workers")
-    worker = QueueWorker(
-        database.engine,
-        name.name,
-        runner.run,
-        reading.run,
-        lambda job, trail: orders.give_reading(jobs.job(job), trail),
-        QueueSettings({"decode": 2, "describe": 1, "apply": 1, "read": 1}, poll_s=0.03),
-    )
-    Sweeper(name, orders, StoredBeats(database), lambda: worker.working, desk.heal_all)
+    settings = QueueSettings({"decode": 2, "describe": 1, "apply": 1, "read": 1}, poll_s=0.03)
+    QueueWorker(orders, name.name, runner.run, reading.run, settings)
     say("ready")
     while any(job.state is JobState.RUNNING for job in jobs.jobs()):
         never.wait(0.05)

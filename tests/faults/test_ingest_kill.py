@@ -26,7 +26,6 @@ from PIL import Image
 
 from core.work import AssetState, Job, JobState, Priority, Stage
 from indexing.work.desk import JobDesk
-from indexing.work.order_book import OrderBook
 from indexing.work.request import Request
 from indexing.work.sources.stores import FileStores
 from indexing.work.stages.steps import picture_key
@@ -132,10 +131,8 @@ def workers(folder: Path, tokenizer_file: Path) -> Iterator[Workers]:
 def ordered(folder: Path) -> Job:
     """A backfill of the photos, ordered and not begun."""
     database = open_database(folder / "work.sqlite")
-    orders = OrderBook(database.engine)
-    desk = JobDesk(StoredJobs(database), orders, FileStores())
+    desk = JobDesk(StoredJobs(database), FileStores())
     job = desk.start(Request((str(folder / "photos"),), (), ("wire",)), Priority.BACKFILL)
-    orders.close()
     database.close()
     return job
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.errors import LimitError, NotFoundError, SettingsError, StorageError
-from core.work import AssetState, Awaited, FoundAsset, Job, JobState, Stage
+from core.work import AssetState, FoundAsset, Job, JobState, Stage
 from storage.databases import Database, open_database
 from storage.media.likenesses import StoredLikenesses
 from storage.work.jobs import StoredJobs
@@ -124,12 +123,12 @@ def test_a_job_knows_each_asset_once(database: Database) -> None:
     jobs.create(job())
     jobs.create(job())
     assert jobs.job("job") == job()
-    assert jobs.add("job", found_of("a", "b"), "0.0") == 0
-    assert jobs.add("job", found_of("a", "b"), "0.0") is None
-    assert jobs.add("job", found_of("b", "c", "c"), "0.0") == 1
+    assert jobs.add("job", found_of("a", "b")) == 0
+    assert jobs.add("job", found_of("a", "b")) is None
+    assert jobs.add("job", found_of("b", "c", "c")) == 1
     assert [a.found.location for a in jobs.of_chunk("job", 1)] == ["/in/c"]
     assert jobs.of_chunk("job", 0)[0].found == found_of("a")[0]
-    assert jobs.add("job", found_of("a", stamp="2"), "0.0") == 2
+    assert jobs.add("job", found_of("a", stamp="2")) == 2
     assert [a.number for a in jobs.find("job", list(AssetState))] == [0, 1, 2, 3]
     assert jobs.counts("job").found == 4
     with pytest.raises(NotFoundError):
@@ -139,27 +138,23 @@ def test_a_job_knows_each_asset_once(database: Database) -> None:
 
 
 def test_what_waits_and_what_is_finished(database: Database) -> None:
-    from dataclasses import replace
-
     jobs = StoredJobs(database)
     jobs.create(job())
-    jobs.add("job", found_of("a", "b"), "0.0")
-    jobs.add("job", found_of("c"), "0.0")
+    jobs.add("job", found_of("a", "b"))
+    jobs.add("job", found_of("c"))
     assert jobs.open_chunks("job") == 2
-    assert set(jobs.awaited("job")) == {(0, Stage.DECODE, "0.0"), (1, Stage.DECODE, "0.0")}
     a, b = jobs.of_chunk("job", 0)
     done = replace(a, stage=Stage.DONE, state=AssetState.DONE, made={"decoded": 1})
     jobs.update([done, replace(b, state=AssetState.DEAD, cause="x" * 10_000)])
     assert jobs.open_chunks("job") == 1
-    assert not jobs.finish("job")  # not read to its end yet
-    jobs.change("job", read=True, trouble="disk")
-    assert not jobs.finish("job")  # one waits
     (c,) = jobs.of_chunk("job", 1)
-    jobs.update([replace(c, stage=Stage.APPLY, trail="0.012")])
-    assert jobs.change("job", next_epoch=True).epoch == 1
-    assert jobs.retrail("job") == {(1, Stage.APPLY): "1.2"}
-    jobs.update([replace(c, stage=Stage.DONE, state=AssetState.DONE)])
-    assert jobs.finish("job")
+    over = replace(c, stage=Stage.DONE, state=AssetState.DONE)
+    jobs.update([over])
+    assert jobs.job("job").state is JobState.RUNNING  # not read to its end yet
+    jobs.update([replace(c, stage=Stage.APPLY)])
+    assert jobs.change("job", read=True, trouble="disk").state is JobState.RUNNING  # one waits
+    jobs.update([over])
+    assert jobs.job("job").state is JobState.FINISHED
     found = jobs.job("job")
     assert (found.state, found.trouble) == (JobState.FINISHED, "disk")
     assert found.ended > 1
@@ -183,9 +178,11 @@ def test_jobs_that_are_over_are_forgotten_and_no_other(database: Database) -> No
         "failed": (JobState.FINISHED, 50.0),
     }
     for number, (name, (state, ended)) in enumerate(states.items()):
-        jobs.create(Job(name, {}, 1, state, float(number), ended))
-        jobs.add(name, [FoundAsset(f"/{name}.jpg", "1", 1)], "0.0")
-    jobs.update([replace(jobs.asset("failed", 0), state=AssetState.DEAD)])
+        jobs.create(Job(name, {}, 1, JobState.RUNNING, float(number)))
+        jobs.add(name, [FoundAsset(f"/{name}.jpg", "1", 1)])
+        if name == "failed":
+            jobs.update([replace(jobs.asset(name, 0), state=AssetState.DEAD)])
+        jobs.change(name, state=state, ended=ended)
     assert jobs.over(500.0) == ("finished", "canceled")
     assert jobs.over(500.0, with_dead=True) == ("finished", "canceled", "failed")
     assert not jobs.delete("running", 10**9)
@@ -237,40 +234,3 @@ def test_a_synced_connection_waits_for_the_disk_and_another_does_not(folder: Pat
             database.close()
 
     assert (level(synced=True), level(synced=False)) == (2, 1)
-
-
-def test_a_chunk_s_standing_and_what_it_waits_for(database: Database) -> None:
-    jobs, name = StoredJobs(database), os.urandom(4).hex()
-    job = Job(name, {}, 10, JobState.RUNNING, 1.0)
-    jobs.create(job)
-    for chunk in range(2):
-        found = [FoundAsset(f"/{chunk}/{n}.jpg", "", 1) for n in range(4)]
-        assert jobs.add(name, found, "0.0") == chunk
-    jobs.mark(name, [0, 2, 5], "0.0")
-    jobs.mark(name, [1], "0.02")  # it waits for another order
-    same, assets = jobs.standing(name, 0)
-    assert same == job
-    assert [asset.crashes for asset in assets] == [1, 0, 1, 0]
-    assert jobs.following(name, 0) == (job, (Awaited(Stage.DECODE, "0.0", 0, 0),))
-    changes = [
-        {"trail": "0.0r", "attempts": 1},
-        {"trail": "0.0r", "attempts": 2},
-        {"trail": "0.02", "stage": Stage.APPLY},
-        {"trail": "0.03", "stage": Stage.DONE, "state": AssetState.DONE},
-    ]
-    jobs.update([replace(a, **c) for a, c in zip(assets, changes, strict=True)])  # type: ignore[arg-type]
-    _, awaited = jobs.following(name, 0)
-    assert awaited == (Awaited(Stage.APPLY, "0.02", 0, 0), Awaited(Stage.DECODE, "0.0r", 1, 2))
-    with pytest.raises(NotFoundError):
-        jobs.standing("no-job", 0)
-    with pytest.raises(NotFoundError):
-        jobs.following("no-job", 0)
-
-
-def test_the_time_that_dbos_asks_for_is_known_to_an_older_sqlite_too(tmp_path: Path) -> None:
-    database = open_database(tmp_path / "work.sqlite")
-    before = time.time()
-    asked = "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)"
-    (now,) = database.run(lambda connection: connection.execute(sa.text(asked)).one())
-    database.close()
-    assert before - 1 <= now / 1000 <= time.time() + 1

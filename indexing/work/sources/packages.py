@@ -10,7 +10,6 @@ _PACKAGES = {
     "av": "av",
     "PIL": "pillow",
     "pdqhash": "pdqhash",
-    "dbos": "dbos",
     "sqlalchemy": "sqlalchemy",
     "fsspec": "fsspec",
     "defusedxml": "defusedxml",

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.errors import InputError, StorageError
-from core.work import FoundAsset, Job, JobState, Stage, first_trail
-from core.work_ports import Jobs, WorkOrders
+from core.work import FoundAsset, Job, JobState, Order
+from core.work_ports import Jobs, Orders
 from indexing.sources import Rejected
 from indexing.work.request import request_of
 from indexing.work.sources.finding import find
 from indexing.work.sources.listing import Found, Store
-from indexing.work.stages.chunks import Wait, ready_orders
+from indexing.work.stages.chunks import Wait
 from indexing.work.stages.stage import Stop
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 CHUNK = 32
 AHEAD = 32  # chunks that may wait for any stage
 _LOOK_S = 0.2
+_RETRY_S = 2.0  # after the database could not be written
 
 
 class Reading:
@@ -33,7 +34,7 @@ class Reading:
     def __init__(
         self,
         jobs: Jobs,
-        orders: WorkOrders,
+        orders: Orders,
         store: Store,
         wait: Wait,
         *,
@@ -47,48 +48,39 @@ class Reading:
         self._chunk = chunk
         self._ahead = ahead
 
-    def run(self, job_id: str, stop: Stop) -> bool:
-        """Orders every chunk of a job; whether its sources were gone through to the end (or a
-        person halted the job). A source that can't be read is the job's trouble.
+    def run(self, order: Order, stop: Stop) -> None:
+        """Makes chunks of all that a job's sources have. A source that can't be read is the job's
+        trouble. Where the process is to stop, or a person halts the job, the order is given back.
         """
-        job = self._jobs.job(job_id)
-        if job.read or job.state is not JobState.RUNNING:
-            return True
+        job = self._jobs.job(order.job)
+        trouble, pause_s, is_whole = "", 0.0, False
         try:
-            return self._read(job, stop)
+            is_whole = job.state is JobState.RUNNING and self._read(job, stop)
         except (InputError, OSError) as error:
-            self._jobs.change(job_id, read=True, trouble=f"not all was read: {error}")
-            self._jobs.finish(job_id)
+            trouble, is_whole = f"not all was read: {error}", True
         except StorageError as error:
-            log.warning("job %s: %s", job_id, error)
-            self._wait(2.0)
-            return False
-        return True
+            log.warning("job %s: %s", order.job, error)
+            pause_s = _RETRY_S
+        if is_whole:
+            self._orders.complete_reading(order, trouble)
+        else:
+            self._orders.release(order, pause_s)
 
     def _read(self, job: Job, stop: Stop) -> bool:
-        self._give_known(job)
+        """Whether the sources were gone through to their end."""
         found = find(request_of(job.request), self._store)
         for part in chunks_of(found, self._chunk):
             if not self._has_room(job.id, stop):
-                return not stop()
+                return False
             self.add(job, part)
-        self._jobs.change(job.id, read=True)
-        self._jobs.finish(job.id)
         return True
 
     def add(self, job: Job, part: Sequence[Found]) -> None:
         """Makes a chunk of what was found, and orders it; what was rejected is a dead letter."""
         products = request_of(job.request).products
         assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
-        trail = first_trail(job.epoch, Stage.DECODE)
         reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
-        chunk = self._jobs.add(job.id, assets, trail, reasons)
-        if chunk is None:
-            return
-        # A job ends where nothing waits, also one whose folder is still watched.
-        if self._jobs.job(job.id).state is JobState.FINISHED:
-            self._jobs.change(job.id, state=JobState.RUNNING, ended=0.0)
-        self._orders.give(job, chunk, Stage.DECODE, trail)
+        self._jobs.add(job.id, assets, reasons)
 
     def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> None:
         """Orders what somebody else found for a job, as soon as there is room."""
@@ -96,12 +88,6 @@ class Reading:
             if not self._has_room(job.id, stop):
                 return
             self.add(job, part)
-
-    def _give_known(self, job: Job) -> None:
-        """A process that ended between making a chunk and ordering it left it without an order."""
-        awaited = self._jobs.awaited(job.id)  # first: what ends then is found there or nowhere
-        for chunk, stage, trail in ready_orders(awaited, self._orders.under_way(job.id)):
-            self._orders.give(job, chunk, stage, trail)
 
     def _has_room(self, job_id: str, stop: Stop) -> bool:
         """Waits until the stages have caught up; False where the job is halted meanwhile."""

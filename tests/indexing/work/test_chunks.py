@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageFullError
-from core.work import AssetState, JobState, Stage, Tracked
-from indexing.work.stages.chunks import CAREFUL_AFTER, CRASHES_ALONE, ChunkRunner, Order
+from core.work import AssetState, JobState, Order, Stage, Tracked
+from indexing.work.stages.chunks import CAREFUL_AFTER, CRASHES_ALONE, ChunkRunner
 from indexing.work.stages.stage import StageWork, Stop, Worked
 from tests.indexing.work.world import World
+
+
+def taken(world: World) -> Order:
+    """The next order that decodes."""
+    order = world.orders.next()
+    assert order is not None
+    assert order.stage is Stage.DECODE
+    return order
 
 
 def test_an_ingest_goes_through_every_stage_and_a_second_one_computes_nothing(
@@ -63,9 +71,8 @@ def test_later_tries_come_later(world: World) -> None:
     runner, delays = world.runner(), []
     world.work(1)  # reads
     while (order := world.orders.next()) is not None:
-        assert isinstance(order, Order)
         runner.run(order, lambda: False)
-        delays += [delay for _, _, delay in world.orders.waiting.values()]
+        delays += world.orders.delays()
     assert delays == [2.0, 4.0]
 
 
@@ -116,36 +123,33 @@ def test_an_order_carried_out_twice_does_nothing_the_second_time(world: World) -
     world.work(1)
     runner = world.runner()
     while (order := world.orders.next()) is not None:
-        assert isinstance(order, Order)
         runner.run(order, lambda: False)
-        before = (list(world.reader.opened), len(world.writer.batches), dict(world.orders.waiting))
+        before = (list(world.reader.opened), len(world.writer.batches), world.orders.waiting)
         runner.run(order, lambda: False)
-        after = (list(world.reader.opened), len(world.writer.batches), dict(world.orders.waiting))
+        after = (list(world.reader.opened), len(world.writer.batches), world.orders.waiting)
         assert after == before
     assert len(world.writer.versions) == 3
 
 
-def test_healing_gives_out_nothing_before_what_it_follows(world: World) -> None:
-    """An order that was carried out is never carried out again, so it must not be given out while
-    some of its chunk are still at the order before it.
-    """
+def test_those_that_are_done_go_on_while_the_others_of_their_chunk_are_tried_again(
+    world: World,
+) -> None:
     for name in "abcd":
         world.write(f"{name}.jpg", f"picture {name}")
     job = world.start()
     world.work(1)
-    order = world.orders.next()
-    assert isinstance(order, Order)
     killer = Killer("c.jpg")
     stages = {**world.stages(), Stage.DECODE: killer}
     runner = ChunkRunner(world.jobs, world.orders, stages, lambda _: False)
     for _ in range(CAREFUL_AFTER + 1):  # the last time one by one: a, b and d are done
         with pytest.raises(Killed):
-            runner.run(order, lambda: False)
-    assert {asset.trail for asset in world.assets(job).values()} == {order.trail, order.trail + "1"}
-    world.desk.heal(world.jobs.job(job.id))
-    assert world.orders.next() is None
+            runner.run(taken(world), lambda: False)
+        assert [row.queue for row in world.orders.waiting if row.queue == "decode"] == []
+        world.orders.forsake()
+    stages_now = {asset.stage for asset in world.assets(job).values()}
+    assert stages_now == {Stage.DECODE, Stage.DESCRIBE}
+    assert {row.queue for row in world.orders.waiting} == {"decode", "describe"}
     killer.name = ""
-    runner.run(order, lambda: False)
     world.work()
     assert {asset.stage for asset in world.assets(job).values()} == {Stage.DONE}
 
@@ -156,8 +160,7 @@ def test_who_carries_an_order_out_too_late_changes_nothing(world: World) -> None
         world.write(f"{name}.jpg", f"picture {name}")
     job = world.start()
     world.work(1)
-    order = world.orders.next()
-    assert isinstance(order, Order)
+    order = taken(world)
 
     class Slow:
         def __init__(self, inner: StageWork) -> None:
@@ -165,8 +168,8 @@ def test_who_carries_an_order_out_too_late_changes_nothing(world: World) -> None
 
         def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
             found = list(self.inner.work(assets, stop))
-            world.runner().run(order, lambda: False)  # the other one, which is quicker
-            world.work()
+            world.orders.forsake()
+            world.work()  # the other one, which is quicker
             yield from found
 
     slow = Slow(world.stages()[Stage.DECODE])
@@ -241,8 +244,7 @@ def test_no_space_is_nobody_s_failure(world: World) -> None:
 
     stage = FullAtFirst(3)
     runner = ChunkRunner(world.jobs, world.orders, {Stage.DECODE: stage}, wait)
-    order = world.orders.next()
-    assert isinstance(order, Order)
+    order = taken(world)
     runner.run(order, lambda: False)
     assert ["no space" in trouble for trouble in told] == [True] * 3
     assert world.jobs.job(job.id).trouble == ""
@@ -277,17 +279,17 @@ def test_a_file_that_ends_the_process_each_time_is_a_dead_letter_and_the_others_
         world.write(f"{name}.jpg", f"picture {name}")
     job = world.start()
     world.work(1)
-    order = world.orders.next()
-    assert isinstance(order, Order)
     killer = Killer("c.jpg")
     runner = ChunkRunner(world.jobs, world.orders, {Stage.DECODE: killer}, lambda _: False)
-    ends = 0
+    ends, order = 0, taken(world)
     while True:
         try:
             runner.run(order, lambda: False)
         except Killed:
             ends += 1
             assert ends < 50
+            world.orders.forsake()
+            order = taken(world)
         else:
             break
     assert ends == CAREFUL_AFTER + CRASHES_ALONE
@@ -315,8 +317,7 @@ def test_the_chunk_of_an_unforeseen_error_goes_on_without_the_one_it_is_about(
     world.work(1)
     stages = {Stage.DECODE: Broken("b.jpg")}
     runner = ChunkRunner(world.jobs, world.orders, stages, lambda _: False, tries=1)
-    order = world.orders.next()
-    assert isinstance(order, Order)
+    order = taken(world)
     runner.run(order, lambda: False)
     assets = world.assets(job)
     assert assets["b.jpg"].state is AssetState.DEAD

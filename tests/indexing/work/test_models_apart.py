@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.work import MODEL_STAGES, STAGES, Job, JobState, Stage
+from core.work import MODEL_STAGES, READ, STAGES, Job, JobState, Stage
 from indexing.passages import PassageSplitter
 from indexing.work.queue_names import QUEUES, queues_named
-from indexing.work.stages.chunks import Order
 from tests.indexing.work.world import Describer, World
 
 
@@ -23,22 +22,15 @@ def apart(world: World) -> World:
 def work_on(world: World, stages: tuple[Stage, ...]) -> list[Stage]:
     """A worker that takes orders of these stages only; which it carried out."""
     runner, reading = world.runner(), world.reading()
+    queues = {str(stage): 1 for stage in stages} | ({READ: 1} if Stage.DECODE in stages else {})
     done: list[Stage] = []
-    left: dict[str, tuple[int, Order | str, float]] = {}
-    while world.orders.waiting:
-        name, (priority, order, delay) = next(iter(world.orders.waiting.items()))
-        del world.orders.waiting[name]
-        if isinstance(order, str):
-            if Stage.DECODE in stages:
+    while leased := world.orders.lease("some", queues):
+        for order in leased:
+            if order.queue == READ:
                 reading.run(order, lambda: False)
             else:
-                left[name] = priority, order, delay
-        elif order.stage in stages:
-            done.append(order.stage)
-            runner.run(order, lambda: False)
-        else:
-            left[name] = priority, order, delay
-    world.orders.waiting.update(left)
+                done.append(order.stage)
+                runner.run(order, lambda: False)
     return done
 
 

@@ -99,10 +99,10 @@ def test_what_was_rejected_is_a_dead_letter_at_once(
             raise error
 
         context.setattr(world.jobs, "update", refused)
-        context.setattr(world.orders, "give", refused)
-        with suppress(KeyboardInterrupt):
+        context.setattr(world.orders, "complete_reading", refused)
+        with suppress(KeyboardInterrupt, StorageError):
             world.work(1)
-    world.desk.heal_all()
+    world.orders.forsake()
     world.work()
     states = {name: asset.state for name, asset in world.assets(job).items()}
     assert states == {"a.jpg": AssetState.DEAD, "b.jpg": AssetState.DONE}

@@ -12,9 +12,10 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import sqlalchemy as sa
 
 from core.errors import MediaError, NotFoundError
 from core.items import Item
@@ -33,7 +34,7 @@ from core.media import (
     Uncaptioned,
 )
 from core.media_ports import FindShots
-from core.work import AssetState, Job, Priority, Stage, Tracked
+from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
 from indexing.ingest import Ingest
 from indexing.media.asset import Asset, Enrichment
@@ -47,7 +48,7 @@ from indexing.work.sources.stores import FileStores, Spool
 from indexing.work.stages.apply import ApplyStage
 from indexing.work.stages.ask_later import AskLater
 from indexing.work.stages.asking import AT_ONCE, Asking, AskNow
-from indexing.work.stages.chunks import ChunkRunner, Order
+from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.decode import DecodeStage
 from indexing.work.stages.decoding import Decoder
 from indexing.work.stages.describe import DescribeStage
@@ -57,12 +58,16 @@ from indexing.work.stages.reading import Reading
 from indexing.work.stages.stage import StageWork
 from storage.databases import Database, open_database
 from storage.media.likenesses import StoredLikenesses
+from storage.record.steady_clock import TimeSources
+from storage.work.job_tables import JOBS, ORDERS
 from storage.work.jobs import StoredJobs
 from storage.work.ledger import StoredLedger
+from storage.work.orders import StoredOrders
 from storage.work.waiting_stills import StoredWaitingStills
 from tests.indexing.conftest import DictWriter, HashingEncoder, clock
 
 SHOT_S = 4.0
+_SOON_S, _LONG_S = 60, 10**6  # after every next try, after every test
 
 
 def look_of(name: str) -> str:
@@ -182,49 +187,38 @@ class DictStore:
         return io.BytesIO(self.kept[name])
 
 
-class HandOrders:
-    """`core.work_ports.WorkOrders` that a test carries out itself: `waiting` by name."""
+class HandOrders(StoredOrders):
+    """Orders that a test takes one by one itself. Whoever waits for a next try waits no longer when
+    the next order is taken; a lease ends when the test says so.
+    """
 
-    def __init__(self) -> None:
-        self.waiting: dict[str, tuple[int, Order | str, float]] = {}
-        self._given: set[str] = set()
-        self._begun = ""
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seconds = 0
+        clock = TimeSources(since_start=lambda: self._seconds * 10**9, boot=lambda: "here")
+        super().__init__(database, lease_s=_LONG_S, clock=clock)
 
-    def give(self, job: Job, chunk: int, stage: Stage, trail: str, *, delay_s: float = 0.0) -> None:
-        order = Order(job.id, chunk, stage, trail)
-        self._give(f"{job.id}/{chunk}/{trail}", (job.priority, order, delay_s))
+    def next(self) -> Order | None:
+        """Leases the order that is first of all queues."""
+        self._seconds += _SOON_S
+        first = min(self.waiting, key=lambda row: (row.priority, row.id), default=None)
+        return None if first is None else self.lease("hand", {first.queue: 1})[0]
 
-    def give_reading(self, job: Job, trail: str) -> None:
-        self._give(f"{job.id}/read/{trail}", (job.priority, job.id, 0.0))
+    def forsake(self) -> None:
+        """Ends every lease, as where the workers that have them are no more."""
+        self._seconds += 2 * _LONG_S
 
-    def under_way(self, job_id: str) -> list[tuple[int, str]]:
-        job, chunk, trail = (self._begun or "//").split("/")
-        return [(int(chunk), trail)] if job == job_id and chunk != "read" else []
+    @property
+    def waiting(self) -> list[Any]:
+        """Rows of orders of running jobs that nobody has leased, whether for now or for later."""
+        free = (ORDERS.c.holder == "") | (ORDERS.c.free_at <= self._seconds)
+        query = sa.select(ORDERS).join(JOBS, JOBS.c.id == ORDERS.c.job).where(free)
+        running = query.where(JOBS.c.state == str(JobState.RUNNING))
+        return list(self._database.run(lambda connection: connection.execute(running).all()))
 
-    def take_back(self, job_id: str) -> None:
-        self.waiting = {n: w for n, w in self.waiting.items() if not n.startswith(f"{job_id}/")}
-
-    def forget(self, job_id: str) -> int:
-        ended = {n for n in self._given if n.startswith(f"{job_id}/") and n not in self.waiting}
-        self._given -= ended
-        return len(ended)
-
-    def next(self) -> Order | str | None:
-        """Takes the next one: of the lowest priority number, the first. It is under way until the
-        next one is asked for.
-        """
-        self._begun = min(self.waiting, key=lambda n: self.waiting[n][0], default="")
-        return self.waiting.pop(self._begun)[1] if self._begun else None
-
-    def give_again(self, order: Order) -> None:
-        """Puts back what is under way, as where its process is no more."""
-        self.waiting[self._begun] = (Priority.BACKFILL, order, 0.0)
-        self._begun = ""
-
-    def _give(self, name: str, what: tuple[int, Order | str, float]) -> None:
-        if name not in self._given:
-            self._given.add(name)
-            self.waiting[name] = what
+    def delays(self) -> list[float]:
+        """In how many seconds each waiting order may be taken; 0.0 for at once."""
+        return [max(0.0, row.free_at - self._seconds) for row in self.waiting]
 
 
 @dataclass
@@ -239,9 +233,9 @@ class World:
     def __post_init__(self) -> None:
         self.database = open_database(self.folder / "work.sqlite")
         self.jobs = StoredJobs(self.database)
-        self.orders = HandOrders()
+        self.orders = HandOrders(self.database)
         self.files = FileStores()
-        self.desk = JobDesk(self.jobs, self.orders, self.files)
+        self.desk = JobDesk(self.jobs, self.files)
         self.ledger = StoredLedger(self.database)
         self.known = Remembered(self.ledger)
         self.likenesses = StoredLikenesses(self.database)
@@ -254,7 +248,6 @@ class World:
         self.at_once = AT_ONCE
         self.rule: Rule = "unless_forbidden"
         self.apart = False
-        self.here: dict[Stage, int] = {}
         self.writer = DictWriter()
         self.encoder = HashingEncoder()
         self.stop = False
@@ -310,9 +303,7 @@ class World:
         return tuple(self.writer.newest(u).item if u in known else None for u in uris)
 
     def runner(self) -> ChunkRunner:
-        return ChunkRunner(
-            self.jobs, self.orders, self.stages(), lambda _: self.stop, here=self.here
-        )
+        return ChunkRunner(self.jobs, self.orders, self.stages(), lambda _: self.stop)
 
     def reading(self) -> Reading:
         return Reading(
@@ -331,10 +322,8 @@ class World:
             order = self.orders.next()
             if order is None:
                 return done
-            if isinstance(order, str):
-                reading.run(order, lambda: self.stop)
-            else:
-                runner.run(order, lambda: self.stop)
+            run = reading.run if order.queue == READ else runner.run
+            run(order, lambda: self.stop)
         return most
 
     def ingest(self, *products: str) -> Job:

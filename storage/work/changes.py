@@ -1,0 +1,71 @@
+"""What the transactions of jobs and orders have in common: each function is a part of one.
+
+A job's row is locked first, by everything that writes below it. So what waits and what is ordered
+are compared by one transaction at a time, and no order is lost between two of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import NotFoundError
+from core.work import AssetState, Job, JobState, Tracked
+from storage.databases import Database
+from storage.work.job_tables import ASSETS, JOBS, ORDERS, changed_row, job_of, order_row
+
+_WAITING = ASSETS.c.state == str(AssetState.WAITING)
+
+
+def read_job(connection: sa.Connection, job_id: str, *, locked: bool = False) -> Job:
+    """The job, whose row nobody else writes below until the end of the transaction where it is
+    `locked`. Raises NotFoundError.
+    """
+    query = sa.select(JOBS).where(JOBS.c.id == job_id)
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    if row is None:
+        raise NotFoundError("no such job", where=job_id, mend="see `dateline jobs list`")
+    return job_of(row)
+
+
+def write_assets(connection: sa.Connection, assets: Sequence[Tracked]) -> None:
+    """Records how assets stand."""
+    if not assets:
+        return
+    row = (ASSETS.c.job == sa.bindparam("of_job"), ASSETS.c.number == sa.bindparam("of_number"))
+    now = time.time()
+    connection.execute(sa.update(ASSETS).where(*row), [changed_row(asset, now) for asset in assets])
+
+
+def give(
+    database: Database, connection: sa.Connection, job: Job, wanted: Iterable[tuple[str, int]]
+) -> None:
+    """Orders each (queue, chunk) of a locked job; one that is ordered already stays as it is."""
+    rows = [order_row(job.id, job.priority, queue, chunk) for queue, chunk in wanted]
+    if rows:
+        connection.execute(database.insert(ORDERS).on_conflict_do_nothing(), rows)
+
+
+def waiting_of(connection: sa.Connection, job_id: str, chunk: int) -> list[str]:
+    """The stages that assets of a chunk wait for."""
+    of_chunk = (ASSETS.c.job == job_id, ASSETS.c.chunk == chunk, _WAITING)
+    query = sa.select(ASSETS.c.stage).where(*of_chunk).distinct()
+    return list(connection.execute(query).scalars())
+
+
+def finish(connection: sa.Connection, job_id: str) -> None:
+    """Ends a locked job that runs and is read, where nothing of it waits."""
+    waits = sa.exists().where(ASSETS.c.job == job_id, _WAITING)
+    ready = (JOBS.c.id == job_id, JOBS.c.state == str(JobState.RUNNING), JOBS.c.read, ~waits)
+    done: dict[str, Any] = {"state": str(JobState.FINISHED), "ended": time.time()}
+    connection.execute(sa.update(JOBS).where(*ready).values(**done))
+
+
+def reopen(connection: sa.Connection, job_id: str) -> None:
+    """Has a locked job run again that was finished."""
+    finished = (JOBS.c.id == job_id, JOBS.c.state == str(JobState.FINISHED))
+    running = {"state": str(JobState.RUNNING), "ended": 0.0}
+    connection.execute(sa.update(JOBS).where(*finished).values(**running))

@@ -1,0 +1,194 @@
+"""Orders in a database, and their leases: `core.work_ports.Orders`.
+
+A lease ends by a clock that nobody sets. In SQLite, a file of one machine, that is the time since
+the machine started: a lease of another start has ended. In Postgres it is the database's own clock.
+So a jump of a host's clock ends no lease and prolongs none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import NotFoundError
+from core.work import Job, JobState, Order, Tracked
+from storage.databases import Database
+from storage.record.steady_clock import TimeSources
+from storage.work.changes import finish, give, read_job, waiting_of, write_assets
+from storage.work.job_tables import ASSETS, JOBS, MAX_CAUSE, ORDERS, order_of
+
+LEASE_S = 30.0
+_DATABASE_TIME = sa.literal_column("extract(epoch from clock_timestamp())", sa.Float)
+
+
+class StoredOrders:
+    """`core.work_ports.Orders` in the database of jobs. Thread-safe; any number of processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease_s: float = LEASE_S,
+        clock: TimeSources | None = None,
+    ) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._clock = clock or TimeSources()
+
+    def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
+        """Leases what is free, see `core.work_ports.Orders`. Most looks find nothing: that is seen
+        without a lock.
+        """
+        wanted = {queue: count for queue, count in room.items() if count > 0}
+        ready = self._database.run(lambda connection: self._ready(connection, wanted))
+        if not ready:
+            return ()
+        holder = f"{worker}/{os.urandom(4).hex()}"
+
+        def work(connection: sa.Connection) -> tuple[Order, ...]:
+            return tuple(
+                order_of(row, holder)
+                for queue in ready
+                for row in self._take(connection, queue, wanted[queue], holder)
+            )
+
+        return self._database.write(work)
+
+    def renew(self, orders: Collection[Order]) -> None:
+        """Prolongs leases, see `core.work_ports.Orders`."""
+        if not orders:
+            return
+        held = (
+            ORDERS.c.id.in_([order.id for order in orders]),
+            ORDERS.c.holder.in_({order.holder for order in orders}),
+        )
+        statement = sa.update(ORDERS).where(*held).values(self._until(self._lease_s))
+        self._database.run(lambda connection: connection.execute(statement))
+
+    def release(self, order: Order, delay_s: float = 0.0) -> None:
+        """Gives an order back, see `core.work_ports.Orders`."""
+        values = {"holder": "", **self._until(delay_s)}
+        statement = sa.update(ORDERS).where(*_held(order)).values(values)
+        self._database.run(lambda connection: connection.execute(statement))
+
+    def release_all(self, worker: str) -> None:
+        """Gives back a worker's orders, see `core.work_ports.Orders`."""
+        theirs = ORDERS.c.holder.startswith(f"{worker}/", autoescape=True)
+        statement = sa.update(ORDERS).where(theirs).values(holder="", **self._until(0.0))
+        self._database.run(lambda connection: connection.execute(statement))
+
+    def mark(self, order: Order, number: int) -> None:
+        """Counts a crash, see `core.work_ports.Orders`."""
+        asset = (ASSETS.c.job == order.job, ASSETS.c.number == number)
+        marked = sa.update(ASSETS).where(*asset, sa.exists().where(*_held(order)))
+        statement = marked.values(crashes=ASSETS.c.crashes + 1)
+        self._database.run(lambda connection: connection.execute(statement))
+
+    def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
+        """Records assets, see `core.work_ports.Orders`."""
+
+        def work(connection: sa.Connection) -> bool:
+            job = _locked_job(connection, order)
+            if job is not None:
+                self._follow(connection, job, order, assets)
+            return job is not None
+
+        return self._database.write(work)
+
+    def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
+        """Ends an order, see `core.work_ports.Orders`."""
+
+        def work(connection: sa.Connection) -> bool:
+            job = _locked_job(connection, order)
+            if job is None:
+                return False
+            if self._follow(connection, job, order, assets):
+                again = {"holder": "", "taken": 0, **self._until(delay_s)}
+                connection.execute(sa.update(ORDERS).where(*_held(order)).values(again))
+            else:
+                connection.execute(sa.delete(ORDERS).where(*_held(order)))
+            finish(connection, order.job)
+            return True
+
+        return self._database.write(work)
+
+    def complete_reading(self, order: Order, trouble: str = "") -> bool:
+        """Ends the reading of a job, see `core.work_ports.Orders`."""
+        noted = {"trouble": trouble[:MAX_CAUSE]} if trouble else {}
+        read = sa.update(JOBS).where(JOBS.c.id == order.job).values(read=True, **noted)
+
+        def work(connection: sa.Connection) -> bool:
+            if _locked_job(connection, order) is None:
+                return False
+            connection.execute(read)
+            connection.execute(sa.delete(ORDERS).where(*_held(order)))
+            finish(connection, order.job)
+            return True
+
+        return self._database.write(work)
+
+    def _follow(
+        self, connection: sa.Connection, job: Job, order: Order, assets: Sequence[Tracked]
+    ) -> bool:
+        """Records assets and orders what the chunk waits for; whether that is this stage, too."""
+        write_assets(connection, assets)
+        stages = waiting_of(connection, order.job, order.chunk)
+        after = [(stage, order.chunk) for stage in stages if stage != order.queue]
+        give(self._database, connection, job, after)
+        return order.queue in stages
+
+    def _ready(self, connection: sa.Connection, room: Mapping[str, int]) -> list[str]:
+        """The queues that have a free order."""
+        if not room:
+            return []
+        query = self._free(ORDERS.c.queue).where(ORDERS.c.queue.in_(room)).distinct()
+        return list(connection.execute(query).scalars())
+
+    def _take(self, connection: sa.Connection, queue: str, most: int, holder: str) -> Sequence[Any]:
+        """Leases the first orders of a queue to a holder; their rows before that."""
+        query = self._free(ORDERS).where(ORDERS.c.queue == queue)
+        first = query.order_by(ORDERS.c.priority, ORDERS.c.id).limit(most)
+        rows = connection.execute(first.with_for_update(of=ORDERS, skip_locked=True)).all()
+        leased = {"holder": holder, "taken": ORDERS.c.taken + 1, **self._until(self._lease_s)}
+        taken = sa.update(ORDERS).where(ORDERS.c.id.in_([row.id for row in rows])).values(leased)
+        if rows:
+            connection.execute(taken)
+        return rows
+
+    def _free(self, *columns: Any) -> sa.Select[Any]:
+        """Orders of running jobs that nobody has leased, or whose lease has ended."""
+        now, boot = self._now()
+        return (
+            sa.select(*columns)
+            .join(JOBS, JOBS.c.id == ORDERS.c.job)
+            .where(JOBS.c.state == str(JobState.RUNNING))
+            .where((ORDERS.c.free_at <= now) | (ORDERS.c.boot != boot))
+        )
+
+    def _until(self, seconds: float) -> dict[str, Any]:
+        """Values of an order that nobody takes for so long."""
+        now, boot = self._now()
+        return {"free_at": now + seconds, "boot": boot}
+
+    def _now(self) -> tuple[Any, str]:
+        """Seconds of the clock, as a value or an expression, and which clock that is."""
+        if self._database.is_sqlite:
+            return self._clock.since_start() / 1e9, self._clock.boot()
+        return _DATABASE_TIME, ""
+
+
+def _locked_job(connection: sa.Connection, order: Order) -> Job | None:
+    """The order's job, locked, and its order with it; None where the lease was lost."""
+    try:
+        job = read_job(connection, order.job, locked=True)
+    except NotFoundError:  # forgotten meanwhile
+        return None
+    row = sa.select(ORDERS.c.id).where(*_held(order)).with_for_update()
+    return job if connection.execute(row).one_or_none() else None
+
+
+def _held(order: Order) -> tuple[Any, ...]:
+    return ORDERS.c.id == order.id, ORDERS.c.holder == order.holder
