@@ -204,7 +204,7 @@ class BulkWriter:
             log.error("the index refuses document %d: %s", operation.id, reason_of(error))
 
     def _adapt(self, sent: int, seconds: float) -> None:
-        """Adapt the size of requests; it grows only after a large one: small ones are always fast."""
+        """Adapt the size of requests. Only a large one may grow it: small ones are always fast."""
         if seconds > 2 * self._settings.target_s:
             self.bytes = max(_LEAST_BYTES, self.bytes // 2)
         elif seconds < self._settings.target_s / 2 and sent > self.bytes // 2:

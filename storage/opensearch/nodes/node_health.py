@@ -22,7 +22,7 @@ _SHARE = re.compile(r"([\d.]+)(%?)")
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
-    """The health of a node; memory and disk in bytes. `holds_data` says whether it may have shards."""
+    """The health of a node; sizes in bytes. `holds_data` says whether it may have shards."""
 
     name: str
     version: str

@@ -57,7 +57,7 @@ class AwayError(BusyError):
 
 
 class SlowError(BusyError):
-    """The answer did not come in time, though the node is there or other nodes were not asked yet."""
+    """The answer came too late: the node is there, or other nodes were not asked yet."""
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def no_hits() -> Hits:
 
 
 def hits_of(reply: Reply, order: SortOrder) -> Hits:
-    """Return the hits of a search in `order`; their sort values are a score or a time, and the id."""
+    """Return the hits of a search in `order`. Their sort values are score or time, and id."""
     if "error" in reply:
         return no_hits()
     found = [hit["sort"] for hit in reply["hits"]["hits"]]

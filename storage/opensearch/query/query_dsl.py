@@ -136,7 +136,7 @@ class Compiler:
         ]
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Clause:
-        """Return the clause for the terms in order, within `slop`; with slop LOOSE for any of them."""
+        """Return the clause for the terms in order, within `slop`; with LOOSE for any of them."""
         if slop == LOOSE and len(terms) > 1:
             return _any([_term(field, term) for term in self._readings.telling(terms)])
         return _term(field, terms[0]) if len(terms) == 1 else _phrase(field, " ".join(terms), slop)
