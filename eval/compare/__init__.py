@@ -1,1 +1,1 @@
-"""Comparisons, significance and the gate."""
+"""Comparisons of runs, significance tests and the gate."""

@@ -1,6 +1,6 @@
-"""Two or more systems on the same questions: what differs, by how much, and is it more than chance?
+"""Compares systems on the same questions: what differs, by how much, and is it more than chance?
 
-What the figures mean stands in `eval.compare.outcomes`.
+`eval.compare.outcomes` says what the figures mean.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from eval.runs.results import Collection, RunResult
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the answers of one system took, over all collections: milliseconds of a query, answers
-    with each stage skipped or cut short, refused queries, and the share of the documents found that
-    nobody judged.
+    """What one system's answers cost over all collections: milliseconds of a query, the number of
+    answers with each stage skipped or cut short, refused queries, and the share of the found
+    documents without a judgement.
     """
 
     system: str
@@ -38,9 +38,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that `compare` found. `changed` has, by system, what its settings, models and
-    profile have instead of the baseline's: (baseline's, its own). `swings` are by the first of
-    `measures`.
+    """Everything that `compare` found.
+
+    `changed` has, by system and name, each setting, model or profile that differs from the
+    baseline's: (the baseline's, its own). `swings` are by the first of `measures`.
     """
 
     baseline: str
@@ -54,11 +55,11 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def of(self, *kinds: str) -> tuple[Outcome, ...]:
-        """The outcomes of these kinds, in their order."""
+        """The outcomes of these kinds, in order."""
         return tuple(outcome for outcome in self.outcomes if outcome.kind in kinds)
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; what can't be known is NaN, which JSON has as null."""
+        """The comparison, ready for JSON; an unknown value is NaN, which becomes null."""
         return asdict(self)
 
 
@@ -72,12 +73,12 @@ def compare(
     judgements: Mapping[str, Qrels] | None = None,
     allow_missing: bool = False,
 ) -> Comparison:
-    """Compares each of `others` with `baseline`; each is one system's results, one a collection.
+    """Compares each of `others` with `baseline`; each is one system's results, one per collection.
 
-    `measures` are all that every result has, unless named. `queries` is how many of those that won
-    and of those that lost most are kept with both lists; `judgements`, by a collection's label,
-    give their documents' grades. Raises InputError for results that do not answer the same
-    questions (see `eval.compare.pairing`), for values that are no numbers and for equal names.
+    Without `measures`, all that every result has are compared. The `queries` that won most and the
+    `queries` that lost most are kept with both lists; `judgements`, by a collection's label, give
+    their documents' grades. Raises InputError for results that do not answer the same questions
+    (`eval.compare.pairing`), for values that are no numbers and for equal names.
     """
     if not baseline or not others:
         raise InputError("there is nothing to compare", mend="name two systems' results or more")
@@ -147,7 +148,7 @@ def _shared_measures(results: Sequence[RunResult]) -> tuple[str, ...]:
 
 
 def _changed(one: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
-    """What is set otherwise, by name; an index is of its documents and differs by collection."""
+    """The facts that differ, by name. The index is left out, because it differs by collection."""
     before, after = _facts(one), _facts(other)
     return {
         name: (before.get(name, "default"), after.get(name, "default"))

@@ -1,24 +1,24 @@
-"""Did it get worse? A verdict on new results against a committed baseline, for CI.
+"""Did it get worse? Judges new results against a committed baseline, for CI.
 
-The gate fails for any of these, and the verdict says for which:
+The gate fails for any of these reasons, and the verdict names them:
 
 1. **It can't be compared**: a collection of the baseline is missing, or its documents, judgements,
-   depth or queries are others.
+   depth or queries differ.
 2. **It did not answer**: an answer is degraded, or a query is refused that the baseline answered.
 3. **It lost**: over all queries of all collections, each alike, the mean of a measure fell and
    - chance does not explain it: two-sided paired randomization, p < `alpha` after Holm's correction
      over the measures, and
    - the loss may be as large as `least_effect`: the 1 - `alpha` bootstrap interval of the mean
-     difference reaches down to it. A loss that is real but surely smaller is passed and named.
+     difference reaches that far. A real loss that is surely smaller passes and is named.
 4. **A slice is under its floor**: the slice's mean of the first measure lies below the floor by
    more than half the width of its bootstrap interval, at level 1 - `alpha` / number of floors.
 5. With `each_collection`, a collection lost as in 3, with Holm's correction over all collections
-   and measures. Without it such a loss is a warning: what helps as a whole may cost somewhere.
+   and measures. Otherwise such a loss is a warning: what helps as a whole may cost somewhere.
 
-Where nothing changed, 3 is at most `alpha` / 2 likely, and far less where there are queries enough
-for the interval to be much narrower than `least_effect`. What is caught of a true loss depends on
-queries and their spread: `Outcome.least_effect` is said for all queries and each slice, and a gate
-that can't see `least_effect` says so (see `eval.compare.power`).
+If nothing changed, the probability of 3 is at most `alpha` / 2, and far less if there are enough
+queries to make the interval much narrower than `least_effect`. Which true losses are found depends
+on the number of queries and their spread. `Outcome.least_effect` is given for all queries and each
+slice, and a gate that can't detect `least_effect` says so (`eval.compare.power`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is held: see the module. `floors` are by `facet=value` or `collection=name:split`."""
+    """The rule of a gate; the module explains it. `floors` are by `facet=value` or
+    `collection=name:split`.
+    """
 
     measures: tuple[str, ...] = ()
     least_effect: float = 0.02
@@ -85,15 +87,15 @@ class Floor:
 
     @property
     def passed(self) -> bool:
-        """Whether the slice holds."""
+        """Whether the slice passes."""
         return self.mean >= self.floor - self.allowance
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says: `reasons` to fail, in sentences, none where it passed; `warnings` are
-    what a reader should know of a pass. `outcomes` are of all queries, each collection and each
-    slice, as far as they could be compared.
+    """The gate's verdict: `reasons` to fail, as sentences, empty if it passed; `warnings` are what
+    a reader should know of a pass. `outcomes` are of all queries, each collection and each slice,
+    as far as they could be compared.
     """
 
     rule: Rule
@@ -108,15 +110,15 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the new results may go out."""
+        """Whether the new results pass."""
         return not self.reasons
 
     def of(self, *kinds: str) -> tuple[Outcome, ...]:
-        """The outcomes of these kinds, in their order."""
+        """The outcomes of these kinds, in order."""
         return tuple(outcome for outcome in self.outcomes if outcome.kind in kinds)
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; what can't be known is NaN, which JSON has as null."""
+        """The verdict, ready for JSON; an unknown value is NaN, which becomes null."""
         tree = {"passed": self.passed, **asdict(self)}
         for floor, row in zip(self.floors, tree["floors"], strict=True):
             row["passed"] = floor.passed
@@ -124,10 +126,10 @@ class Verdict:
 
 
 def judge(baseline: Baseline, results: Sequence[RunResult], rule: Rule) -> Verdict:
-    """The verdict on one system's `results`, one a collection, by the module's rules.
+    """The verdict on one system's `results`, one per collection, by the module's rules.
 
-    Raises InputError for mistakes in what was asked: a measure or a floor's slice that is not in
-    the results, values that are no numbers, a collection or a query twice.
+    Raises InputError for a wrong request: a measure or a floor's slice that is not in the results,
+    values that are no numbers, a collection or a query twice.
     """
     measures = rule.measures or baseline.measures
     unknown = [measure for measure in measures if measure not in baseline.measures]
@@ -155,7 +157,7 @@ def judge(baseline: Baseline, results: Sequence[RunResult], rule: Rule) -> Verdi
 
 
 def got_worse(differences: Values, rule: Rule, draws: int = DRAWS) -> bool:
-    """Rule 3 on the differences [n] of one measure: what `judge` fails for."""
+    """Whether rule 3 fails the differences [n] of one measure."""
     outcome = outcome_of(
         (WHOLE, WHOLE, "", ""), np.zeros(len(differences)), differences, draws, 1 - rule.alpha
     )
@@ -165,7 +167,7 @@ def got_worse(differences: Values, rule: Rule, draws: int = DRAWS) -> bool:
 def _comparable(
     baseline: Baseline, theirs: Mapping[str, RunResult]
 ) -> tuple[list[Pair], tuple[str, ...]]:
-    """The collections that can be compared, and in sentences what keeps the others from it."""
+    """The collections that can be compared, and sentences on why the others can't."""
     pairs: list[Pair] = []
     strange: list[str] = []
     for result in baseline.results:
@@ -239,7 +241,7 @@ def _floors(results: Sequence[RunResult], measure: str, rule: Rule) -> Iterator[
 
 
 def _groups(results: Sequence[RunResult], measure: str) -> dict[str, Values]:
-    """The values [n] of each slice and of each collection, by the name that a floor has."""
+    """The values [n] of each slice and of each collection, by the name that floors use."""
     values = [checked_values(result, measure) for result in results]
     whole = np.concatenate(values)
     found = {name: whole[places] for name, places in slices(results).items()}
@@ -278,7 +280,7 @@ def _warnings(
 
 
 def _doubts(outcome: Outcome, rule: Rule) -> Iterator[str]:
-    """What a pass does not say."""
+    """Sentences on what a pass does not show."""
     if outcome.kind == WHOLE and outcome.too_few:
         yield f"no loss of only {outcome.queries} queries can be told from chance"
     if outcome.kind == WHOLE and outcome.least_effect > rule.least_effect:

@@ -1,11 +1,11 @@
-"""The baseline that a gate holds new results against: one JSON file to commit.
+"""The baseline of a gate: one JSON file to commit.
 
     {"format": 1, "made_at": …, "system": {…}, "measures": ["nDCG@10"],
      "collections": [{"collection": {name, split, counts, digests}, "depth": 100, "refused": [],
                       "values": {"q1": [0.63], …}}]}
 
-A query has a line of its own, so that a new baseline's diff can be read. Values have DECIMALS
-decimals; new results are rounded alike before they are compared.
+Each query has its own line, so that people can read the diff of a new baseline. Values have
+DECIMALS decimals; new results are rounded the same way before they are compared.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the file says: `results` have rows with values only, no documents and no times."""
+    """The content of the file: `results` have rows with values only, no documents and no times."""
 
     results: tuple[RunResult, ...]
     measures: tuple[str, ...]
 
     @property
     def system(self) -> System:
-        """What answered."""
+        """The system that answered."""
         return self.results[0].system
 
     @property
@@ -43,7 +43,7 @@ class Baseline:
 
 
 def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: Path) -> None:
-    """Writes the file. Raises InputError for results that would make a gate lie: degraded answers,
+    """Writes the file. Raises InputError for results that would mislead a gate: degraded answers,
     values that are no numbers, a collection or a query twice.
     """
     if not results or not measures:
@@ -70,7 +70,7 @@ def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: 
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Reads the file. Raises InputError where it is missing, damaged or of another format."""
+    """Reads the file. Raises InputError if it is missing, damaged or of another format."""
     mend = "make one with `dateline eval gate RUNS --baseline FILE --write`"
     if not path.is_file():
         raise InputError("there is no baseline", where=str(path), mend=mend)
@@ -94,7 +94,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def rounded(result: RunResult) -> RunResult:
-    """The same with its values as a baseline would keep them."""
+    """The result with its values rounded as in a baseline."""
     rows = tuple(
         replace(row, values={name: _round(value) for name, value in row.values.items()})
         for row in result.rows
@@ -103,7 +103,7 @@ def rounded(result: RunResult) -> RunResult:
 
 
 def _round(value: float | None) -> float:
-    # What is no number stands as null in a result's file; it is refused where it is used.
+    # A result's file has null for a value that is no number; whoever uses the value refuses it.
     return float("nan") if value is None else round(value, DECIMALS)
 
 

@@ -3,19 +3,20 @@
 Conventions:
 
 - A difference is a system's value less the baseline's, query by query.
-- Several collections give two sums, which answer different questions: `all queries`, where each
-  query counts alike and a big collection decides, and `mean of sets`, where each collection does.
+- Several collections give two summaries, which answer different questions. In `all queries` each
+  query counts alike, and a big collection decides; in `mean of sets` each collection counts alike.
   With one collection there is only the first.
 - p: paired randomization test, two-sided. Intervals: 95 %, bootstrap percentiles over queries; for
-  the mean of sets each collection is resampled by itself (see `eval.compare.significance`).
+  the mean of sets each collection is resampled by itself (`eval.compare.significance`).
 - Holm's correction is over all measures and systems of one kind of row: `all queries`, `mean of
-  sets`, the collections together, the slices together. A slice's p so says what stands after having
-  looked at every slice.
+  sets`, the collections together, the slices together. So a slice's p accounts for the number of
+  slices that were looked at.
 - `least_effect` is the true difference that so many queries show with power .8 at alpha .05 (or 1
-  less the interval's level), by the spread seen (see `eval.compare.power`): a slice without a
+  less the interval's level), given the observed spread (`eval.compare.power`). A slice without a
   finding has not shown that nothing changed.
-- Under FEWEST queries p can't fall below .05 whatever they say, and a bootstrap interval is far too
-  narrow (`too_few`). One query's p is 1. Up to about 20 queries trust p rather than the interval.
+- Under FEWEST queries p can't fall below .05, whatever the values are, and a bootstrap interval is
+  far too narrow (`too_few`). One query's p is 1. Up to about 20 queries trust p rather than the
+  interval.
 """
 
 from __future__ import annotations
@@ -47,15 +48,17 @@ WHOLE, ALIKE, COLLECTION, SLICE = "all queries", "mean of sets", "collection", "
 LEVEL = 0.95
 DRAWS, SLICE_DRAWS = 10_000, 4000
 FEWEST = 6  # 2 of 2 ** 6 exchanges are the first share below .05
-MOST_VALUES = 30  # a facet with more of them is no way to group queries
+MOST_VALUES = 30  # a facet with more values does not group queries
 _TIE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One measure of one system against the baseline, over one group of queries: their means, the
-    mean difference with its interval, p as tested and as corrected, Cohen's d, and how many queries
-    won, tied and lost. `kind` is one of the four above, `group` the collection or `facet=value`.
+    """One measure of one system against the baseline, over one group of queries: both means, the
+    mean difference with its interval, p before and after Holm's correction, Cohen's d, and how many
+    queries won, tied and lost.
+
+    `kind` is one of the four above, `group` the collection or `facet=value`.
     """
 
     kind: str
@@ -78,15 +81,15 @@ class Outcome:
 
     @property
     def too_few(self) -> bool:
-        """Whether the interval means nothing."""
+        """Whether the interval is meaningless."""
         return self.queries < FEWEST
 
 
 def outcomes_of(
     system: str, measure: str, pairs: Sequence[Pair], *, by_slice: bool = True, level: float = LEVEL
 ) -> Iterator[Outcome]:
-    """One measure's outcomes, not corrected yet: all queries, then the mean of sets and each set
-    where there are several, then each slice.
+    """One measure's outcomes before Holm's correction: all queries, then the mean of sets and each
+    set if there are several, then each slice.
     """
     before = [checked_values(pair.baseline, measure) for pair in pairs]
     after = [checked_values(pair.other, measure) for pair in pairs]
@@ -109,14 +112,14 @@ def outcome_of(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> Outcome:
-    """The outcome of values [n] and [n]; `group` says which."""
+    """The outcome of the values `before` [n] and `after` [n]."""
     interval = bootstrap_interval([after - before], level, draws)
     return _outcome(group, before, after, interval, draws, level)
 
 
 def slices(results: Sequence[RunResult]) -> dict[str, Places]:
-    """`facet=value` to the places of its queries, int64 [n], in the results' rows end to end; not
-    of facets with more than MOST_VALUES values.
+    """The places of each `facet=value`'s queries, int64 [n], in the results' rows end to end.
+    Facets with more than MOST_VALUES values are left out.
     """
     found: dict[tuple[str, str], list[int]] = {}
     for place, row in enumerate(row for result in results for row in result.rows):
@@ -131,7 +134,7 @@ def slices(results: Sequence[RunResult]) -> dict[str, Places]:
 
 
 def corrected(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
-    """The same with Holm's correction within each kind, in their order."""
+    """The outcomes with Holm's correction within each kind, in order."""
     rows = list(outcomes)
     for kind in {row.kind for row in rows}:
         places = [place for place, row in enumerate(rows) if row.kind == kind]
@@ -141,15 +144,15 @@ def corrected(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
 
 
 def p_text(p: float) -> str:
-    """A p to read: what random draws can't tell from 0 is not called 0."""
+    """A p value as text; random draws can't tell a small p from 0, so it is not called 0."""
     return "<.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _alike(
     group: Group, before: Sequence[Values], after: Sequence[Values], level: float
 ) -> Outcome:
-    """The mean of the sets' means: each query weighs so that the sets weigh alike. Cohen's d is of
-    the weighted differences.
+    """The outcome of the mean of the sets' means. Queries are weighted so that each set counts
+    alike; Cohen's d is of the weighted differences.
     """
     total, sets = sum(len(values) for values in before), len(before)
     differences = [new - old for old, new in zip(before, after, strict=True)]

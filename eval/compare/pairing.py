@@ -1,5 +1,5 @@
-"""Which results answer the same questions? Results are matched by collection and query before
-anything is subtracted, and what does not match is an error that says what.
+"""Matches results by collection and query before anything is subtracted. A mismatch is an error
+that says what differs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _QUERIES_DIFFER = "queries are in one of them only"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One collection answered by two systems, row by row the same query. `missing` counts the
-    queries that one of the two lacked and that were filled in with zeros.
+    """One collection answered by two systems; their rows are of the same queries in the same order.
+    `missing` counts queries that one of the two lacked and that were filled in with zeros.
     """
 
     baseline: RunResult
@@ -31,7 +31,7 @@ class Pair:
 
     @property
     def label(self) -> str:
-        """The collection's."""
+        """The collection's label."""
         return self.baseline.collection.label
 
     def differences(self, measure: str) -> Values:
@@ -40,9 +40,10 @@ class Pair:
 
 
 def read_system(folder: Path, name: str = "") -> tuple[RunResult, ...]:
-    """The results of one system: of `folder` itself, or of every folder in it, by collection.
-    `name` replaces the name that they were made under. Raises InputError where there is none, a
-    collection is there twice, or they are of several systems and no `name` joins them.
+    """The results of one system, from `folder` itself or from every folder in it.
+
+    `name` replaces the name in the results. Raises InputError if there are no results, if a
+    collection appears twice, or if they are of several systems and no `name` is given.
     """
     whole = (folder / _RESULT).is_file()
     folders = [folder] if whole else sorted(path.parent for path in folder.glob(f"*/{_RESULT}"))
@@ -67,7 +68,7 @@ def read_system(folder: Path, name: str = "") -> tuple[RunResult, ...]:
 
 
 def by_collection(results: Iterable[RunResult], where: str = "") -> dict[str, RunResult]:
-    """Results by their collection's label. Raises InputError for a label that comes twice."""
+    """Results by their collection's label. Raises InputError for a label that appears twice."""
     found: dict[str, RunResult] = {}
     for result in results:
         label = result.collection.label
@@ -82,9 +83,10 @@ def by_collection(results: Iterable[RunResult], where: str = "") -> dict[str, Ru
 def paired(
     baseline: Sequence[RunResult], other: Sequence[RunResult], *, allow_missing: bool = False
 ) -> tuple[Pair, ...]:
-    """The collections of `baseline`, each with the other's result. Raises InputError where the
-    other lacks one, has more, or did not answer the same questions; with `allow_missing`, queries
-    that one of them lacks count 0 there.
+    """The collections of `baseline`, each with the other's result.
+
+    Raises InputError if the other lacks one, has more, or did not answer the same questions. With
+    `allow_missing`, a query that one of them lacks counts 0 there.
     """
     theirs = by_collection(other)
     ours = by_collection(baseline)
@@ -98,7 +100,9 @@ def paired(
 
 
 def aligned(one: RunResult, other: RunResult, allow_missing: bool = False) -> Pair:
-    """The two with their rows in one order. Raises InputError for what `same_questions` says."""
+    """The two results with their rows in the same order. Raises InputError if `same_questions`
+    finds a difference.
+    """
     first, second = rows_by_query(one), rows_by_query(other)
     differs = [
         what
@@ -120,7 +124,7 @@ def aligned(one: RunResult, other: RunResult, allow_missing: bool = False) -> Pa
 
 
 def rows_by_query(result: RunResult) -> dict[str, QueryRow]:
-    """The rows by query id. Raises InputError where there are none or a query comes twice."""
+    """The rows by query id. Raises InputError if there are no rows or a query appears twice."""
     counts = Counter(row.query_id for row in result.rows)
     twice = [query for query, count in counts.items() if count > 1]
     if twice or not counts:
@@ -130,7 +134,7 @@ def rows_by_query(result: RunResult) -> dict[str, QueryRow]:
 
 
 def checked_values(result: RunResult, measure: str) -> Values:
-    """float64 [queries] of a measure, all finite. Raises InputError where the measure or one of its
+    """float64 [queries] of a measure, all finite. Raises InputError if the measure or one of its
     values is missing, or a value is no number.
     """
     where = f"{result.system.name} on {result.collection.label}"
@@ -159,7 +163,7 @@ def _filled(
 
 
 def _unanswered(row: QueryRow) -> QueryRow:
-    """What a system that never answered this query has."""
+    """The row of a system that did not answer this query."""
     values = dict.fromkeys(row.values, 0.0)
     return replace(
         row, values=values, documents=(), milliseconds=0.0, degraded=(), refused="", unjudged=0

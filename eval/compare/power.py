@@ -2,13 +2,13 @@
 
 - `least_effect`: the smallest true mean difference that a two-sided paired test finds with that
   power, (z(1 - alpha / 2) + z(power)) sd / sqrt(n), where sd is that of the paired differences
-  (Cohen 1988; Sakai 2016 for retrieval). The normal approximation: a little too small below about
-  30 queries.
-- `queries_needed`: the same, solved for n.
+  (Cohen 1988; Sakai 2016 for retrieval). This is the normal approximation: a little too small below
+  about 30 queries.
+- `queries_needed`: the same formula, solved for n.
 - `share_caught`: how often a rule says "worse" over bootstrap resamples of the queries (Efron
-  1979). `recentred` differences have a known truth: their mean is what holds among the resamples.
-- `exchanged`: each resample flips the two values of a random half of the queries, which makes a
-  change that is none of whatever spread the real one has.
+  1979). For `recentred` differences the truth is known: the mean that they were moved to.
+- `exchanged`: each resample swaps the two values of a random half of the queries. The result has
+  no true difference, but the spread of the real one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper end, 0 to 1."""
+        """The lower and upper end, 0 to 1."""
         z = NormalDist().inv_cdf(0.975)
         middle = (self.value + z**2 / (2 * self.total)) / (1 + z**2 / self.total)
         inner = self.value * (1 - self.value) / self.total + z**2 / (4 * self.total**2)
@@ -57,8 +57,8 @@ class Share:
 
 
 def least_effect(deviation: float, count: int, alpha: float = ALPHA, power: float = POWER) -> float:
-    """The least true difference that `count` queries show, where paired differences have that
-    standard deviation; NaN where it can't be known: under two queries, or no spread at all.
+    """The smallest true difference that `count` queries show, given the standard deviation of
+    paired differences. NaN if it is unknown: under two queries, or without any spread.
     """
     if count < 2 or not isfinite(deviation) or deviation <= 0:
         return float("nan")
@@ -68,12 +68,12 @@ def least_effect(deviation: float, count: int, alpha: float = ALPHA, power: floa
 def queries_needed(
     effect: float, deviation: float, alpha: float = ALPHA, power: float = POWER
 ) -> int:
-    """How many queries show a true difference of `effect` above 0 with that power."""
+    """How many queries show a true difference of `effect` (above 0) with that power."""
     return max(2, ceil((_factor(alpha, power) * deviation / effect) ** 2))
 
 
 def recentred(differences: Values, mean: float) -> Values:
-    """The same differences [n], moved so that their mean is `mean`."""
+    """The differences [n], moved so that their mean is `mean`."""
     moved: Values = differences - differences.mean() + mean
     return moved
 
@@ -81,7 +81,9 @@ def recentred(differences: Values, mean: float) -> Values:
 def resampled(
     differences: Values, resamples: int, *, count: int = 0, seed: int = _SEED
 ) -> Iterator[Values]:
-    """So many draws of `count`, or else n, with replacement out of `differences` [n]."""
+    """Yields `resamples` samples of `count` (default n) from `differences` [n], with
+    replacement.
+    """
     chance = np.random.default_rng(seed)
     for _ in range(resamples):
         yield differences[chance.integers(0, len(differences), count or len(differences))]
@@ -90,14 +92,14 @@ def resampled(
 def exchanged(
     differences: Values, resamples: int, *, count: int = 0, seed: int = _SEED
 ) -> Iterator[Values]:
-    """The same draws, with the sign of each difference thrown anew."""
+    """Yields the same samples, each difference with a random sign."""
     chance = np.random.default_rng(seed + 1)
     for drawn in resampled(differences, resamples, count=count, seed=seed):
         yield drawn * (chance.integers(0, 2, len(drawn)) * 2 - 1)
 
 
 def share_caught(draws: Iterator[Values], decide: Decide) -> Share:
-    """In how many of `draws` `decide` says that it got worse."""
+    """The share of `draws` for which `decide` says "worse"."""
     said = [decide(drawn) for drawn in draws]
     return Share(sum(said), len(said))
 

@@ -1,10 +1,10 @@
 """Is a difference more than chance? Paired tests over queries.
 
-- `randomization`: under the null hypothesis each query's two values could be exchanged; p is the
-  share of exchanges whose mean difference is at least as far from 0 as the one seen (Smucker and
-  others 2007), two-sided. Queries that differ by nothing don't matter to it. With at most
-  EXACT_UP_TO others all exchanges are counted; else random ones are drawn, with the seen one
-  counted in, so that p is never 0.
+- `randomization`: under the null hypothesis each query's two values can be exchanged. p is the
+  share of exchanges whose mean difference is at least as far from 0 as the observed one (Smucker
+  and others 2007), two-sided. Queries without a difference do not matter. With at most EXACT_UP_TO
+  others all exchanges are counted; else random ones are drawn, and the observed one is added, so
+  that p is never 0.
 - `bootstrap_interval`: percentiles of the mean over queries drawn with replacement (Efron 1979).
 - `holm`: p values adjusted for several questions at once (Holm 1979).
 - `effect_size`: the mean of paired differences in their own standard deviations (Cohen's d).
@@ -23,13 +23,13 @@ Values = npt.NDArray[np.float64]
 DRAWS = 20_000
 EXACT_UP_TO = 16  # queries with a difference; 65,536 exchanges
 _SEED = 20_261_125
-_AT_ONCE = 1000  # draws held at a time
+_AT_ONCE = 1000  # draws in memory at a time
 _PICKS_AT_ONCE = 2_000_000  # so that many queries don't fill the memory
 _SAME = 1e-12
 
 
 def randomization(differences: Values, draws: int = DRAWS) -> float:
-    """Two-sided p of paired `differences` [n] having mean 0; 1 where there are none."""
+    """The two-sided p of paired `differences` [n] having mean 0; 1 for no differences."""
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
@@ -47,9 +47,10 @@ def randomization(differences: Values, draws: int = DRAWS) -> float:
 def bootstrap_interval(
     groups: Sequence[Values], level: float = 0.95, draws: int = DRAWS
 ) -> tuple[float, float]:
-    """The interval of the mean of the groups' means, each group [n] resampled by itself. With one
-    group it is that group's interval. Of a group of one query it is that query's value twice, which
-    says nothing.
+    """The interval of the mean of the groups' means; each group [n] is resampled by itself.
+
+    With one group it is that group's interval. For a group of one query both ends are that query's
+    value, which means nothing.
     """
     chance = np.random.default_rng(_SEED)
     total = np.zeros(draws)
@@ -64,7 +65,7 @@ def bootstrap_interval(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values adjusted step by step, in their order; none above 1."""
+    """The p values adjusted step by step, in the given order; none is above 1."""
     order = np.argsort(p_values, kind="stable")
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -75,13 +76,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def spread(differences: Values) -> float:
-    """The sample's standard deviation of `differences` [n]; NaN for fewer than two."""
+    """The sample standard deviation of `differences` [n]; NaN for fewer than two."""
     return float(differences.std(ddof=1)) if len(differences) > 1 else float("nan")
 
 
 def effect_size(differences: Values) -> float:
-    """Cohen's d of paired `differences` [n]: 0 where nothing differs, NaN for fewer than two or
-    where all differ by the same, which has no spread to be measured in.
+    """Cohen's d of paired `differences` [n]: 0 if all are 0; NaN for fewer than two, or if all are
+    equal and so have no spread.
     """
     if not differences.any():
         return 0.0
@@ -98,7 +99,7 @@ def _all_sums(values: Values) -> Values:
 
 
 def _blocks(draws: int, width: int) -> list[int]:
-    """Sizes that add up to `draws`, none with more than _PICKS_AT_ONCE picks of `width`."""
+    """Block sizes that add up to `draws`, none with more than _PICKS_AT_ONCE picks of `width`."""
     size = max(1, min(_AT_ONCE, _PICKS_AT_ONCE // max(1, width)))
     whole, rest = divmod(draws, size)
     return [size] * whole + [rest] * bool(rest)

@@ -1,4 +1,4 @@
-"""Which queries won and which lost most, with what each of the two systems showed for them."""
+"""The queries that won and lost most, with what each of the two systems showed for them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SHOWN = 10  # documents of each list
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One document of a list. `grade` is None where nobody judged it, or no judgements were given;
-    `rank_elsewhere` is its rank in the other list (from 1), 0 where it is not in it at all.
+    """One document of a list. `grade` is None if nobody judged it or no judgements were given;
+    `rank_elsewhere` is its rank in the other list (from 1), 0 if it is not there.
     """
 
     document: str
@@ -26,7 +26,7 @@ class Placed:
 @dataclass(frozen=True, slots=True)
 class Swing:
     """One query whose value changed: by `measure`, from `before` to `after`, with the first SHOWN
-    documents of the baseline's list and of the system's.
+    documents of both lists.
     """
 
     system: str
@@ -41,15 +41,15 @@ class Swing:
 
     @property
     def difference(self) -> float:
-        """Below 0 where it got worse."""
+        """The change of the value, below 0 if it got worse."""
         return self.after - self.before
 
 
 def swings(
     pairs: Sequence[Pair], measure: str, count: int, judgements: Mapping[str, Qrels]
 ) -> tuple[Swing, ...]:
-    """The `count` queries that won most, best first, then the `count` that lost most, worst first;
-    equal ones by collection and id. `judgements` are by the collection's label.
+    """The `count` queries that won most, best first, then the `count` that lost most, worst first.
+    Equal ones go by collection and id; `judgements` are by the collection's label.
     """
     changed = [
         (float(difference), pair, place)

@@ -1,11 +1,11 @@
-"""Reports as one HTML file each: no network, no file beside it, read on a phone and by keyboard.
+"""Reports as one HTML file each: without network or other files, for phones and keyboards too.
 
-What a page holds is built from a few kinds of parts (`parts.py`), drawn by one template, with plots
-as inline SVG (`plots.py`). Everything that came from a collection, a query or a service is data:
-cleaned by `texts.py`, escaped by the template.
+A page is built from a few kinds of parts (`parts.py`), which one template draws; plots are inline
+SVG (`plots.py`). Everything from a collection, a query or a service is data: `texts.py` cleans it,
+and the template escapes it.
 
-Every function gives the text of a file, and raises InputError where the extra `report` is not
-installed. Its packages are loaded when the first page is drawn, not before.
+Every function returns the text of a file, and raises InputError if the extra `report` is not
+installed. Its packages are loaded when the first page is drawn.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _PACKAGES = ("jinja2", "matplotlib")
 
 
 def run_page(results: Sequence[RunResult]) -> str:
-    """What was measured, of one result or more. Raises InputError for none, or without queries."""
+    """The page of one or more results. Raises InputError without results, or for one without
+    queries.
+    """
     need_packages()
     from eval.report import run
 
@@ -36,7 +38,7 @@ def run_page(results: Sequence[RunResult]) -> str:
 
 
 def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
-    """What differs between systems; `runs` are all results compared, the baseline's too."""
+    """The page of a comparison; `runs` are all compared results, the baseline's too."""
     need_packages()
     from eval.report import comparison as page
 
@@ -44,7 +46,7 @@ def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
 
 
 def gate_page(verdict: Verdict) -> str:
-    """Why a gate passed or failed."""
+    """The page that says why a gate passed or failed."""
     need_packages()
     from eval.report import gate
 
@@ -52,7 +54,7 @@ def gate_page(verdict: Verdict) -> str:
 
 
 def sweep_page(sweep: Sweep) -> str:
-    """The cells of an HNSW sweep, and which to use."""
+    """The page of an HNSW sweep: its cells, and which one to use."""
     need_packages()
     from eval.report import sweep as page
 
@@ -66,7 +68,9 @@ def growth_page(
     about: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
-    """One HNSW cell at growing sizes, and what that predicts; `about` says of what and where."""
+    """The page of one HNSW cell at growing sizes, and its predictions; `about` has the
+    circumstances.
+    """
     need_packages()
     from eval.report import growth as page
 
@@ -74,7 +78,7 @@ def growth_page(
 
 
 def fusion_page(tuning: Tuning) -> str:
-    """What cross-validation says of the fusion's weights."""
+    """The page of a tuning of fusion's weights."""
     need_packages()
     from eval.report import fusion
 
@@ -82,7 +86,7 @@ def fusion_page(tuning: Tuning) -> str:
 
 
 def need_packages() -> None:
-    """Raises InputError where pages can't be drawn: to know before long work, not after it."""
+    """Raises InputError if pages can't be drawn. Call it before long work, not after."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(

@@ -36,7 +36,7 @@ ALPHA = 0.05
 
 
 def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
-    """An HTML file about a comparison; `runs` are all results that it is of, the baseline's too."""
+    """An HTML file about a comparison; `runs` are all compared results, the baseline's too."""
     measure = comparison.measures[0]
     sections = [
         Section("Summary", _summary(comparison)),
@@ -92,7 +92,7 @@ def _cost_row(cost: Cost) -> tuple[Cell, ...]:
 
 
 def _groups(comparison: Comparison, kind: str, title: str) -> tuple[Part, ...]:
-    """A forest of the first measure for each system, and the table of all."""
+    """A forest plot of the first measure for each system, and the table of all measures."""
     rows = comparison.of(kind)
     if not rows:
         return ()
@@ -129,7 +129,7 @@ def _values(runs: Sequence[RunResult], system: str, measure: str) -> Floats64:
 
 
 def _swung(comparison: Comparison) -> list[Section]:
-    """A section for each system."""
+    """A section for each system that has queries that won or lost."""
     return [
         Section(f"Won and lost most: {shown(system, 60)}", tuple(_answers(mine)))
         for system in comparison.systems

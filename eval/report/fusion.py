@@ -130,8 +130,8 @@ def _curves(tuning: Tuning) -> tuple[Part, ...]:
 
 
 def _curve(tuning: Tuning, name: str) -> Plot | Table:
-    """The mean over one parameter's values, all others as they are; a table of those that are no
-    numbers.
+    """The mean over one parameter's values, with the other parameters unchanged; a table for a
+    parameter that is no number.
     """
     rows = [row for row in tuning.curves if row.parameter == name]
     note = "On the queries that the choice looks at: to see the curve, not to report."

@@ -1,4 +1,6 @@
-"""The page of growth: how the cost of one cell grows with the vectors, and what that predicts."""
+"""The page of growth: how the cost of one cell grows with the vectors, and the predictions from
+that.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from eval.report.texts import MISSING, milliseconds, percent, shown
 from eval.tune.growth import Fit, Grown, Growth, Prediction
 from eval.tune.sweep_target import size
 
-_STEPS = 24  # of a fitted line
+_STEPS = 24  # steps of a fitted line
 
 
 def growth_page(

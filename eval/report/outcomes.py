@@ -1,4 +1,4 @@
-"""How outcomes of a comparison are shown: as rows of a table, as a forest, in one line."""
+"""Shows outcomes of a comparison: as rows of a table, as a forest plot, in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD = (
 
 
 def outcome_tone(row: Outcome, alpha: float) -> Tone:
-    """Good or bad where the corrected p says that it is more than chance."""
+    """Good or bad if the corrected p says that the difference is more than chance, else neutral."""
     if row.too_few or row.p_holm >= alpha:
         return ""
     return "good" if row.difference > 0 else "bad"
@@ -35,7 +35,7 @@ def outcome_line(row: Outcome, alpha: float) -> str:
 def outcome_table(
     rows: Sequence[Outcome], over: str, alpha: float, *, title: str = "", one_system: bool = False
 ) -> Table:
-    """A row for each outcome; `over` heads the column of its group."""
+    """A table with a row for each outcome; `over` heads the column of its group."""
     head = (over, *(() if one_system else ("system",)), "measure", *_HEAD)
     cells = [
         (
@@ -52,7 +52,7 @@ def outcome_table(
 def outcome_forests(
     rows: Sequence[Outcome], measure: str, title: str, alpha: float
 ) -> tuple[Part, ...]:
-    """A forest of one measure for each system."""
+    """A forest plot of one measure for each system."""
     plots = []
     for system in dict.fromkeys(row.system for row in rows):
         points = [

@@ -1,4 +1,4 @@
-"""Draws parts as one HTML file: the template, its style and its script, all inside of it."""
+"""Draws parts as one HTML file, with the template, its style and its script inside."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ def _environment() -> Environment:
 
 @cache
 def _own(name: str) -> str:
-    """A file of ours beside the template."""
+    """The text of a file beside the template."""
     return (resources.files("eval.report") / "templates" / name).read_text("utf-8").strip()
 
 
 def _finished(value: object) -> object:
-    """What the template shows: whoever made it forgot to clean it, or did not."""
+    """A value for the template, cleaned in case its maker forgot to."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)
 
 
 def draw_page(title: str, summary: str, sections: Sequence[Section], made: str = "") -> str:
-    """The page with these sections; empty ones are left out. `made` says when and by what."""
+    """The page with these sections; empty ones are left out. `made` says when and by
+    which version.
+    """
     script = _own("sort.js")
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return (

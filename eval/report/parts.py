@@ -1,7 +1,7 @@
-"""What a page is made of: a few kinds of parts, as values, that one template draws.
+"""The parts of a page, as values, which one template draws.
 
-A page is sections; a section is a title and parts. Text in them is plain text, however it came
-about: the template escapes it. Only `Plot.svg` is markup, and `plots.py` alone makes it.
+A page has sections; a section has a title and parts. Text in them is plain text from any source;
+the template escapes it. Only `Plot.svg` is markup, and only `plots.py` makes it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from markupsafe import Markup
 from eval.report.texts import compact, decimal, interval, shown
 
 Tone = Literal["", "good", "bad", "doubt"]
-_LAST = -math.inf  # what has no value sorts last, best first
+_LAST = -math.inf  # a missing value sorts last, best first
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell shows, what it sorts by, a smaller line below, and its tone."""
+    """A table cell: its text, its sort key, a smaller line below, and its tone."""
 
     text: str
     key: float | str
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def numeric(self) -> bool:
-        """Whether it stands to the right."""
+        """Whether the cell is aligned to the right."""
         return not isinstance(self.key, str)
 
 
@@ -47,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """An inline SVG, in words what it shows, and the names of what is numbered in it."""
+    """An inline SVG, its description in words, and the names of its numbered parts."""
 
     svg: Markup
     title: str
@@ -58,7 +58,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names with values, such as settings and digests; folded away where `folded`."""
+    """Names with values, such as settings and digests; `folded` ones are hidden until opened."""
 
     pairs: tuple[tuple[str, str], ...]
     title: str = ""
@@ -78,7 +78,7 @@ class Sentences:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The one line that a page is opened for."""
+    """The one line that readers look for first."""
 
     text: str
     tone: Tone
@@ -87,7 +87,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One document of an answer: its grade, where known, and its place in the other answer."""
+    """One document of an answer: its grade, if known, and its place in the other answer."""
 
     document: str
     grade: str = ""
@@ -97,7 +97,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One query and what each system answered, side by side: (heading, documents)."""
+    """One query and each system's answer, side by side: (heading, documents)."""
 
     query: str
     detail: str
@@ -112,7 +112,7 @@ Part = Table | Plot | Facts | Sentences | Headline | Answers
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the parts below it."""
 
     title: str
     parts: tuple[Part, ...]
@@ -137,7 +137,7 @@ def number(
     signed: bool = False,
     tone: Tone = "",
 ) -> Cell:
-    """A cell with a number, and below it the interval that it lies `within`."""
+    """A cell with a number, and below it the interval `within`."""
     detail = interval(*within, digits, signed=signed) if within else ""
     key = value if math.isfinite(value) else _LAST
     return Cell(decimal(value, digits, signed=signed), key, detail, tone)
@@ -154,27 +154,27 @@ def said(value: float, text: str, detail: str = "", tone: Tone = "") -> Cell:
 
 
 def anything(value: object) -> Cell:
-    """A cell of a value of unknown kind."""
+    """A cell for a value of any type."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return word("yes" if value is True else "no" if value is False else _text(value))
     return said(float(value), compact(float(value)))
 
 
 def table_of(rows: Sequence[Mapping[str, object]], title: str = "", note: str = "") -> Table:
-    """A table of plain rows; columns are all names, in the order of their first use."""
+    """A table of plain rows; its columns are all names, in the order of their first use."""
     head = tuple(dict.fromkeys(name for row in rows for name in row))
     cells = tuple(tuple(anything(row.get(name)) for name in head) for row in rows)
     return Table(tuple(shown(name, 60) for name in head), cells, title, note)
 
 
 def facts_of(values: Mapping[str, object], title: str = "", *, folded: bool = False) -> Facts:
-    """Names and values, cleaned."""
+    """The part with these names and values, cleaned."""
     pairs = tuple((shown(str(name), 80), shown(_text(value))) for name, value in values.items())
     return Facts(pairs, title, folded)
 
 
 def sentences(lines: Sequence[str], title: str = "", tone: Tone = "") -> tuple[Sentences, ...]:
-    """The part for these lines, or none without lines."""
+    """The part with these lines; no part without lines."""
     if not lines:
         return ()
     return (Sentences(tuple(shown(line, 1000) for line in lines), title, tone),)

@@ -1,4 +1,6 @@
-"""The plots of all reports. Each takes plain arrays or points, and gives an inline SVG."""
+"""The plots of all reports. Each function takes plain arrays or points and returns an
+inline SVG.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,13 @@ from eval.report.svg import BAD, GOOD, INK, QUIET, SERIES, svg_of
 from eval.report.texts import compact, decimal, interval, milliseconds, short
 
 Floats64 = npt.NDArray[np.float64]
-_MOST_BARS = 400  # of a waterfall; more can't be told apart
-_MOST_ROWS = 40  # of a forest
+_MOST_BARS = 400  # bars of a waterfall; more can't be told apart
+_MOST_ROWS = 40  # rows of a forest plot
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named point; `low` and `high` are its interval in y, `until` how far its x reaches."""
+    """A named point; `low` and `high` are its interval in y, and its x extends to `until`."""
 
     name: str
     x: float
@@ -33,13 +35,13 @@ class Point:
 
     @property
     def drawn(self) -> bool:
-        """Whether it has a place."""
+        """Whether the point has a place."""
         return math.isfinite(self.x) and math.isfinite(self.y)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Named points in their order, joined; `predicted` is a fit, drawn in dashes."""
+    """Named points in order, joined; `predicted` is a fit, drawn with dashes."""
 
     name: str
     points: tuple[Point, ...]
@@ -47,7 +49,7 @@ class Line:
 
 
 def quality_against_latency(points: Sequence[Point], measure: str) -> Plot:
-    """A point for each result: p50 with its reach to p95, and the measure with its interval."""
+    """A point for each result: its p50 with a line to p95, and the measure with its interval."""
     places = [point for point in points if point.drawn and point.x > 0]
     tips = {
         f"tip{index}": f"{point.name}: {measure} {decimal(point.y)} "
@@ -84,7 +86,7 @@ def _draw_result(axes: Axes, index: int, point: Point) -> None:
 
 
 def distribution(values: Floats64, measure: str, name: str) -> Plot:
-    """How many queries have which value; values [queries]."""
+    """How many queries have each value; values [queries]."""
     mean, zero = float(values.mean()), int((values <= 0).sum())
 
     def draw(axes: Axes) -> None:
@@ -125,8 +127,8 @@ def waterfall(differences: Floats64, measure: str, name: str) -> Plot:
 
 
 def forest(points: Sequence[Point], label: str, title: str, reference: float = 0.0) -> Plot:
-    """A row for each named interval: `x` is the middle, `low` and `high` its ends, `y` is unused.
-    `reference` is a line to compare with.
+    """A row for each named interval: `x` is the middle, `low` and `high` are the ends, `y` is
+    unused. `reference` is a line for comparison.
     """
     rows = [point for point in points if math.isfinite(point.x)][:_MOST_ROWS]
     tips = {
@@ -163,8 +165,8 @@ def curves(
     note: str = "",
     missed: bool = False,
 ) -> Plot:
-    """Lines over (x, y) with `labels`; `log` names the axes that are logarithmic ("", "x", "xy");
-    `marked` points have a ring. With `missed`, x is what is missing to 1, and shown as what is not.
+    """Lines over (x, y) with `labels`; `log` names the logarithmic axes ("", "x", "xy"); `marked`
+    points have a ring. With `missed`, x is what is missing to 1, and the axis shows 1 - x.
     """
     tips: dict[str, str] = {}
 
@@ -190,7 +192,7 @@ def curves(
 
 
 def _draw_line(axes: Axes, index: int, places: Sequence[Point], predicted: bool) -> None:
-    """A line with its points and their intervals; of a fit, the line alone."""
+    """Draws a line with its points and their intervals; of a fit, the line alone."""
     colour, style = SERIES[index % len(SERIES)], "--" if predicted else "-"
     axes.plot([p.x for p in places], [p.y for p in places], style, lw=1.2, color=colour)
     for place, point in enumerate(() if predicted else places):
@@ -214,7 +216,7 @@ def _fits(point: Point, log: str) -> bool:
 
 
 def _numbered(axes: Axes, index: int, point: Point) -> None:
-    """The number by which the legend names it."""
+    """Writes the number that the legend uses for a point."""
     axes.annotate(
         str(index + 1),
         (point.x, point.y),
@@ -226,17 +228,17 @@ def _numbered(axes: Axes, index: int, point: Point) -> None:
 
 
 def _plain_log(axes: Axes, which: str) -> None:
-    """Ticks such as 1, 2, 5, 10 in plain digits."""
+    """Sets ticks such as 1, 2, 5, 10 in plain digits."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     wide = low <= 0 or high / low > 1e3
     axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
-    axis.set_minor_locator(NullLocator())  # they say little, and take most of the time
+    axis.set_minor_locator(NullLocator())  # minor ticks say little and take most of the time
 
 
 def _verdict_colour(point: Point, reference: float) -> str:
-    """Good or bad where the whole interval is on one side."""
+    """Good or bad if the whole interval is on one side of the reference."""
     if math.isfinite(point.low) and point.low > reference:
         return GOOD
     if math.isfinite(point.high) and point.high < reference:

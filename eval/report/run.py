@@ -1,4 +1,4 @@
-"""The page of one or more results: how good, for whom, how fast, and under which circumstances."""
+"""The page of one or more results: how good, for whom, how fast, and under which conditions."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from eval.report.texts import milliseconds, shown
 from eval.runs.results import QueryRow, RunResult
 
 MAIN = "nDCG@10"
-_DRAWS = 4000  # of a bootstrap on a page; the third digit does not move
+_DRAWS = 4000  # draws of a bootstrap on a page; the third digit does not change
 _WORST = 20
-_DOCUMENTS = 5  # shown of a worst query's answer
+_DOCUMENTS = 5  # documents shown of a worst query's answer
 
 Interval = Callable[[Floats64], tuple[float, float]]
 
 
 def run_page(results: Sequence[RunResult]) -> str:
-    """An HTML file about these results, in their order. Raises InputError without any, or where one
-    has no queries.
+    """An HTML file about these results, in order. Raises InputError without results, or if one has
+    no queries.
     """
     if not results:
         raise InputError("there is no result to report", mend="name at least one folder")
@@ -53,7 +53,7 @@ def run_page(results: Sequence[RunResult]) -> str:
 
 
 def main_measure(result: RunResult) -> str:
-    """nDCG@10 where it was measured, else what was measured first."""
+    """nDCG@10 if it was measured, else the first measure."""
     return MAIN if MAIN in result.measures else result.measures[0]
 
 
@@ -65,14 +65,14 @@ def mean_interval(values: Floats64) -> tuple[float, float]:
 
 
 def latency_point(result: RunResult, name: str) -> Point:
-    """A result's place in the plot of quality against latency."""
+    """A result's point in the plot of quality against latency."""
     values = result.values(main_measure(result))
     p50, p95 = result.milliseconds(50), result.milliseconds(95)
     return Point(name, p50, float(values.mean()), *mean_interval(values), until=p95)
 
 
 def provenance(result: RunResult) -> dict[str, object]:
-    """What a reader needs to make the result again, by name."""
+    """The facts that a reader needs to make the result again, by name."""
     system, asked = result.system, result.collection
     settings = {f"setting {name}": value for name, value in sorted(system.settings.items())}
     models = {f"model {role}": digest for role, digest in sorted(system.models.items())}
@@ -150,7 +150,7 @@ def _details(result: RunResult) -> tuple[Part, ...]:
 
 
 def _doubts(result: RunResult) -> tuple[str, ...]:
-    """Flags of this result, in sentences."""
+    """The flags of this result, as sentences."""
     stages = Counter(stage for row in result.rows for stage in row.degraded)
     reasons = Counter(row.refused for row in result.rows if row.refused)
     lines = [f"Answered without a stage ({many:,}): {stage}" for stage, many in stages.items()]
@@ -185,7 +185,7 @@ def _slice_cells(result: RunResult, chosen: Places) -> list[Cell]:
 
 
 def _worst(result: RunResult, measure: str) -> Table:
-    """The queries with the lowest values; of equal ones the slowest first."""
+    """The queries with the lowest values; among equals the slowest first."""
     rows = sorted(result.rows, key=lambda row: (row.values[measure], -row.milliseconds))
     cells = [_worst_row(row, measure) for row in rows[:_WORST]]
     head = ("query", measure, "ms", "unjudged", f"first {_DOCUMENTS} documents", "flags")
@@ -206,7 +206,7 @@ def _worst_row(row: QueryRow, measure: str) -> tuple[Cell, ...]:
 
 
 def _name(result: RunResult, others: Sequence[RunResult]) -> str:
-    """What tells it from the others."""
+    """The name that distinguishes the result from the others."""
     if len({other.system.name for other in others}) == 1:
         return result.collection.label
     if len({other.collection.label for other in others}) == 1:

@@ -1,7 +1,8 @@
-"""One figure of matplotlib as an SVG that belongs to its page.
+"""Turns a matplotlib figure into an SVG for a page.
 
-Colours are the page's own: a figure is drawn in the stand-ins below, which become CSS variables, so
-that it follows light and dark. Text stays text. The same figure gives the same markup.
+The SVG uses the page's colours: a figure is drawn in the placeholder colours below, which become
+CSS variables, so that it follows light and dark mode. Text stays text. The same figure gives the
+same markup.
 """
 
 from __future__ import annotations
@@ -60,12 +61,12 @@ def svg_of(
     height: float = 3.2,
     tips: Mapping[str, str] | None = None,
 ) -> Markup:
-    """The figure that `draw` draws on one pair of axes; `said` is what a screen reader says of it,
-    `tips` what a pointer is told over an artist, by the artist's gid.
+    """The figure that `draw` draws on one pair of axes. `said` is its description for screen
+    readers; `tips` are tooltips by an artist's gid.
     """
     salt = sha256(said.encode()).hexdigest()
     with rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
-        # A script that matplotlib's font lacks is drawn by the browser's fonts.
+        # The browser's fonts draw scripts that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         figure.patch.set_visible(False)
@@ -78,8 +79,8 @@ def svg_of(
 
 
 def _adopted(document: str, said: str, tips: Mapping[str, str]) -> Markup:
-    """The document's `svg` element without what can't stand inside of a page: a style for every
-    element, names of groups that the next figure has too, and fixed colours.
+    """The document's `svg` element without what can't be inside a page: a style for every element,
+    names of groups that the next figure has too, and fixed colours.
     """
     body = _OWN_PARTS.sub("", document[document.index("<svg") :])
     body = body.replace("<svg ", f'<svg role="img" aria-label="{escape(shown(said, 2000))}" ', 1)
@@ -89,5 +90,5 @@ def _adopted(document: str, said: str, tips: Mapping[str, str]) -> Markup:
         tip = tips.get(found[1])
         return "<g>" if tip is None else f'<g class="tip"><title>{escape(shown(tip))}</title>'
 
-    # Everything that is not ours was escaped by matplotlib or above.
+    # matplotlib or the code above escaped everything that is not ours.
     return Markup(_GROUP.sub(group, body).strip())  # noqa: S704

@@ -1,4 +1,4 @@
-"""The page of an HNSW sweep: which cell to use, what it costs, and what was tried."""
+"""The page of an HNSW sweep: which cell to use, what it costs, and which cells were tried."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from eval.tune.sweep_report import Sweep
 from eval.tune.sweep_target import Cell as SweepCell
 from eval.tune.sweep_target import size
 
-_MOST_LINES = 16  # of a plot; beyond, only builds on the front are drawn
-_LEAST_MISSED = 1e-5  # where a recall of 1 is drawn
+_MOST_LINES = 16  # lines of a plot; if there are more, only builds on the front are drawn
+_LEAST_MISSED = 1e-5  # a recall of 1 is drawn here
 
 
 def sweep_page(sweep: Sweep) -> str:
@@ -60,7 +60,7 @@ def _recommended(sweep: Sweep) -> tuple[Part, ...]:
 
 
 def _of_depth(sweep: Sweep, k: int) -> tuple[Part, ...]:
-    """The cells that were asked for `k` rows."""
+    """The parts about the cells that were asked for `k` rows."""
     cells, front = sweep.of_depth(k), sweep.front(k)
     best = sweep.recommendation.cell if sweep.recommendation.cell.k == k else None
     return (_pareto_plot(cells, front, best, k), _cell_table(cells, front, best))
@@ -132,7 +132,9 @@ def _pareto_plot(
 
 
 def _point(cell: SweepCell) -> Point:
-    """Recall is drawn as what is missed, so that .99 and .999 are apart."""
+    """A cell's point. Recall is drawn as the share that is missed, so that .99 and .999
+    are apart.
+    """
     name = f"{cell}: recall {cell.recall:.4f}, {cell.qps:,.0f} queries/s"
     return Point(name, max(1 - cell.recall, _LEAST_MISSED), cell.qps)
 

@@ -1,4 +1,4 @@
-"""How text and numbers of unknown origin are shown: cleaned, cut, and never markup."""
+"""Shows text and numbers of unknown origin: cleaned, cut, and never as markup."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 import unicodedata
 
 LONGEST = 240  # characters of a query or a name on a page
-MISSING = "–"  # what has no value
+MISSING = "–"  # for a missing value
 _REPLACED = "\ufffd"
-# Controls and surrogates are not text; format characters include those that turn a line around,
-# of which only the joiners of scripts and of emoji are kept.
+# Control characters and surrogates are not text. Format characters can reverse the direction of a
+# line; only the joiners of scripts and emoji are kept.
 _NEVER = frozenset({"Cc", "Cs", "Cf", "Co", "Cn"})
 _KEPT = frozenset("\u200c\u200d")
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """The text in one line, without characters that can't be seen, and cut where it is too long,
-    with its length said.
+    """The text in one line without invisible characters. A text that is too long is cut, and its
+    length is given.
     """
     head = " ".join(text[: 4 * longest].split())
     clean = visible(head)
@@ -26,18 +26,18 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with a mark for each character that is none."""
+    """The text with a mark in place of each character that is not text."""
     return "".join(character if _is_text(character) else _REPLACED for character in text)
 
 
 def short(text: str, longest: int = 40) -> str:
-    """A name in a plot or a table's head: cut, without its length."""
+    """A name for a plot or a table's head: cut, without its length."""
     clean = shown(text, 4 * longest)
     return clean if len(clean) <= longest else f"{clean[: longest - 1].rstrip()}…"
 
 
 def decimal(value: float, digits: int = 4, *, signed: bool = False) -> str:
-    """`0.4432`, `+0.0210` where signed; a dash for what is no number."""
+    """`0.4432`, or `+0.0210` if signed; a dash for a value that is not finite."""
     if not math.isfinite(value):
         return MISSING
     text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
@@ -45,21 +45,21 @@ def decimal(value: float, digits: int = 4, *, signed: bool = False) -> str:
 
 
 def interval(low: float, high: float, digits: int = 4, *, signed: bool = False) -> str:
-    """`[0.41, 0.47]`, or nothing where there is none."""
+    """`[0.41, 0.47]`; "" if an end is not finite."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"[{decimal(low, digits, signed=signed)}, {decimal(high, digits, signed=signed)}]"
 
 
 def milliseconds(value: float) -> str:
-    """A time with three digits that matter: `0.42`, `12.3`, `1,240`; the unit is in the head."""
+    """A time with three significant digits: `0.42`, `12.3`, `1,240`; the head has the unit."""
     if not math.isfinite(value):
         return MISSING
     return decimal(value, 2 if value < 10 else 1 if value < 100 else 0)
 
 
 def probability(value: float) -> str:
-    """A p value: `0.012`, and `<0.001` below what is worth a digit."""
+    """A p value: `0.012`, or `<0.001` for smaller ones."""
     if not math.isfinite(value):
         return MISSING
     return "<0.001" if value < 0.001 else f"{value:.3f}"

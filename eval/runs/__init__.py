@@ -1,1 +1,1 @@
-"""Runs: judged queries are asked, answers are measured and kept."""
+"""Runs: asks judged queries, measures the answers and keeps the results."""

@@ -1,4 +1,4 @@
-"""Who answers the judged queries: the pipeline in this process, or a service elsewhere."""
+"""The systems that answer judged queries: the pipeline in this process, or a service elsewhere."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse, SearchRequest, Sea
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one query: uris as served, best first; the flags of stages that were skipped or
-    cut short; milliseconds until its last page; why it was refused, if it was.
+    """The answer to one query: uris as served, best first; the flags of stages that were skipped or
+    cut short; milliseconds until its last page; why it was refused, or "".
     """
 
     uris: tuple[str, ...]
@@ -27,14 +27,14 @@ class Answering(Protocol):
     """Answers one query after the other."""
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """The best `depth` stories for a query, whose dates do what `dates` says. A query that is
-        refused is an answer, too; raises QueryError for a profile that is none.
+        """The best `depth` stories for a query; `dates` says what its dates do. A refused query is
+        an answer too; raises QueryError for an unknown profile.
         """
         ...
 
 
 class Search(Protocol):
-    """`search.pipeline.SearchPipeline`, or what answers like it."""
+    """`search.pipeline.SearchPipeline`, or another object that answers like it."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """One page of stories. Raises QueryError for a query that it refuses."""
@@ -43,8 +43,8 @@ class Search(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineAnswers:
-    """Asks a pipeline as the service does, page by page, without marks. `entities` is what names in
-    queries do.
+    """Asks a pipeline as the service does, page by page, without marks. `entities` says what names
+    in queries do.
     """
 
     pipeline: Search
@@ -53,7 +53,7 @@ class PipelineAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """Return the best `depth` stories; a query that is refused is an answer, too."""
+        """The best `depth` stories; a refused query is an answer too."""
         request = SearchRequest(
             q=text,
             profile=self.profile,

@@ -2,8 +2,8 @@
 
     {"query_id": …, "query": …, "ideal": [3, 1], "candidates": [{"id", "fused", "grade", "text"}]}
 
-`candidates` are what the pipeline that serves would give a reranker, best first; `ideal` is every
-grade above 0 that the query has, found or not, so that nDCG can be computed from a line alone.
+`candidates` are what the serving pipeline would give a reranker, best first. `ideal` has every
+grade above 0 of the query, found or not, so that nDCG can be computed from a line alone.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from search.candidates import RerankerInput
 
 
 class Source(Protocol):
-    """Gives what a reranker would read: `search.pipeline.SearchPipeline`."""
+    """Returns what a reranker would read: `search.pipeline.SearchPipeline`."""
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """Return what the pipeline would give a reranker for the request."""
+        """What the pipeline would give a reranker for the request."""
         ...
 
 
 def known_items(judged: JudgedSet, count: int, seed: int) -> JudgedSet:
-    """The collection with `count` of its own titles for queries, each judged to find its document
-    alone, chosen by `seed` among documents that are no query's answer already.
+    """The collection with `count` of its own titles as queries; each is judged to find its own
+    document only. `seed` chooses them among documents that are not already some query's answer.
 
-    The index keeps the titles, so a learner must leave the first line of each text out. Raises
-    InputError where the collection has no such documents.
+    The index keeps the titles, so a learner must leave out the first line of each text. Raises
+    InputError if the collection has no such documents.
     """
     taken = {document for grades in judged.qrels.values() for document in grades}
     titles: dict[str, str] = {}
@@ -73,7 +73,7 @@ def write_candidates(
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Writes the lists of every judged query; returns how many. A query that the pipeline refuses
-    has none. The file appears when it is whole.
+    has no list. The file appears when it is complete.
     """
     part = path.with_name(path.name + ".part")
     written = 0

@@ -1,8 +1,8 @@
-"""A running service as what is evaluated: the judged queries through its HTTP search.
+"""Evaluates a running service: sends the judged queries to its HTTP search.
 
-What can be known is what it says: order, flags, its models' digests. Its index and settings can't,
-and its times have the network's in them. Of a service that is busy the query is asked again a
-little later, and only the attempt that was answered is timed.
+The service tells its order, flags, and its models' digests. Its index and settings stay unknown,
+and its times include the network. A busy service is asked again a little later; only the attempt
+that was answered is timed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.errors import AccessError, BusyError, InputError, QueryError
 from eval.runs.answering import Answer
 from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse
 
-SECONDS = 60.0  # for one page
+SECONDS = 60.0  # timeout for one page
 ATTEMPTS = 4
 _LONGEST_WAIT = 5.0
 _LATER = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
@@ -28,7 +28,7 @@ _ROLES = {"encode": "encoder", "tag": "tagger", "score": "reranker"}
 
 def open_service(url: str, key: str = "") -> httpx.Client:
     """A client of the service at `url`; the key is in its headers and nowhere else. Raises
-    InputError for what is no address, or a key that no header takes.
+    InputError for an invalid address, or a key that can't be a header's value.
     """
     try:
         parts = urlsplit(url)
@@ -48,8 +48,8 @@ def open_service(url: str, key: str = "") -> httpx.Client:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAnswers:
-    """Asks `client`'s service by `profile` ("" is its own default), page by page, without marks.
-    `entities` is what names in queries do; `pause` waits so many seconds.
+    """Asks `client`'s service by `profile` ("" means its default), page by page, without marks.
+    `entities` says what names in queries do; `pause` waits so many seconds.
     """
 
     client: httpx.Client
@@ -58,8 +58,8 @@ class ServiceAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """Return the best `depth` stories as the service gives them. Raises AccessError, BusyError
-        and InputError where the service can't be asked at all.
+        """The best `depth` stories as the service gives them. Raises AccessError, BusyError and
+        InputError if the service can't be asked at all.
         """
         size = str(min(depth, MAX_PAGE_SIZE))
         asked = {"q": text, "page_size": size, "highlight": "false", "include": "uri"}
@@ -83,12 +83,12 @@ class ServiceAnswers:
                 return Answer(tuple(uris[:depth]), tuple(data["degraded"]), milliseconds)
 
     def served_profile(self) -> str:
-        """The profile that answers where none is named."""
+        """The profile that answers if a request names none."""
         data, _ = self._page({"q": "which profile", "page_size": "1", "include": "uri"})
         return str(data["profile"])
 
     def models(self) -> Mapping[str, str]:
-        """Name and digest of each model by role; empty where the service does not tell."""
+        """Name and digest of each model by role; empty if the service does not tell."""
         try:
             answer = self.client.get("/v1/models")
             rows = answer.json()["data"] if answer.is_success else []
@@ -141,7 +141,7 @@ class ServiceAnswers:
 
 
 def _check(data: Mapping[str, Any]) -> None:
-    """Raises KeyError or TypeError where what is needed is not there."""
+    """Raises KeyError or TypeError if a needed member is missing."""
     for entry in data["items"]:
         if not isinstance(entry["item"]["uri"], str):
             raise TypeError
@@ -151,7 +151,7 @@ def _check(data: Mapping[str, Any]) -> None:
 
 
 def _seconds(answer: httpx.Response) -> float:
-    """What `Retry-After` asks for; half a second where it does not."""
+    """The seconds that `Retry-After` asks for; half a second without it."""
     told = answer.headers.get("retry-after", "")
     return float(told) if told.isdecimal() else 0.5
 

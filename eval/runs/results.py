@@ -1,11 +1,11 @@
-"""What a run left behind: one folder that comparisons, gates and reports read, and nothing else.
+"""The results of a run: one folder, which comparisons, gates and reports read.
 
-    FOLDER/result.json     what was measured and under which circumstances; written last
+    FOLDER/result.json     what was measured and under which conditions; written last
     FOLDER/queries.jsonl   one line a query: its values, documents, time, slices and flags
     FOLDER/run.trec        the documents as served, for any other scorer
 
-Two results can be compared when they answered the same questions with the same judgements over the
-same documents: `same_questions` says what differs.
+Two results can be compared if they answered the same questions with the same judgements over the
+same documents; `same_questions` says what differs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Floats64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What was asked of what: digests are sha256 in hex, of the documents' file and of the queries
-    with their judgements. `documents` and `queries` are counts.
+    """The collection that was asked: digests are sha256 in hex, of the documents' file and of the
+    queries with their judgements. `documents` and `queries` are counts.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Collection:
 
     @property
     def label(self) -> str:
-        """`name:split`."""
+        """The label `name:split`."""
         return f"{self.name}:{self.split}"
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What answered: the ranking profile, the settings that differ from their defaults or shape the
-    answer, models by role with their digests, the index's digest, and where it ran ("here", or the
-    address of a service). No secret is in it.
+    """The system that answered: the ranking profile, the settings that differ from their defaults
+    or shape the answer, models by role with their digests, the index's digest, and where it ran
+    ("here", or the address of a service). It has no secrets.
     """
 
     name: str
@@ -65,8 +65,8 @@ class System:
 @dataclass(frozen=True, slots=True)
 class QueryRow:
     """One query: `values` by measure, `documents` as served (best first), `milliseconds` until the
-    last page, `slices` by facet, flags of stages that were skipped, why it was refused, and how
-    many of `documents` have no judgement.
+    last page, `slices` by facet, flags of skipped stages, why it was refused, and how many of
+    `documents` have no judgement.
     """
 
     query_id: str
@@ -82,8 +82,8 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One system on one collection. `made_at` is ISO 8601, UTC; `notes` are doubts in sentences;
-    `clients` asked at the same time, so that times are of queries that shared the machine.
+    """One system on one collection. `made_at` is ISO 8601, UTC; `notes` are doubts, as sentences;
+    `clients` asked at the same time, so queries shared the machine while they were timed.
     """
 
     collection: Collection
@@ -96,7 +96,7 @@ class RunResult:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Names of what was measured, in their order."""
+        """The names of the measures, in order."""
         return tuple(self.rows[0].values) if self.rows else ()
 
     def values(self, measure: str) -> Floats64:
@@ -111,13 +111,13 @@ class RunResult:
         return float(self.values(measure).mean())
 
     def milliseconds(self, percentile: float) -> float:
-        """That percentile (0 to 100) of a query's time; NaN without rows."""
+        """That percentile (0 to 100) of the queries' times; NaN without rows."""
         times = [row.milliseconds for row in self.rows]
         return float(np.percentile(times, percentile)) if times else float("nan")
 
 
 def same_questions(one: RunResult, other: RunResult) -> tuple[str, ...]:
-    """What keeps the two from being compared, in sentences; empty where nothing does."""
+    """Sentences on why the two can't be compared; empty if they can."""
     pairs = (
         ("collection", one.collection.label, other.collection.label),
         ("documents (corpus_sha256)", one.collection.corpus_sha256, other.collection.corpus_sha256),
@@ -132,7 +132,7 @@ def same_questions(one: RunResult, other: RunResult) -> tuple[str, ...]:
 
 
 def write_result(result: RunResult, folder: Path) -> None:
-    """Writes the three files; result.json last, so that a folder with it is whole."""
+    """Writes the three files; result.json last, so that a folder with it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _RESULT).unlink(missing_ok=True)
     with (folder / _QUERIES).open("wb") as stream:
@@ -156,8 +156,8 @@ def write_result(result: RunResult, folder: Path) -> None:
 
 
 def write_run(result: RunResult, path: Path) -> None:
-    """The answers as a TREC run. The score falls by 1 with each rank: trec_eval sorts by it and
-    ignores the rank, so that the order as served is what anybody else scores too.
+    """Writes the answers as a TREC run. The score falls by 1 with each rank: trec_eval sorts by it
+    and ignores the rank, so every scorer sees the order as served.
     """
     tag = f"dateline-{result.system.name}".replace(" ", "_")
     with path.open("w", encoding="utf-8") as stream:
@@ -168,7 +168,7 @@ def write_run(result: RunResult, path: Path) -> None:
 
 
 def read_result(folder: Path) -> RunResult:
-    """Reads what `write_result` wrote. Raises InputError where there is none or it is damaged."""
+    """Reads what `write_result` wrote. Raises InputError if it is missing or damaged."""
     path = folder / _RESULT
     if not path.is_file():
         mend = "name a folder that `dateline eval run --output` wrote"

@@ -1,4 +1,4 @@
-"""A run that was made elsewhere, scored like one of ours."""
+"""Scores a run that another system made, like one of ours."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from eval.sets.trec import read_run
 def score_run(
     path: Path, judged: JudgedSet, measures: Sequence[str], *, depth: int = 0, name: str = ""
 ) -> RunResult:
-    """The values of a TREC run, its lists cut at `depth` (0: as they are). Milliseconds are 0: they
-    are not known. The system's only setting is the sha256 of the file.
+    """The values of a TREC run, with its lists cut at `depth` (0: not cut).
 
-    Raises DocumentError for a line that is none, a score that is no number and a document that
-    stands twice for a query; InputError for documents that the corpus lacks, which are of another
-    version of it, and for a run that has none of the judged queries.
+    Milliseconds are 0, because they are unknown. The system's only setting is the sha256 of the
+    file. Raises DocumentError for a malformed line, a score that is no number and a document that
+    appears twice for a query. Raises InputError for documents that the corpus lacks, because they
+    are of another version of it, and for a run without any judged query.
     """
     chosen = parse_measures(measures)
     if depth < 0:

@@ -1,4 +1,4 @@
-"""What runs of one system say in short: means with intervals, times, and what went wrong."""
+"""A short summary of one system's runs: means with intervals, times, and what went wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from eval.runs.measures import VIEWS
 from eval.runs.results import RunResult
 
 PERCENTILES = (50, 95, 99)
-_DRAWS = 4000  # the interval's ends then move by less than a tenth of its half between seeds
+_DRAWS = 4000  # so the seed moves the interval's ends by less than a tenth of its half width
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean, and the 95 % bootstrap interval over the queries that it is of."""
+    """A mean, and its 95 % bootstrap interval over queries."""
 
     mean: float
     low: float
@@ -28,8 +28,8 @@ class Estimate:
 @dataclass(frozen=True, slots=True)
 class SetSummary:
     """One collection: `measures` with intervals, milliseconds of a query by percentile ("p50"),
-    documents `found` by all queries and how many of them have no judgement, in how many answers
-    each stage was flagged, and why queries were refused.
+    documents `found` by all queries and how many of them have no judgement, the number of answers
+    in which each stage was flagged, and why queries were refused.
     """
 
     result: RunResult
@@ -41,7 +41,7 @@ class SetSummary:
     refused: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; the queries themselves are in the result's folder."""
+        """The summary, ready for JSON; the queries themselves are in the result's folder."""
         result = self.result
         return {
             "collection": asdict(result.collection),
@@ -67,17 +67,19 @@ class Summary:
 
     @property
     def main(self) -> tuple[str, ...]:
-        """The measures that are no view of what unjudged documents may hide."""
+        """The measures that are not among `VIEWS`."""
         return tuple(name for name in self.mean if name not in VIEWS)
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The others."""
+        """The measures among `VIEWS`, which show what unjudged documents may hide."""
         return tuple(name for name in self.mean if name in VIEWS)
 
 
 def summary(results: Sequence[RunResult]) -> Summary:
-    """Raises InputError for no results, or results of different measures."""
+    """The summary of these results. Raises InputError for no results, or results of different
+    measures.
+    """
     if not results:
         raise InputError("there is nothing to summarise", mend="run a judged set")
     names = results[0].measures
@@ -88,13 +90,13 @@ def summary(results: Sequence[RunResult]) -> Summary:
 
 
 def degraded(result: RunResult) -> dict[str, int]:
-    """In how many answers each stage was flagged."""
+    """The number of answers in which each stage was flagged."""
     stages = ({flag.partition(":")[0] for flag in row.degraded} for row in result.rows)
     return dict(Counter(stage for of_row in stages for stage in sorted(of_row)))
 
 
 def refused(result: RunResult) -> dict[str, str]:
-    """Why, by query, of those that were refused; they score 0."""
+    """Why each refused query was refused, by query; refused queries score 0."""
     return {row.query_id: row.refused for row in result.rows if row.refused}
 
 

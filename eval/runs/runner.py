@@ -1,4 +1,4 @@
-"""Asks every judged query of what serves, and scores what it answered."""
+"""Asks the serving system every judged query, and scores its answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Said = Callable[[int, int], None]
 
 
 def _silent(_done: int, _total: int) -> None:
-    """Says nothing."""
+    """Does nothing."""
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     said: Said = _silent,
 ) -> RunResult:
     """Asks a pipeline every judged query once for its best `depth` documents, and scores the lists
-    as they were served. Raises as `evaluate_answers` does.
+    as served. Raises as `evaluate_answers` does.
     """
     answering = PipelineAnswers(search, profile, caller)
     named = system or System(profile, profile)
@@ -54,9 +54,11 @@ def evaluate_answers(
     clients: int = 1,
     said: Said = _silent,
 ) -> RunResult:
-    """Asks every judged query once, `clients` at a time, and scores what came; `said` hears how
-    many are done. Raises InputError for a measure that looks deeper than `depth` or is none, and
-    QueryError for a profile that is none.
+    """Asks every judged query once, `clients` at a time, and scores the answers; `said` gets the
+    progress.
+
+    Raises InputError for an unknown measure and one that looks deeper than `depth`, and QueryError
+    for an unknown profile.
     """
     chosen = parse_measures(measures)
     check_depth(chosen, depth)
@@ -71,7 +73,7 @@ def evaluate_answers(
 def _asked(
     answering: Answering, judged: JudgedSet, depth: int, clients: int, said: Said
 ) -> dict[str, Answer]:
-    """The answer of each query, in the set's order whoever was done first."""
+    """The answer of each query, in the set's order, whichever finished first."""
 
     def ask(text: str) -> Answer:
         return answering.answer(text, depth, judged.dates)
@@ -103,7 +105,7 @@ def scored(
     measures: Sequence[Measure],
     depth: int,
 ) -> RunResult:
-    """The result of answers by query; a judged query without one counts 0."""
+    """The result of answers by query; a judged query without an answer counts 0."""
     nothing = Answer((), (), 0.0)
     given = {query: answers.get(query, nothing) for query in judged.qrels}
     run: Run = {
@@ -137,7 +139,7 @@ def scored(
 
 
 def collection_of(judged: JudgedSet) -> Collection:
-    """What a result keeps of the collection."""
+    """The collection as a result keeps it."""
     return Collection(
         name=judged.name,
         split=judged.split,

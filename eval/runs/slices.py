@@ -1,11 +1,11 @@
-"""Which queries belong together: the facets that a set states, and some that any set has.
+"""Groups queries into slices: the facets that a set states, and some that any set has.
 
     words      of the query as asked: 1-3, 4-8, 9+
     relevant   how many documents are relevant to it: none, 1, 2-5, 6+
-    digit      whether a digit stands in it: yes, no
+    digit      whether it has a digit: yes, no
 
-A mean over all queries hides a loss among few; a gain that one slice alone shows may be chance, the
-more so the more slices are looked at.
+A mean over all queries hides a loss among few. A gain in one slice alone may be chance, and the
+more slices are looked at, the more likely it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ _RELEVANT = ((0, "none"), (1, "1"), (5, "2-5"))
 
 
 def slices_of(judged: JudgedSet) -> Mapping[str, Facets]:
-    """Facet to value for each judged query, in the set's order. What the set states goes first, and
-    wins where it has a facet of the same name. What was not stated for a query is not there.
+    """Facet to value for each judged query, in the set's order. The set's own facets come first and
+    win over derived ones of the same name. A facet that the set does not state for a query is left
+    out.
     """
     found: dict[str, Facets] = {}
     for query, text in judged.queries.items():

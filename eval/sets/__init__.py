@@ -1,1 +1,1 @@
-"""Judged sets, in every layout that is read."""
+"""Readers of judged sets, in every supported layout."""

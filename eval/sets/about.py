@@ -5,10 +5,10 @@
      "products": ["wire"], "body_only": false, "query_language": true,
      "corpus": "reuters21578", "dated": true}
 
-Every member may be left out. `corpus_version` and `grades` are held to: documents of another digest
-and a grade that is not listed are errors. `corpus` is the set whose documents these are, where the
-folder has none, see `eval.sets.corpus_place`. `products`, `body_only`, `query_language` and
-`dated` say how the set is to be scored, see `eval.sets.judged.Conventions`.
+Every member may be left out. `corpus_version` and `grades` are checked: documents of another digest
+and a grade that is not listed are errors. `corpus` names the set that has the documents, if the
+folder has none (`eval.sets.corpus_place`). `products`, `body_only`, `query_language` and `dated`
+say how the set is to be scored (`eval.sets.judged.Conventions`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LICENCE = "licence as stated:"
 
 
 class About(BaseModel):
-    """The members of `dataset.json`; what is empty or None was not stated."""
+    """The members of `dataset.json`; an empty one or None was not stated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -41,7 +41,7 @@ class About(BaseModel):
     dated: bool | None = None
 
     def check_grade(self, line: Line, grade: int, field: str) -> int:
-        """The grade. Raises DocumentError where `grades` are listed and it is not among them."""
+        """The grade. Raises DocumentError if `grades` are listed and it is not among them."""
         if self.grades and grade not in self.grades:
             allowed = ", ".join(str(each) for each in sorted(self.grades))
             mend = f"one of {allowed}, or list it under grades in {_FILE}"
@@ -50,8 +50,8 @@ class About(BaseModel):
 
 
 def read_about(folder: Path) -> About:
-    """What the folder says; nothing where it has no such file. Raises DocumentError for a member
-    that is unknown or of another type, InputError where a file can't be read.
+    """What the folder states; nothing without such a file. Raises DocumentError for a member that
+    is unknown or of another type, InputError for an unreadable file.
     """
     path = folder / _FILE
     try:

@@ -1,8 +1,8 @@
-"""How far judges agree who graded the same documents: Krippendorff's alpha for ordinal grades.
+"""How far judges of the same documents agree: Krippendorff's alpha for ordinal grades.
 
 K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011
-(https://repository.upenn.edu/asc_papers/43). It takes any number of judges and gaps: a judge need
-not have seen every pair. 1 is full agreement, 0 what chance gives.
+(https://repository.upenn.edu/asc_papers/43). It allows any number of judges, and pairs that a judge
+has not seen. 1 is full agreement, 0 is what chance gives.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Floats64 = npt.NDArray[np.float64]
 
 
 def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
-    """Alpha over units (query and document), each the grades that its judges gave.
+    """Alpha over units (query and document); each unit has the grades that its judges gave.
 
-    Units with one grade say nothing about agreement and are left out. None where no unit has two,
-    or where all grades are the same, for which alpha is not defined.
+    Units with one grade say nothing about agreement and are left out. None if no unit has two
+    grades, or if all grades are equal, because alpha is not defined then.
     """
     paired = [unit for unit in units if len(unit) > 1]
     grades = sorted({grade for unit in paired for grade in unit})
@@ -33,8 +33,8 @@ def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
 
 
 def _coincidences(units: Iterable[Sequence[int]], grades: Sequence[int]) -> Floats64:
-    """float64 [grades, grades]: how often each two grades met in a unit, both ways, each unit
-    weighing as much as it has judges.
+    """float64 [grades, grades]: how often each two grades met in a unit, in both orders. Each unit
+    weighs as much as it has judges.
     """
     place = {grade: index for index, grade in enumerate(grades)}
     found = np.zeros((len(grades), len(grades)))
@@ -45,8 +45,8 @@ def _coincidences(units: Iterable[Sequence[int]], grades: Sequence[int]) -> Floa
 
 
 def _distances(totals: Floats64) -> Floats64:
-    """float64 [grades, grades]: the square of how many grades were given between two ranks, their
-    own by half.
+    """float64 [grades, grades]: the squared number of grades given between two ranks, counting half
+    of those at the two ranks themselves.
     """
     middle = np.cumsum(totals) - totals / 2
     return np.square(middle[:, None] - middle[None, :])

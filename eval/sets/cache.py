@@ -1,10 +1,10 @@
-"""Where a judged collection's index is kept, and whether it is whole.
+"""Where a judged collection's index is kept, and whether it is complete.
 
     FOLDER/<digest>/           an archive like any other
-    FOLDER/<digest>/eval.json  what it was made of; written last, so that it says "complete"
+    FOLDER/<digest>/eval.json  what it was made of; written last, so that it means "complete"
 
-The digest names everything that the index depends on. A folder without the file was left half-built
-and is gone on with: ingest leaves alone what is recorded.
+The digest covers everything that the index depends on. A folder without the file is half built; the
+next run continues it, because ingest skips what is recorded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MARKER = "eval.json"
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """What an index is made of: the documents (sha256 of their file, and the folder's name, which
+    """What an index depends on: the documents (sha256 of their file, and the folder's name, which
     is in every uri), the encoder's digest, whether titles are left out, and the settings that shape
     an index.
     """
@@ -45,7 +45,9 @@ class CacheKey:
     def of(
         cls, judged: JudgedSet, encoder: str, settings: Mapping[str, str | int | float | bool]
     ) -> CacheKey:
-        """The key of a collection that was read from files: its digest is known."""
+        """The key of a collection that was read from files. Raises InputError if its digest is
+        unknown.
+        """
         if not judged.corpus_sha256:
             raise InputError(f"the documents of {judged.name} have no digest")
         digest = judged.corpus_sha256
@@ -64,7 +66,7 @@ class CacheKey:
 
     @property
     def digest(self) -> str:
-        """The first 32 hexadecimal digits of the sha256 over all of it."""
+        """The first 32 hexadecimal digits of the sha256 over the whole key."""
         data = orjson.dumps(self.as_dict(), option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(data).hexdigest()[:32]
 
@@ -82,7 +84,7 @@ class CachedIndex:
         return self.top / self.key.digest
 
     def report(self) -> Mapping[str, Any] | None:
-        """What `complete` kept, None while the index is not whole."""
+        """The report that `complete` kept; None while the index is not complete."""
         try:
             kept = orjson.loads((self.folder / _MARKER).read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
@@ -93,7 +95,7 @@ class CachedIndex:
         return report
 
     def complete(self, report: Mapping[str, Any]) -> None:
-        """Says that the index is whole, with the counts of its ingest. Raises StorageError."""
+        """Marks the index as complete, with the counts of its ingest. Raises StorageError."""
         data = orjson.dumps({"key": self.key.as_dict(), "report": dict(report)})
         path = self.folder / _MARKER
         part = path.with_suffix(".part")
@@ -108,8 +110,8 @@ class CachedIndex:
 
 
 def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
-    """The file to ingest: the collection's own, or beside the index a copy without titles. The copy
-    lies in a folder of the collection's name, which is in every uri.
+    """The file to ingest: the collection's own, or a copy without titles beside the index. The copy
+    is in a folder with the collection's name, which is in every uri.
     """
     if not judged.conventions.body_only:
         return judged.corpus
@@ -126,7 +128,7 @@ def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
 
 
 def _folder(judged: JudgedSet) -> str:
-    """The name of the documents' folder, which is in every uri: sets over the same documents share
-    an index.
+    """The name of the documents' folder, which is in every uri, so that sets over the same
+    documents share an index.
     """
     return judged.corpus_name or judged.name

@@ -1,10 +1,10 @@
-"""Documents of other formats, written once as a BEIR corpus that ingest reads.
+"""Converts documents of other formats, once, to a BEIR corpus that ingest reads.
 
     CACHE/dateline/collections/<digest>/LABEL/corpus.jsonl.gz
 
-CACHE is $XDG_CACHE_HOME, or ~/.cache. The digest is of what the documents were read from. The
-folder has the collection's label, which ingest puts in every uri. The same documents give the same
-bytes, so that the file's digest tells one version of a collection from another.
+CACHE is $XDG_CACHE_HOME, or ~/.cache. The digest is of the source of the documents. The folder has
+the collection's label, which ingest puts in every uri. The same documents give the same bytes, so
+that the file's digest identifies a version of the collection.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Document:
 
 
 def silent(documents: int) -> None:
-    """Tells nobody how many documents were converted."""
+    """Does nothing with the number of converted documents."""
 
 
 def place_of(label: str, key: bytes) -> Path:
-    """Where the documents of a collection are kept; `key` is a digest of their source."""
+    """The file for a collection's documents; `key` is a digest of their source."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
     digest = hashlib.sha256(b"%d " % FORMAT + key).hexdigest()[:32]
@@ -48,8 +48,8 @@ def place_of(label: str, key: bytes) -> Path:
 
 
 def convert(documents: Iterable[Document], path: Path, said: Said = silent) -> Path:
-    """Writes the documents there unless they are; `said` is told from time to time how many are
-    done. The file appears when it is whole. Raises StorageError, and what `documents` raises.
+    """Writes the documents to `path` unless the file exists; `said` gets the progress from time to
+    time. The file appears when it is complete. Raises StorageError, and the errors of `documents`.
     """
     if path.is_file():
         return path

@@ -1,10 +1,10 @@
-"""Where the documents of a judged set lie that has none of its own.
+"""Finds the documents of a judged set that has none of its own.
 
     {"corpus": "reuters21578"}    in dataset.json: judgements of another set's documents
 
-It is a path from the set's folder, or the name of a folder beside it or among the shared sets. A
-licence may let judgements be passed on and the documents not; and two sets over the same documents
-share one index.
+The value is a path from the set's folder, or the name of a folder beside it or among the shared
+sets. A licence may let judgements be passed on but not the documents; and two sets over the same
+documents share one index.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 def shared_sets() -> Path | None:
     """The folder of the shared judged sets: `datasets` in $DATELINE_SHARED, or in `shared` beside
-    the checkout; None where there is none. Raises InputError where $DATELINE_SHARED names no
-    folder.
+    the checkout; None if it does not exist. Raises InputError if $DATELINE_SHARED names no folder.
     """
     stated = os.environ.get(SHARED, "")
     shared = Path(stated) if stated else _CHECKOUT.parent / "shared"
@@ -32,7 +31,7 @@ def shared_sets() -> Path | None:
 
 def corpus_folder(folder: Path, stated: str) -> Path:
     """The folder of the documents that the set in `folder` states as its `corpus`. Raises
-    InputError where it is not there.
+    InputError if it does not exist.
     """
     for near in (folder, folder.resolve().parent):
         if (near / stated).is_dir():

@@ -1,6 +1,6 @@
-"""What judged sets are there, how large, and what is doubtful about each? Nothing is searched.
+"""Lists judged sets, their sizes, and what is doubtful about each. Nothing is searched.
 
-A set that can't be read is a row with its error, so that one broken folder hides no other.
+A set that can't be read is a row with its error, so that a broken folder hides no other.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One split of one set. `least`, `mean` and `most` are judgements of a query; `slices` counts
-    the queries by facet and value. Where `error` is not empty, the rest was not read.
+    """One split of one set. `least`, `mean` and `most` are judgements per query; `slices` counts
+    the queries by facet and value. If `error` is set, the rest was not read.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Listed:
 
     @property
     def label(self) -> str:
-        """`name:split`."""
+        """The label `name:split`."""
         return f"{self.name}:{self.split}" if self.split else self.name
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; what was not stated is null."""
+        """The row, ready for JSON; what was not stated is null."""
         if self.error:
             return {"name": self.name, "place": self.place, "split": self.split or None} | {
                 "error": self.error
@@ -82,9 +82,11 @@ class Listed:
 
 
 def names_in(place: str) -> tuple[str, ...]:
-    """The names of the sets at a place, one for each split: a set, a split of one, `irds:NAME`, or
-    a folder of sets. Raises InputError where there is none. A set without readable judgements has
-    its folder for a name, and `read_listed` says why.
+    """The names of the sets at a place, one for each split. The place is a set, a split of one,
+    `irds:NAME`, or a folder of sets.
+
+    A set without readable judgements has its folder as its name, and `read_listed` says why. Raises
+    InputError if there is no set.
     """
     folder = Path(place)
     if ir_sets.is_name(place) or (not folder.is_dir() and ":" in place):
@@ -103,7 +105,7 @@ def names_in(place: str) -> tuple[str, ...]:
 
 
 def read_listed(name: str, *, download: bool = False, said: Said = silent) -> Listed:
-    """Reads one set in whole. Raises nothing of ours: an error is in the answer."""
+    """Reads a whole set. Raises none of our errors: the row has the error."""
     try:
         judged = read_judged_set(name, download=download, said=said)
         place = name if ir_sets.is_name(name) else str(parse_name(name)[0])

@@ -1,15 +1,15 @@
 """Judged collections: documents, queries and grades, checked before anything is measured.
 
-    FOLDER[:SPLIT]     lines of JSON, see `eval.sets.beir`: BEIR folders, our own judged news
-    queries TREC files, see `eval.sets.trec_folder`
-    irds:NAME          a set of ir_datasets, see `eval.sets.ir_sets`
+    FOLDER[:SPLIT]     lines of JSON (`eval.sets.beir`): BEIR folders, our own judged news queries;
+                       or TREC files (`eval.sets.trec_folder`)
+    irds:NAME          a set of ir_datasets (`eval.sets.ir_sets`)
 
 The split is `test`, or the only one there is.
 
 What makes a figure wrong is an error with its place: malformed lines, duplicate ids, grades that
 are no whole numbers from 0 on or not allowed, judgements of unknown queries, documents of another
-version than the set was judged for, a run over other documents. What only makes a figure smaller
-or weaker than it looks is counted in `Doubts`.
+version than the set was judged for, a run over other documents. What only makes a figure lower or
+less certain than it looks is counted in `Doubts`.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def read_judged_set(
     download: bool = False,
     said: Said = silent,
 ) -> JudgedSet:
-    """Reads and checks the set of a name; `conventions` override what is known of it, `download`
-    lets ir_datasets fetch it, `said` is told how many documents of another format are converted.
+    """Reads and checks the set of a name.
 
-    Raises InputError where a file is missing and DocumentError for a mistake in one.
+    `conventions` override what is known of it, `download` lets ir_datasets fetch it, and `said`
+    gets the progress of a conversion of documents. Raises InputError if a file is missing and
+    DocumentError for a mistake in one.
     """
     if ir_sets.is_name(name):
         return _judged(ir_sets.read_ir_set(name, download=download, said=said), conventions)
@@ -80,7 +81,7 @@ def read_judged_set(
 
 
 def parse_name(name: str) -> tuple[Path, str]:
-    """Folder and split of `FOLDER[:SPLIT]`. Raises InputError where either is not there."""
+    """Folder and split of `FOLDER[:SPLIT]`. Raises InputError if either does not exist."""
     whole = Path(name)
     before, colon, after = name.rpartition(":")
     folder, wanted = (Path(before), after) if colon and not whole.is_dir() else (whole, "")
@@ -97,7 +98,7 @@ def parse_name(name: str) -> tuple[Path, str]:
 
 
 def splits_of(folder: Path) -> tuple[str, ...]:
-    """What the folder has judgements for, sorted. Raises InputError where it has none."""
+    """The splits that the folder has judgements for, sorted. Raises InputError if it has none."""
     splits = beir.splits(folder) if _in_json(folder) else trec_folder.splits(folder)
     if not splits:
         raise InputError("no judgements", where=str(folder / "qrels"), mend="add SPLIT.tsv there")
@@ -105,16 +106,17 @@ def splits_of(folder: Path) -> tuple[str, ...]:
 
 
 def is_judged_folder(folder: Path) -> bool:
-    """Whether the folder looks like a judged set, sound or not."""
+    """Whether the folder looks like a judged set, valid or not."""
     names = (beir.QUERIES, beir.JUDGEMENTS)
     return find(folder, *names) is not None or trec_folder.is_folder(folder)
 
 
 def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
-    """What is to be said of a run before it is scored: queries that only one of the two has.
+    """Notes on a run before it is scored: queries that only one of the two has.
 
-    Raises InputError for documents that the corpus lacks, which a run over these documents can't
-    have found, and for a run that answers none of the judged queries. Reads the corpus's ids.
+    Reads the corpus's ids. Raises InputError for documents that the corpus lacks, because a run
+    over these documents can't have found them, and for a run that answers none of the judged
+    queries.
     """
     ids = beir.read_ids(judged.corpus)
     foreign = dict.fromkeys(d for ranking in run.values() for d in ranking if d not in ids)
@@ -141,7 +143,9 @@ def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
 
 
 def _in_json(folder: Path) -> bool:
-    """Whether it is read by `eval.sets.beir`, which also says what a folder of nothing lacks."""
+    """Whether `eval.sets.beir` reads the folder; that reader also says what an empty
+    folder lacks.
+    """
     there = find(folder, beir.QUERIES, beir.JUDGEMENTS) is not None
     return there or not trec_folder.is_folder(folder) or any((folder / "qrels").glob("*.tsv"))
 
@@ -175,7 +179,7 @@ def _judged(material: Material, conventions: Conventions | None) -> JudgedSet:
 
 
 def _conventions(label: str, about: About) -> Conventions:
-    """What is known of a set of this name, and over it what the set says itself."""
+    """What is known of a set with this name, overridden by what the set states."""
     known = KNOWN.get(label, Conventions())
     language = about.query_language
     return Conventions(
@@ -219,6 +223,6 @@ def _grades(qrels: Qrels) -> set[int]:
 
 
 def _gapped(used: Iterable[int]) -> tuple[int, ...]:
-    """The grades, sorted, where one between the lowest and the highest is missing; else none."""
+    """The grades, sorted, if one between the lowest and the highest is missing; else none."""
     grades = tuple(sorted(used))
     return grades if grades and grades[-1] - grades[0] >= len(grades) else ()

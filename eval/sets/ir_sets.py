@@ -1,8 +1,9 @@
-"""Reads a judged set of ir_datasets by its name, as in `irds:vaswani` or `irds:beir/scifact/test`.
+"""Reads a judged set of ir_datasets by its name, such as `irds:vaswani` or
+`irds:beir/scifact/test`.
 
 S. MacAvaney et al., Simplified Data Wrangling with ir_datasets, 2021 (https://ir-datasets.com). The
-library is in the extra [irds]. Only what it has on this machine is read (in $IR_DATASETS_HOME, or
-~/.ir_datasets): nothing is downloaded unless that was asked for.
+library is in the extra [irds]. Only sets on this machine are read (in $IR_DATASETS_HOME, or
+~/.ir_datasets), unless a download was asked for.
 """
 
 from __future__ import annotations
@@ -22,21 +23,20 @@ from eval.sets.judged import Material
 from eval.sets.trec import JUNK
 
 PREFIX = "irds:"
-SPLIT = "all"  # a split is part of the library's names
+SPLIT = "all"  # the library's names include the split
 _NO_TEXT = frozenset({"doc_id", "title", "url", "marked_up_doc"})
 
 
 def is_name(name: str) -> bool:
-    """Whether it begins with `irds:`."""
+    """Whether the name begins with `irds:`."""
     return name.startswith(PREFIX)
 
 
 def read_ir_set(name: str, *, download: bool = False, said: Said = silent) -> Material:
-    """The set `irds:NAME`; its documents are converted at the first time, see
-    `eval.sets.converted`.
+    """The set `irds:NAME`; its documents are converted the first time (`eval.sets.converted`).
 
-    Raises InputError where the library is missing, the name is none, the set lacks documents,
-    queries or judgements, or is not on this machine and must not be downloaded.
+    Raises InputError if the library is missing, the name is unknown, the set lacks documents,
+    queries or judgements, or it is not on this machine and must not be downloaded.
     """
     inner = name.removeprefix(PREFIX)
     label = "irds-" + inner.replace("/", "-")
@@ -76,7 +76,7 @@ def _load(name: str, inner: str) -> Any:
 
 @contextmanager
 def _reading(name: str, *, download: bool) -> Iterator[None]:
-    """Makes the library's failures ours."""
+    """Turns the library's errors into ours."""
     try:
         if download or find_spec("ir_datasets") is None:
             yield
@@ -89,8 +89,8 @@ def _reading(name: str, *, download: bool) -> Iterator[None]:
 
 @contextmanager
 def _offline(name: str) -> Iterator[None]:
-    """While it lasts, the library can't download: it has no setting for that. Not for two threads
-    of which one downloads.
+    """Stops the library from downloading while the block runs; it has no setting for that. Not safe
+    if another thread downloads.
     """
     downloads = import_module("ir_datasets.util.download")
     log = logging.getLogger("ir_datasets")
@@ -124,12 +124,12 @@ def _documents(dataset: Any, name: str, *, download: bool) -> Iterator[Document]
                 raise InputError(what, where=name, mend="the set is damaged")
             seen.add(row.doc_id)
             yield Document(row.doc_id, str(getattr(row, "title", "") or ""), _document_text(row))
-    except OSError as error:  # or it would be taken for a failure to write
+    except OSError as error:  # else it would be taken for a failure to write
         raise _unreadable(name, error, download=download) from error
 
 
 def _document_text(row: Any) -> str:
-    """Its `text`, else every text beside title and address."""
+    """The document's `text`, else all its texts but title and address."""
     if isinstance(text := getattr(row, "text", None), str):
         return text
     fields = row._asdict()  # named tuples
@@ -139,7 +139,7 @@ def _document_text(row: Any) -> str:
 
 
 def _query_text(row: Any) -> str:
-    """What a user would type: `text`, else `title`, else what the library calls its text."""
+    """What a user would type: `text`, else `title`, else the library's default text."""
     for field in ("text", "title"):
         if isinstance(text := getattr(row, field, None), str) and text.strip():
             return text
@@ -189,7 +189,7 @@ def _unreadable(name: str, error: Exception, *, download: bool) -> InputError:
 
 
 def _parts(error: Exception) -> Iterator[object]:
-    """What the library collected of several sources that failed."""
+    """The errors of several sources that the library collected in one error."""
     for argument in error.args:
         if isinstance(argument, list):
             yield from (

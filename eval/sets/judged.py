@@ -1,7 +1,7 @@
-"""What a judged set is, whatever files it was read from.
+"""A judged set, whatever files it was read from.
 
-A reader of files gives `Material`; `eval.sets.datasets` checks it and makes a `JudgedSet` of it,
-which is all that runs, tuning and reports know.
+A reader of files returns `Material`. `eval.sets.datasets` checks it and makes a `JudgedSet`, which
+is all that runs, tuning and reports know.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ Facets = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """How a collection is to be scored. `body_only` leaves titles out of the index: where the query
-    is a document's own title, the task would be trivial. `products` are what the reader of the
-    judgements may see. Queries are asked as they are written, as a user would ask them; without
-    `query_language` they are published headlines, whose quotes are quotations and whose capitals
-    are no operators, and they are asked as `plain_words`.
+    """How a collection is to be scored.
+
+    `body_only` leaves titles out of the index: if a query is a document's own title, the task would
+    be trivial. `products` are what the reader of the judgements may see. Queries are asked as
+    written, as a user would ask them. Without `query_language` they are published headlines, whose
+    quotes are quotations and whose capitals are no operators, and they are asked as `plain_words`.
     `dated` says whether documents are news stories with dates of their own, which dates in queries
-    filter; None: where they are in ninjs.
+    filter; None means: if they are in ninjs.
     """
 
     body_only: bool = False
@@ -54,11 +55,13 @@ KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """What makes a figure other than it looks, but is no error: judged documents that the corpus
-    lacks (they still count as relevant), queries that nobody judged (left out; those of another
-    split are none), queries without a relevant document (they count 0), judgements of -1 or -2
-    that were taken for 0, the grades used where one between them is not, whether there is only one
-    query, and the judges' agreement where it is below `LEAST_AGREEMENT`.
+    """What makes a figure different from what it looks like, but is no error.
+
+    These are: judged documents that the corpus lacks (they still count as relevant), queries that
+    nobody judged (left out; those of another split do not count here), queries without a relevant
+    document (they count 0), judgements of -1 or -2 that were read as 0, the grades used if one
+    between them is missing, whether there is only one query, and the judges' agreement if it is
+    below `LEAST_AGREEMENT`.
     """
 
     absent_documents: int = 0
@@ -92,11 +95,11 @@ class Doubts:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a reader found: one split of a collection, not yet doubted.
+    """What a reader found: one split of a collection, not yet checked.
 
-    `corpus` is the file to index, in the folder `corpus_name` ("": `label`), `ids` its documents,
-    `texts` all queries as written, `facets` what is said of them, `elsewhere` the queries that
-    other splits judge, `junk` how many judgements were taken for 0.
+    `corpus` is the file to index, in the folder `corpus_name` ("" means `label`), `ids` its
+    documents, `texts` all queries as written, `facets` what is said of them, `elsewhere` the
+    queries that other splits judge, and `junk` how many judgements were read as 0.
     """
 
     label: str
@@ -119,13 +122,13 @@ class Material:
 class JudgedSet:
     """A collection and one split of its judgements.
 
-    `queries` are the judged ones, id to what is asked, in the file's order; `qrels` query id to
-    document id to grade. A document's uri in the index is `uri_prefix` and its id. `corpus` is the
-    file to index, `corpus_sha256` its digest as it lies there (packed or not), `documents` how many
-    different ids it has. `slices` are the facets that the set itself states, by query id; see
-    `eval.runs.slices` for more. `judges` are named, and `agreement` is Krippendorff's ordinal
-    alpha, where each judgement says who made it. `title` is for people; `corpus_name` is in every
-    uri, and the set's own name where it has its own documents.
+    `queries` are the judged ones, id to what is asked, in the file's order; `qrels` is query id to
+    document id to grade. A document's uri in the index is `uri_prefix` plus its id. `corpus` is the
+    file to index, `corpus_sha256` its digest as it is on disk (compressed or not), and `documents`
+    how many different ids it has. `slices` are the facets that the set itself states, by query id;
+    `eval.runs.slices` derives more. `judges` and `agreement`, Krippendorff's ordinal alpha, are
+    known if each judgement names its judge. `title` is for people. `corpus_name` is in every uri;
+    it is the set's own name if the set has its own documents.
     """
 
     name: str
@@ -148,13 +151,13 @@ class JudgedSet:
 
     @property
     def judgements_sha256(self) -> str:
-        """The digest of what is asked and of every grade, in whatever order the files had them."""
+        """The digest of the queries and all grades, whatever their order in the files."""
         tree = {"queries": dict(self.queries), "qrels": {q: dict(g) for q, g in self.qrels.items()}}
         return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
     def dates(self) -> DateUse:
-        """What dates in queries do: documents that are no news stories have no dates of their own,
+        """What dates in queries do. Documents that are no news stories have no dates of their own,
         and a filter would let none of them through.
         """
         stated = self.conventions.dated
@@ -167,8 +170,8 @@ class JudgedSet:
 
 
 def plain_words(text: str) -> str:
-    """The same words without what the query language would read as its own: a quotation or a dash
-    in a text must not narrow the answer. A text of nothing else stays as it is.
+    """The words without signs of the query language: a quotation or a dash in a text must not
+    narrow the answer. A text that has nothing else stays as it is.
     """
     words = _OPERATORS.sub(lambda match: match[0].lower(), _MARKS.sub(" ", text))
     return " ".join(words.split()) or text

@@ -16,7 +16,7 @@ from core.errors import DocumentError, InputError
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its end, and where it stands; `number` counts from 1."""
+    """One line without its end, and its place; `number` counts from 1."""
 
     path: Path
     number: int
@@ -28,7 +28,7 @@ class Line:
         return f"{self.path}:{self.number}"
 
     def mistake(self, what: str, *, field: str = "", mend: str = "") -> DocumentError:
-        """The error for what is wrong with this line."""
+        """The error for a mistake in this line."""
         return DocumentError(what, where=self.where, field=field, mend=mend)
 
     def text(self) -> str:
@@ -49,7 +49,7 @@ class Line:
         return tree
 
     def string(self, tree: Mapping[str, Any], field: str) -> str:
-        """A member that must be a text and not blank. Raises DocumentError."""
+        """The member `field`, which must be a text and not blank. Raises DocumentError."""
         value = tree.get(field)
         if not isinstance(value, str):
             what = "is missing" if value is None else f"is {type(value).__name__}, not a text"
@@ -60,7 +60,7 @@ class Line:
 
 
 def find(folder: Path, *names: str) -> Path | None:
-    """The first of `names` in `folder`, plain or with .gz, None where there is none."""
+    """The first of `names` in `folder`, plain or with .gz; None if there is none."""
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
@@ -69,13 +69,15 @@ def find(folder: Path, *names: str) -> Path | None:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a file that are not blank. Raises InputError where it can't be read."""
+    """The lines of a file that are not blank. Raises InputError if it can't be read."""
     for number, data in raw_lines(path):
         yield Line(path, number, data.rstrip(b"\r\n"))
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The same without a `Line` for each, which is worth it for files of 100,000s."""
+    """The numbers and bytes of these lines, without a `Line` for each, for files of several 100,000
+    lines.
+    """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             for number, data in enumerate(stream, start=1):

@@ -1,4 +1,4 @@
-"""Judged news queries: what is said of a query, and what several judges said of its documents.
+"""Judged news queries: the facets of a query, and the grades of several judges.
 
     queries.jsonl      {"_id": "q1", "text": "ferry accident", "facets": {"kind": "event",
                         "entity_heavy": false, "date_bound": true, "frequency": "torso"}}
@@ -8,8 +8,8 @@
 Facets may be left out, and a set may have more of its own; each becomes a slice. `at` and `note`
 may be left out.
 
-The grade of a document is the median of what its judges gave, the lower of the two in the middle
-where they are even in number: a document is not called better than half of its judges say.
+The grade of a document is the median of its judges' grades; for an even number of judges it is the
+lower of the two in the middle, so that no document counts as better than half of its judges say.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _BOOLEANS = ("entity_heavy", "date_bound")
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """The grades by the rule, who judged (sorted), and their agreement: ordinal alpha, None where
-    no document has two judges.
+    """The grades by this rule, the judges (sorted), and their agreement: ordinal alpha, None if no
+    document has two judges.
     """
 
     qrels: Qrels
@@ -43,7 +43,7 @@ class Judgements:
 
 
 def read_facets(line: Line, tree: Mapping[str, Any]) -> dict[str, str]:
-    """The facets of one query, in text: true and false are `yes` and `no`. A text under
+    """The facets of one query as text: true and false become `yes` and `no`. A text under
     `metadata.kind` is the kind of a query that states none. Raises DocumentError.
     """
     metadata, stated = tree.get("metadata"), tree.get("facets", {})
@@ -74,9 +74,10 @@ def _facet(line: Line, name: str, value: object) -> str:
 
 
 def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
-    """Reads and aggregates judgements.jsonl. Raises DocumentError for a mistake in a line: an
-    unknown query, a grade that is no whole number from 0 on or not allowed, a judge who graded a
-    document twice.
+    """Reads and aggregates judgements.jsonl.
+
+    Raises DocumentError for a mistake in a line: an unknown query, a grade that is no whole number
+    from 0 on or not allowed, or a judge who graded a document twice.
     """
     given: dict[tuple[str, str], dict[str, int]] = {}
     for line in read_lines(path):

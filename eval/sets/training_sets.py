@@ -1,7 +1,7 @@
 """Which judged sets may choose what ships, and which only measure it.
 
-A set that chose a weight can't say any more how good that weight is. So weights are chosen on the
-training data below, and every other set that figures are published of is left to measure.
+A set that chose a weight can no longer say how good that weight is. So weights are chosen on the
+training sets below, and all other sets with published figures only measure.
 """
 
 from __future__ import annotations
@@ -15,5 +15,7 @@ _PUBLISHED = frozenset(
 
 
 def measures_only(judged: JudgedSet) -> bool:
-    """Whether published figures come from this set, so that nothing may be chosen on it."""
+    """Whether this set has published figures and is no training set, so that nothing may be chosen
+    on it.
+    """
     return judged.name in _PUBLISHED and f"{judged.name}:{judged.split}" not in TRAINING

@@ -4,9 +4,9 @@
     qrels    query iteration document grade            by white space
     topics   <top> <num> Number: 301 <title> … </top>  or   query TAB text
 
-A run is read as trec_eval does: by score, which it keeps in single precision, equal scores by
-document id, descending; the rank is not looked at. In judgements -1 and -2 say that a document is
-junk, or was pooled and not judged: it counts as not relevant (https://trec.nist.gov/data/).
+A run is read as trec_eval does: by score, in single precision; equal scores go by document id,
+descending; the rank is ignored. In judgements -1 and -2 mean that a document is junk, or was pooled
+and not judged: it counts as not relevant (https://trec.nist.gov/data/).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _LABEL = re.compile(r"^(?:Number|Topic)\s*:\s*", re.IGNORECASE)
 
 
 def read_run(path: Path) -> Run:
-    """The documents of each query, best first. Raises DocumentError for a line that is none, a
-    score that is no finite number and a document that stands twice for a query, and InputError
-    for a file without lines.
+    """The documents of each query, best first. Raises DocumentError for a malformed line, a score
+    that is not finite and a document that appears twice for a query, and InputError for a file
+    without lines.
     """
     scores: dict[str, dict[str, float]] = {}
     last, of_query = b"", dict[str, float]()
@@ -45,7 +45,7 @@ def read_run(path: Path) -> Run:
                 last, of_query = query, scores.setdefault(query.decode("utf-8-sig"), {})
         except ValueError as error:
             raise _run_mistake(Line(path, number, data)) from error
-        if document in of_query or not abs(score) <= _LARGEST:  # "nan" is neither more nor less
+        if document in of_query or not abs(score) <= _LARGEST:  # a NaN fails every comparison
             raise _run_mistake(Line(path, number, data))
         of_query[document] = score
     if not scores:
@@ -54,8 +54,8 @@ def read_run(path: Path) -> Run:
 
 
 def read_qrels(path: Path) -> Qrels:
-    """The grades of each query's documents, `JUNK` as 0. Raises DocumentError for a line that is
-    none and a document that is judged twice, and InputError for a file without lines.
+    """The grades of each query's documents, `JUNK` as 0. Raises DocumentError for a malformed line
+    and a document that is judged twice, and InputError for a file without lines.
     """
     return read_judgements(path)[0]
 
@@ -63,8 +63,8 @@ def read_qrels(path: Path) -> Qrels:
 def read_judgements(
     path: Path, queries: Container[str] | None = None, about: About = _NO_TERMS
 ) -> tuple[Qrels, int]:
-    """As `read_qrels`, and how many were `JUNK`. A query that is not among `queries`, where they
-    are given, and a grade that `about` does not allow are DocumentErrors too.
+    """The grades as `read_qrels` returns them, and how many were `JUNK`. Also raises DocumentError
+    for a query that is not among `queries` (if given), and for a grade that `about` does not allow.
     """
     qrels: dict[str, dict[str, int]] = {}
     junk = 0
@@ -89,8 +89,8 @@ def read_judgements(
 
 
 def read_topics(path: Path) -> dict[str, str]:
-    """The queries of a file in either form, in its order; of `<top>` the title is asked. Raises
-    DocumentError for a topic without number or title and for one that stands twice, and InputError
+    """The queries of a file in either form, in order; of a `<top>` the title is the query. Raises
+    DocumentError for a topic without number or title and for one that appears twice, and InputError
     for a file without topics.
     """
     first = next(read_lines(path), None)
@@ -108,8 +108,8 @@ def read_topics(path: Path) -> dict[str, str]:
 
 
 def blocks(path: Path, tag: str) -> Iterator[tuple[Line, str]]:
-    """The texts from <TAG> to </TAG>, both with them, and the line that each begins in. Raises
-    DocumentError for text between blocks and for a block that does not end.
+    """The texts from <TAG> to </TAG>, tags included, and the line on which each begins. Raises
+    DocumentError for text between blocks and for a block without an end.
     """
     opens = re.compile(rf"\s*<{tag}(?:\s[^>]*)?>", re.IGNORECASE)
     closes = re.compile(rf"</{tag}\s*>", re.IGNORECASE)
@@ -149,7 +149,9 @@ def _tagged_topics(path: Path) -> Iterator[tuple[Line, str, str]]:
 
 
 def _open_fields(block: str) -> dict[str, str]:
-    """What follows each tag, up to the next: fields of topics often are not closed."""
+    """The text after each tag, up to the next one, because fields of topics often are
+    not closed.
+    """
     tags = list(_TAG.finditer(block))
     ends = [tag.start() for tag in tags[1:]] + [len(block)]
     fields: dict[str, str] = {}
@@ -185,7 +187,7 @@ def _judgement(line: Line) -> tuple[str, str, int]:
 
 
 def _run_mistake(line: Line) -> DocumentError:
-    """What is wrong with a line of a run. Looked for only when something is."""
+    """The mistake in a line of a run. It is determined only after a line failed."""
     columns = line.text().split()
     if len(columns) != 6:
         what = f"{len(columns)} columns instead of 6"

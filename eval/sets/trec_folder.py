@@ -2,12 +2,12 @@
 
     FOLDER/documents…   <DOC> with <DOCNO>, or lines of JSON; a file or a folder, .gz or not;
                         `docs…`, `corpus…` and `collection…` are understood too
-    FOLDER/topics…      see `eval.sets.trec`; several files are taken together
+    FOLDER/topics…      see `eval.sets.trec`; several files are joined
     FOLDER/qrels…       a file per split: `qrels.dev.txt` is the split `dev`, `qrels.txt` is `test`
 
-The text of a document is what stands in <TEXT>, its title what stands in <HEADLINE> or the like;
-without <TEXT> it is all but the number and the title. In JSON the id is `_id`, `id`, `docno` or
-`doc_id`, and the text is `text`, `contents` or `body`.
+The text of a document is in <TEXT>, its title in <HEADLINE> or the like; without <TEXT> the text is
+all but the number and the title. In JSON the id is `_id`, `id`, `docno` or `doc_id`, and the text
+is `text`, `contents` or `body`.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ _APART = re.compile(r"<(DOCNO|DOCID|DOCHDR)>.*?</\1>", re.IGNORECASE | re.DOTALL
 
 
 def is_folder(folder: Path) -> bool:
-    """Whether it looks like one of these."""
+    """Whether the folder has topics or judgements of TREC."""
     return bool(_named(folder, "topics") or _named(folder, "qrels"))
 
 
 def splits(folder: Path) -> tuple[str, ...]:
-    """What the folder has judgements for, sorted."""
+    """The splits that the folder has judgements for, sorted."""
     return tuple(sorted(_qrels(folder)))
 
 
 def read_folder(folder: Path, split: str, about: About, said: Said = silent) -> Material:
-    """One split of the folder; its documents are converted at the first time, see
-    `eval.sets.converted`. Raises InputError where a file is missing, DocumentError for a mistake
-    in one.
+    """One split of the folder; its documents are converted the first time (`eval.sets.converted`).
+    Raises InputError if a file is missing, DocumentError for a mistake in one.
     """
     queries = _read_topics(folder)
     qrels = _qrels(folder)
@@ -73,8 +72,8 @@ def read_folder(folder: Path, split: str, about: About, said: Said = silent) -> 
 
 
 def read_documents(paths: Sequence[Path]) -> Iterator[Document]:
-    """The documents of the files, one after the other. Raises DocumentError for one without an id
-    and for an id that stands again.
+    """The documents of the files, in order. Raises DocumentError for one without an id and for an
+    id that appears again.
     """
     seen: set[str] = set()
     for path in paths:
@@ -102,7 +101,7 @@ def _read_topics(folder: Path) -> dict[str, str]:
 
 
 def _corpus(folder: Path, label: str, said: Said) -> Path:
-    """The documents as a BEIR corpus: the folder's own where it is one."""
+    """The documents as a BEIR corpus: the folder's own if it has one, else a converted one."""
     places = [path for name in _DOCUMENTS for path in _named(folder, name, folders=True)]
     if not places:
         raise _missing(folder, "documents")

@@ -1,1 +1,1 @@
-"""Tuning of fusion and of vector graphs."""
+"""Tuning of fusion weights and of vector graphs."""

@@ -1,15 +1,15 @@
-"""Choosing among settings on judged queries, and an honest figure for what was chosen.
+"""Chooses among settings on judged queries, and gives an unbiased figure for the choice.
 
-- Queries that are answered by the same document are one **group** and lie in one fold: of a known
-  item asked for twice, neither query may choose the setting that the other one judges.
+- Queries that are answered by the same document are one **group** and lie in one fold: if a known
+  item is asked for twice, neither query may choose the setting that the other one judges.
 - **Nested**: for each outer fold, the setting is chosen on the other folds only, and its value on
-  the outer fold's queries is what is reported. A setting has nothing in it that is fitted to
-  queries, so validating it over inner folds comes to its mean over the queries of all of them. What
-  the winner reaches on the queries that chose it (`inner`) is too high, the more so the more
-  settings compete (Cawley and Talbot, 2010).
+  the outer fold's queries is reported. A setting has no part that is fitted to queries, so
+  validation over inner folds equals its mean over the queries of all of them. What the winner
+  reaches on the queries that chose it (`inner`) is too high, the more so the more settings compete
+  (Cawley and Talbot, 2010).
 - **One standard error**: among the settings that can't be told from the best, the one nearest to
-  what is in force is taken (after Breiman and others, 1984; here the error is that of the paired
-  difference from the best, which is the smaller of the two).
+  the setting in force is taken (after Breiman and others, 1984; here the error is that of the
+  paired difference from the best, which is the smaller of the two).
 - **Every set counts alike**: a mean is the mean over sets of each set's mean over its queries.
 
 Rows of a matrix are queries, columns are settings. The same seed gives the same folds.
@@ -35,22 +35,22 @@ _PICKS_AT_ONCE = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Which set and which group each query belongs to: int64 [queries] each. Sets that are splits
-    of one collection may share groups.
+    """The set and the group of each query: int64 [queries] each. Splits of one collection are
+    separate sets and may share groups.
     """
 
     sets: Numbers
     groups: Numbers
 
     def only(self, rows: npt.NDArray[np.bool_]) -> Questions:
-        """Those of `rows`, bool [queries]."""
+        """The questions of `rows`, bool [queries]."""
         return Questions(self.sets[rows], self.groups[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Columns: `best` has the highest mean, `chosen` is what the rule takes. `best_mean` and
-    `mean` are theirs, over the queries that chose.
+    """A choice of columns: `best` has the highest mean, `chosen` follows the rule. `best_mean` and
+    `mean` are their means over the queries that chose.
     """
 
     best: int
@@ -62,7 +62,7 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Nested:
     """`outer` float64 [queries] is each query's value under the setting that was chosen without it,
-    `folds` int64 [queries] its fold, `choices` one per fold.
+    `folds` int64 [queries] its fold; `choices` has one choice per fold.
     """
 
     outer: Values
@@ -71,13 +71,13 @@ class Nested:
 
     @property
     def inner_best(self) -> float:
-        """The mean over folds of what the best setting reached on the queries that chose it."""
+        """The mean over folds of the best setting's value on the queries that chose it."""
         return float(np.mean([choice.best_mean for choice in self.choices]))
 
 
 def groups_by_document(qrels: Mapping[Query, Mapping[str, int]]) -> dict[Query, int]:
-    """A number for each query, from 0 on; queries that share a relevant document, directly or
-    through others, have the same one.
+    """A group number for each query, from 0 on. Queries that share a relevant document, directly or
+    through other queries, have the same number.
     """
     above: dict[Hashable, Hashable] = {}
 
@@ -97,8 +97,8 @@ def groups_by_document(qrels: Mapping[Query, Mapping[str, int]]) -> dict[Query, 
 
 
 def folds_of(questions: Questions, count: int, seed: int) -> Numbers:
-    """int64 [queries]: the fold of each, 0 to `count` - 1; groups whole, each set spread as evenly
-    as its groups allow. Raises InputError where there are fewer groups than folds.
+    """int64 [queries]: the fold of each query, 0 to `count` - 1. Groups stay together, and each set
+    is spread as evenly as its groups allow. Raises InputError if there are fewer groups than folds.
     """
     groups, rows = np.unique(questions.groups, return_inverse=True)
     if not 2 <= count <= len(groups):
@@ -132,7 +132,7 @@ def mean_of_sets(values: Values, sets: Numbers) -> Values:
 
 def error_of_mean(differences: Values, questions: Questions) -> Values:
     """float64 [settings]: the standard error of `mean_of_sets` of `differences` [queries,
-    settings], by what groups (not queries) differ by; infinite for a set of one group.
+    settings], from the differences of groups, not of queries; infinite for a set of one group.
     """
     variance = np.zeros(differences.shape[1])
     numbers = np.unique(questions.sets)
@@ -147,8 +147,8 @@ def error_of_mean(differences: Values, questions: Questions) -> Values:
 
 
 def choose(values: Values, questions: Questions, distances: Values) -> Choice:
-    """The choice by `values` [queries, settings]; `distances` [settings] say how far each setting
-    is from what is in force. Of settings at one distance the better is taken, then the first.
+    """The choice by `values` [queries, settings]. `distances` [settings] say how far each setting
+    is from the one in force; among equal distances the better is taken, then the first.
     """
     means = mean_of_sets(values, questions.sets)
     best = int(np.lexsort((distances, -means))[0])
@@ -177,7 +177,7 @@ def interval(
     differences: Values, questions: Questions, seed: int, draws: int = DRAWS
 ) -> tuple[float, float]:
     """The 95 % interval of `mean_of_sets` of `differences` [queries]: percentiles over groups drawn
-    with replacement, within each set (Efron, 1979). Of one group it says nothing.
+    with replacement, within each set (Efron, 1979). For one group it means nothing.
     """
     chance = np.random.default_rng(seed)
     total = np.zeros(draws)
@@ -194,14 +194,16 @@ def interval(
 
 
 def times_chosen(columns: Sequence[int], names: Sequence[str]) -> dict[str, int]:
-    """How often each of `names` [settings] is the name of one of `columns`, most often first."""
+    """How often each name was chosen, most often first; `names` [settings] has the name of each
+    column.
+    """
     found = [names[column] for column in columns]
     return {name: found.count(name) for name in sorted(set(found), key=found.count, reverse=True)}
 
 
 def _drawn_means(sums: Values, draws: int, chance: np.random.Generator) -> Values:
-    """float64 [draws]: means over queries, of groups with `sums` [groups, 2] of values and of
-    queries, drawn with replacement.
+    """float64 [draws]: means over queries of groups drawn with replacement; `sums` [groups, 2] has
+    each group's sum of values and number of queries.
     """
     picked = chance.integers(0, len(sums), (draws, len(sums)))
     means: Values = sums[:, 0][picked].sum(axis=1) / sums[:, 1][picked].sum(axis=1)
@@ -209,7 +211,7 @@ def _drawn_means(sums: Values, draws: int, chance: np.random.Generator) -> Value
 
 
 def _blocks(draws: int, width: int) -> list[int]:
-    """Sizes that add up to `draws`, so that no array of draws gets large."""
+    """Block sizes that add up to `draws`, so that no array of draws gets large."""
     size = max(1, _PICKS_AT_ONCE // width)
     return [min(size, draws - start) for start in range(0, draws, size)]
 

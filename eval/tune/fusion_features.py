@@ -1,8 +1,8 @@
-"""What the pipeline fuses for each judged query, gathered once and kept, so that a setting is tried
-by arithmetic alone.
+"""Gathers and keeps what the pipeline fuses for each judged query, so that settings are tried by
+arithmetic alone.
 
-The arrays come from `SearchPipeline.fusion_input`, and `served_order` weighs them with the
-functions that serve (`search.ranking`): with a profile's own setting the order is the served one.
+The arrays come from `SearchPipeline.fusion_input`. `served_orders` weighs them with the serving
+functions (`search.ranking`): with a profile's own setting the order is the served one.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from search.candidates import FusionInput
 from search.profiles import Profile
 from search.ranking import BOUND_SHARE, first_of_each, fuse, ranking, reordered
 
-PATIENCE_MS = 600_000.0  # what is measured is the order, not what a deadline leaves of it
+PATIENCE_MS = 600_000.0  # the order is measured, not what a deadline leaves of it
 ToRerank = Callable[[Retrieved, Floats | None], Ids]
 
 
 class Source(Protocol):
-    """Gives what is fused: `search.pipeline.SearchPipeline`."""
+    """Returns what is fused: `search.pipeline.SearchPipeline`."""
 
     def fusion_input(
         self, request: SearchRequest, caller: Caller, to_rerank: ToRerank | None = None
     ) -> FusionInput:
-        """Return what the pipeline would fuse for the request."""
+        """What the pipeline would fuse for the request."""
         ...
 
 
@@ -42,14 +42,14 @@ class Items(Protocol):
     """Contents of candidates, as in `core.ports.Catalogue`."""
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """The items; None where one is hidden."""
+        """The items; None for a hidden one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFeatures:
-    """One query's candidates. `documents` int32 [m] are places in the set's `names`; `given` stands
-    for a query that the pipeline refused where it is None.
+    """One query's candidates. `documents` int32 [m] are places in the set's `names`; `given` is
+    None for a query that the pipeline refused.
     """
 
     query_id: str
@@ -59,7 +59,7 @@ class QueryFeatures:
 
 @dataclass(frozen=True, slots=True)
 class SetFeatures:
-    """One judged set. `label` is `name:split`, `names` the document ids that candidates have."""
+    """One judged set. `label` is `name:split`, `names` are the candidates' document ids."""
 
     label: str
     names: tuple[str, ...]
@@ -76,8 +76,8 @@ def gather(
     to_rerank: ToRerank | None = None,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> SetFeatures:
-    """Asks every query of `judged` once. Raises ModelError where an answer was degraded: settings
-    must not be chosen on what a missing model left.
+    """Asks every query of `judged` once. Raises ModelError if an answer was degraded, because
+    settings must not be chosen on answers that lack a model.
     """
     names: dict[str, int] = {}
     places: dict[int, int] = {}
@@ -110,7 +110,9 @@ def gather(
 
 
 def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank | None:
-    """The places that any of `settings` would give a reranker, None where none reranks."""
+    """A function that returns the places that any of `settings` would give a reranker; None if none
+    reranks.
+    """
     depths: dict[FusionSetting, int] = {}
     for setting in settings:
         if setting.rerank_weight > 0:
@@ -136,8 +138,8 @@ def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank |
 def fused_order(
     found: Retrieved, names: Floats | None, profile: Profile, bound_share: float
 ) -> tuple[Floats, Ids]:
-    """Fused scores [m] and the places from best to worst, by the weights of `profile` rather than
-    those that it was retrieved with, and with `bound_share` of BM25's supremum.
+    """Fused scores [m] and the places from best to worst, by the weights of `profile` instead of
+    those of the retrieval, and with `bound_share` of BM25's supremum.
     """
     weighed = replace(
         found,
@@ -154,7 +156,9 @@ def served_orders(
     query: QueryFeatures, profile: Profile, settings: Sequence[FusionSetting]
 ) -> list[Ids]:
     """For each of `settings`, the places of the query's stories as they would be served, best
-    first. The settings differ in reranking only; `profile` is what they make of a profile otherwise
+    first.
+
+    The settings differ in reranking only; `profile` has their other parts
     (`FusionSetting.applied`).
     """
     given = query.given
@@ -181,13 +185,15 @@ def _stories(given: FusionInput, order: Ids) -> Ids:
 def documents_of(
     query: QueryFeatures, names: Sequence[str], order: Ids, depth: int
 ) -> tuple[str, ...]:
-    """Ids of the first `depth` documents of an order; hidden ones are passed over."""
+    """Ids of the first `depth` documents of an order; hidden ones are skipped."""
     found = (names[place] for place in query.documents[order[:depth]].tolist())
     return tuple(name for name in found if name)
 
 
 def with_names(features: Sequence[SetFeatures]) -> Mapping[str, int]:
-    """Of each set, in how many queries a candidate has one of the query's known names."""
+    """For each set, the number of queries with a candidate that has one of the query's
+    known names.
+    """
     return {one.label: sum(_has_names(query) for query in one.queries) for one in features}
 
 

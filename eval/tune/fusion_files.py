@@ -28,7 +28,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 @dataclass(frozen=True, slots=True)
 class FeatureFile:
     """The file of one set below `folder`. `key` is what the features depend on: the index, the
-    queries, the models and what of the profile shapes retrieval.
+    queries, the models and the part of the profile that shapes retrieval.
     """
 
     folder: Path
@@ -36,12 +36,12 @@ class FeatureFile:
 
     @property
     def path(self) -> Path:
-        """Its place."""
+        """The file's path."""
         data = orjson.dumps({**self.key, "format": FORMAT}, option=orjson.OPT_SORT_KEYS)
         return self.folder / f"{hashlib.sha256(data).hexdigest()[:32]}.npz"
 
     def read(self) -> SetFeatures | None:
-        """What was written, None where nothing (or half of it) was."""
+        """The features that were written; None if the file is missing or damaged."""
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return _unpacked({name: stored[name] for name in stored.files})
@@ -90,7 +90,7 @@ def _packed(features: SetFeatures) -> Arrays:
 
 
 def _packed_field(number: int, field: str, given: list[FusionInput | None]) -> Arrays:
-    """One vector field's arrays; queries without it have no rows."""
+    """One vector field's arrays; queries without the field have no rows."""
     parts = [_part(one, field) for one in given]
     there = [part for part in parts if part is not None]
     return {
@@ -104,7 +104,7 @@ def _packed_field(number: int, field: str, given: list[FusionInput | None]) -> A
 
 
 def _unpacked(arrays: Arrays) -> SetFeatures:
-    """The inverse of `_packed`. Every query takes its rows from the front of what is left."""
+    """The inverse of `_packed`. Every query takes its rows from the front of those left."""
     left = dict.fromkeys(arrays, 0)
 
     def take(name: str, count: int) -> npt.NDArray[Any]:

@@ -1,5 +1,5 @@
-"""What can be weighed in fusion and reranking, the grid that is looked through, and how far each
-setting is from what is in force.
+"""The settings of fusion and reranking: the grid of values to try, and how far each setting is from
+the one in force.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ MOST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class FusionSetting:
-    """One point of the grid. The vectors have the rest of `lexical_weight`; `bound_share` is of
-    BM25's supremum (see `search.ranking`) and matters to the convex fusion alone; `entity_boost`
-    stands beside the retrievers' 1; a `rerank_weight` of 0 reranks nothing.
+    """One point of the grid.
+
+    The vectors have the weight 1 - `lexical_weight`. `bound_share` is a share of BM25's supremum
+    (`search.ranking`), for the convex fusion alone. `entity_boost` stands beside the retrievers' 1.
+    A `rerank_weight` of 0 reranks nothing.
     """
 
     lexical_weight: float
@@ -33,7 +35,7 @@ class FusionSetting:
 
     @classmethod
     def of(cls, profile: Profile) -> FusionSetting:
-        """What a hybrid profile ranks by. Raises InputError for a profile of one retriever."""
+        """The setting of a hybrid profile. Raises InputError for a profile of one retriever."""
         if not profile.is_hybrid:
             raise InputError(
                 f"profile {profile.name} has one retriever, so there is nothing to weigh",
@@ -50,7 +52,7 @@ class FusionSetting:
         )
 
     def applied(self, profile: Profile) -> Profile:
-        """The profile that ranks by this; the share of the bound is no part of a profile."""
+        """The profile with this setting; `bound_share` is no part of a profile."""
         return replace(
             profile.with_lexical_weight(self.lexical_weight),
             fusion=Fusion(self.fusion),
@@ -60,7 +62,7 @@ class FusionSetting:
         )
 
     def without_rerank(self) -> FusionSetting:
-        """The part that fusion looks at."""
+        """The setting without reranking."""
         return replace(self, rerank_depth=0, rerank_weight=0.0)
 
     def as_dict(self) -> dict[str, Value]:
@@ -68,7 +70,7 @@ class FusionSetting:
         return asdict(self)
 
     def words(self, names: Sequence[str]) -> str:
-        """`name value` of the parameters `names`."""
+        """`name value` for each of the parameters `names`."""
         return ", ".join(
             f"{name} {getattr(self, name):g}" for name in names if name != "fusion"
         ) + (f", {self.fusion}" if "fusion" in names else "")
@@ -94,9 +96,10 @@ _LIMITS = {
 
 
 def read_parameters(texts: Sequence[str], *, rerank: bool) -> dict[str, tuple[Value, ...]]:
-    """The values to try, by parameter, of `NAME` or `NAME=VALUE,VALUE`. Without `texts`, with
-    `rerank` those of reranking, else all others: fusion is chosen first, for whatever another
-    fusion puts on top the reranker has to read too. Raises InputError.
+    """The values to try, by parameter, from texts `NAME` or `NAME=VALUE,VALUE`. Raises InputError.
+
+    Without `texts` they are those of reranking if `rerank` is set, else all others. Fusion is
+    chosen first, because the reranker has to read what a new fusion puts on top.
     """
     possible = [name for name in PARAMETERS if rerank or name not in RERANK]
     usual = RERANK if rerank else possible
@@ -112,7 +115,7 @@ def read_parameters(texts: Sequence[str], *, rerank: bool) -> dict[str, tuple[Va
 
 def grid(shipped: FusionSetting, values: Mapping[str, Sequence[Value]]) -> list[FusionSetting]:
     """Every combination of `values`, each once, `shipped` first; parameters without values stay as
-    they are in it. Raises InputError for more than MOST.
+    in `shipped`. Raises InputError for more than MOST.
     """
     names = tuple(values)
     axes = [tuple(dict.fromkeys((getattr(shipped, name), *values[name]))) for name in names]
@@ -128,8 +131,8 @@ def grid(shipped: FusionSetting, values: Mapping[str, Sequence[Value]]) -> list[
 
 
 def distance(setting: FusionSetting, shipped: FusionSetting) -> float:
-    """How far it is from `shipped`: the parameters' differences, each as a share of its grid's
-    width, and 1 for another fusion.
+    """The distance from `shipped`: the sum of the parameters' differences, each as a share of its
+    grid's width, plus 1 for another fusion.
     """
     total = float(setting.fusion != shipped.fusion)
     for name, (low, high) in _widths().items():
@@ -143,7 +146,9 @@ def _widths() -> dict[str, tuple[float, float]]:
 
 
 def _canonical(setting: FusionSetting, shipped: FusionSetting) -> FusionSetting:
-    """The setting with what plays no part in it as it is, so that equals are one."""
+    """The setting with parameters that have no effect set to the shipped values, so that equal
+    settings are one.
+    """
     if setting.fusion != Fusion.CONVEX.value:
         setting = replace(setting, bound_share=shipped.bound_share)
     if setting.rerank_weight == 0:

@@ -1,4 +1,4 @@
-"""A tuning in words and tables: what to do and why, then what it rests on (Markdown)."""
+"""A tuning as text: what to do and why, then the figures behind it (Markdown)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _method(found: Tuning) -> str:
 
 
 def set_cells(found: Tuning) -> list[tuple[str, ...]]:
-    """One row per set, then their mean: the columns of `SET_HEAD`."""
+    """One row per set, then their mean, with the columns of `SET_HEAD`."""
     rows = [
         (
             row.label,

@@ -1,8 +1,8 @@
 """Which weights of fusion and reranking are best, how sure is that, and what would they gain?
 
-`tuned` chooses by nested cross-validation (`eval.tune.cross_validation`) among settings whose
-values are known for every query (`eval.tune.fusion_values`), and says what the choice is worth
-against what is in force.
+`tuned` chooses by nested cross-validation (`eval.tune.cross_validation`) among settings with known
+values for every query (`eval.tune.fusion_values`), and compares the choice with the setting in
+force.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetRow:
-    """One set: its means by what is in force (`shipped`) and of the outer folds, with the 95 %
-    interval of their difference.
+    """One set: its mean with the setting in force (`shipped`) and over the outer folds, with the 95
+    % interval of their difference.
     """
 
     label: str
@@ -61,8 +61,9 @@ class SetRow:
 
 @dataclass(frozen=True, slots=True)
 class FoldRow:
-    """One outer fold: what was chosen without it, its mean on the queries that chose it (and that
-    of the best there), and on the fold's own, beside what is in force.
+    """One outer fold: the setting chosen without it, its mean on the queries that chose it (and
+    that of the best setting there), and its mean on the fold's own queries, beside that of the
+    setting in force.
     """
 
     setting: FusionSetting
@@ -74,8 +75,8 @@ class FoldRow:
 
 @dataclass(frozen=True, slots=True)
 class ValueRow:
-    """One parameter at one value and all others as they are, on the very queries that the choice
-    looks at: to see the curve, not to report. `error` is of the difference from what is in force.
+    """One parameter at one value, with the others unchanged, on the very queries that the choice
+    uses: for the curve, not for reports. `error` is of the difference from the setting in force.
     """
 
     parameter: str
@@ -87,11 +88,12 @@ class ValueRow:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All that was found. Means count each set alike. `outer` is the honest figure of choosing in
-    this way, `low` to `high` the 95 % interval of its difference from `shipped` (what is in force),
-    `inner_best` the figure that a choice without nesting would have told. `chosen` is the same
-    choice on all queries, `best` the highest mean on them. `needed` is how many queries, in these
-    proportions, would show one point with power .8.
+    """Everything that was found. Means count each set alike.
+
+    `outer` is the unbiased figure of choosing in this way, `low` to `high` the 95 % interval of its
+    difference from `shipped` (the setting in force), and `inner_best` the figure that a choice
+    without nesting would give. `chosen` is the same choice on all queries, `best` the highest mean
+    on them. `needed` is how many queries, in these proportions, would show one point with power .8.
     """
 
     measure: str
@@ -118,24 +120,25 @@ class Tuning:
 
     @property
     def queries(self) -> int:
-        """How many there are in all."""
+        """The number of queries in all sets."""
         return sum(row.queries for row in self.sets)
 
     @property
     def groups(self) -> int:
-        """How many groups of queries there are in all."""
+        """The number of groups of queries in all sets."""
         return sum(row.groups for row in self.sets)
 
     @property
     def difference(self) -> float:
-        """Outer less shipped."""
+        """`outer` less `shipped_mean`."""
         return self.outer - self.shipped_mean
 
     @property
     def verdict(self) -> Verdict:
-        """CHANGE where the interval lies above 0 and the choice on all queries is another one than
-        what is in force; else what is in force stays, for want of data or of a gain to be had. Of
-        fewer than FEWEST groups an interval by resampling is too narrow to trust.
+        """CHANGE if the interval lies above 0 and the choice on all queries differs from the
+        setting in force. Otherwise the setting in force stays, because there are too few data or
+        there is no gain. With fewer than FEWEST groups, an interval by resampling is too narrow to
+        trust.
         """
         if self.groups < FEWEST:
             return Verdict.TOO_LITTLE
@@ -173,7 +176,7 @@ def tuned(
     seed: int = 1,
     notes: Sequence[str] = (),
 ) -> Tuning:
-    """Chooses among `settings`, of which the first ships, by `values` [queries, settings]. `names`
+    """Chooses among `settings`, the first of which ships, by `values` [queries, settings]. `names`
     are the parameters that differ in them. Raises InputError for too few queries.
     """
     if len(values) < 2:
@@ -212,8 +215,8 @@ def tuned(
 
 
 def _needed(outer: Values, best: Values, questions: Questions) -> int:
-    """How many queries would show a point: by the spread of the outer differences, or, where the
-    outer folds kept what is in force, by that of the best setting's.
+    """How many queries would show a point. The spread is that of the outer differences or, if the
+    outer folds kept the setting in force, that of the best setting's.
     """
     differences = outer if outer.any() else best
     error = float(error_of_mean(differences[:, None], questions)[0])
@@ -261,7 +264,7 @@ def _stability(
 def _curves(
     values: Values, questions: Questions, settings: Sequence[FusionSetting], names: Sequence[str]
 ) -> tuple[ValueRow, ...]:
-    """Settings that differ from what is in force in one parameter alone, by its value."""
+    """Settings that differ from the one in force in a single parameter, by its value."""
     means = mean_of_sets(values, questions.sets)
     errors = error_of_mean(values - values[:, [0]], questions)
     rows = []
@@ -282,7 +285,7 @@ def _curves(
 def _inert(
     values: Values, settings: Sequence[FusionSetting], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Parameters that change no query's value, whatever the others are."""
+    """Parameters that change no query's value, whatever the values of the others."""
     return tuple(name for name in names if not _matters(values, settings, name))
 
 

@@ -1,4 +1,4 @@
-"""Every query's value under every setting: gathered features, weighed and scored."""
+"""Every query's value under every setting: weighs and scores gathered features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eval.tune.fusion_features import QueryFeatures, SetFeatures, documents_of, 
 from eval.tune.fusion_settings import FusionSetting
 from search.profiles import Profile
 
-_LARGEST_GROUP = 0.2  # of a set
+_LARGEST_GROUP = 0.2  # share of a set
 
 
 def measured(
@@ -25,7 +25,7 @@ def measured(
     measure: Measure,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> Values:
-    """float64 [queries, settings], the queries of one set after those of another."""
+    """float64 [queries, settings]; the queries go set by set."""
     values = np.zeros((sum(len(one.queries) for one in features), len(settings)))
     depth = DEPTH if measure.condensed else measure.cutoff or DEPTH
     fusing: dict[FusionSetting, list[int]] = {}
@@ -79,7 +79,7 @@ def _values(
 
 
 def uneven_sets(questions: Questions, labels: Sequence[str]) -> list[str]:
-    """Sets of which one group is so large that the folds are uneven, in sentences."""
+    """Sentences on sets with a group so large that the folds are uneven."""
     said = []
     for number, label in enumerate(labels):
         _, sizes = np.unique(questions.groups[questions.sets == number], return_counts=True)

@@ -1,7 +1,7 @@
-"""How fast and how right a graph answers: single queries on one thread, then all on many.
+"""Times graphs: single queries on one thread, then all queries on many threads.
 
 Nothing else of the program runs meanwhile: builds and timings take turns. All queries are asked in
-rounds, three at least and until there was time enough, and the quickest round counts, as in
+rounds, at least three and until enough time has passed, and the fastest round counts, as in
 ann-benchmarks: what slows the others is not the graph.
 """
 
@@ -27,8 +27,8 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """The rows found, int64 [q, k] with -1 where there was none, queries a second, and milliseconds
-    of a single query by p50, p95 and p99.
+    """The rows found, int64 [q, k] with -1 for none, queries a second, and milliseconds of a single
+    query by p50, p95 and p99.
     """
 
     rows: RowMatrix
@@ -61,7 +61,7 @@ def time_single(ask: Ask, queries: FloatMatrix, k: int, seconds: float) -> Timed
 def time_many(
     graph: VectorGraph, queries: FloatMatrix, k: int, ef: int, threads: int, seconds: float
 ) -> float:
-    """Queries a second of `queries` [q, d] given at once to `threads` threads."""
+    """Queries a second when `queries` [q, d] are given at once to `threads` threads."""
     best, spent = float("inf"), 0.0
     for done in range(1, _MOST_ROUNDS + 1):
         started = perf_counter()

@@ -1,12 +1,12 @@
-"""How one HNSW cell grows with the number of vectors, fitted and carried on.
+"""Fits how one HNSW cell grows with the number of vectors, and extrapolates.
 
     build time        a n ln n            each node is a search among those before it
     time of a query   a + b ln n          at a fixed recall, hops grow with the logarithm
     memory            a + b n             vectors and links
 
-The first is Malkov and Yashunin's (2018) account of the method; the fits are of least squares on
+The first is Malkov and Yashunin's (2018) account of the method. The fits are least squares on
 relative errors, so that small sizes count as much as large ones. Residuals are shown with every
-fit: what a fit gets wrong among sizes that were measured, it gets more wrong far beyond them.
+fit: its errors are larger far beyond the measured sizes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from core.errors import InputError
 
 Floats64 = npt.NDArray[np.float64]
 _MOST_SHARDS = 4096
-_FAR = 10.0  # times the largest size measured: beyond, a prediction is a guess
+_FAR = 10.0  # times the largest measured size; beyond it a prediction is a guess
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
     """One size: rows, how many of them are real (not copies with noise), seconds of the build,
     bytes in memory and on disk, and at the wanted recall: the width, queries a second on one thread
-    and p95 in milliseconds. The last three are NaN where no width reached it.
+    and p95 in milliseconds. The last three are NaN if no width reached the recall.
     """
 
     rows: int
@@ -44,8 +44,8 @@ class Grown:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A law with its coefficients; `residuals` are, per size, what it says over what was seen, less
-    1.
+    """A law with its coefficients; `residuals` are, per size, the fitted over the measured value,
+    less 1.
     """
 
     law: str
@@ -54,19 +54,19 @@ class Fit:
     residuals: tuple[float, ...]
 
     def at(self, rows: float) -> float:
-        """What it predicts for so many rows."""
+        """The prediction for so many rows."""
         return float(_terms(self.law, np.array([rows], np.float64))[0] @ (self.a, self.b))
 
     @property
     def worst(self) -> float:
-        """The largest residual, without its sign."""
+        """The largest absolute residual."""
         return max((abs(each) for each in self.residuals), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Sizes that were measured and what follows from them. `query` is in milliseconds (1,000 over
-    queries a second), `p95` too; both are None where fewer than two sizes reached the recall.
+    """The measured sizes and the fits. `query` is in milliseconds (1,000 over queries a second), as
+    is `p95`; both are None if fewer than two sizes reached the recall.
     """
 
     cell: str
@@ -81,9 +81,11 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One size: seconds of one build, bytes, queries a second and p95 in ms in a single graph; in
-    how many shards a target is met (None: in no number up to 4,096), with the rows, bytes and p95
-    of each; whether it lies more than ten times beyond what was measured.
+    """The prediction for one size: seconds of one build, bytes, queries a second and p95 in ms in a
+    single graph.
+
+    `shards` is how many shards meet the target (None: no number up to 4,096), with the bytes and
+    p95 of each shard. `far` says that the size is more than ten times beyond what was measured.
     """
 
     rows: int
@@ -98,7 +100,7 @@ class Prediction:
 
 
 def fitted(cell: str, recall: float, k: int, sizes: Sequence[Grown]) -> Growth:
-    """The laws over two sizes or more. Raises InputError for fewer."""
+    """The laws fitted to two or more sizes. Raises InputError for fewer."""
     if len({each.rows for each in sizes}) < 2:
         raise InputError("growth needs two sizes at least", mend="--sizes 10000,30000,100000")
     reached = [each for each in sizes if math.isfinite(each.qps)]
@@ -117,7 +119,7 @@ def fitted(cell: str, recall: float, k: int, sizes: Sequence[Grown]) -> Growth:
 
 def fit(law: str, sizes: Sequence[Grown], values: Sequence[float]) -> Fit:
     """Least squares on relative errors; `law` is one of the three in this module's docstring.
-    Nothing shrinks as vectors are added: where noise says so, `b` is 0.
+    Nothing shrinks as vectors are added: if noise says so, `b` is 0.
     """
     rows = np.array([each.rows for each in sizes], np.float64)
     seen = np.array(values, np.float64)
@@ -139,8 +141,8 @@ def _solved(terms: Floats64, seen: Floats64, used: npt.NDArray[np.bool_]) -> Flo
 def predict(
     growth: Growth, rows: int, p95: float | None = None, memory: float | None = None
 ) -> Prediction:
-    """One graph of `rows`, and how many equal shards keep each under `p95` (ms) and `memory`
-    (bytes). Merging shards' answers and waiting for the slowest are not in it.
+    """The prediction for one graph of `rows`, and how many equal shards keep each under `p95` (ms)
+    and `memory` (bytes). It leaves out merging the shards' answers and waiting for the slowest.
     """
     shards = next(
         (n for n in range(1, _MOST_SHARDS + 1) if _meets(growth, rows / n, p95, memory)), None
@@ -170,7 +172,7 @@ def _p95(growth: Growth, rows: float) -> float:
 
 
 def _terms(law: str, rows: Floats64) -> Floats64:
-    """float64 [n, 2]: what `a` and `b` are multiplied by."""
+    """float64 [n, 2]: the factors of `a` and `b`."""
     match law:
         case "a n ln n":
             return np.stack([rows * np.log(rows), np.zeros_like(rows)], axis=1)

@@ -1,7 +1,7 @@
-"""One HNSW cell at several sizes, each asked at rising widths until it reaches a recall.
+"""Measures one HNSW cell at several sizes, each at rising widths until it reaches a recall.
 
-A size is the beginning of one list of vectors, the real ones first: each size holds the one before,
-and copies come in only where the real ones end.
+A size is the beginning of one list of vectors, with the real ones first. So each size includes the
+one before, and copies come in only after the real ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def filled_up(vectors: FloatMatrix, count: int, seed: int = 1) -> FloatMatrix:
     found = np.empty((count, vectors.shape[1]), np.float32)
     found[: len(vectors)] = vectors
     for block, start in enumerate(range(len(vectors), count, _BLOCK)):
-        # A block is drawn whole: whatever `count` is, a copy at one place is the same.
+        # A whole block is drawn, so that a copy at one place is the same for every `count`.
         chance = np.random.default_rng([seed, block])
         sources = vectors[chance.integers(0, len(vectors), _BLOCK)]
         copies = noisy(sources, COSINE, chance)
@@ -51,9 +51,10 @@ def grow(
     bench: Bench,
     observe: Observer = unobserved,
 ) -> Iterator[Grown]:
-    """Each size in turn, the smallest first; `grid` gives the widths and its only k, and `real` of
-    the vectors are no copies. What is built and asked is in the log, so that a killed run goes on.
-    Graphs of earlier sizes are removed.
+    """Measures each size in turn, the smallest first.
+
+    `grid` has the widths and its only k; the first `real` vectors are no copies. Builds and queries
+    are in the log, so that a killed run can continue. Graphs of earlier sizes are removed.
     """
     for rows in sorted(sizes):
         subject = sized(rows)
@@ -63,8 +64,8 @@ def grow(
 
 
 def value_at(points: Sequence[tuple[float, float]], recall: float) -> float | None:
-    """The positive value at that recall, of (recall, value) by rising width; None where no point
-    reaches it. Between two widths the value's logarithm is taken to be linear in recall.
+    """The positive value at that recall, from (recall, value) by rising width; None if no point
+    reaches it. Between two widths the value's logarithm is interpolated linearly in recall.
     """
     before: tuple[float, float] | None = None
     for at, value in points:
@@ -85,7 +86,7 @@ def _until(
     bench: Bench,
     observe: Observer,
 ) -> list[Cell]:
-    """Widths in rising order up to the first that reaches the recall."""
+    """The cells at rising widths, up to the first that reaches the recall."""
     found: list[Cell] = []
     for _, width in grid.asks(cell.precision):
         only = replace(grid, ef=(width,))

@@ -1,10 +1,9 @@
-"""Exact nearest neighbours, and recall against them by distance threshold.
+"""Exact nearest neighbours, and recall against them by a distance threshold.
 
-Recall counts what is as near as the k-th true neighbour, whichever row it is: with duplicates and
-ties several answers are right. It is the definition of ann-benchmarks (Aumüller, Bernhardsson and
-Faithfull, 2020), with EPSILON for the rounding of float32 alone; theirs is 1e-3. A row that is
-named twice counts once, and what a graph says about distances is not believed: they are computed
-again from the vectors.
+Recall counts every row that is as near as the k-th true neighbour: with duplicates and ties several
+answers are right. It is the definition of ann-benchmarks (Aumüller, Bernhardsson and Faithfull,
+2020), with EPSILON for the rounding of float32 alone; theirs is 1e-3. A row that is named twice
+counts once. A graph's own distances are not used: they are computed again from the vectors.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from core.retrieval import Floats, Marks
 RowMatrix = npt.NDArray[np.int64]
 
 EPSILON = 1e-5
-_BLOCK = 16_384  # vectors in one product: with 500 queries it takes 33 MB
+_BLOCK = 16_384  # vectors in one product; with 500 queries it takes 33 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest of each query, best first, ties by row: cosines float32 [q, k] and rows
-    int64 [q, k]; k is smaller than asked for where fewer rows are allowed.
+    """The nearest of each query, best first, ties by row: cosines float32 [q, k] and rows int64 [q,
+    k]. k is smaller than asked for if fewer rows are allowed.
     """
 
     cosines: FloatMatrix
@@ -42,7 +41,7 @@ def exact_neighbours(
     vectors: FloatMatrix, queries: FloatMatrix, k: int, allowed: Marks | None = None
 ) -> Neighbours:
     """The `k` nearest of each query [q, d] by inner product among `vectors` float32 [n, d], or
-    among the `allowed` rows (bool [n]). Raises InputError where the shapes do not fit.
+    among the `allowed` rows (bool [n]). Raises InputError for shapes that do not fit.
     """
     _check(vectors, queries, k)
     picked = None if allowed is None else np.flatnonzero(allowed)
@@ -62,7 +61,7 @@ def exact_neighbours(
 
 
 def _merged(best: Neighbours, cosines: FloatMatrix, rows: RowMatrix, k: int) -> Neighbours:
-    """The best `k` of what was found before and of a block's `cosines` [q, b]."""
+    """The best `k` of the earlier neighbours and of a block's `cosines` [q, b]."""
     all_cosines = np.concatenate([best.cosines, cosines], axis=1)
     all_rows = np.concatenate([best.rows, np.broadcast_to(rows, cosines.shape)], axis=1)
     if all_cosines.shape[1] > k:
@@ -78,9 +77,11 @@ def _merged(best: Neighbours, cosines: FloatMatrix, rows: RowMatrix, k: int) -> 
 def recall(
     vectors: FloatMatrix, queries: FloatMatrix, found: RowMatrix, truth: Neighbours, k: int
 ) -> float:
-    """The mean share of the `k` nearest that `found` int64 [q, >= k] holds among its first `k`, in
-    0..1; -1 stands for nothing found. Where fewer than `k` rows exist, it is the share of those.
-    Raises InputError where `truth` holds fewer queries or was made for a smaller k.
+    """The mean share, 0..1, of the `k` nearest that are among the first `k` of `found` int64 [q, >=
+    k]; -1 there means nothing found.
+
+    If fewer than `k` rows exist, it is the share of those. Raises InputError if `truth` has fewer
+    queries or was made for a smaller k.
     """
     if len(found) != len(queries) or len(truth.rows) != len(queries):
         raise InputError(f"{len(found)} answers to {len(queries)} queries")
@@ -98,7 +99,7 @@ def recall(
 
 
 def _without_repeats(found: RowMatrix) -> RowMatrix:
-    """The same with -1 in place of each row that its query has already."""
+    """`found` with -1 in place of each row that its query already has."""
     order = np.argsort(found, axis=1, kind="stable")
     ordered = np.take_along_axis(found, order, axis=1)
     ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
@@ -119,13 +120,13 @@ def digest_of(*arrays: npt.NDArray[np.float32]) -> str:
 def cached_neighbours(
     vectors: FloatMatrix, queries: FloatMatrix, k: int, folder: Path
 ) -> Neighbours:
-    """`exact_neighbours` over all rows, kept in `folder` by the digest of vectors and queries."""
+    """`exact_neighbours` over all rows, cached in `folder` by the digest of vectors and queries."""
     path = folder / f"neighbours-{digest_of(vectors, queries)[:32]}-{k}.npz"
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             return Neighbours(kept["cosines"], kept["rows"])
     except (OSError, ValueError, KeyError, BadZipFile):
-        pass  # not there, or damaged: computed and written again
+        pass  # missing or damaged: computed and written again
     found = exact_neighbours(vectors, queries, k)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{uuid4().hex}.part.npz"

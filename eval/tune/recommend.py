@@ -1,9 +1,9 @@
 """What a sweep recommends: the fastest cell that meets a stated target.
 
-What meets all of a target is ranked by queries a second on one thread; among those within a
-twentieth of the fastest, which repeated timings can't tell apart, the smallest in memory is taken,
-then the one that was built fastest. Where nothing meets it, the nearest cell is named with what it
-misses: nearest by how many times over the limits it is, all clauses together.
+Cells that meet the whole target are ranked by queries a second on one thread. Repeated timings
+can't tell apart those within a twentieth of the fastest; among these the smallest in memory is
+taken, then the one with the fastest build. If no cell meets the target, the nearest is named with
+what it misses: nearest by the factors by which it exceeds the limits, all clauses together.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from core.errors import InputError
 from eval.tune.sweep_grid import LIMITS, Grid
 from eval.tune.sweep_target import Cell, Target
 
-_LIKE = 0.95  # of the fastest: as fast as it, for a timing's noise
+_LIKE = 0.95  # share of the fastest: equally fast, given a timing's noise
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The cell to use, whether it meets the target, what it misses and what to doubt, in sentences.
-    `target` is as it was stated, `depth` the number of rows that its recall is of.
+    """The cell to use, whether it meets the target, and sentences on what it misses and what is
+    doubtful. `target` is as stated; `depth` is the number of rows for its recall.
     """
 
     cell: Cell
@@ -32,7 +32,7 @@ class Recommendation:
     warnings: tuple[str, ...]
 
     def lines(self) -> tuple[str, ...]:
-        """For people, the cell first."""
+        """The recommendation for people, the cell first."""
         cell = self.cell
         of = f"(recall of the {self.depth} nearest)"
         verdict = "meets" if self.met else "nothing meets"
@@ -45,8 +45,8 @@ class Recommendation:
 
 
 def recommend(cells: Sequence[Cell], target: Target, grid: Grid) -> Recommendation:
-    """Chooses among the cells of a sweep over `grid`. Raises InputError where none was asked for
-    as many rows as the target's recall is of.
+    """Chooses among the cells of a sweep over `grid`. Raises InputError if no cell was asked for as
+    many rows as the target's recall needs.
     """
     depth = target.depth(grid.ks)
     able = [cell for cell in cells if cell.k == depth]
@@ -64,8 +64,8 @@ def recommend(cells: Sequence[Cell], target: Target, grid: Grid) -> Recommendati
 
 
 def pareto(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """Those of the cells (of one k) that none beats in recall and queries a second at once, by
-    falling speed; of equal cells the first.
+    """The cells (of one k) that no other cell beats in both recall and queries a second, by falling
+    speed; of equal cells the first.
     """
     front: list[Cell] = []
     for cell in sorted(cells, key=lambda each: (-each.qps, -each.recall)):
@@ -75,8 +75,8 @@ def pareto(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 
 
 def edges(cell: Cell, grid: Grid, *, met: bool) -> Iterator[str]:
-    """Where the cell lies on the grid's edge, and which way to widen it. At the largest ef only
-    a target that was not met can gain by more, at the smallest only one that was by less.
+    """Sentences on where the cell is at the grid's edge, and how to widen the grid. At the largest
+    ef, more helps only if the target was not met; at the smallest, less helps only if it was.
     """
     build = cell.build
     yield from _edge("m", build.m, grid.m)

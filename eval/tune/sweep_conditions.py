@@ -1,4 +1,4 @@
-"""The longer measurements of a sweep, for few of its cells: under filters, and after churn."""
+"""The longer measurements of a sweep, for few of its cells: with filters, and after churn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def conditions(
     kinds: Sequence[str],
     observe: Observer = unobserved,
 ) -> tuple[Narrowed, ...]:
-    """How a cell does under each of `kinds` (filters, churn), from the log where it is there."""
+    """How a cell does under each of `kinds` (filters, churn), from the log if it is there."""
     found: list[Narrowed] = []
     for kind in kinds:
         key = {"what": kind, "k": cell.k, "ef": cell.ef, "stated": _STATED[kind]}

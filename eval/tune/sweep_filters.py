@@ -1,12 +1,11 @@
-"""Recall where only some rows are allowed, and after a part of the rows was replaced.
+"""Measures recall if only some rows are allowed, and after some rows were replaced.
 
-Filters let through a share of the rows: at random, or the rows nearest to one of them ("cluster"),
-as a filter by desk, language or date does; most queries then lie far from what is allowed, which is
-the hard case for a graph. Each is measured two ways: `walked` is the graph alone, `served` is what
-a search does, which scans where few rows are allowed or the segment is small.
-
-Churn is as the segments do it: replaced rows are masked, their successors are in a graph of their
-own, and the two answers are merged.
+Filters let a share of the rows through: at random, or the rows nearest to one of them ("cluster"),
+as a filter by desk, language or date does. Most queries are then far from the allowed rows, which
+is the hard case for a graph. Each filter is measured two ways: `walked` is the graph alone;
+`served` is what a search does, which scans if few rows are allowed or the segment is small. Churn
+works as in the segments: replaced rows are masked, their successors are in a graph of their own,
+and the two answers are merged.
 """
 
 from __future__ import annotations
@@ -27,13 +26,15 @@ from eval.tune.vector_sweep import Subject
 
 SHARES = (0.5, 0.1, 0.02, 0.001)
 CHURN = 0.2
-NEAR = 0.95  # cosine of a replaced row and its successor: a new version is much like the old
+NEAR = 0.95  # cosine of a replaced row and its successor; a new version is similar to the old
 _QUERIES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A bitmap bool [n] of allowed rows: `kind` is random or cluster, `share` of the rows."""
+    """A filter of allowed rows, bool [n]: `kind` is random or cluster, `share` a share
+    of the rows.
+    """
 
     kind: str
     share: float
@@ -43,7 +44,7 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Narrowed:
     """Recall of the k nearest in 0..1, queries a second and p95 of one cell under one condition:
-    `what` is random, cluster or churn; `way` is walked or served; `rows` are those allowed.
+    `what` is random, cluster or churn; `way` is walked or served; `rows` counts the allowed rows.
     """
 
     what: str
@@ -56,8 +57,8 @@ class Narrowed:
 
 
 def filters(vectors: FloatMatrix, shares: Sequence[float], seed: int) -> Iterator[Filter]:
-    """For each share a random bitmap over `vectors` [n, d] and one of a cluster; at least one row
-    each.
+    """For each share a random filter over `vectors` [n, d] and a cluster filter, each with at least
+    one row.
     """
     chance = np.random.default_rng(seed)
     for share in shares:
@@ -71,7 +72,7 @@ def filters(vectors: FloatMatrix, shares: Sequence[float], seed: int) -> Iterato
 def filtered(
     subject: Subject, graph: VectorGraph, k: int, ef: int, *, seed: int = 1, seconds: float = 0.2
 ) -> Iterator[Narrowed]:
-    """Every filter, each way, with the first 200 queries."""
+    """Measures every filter, each way, with the first 200 queries."""
     queries = subject.queries[:_QUERIES]
     for each in filters(subject.vectors, SHARES, seed):
         truth = exact_neighbours(subject.vectors, queries, k, each.allowed)
@@ -93,7 +94,7 @@ def churned(
     seed: int = 1,
     seconds: float = 0.2,
 ) -> Iterator[Narrowed]:
-    """After CHURN of the rows were replaced by vectors at the cosine NEAR, each way."""
+    """Measures after CHURN of the rows were replaced by vectors at the cosine NEAR, each way."""
     queries, count = subject.queries[:_QUERIES], subject.rows
     chance = np.random.default_rng(seed)
     gone = chance.permutation(count)[: max(1, round(CHURN * count))]

@@ -1,8 +1,8 @@
-"""The graphs of a sweep on disk: built once, opened again by what comes later, and gone at its end.
+"""The graphs of a sweep on disk: built once, opened again later, and removed at the end.
 
     FOLDER/<cell>-<rows>/    what the graph's own `save` wrote
 
-A folder counts only where the log knows the digests of its files, for opening a damaged graph may
+A folder is used only if the log has the digests of its files, because opening a damaged graph may
 end the process.
 """
 
@@ -27,7 +27,9 @@ Builders = Callable[[BuildCell], GraphBuilder]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a graph costs: bytes in memory once it is saved, bytes on disk, seconds on `threads`."""
+    """The costs of a graph: bytes in memory once it is saved, bytes on disk, seconds on
+    `threads`.
+    """
 
     seconds: float
     threads: int
@@ -36,7 +38,7 @@ class Built:
 
 
 class GraphStore:
-    """Builds graphs or opens those that an earlier run of the sweep built."""
+    """Builds graphs, or opens those of an earlier run of the sweep."""
 
     def __init__(self, folder: Path, builders: Builders, log: SweepLog, threads: int) -> None:
         self._folder = folder
@@ -45,12 +47,14 @@ class GraphStore:
         self._threads = threads
 
     def known(self, cell: BuildCell, rows: int) -> Built | None:
-        """What the log says about a graph over the first `rows` of the vectors."""
+        """The log's entry for a graph over the first `rows` of the vectors."""
         value = self._log.get(**_key(cell, rows))
         return None if value is None else _built(value)
 
     def open(self, cell: BuildCell, vectors: FloatMatrix) -> tuple[VectorGraph, Built]:
-        """The graph over `vectors` [n, d]. Raises StorageError where it can't be written."""
+        """The graph over `vectors` [n, d], and its costs. Raises StorageError if it can't be
+        written.
+        """
         value = self._log.get(**_key(cell, len(vectors)))
         builder = self._builders(cell)
         folder = self._place(cell, len(vectors))
@@ -59,11 +63,11 @@ class GraphStore:
         return self._build(builder, folder, cell, vectors)
 
     def builder(self, cell: BuildCell) -> GraphBuilder:
-        """What builds such graphs."""
+        """The builder of such graphs."""
         return self._builders(cell)
 
     def forget(self) -> None:
-        """Removes the files; what was measured stays in the log."""
+        """Removes the files; the log keeps the measurements."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _build(
@@ -118,7 +122,7 @@ def _built(value: Mapping[str, Any]) -> Built:
 
 
 def _digests(folder: Path, files: tuple[str, ...]) -> list[str]:
-    """sha256 of each file, "" for one that is not there."""
+    """sha256 of each file, "" for a missing one."""
     return [_sha256(folder / name) if (folder / name).is_file() else "" for name in files]
 
 

@@ -1,11 +1,11 @@
 """What an HNSW sweep tries: build parameters apart from query parameters.
 
     M                links of a node (twice as many on the lowest layer); memory grows with it
-    efConstruction   how widely links are looked for when a node is added; build time grows with it
-    ef               how widely a search looks; never below k, the number of rows asked for
+    efConstruction   width of the search for links when a node is added; build time grows with it
+    ef               width of a search; never below k, the number of rows asked for
     precision        how a vector is kept in the graph; memory falls with it
 
-One graph answers every ef, so that a sweep builds once for each (implementation, precision, M,
+One graph answers every ef. So a sweep builds once for each (implementation, precision, M,
 efConstruction) and asks that graph at every ef.
 """
 
@@ -40,10 +40,11 @@ class BuildCell:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """All values to try, each axis ascending and without repeats. `kinds` are pairs of an
-    implementation and a precision that it has. `ks` are how many rows are asked
-    for; the largest is what the service asks for. `rescored` is, by precision, how many times as
-    many candidates a graph looks for, to order them again by better vectors (1 if not there).
+    """All values to try, each axis ascending and without repeats.
+
+    `kinds` are pairs of an implementation and one of its precisions. `ks` are the numbers of rows
+    asked for; the largest is what the service asks for. `rescored` has, by precision, the factor by
+    which a graph finds more candidates, to order them again by better vectors (default 1).
     """
 
     kinds: tuple[tuple[str, str], ...] = (("faiss", "fp32"),)
@@ -63,20 +64,20 @@ class Grid:
         )
 
     def least_ef(self, k: int, precision: str) -> int:
-        """The width below which a search for `k` rows does not go, whatever is asked for."""
+        """The smallest width of a search for `k` rows; smaller values of ef mean this width."""
         return k * self.rescored.get(precision, 1)
 
     def asks(self, precision: str = "fp32") -> tuple[tuple[int, int], ...]:
-        """Every (k, ef) that is asked of each graph of a precision. Widths below the least one are
-        the same as it, so that it is asked once.
+        """Every (k, ef) that each graph of a precision is asked for. Widths below the least one
+        equal it and are asked once.
         """
         pairs = {(k, max(self.least_ef(k, precision), ef)) for k in self.ks for ef in self.ef}
         return tuple(sorted(pairs))
 
 
 def numbers(text: str, axis: str) -> tuple[int, ...]:
-    """`8,16,32` as ascending numbers. Raises InputError for what is no list of numbers, for a
-    repeat and for a value outside the axis' limits.
+    """`8,16,32` as ascending numbers. Raises InputError for a malformed list, a repeat, or a value
+    outside the axis' limits.
     """
     where = f"--{axis} {text}"
     try:
@@ -93,7 +94,7 @@ def numbers(text: str, axis: str) -> tuple[int, ...]:
 
 
 def names(text: str, axis: str, known: Sequence[str]) -> tuple[str, ...]:
-    """`fp32,int8` as names, in their order. Raises InputError for one that is not `known`."""
+    """`fp32,int8` as names, in order. Raises InputError for an unknown one."""
     where = f"--{axis} {text}"
     found = [part.strip() for part in text.split(",")]
     for name in found:

@@ -1,10 +1,10 @@
-"""The log of a sweep: one JSON line for each thing measured, so that a killed sweep goes on.
+"""The log of a sweep: one JSON line for each measurement, so that a killed sweep can continue.
 
     {"key": {…what was measured, of what, where…}, "value": {…}}
 
-A value is found again by its whole key: the digest of the vectors and queries, the machine, the
-versions, the cell. What does not match is measured anew; a changed grid keeps what it shares with
-the old one. A line that a kill cut short is dropped when the log is opened.
+A value is found by its whole key: the digest of the vectors and queries, the machine, the versions,
+the cell. Anything else is measured again; a changed grid keeps what it shares with the old one. A
+line that a kill cut short is dropped when the log is opened.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Tree = Mapping[str, Any]
 
 
 class SweepLog:
-    """The log in `path`, made where there is none. One process writes it at a time. Raises
-    StorageError where the file can't be read or written.
+    """The log in `path`, created if missing. Only one process may write it at a time. Raises
+    StorageError if the file can't be read or written.
     """
 
     def __init__(self, path: Path, context: Mapping[str, str | int | float]) -> None:
@@ -37,7 +37,7 @@ class SweepLog:
             raise StorageError(f"can't be read: {error}", where=str(path)) from error
 
     def get(self, **key: Any) -> Tree | None:
-        """What was measured under this key and the log's context, None where nothing was."""
+        """The value under this key and the log's context; None if it was not measured."""
         return self._known.get(self._key(key))
 
     def put(self, value: Tree, **key: Any) -> None:

@@ -1,4 +1,4 @@
-"""A whole sweep as values, lines and a tree for JSON: what the command, the page and tests read."""
+"""A whole sweep as values, lines and JSON, for the command, the page and tests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from eval.tune.sweep_target import Cell, Target
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What a graph costs the whole pipeline: the mean of a measure by exact search and by the
-    graph, over so many judged queries, by a ranking profile. `scanned` says that no segment was
-    large enough to be walked, so that there is nothing to lose.
+    graph, over `queries` judged queries, by a ranking profile. `scanned` says that no segment was
+    large enough for the graph, so that nothing can be lost.
     """
 
     cell: Cell
@@ -30,14 +30,14 @@ class Loss:
 
     @property
     def loss(self) -> float:
-        """How much is lost; below 0 where the graph happens to be better."""
+        """How much is lost; below 0 if the graph happens to be better."""
         return self.exact - self.graph
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """All that was measured. `about` says of what and where; `conditions` are the cells that were
-    asked under filters and after churn; `notes` are doubts.
+    """Everything that was measured. `about` has the circumstances; `conditions` are the cells that
+    were asked with filters and after churn; `notes` are doubts.
     """
 
     about: Mapping[str, str | int | float]
@@ -53,11 +53,11 @@ class Sweep:
         return tuple(cell for cell in self.cells if cell.k == k)
 
     def front(self, k: int) -> tuple[Cell, ...]:
-        """Those of them that none beats in recall and speed at once."""
+        """The cells for `k` rows that no other beats in both recall and speed."""
         return pareto(self.of_depth(k))
 
     def rows(self, k: int) -> Iterator[dict[str, str | int | float | bool]]:
-        """One flat row for each cell of `k`: for tables and plots, units in the names."""
+        """One flat row for each cell of `k`, for tables and plots; names include units."""
         front = self.front(k)
         for cell in self.of_depth(k):
             yield cell_row(cell) | {
@@ -125,8 +125,8 @@ def _loss_row(each: Loss) -> dict[str, str | int | float | bool]:
 
 
 def shortlist(cells: tuple[Cell, ...], chosen: Recommendation, target: Target) -> tuple[Cell, ...]:
-    """The recommended cell and, for every other implementation and precision, its nearest to the
-    target: what is worth the longer measurements.
+    """The cells for the longer measurements: the recommended one and, for every other
+    implementation and precision, the one nearest to the target.
     """
     found = {_kind(chosen.cell): chosen.cell}
     able = [cell for cell in cells if cell.k == chosen.depth]

@@ -1,4 +1,4 @@
-"""A target in words, and the cells that are held to it.
+"""A target in words, and the cells that are compared with it.
 
 recall .99       recall of as many rows as the service asks for; recall@10 for another depth
 p95 under 5 ms   a single query on one thread; p50 and p99 likewise; us, ms or s
@@ -30,7 +30,7 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _MEND = (
     'write it as "recall .99, p95 under 5 ms, under 2 GB"; also recall@10, p50, p99, qps over 500'
 )
-_LEAST_MISS = 1e-4  # of recall: what a share of misses is divided by where none is allowed
+_LEAST_MISS = 1e-4  # the smallest allowed share of misses, as a divisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One demand: `name` is recall, p50, p95, p99 (milliseconds), memory (bytes) or qps."""
+    """One clause: `name` is recall, p50, p95, p99 (milliseconds), memory (bytes) or qps."""
 
     name: str
     limit: float
     k: int | None = None
 
     def value(self, cell: Cell) -> float:
-        """What the cell has of it."""
+        """The cell's value for this clause."""
         match self.name:
             case "recall":
                 return cell.recall
@@ -83,8 +83,8 @@ class Clause:
                 return cell.milliseconds[self.name]
 
     def excess(self, cell: Cell) -> float:
-        """0 where the cell meets it, else the logarithm of how many times over it is: misses for
-        recall, else the value itself.
+        """0 if the cell meets the clause, else the logarithm of the factor by which it exceeds the
+        limit: for recall the factor of misses.
         """
         value = self.value(cell)
         if self.name == "recall":
@@ -94,7 +94,7 @@ class Clause:
         return max(0.0, math.log(ratio))
 
     def met(self, cell: Cell) -> bool:
-        """Whether the cell meets it."""
+        """Whether the cell meets the clause."""
         more_is_better = self.name in ("recall", "qps")
         value = self.value(cell)
         return value >= self.limit if more_is_better else value <= self.limit
@@ -103,7 +103,7 @@ class Clause:
         return self.shown(self.limit, "over " if self.name == "qps" else "under ")
 
     def shown(self, value: float, word: str = "") -> str:
-        """A value of this kind for people."""
+        """A value of this kind as text."""
         match self.name:
             case "recall":
                 return f"recall{f'@{self.k}' if self.k else ''} {_recall(value)}"
@@ -117,21 +117,21 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Clauses that must all hold; none where anything will do."""
+    """Clauses that must all hold; without clauses every cell meets the target."""
 
     clauses: tuple[Clause, ...] = field(default=())
 
     @property
     def recall(self) -> Clause | None:
-        """The clause about recall."""
+        """The clause about recall, None without one."""
         return next((clause for clause in self.clauses if clause.name == "recall"), None)
 
     def limit(self, name: str) -> float | None:
-        """The limit of a clause, None where there is none."""
+        """The limit of a clause, None without the clause."""
         return next((clause.limit for clause in self.clauses if clause.name == name), None)
 
     def depth(self, ks: Sequence[int]) -> int:
-        """How many rows its recall is of. Raises InputError where none of `ks` is that."""
+        """The number of rows for the target's recall. Raises InputError if `ks` lacks it."""
         clause = self.recall
         if clause is None or clause.k is None:
             return max(ks)
@@ -145,7 +145,7 @@ class Target:
         return clause.k
 
     def excess(self, cell: Cell) -> float:
-        """How far off the cell is, 0 where it meets everything."""
+        """How far the cell is from the target; 0 if it meets every clause."""
         return sum(clause.excess(cell) for clause in self.clauses)
 
     def met(self, cell: Cell) -> bool:
@@ -157,8 +157,8 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """Reads a target. Raises InputError for a clause that is none, that nothing can meet, or that
-    stands there twice.
+    """Reads a target. Raises InputError for a malformed clause, one that nothing can meet, or one
+    that appears twice.
     """
     where = f"the target {text!r}"
     clauses: list[Clause] = []
@@ -171,7 +171,7 @@ def parse_target(text: str) -> Target:
 
 
 def size(count: float) -> str:
-    """Bytes for people, in powers of ten."""
+    """Bytes as text, in powers of ten."""
     for power, unit in ((12, "TB"), (9, "GB"), (6, "MB")):
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}"

@@ -1,8 +1,8 @@
-"""Vectors to measure graphs on: real ones, and where those are too few, near copies of them.
+"""Vectors to measure graphs on: real ones, and near copies of them if those are too few.
 
-Random vectors tell little about a graph: in as many dimensions all of them are equally far from
-each other, and texts are not. So passages of judged collections are taken, each vector once, and
-what lacks is made from them by noise of a stated size.
+Random vectors tell little about a graph: in so many dimensions all are equally far from each other,
+and texts are not. So passages of judged collections are taken, each vector once, and missing ones
+are made from them with noise of a stated size.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy.typing as npt
 from core.errors import InputError
 from core.items import FloatMatrix
 
-COSINE = 0.95  # of a copy with the vector that it was made from
+COSINE = 0.95  # cosine of a copy with its original
 _BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class RealVectors:
-    """Unit vectors float32 [n, d] in random order, of which `real` are passages' own and the others
+    """Unit vectors float32 [n, d] in random order: `real` of them are passages' own, the others
     copies of those at the cosine `cosine`.
     """
 
@@ -44,9 +44,9 @@ def gather(
     blocks: Sequence[npt.NDArray[np.floating]], count: int, *, seed: int = 0, cosine: float = COSINE
 ) -> RealVectors:
     """`count` vectors from `blocks` of [n, d] in one space: each vector once, then copies with
-    noise, in an order that `seed` chooses. `count` 0 takes all the real ones.
+    noise, in an order that `seed` chooses. `count` 0 takes all real ones.
 
-    Raises InputError where there are none, or of different dimensions.
+    Raises InputError if there are no vectors, or for different dimensions.
     """
     rows = _unlike(blocks)
     rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def noisy(vectors: FloatMatrix, cosine: float, rng: np.random.Generator) -> Floa
 
 def _unlike(blocks: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float16]:
     """All rows as float16, each once. An agency's archive repeats passages, and a graph's recall
-    among equal vectors says nothing.
+    among equal vectors means nothing.
     """
     if len({block.shape[1] for block in blocks}) > 1:
         shapes = ", ".join(str(block.shape) for block in blocks)

@@ -2,7 +2,7 @@
 
 Exact neighbours come first; then, for each graph, its build, its sizes, and for each (k, ef) its
 recall, queries a second and the time of single queries. What the log has is not measured again.
-Builds and timings take turns in this one process: a build beside a timing would slow it.
+Builds and timings take turns in this process, because a build would slow a timing.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from eval.tune.sweep_grid import BuildCell, Grid
 from eval.tune.sweep_log import SweepLog, Tree
 from eval.tune.sweep_target import Cell
 
-Observer = Callable[[str, float], None]  # what comes now, and the work that was just done
-_ROUNDS = 4  # how often a query is asked, about: for the time left only
+Observer = Callable[[str, float], None]  # what comes next, and the work that was just done
+_ROUNDS = 4  # about how often a query is asked; only for the estimate of the time left
 
 
 def unobserved(what: str, work: float) -> None:
-    """Looks at nothing."""
+    """Does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked: unit vectors float32 [n, d], queries [q, d], their exact neighbours."""
+    """What is asked: unit vectors float32 [n, d], queries [q, d], and their exact neighbours."""
 
     vectors: FloatMatrix
     queries: FloatMatrix
@@ -38,14 +38,14 @@ class Subject:
 
     @property
     def rows(self) -> int:
-        """How many vectors there are."""
+        """The number of vectors."""
         return len(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where and how it is measured: the graphs, the log, `threads` for the timings on all of them,
-    and the seconds that each timing lasts at least.
+    """Where and how to measure: the graphs, the log, `threads` for the timings on all threads, and
+    the least seconds of each timing.
     """
 
     store: GraphStore
@@ -55,17 +55,17 @@ class Bench:
 
 
 def work_of(subject: Subject, asks: Sequence[tuple[int, int]]) -> float:
-    """About how much there is to do for one graph, apart from its build, in vectors looked at."""
+    """An estimate of one graph's work apart from its build, in visited vectors."""
     return float(sum(ef for _, ef in asks) * len(subject.queries) * _ROUNDS)
 
 
 def build_work(subject: Subject, cell: BuildCell) -> float:
-    """About how much a build is, in the same unit."""
+    """An estimate of a build's work, in the same unit."""
     return float(subject.rows * cell.ef_construction)
 
 
 def total_work(subject: Subject, builds: Sequence[BuildCell], grid: Grid) -> float:
-    """All of a sweep in that unit: what an observer's work adds up to."""
+    """The work of a whole sweep in that unit: the sum of an observer's work."""
     return sum(
         build_work(subject, cell) + work_of(subject, grid.asks(cell.precision)) for cell in builds
     )
@@ -78,8 +78,8 @@ def sweep(
     bench: Bench,
     observe: Observer = unobserved,
 ) -> tuple[Cell, ...]:
-    """Each of the graphs `builds` at every (k, ef) of the grid, in turn. Raises what the builders
-    raise, and StorageError.
+    """Measures each of the graphs `builds` at every (k, ef) of the grid, in turn. Raises the
+    builders' errors, and StorageError.
     """
     return tuple(
         cell
