@@ -1,3 +1,3 @@
-"""Where do the bundled models come from? Recipes that make them again; see README.md."""
+"""Recipes that make the bundled models again; README.md describes them."""
 
 import inference  # noqa: F401 - before ONNX Runtime, which would send telemetry

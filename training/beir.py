@@ -1,4 +1,4 @@
-"""Reading BEIR-layout folders (corpus and queries in JSON lines, judgements in qrels/*.tsv).
+"""Reads BEIR folders (corpus and queries in JSON lines, judgements in qrels/*.tsv).
 
 The layout is that of Thakur et al. 2021; files may be gzipped.
 """
@@ -51,7 +51,7 @@ def read_test_set(folder: Path, split: str) -> TestSet:
 
 
 def sample_texts(folder: Path, count: int, *, seed: int) -> list[str]:
-    """`count` texts of the corpus, chosen by `seed`, every second one its title alone."""
+    """`count` texts of the corpus, chosen by `seed`; every second one is a title alone."""
     rows = random.Random(seed).sample(list(read_lines(folder, "corpus")), count)  # noqa: S311
     return [
         text_of(row) if number % 2 == 0 else row.get("title", "") or row["text"][:80]

@@ -1,14 +1,15 @@
 """The BERT encoder as an ONNX graph, written node by node from a table of weights.
 
-Why by hand rather than traced: a trace becomes fast only if a pattern matcher recognises it,
-and both change with every release. Written out, the graph is the same on every machine and
-reads top to bottom, and each dense layer can be given its own precision.
+The graph is written by hand and not traced. A traced graph is fast only if a pattern matcher
+recognises it, and tracer and matcher change with every release. A written graph is the same on
+every machine and reads from top to bottom, and each dense layer can have its own precision.
 
-Add and LayerNormalization are two operators here, not the fused SkipLayerNormalization, whose
-CPU kernel takes twice as long: a fifth off the whole model. The runtime must therefore not
-optimize beyond its basic level, which the manifest says (`optimized`).
+Add and LayerNormalization are two operators here, not the fused SkipLayerNormalization, whose CPU
+kernel takes twice as long: this saves a fifth of the whole model's time. So the runtime must not
+optimize beyond its basic level; the manifest says so (`optimized`).
 
-Weights are numpy arrays under Hugging Face's BERT names without a leading `bert.`.
+Weights are numpy arrays under Hugging Face's BERT names without the prefix `bert.`.
+
 Sources: Devlin et al. 2019 (architecture); ONNX Runtime's contrib operator reference.
 """
 
@@ -31,7 +32,7 @@ Ranges = Mapping[str, InputRange]  # by the name of a dense layer
 
 @dataclass(frozen=True, slots=True)
 class BertShape:
-    """What a graph needs to know beside its weights."""
+    """What a graph needs besides its weights."""
 
     layers: int = 6
     heads: int = 12
@@ -41,10 +42,10 @@ class BertShape:
 
 @dataclass(frozen=True, slots=True)
 class GraphDraft:
-    """Nodes and constants in the order they were added, which ONNX wants topological.
+    """Nodes and constants in the order they were added; ONNX wants a topological order.
 
-    A dense layer named in `ranges` becomes int8, the others stay float32; the word embeddings
-    are int8 as soon as any layer is.
+    A dense layer named in `ranges` becomes int8, the others stay float32; the word embeddings are
+    int8 if any layer is.
     """
 
     ranges: Ranges = field(default_factory=dict)
@@ -52,7 +53,7 @@ class GraphDraft:
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        """Store `value` under `name`; returns the name, to be used as a node's input."""
+        """Store `value` under `name`; returns the name, for use as a node's input."""
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
@@ -65,7 +66,7 @@ class GraphDraft:
         return outputs[0]
 
     def dense(self, x: str, kernel: Floats, bias: Floats, name: str) -> str:
-        """`x @ kernel + bias` for a kernel [in, out], in int8 where `ranges` names the layer."""
+        """`x @ kernel + bias` for a kernel [in, out], in int8 if `ranges` names the layer."""
         offset = self.constant(name + "/bias", bias)
         if name in self.ranges:
             return self.int8_dense(x, kernel, offset, name)
@@ -75,12 +76,12 @@ class GraphDraft:
         return self.node("Add", [product, offset], [name])
 
     def int8_dense(self, x: str, kernel: Floats, offset: str, name: str) -> str:
-        """Smooth and round the input, multiply whole numbers, scale back and add the bias.
+        """Smooth and round the input, multiply integers, scale back and add the bias.
 
-        The kernel is shifted to unsigned numbers: where a processor has no dot product of bytes
-        (AVX2 and no VNNI), unsigned by signed is summed in 16 bits, which overflow. Measured there
-        on MiniLM-L6, mean cosine with float32: .9951 signed, .9977 unsigned. Elsewhere both are
-        the same product.
+        The kernel is shifted to unsigned numbers. On a processor without a dot product of bytes
+        (AVX2 without VNNI), a product of unsigned and signed bytes is summed in 16 bits, which
+        overflow. Mean cosine with float32 there, on MiniLM-L6: .9951 signed, .9977 unsigned.
+        Elsewhere both give the same product.
         """
         made = quantize_dense(kernel, self.ranges[name])
         step = self.constant(name + "/step", np.array(made.step, np.float32))
@@ -112,8 +113,8 @@ class GraphDraft:
 def folded_positions(weights: Weights) -> Floats:
     """Position embeddings [512, d] plus the embedding of token type 0.
 
-    Every text here is one segment, so the type embedding is a constant: adding it to each
-    position once saves a lookup per call and gives DistilBERT's shape, which has no types.
+    Every text here is one segment, so the type embedding is a constant. Adding it to each position
+    once saves a lookup per call, and gives the shape of DistilBERT, which has no types.
     """
     positions = weights["embeddings.position_embeddings.weight"]
     types = weights.get("embeddings.token_type_embeddings.weight")
@@ -121,10 +122,10 @@ def folded_positions(weights: Weights) -> Floats:
 
 
 def add_words(draft: GraphDraft, weights: Weights) -> str:
-    """Word embeddings looked up: ids [n, t] to [n, t, d].
+    """Word embeddings for ids [n, t]: [n, t, d].
 
-    int8 rows have a scale each, not one for the table: nearer to float32 at no cost, since a
-    lookup touches only the rows it needs.
+    Each int8 row has its own scale instead of one for the table. This is nearer to float32 at no
+    cost, because a lookup reads only the rows it needs.
     """
     table = weights["embeddings.word_embeddings.weight"]
     if not draft.ranges:
@@ -215,15 +216,16 @@ def finish(
     ]
     graph = helper.make_graph(draft.nodes, "bert", given, results, draft.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
-    # IR version 8 goes with opset 17: older runtimes refuse a newer one they don't need.
+    # IR version 8 goes with opset 17; older runtimes refuse a newer version, which is not needed.
     return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="dateline")
 
 
 def sentence_graph(
     weights: Weights, shape: BertShape, ranges: Ranges, pooling: str = "mean"
 ) -> onnx.ModelProto:
-    """Outputs `sentence_embedding` [n, d], pooled (`mean` or `cls`) to unit norm, and
-    `token_embeddings` [n, t, d], the last hidden state itself: naming it costs a call nothing.
+    """The graph with outputs `sentence_embedding` [n, d], pooled (`mean` or `cls`) to unit norm,
+    and `token_embeddings` [n, t, d], the last hidden state; this second output costs a call
+    nothing.
     """
     draft = GraphDraft(ranges)
     hidden = add_encoder(draft, weights, shape)
@@ -240,8 +242,8 @@ def sentence_graph(
 def add_pool(draft: GraphDraft, hidden: str, pooling: str) -> str:
     """Hidden states [n, t, d] to one vector a text, [n, d], of any length.
 
-    What follows scales it to unit norm, which cancels a mean's division: the mean is mask x hidden,
-    one small product.
+    The next step scales it to unit norm, which cancels a mean's division. So the mean is mask x
+    hidden, one small product.
     """
     one = draft.constant("pool/axis", np.array([1], np.int64))
     if pooling == "cls":
@@ -262,10 +264,12 @@ def renamed(node: onnx.NodeProto, old: str, new: str) -> onnx.NodeProto:
 
 
 def label_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.ModelProto:
-    """Output `logits` [n, t, labels]: a linear layer per token over the last hidden state."""
+    """The graph with output `logits` [n, t, labels]: a linear layer per token over the last hidden
+    state.
+    """
     draft = GraphDraft(ranges)
     hidden = add_encoder(draft, weights, shape)
-    # The head is float32 always: a few thousand numbers, where rounding would cost most.
+    # The head always stays float32: it has a few thousand numbers, where rounding would cost most.
     kernel = draft.constant("labels/kernel", weights["classifier.weight"].T)
     product = draft.node("MatMul", [hidden, kernel], ["labels/product"])
     bias = draft.constant("labels/bias", weights["classifier.bias"])

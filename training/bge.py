@@ -1,7 +1,7 @@
-"""bge-small-en-v1.5's weights out of an ONNX graph, under Hugging Face's BERT names.
+"""Reads bge-small-en-v1.5's weights from an ONNX graph, under Hugging Face's BERT names.
 
-The export keeps the names of biases, norms and embeddings; the kernels of dense layers lost theirs
-and are found by the node that uses them, turned back to [out, in].
+The export keeps the names of biases, norms and embeddings. The kernels of dense layers lost their
+names; they are found by the node that uses them, and transposed back to [out, in].
 """
 
 from pathlib import Path
@@ -30,7 +30,9 @@ def bge_weights(graph: Path) -> Weights:
 
 
 def _kernels(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, Floats]:
-    """The dense layers' kernels by the layer's name: /encoder/layer.0/…/MatMul is the node's."""
+    """The dense layers' kernels by the layer's name, taken from the node:
+    /encoder/layer.0/…/MatMul.
+    """
     found: dict[str, Floats] = {}
     for node in model.graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:

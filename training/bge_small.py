@@ -2,8 +2,8 @@
 
     python -P -m training.bge_small [--data DIR] [--output DIR] [--limit N] [--quick]
 
-Three minutes; with the quality figures about twenty minutes more on two cores. Maven fetches the
-export.
+It takes three minutes; with the quality figures about twenty minutes more on two cores. Maven
+fetches the export.
 """
 
 from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData

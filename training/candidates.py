@@ -1,8 +1,9 @@
-"""Candidate lists: what the hybrid found for a query, as a reranker reads it, with judgements.
+"""Candidate lists: what the hybrid search found for a query, as a reranker reads it, with
+judgements.
 
 `dateline eval candidates FOLDER[:SPLIT] --output FILE.jsonl.gz` writes them, one query a line:
 `{"query_id": …, "query": …, "ideal": [3, 1], "candidates": [{"id": …, "fused": …, "grade": …,
-"text": …}]}`, best first. `ideal` holds every grade above 0 that the query has, found or not.
+"text": …}]}`, best first. `ideal` has every grade above 0 of the query, found or not.
 """
 
 import gzip
@@ -22,10 +23,10 @@ NDCG_DEPTH = 10
 
 @dataclass(frozen=True, slots=True)
 class CandidateList:
-    """One query and its candidates in the hybrid's order.
+    """One query and its candidates in the hybrid search's order.
 
-    `fused` float32 [n]; `grades` and `texts` of length n; `ideal` the query's grades above 0,
-    largest first.
+    `fused` is float32 [n]; `grades` and `texts` have length n; `ideal` has the query's grades above
+    0, largest first.
     """
 
     query: str
@@ -36,16 +37,16 @@ class CandidateList:
 
     @property
     def found(self) -> tuple[int, ...]:
-        """Places of what was judged relevant."""
+        """Places of the candidates that are judged relevant."""
         return tuple(place for place, grade in enumerate(self.grades) if grade > 0)
 
     @property
     def others(self) -> tuple[int, ...]:
-        """Places of all the others, best first: the hard negatives."""
+        """Places of all other candidates, best first: the hard negatives."""
         return tuple(place for place, grade in enumerate(self.grades) if grade <= 0)
 
     def without_headlines(self) -> "CandidateList":
-        """The same with each text's first line dropped, where the query is one of them."""
+        """The list without each text's first line, for queries that are headlines."""
         texts = tuple(text.partition("\n")[2] or text for text in self.texts)
         return CandidateList(self.query, self.fused, self.grades, texts, self.ideal)
 
@@ -71,7 +72,7 @@ def _lists(path: Path) -> Iterator[CandidateList]:
 
 
 def ndcg(given: CandidateList, scores: Floats, weight: float, depth: int) -> float:
-    """nDCG@10 of a list whose first `depth` are reordered by the mix that is served: `weight` of
+    """nDCG@10 of a list whose first `depth` candidates are reordered by the served mix: `weight` of
     `scores` [depth] and the rest of the fused ones.
     """
     top = min(depth, len(given.fused))

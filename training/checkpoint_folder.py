@@ -1,4 +1,4 @@
-"""A Hugging Face checkpoint's folder: its files, and what they say that a manifest needs."""
+"""Reads a Hugging Face checkpoint's folder: its files, and what a manifest needs from them."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """What to make of a checkpoint, and what its manifest says that the checkpoint does not.
+    """What to make of a checkpoint, and the parts of its manifest that the checkpoint lacks.
 
-    `task` is encode, tag or score; `formats` are names of PATHS; 0 for `max_tokens` is the model's
-    own.
+    `task` is encode, tag or score; `formats` are names of PATHS; `max_tokens` 0 means the model's
+    own limit.
     """
 
     task: str
@@ -43,7 +43,7 @@ class ExportPlan:
 def manifest_of(
     source: Path, folder: Path, plan: ExportPlan, name: str, traced: Checkpoint
 ) -> ModelManifest:
-    """The manifest of what lies in `folder`."""
+    """The manifest of the files in `folder`."""
     settings = traced.model.config
     paths = sorted(place for place in folder.iterdir() if place.is_file())
     sums = {place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in paths}
@@ -74,7 +74,7 @@ def manifest_of(
 
 
 def _pooling(source: Path) -> str:
-    """How sentence-transformers pools this model; the mean where the folder does not say."""
+    """How sentence-transformers pools this model; the mean if the folder does not say."""
     place = source / "1_Pooling" / "config.json"
     if not place.is_file():
         return "mean"
@@ -82,9 +82,9 @@ def _pooling(source: Path) -> str:
 
 
 def _longest(source: Path, settings: Any) -> int:
-    """Tokens that fit: by the positions there are, and by what the tokenizer says if it is less."""
+    """The most tokens that fit: the number of positions, or the tokenizer's limit if it is less."""
     positions = int(settings.max_position_embeddings)
-    if settings.model_type in ("roberta", "xlm-roberta"):  # positions begin after the padding's
+    if settings.model_type in ("roberta", "xlm-roberta"):  # positions begin after padding's
         positions -= int(settings.pad_token_id) + 1
     for name, key in (
         ("sentence_bert_config.json", "max_seq_length"),
@@ -98,7 +98,7 @@ def _longest(source: Path, settings: Any) -> int:
 
 
 def read_tokenizer(source: Path) -> Tokenizer:
-    """The tokenizer without padding and length limit, which are the manifest's to say."""
+    """The tokenizer without padding and length limit, which the manifest sets."""
     try:
         tokenizer = Tokenizer.from_buffer(read_bytes(source, "tokenizer.json"))
     except ValueError as error:
@@ -110,7 +110,7 @@ def read_tokenizer(source: Path) -> Tokenizer:
 
 
 def read_bytes(source: Path, name: str) -> bytes:
-    """A file of the checkpoint. Raises ModelError where it is not there."""
+    """A file of the checkpoint. Raises ModelError if it is missing."""
     try:
         return (source / name).read_bytes()
     except OSError as error:

@@ -1,5 +1,5 @@
-"""Frames of video clips as the shot model looks at them. The clips are our own choice and trusted;
-what users send is decoded elsewhere, in a limited process.
+"""Frames of video clips in the size that the shot model reads. The clips are our own and trusted;
+files from users are decoded elsewhere, in a limited process.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SUFFIXES = (".mp4", ".webm")
 
 
 def clips_in(folder: Path) -> list[Path]:
-    """The clips in a folder, by name. Raises ValueError where there is none."""
+    """The clips in a folder, by name. Raises ValueError if there is none."""
     found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     if not found:
         raise ValueError(f"{folder} has no clips ({', '.join(SUFFIXES)})")
@@ -33,7 +33,7 @@ def read_clip(path: Path) -> Frames:
 
 
 def windows_of(frames: Frames, layout: WindowLayout) -> Iterator[Frames]:
-    """Every window [t, 27, 48, 3] that the model is given of a clip's frames [n, 27, 48, 3]."""
+    """Every window [t, 27, 48, 3] that the model gets from a clip's frames [n, 27, 48, 3]."""
     windows = FrameWindows(layout)
     for window, _ in (*windows.push(frames), *windows.close()):
         yield window

@@ -1,11 +1,11 @@
-"""Public models made smaller: int8 by ONNX Runtime's own tools, and float16 on disk.
+"""Makes public models smaller: int8 by ONNX Runtime's own tools, and float16 on disk.
 
-- `dynamic`: int8 weights; each call finds the range of its activations. Nothing to calibrate, but
-  a text's answer depends a little on what shares its batch.
-- `static`: int8 weights and activations, smoothed (training/smooth.py), whose ranges were seen on
+- `dynamic`: int8 weights; each call determines the range of its activations. It needs no
+  calibration, but a text's answer depends a little on the other texts of its batch.
+- `static`: int8 weights and activations, smoothed (training/smooth.py), with ranges measured on
   real text beforehand.
 - `fp16`: float16 weights that are cast on load, so that the arithmetic stays float32: half the
-  disk and the download, at the speed of float32.
+  disk space and download, at the speed of float32.
 
 Our own models are quantized while their graphs are written (training/quantize.py).
 """
@@ -40,8 +40,8 @@ from inference.runtimes.sample import Arrays, ordinary_batches
 from training.smooth import smoothed
 
 METHODS = ("dynamic", "static", "fp16")
-GREATEST_HALF = 65504.0  # of float16
-SMALL = 1024  # numbers of a matrix below which there is nothing to save
+GREATEST_HALF = 65504.0  # largest value of float16
+SMALL = 1024  # a smaller matrix is not worth it
 _PRODUCTS = ["MatMul", "Gemm"]
 _GRAPHS = {"dynamic": "model.int8.onnx", "static": "model.int8.onnx", "fp16": "model.fp16.onnx"}
 _PRECISIONS = {
@@ -53,7 +53,7 @@ _PRECISIONS = {
 
 @dataclass(slots=True)
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    """Batches one after the other, as the calibration asks for them."""
+    """Gives batches one by one, as the calibration asks for them."""
 
     batches: Iterator[Arrays]
 
@@ -64,17 +64,17 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class CompressPlan:
-    """How: `method` of METHODS, and for `static` the texts to calibrate on."""
+    """How to compress: `method` of METHODS, and for `static` the texts to calibrate on."""
 
     method: str
     texts: Sequence[str] = field(default_factory=tuple)
 
 
 def compress(source: ModelFolder, output: Path, plan: CompressPlan) -> ModelManifest:
-    """Write a smaller form of `source` as the model folder `output`; gives its manifest.
+    """Write a smaller form of `source` as the model folder `output`; returns its manifest.
 
-    Raises ModelError for a model without an ONNX graph, one that is int8 already, or a failure
-    of the tools; InputError where `static` has no text.
+    Raises ModelError for a model without an ONNX graph, one that is int8 already, or a failure of
+    the tools; InputError if `static` has no text.
     """
     if "int8" in source.manifest.precision:
         raise ModelError(
@@ -108,7 +108,7 @@ def compress(source: ModelFolder, output: Path, plan: CompressPlan) -> ModelMani
 
 
 def _compressed(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) -> bytes:
-    """The smaller graph's bytes, checked to be one that ONNX Runtime loads."""
+    """The smaller graph's bytes; ONNX Runtime has loaded them as a check."""
     if plan.method == "fp16":
         content: bytes = half_on_disk(graph).SerializeToString()
     else:
@@ -121,17 +121,17 @@ def _compressed(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan)
 
 
 def _quantized(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) -> bytes:
-    """int8 by ONNX Runtime's tools, which read and write files."""
+    """The int8 graph by ONNX Runtime's tools, which read and write files."""
     batches = list(_batches(graph, source, plan.texts)) if plan.method == "static" else []
     with TemporaryDirectory() as place, _without_advice():
         before, after = Path(place, "before.onnx"), Path(place, "after.onnx")
         onnx.save(smoothed(graph, batches) if batches else graph, str(before))
         given: dict[str, Any] = {
             "per_channel": True,
-            "weight_type": QuantType.QUInt8,  # signed ones overflow where there is no VNNI
+            "weight_type": QuantType.QUInt8,  # signed ones overflow without VNNI
             "extra_options": {
                 "MatMulConstBOnly": True,
-                # Rounding a product as well as what goes into it loses more than it saves.
+                # Rounding a product as well as its inputs loses more than it saves.
                 "OpTypesToExcludeOutputQuantization": _PRODUCTS,
             },
         }
@@ -150,14 +150,14 @@ def _quantized(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) 
                 **given,
             )
         made = onnx.load(str(after))
-        # Calibration leaves the word embeddings alone, which are a third of a small model.
+        # Quantization leaves out the word embeddings, which are a third of a small model.
         content: bytes = half_on_disk(made).SerializeToString()
         return content
 
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Without the tools' advice to run a preparation that these graphs do not need: it goes to the
+    """Hides the tools' advice to run a preparation that these graphs do not need; it goes to the
     root logger at each call.
     """
     root = logging.getLogger()
@@ -173,7 +173,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def _batches(graph: onnx.ModelProto, source: ModelFolder, texts: Sequence[str]) -> Iterator[Arrays]:
-    """Calibration batches of one text each, for what stands in padding would count too."""
+    """Calibration batches of one text each, because padding would count too."""
     tokenizer = Tokenizer.from_buffer(source.read(source.manifest.tokenizer))
     types = {
         value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
@@ -188,8 +188,8 @@ def _batches(graph: onnx.ModelProto, source: ModelFolder, texts: Sequence[str]) 
 def half_on_disk(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with its large float32 matrices as float16, each cast back where it is used.
 
-    ONNX Runtime folds the casts when it loads the graph, so calls cost what they did. Constants
-    that float16 can't hold stay as they are.
+    ONNX Runtime folds the casts when it loads the graph, so calls take as long as before. Constants
+    that float16 can't represent stay as they are.
     """
     made = onnx.ModelProto()
     made.CopyFrom(graph)

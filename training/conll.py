@@ -1,7 +1,8 @@
-"""CoNLL files: one word and its tag a line, sentences apart by empty lines.
+"""CoNLL files: one word and its tag a line, and an empty line after each sentence.
 
-CoNLL-2003's tags are IOB1 (a name starts with I- unless it touches another of its type); the
-rest of this project speaks BIO (every name starts with B-).
+CoNLL-2003's tags are IOB1 (a name starts with I- unless it touches another of its type); the rest
+of this project uses BIO (every name starts with B-).
+
 Source: Tjong Kim Sang and De Meulder 2003. The text is Reuters RCV1's, for research only.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Chances that a training sentence's extra copy takes each form.
+# Probabilities that the extra copy of a training sentence takes each form.
 BARE, WINDOW, SWAPPED, MISSPELT = 0.5, 0.5, 0.3, 0.15
 LEAST_MISSPELT = 5  # letters; shorter words become other words
 
@@ -53,7 +54,7 @@ def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def without_punctuation(sentence: Sentence) -> Sentence:
-    """The sentence as people type it into a search box; words of signs alone are dropped."""
+    """The sentence as people type it into a search box, without words that are only signs."""
     kept = [
         (word, tag)
         for word, tag in zip(sentence.words, sentence.tags, strict=True)
@@ -63,9 +64,9 @@ def without_punctuation(sentence: Sentence) -> Sentence:
 
 
 def query_window(sentence: Sentence, chance: random.Random) -> Sentence:
-    """A few words around a name, or anywhere if there is none: about a query's length.
+    """A few words around a name, or anywhere if there is no name: about a query's length.
 
-    A name is never cut: a window that begins or ends inside one is widened to its edge.
+    A name is never cut: a window that begins or ends inside a name is widened to its edge.
     """
     size = len(sentence.words)
     starts = [place for place, tag in enumerate(sentence.tags) if tag.startswith("B-")]
@@ -83,8 +84,8 @@ def query_window(sentence: Sentence, chance: random.Random) -> Sentence:
 def augmented(sentences: Sequence[Sentence], share: float, chance: random.Random) -> list[Sentence]:
     """All `sentences`, and for a `share` of them a copy that looks like a query.
 
-    Some copies hold other names of the corpus in place of their own, or a slip of the hand. The
-    model is uncased, so copies in lower or upper case would be the same to it.
+    Some copies have other names of the corpus in place of their own, or a typing error. The model
+    is uncased, so copies in lower or upper case would be the same to it.
     """
     names = names_of(sentences)
     copies = []
@@ -98,7 +99,7 @@ def augmented(sentences: Sequence[Sentence], share: float, chance: random.Random
 
 
 def names_of(sentences: Sequence[Sentence]) -> Names:
-    """Every name of a corpus by its label, as often as it stands there."""
+    """Every name of a corpus by its label, as often as it occurs."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for sentence in sentences:
         for begin, end in spans(sentence.tags):
@@ -135,8 +136,8 @@ def with_other_names(sentence: Sentence, names: Names, chance: random.Random) ->
 
 
 def misspelt(sentence: Sentence, chance: random.Random) -> Sentence:
-    """The sentence with one slip in one of its longer words: a letter lost, doubled, or two
-    neighbours changed over.
+    """The sentence with one typing error in one of its longer words: a letter is lost or doubled,
+    or two neighbours are swapped.
     """
     long = [n for n, word in enumerate(sentence.words) if len(word) >= LEAST_MISSPELT]
     if not long:

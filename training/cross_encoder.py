@@ -4,15 +4,14 @@
                                         [--threads N] [--checkpoint FILE]
                                         [--training-data NAME|LICENCE|USE ...]
 
-Starts from all-MiniLM-L6-v2, whose joint MaxSim is a fair ranking on the first day, and learns
-listwise (softmax over one right passage and seven wrong ones from the hybrid's own top 50). DIR
-holds candidate lists that `dateline eval candidates` wrote, one file a set: those that `listwise`
-names are learned from, MEASURED_ON only measured. The weight of the mix is chosen on
-training lists that were held out, because on what it learned from a reranker looks better than it
-is.
+It starts from all-MiniLM-L6-v2, whose joint MaxSim ranks fairly well without training, and learns
+listwise (softmax over one right passage and seven wrong ones from the hybrid search's top 50). DIR
+has candidate lists that `dateline eval candidates` wrote, one file a set. The sets that `listwise`
+names are learned from; those of MEASURED_ON are only measured. The weight of the mix is chosen on
+held-out training lists, because a reranker looks better than it is on lists that it learned from.
 
-The texts of Reuters-21578, BBC News and CheckThat! 2020 are for research: leave their files out of
-DIR to be free of them, and say what yours are with `--training-data`, for the card. The start
+The texts of Reuters-21578, BBC News and CheckThat! 2020 are for research. To be free of them, leave
+their files out of DIR, and describe your own with `--training-data`, for the card. The start
 weights learned in part from MS MARCO, which is for research as well.
 """
 
@@ -49,7 +48,7 @@ DEPTH = 20
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 CHOSEN_ON = ("scifact-train", "checkthat2020-train", "bbc_news")  # the held-out lists of these
 MEASURED_ON = ("scifact-test", "checkthat2020-dev", "cacm", "vaswani", "fnc1")
-CALIBRATED_WITH = 200  # lists, two pairs of each
+CALIBRATED_WITH = 200  # lists, with two pairs each
 
 MANIFEST = ModelManifest(
     name=NAME,
@@ -94,14 +93,14 @@ MANIFEST = ModelManifest(
 def calibration(
     tokens: PairTokens, lists: Sequence[CandidateList], chance: random.Random
 ) -> Iterator[Batch]:
-    """Pairs of the training lists, each alone, so that no row has padding."""
+    """Pairs of the training lists, one per batch, so that no row has padding."""
     for each in lists[:CALIBRATED_WITH]:
         for text in (each.texts[each.found[0]], chance.choice(each.texts)):
             yield tokens.batch([(each.query, text)])
 
 
 def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges) -> CrossEncoder:
-    """The model's folder under `root`, and the scorer from it."""
+    """Writes the model's folder under `root`, and opens the scorer from it."""
     precision = MANIFEST.precision if ranges else "float32"
     manifest = replace(MANIFEST, precision=precision)
     write_folder(root / NAME, manifest, pair_graph(weights, BertShape(), ranges), tokenizer)
@@ -111,7 +110,9 @@ def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges
 def scores_of(
     scorer: CrossEncoder, lists: Sequence[CandidateList], depth: int, tokens: int
 ) -> list[Floats]:
-    """The scores [depth] of each list's first candidates at `tokens` a pair, as they are served."""
+    """The scores [depth] of each list's first candidates at `tokens` a pair, as the service
+    computes them.
+    """
     limits = ScoreLimits(tokens=tokens)
     return [scorer.score_within(one.query, one.texts[:depth], limits).scores[:, 0] for one in lists]
 
@@ -120,7 +121,9 @@ Values = dict[tuple[str, float], npt.NDArray[np.float64]]  # per query, by set a
 
 
 def measure(scorer: CrossEncoder, sets: Mapping[str, Sequence[CandidateList]]) -> Values:
-    """nDCG@10 of each query of each set, at every weight of the mix; 0 is the hybrid alone."""
+    """nDCG@10 of each query of each set, at every weight of the mix; 0 is the hybrid
+    search alone.
+    """
     values: Values = {}
     for name, lists in sets.items():
         judged = [one for one in lists if one.ideal]
@@ -132,8 +135,8 @@ def measure(scorer: CrossEncoder, sets: Mapping[str, Sequence[CandidateList]]) -
 
 
 def sets_in(folder: Path, limit: int | None) -> dict[str, list[CandidateList]]:
-    """The lists to measure on by the set's name: those of MEASURED_ON, and of CHOSEN_ON those that
-    were held out, as far as `folder` has them.
+    """The lists to measure on by the set's name, as far as `folder` has them: those of MEASURED_ON,
+    and the held-out ones of CHOSEN_ON.
     """
     sets: dict[str, list[CandidateList]] = {}
     for name in (*CHOSEN_ON, *MEASURED_ON):
@@ -146,7 +149,7 @@ def sets_in(folder: Path, limit: int | None) -> dict[str, list[CandidateList]]:
 
 
 def figures_of(values: Values) -> dict[str, float]:
-    """The means, as a card names them."""
+    """The means, under the names for the card."""
     return {
         f"{name} at {weight}, nDCG@10": float(each.mean())
         for (name, weight), each in values.items()
@@ -154,7 +157,9 @@ def figures_of(values: Values) -> dict[str, float]:
 
 
 def chosen_weight(values: Values) -> float:
-    """The weight with the best mean over the held-out sets, each counted alike; 0 without any."""
+    """The weight with the best mean over the held-out sets, each counted alike; 0 without held-out
+    sets.
+    """
     held = [name for name, weight in values if weight == 0 and name.endswith(", held out")]
     if not held:
         return 0.0
@@ -163,7 +168,7 @@ def chosen_weight(values: Values) -> float:
 
 
 def trained(given: argparse.Namespace, cache: Path, tokenizer: Tokenizer) -> Weights:
-    """Weights from the checkpoint if there is one, else from training, which writes it."""
+    """Weights from the checkpoint if it exists, else from training, which writes it."""
     checkpoint: Path | None = given.checkpoint
     if checkpoint is not None and checkpoint.exists():
         kept: Weights = load_file(checkpoint)

@@ -1,8 +1,10 @@
-"""DistilBERT's shape with a BERT's first layers, and back to BERT's names for the graph.
+"""Starts a model of DistilBERT's shape from a BERT's first layers, and converts names for the
+graph.
 
-DistilBERT is BERT without token types and pooler (Sanh et al. 2019). A BERT fits it once its one
-used token-type row is added to every position. Of a deeper BERT the first layers are taken: they
-know the words' kinds, and the last ones what the model was made for.
+DistilBERT is BERT without token types and pooler (Sanh et al. 2019). A BERT fits that shape once
+the one token-type row in use is added to every position. Of a deeper BERT the first layers are
+taken: they know the kinds of words, while the last layers know the task that the model was made
+for.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from training.quantize import Floats
 
 LAYERS = 6
 
-# BERT's name of each part of a layer, and DistilBERT's.
+# BERT's name of each part of a layer, and DistilBERT's name.
 _LAYER = {
     "attention.self.query": "attention.q_lin",
     "attention.self.key": "attention.k_lin",
@@ -36,7 +38,7 @@ _OUTSIDE = {
 
 
 def names() -> dict[str, str]:
-    """DistilBERT's name of each weight, by BERT's."""
+    """DistilBERT's name of each weight, by BERT's name."""
     before, after = "encoder.layer.", "distilbert.transformer.layer."
     layers = {
         f"{before}{layer}.{ours}.{kind}": f"{after}{layer}.{theirs}.{kind}"
@@ -49,7 +51,7 @@ def names() -> dict[str, str]:
 
 def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassification:
     """A model for `labels` classes that starts from the first LAYERS layers of BERT `weights`, 384
-    wide; the head starts at random. Raises ValueError if the weights are of another shape.
+    wide; the head starts at random. Raises ValueError for weights of another shape.
     """
     config = DistilBertConfig(
         dim=384, n_layers=LAYERS, n_heads=12, hidden_dim=1536, num_labels=labels
@@ -64,7 +66,7 @@ def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassif
 
 
 def bert_weights(state: Mapping[str, torch.Tensor]) -> dict[str, Floats]:
-    """A trained model's state under BERT's names, with the head's `classifier.*`."""
+    """A trained model's state under BERT's names, including the head's `classifier.*`."""
     wanted = names() | {f"classifier.{kind}": f"classifier.{kind}" for kind in ("weight", "bias")}
     return {
         ours: state[theirs].detach().float().numpy().astype(np.float32)

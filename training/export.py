@@ -1,7 +1,7 @@
-"""A PyTorch checkpoint as ONNX, OpenVINO IR and TorchScript, proved against itself.
+"""Exports a PyTorch checkpoint as ONNX, OpenVINO IR and TorchScript, and checks each result.
 
 Each file is written, loaded by the runtime that will serve it, run on ordinary text, and compared
-with the checkpoint in PyTorch. What does not agree (cosine .9999 in float32) is not kept.
+with the checkpoint in PyTorch. A file that does not agree (cosine .9999 in float32) is not kept.
 """
 
 import io
@@ -55,7 +55,9 @@ class Exported:
 
 
 class _Named(torch.nn.Module):  # type: ignore[misc]
-    """The checkpoint with arrays in the order of `inputs`, which is what tracing needs."""
+    """The checkpoint as a module whose arrays come in the order of `inputs`, which
+    tracing needs.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
@@ -73,8 +75,8 @@ def export(
 ) -> tuple[Exported, ...]:
     """Write the checkpoint in `source` as the model `output`, in each of the plan's formats.
 
-    `texts` are what the proof runs on. Raises ModelError, and leaves nothing, where the checkpoint
-    can't be read, a format can't be made, or its answers are not the checkpoint's.
+    The results are checked on `texts`. Raises ModelError, and leaves nothing behind, if the
+    checkpoint can't be read, a format can't be made, or its answers differ from the checkpoint's.
     """
     if output.exists():
         raise ModelError("this folder exists", where=str(output), mend="choose another name")
@@ -140,7 +142,7 @@ def _answer(checkpoint: Checkpoint, batch: Arrays) -> FloatMatrix:
 
 
 def _write(one: str, folder: Path, traced: Checkpoint, config: bytes, weights: bytes) -> None:
-    """Write one format's files. Raises ModelError where it can't be made."""
+    """Write one format's files. Raises ModelError if it can't be made."""
     place = folder / PATHS[one]
     with loading(str(place)), _quiet():
         match one:
@@ -157,7 +159,7 @@ def _write(one: str, folder: Path, traced: Checkpoint, config: bytes, weights: b
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporters say of themselves: the proof says whether the result is right."""
+    """Hides the exporters' messages; the check shows whether the result is right."""
     logs = [logging.getLogger(name) for name in ("torch.onnx", "transformers")]
     before = [log.level for log in logs]
     for log in logs:
@@ -172,7 +174,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _example(traced: Checkpoint) -> tuple[Any, ...]:
-    """Two rows of seven tokens, the second padded, so that no size is taken for a constant."""
+    """Two rows of seven tokens, the second padded, so that tracing takes no size for a constant."""
     mask = torch.ones((2, 7), dtype=torch.int64)
     mask[1, 4:] = 0
     values = {"input_ids": mask * 5, "attention_mask": mask, "token_type_ids": mask * 0}
@@ -205,14 +207,14 @@ def _onnx(traced: Checkpoint, folder: Path) -> bytes:
 
 
 def _write_openvino(graph: bytes, place: Path) -> None:
-    """OpenVINO's own format in float32. Its converter is not used, which reports home."""
+    """OpenVINO's own format in float32. Its converter is not used, because it sends telemetry."""
     openvino = library("openvino")
     model = openvino.Core().read_model(io.BytesIO(graph))
     openvino.save_model(model, str(place), compress_to_fp16=False)
 
 
 def _write_script(traced: Checkpoint, place: Path) -> None:
-    """A traced TorchScript program that says which arrays it takes and gives."""
+    """A traced TorchScript program that says which arrays it takes and returns."""
     names = {"inputs": traced.inputs, "outputs": [traced.output]}
     with torch.inference_mode():
         program = torch.jit.trace(_Named(traced).eval(), _example(traced), check_trace=False)

@@ -1,4 +1,4 @@
-"""Fine-tuning a token classifier: a plain loop over batches of alike lengths."""
+"""Fine-tunes a token classifier: a plain loop over batches of similar lengths."""
 
 import functools
 import random
@@ -29,20 +29,22 @@ BATCH_TOKENS = 1024  # about 40 sentences
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. Rates are the greatest, after the warm-up; they fall linearly to zero."""
+    """How to train. Rates are the highest, after the warm-up; they fall linearly to zero."""
 
     epochs: int = 5
     rate: float = 1e-4
     head_rate: float = 1e-3
-    warm_up: float = 0.1  # of all steps
+    warm_up: float = 0.1  # share of all steps
     copies: float = 0.4  # query-like copies for each sentence
-    averaged: float = 0.998  # of the running average of the weights, kept at each step
+    averaged: float = 0.998  # share of the running average of the weights that each step keeps
     seed: int = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One batch: `arrays` as for the graph, `classes` [n, t] with -100 where nothing is asked."""
+    """One batch: `arrays` as for the graph, `classes` [n, t] with -100 for tokens that do not
+    count.
+    """
 
     arrays: Batch
     classes: torch.Tensor
@@ -51,7 +53,7 @@ class Lesson:
 def lessons(
     tokenizer: Tokenizer, sentences: Sequence[Sentence], chance: random.Random
 ) -> list[Lesson]:
-    """All sentences as batches of alike lengths, in random order."""
+    """All sentences as batches of similar lengths, in random order."""
     cut = windows(
         WordTokens.over(tokenizer), [sentence.words for sentence in sentences], limit=MAX_TOKENS
     )
@@ -62,7 +64,7 @@ def lessons(
 
 
 def lesson(rows: Sequence[Window], sentences: Sequence[Sentence]) -> Lesson:
-    """A word's tag is asked at its first token only."""
+    """One batch; a word's tag counts at its first token only."""
     arrays = padded([row.tokens for row in rows])
     classes = np.full(arrays["input_ids"].shape, -100, np.int64)
     for number, row in enumerate(rows):
@@ -72,8 +74,8 @@ def lesson(rows: Sequence[Window], sentences: Sequence[Sentence]) -> Lesson:
 
 
 def loss_of(model: DistilBertForTokenClassification, given: Lesson) -> torch.Tensor:
-    """Mean cross-entropy over the asked tokens. In float32: bfloat16 takes 1.7 times as long on a
-    processor without tiles for it (AMX).
+    """Mean cross-entropy over the tokens that count. In float32: bfloat16 takes 1.7 times as long
+    on a processor without matrix tiles for it (AMX).
     """
     ids, mask = (torch.from_numpy(given.arrays[name]).long() for name in given.arrays)
     logits = model(input_ids=ids, attention_mask=mask).logits
@@ -81,7 +83,7 @@ def loss_of(model: DistilBertForTokenClassification, given: Lesson) -> torch.Ten
 
 
 def optimizer_of(model: DistilBertForTokenClassification, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW; the head, which starts at random, learns faster."""
+    """AdamW; the head learns faster, because it starts at random."""
     head = list(model.classifier.parameters())
     groups = [
         {"params": list(model.distilbert.parameters()), "lr": plan.rate},
@@ -93,7 +95,7 @@ def optimizer_of(model: DistilBertForTokenClassification, plan: Plan) -> torch.o
 def train(
     weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sentence], plan: Plan
 ) -> Weights:
-    """Fine-tune from BERT `weights`; returns a running average of the trained ones (Polyak and
+    """Fine-tune from BERT `weights`. Returns a running average of the trained weights (Polyak and
     Juditsky 1992), which is steadier than the last step, under BERT's names.
     """
     torch.manual_seed(plan.seed)
@@ -124,7 +126,9 @@ def train(
 
 
 def pace(step: int, *, total: int, warm: int) -> float:
-    """Share of the greatest rate at `step`: up over `warm` steps, then down to zero at `total`."""
+    """The share of the highest rate at `step`: up over `warm` steps, then down to zero
+    at `total`.
+    """
     return min((step + 1) / warm, max(0.0, (total - step) / (total - warm + 1)))
 
 

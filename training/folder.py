@@ -1,4 +1,4 @@
-"""Writing a model's folder: graph, tokenizer and manifest, in the layout inference.models.store
+"""Writes a model's folder: graph, tokenizer and manifest, in the layout that inference.models.store
 reads.
 """
 
@@ -18,9 +18,9 @@ from inference.models.store import MANIFEST
 def write_folder(
     folder: Path, manifest: ModelManifest, graph: onnx.ModelProto, tokenizer: Path
 ) -> ModelManifest:
-    """Write the model; returns the manifest with the files' checksums in it.
+    """Write the model; returns the manifest with the files' checksums.
 
-    The tokenizer loses its padding and length limit, which are the manifest's to say.
+    The tokenizer loses its padding and length limit, which the manifest sets.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plain_tokenizer(tokenizer).save(str(folder / manifest.tokenizer), pretty=False)
@@ -28,8 +28,8 @@ def write_folder(
 
 
 def write_graph(folder: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelManifest:
-    """Write the graph, beside the tokenizer that is there where the model has one; returns the
-    manifest with the files' checksums in it.
+    """Write the graph beside the tokenizer, if the model has one; returns the manifest with the
+    files' checksums.
     """
     folder.mkdir(parents=True, exist_ok=True)
     onnx.checker.check_model(graph)
@@ -57,9 +57,8 @@ def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
 def write_figures(
     folder: Path, manifest: ModelManifest, figures: Mapping[str, float], command: str = ""
 ) -> ModelManifest:
-    """Put measured `figures` into the manifest, rounded to four places, in place of all others.
-
-    `command` is what measured them; the recipe where it is empty.
+    """Replace all figures of the manifest by `figures`, rounded to four places. `command` measured
+    them; if it is empty, the recipe did.
     """
     rounded = {name: round(value, 4) for name, value in figures.items()}
     commands = dict.fromkeys(rounded, command or manifest.recipe)

@@ -1,10 +1,10 @@
-"""Smoothing that costs nothing when the graph runs: it goes into the layer before.
+"""Folds smoothing into the layer before, so that it costs nothing when the graph runs.
 
-An int8 layer's input is divided by a factor per channel (`quantize.py`), which is an operator of
-its own. What attention gives is a mean of the values, channel by channel, so that there the factor
-can go into the values' columns instead. Columns have scales of their own: nothing is lost by it.
-What a norm gives can't be folded, since the sum past the layer needs it as it is, and what passes
-through GELU neither.
+An int8 layer's input is divided by a factor per channel (`quantize.py`), which takes an operator.
+Attention's output is a mean of the values, channel by channel, so there the factor can go into the
+values' columns instead. Columns have their own scales, so nothing is lost. A norm's output can't be
+folded, because the sum after the layer needs it unchanged; what passes through GELU can't be folded
+either.
 """
 
 from training.bert_graph import BertShape, Ranges, Weights
@@ -12,7 +12,7 @@ from training.quantize import InputRange, smoothing
 
 
 def folded(weights: Weights, ranges: Ranges, shape: BertShape) -> tuple[Weights, Ranges]:
-    """BERT `weights` that compute the same, and `ranges` by which what attention gives needs no
+    """BERT `weights` that compute the same, and `ranges` in which attention's output needs no
     smoothing any more.
     """
     changed, left = dict(weights), dict(ranges)

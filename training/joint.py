@@ -1,4 +1,4 @@
-"""The cross-encoder in PyTorch: what `pair_graph` writes down, for training."""
+"""The cross-encoder in PyTorch, for training: the same network as `pair_graph`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from training.pair_graph import CLS, SEP
 from training.quantize import Batch, Floats
 
 START_SCALE = 20.0
-QUERY_TOKENS = 48  # a longer query loses its end: what was typed first counts
+QUERY_TOKENS = 48  # a longer query loses its end: the first words count most
 
 
 class JointEncoder(torch.nn.Module):  # type: ignore[misc] # torch ships no types that mypy reads here
-    """BERT over query and passage with a late-interaction head and a CLS term that starts at zero,
-    so that on the first day its scores are MaxSim's.
+    """BERT over query and passage with a late-interaction head and a CLS term. The CLS term starts
+    at zero, so that the untrained scores are MaxSim's.
     """
 
     def __init__(self, weights: Weights, shape: BertShape, vocabulary: int = 30522) -> None:
@@ -78,8 +78,8 @@ class PairTokens:
     limit: int
 
     def row(self, query: str, passage: str) -> tuple[list[int], int]:
-        """The row's tokens and where its passage begins; the passage is cut, and the query too
-        where it is longer than QUERY_TOKENS.
+        """The row's tokens, and where its passage begins. The passage is cut; so is a query that is
+        longer than QUERY_TOKENS.
         """
         asked = self.tokenizer.encode(query, add_special_tokens=False).ids[:QUERY_TOKENS]
         room = self.limit - len(asked) - 3

@@ -1,4 +1,4 @@
-"""Learning to rank lists: which passages are shown, and the loop over them."""
+"""Learns to rank lists: chooses the passages of each step, and runs the training loop."""
 
 import functools
 import random
@@ -15,12 +15,12 @@ from training.candidates import CandidateList, read_lists
 from training.finetune import pace, report
 from training.joint import JointEncoder, PairTokens, trained_weights
 
-HELD_OUT = 10  # every so many lists one is not learned from
+HELD_OUT = 10  # one of so many lists is not learned from
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of lists to learn from: seen `times`, at most `most` lists of it; `headlines` says
+    """A file of lists to learn from: seen `times`, at most `most` of its lists. `headlines` says
     that its queries are headlines, which the passages must not show.
     """
 
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A run over lists with its own schedule. Rates are the greatest, after `warm_up` steps."""
+    """A run over lists with its own schedule. Rates are the highest, after `warm_up` steps."""
 
     sources: tuple[Source, ...]
     steps: int
@@ -41,7 +41,7 @@ class Stage:
     warm_up: int
 
 
-# What is judged is scarce and seen several times; titles are many and seen once.
+# Judged queries are scarce and seen several times; titles are many and seen once.
 FIRST = Stage(
     (
         Source("scifact-train", 3),
@@ -54,7 +54,7 @@ FIRST = Stage(
     head_rate=1e-3,
     warm_up=40,
 )
-# The same sets again, other wrong passages, a lower rate.
+# The same sets again, with other wrong passages and a lower rate.
 SECOND = Stage(
     (
         Source("scifact-train"),
@@ -71,8 +71,9 @@ SECOND = Stage(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. A step sees `lists` lists with `candidates` passages each, half of the wrong
-    ones from the hybrid's `nearest`; `short` of the steps see pairs of half the length.
+    """How to train. A step sees `lists` lists with `candidates` passages each; half of the wrong
+    ones come from the hybrid search's `nearest`. A share `short` of the steps sees pairs of half
+    the length.
     """
 
     stages: tuple[Stage, ...] = (FIRST, SECOND)
@@ -84,7 +85,7 @@ class Plan:
     seed: int = 1
 
     def cut(self, steps: int | None) -> "Plan":
-        """The same with at most `steps` steps a stage, to try it."""
+        """The plan with at most `steps` steps a stage, for a trial."""
         if steps is None:
             return self
         stages = tuple(replace(each, steps=min(each.steps, steps)) for each in self.stages)
@@ -97,16 +98,17 @@ def learned(lists: Sequence[CandidateList]) -> list[CandidateList]:
 
 
 def held_out(lists: Sequence[CandidateList]) -> list[CandidateList]:
-    """Every tenth list: never learned from, so that the weight of the mix can be chosen on it."""
+    """Every tenth list. It is never learned from, so that the weight of the mix can be chosen on
+    it.
+    """
     return list(lists[::HELD_OUT])
 
 
 def training_lists(
     folder: Path, sources: Sequence[Source], least: int, chance: random.Random
 ) -> list[CandidateList]:
-    """All lists to learn from, in random order; those without a right passage teach nothing.
-
-    Raises ValueError if there are fewer than `least`.
+    """All lists to learn from, in random order; lists without a right passage are left out. Raises
+    ValueError if there are fewer than `least`.
     """
     chosen: list[CandidateList] = []
     for source in sources:
@@ -127,7 +129,7 @@ def training_lists(
 
 
 def drawn(given: CandidateList, plan: Plan, chance: random.Random) -> list[tuple[str, str]]:
-    """A right passage first, then wrong ones, half of them from the hybrid's best."""
+    """A right passage first, then wrong ones, half of them from the hybrid search's best."""
     near = given.others[: plan.nearest]
     picks = chance.sample(near, min(plan.candidates // 2, len(near)))
     rest = [place for place in given.others if place not in picks]
@@ -139,7 +141,7 @@ def drawn(given: CandidateList, plan: Plan, chance: random.Random) -> list[tuple
 def loss_of(
     model: JointEncoder, tokens: PairTokens, pairs: Sequence[tuple[str, str]], lists: int
 ) -> torch.Tensor:
-    """Listwise cross-entropy of `lists` groups of pairs, each with its right one first."""
+    """Listwise cross-entropy of `lists` groups of pairs, each with its right pair first."""
     lengths = [len(tokens.row(*pair)[0]) for pair in pairs]
     order = np.argsort(lengths, kind="stable")
     halves = np.array_split(order, 2)  # by length, so that padding is small
@@ -151,7 +153,9 @@ def loss_of(
 
 
 def train(start: Weights, tokens: PairTokens, folder: Path, plan: Plan) -> Weights:
-    """Fine-tune from BERT weights on the lists in `folder`; returns BERT's and the head's."""
+    """Fine-tune from BERT weights on the lists in `folder`; returns the weights of BERT and the
+    head.
+    """
     torch.manual_seed(plan.seed)
     chance = random.Random(plan.seed)  # noqa: S311
     model = JointEncoder(start, BertShape()).train()
@@ -169,7 +173,7 @@ def run(
     plan: Plan,
     chance: random.Random,
 ) -> None:
-    """One stage over `lists`, in their order."""
+    """Runs one stage over `lists`, in order."""
     optimizer = optimizer_of(model, stage, plan)
     steps = min(stage.steps, len(lists) // plan.lists)
     warm = min(stage.warm_up, max(1, steps // 4))
@@ -192,7 +196,7 @@ def run(
 
 
 def optimizer_of(model: JointEncoder, stage: Stage, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW; the CLS term and the scale, which start from nothing, learn faster."""
+    """AdamW; the CLS term and the scale learn faster, because they start from nothing."""
     head = [*model.cls.parameters()]
     return torch.optim.AdamW(
         [

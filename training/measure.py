@@ -1,4 +1,4 @@
-"""What the model cards say: quality by exact search, and speed."""
+"""Measures the figures of the model cards: quality by exact search, and speed."""
 
 import time
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ DEPTH = 10
 def ndcg(encoder: TextEncoder, data: TestSet) -> float:
     """Mean nDCG@10 over the judged queries, documents ranked by exact cosine.
 
-    Gains are the judgements themselves and discounts log2(rank + 1) (Järvelin and Kekäläinen
-    2002, in trec_eval's form); ties go to the document that comes first in the corpus.
+    Gains are the judgements and discounts are log2(rank + 1) (Järvelin and Kekäläinen 2002, in
+    trec_eval's form); a tie goes to the document that comes first in the corpus.
     """
     names = list(data.documents)
     documents = encoder.encode_passages(list(data.documents.values()))
@@ -40,9 +40,11 @@ def _ndcg(names: list[str], scores: FloatMatrix, gains: Mapping[str, int]) -> fl
 
 
 def milliseconds(model: Runtime, output: str, rows: int, tokens: int, *, calls: int) -> float:
-    """Least time in ms of a call on random tokens [rows, tokens], on the model's own threads.
+    """The shortest time in ms of a call on random tokens [rows, tokens], on the model's own
+    threads.
 
-    The least, not the median: it is what the machine does when nothing else runs on it.
+    It is the shortest time, not the median, because it shows what the machine does without other
+    work.
     """
     ids = np.random.default_rng(0).integers(1000, 20000, (rows, tokens)).astype(np.int32)
     feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}

@@ -2,7 +2,7 @@
 
     python -P -m training.minilm [--data DIR] [--output DIR] [--limit N] [--quick]
 
-One minute and a half; with the quality figures about ten minutes more on two cores.
+It takes one and a half minutes; with the quality figures about ten minutes more on two cores.
 """
 
 from safetensors.numpy import load_file

@@ -4,18 +4,18 @@
                               [--threads N] [--checkpoint FILE] [--measure]
                               [--training-data NAME|LICENCE|USE ...]
 
-DistilBERT's shape, 384 wide, 6 layers, uncased, from the first six layers of bge-small-en-v1.5.
-Learns from eng.train, from most of eng.testa and from query-like copies of both, is measured on
-eng.testb and on the queries that `query_style` makes of it (entity F1 by seqeval, exact spans and
-types) as float32 and as int8; layers go back to float32 where int8 costs more than half a point on
-the rest of eng.testa. About half an hour on two free cores. `--others` names the folder of wnut17
-and uner_ewt, which only measure.
+It has DistilBERT's shape, 384 wide, 6 layers, uncased, and starts from the first six layers of
+bge-small-en-v1.5. It learns from eng.train, from most of eng.testa and from query-like copies of
+both. It is measured on eng.testb and on the queries that `query_style` makes of it (entity F1 by
+seqeval, exact spans and types), as float32 and as int8. Layers go back to float32 if int8 costs
+more than half a point on the rest of eng.testa. The run takes about half an hour on two free cores.
+`--others` names the folder of wnut17 and uner_ewt, which are only measured.
 
 The first layers of bge-small are a better start than all six of MiniLM-L6, at the same cost: on a
 quarter of the data, two epochs, testa in lower case .850 against .813, query style .801 and .749.
-Two things that did not help: ReLU in the place of GELU, which in int8 would cost nothing (.796
-against .860 there), and all twelve layers of bge-small as a teacher, which after three epochs were
-worse than the six themselves after five (testb .886).
+Two things did not help. ReLU in place of GELU, which would cost nothing in int8, gave .796 against
+.860 there. All twelve layers of bge-small as a teacher were worse after three epochs than the six
+layers themselves after five (testb .886).
 
 The text of CoNLL-2003 is Reuters RCV1's, licensed for research. `--data` takes any folder with
 eng.train, eng.testa and eng.testb in the CoNLL format: train on your own archive to be free of it.
@@ -54,10 +54,10 @@ from training.terms import START, add_terms, learned_from
 
 NAME = "distilbert-ner-news"
 ALLOWED_LOSS = 0.005  # of F1, from float32 to int8
-HELD_OUT = 650  # sentences at testa's end, a fifth, which decide and are not learnt from
+HELD_OUT = 650  # sentences at testa's end, a fifth; they decide and are not learned from
 DECIDES = "testa held out, entity F1"
 SHAPE = BertShape()
-# What stays float32, tried in this order until int8 loses no more than allowed.
+# The layers that stay float32, tried in this order until int8 loses no more than allowed.
 SPARED: tuple[tuple[str, ...], ...] = ((), ("ffn/out",), ("ffn/out", "attention/out"))
 
 MANIFEST = ModelManifest(
@@ -106,8 +106,8 @@ Judge = Callable[[NameTagger], dict[str, float]]
 
 
 def f1(tagger: NameTagger, sentences: Sequence[Sentence], left_out: str = "") -> float:
-    """Entity F1: a name counts if its span and its type are exactly right. Names that the tagger
-    finds of the type `left_out` don't count.
+    """Entity F1: a name counts if its span and its type are exactly right. Names of the type
+    `left_out` that the tagger finds do not count.
     """
     found = tagger.tag_words([sentence.words for sentence in sentences])
     tagged = [
@@ -120,8 +120,8 @@ def f1(tagger: NameTagger, sentences: Sequence[Sentence], left_out: str = "") ->
 
 
 def scores(tagger: NameTagger, given: argparse.Namespace) -> dict[str, float]:
-    """F1 on the rest of testa, and on testb as written, in lower case and as queries; on others'
-    corpora too where their folder is there.
+    """F1 on the rest of testa, and on testb as written, in lower case and as queries; also on the
+    other corpora if their folder exists.
     """
     written = read_conll(given.data / "eng.testb")[: given.limit]
     sets = {
@@ -159,7 +159,7 @@ def ranges_for(weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sente
 
 
 def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges) -> NameTagger:
-    """The model's folder under `root`, and the tagger from it."""
+    """Writes the model's folder under `root`, and opens the tagger from it."""
     precision = MANIFEST.precision if ranges else "float32"
     manifest = replace(MANIFEST, precision=precision)
     same, left = folded(weights, ranges, SHAPE)
@@ -170,8 +170,8 @@ def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges
 def quantized(
     output: Path, weights: Weights, tokenizer: Path, ranges: Ranges, judge: Judge
 ) -> tuple[NameTagger, dict[str, float]]:
-    """The int8 model in `output`, the first of SPARED that loses no more than allowed on testa,
-    or the last; and its figures. `judge` gives a tagger's figures.
+    """The int8 model in `output`, and its figures: the first of SPARED that loses no more than
+    allowed on testa, or the last. `judge` returns a tagger's figures.
     """
     with tempfile.TemporaryDirectory() as scratch:
         reference = judge(write_and_open(Path(scratch), weights, tokenizer, {}))
@@ -187,13 +187,13 @@ def quantized(
 
 
 def tagged(given: argparse.Namespace) -> list[Sentence]:
-    """What is learnt from: eng.train, and eng.testa but for what is held out."""
+    """The sentences to learn from: eng.train, and eng.testa without the held-out part."""
     own, testa = (read_conll(given.data / name) for name in ("eng.train", "eng.testa"))
     return own[: given.limit] + testa[:-HELD_OUT][: given.limit]
 
 
 def trained(given: argparse.Namespace, cache: Path, tokenizer: Path) -> Weights:
-    """Weights from the checkpoint if there is one, else from training, which writes it."""
+    """Weights from the checkpoint if it exists, else from training, which writes it."""
     checkpoint: Path | None = given.checkpoint
     if checkpoint is not None and checkpoint.exists():
         kept: Weights = load_file(checkpoint)
@@ -227,7 +227,7 @@ def make(given: argparse.Namespace) -> dict[str, float]:
 
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
-    """The figures of the tagger that lies in `output`, without training."""
+    """The figures of the tagger in `output`, without training."""
     return scores(NameTagger.open(ModelStore(given.output), NAME, threads=2), given)
 
 
@@ -245,8 +245,8 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=Plan().epochs)
     parser.add_argument("--limit", type=int, help="use at most N sentences of each file")
-    # More threads wait for each other at every operator, which on a busy machine costs more
-    # than they bring: on two virtual cores one thread was four times as fast as two.
+    # More threads wait for each other at every operator, which costs more than it brings on a busy
+    # machine: on two virtual cores one thread was four times as fast as two.
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, help="trained weights, written or reused")
     parser.add_argument("--measure", action="store_true", help="measure the one in --output only")

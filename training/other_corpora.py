@@ -1,8 +1,8 @@
-"""Corpora that were annotated under other rules, in CoNLL-2003's labels: for measuring only.
+"""Corpora with other annotation rules, in CoNLL-2003's labels: for measuring only.
 
-WNUT-17 (Derczynski et al. 2017) marks rare names in tweets and forums, and neither nationalities
-nor events; Universal NER's English EWT (Mayhew et al. 2024) has no MISC at all. Figures on them
-say how far a tagger carries, not how good it could be there.
+WNUT-17 (Derczynski et al. 2017) marks rare names in tweets and forums, but no nationalities and
+events; Universal NER's English EWT (Mayhew et al. 2024) has no MISC at all. Figures on them show
+how well a tagger carries over, not how good it could be there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ WNUT_LABELS: Mapping[str, str] = {
 
 
 def read_wnut(path: Path) -> list[Sentence]:
-    """Word and tag apart by a tab, the labels as WNUT_LABELS says."""
+    """Sentences from lines with word and tag, separated by a tab; WNUT_LABELS maps the labels."""
     return [
         Sentence(tuple(row[0] for row in rows), tuple(_wnut_tag(row[1]) for row in rows))
         for rows in _blocks(path)
@@ -29,7 +29,9 @@ def read_wnut(path: Path) -> list[Sentence]:
 
 
 def read_uner(path: Path) -> list[Sentence]:
-    """Number, word and tag apart by tabs, with comments; OTH becomes O."""
+    """Sentences from lines with number, word and tag, separated by tabs, and comments; OTH becomes
+    O.
+    """
     return [
         Sentence(tuple(row[1] for row in rows), tuple(_uner_tag(row[2]) for row in rows))
         for rows in _blocks(path)
@@ -37,7 +39,7 @@ def read_uner(path: Path) -> list[Sentence]:
 
 
 def without_label(sentence: Sentence, label: str) -> Sentence:
-    """The sentence with names of `label` left out, for a corpus that does not mark them."""
+    """The sentence without names of `label`, for a corpus that does not mark them."""
     return Sentence(
         sentence.words, tuple("O" if tag.endswith(f"-{label}") else tag for tag in sentence.tags)
     )

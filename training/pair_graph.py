@@ -4,8 +4,8 @@ as late interaction.
     logit = scale x (mean over query tokens of their best cosine with a passage token) + cls . w + b
 
 Both texts are one sequence, [CLS] query [SEP] passage [SEP], so that every token has seen the other
-side before it is compared; the mean of best cosines is MaxSim (Khattab and Zaharia 2020). Token
-types only say which side a token is on: the embedding of type 1 is not used.
+text before it is compared; the mean of best cosines is MaxSim (Khattab and Zaharia 2020). Token
+types only say which text a token belongs to: the embedding of type 1 is not used.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ CLS, SEP = 101, 102  # in the vocabulary of every English BERT
 
 
 def pair_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.ModelProto:
-    """Output `logits` [n, 1] for int32 PAIR_INPUTS [n, t].
+    """The graph with output `logits` [n, 1] for int32 PAIR_INPUTS [n, t].
 
-    `weights` are BERT's with the head's `head.scale` [1], `head.cls.weight` [1, d] and
+    `weights` are BERT's, with the head's `head.scale` [1], `head.cls.weight` [1, d] and
     `head.cls.bias` [1].
     """
     draft = GraphDraft(ranges)
@@ -61,7 +61,9 @@ def _late_interaction(draft: GraphDraft, weights: Weights, hidden: str) -> str:
 
 
 def _sides(draft: GraphDraft) -> tuple[str, str]:
-    """Which tokens are the query's and which the passage's, bool [n, t]; special ones neither."""
+    """Which tokens are the query's and which the passage's, bool [n, t]; special tokens are
+    neither.
+    """
     zero = draft.constant("head/zero", np.array(0, np.int32))
     present = draft.node("Greater", ["attention_mask", zero], ["head/present"])
     for name, number in (("cls", CLS), ("sep", SEP)):

@@ -1,16 +1,16 @@
-"""A test of queries made from a test of sentences, by a fixed rule.
+"""Makes test queries from test sentences by a fixed rule.
 
-People type names with little around them, in lower case and without signs. So, for sentence i of
+People type names with few words around them, in lower case and without signs. So, for sentence i of
 a corpus and name j in it (both from 0):
 
-1. around the name, `(i + j) % 3` words before it and `(i + 2 * j) % 4` words after it are kept,
-   as far as the sentence has them;
+1. `(i + j) % 3` words before the name and `(i + 2 * j) % 4` words after it are kept, as far as the
+   sentence has them;
 2. an edge that would cut another name is moved outwards until that name is whole;
-3. words of signs alone are dropped, the rest is put in lower case;
-4. what has more than eight words then is left out, and so is what was made before.
+3. words of only signs are dropped, the rest is put in lower case;
+4. a result of more than eight words is left out, and so is a repeated one.
 
-A sentence without a name gives its first `2 + i % 5` words under 3 and 4, so that finding names
-where there are none costs. There is no chance in it: the same corpus gives the same queries.
+A sentence without a name gives its first `2 + i % 5` words under 3 and 4, so that names found where
+there are none cost. Nothing is random: the same corpus gives the same queries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ MOST_WORDS = 8
 
 
 def query_style(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The queries that `sentences` give, in order, each once."""
+    """The queries made of `sentences`, in order, each once."""
     made = (_typed(piece) for n, each in enumerate(sentences) for piece in _pieces(n, each))
     return list(dict.fromkeys(query for query in made if query.words))
 
@@ -47,7 +47,7 @@ def _cut(sentence: Sentence, begin: int, end: int) -> Sentence:
 
 
 def _name_end(sentence: Sentence, place: int) -> int:
-    """The first place after `place` that does not go on with its name."""
+    """The first place after `place` that is outside its name."""
     end = place + 1
     while end < len(sentence.words) and sentence.tags[end].startswith("I-"):
         end += 1
@@ -55,7 +55,7 @@ def _name_end(sentence: Sentence, place: int) -> int:
 
 
 def _typed(piece: Sentence) -> Sentence:
-    """The piece as it is typed; empty where it is no query."""
+    """The piece as people type it; empty if it is no query."""
     bare = without_punctuation(piece)
     says_something = any(character.isalnum() for word in bare.words for character in word)
     if len(bare.words) > MOST_WORDS or not says_something:

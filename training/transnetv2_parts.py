@@ -1,5 +1,5 @@
-"""What TransNetV2's graphs in float32 and in int8 share: sizes, names, and all that follows the
-convolutions. Where each step of the paper is: see `transnetv2_graph`.
+"""The shared parts of TransNetV2's graphs in float32 and in int8: sizes, names, and all that
+follows the convolutions. `transnetv2_graph` names the steps of the paper.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,33 +22,35 @@ WINDOWS, TIME = "sizes/windows", "sizes/time"
 HEADS_INPUT, HEADS_DENSE = "heads/joint", "heads/dense"
 
 Weights = Mapping[str, Floats]
-_ENOUGH = {"from": 0, "to": 1 - LOOKUP, "axis": 1}  # of all numbers of a lookup, for its rows
-_NEAR = {"from": 0, "to": LOOKUP, "axis": 2}  # of a row of a lookup
+_ENOUGH = {"from": 0, "to": 1 - LOOKUP, "axis": 1}  # from all numbers of a lookup to its rows
+_NEAR = {"from": 0, "to": LOOKUP, "axis": 2}  # from a row of a lookup
 
 
 def filters_of(stack: int) -> int:
-    """Channels that each of a block's four convolutions gives."""
+    """The output channels of each of a block's four convolutions."""
     return int(FILTERS * 2**stack)
 
 
 def channels_of(stack: int) -> int:
-    """Channels that a stack gives."""
+    """The output channels of a stack."""
     return len(DILATIONS) * filters_of(stack)
 
 
 def width_of(stack: int) -> int:
-    """Points of a row that a stack takes in."""
+    """The points of a row in a stack's input."""
     return int(WIDTH // 2**stack)
 
 
 def add_sizes(draft: GraphDraft) -> None:
-    """How many windows there are, and how many frames in each: whole numbers [1], of the input."""
+    """The number of windows and the number of frames in each, as integers [1] computed from the
+    input.
+    """
     draft.node("Shape", [INPUT], [WINDOWS], start=0, end=1)
     draft.node("Shape", [INPUT], [TIME], start=1, end=2)
 
 
 def sized(draft: GraphDraft, name: str, *values: int | str) -> str:
-    """A shape [n] of whole numbers and of such as the graph knows by name."""
+    """A shape [n] of integers and of values that the graph knows by name."""
     parts = [
         value if isinstance(value, str) else sizes(draft, f"{name}/{place}", value)
         for place, value in enumerate(values)
@@ -59,8 +61,8 @@ def sized(draft: GraphDraft, name: str, *values: int | str) -> str:
 def full_rows(
     draft: GraphDraft, name: str, height: int, kind: type[np.generic], shape: Sequence[int]
 ) -> str:
-    """Which of a window's rows are a frame's: all but the empty one after each. As numbers of
-    `kind`, 1 or 0, in the `shape` whose -1 they are, t * height.
+    """Which of a window's rows belong to a frame: all but the empty one after each frame. They are
+    numbers of `kind`, 1 or 0; the t * height rows are the -1 in `shape`.
     """
     rows = draft.constant(name + "/frame", (np.arange(height) < height - 1).astype(kind))
     all_ = draft.node("Tile", [rows, TIME], [name + "/frames"])
@@ -68,7 +70,7 @@ def full_rows(
 
 
 def of_full_rows(draft: GraphDraft, name: str, mean: str, height: int) -> str:
-    """Means over `height` rows of which the last is empty, as those over the others."""
+    """Means over `height` rows, the last of which is empty, corrected to means over the others."""
     full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
     return draft.node("Mul", [mean, full], [name])
 
@@ -80,8 +82,8 @@ def norm(weights: Weights, base: str) -> tuple[Floats, Floats]:
 
 
 def separable(weights: Weights, stack: int, block: int, number: int) -> tuple[Floats, Floats]:
-    """One of a block's convolutions: across a frame [2f, c, 3, 3], and along time [f, 2f, 3, 1]
-    with the normalization's factors in it.
+    """One of a block's convolutions: across a frame [2f, c, 3, 3], and along time [f, 2f, 3, 1],
+    with the normalization's factors included.
     """
     base = f"SDDCNN.{stack}.DDCNN.{block}."
     layers = f"{base}Conv3D_{DILATIONS[number]}.layers."
@@ -92,17 +94,17 @@ def separable(weights: Weights, stack: int, block: int, number: int) -> tuple[Fl
 
 
 def own_channels(stack: int, number: int) -> slice:
-    """Where the channels of a block's convolution are among the block's."""
+    """The place of one convolution's channels among the block's."""
     return slice(number * filters_of(stack), (number + 1) * filters_of(stack))
 
 
 def sizes(draft: GraphDraft, name: str, *values: int) -> str:
-    """A constant of whole numbers, [n]."""
+    """A constant of integers, [n]."""
     return draft.constant(name, np.array(values, np.int64))
 
 
 def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
-    """How alike frames are by what the stacks see in them, [n, t, 448]: [n, t, 128]."""
+    """The similarity of frames by what the stacks see in them, [n, t, 448]: [n, t, 128]."""
     base = "frame_sim_layer."
     kernel, bias = weights[base + "projection.weight"].T, weights[base + "projection.bias"]
     seen = draft.dense(rows, kernel, bias, "similar/seen")
@@ -110,7 +112,7 @@ def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
 
 
 def add_colours(draft: GraphDraft, weights: Weights) -> str:
-    """How alike frames are by their colour histograms: [n, t, 128]."""
+    """The similarity of frames by their colour histograms: [n, t, 128]."""
     name = "histogram"
     whole = draft.node("Cast", [INPUT], [name + "/whole"], to=TensorProto.INT32)
     width = draft.constant(name + "/width", np.array(32, np.int32))
@@ -121,7 +123,7 @@ def add_colours(draft: GraphDraft, weights: Weights) -> str:
     bins = draft.node("ReduceSum", [placed, colour], [name + "/bins"], keepdims=0)
     line = sizes(draft, name + "/line", 0, 0, HEIGHT * WIDTH)
     points = draft.node("Reshape", [bins, line], [name + "/points"])
-    # Counting: for each point a one is added where its bin is, onto zeros [n, t, 512].
+    # Counting: each point adds one at its bin, onto zeros [n, t, 512].
     shape = sized(draft, name + "/sizes", WINDOWS, TIME, BINS)
     empty = _filled(draft, shape, 0, name + "/empty")
     ones = _filled(draft, draft.node("Shape", [points], [name + "/each"]), 1, name + "/ones")
@@ -135,8 +137,8 @@ def add_colours(draft: GraphDraft, weights: Weights) -> str:
 def add_heads(
     draft: GraphDraft, weights: Weights, parts: Sequence[str], seen: InputRange | None = None
 ) -> None:
-    """One hidden layer over the `parts` [n, t, ...] and two numbers a frame: [n, 2 * t]. The
-    hidden layer is int8 where the range of its input is known.
+    """One hidden layer over the `parts` [n, t, ...] and two numbers a frame: [n, 2 * t]. The hidden
+    layer is int8 if the range of its input is known.
     """
     joint = draft.node("Concat", list(parts), [HEADS_INPUT], axis=2)
     wide = draft if seen is None else replace(draft, ranges={HEADS_DENSE: seen})
@@ -151,7 +153,7 @@ def add_heads(
 
 
 def closed(draft: GraphDraft) -> onnx.ModelProto:
-    """The graph over its input and output."""
+    """The finished graph over its input and output."""
     frames = ["n", "t", HEIGHT, WIDTH, COLOURS]
     given = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, frames)]
     results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", "2t"])]
@@ -165,14 +167,15 @@ def closed(draft: GraphDraft) -> onnx.ModelProto:
 def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name: str) -> str:
     """Cosines of each frame with the 50 before and after it, and a dense layer over them.
 
-    Cosines of all pairs are [t, t], each row shifted by one to stand under the other: rows of
-    t + 100 numbers read on as rows of t + 101, of which the first 101 are those wanted.
+    Cosines of all pairs are [t, t], and each row must be shifted by one against the row before. So
+    rows of t + 100 numbers are read as rows of t + 101, whose first 101 numbers are the wanted
+    ones.
     """
     unit = draft.node("LpNormalization", [rows], [name + "/unit"], axis=-1, p=2)
     turned = draft.node("Transpose", [unit], [name + "/turned"], perm=[0, 2, 1])
     pairs = draft.node("MatMul", [unit, turned], [name + "/pairs"])
     half = LOOKUP // 2
-    # One more row gives the t numbers by which longer rows are longer, and 100 too many.
+    # One more row adds the t numbers that the longer rows need, and 100 too many.
     sides = sizes(draft, name + "/sides", 0, 0, half, 0, 1, half)
     padded = draft.node("Pad", [pairs, sides], [name + "/padded"])
     line = draft.node("Reshape", [padded, sizes(draft, name + "/line", 0, -1)], [name + "/flat"])
@@ -189,6 +192,6 @@ def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name:
 
 
 def _filled(draft: GraphDraft, shape: str, value: int, name: str) -> str:
-    """int32 of the shape that `shape` holds, all `value`."""
+    """int32 of the shape that the value `shape` holds, filled with `value`."""
     filling = numpy_helper.from_array(np.array([value], np.int32))
     return draft.node("ConstantOfShape", [shape], [name], value=filling)
