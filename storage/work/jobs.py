@@ -53,7 +53,7 @@ class StoredJobs:
         take_over(database)
 
     def create(self, job: Job) -> None:
-        """See `core.work_ports.Jobs`."""
+        """Record a new job, and order that its sources be read."""
         insert = self._database.insert(JOBS).on_conflict_do_nothing()
 
         def work(connection: sa.Connection) -> None:
@@ -64,11 +64,11 @@ class StoredJobs:
         self._database.write(work)
 
     def job(self, job_id: str) -> Job:
-        """See `core.work_ports.Jobs`."""
+        """Return the job. Raises NotFoundError."""
         return self._database.run(lambda connection: read_job(connection, job_id))
 
     def jobs(self) -> tuple[Job, ...]:
-        """See `core.work_ports.Jobs`."""
+        """Return every job, the newest first."""
         query = sa.select(JOBS).order_by(JOBS.c.created.desc(), JOBS.c.id)
         rows = self._database.run(lambda connection: connection.execute(query).all())
         return tuple(job_of(row) for row in rows)
@@ -82,7 +82,7 @@ class StoredJobs:
         trouble: str | None = None,
         ended: float | None = None,
     ) -> Job:
-        """See `core.work_ports.Jobs`."""
+        """Change what is named; return the job as it stands then."""
         named: Mapping[str, Any] = {
             "state": None if state is None else str(state),
             "read": read,
@@ -103,7 +103,9 @@ class StoredJobs:
     def add(
         self, job_id: str, found: Sequence[FoundAsset], dead: Mapping[str, str] = _NONE
     ) -> int | None:
-        """See `core.work_ports.Jobs`. Raises InputError for a location that is too long."""
+        """Make a chunk of new assets and order its first stage; return its number. Raises
+        InputError for a location that is too long.
+        """
         for entry in found:
             if len(entry.location) > MAX_LOCATION:
                 raise InputError("the name is too long", where=entry.location[:200])
@@ -121,7 +123,7 @@ class StoredJobs:
         return self._database.write(work)
 
     def update(self, assets: Sequence[Tracked]) -> None:
-        """See `core.work_ports.Jobs`."""
+        """Record how assets stand, and order the stages that they wait for."""
         for job_id in dict.fromkeys(asset.job for asset in assets):
             self._update(job_id, [asset for asset in assets if asset.job == job_id])
 
@@ -140,11 +142,11 @@ class StoredJobs:
         self._database.write(work)
 
     def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
-        """See `core.work_ports.Jobs`."""
+        """Return the chunk's assets in order."""
         return self._select(ASSETS.c.job == job_id, ASSETS.c.chunk == chunk)
 
     def standing(self, job_id: str, chunk: int) -> tuple[Job, tuple[Tracked, ...]]:
-        """See `core.work_ports.Jobs`."""
+        """Return the job and the chunk's assets, at one moment."""
         query = sa.select(ASSETS).where(ASSETS.c.job == job_id, ASSETS.c.chunk == chunk)
         ordered = query.order_by(ASSETS.c.number)
 
@@ -155,14 +157,14 @@ class StoredJobs:
         return job, tuple(asset_of(row) for row in rows)
 
     def open_chunks(self, job_id: str) -> int:
-        """See `core.work_ports.Jobs`."""
+        """Return how many chunks have assets that wait."""
         query = sa.select(sa.func.count(ASSETS.c.chunk.distinct())).where(
             ASSETS.c.job == job_id, ASSETS.c.state == str(AssetState.WAITING)
         )
         return int(self._database.run(lambda connection: connection.execute(query).scalar_one()))
 
     def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
-        """See `core.work_ports.Jobs`."""
+        """Return the names of jobs that ended before a moment."""
         query = sa.select(JOBS.c.id).where(*_over(ended_before))
         if not with_dead:
             dead = (ASSETS.c.job == JOBS.c.id, ASSETS.c.state == str(AssetState.DEAD))
@@ -171,7 +173,7 @@ class StoredJobs:
         return tuple(self._database.run(lambda c: c.execute(ordered).scalars().all()))
 
     def delete(self, job_id: str, ended_before: float) -> bool:
-        """See `core.work_ports.Jobs`."""
+        """Forget a job that is over; return whether it was."""
         gone = sa.delete(JOBS).where(JOBS.c.id == job_id, *_over(ended_before))
 
         def work(connection: sa.Connection) -> bool:
@@ -186,7 +188,7 @@ class StoredJobs:
     def find(
         self, job_id: str, states: Collection[AssetState], after: int = -1, limit: int = 100
     ) -> tuple[Tracked, ...]:
-        """See `core.work_ports.Jobs`."""
+        """Return assets in one of some states, by number."""
         return self._select(
             ASSETS.c.job == job_id,
             ASSETS.c.state.in_([str(state) for state in states]),
@@ -195,14 +197,14 @@ class StoredJobs:
         )
 
     def asset(self, job_id: str, number: int) -> Tracked:
-        """See `core.work_ports.Jobs`."""
+        """Return the asset. Raises NotFoundError."""
         found = self._select(ASSETS.c.job == job_id, ASSETS.c.number == number)
         if not found:
             raise NotFoundError("there is no such asset", where=f"{job_id}:{number}")
         return found[0]
 
     def remarks(self, job_id: str) -> Mapping[str, int]:
-        """See `core.work_ports.Jobs`."""
+        """Return what is left undone of assets that are done, and of how many."""
         count = sa.func.count()
         query = (
             sa.select(ASSETS.c.cause, count)
@@ -216,7 +218,7 @@ class StoredJobs:
         return {cause: int(number) for cause, number in rows}
 
     def counts(self, job_id: str) -> JobCounts:
-        """See `core.work_ports.Jobs`."""
+        """Return how many assets stand where, and what was computed."""
         standing = (
             sa.select(ASSETS.c.stage, ASSETS.c.state, sa.func.count())
             .where(ASSETS.c.job == job_id)

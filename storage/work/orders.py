@@ -39,7 +39,7 @@ class StoredOrders:
         self._clock = clock or TimeSources()
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
-        """Leases what is free, see `core.work_ports.Orders`. Most looks find nothing: that is seen
+        """Lease free orders to a worker; return them. Most looks find nothing, which is seen
         without a lock.
         """
         wanted = {queue: count for queue, count in room.items() if count > 0}
@@ -58,7 +58,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def renew(self, orders: Collection[Order]) -> None:
-        """Prolongs leases, see `core.work_ports.Orders`."""
+        """Prolong the leases of those that are not lost."""
         if not orders:
             return
         held = (
@@ -69,26 +69,26 @@ class StoredOrders:
         self._database.run(lambda connection: connection.execute(statement))
 
     def release(self, order: Order, delay_s: float = 0.0) -> None:
-        """Gives an order back, see `core.work_ports.Orders`."""
+        """Give an order back as it is."""
         values = {"holder": "", **self._until(delay_s)}
         statement = sa.update(ORDERS).where(*_held(order)).values(values)
         self._database.run(lambda connection: connection.execute(statement))
 
     def release_all(self, worker: str) -> None:
-        """Gives back a worker's orders, see `core.work_ports.Orders`."""
+        """Give back what is leased to a worker of this name."""
         theirs = ORDERS.c.holder.startswith(f"{worker}/", autoescape=True)
         statement = sa.update(ORDERS).where(theirs).values(holder="", **self._until(0.0))
         self._database.run(lambda connection: connection.execute(statement))
 
     def mark(self, order: Order, number: int) -> None:
-        """Counts a crash, see `core.work_ports.Orders`."""
+        """Count one more crash of an asset, where the lease is not lost."""
         asset = (ASSETS.c.job == order.job, ASSETS.c.number == number)
         marked = sa.update(ASSETS).where(*asset, sa.exists().where(*_held(order)))
         statement = marked.values(crashes=ASSETS.c.crashes + 1)
         self._database.run(lambda connection: connection.execute(statement))
 
     def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
-        """Records assets, see `core.work_ports.Orders`."""
+        """Record assets and order what follows; return whether the lease was not lost."""
 
         def work(connection: sa.Connection) -> bool:
             job = _locked_job(connection, order)
@@ -99,7 +99,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
-        """Ends an order, see `core.work_ports.Orders`."""
+        """As `record`, and end the order or leave it for the next try."""
 
         def work(connection: sa.Connection) -> bool:
             job = _locked_job(connection, order)
@@ -116,7 +116,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
-        """Ends the reading of a job, see `core.work_ports.Orders`."""
+        """Note that a job was read; return whether the lease was not lost."""
         noted = {"trouble": trouble[:MAX_CAUSE]} if trouble else {}
         read = sa.update(JOBS).where(JOBS.c.id == order.job).values(read=True, **noted)
 
