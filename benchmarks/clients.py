@@ -2,13 +2,13 @@
 
     python -m benchmarks.clients [FOLDER] [--data DIR] [--queries N] [--clients 1,2,4]
 
-The archive and the queries of `benchmarks.search`: Reuters and its headlines, profile hybrid, 10
-hits. The sides take turns, block by block of 20 queries; no text is asked twice, for its vector
-would be kept:
+The archive and the queries are those of `benchmarks.search`: Reuters and its headlines, profile
+hybrid, 10 hits. The sides take turns, in blocks of 20 queries; no text is asked twice, because its
+vector would be cached:
 
 - `N clients`: `SearchPipeline.search` from N threads that ask one after the other;
-- `encoder, N`: the same texts through the query encoder alone, without its cache, from N threads:
-  what no answer can do without, and so the machine's own bound.
+- `encoder, N`: the same texts through the query encoder alone, without its cache, from N threads.
+  No answer can do without it, so it is the machine's own bound.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Ask = Callable[[str], object]
 
 @dataclass(slots=True)
 class Side:
-    """One way to ask from `clients` threads, and what was measured of it."""
+    """One way to ask from `clients` threads, and its measurements."""
 
     name: str
     ask: Ask
@@ -42,7 +42,7 @@ class Side:
     times: list[float] = field(default_factory=list)
 
     def block(self, texts: Sequence[str], *, counting: bool = True) -> None:
-        """Asks every text; all of them together are timed, and each."""
+        """Asks every text; times each text and the whole block."""
         started = perf_counter()
         with ThreadPoolExecutor(self.clients) as pool:
             times = list(pool.map(self._timed, texts))
@@ -56,7 +56,7 @@ class Side:
         return perf_counter() - started
 
     def figures(self) -> dict[str, float]:
-        """Queries a second, and the times of one."""
+        """Queries a second, and the percentiles of one query."""
         return {
             f"{self.name}, queries_per_s": len(self.times) / self.seconds,
             f"{self.name}, p50_ms": percentile(self.times, 50),

@@ -2,28 +2,28 @@
 
     python -m benchmarks.cluster [FOLDER] [--url URL] [--documents N] [--queries N] [--shards N]
 
-The stories of Reuters, or with `--documents` so many made of them (benchmarks/made_stories.py), are
-recorded once, in the data folder; a later run goes on from there. The one record of truth
-then gets two projections, both made anew and timed: the embedded one, and an index on the cluster,
-settled, with one copy of each shard. Queries are headlines, each asked once of each side:
+The stories of Reuters, or with `--documents` so many made from them (benchmarks/made_stories.py),
+are recorded once, in the data folder; a later run continues there. The record of truth then gets
+two projections, both made anew and timed: the embedded one, and an index on the cluster, settled,
+with one copy of each shard. Queries are headlines, each asked once of each side:
 
 - `opensearch`: the whole pipeline, from the words to ten hits with their contents, by the profile
-  `hybrid`, without names. The query is new: it is encoded, and how common its words are is looked
-  up meanwhile;
-- `encode`: the same encoding by itself, which whoever sends an `_msearch` needs, too;
-- `opensearch, again`: the same query right after, so that its vector is there, how common its words
-  are is known, and its candidates' vectors are kept;
-- `…, _msearch`: what either of them sent to the cluster to retrieve: as long as it took in its
-  place, and (`sent again`) once more as it was. What it reads is in memory by then: that ratio is
-  against us if anything;
-- `embedded`: the whole pipeline; the query's vector is there;
+  `hybrid`, without names. The query is new: it is encoded, and meanwhile the frequencies of its
+  words are looked up;
+- `encode`: the same encoding alone, which every sender of an `_msearch` needs too;
+- `opensearch, again`: the same query right after, when its vector, the frequencies of its words and
+  its candidates' vectors are cached;
+- `…, _msearch`: what either of them sent to the cluster to retrieve: the time it took within the
+  search, and (`sent again`) the same request once more. By then what it reads is in memory, so the
+  ratio is against us if anything;
+- `embedded`: the whole pipeline; the query's vector is cached;
 - `hybrid`: a `hybrid` query of the same two clauses with the same filters, by a search pipeline
   with a `normalization-processor` (min_max, arithmetic_mean, our weights), for the ids of ten hits.
-  Its body is made untimed, its vector is there. It has no guard, groups, contents, marks, spelling.
-  `hybrid` looks as deep in each list as there are hits, which is its default; `hybrid, deep` as
-  deep as we look (`pagination_depth`).
+  Making its body is not timed, and its vector is cached. It has no guard, groups, contents, marks
+  or spelling. `hybrid` looks as deep in each list as there are hits, which is its default;
+  `hybrid, deep` looks as deep as we do (`pagination_depth`).
 
-Quartiles stand beside medians: where others use the machine too, they are nearer to what it can do.
+Quartiles stand beside medians: if others use the machine too, they are nearer to what it can do.
 `found` is how often the story with the headline is among the ten hits; `as embedded` is the share
 of the embedded engine's ten hits that a side has too. Bytes are those of the projections; both have
 the record of truth beside them.
@@ -76,8 +76,8 @@ Bodies = Sequence[Mapping[str, Any]]
 
 @dataclass(slots=True)
 class Side:
-    """Seconds of each query, whether the story asked for was found, and the share of hits that are
-    the embedded engine's.
+    """Seconds of each query, whether the wanted story was found, and the share of hits that the
+    embedded engine has too.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -87,36 +87,36 @@ class Side:
 
 @dataclass(slots=True)
 class Tap:
-    """Notes what is asked of a cluster and how long it took, and passes it on."""
+    """Passes requests on to a cluster, and notes what was asked and how long it took."""
 
     cluster: Cluster
     searches: list[tuple[Bodies, Mapping[str, Any], float]] = field(default_factory=list)
     requests: list[tuple[str, float]] = field(default_factory=list)
 
     def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
-        """Ask the cluster, and note what was asked and how long it took."""
+        """Asks the cluster, and notes the searches and the time."""
         started = perf_counter()
         replies = Cluster.search_many(self.cluster, bodies, **header)
         self.searches.append((bodies, header, perf_counter() - started))
         return replies
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        """Ask the cluster, and note the path and how long it took."""
+        """Asks the cluster, and notes the path and the time."""
         started = perf_counter()
         reply = Cluster.ask(self.cluster, method, path, body, **options)
         self.requests.append((path.rpartition("/")[2], perf_counter() - started))
         return reply
 
     def retrieval(self) -> tuple[Bodies, Mapping[str, Any], float]:
-        """The searches with the query's vector in them, of all the longest by far, and how many
-        seconds they took.
+        """The searches with the query's vector, which is by far the longest request, and their
+        seconds.
         """
         return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
 
 
 @dataclass(slots=True)
 class Comparison:
-    """The sides over one archive, and how long the stages of the pipelines took."""
+    """The sides over one archive, and the times of the pipelines' stages."""
 
     embedded: Service
     cluster: Service
@@ -126,7 +126,7 @@ class Comparison:
     stages: dict[str, list[float]] = field(default_factory=dict)
 
     def ask(self, text: str, turn: int) -> None:
-        """One query of every side; the last three take turns."""
+        """Asks every side one query; the last three take turns."""
         found = {"opensearch": self._on_cluster(AT_FIRST, text)}
         self._encode(text)
         self._on_cluster(AGAIN, text)
@@ -234,8 +234,8 @@ def main() -> None:
 
 @contextmanager
 def _compared(embedded: Service, cluster: Service, encoder: TextEncoder) -> Iterator[Comparison]:
-    """Ready to ask: with the search pipeline, for as long as it is needed. What a service reads
-    ahead is read.
+    """A comparison that is ready to ask, with the search pipeline on the cluster while it is used.
+    Both services have read ahead.
     """
     engine = engine_of(cluster)
     while engine.read_ahead():

@@ -1,4 +1,4 @@
-"""The archive of benchmarks/cluster.py: one record of truth with a projection on either engine."""
+"""The archive of benchmarks/cluster.py: one record of truth with a projection for each engine."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from storage.opensearch.nodes.connection import Cluster
 WIRE = Caller("wire", frozenset({"wire"}))
 NAME = "dateline-benchmark"
 _PATIENT_S = 60.0
-_BATCH = 2_000  # stories that are made at once
+_BATCH = 2_000  # stories that are made in one step
 
 
 def settings_of(folder: Path) -> Settings:
-    """Those of the embedded engine, with the archive in `folder`."""
+    """The settings of the embedded engine, with the archive in `folder`."""
     flags = {"data": str(folder), "tagger": "", "engine": "embedded", "next_encoder": ""}
     return configure(flags).settings
 
 
 def ingest(settings: Settings, models: Models, documents: Sequence[Any]) -> None:
-    """Records what is not recorded yet, with vectors."""
+    """Records the documents that are not recorded yet, with vectors."""
     corpus = settings.data / "reuters" / "corpus.jsonl"
     corpus.parent.mkdir(parents=True, exist_ok=True)
     lines = [orjson.dumps({**one, "_id": f"{n}"}) for n, one in enumerate(documents)]
@@ -51,8 +51,8 @@ def ingest(settings: Settings, models: Models, documents: Sequence[Any]) -> None
 
 
 def make(settings: Settings, models: Models, of: Settings, wanted: int) -> None:
-    """Records `wanted` stories that are made of those in another archive, as far as they are not
-    there yet.
+    """Records `wanted` stories made from those of another archive, except those that
+    exist already.
     """
     service = build_service(settings, models=models, background=False)
     try:
@@ -99,7 +99,7 @@ def both_engines(
 
 
 def _projected(embedded: Service, cluster: Service, taken: float) -> dict[str, Any]:
-    """Makes the cluster's projection; what both of them took, in time and in bytes."""
+    """Makes the cluster's projection; returns time and bytes of both projections."""
     engine = engine_of(cluster)
     started = perf_counter()
     engine.catch_up()
@@ -129,6 +129,6 @@ def _hardware(cluster: Cluster, settled: Settled) -> dict[str, Any]:
 
 
 def engine_of(service: Service) -> OpenSearchEngine:
-    """Of the service that is on the cluster."""
+    """The engine of a service that uses the cluster."""
     assert isinstance(service.engine, OpenSearchEngine)
     return service.engine

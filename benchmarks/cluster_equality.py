@@ -1,18 +1,18 @@
-"""Do both engines answer equally well? Judged sets asked of each, over one record of truth.
+"""Do both engines answer equally well? Asks judged sets of each, over one record of truth.
 
     python -m benchmarks.cluster_equality [SET…] [--url URL] [--profiles hybrid,lexical,vector]
         [--queries N]
 
-SET is FOLDER[:SPLIT]; without any, every split of the shared sets, of the demo and of the news
-queries. Of each set all queries are asked, or at most N, spread over it. Documents are embedded
-once, into the evaluations' cache in the data folder, and the index on the cluster is made of the
-same record: the vectors are the same, and no model runs twice. It is merged to one segment, whose
-one graph is the hardest case for recall.
+SET is FOLDER[:SPLIT]; the default is every split of the shared sets, of the demo and of the news
+queries. All queries of each set are asked, or at most N, spread over the set. Documents are
+embedded once, into the evaluations' cache in the data folder, and the index on the cluster is made
+from the same record: so the vectors are the same, and no model runs twice. The index is merged to
+one segment, whose one graph is the hardest case for recall.
 
 Prints a table in Markdown, one row a set and profile: the mean nDCG@10 of each engine, their
 difference, the largest difference of a query, how many queries have another nDCG@10, and how many
-have other documents or another order in their first ten. Ends with exit code 1 where a mean differs
-by more than `--most`, or where an engine could not answer in full.
+have other documents or another order in their first ten. Exits with 1 if a mean differs by more
+than `--most`, or if an engine could not answer in full.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ _PATIENT_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One set under one profile: `values` float64 [2, queries] of nDCG@10, embedded first; how many
-    queries have other first ten; how many answers an engine flagged, or refused alone.
+    queries have other first ten; how many answers one engine flagged, or refused while the other
+    did not.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Compared:
         return float(cluster - embedded)
 
     def row(self) -> str:
-        """Of the table under HEAD."""
+        """The row of the table under HEAD."""
         embedded, cluster = self.values.mean(axis=1)
         apart = np.abs(self.values[1] - self.values[0])
         counts = (f"{np.count_nonzero(apart > 1e-9)}", f"{self.relisted}")
@@ -115,7 +116,7 @@ def _parser() -> ArgumentParser:
 
 @contextmanager
 def on_cluster(embedded: Service, url: str) -> Iterator[Service]:
-    """A service over the same record of truth whose index is made on the cluster, and removed
+    """A service over the same record of truth, whose index is made on the cluster and removed
     afterwards.
     """
     changes = {
@@ -136,7 +137,7 @@ def on_cluster(embedded: Service, url: str) -> Iterator[Service]:
         name = engine.family.name
         held = engine.cluster.ask("GET", f"/{name}/_stats/docs")["_all"]["primaries"]["docs"]
         # A write that was sent twice leaves a replaced document, whose words count until a merge
-        # may leave it out; else what the shard still keeps only makes the index larger.
+        # drops it. Otherwise what the shard still keeps only makes the index larger.
         patience_s = LEASES_S if held["deleted"] else 0
         settle(engine.cluster, name, engine.family.spaces, _unheard, leases_s=patience_s)
         assert engine.status()["visible"] == embedded.engine.status()["visible"]
@@ -161,7 +162,7 @@ def compared(embedded: Service, cluster: Service, judged: JudgedSet, profile: st
 
 
 def some_of(judged: JudgedSet, count: int) -> JudgedSet:
-    """The set with at most so many of its queries, from its beginning to its end; 0: all."""
+    """The set with at most `count` of its queries, spread over it; 0 means all."""
     step = max(1, -(-len(judged.queries) // count)) if count else 1
     queries = dict([*judged.queries.items()][::step])
     return replace(judged, queries=queries, qrels={one: judged.qrels[one] for one in queries})
@@ -182,7 +183,7 @@ def _all_sets() -> list[str]:
 def _by_archive(
     settings: Settings, judged: Sequence[JudgedSet], models: Models
 ) -> Sequence[Sequence[JudgedSet]]:
-    """Sets that are over the same documents, side by side; the smallest first."""
+    """The sets grouped by their documents; the smallest group first."""
     found: dict[Path, list[JudgedSet]] = {}
     for each in judged:
         found.setdefault(cached_index(settings, each, models).folder, []).append(each)
@@ -190,7 +191,9 @@ def _by_archive(
 
 
 def wrong(found: Sequence[Compared], most: float) -> Iterator[str]:
-    """Sets whose means differ by more than `most`, and sets that were not answered in full."""
+    """Messages about sets whose means differ by more than `most`, and sets that were not answered
+    in full.
+    """
     for each in found:
         if abs(each.difference) > most:
             yield f"{each.name}, {each.profile}: the means differ by {each.difference:+.4f}"
@@ -200,7 +203,7 @@ def wrong(found: Sequence[Compared], most: float) -> Iterator[str]:
 
 
 def _unheard(_: str) -> None:
-    """Nobody waits for the merge."""
+    """Ignores the progress of the merge."""
 
 
 if __name__ == "__main__":

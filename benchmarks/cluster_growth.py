@@ -1,12 +1,12 @@
-"""What a search and an item cost by how many nodes and shards a cluster has.
+"""What a search and an item cost, by the number of nodes and shards of a cluster.
 
     python -m benchmarks.cluster_growth [--items N] [--seconds S] [--shapes 1x1,1x2,…]
 
-A shape is nodes x shards. Each gets a development cluster of its own on this machine, with the
-items and searches of benchmarks/cluster_load.py and a copy of each shard where there are several
-nodes. The nodes share this machine's cores: what a cluster of real machines gains is not seen here,
-only what is spent for it. `CPU` is the processor time of all nodes for a search, or for an item
-until it is searchable; times are of one search at a time, and of eight.
+A shape is nodes x shards. Each gets its own development cluster on this machine, with the items and
+searches of benchmarks/cluster_load.py, and a copy of each shard if there are several nodes. The
+nodes share this machine's cores, so the figures show only the cost, not what a cluster of real
+machines gains. `CPU` is the processor time of all nodes for a search, or for an item until it is
+searchable; times are of one search at a time, and of eight.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def _row(nodes: int, shards: int, items: int, seconds: float) -> str:
 
 
 def _measured(engine: OpenSearchEngine, threads: int, seconds: float) -> list[str]:
-    """Searches a second, percentiles, and the nodes' time for each, once they are warm."""
+    """Searches a second, percentiles, and the nodes' processor time for each search, after a
+    warm-up.
+    """
     with searched(engine, threads) as samples:
         sleep(seconds / 2)
         first, before = monotonic(), cpu_ms(engine.cluster)
@@ -70,7 +72,7 @@ def _seconds(samples: list[Sample]) -> list[float]:
 
 
 def cpu_ms(cluster: Cluster) -> float:
-    """Processor time of all nodes since they began."""
+    """The processor time of all nodes since they started."""
     nodes = cluster.ask("GET", "/_nodes/stats/process")["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes))
 

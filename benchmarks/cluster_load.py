@@ -1,8 +1,8 @@
-"""A cluster of nodes on this machine, an archive on it, and searches of many threads: what
-benchmarks/cluster_growth.py measures.
+"""A cluster of nodes on this machine with an archive, and searches from many threads, for
+benchmarks/cluster_growth.py.
 
-Items are of random words with random vectors; each shard has one copy, where there are several
-nodes. Searches are of words and vectors, and nothing is written meanwhile.
+Items have random words and random vectors; each shard has one copy if there are several nodes.
+Searches are by words and vectors, and nothing is written meanwhile.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ _CREATED = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Sample(NamedTuple):
-    """A search: when it began, how long it took (s), and what was wrong with it."""
+    """A search: when it began, how long it took (s), and what was wrong with it ("" for
+    nothing).
+    """
 
     began: float
     took: float
@@ -51,7 +53,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A cluster, and an archive in `folder` whose index is on it."""
+    """A cluster, and an archive in `folder` whose index is on the cluster."""
 
     cluster: DevCluster
     shape: Shape
@@ -78,9 +80,9 @@ class Bench:
 
 @contextmanager
 def bench_of(nodes: int, shards: int) -> Iterator[Bench]:
-    """A cluster of its own, ended and removed afterwards."""
+    """A cluster of its own, which is stopped and removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="cluster-load-"))
-    folder.chmod(0o755)  # the nodes may run as somebody else
+    folder.chmod(0o755)  # the nodes may run as another user
     cluster, shape = DevCluster(cache_folder(), folder / "nodes"), Shape(nodes, 9370)
     shape = replace(shape, wait_s=300)
     try:
@@ -134,7 +136,7 @@ def _search(engine: OpenSearchEngine, seed: int) -> Sample:
 
 @contextmanager
 def searched(engine: OpenSearchEngine, threads: int = THREADS) -> Iterator[list[Sample]]:
-    """Searches of all threads while the body runs."""
+    """Runs searches from all threads while the body runs."""
     samples: list[Sample] = []
     over = threading.Event()
 

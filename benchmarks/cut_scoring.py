@@ -2,16 +2,16 @@
 
 The convention is that of the evaluators of Baraldi et al. (2015, "A deep siamese network for scene
 detection", section 4), Gygli (2018, "Ridiculously fast shot boundary detection", section 4) and
-Soucek and Lokoc (2020, "TransNet V2", section 4): a transition is found when a boundary stands on
-it, give or take two frames; each transition is found once at most, and every other boundary is a
-false one, also a second one on a transition that is found already.
+Soucek and Lokoc (2020, "TransNet V2", section 4): a transition is found if a boundary is on it,
+within two frames. Each transition is found at most once. Every other boundary is false, also a
+second one on a transition that is found already.
 
-A boundary is the number of a shot's first frame, which is all that every detector says. A hard cut
-is found by a boundary at most two frames from its first new frame. A gradual transition is found by
-one that stands on any of its frames or the one behind them (the first that is whole again), give or
-take two. Since not every detector names the kind of what it finds, a false boundary counts against
-both kinds: precision of hard cuts is found hard cuts / (found hard cuts + all false boundaries),
-and of gradual ones likewise. Recall is of each kind by itself.
+A boundary is the number of a shot's first frame, which every detector gives. A hard cut is found by
+a boundary at most two frames from its first new frame. A gradual transition is found by one on any
+of its frames or on the next one (the first whole frame), within two frames. Not every detector
+names the kind of what it finds, so a false boundary counts against both kinds: precision of hard
+cuts is found hard cuts / (found hard cuts + all false boundaries), and of gradual ones likewise.
+Recall is computed for each kind by itself.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One clip's scores by kind, and the places of what was missed and what is false."""
+    """One clip's scores by kind, the missed transitions, and the false boundaries."""
 
     scores: dict[Group, Score]
     missed: tuple[TrueCut, ...]
@@ -61,10 +61,10 @@ class Scored:
 
 
 def scored(cuts: Sequence[TrueCut], boundaries: Iterable[int]) -> Scored:
-    """Matches boundaries, first frames of shots, to transitions in the order of time.
+    """Matches boundaries (first frames of shots) to transitions in the order of time.
 
-    Each transition takes the earliest free boundary within its reach: since the reaches are
-    intervals that are taken by their ends, no other matching finds more.
+    Each transition takes the earliest free boundary within its reach. Reaches are intervals and are
+    taken in the order of their ends, so no other matching finds more.
     """
     free = sorted(set(boundaries))
     found: list[TrueCut] = []

@@ -1,11 +1,11 @@
-"""Does an answer keep its deadline where the reranker is 2 s slower than it should be?
+"""Does an answer keep its deadline if the reranker is 2 s slower than it should be?
 
     python -m benchmarks.deadline [FOLDER] [--data DIR] [--queries N] [--deadlines 50,100,300]
 
-The archive and queries of `benchmarks.search`: Reuters and its headlines, here by `hybrid-rerank`,
-with a reranker that sleeps for 2 s before each batch. Queries take the deadlines in turns. `late`
-is how long after its deadline an answer came, negative where it came before; every answer has to
-say that reranking was skipped.
+The archive and queries are those of `benchmarks.search`: Reuters and its headlines, here by
+`hybrid-rerank`, with a reranker that sleeps for 2 s before each batch. Queries take the deadlines
+in turns. `late` is how long after its deadline an answer came, negative if it came before; every
+answer must say that reranking was skipped.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _LATE_MS = 10.0
 
 
 class Slower:
-    """A scorer that takes 2 s more."""
+    """A scorer that takes 2 s longer."""
 
     def __init__(self, scorer: BoundedScorer) -> None:
         self._scorer = scorer
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """Not what is asked for here."""
+        """Not used here."""
         raise NotImplementedError
 
     def score_within(
@@ -43,7 +43,7 @@ class Slower:
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """As the scorer itself does, but later."""
+        """The scorer's own scores, 2 s later."""
         sleep(_SLOWER_S)
         return self._scorer.score_within(query, passages, limits, told)
 

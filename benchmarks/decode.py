@@ -2,18 +2,18 @@
 
     python -m benchmarks.decode [--rounds N] [--photos N] [--json]
 
-- Video: every frame of a clip, scaled to 48 x 27 RGB. `bare` is PyAV in this process as anybody
-  would write it (threads AUTO, one scaler, bicubic); `caged` is `CagedReader.frames`, which also
-  carries the frames over, times them and checks them. The clips are made here, of moving
-  noise over a photo-like picture, in H.264 at 360p and 720p with B-frames.
-- Photos: distinct pictures of 8 megapixels, made here. `bare` is what any ingest must do at least:
+- Video: every frame of a clip, scaled to 48 x 27 RGB. `bare` is PyAV in this process, in the usual
+  way (threads AUTO, one scaler, bicubic); `caged` is `CagedReader.frames`, which also transfers the
+  frames, times them and checks them. The clips are made here, of moving noise over a photo-like
+  picture, in H.264 at 360p and 720p with B-frames.
+- Photos: distinct pictures of 8 megapixels, made here. `bare` is the least that any ingest must do:
   Pillow decodes the whole photo. `caged` is `CagedReader.picture` with two renditions, 320 and 1280
-  pixels, metadata, and the perceptual hash. `same_work` compares it with just that in this process,
-  which is what the cage itself costs.
+  pixels, metadata, and the perceptual hash. `same_work` compares it with the same work in this
+  process, which shows the cost of the cage itself.
 
 The two sides alternate, so that a noisy machine is noisy for both. Each side's rate is all frames
-over all seconds; `cpu_ms` is what one frame or photo costs in computing, children included, which
-tells more where the machine has other work too.
+over all seconds; `cpu_ms` is the processor time of one frame or photo, child processes included,
+which says more if the machine has other work too.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ def main() -> None:
 
 @dataclass(slots=True)
 class Side:
-    """What one side made, in how many seconds, and of how much computing, children's included."""
+    """One side's frames or photos, its seconds, and its processor time, children included."""
 
     made: int = 0
     seconds: float = 0.0
     computing: float = 0.0
 
     def run(self, work: Callable[[], int], late_s: Callable[[], float] = lambda: 0.0) -> None:
-        """One turn; `late_s` tells how long after its end the work returned."""
+        """One turn; `late_s` returns how long after its end the work returned."""
         started, computed = perf_counter(), computing_s()
         self.made += work()
         self.seconds += perf_counter() - started - late_s()
@@ -96,7 +96,7 @@ class Side:
 
 
 def computing_s() -> float:
-    """Seconds of computing of this process and of its children, those that have ended included."""
+    """Processor seconds of this process and of its children, ended ones included."""
     process = psutil.Process()
     own = process.cpu_times()
     every = [times.user + times.system for times in (own, *_of(process.children()))]
@@ -104,14 +104,14 @@ def computing_s() -> float:
 
 
 def _of(children: Sequence[psutil.Process]) -> Iterator[Any]:
-    """The processor times of those that still live."""
+    """The processor times of the processes that are still alive."""
     for child in children:
         with suppress(psutil.NoSuchProcess):
             yield child.cpu_times()
 
 
 def alternate(one: Callable[[], int], other: Callable[[], int], rounds: int) -> tuple[Side, Side]:
-    """Both sides in turn, the first of each pair changing."""
+    """Runs both sides in turn; which one goes first changes with each pair."""
     sides = Side(), Side()
     for turn in range(rounds):
         for side in (0, 1) if turn % 2 else (1, 0):
@@ -122,7 +122,7 @@ def alternate(one: Callable[[], int], other: Callable[[], int], rounds: int) -> 
 
 
 def rates(name: str, bare: Side, caged: Side) -> dict[str, float]:
-    """Rates of both and their ratio, and the ratio of what they compute for the same."""
+    """The rates of both sides and their ratio, and the ratio of their processor times."""
     slow, fast = bare.made / bare.seconds, caged.made / caged.seconds
     return {
         f"{name}_per_s_bare": slow,
@@ -146,12 +146,12 @@ def bare_frames(path: Path) -> int:
 
 
 def caged_frames(reader: CagedReader, path: Path) -> int:
-    """The same through the cage."""
+    """Every frame through the cage."""
     return sum(len(item.seconds) for item in reader.frames(path) if isinstance(item, FrameBatch))
 
 
 def bare_photos(paths: list[Path]) -> int:
-    """Decodes each whole."""
+    """Decodes each whole photo."""
     for path in paths:
         with Image.open(path) as image:
             image.load()
@@ -159,7 +159,7 @@ def bare_photos(paths: list[Path]) -> int:
 
 
 def uncaged_photos(paths: list[Path]) -> int:
-    """What a child does, without the child."""
+    """Does a child's work without the child."""
     for path in paths:
         with path.open("rb") as stream:
             for _ in picture(stream.fileno(), {"edges": EDGES}, CageLimits()):
@@ -168,14 +168,14 @@ def uncaged_photos(paths: list[Path]) -> int:
 
 
 def caged_photos(reader: CagedReader, paths: list[Path]) -> int:
-    """Facts, two renditions and the hash of each."""
+    """Facts, two renditions and the hash of each photo."""
     for path in paths:
         reader.picture(path, EDGES)
     return len(paths)
 
 
 def write_clip(path: Path, size: tuple[int, int], count: int) -> Path:
-    """A clip in H.264 as an archive has them: a picture that moves, with grain."""
+    """A clip in H.264 like those in archives: a moving picture with grain."""
     width, height = size
     random = np.random.default_rng(1)
     picture = textured((width + count, height), random)
@@ -196,7 +196,7 @@ def write_clip(path: Path, size: tuple[int, int], count: int) -> Path:
 
 
 def write_photo(path: Path, seed: int) -> Path:
-    """A photo of 8 megapixels that no other seed gives."""
+    """A photo of 8 megapixels that is different for each seed."""
     random = np.random.default_rng(seed)
     pixels = np.clip(textured(PHOTO, random), 0, 255).astype(np.uint8)
     Image.fromarray(pixels).save(path, quality=90)
@@ -204,7 +204,7 @@ def write_photo(path: Path, seed: int) -> Path:
 
 
 def textured(size: tuple[int, int], random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """int16 [h, w, 3]: shapes of several sizes, as photos have them."""
+    """int16 [h, w, 3]: shapes of several sizes, as in photos."""
     width, height = size
     total = np.zeros((height, width, 3), np.int16)
     for cells, weight in ((8, 110), (40, 70), (200, 40), (800, 20)):

@@ -1,18 +1,18 @@
-"""How often `dateline eval gate` catches a true loss, and how often it cries wolf.
+"""How often `dateline eval gate` catches a true loss, and how often it raises a false alarm.
 
     python -m benchmarks.gate_power BASELINE MUTATED [--null FOLDER] [--loss 0.02] [--resamples 300]
 
-BASELINE and MUTATED are folders that `dateline eval run` wrote, of one collection or several: the
+BASELINE and MUTATED are folders that `dateline eval run` wrote, of one or several collections: the
 system as it is, and one with a weight changed for the worse. All queries of all collections are
-pooled; each resample draws as many of them with replacement, and the gate's own rule decides.
+pooled. Each resample draws as many of them with replacement, and the gate's own rule decides.
 
-- `caught, as measured`: the true loss is what the changed weight cost, which stands beside.
+- `caught, as measured`: the true loss is what the changed weight cost; it is shown beside.
 - `caught, at the loss`: the same differences, moved so that the true loss is exactly --loss.
 - `alarm, moved to 0`: the same, moved so that nothing is lost.
-- `alarm, exchanged`: each query's two values are exchanged or not by chance: no change of exactly
+- `alarm, exchanged`: each query's two values are exchanged at random: no true change, with exactly
   the spread of the real one.
-- with --null, a folder of a system that is another but about as good: its differences moved to 0,
-  and exchanged.
+- with --null, a folder of another system that is about as good: its differences moved to 0, and
+  exchanged.
 
 Each share comes with its 95 % interval (Wilson).
 """
@@ -40,7 +40,7 @@ from eval.compare.power import (
 )
 from eval.compare.significance import Values, spread
 
-DRAWS = 2000  # within each decision; the command itself takes 10,000
+DRAWS = 2000  # in each decision; the command itself takes 10,000
 
 
 def main() -> None:

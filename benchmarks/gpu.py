@@ -3,17 +3,17 @@
     make bench-gpu
     python -m benchmarks.gpu [--texts FILE] [--model NAME] [--passages N] [--vectors N]
 
-`make bench-gpu` makes an environment from requirements-gpu.lock first: faiss with CUDA can't be
-installed beside faiss-cpu, nor onnxruntime-gpu beside onnxruntime. Without a card this says so and
-ends with 1; `--cores-only` measures the cores alone.
+`make bench-gpu` first makes an environment from requirements-gpu.lock, because faiss with CUDA
+can't be installed beside faiss-cpu, nor onnxruntime-gpu beside onnxruntime. Without a card the
+command says so and exits with 1; `--cores-only` measures the cores alone.
 
 - `encode`: passages a second by the model in ONNX Runtime, one side after the other on the same
-  texts. The bundled encoder is int8, whose kernels are made for processors; for a card's best name
-  a float32 model, such as one that `dateline models pull` or `export` gave.
+  texts. The bundled encoder is int8, whose kernels are made for processors; to see a card at its
+  best, name a float32 model, such as one from `dateline models pull` or `export`.
 - `build`: seconds to index the vectors (unit, in clusters, from a fixed seed), and recall@10 and
-  queries a second of the result: HNSW with this service's settings on the cores; IVF (as many lists
-  as 4 times the root of the vectors' number, 32 probed) on both; CAGRA (Ootomo et al. 2023) where
-  this faiss has it.
+  queries a second of the result: HNSW with this service's settings on the cores; IVF (lists: 4
+  times the root of the number of vectors; 32 probed) on both; CAGRA (Ootomo et al. 2023) if this
+  faiss has it.
 - `exact`: seconds for the true 10 nearest of all queries by scanning, and how many of them both
   sides agree on.
 """
@@ -46,8 +46,8 @@ from storage.graphs.settings import HnswSettings
 K = 10
 PROBES = 32
 CLUSTERS = 1000
-CARD_TOKENS = 32_768  # of a batch on a card, which has more to fill than a processor's cache
-WARM = 64  # passages before the clock starts: kernels are chosen at the first calls
+CARD_TOKENS = 32_768  # tokens of a batch on a card, which has more to fill than a processor's cache
+WARM = 64  # passages before timing: the first calls choose kernels
 _PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu-cu12")
 Rows = npt.NDArray[np.int64]
 Figures = dict[str, Any]
@@ -55,14 +55,14 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What can use a card here; `problem` says why nothing can, "" where all of it can."""
+    """Which libraries can use a card here. `problem` says why one can't, "" if all can."""
 
     faiss: bool
     onnxruntime: bool
 
     @property
     def problem(self) -> str:
-        """In words, with the way out."""
+        """The problem in words, and how to mend it."""
         said = []
         if not self.faiss:
             said.append("faiss sees no card (needed: faiss-gpu and a driver)")
@@ -73,7 +73,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """What is indexed, float32 [n, d]; what is asked, [q, d]; each query's true nearest, [q, K]."""
+    """The indexed vectors, float32 [n, d]; the queries, [q, d]; each query's true
+    nearest, [q, K].
+    """
 
     passages: FloatMatrix
     queries: FloatMatrix
@@ -102,7 +104,7 @@ def main() -> None:
 
 
 def machine() -> Machine:
-    """The machine, with the packages of whichever environment this is."""
+    """The machine, with the packages of the environment in use."""
     found = this_machine()
     there = {name for package in packages_distributions().values() for name in package}
     names = [name for name in _PACKAGES if name in there]
@@ -110,7 +112,7 @@ def machine() -> Machine:
 
 
 def find_card() -> Card:
-    """Which of the two libraries can use a card; neither raises where there is none."""
+    """Which of the two libraries can use a card; neither raises without one."""
     count = getattr(faiss, "get_num_gpus", lambda: 0)
     gpu_build = hasattr(faiss, "StandardGpuResources")
     return Card(gpu_build and count() > 0, "CUDAExecutionProvider" in ort.get_available_providers())
@@ -131,13 +133,13 @@ def measured(chosen: argparse.Namespace, card: Card) -> Figures:
 
 
 def passages(path: Path | None, count: int) -> list[str]:
-    """`count` texts, from the start again where there are fewer."""
+    """`count` texts, repeated if there are fewer."""
     texts = read_texts(path, count)
     return [texts[number % len(texts)] for number in range(count)]
 
 
 def encoding(settings: Settings, model: str, texts: list[str], card: Card) -> Figures:
-    """Passages a second on each device, and how near the vectors are."""
+    """Passages a second on each device, and how near their vectors are."""
     figures: Figures = {}
     found: dict[str, FloatMatrix] = {}
     for device in ("cpu", "cuda") if card.onnxruntime else ("cpu",):
@@ -159,7 +161,7 @@ def encoding(settings: Settings, model: str, texts: list[str], card: Card) -> Fi
 
 
 def clustered(count: int, width: int, *, seed: int) -> FloatMatrix:
-    """Unit vectors [count, width] around common centres, as texts on common subjects are."""
+    """Unit vectors [count, width] around common centres, like those of texts on common subjects."""
     centres = np.random.default_rng(0).normal(size=(CLUSTERS, width)).astype(np.float32)
     chance = np.random.default_rng(seed)
     found = centres[chance.integers(0, CLUSTERS, count)]
@@ -186,7 +188,7 @@ Search = Callable[[FloatMatrix], Rows]
 
 
 def builders(card: Card) -> dict[str, Callable[[FloatMatrix], Search]]:
-    """How to index vectors, by name; each gives a function that searches for the K nearest."""
+    """The ways to index vectors, by name; each returns a function that finds the K nearest."""
     found: dict[str, Callable[[FloatMatrix], Search]] = {"hnsw cores": hnsw, "ivf cores": ivf}
     if card.faiss:
         found["ivf card"] = ivf_card
@@ -196,7 +198,7 @@ def builders(card: Card) -> dict[str, Callable[[FloatMatrix], Search]]:
 
 
 def indexing(name: str, build: Callable[[FloatMatrix], Search], vectors: Vectors) -> Figures:
-    """Seconds to build, and recall and speed of the result, all queries in one call."""
+    """Seconds to build, and the recall and speed of the result, with all queries in one call."""
     begin = perf_counter()
     search = build(vectors.passages)
     built = perf_counter() - begin
@@ -212,13 +214,13 @@ def indexing(name: str, build: Callable[[FloatMatrix], Search], vectors: Vectors
 
 
 def recall(found: Rows, nearest: Rows) -> float:
-    """Mean share of each query's true nearest [q, K] that `found` [q, K] has."""
+    """The mean share of each query's true nearest [q, K] that `found` [q, K] has."""
     pairs = zip(found, nearest, strict=True)
     return float(np.mean([len(np.intersect1d(row, true)) / len(true) for row, true in pairs]))
 
 
 def nearest(index: Any, asked: FloatMatrix) -> Rows:
-    """The K nearest of each query by an index of faiss."""
+    """The K nearest of each query by a faiss index."""
     found: Rows = index.search(asked, K)[1]
     return found
 
@@ -235,7 +237,7 @@ def hnsw(stored: FloatMatrix) -> Search:
 
 
 def lists(count: int) -> int:
-    """How many lists an inverted file of `count` vectors gets."""
+    """The number of lists of an inverted file with `count` vectors."""
     return max(1, int(4 * count**0.5))
 
 
@@ -245,7 +247,7 @@ def ivf(stored: FloatMatrix) -> Search:
     index = faiss.IndexIVFFlat(
         faiss.IndexFlatIP(width), width, lists(len(stored)), faiss.METRIC_INNER_PRODUCT
     )
-    index.cp.min_points_per_centroid = 1  # small runs train on few
+    index.cp.min_points_per_centroid = 1  # small runs have few vectors to train on
     index.train(stored)
     index.add(stored)
     index.nprobe = PROBES

@@ -1,10 +1,10 @@
-"""What searches of a graph on OpenSearch find at each width, against the widest there is.
+"""What searches of a graph on OpenSearch find at each width, compared with the widest.
 
     python -m benchmarks.graph_width [SET] [--url URL] [--widths 200,300,400] [--queries N]
 
-SET is FOLDER[:SPLIT], by default checkthat2020:dev: its passages lie just above what is compared
-whole. The index is that of `benchmarks.cluster_equality`: one segment. Queries go through the whole
-pipeline by vectors alone, so that what is measured is what is served.
+SET is FOLDER[:SPLIT], by default checkthat2020:dev, whose number of passages is just above the
+limit for exact search. The index is that of `benchmarks.cluster_equality`: one segment. Queries go
+through the whole pipeline by vectors alone, so the measured searches are the served ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from eval.runs.runner import evaluate_answers
 from eval.sets.datasets import JudgedSet, read_judged_set
 
 _SET = "../shared/datasets/checkthat2020:dev"
-_WIDEST = 4_000  # that the setting takes
+_WIDEST = 4_000  # the largest value of the setting
 _PROFILE, _DEPTH, _FIRST = "vector", 100, 10
 
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _answered(cluster: Service, judged: JudgedSet, width: int) -> RunResult:
-    """What the service would answer with that width, to the depth of its candidates."""
+    """The service's answers with that width, to the depth of its candidates."""
     wide = cluster.settings.model_copy(update={"opensearch_ef_search": width})
     service = build_service(wide, models=cluster.models, background=False)
     try:
@@ -83,7 +83,7 @@ def _figures(width: int, found: RunResult, widest: RunResult) -> dict[str, float
 
 
 def _recall(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], depth: int) -> float:
-    """The mean share of the first documents that are among the first of the other list."""
+    """The mean share of the other list's first documents that are among the first documents."""
     shares = [
         len({*mine[:depth]} & {*theirs[:depth]}) / len(theirs[:depth])
         for mine, theirs in pairs

@@ -1,21 +1,22 @@
-"""The graph that is served, against the libraries below it, on real passage vectors.
+"""The served graph, against the libraries below it, on real passage vectors.
 
     python -m benchmarks.hnsw [--data data] [--count 100000] [--queries 1000] [--recall 0.99]
 
-Vectors are the passages of the judged collections indexed under `--data` (`dateline eval run` does
-that), each once, and copies of them with noise where they are too few, which is said. Queries are
-passages that were held out. One graph is built per library with the same M and efConstruction; for
-each, the least ef with the recall@10 asked for is looked for. Then blocks of queries, one at a time
-on one thread, take turns, so that what else the machine does falls on all alike:
+Vectors are the passages of the judged collections that are indexed under `--data` (`dateline eval
+run` indexes them), each once, and copies of them with noise if they are too few; the output says
+so. Queries are held-out passages. One graph is built per library with the same M and
+efConstruction, and for each the least ef with the wanted recall@10 is determined. Then blocks of
+queries, one at a time on one thread, take turns, so that other work on the machine slows all alike:
 
 - `ours`: `VectorGraph.walk`, the graph behind the port, as a sealed segment is searched
-- `faiss`: the same graph by faiss directly, at the same ef; asked for is at most 10 per cent more
-- `hnswlib`: hnswlib directly, at its own ef; asked for is at least its queries a second from ours
+- `faiss`: the same graph by faiss directly, at the same ef; the target is at most 10 per cent more
+  time for ours
+- `hnswlib`: hnswlib directly, at its own ef; the target is at least its queries a second for ours
 
-A query's time is the median of its turns, so that a stall of the machine counts for nobody, and
-queries a second are of their sum. `self_recall` is the share of rows that are found by their
-own vector at the default ef: what is short of 1 is rows that no link leads to, or that the walk
-passes over. Needs the extra [hnswlib]; exit status 1 where what is asked for is not reached.
+A query's time is the median of its turns, so that a stall of the machine does not count, and
+queries a second are computed from the sum of these. `self_recall` is the share of rows that are
+found by their own vector at the default ef: the rest are rows that no link leads to, or that the
+walk misses. Needs the extra [hnswlib]; exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -54,14 +55,16 @@ Ask = Callable[[FloatMatrix], Any]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one library is asked: `many` gives rows [q, K] at a width, `one` a call for one query."""
+    """How one library is asked: `many` returns rows [q, K] at a width, `one` a call for
+    one query.
+    """
 
     many: Callable[[FloatMatrix, int], Ids]
     one: Callable[[int], Ask]
 
 
 def main() -> int:
-    """Prints the figures; 1 where what is asked for is not reached."""
+    """Prints the figures; returns 1 if a target is missed."""
     given = _arguments()
     try:
         found = real_vectors(given.data, given.count + given.queries, seed=given.seed)
@@ -93,14 +96,14 @@ def measure(
     figures: dict[str, Any] = {}
     asks: dict[str, Ask] = {}
     for name, way in ways.items():
-        source = "ours" if name == "faiss" else name  # the same graph at the same width
+        source = "ours" if name == "faiss" else name  # same graph, same width
         if source == name:
             figures[f"{name} ef"] = least_ef(way, queries, truth, target)
         figures[f"{name} recall@10 %"] = 100 * recall(
             way.many(queries, figures[f"{source} ef"]), truth
         )
         asks[name] = way.one(figures[f"{source} ef"])
-    orders = list(permutations(asks))  # who comes after another finds its memory in the caches
+    orders = list(permutations(asks))  # the next side finds the last one's data in caches
     times = {name: np.zeros((rounds, len(queries))) for name in ways}
     for turn in range(rounds):
         for name in orders[turn % len(orders)]:
@@ -115,7 +118,7 @@ def measure(
 
 
 def least_ef(way: Way, queries: FloatMatrix, truth: Ids, target: float) -> int:
-    """The least width with that recall, by bisection. Raises ValueError where none has it."""
+    """The least width with that recall, by bisection. Raises ValueError if none has it."""
     low, high = K, WIDEST
     if recall(way.many(queries, high), truth) < target:
         raise ValueError(f"no ef up to {WIDEST} reaches a recall of {target}")
@@ -144,7 +147,7 @@ def exact(stored: FloatMatrix, queries: FloatMatrix) -> Ids:
 
 
 def self_recall(graph: VectorGraph, stored: FloatMatrix, ef: int, sample: int = 5000) -> float:
-    """The share of rows, evenly taken, that are among the K nearest of their own vector."""
+    """The share of evenly chosen rows that are among the K nearest of their own vector."""
     rows = np.unique(np.linspace(0, len(stored) - 1, sample).astype(np.int64))
     found = graph.search_many(stored[rows], K, ef)[1]
     return float((found == rows[:, None]).any(axis=1).mean())
@@ -181,7 +184,7 @@ def _hnswlib(stored: FloatMatrix, settings: Settings, threads: int) -> Any:
 
 
 def _each(ask: Ask, queries: FloatMatrix) -> Sequence[float]:
-    """Seconds that each query took, alone."""
+    """The seconds of each query alone."""
     taken = []
     for place in range(len(queries)):
         query = queries[place : place + 1]

@@ -2,9 +2,9 @@
 
     python -m benchmarks.hnsw_sweep [--data DIR] [--count N] [--threads N] [--conditions]
 
-The vectors are passages of the judged collections that are indexed under `--data`, with copies by
-noise where they are too few; 500 of them are held out and asked. Timed are exact neighbours, the
-builds and all questions for 10 and for 100 rows, and with `--conditions` filters and churn too. The
+The vectors are passages of the judged collections that are indexed under `--data`, with noisy
+copies if they are too few; 500 of them are held out as queries. Exact neighbours, the builds, and
+all queries for 10 and for 100 rows are timed, and with `--conditions` also filters and churn. The
 sweep starts with an empty log in a folder of its own.
 """
 

@@ -2,17 +2,17 @@
 
     python -m benchmarks.ingest [FOLDER] [--limit N]
 
-The stories of a BEIR folder are cut into chunks. Of every chunk two things are timed, in an order
+The stories of a BEIR folder are cut into chunks. For every chunk two things are timed, in an order
 that alternates, so that a noisy machine is noisy for both:
 
 - `Ingest.run` into an archive on disk, as `dateline ingest` does it: reading, checking, cutting,
-  embedding, the record of truth with its fsyncs, and the background work on projections that falls
-  into that time. What is left of it afterwards is waited for before the other side starts, and
-  reported as `projections_s`.
-- the encoder alone over the passages of just these stories, already cut, all of them in one call.
+  embedding, the record of truth with its fsyncs, and the background work on projections during that
+  time. The rest of that work is finished before the other side starts, and reported as
+  `projections_s`.
+- the encoder alone over the passages of these stories, already cut, all in one call.
 
 Passages a second of each are all passages over all seconds. Peak memory is that of the whole
-process, both sides and the projections included.
+process, with both sides and the projections.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ _LOOK_S = 0.3  # the background thread looks for work every 0.2 s
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One chunk: passages, seconds of the ingest, of the projections after it, of the encoder."""
+    """One chunk: stories, passages, and the seconds of the ingest, of the projections after it and
+    of the encoder.
+    """
 
     stories: int
     passages: int
@@ -103,8 +105,8 @@ def _compare(service: Service, path: Path, number: int, count: int) -> Timed:
 
 
 def _settle(service: Service) -> float:
-    """Waits until the background thread has looked again and done what there is to do; the seconds
-    that this took, without those of waiting for it to look.
+    """Waits until the background thread has looked again and finished its work. Returns the seconds
+    that this took, without the wait for its next look.
     """
     seconds = 0.0
     for _ in range(2):
@@ -116,7 +118,7 @@ def _settle(service: Service) -> float:
 
 
 def _texts(service: Service, path: Path) -> tuple[int, list[str]]:
-    """What the encoder reads of these stories, and how many stories there are."""
+    """The number of these stories, and the texts that the encoder reads of them."""
     sources = Sources([path], archive_clock(service.settings), PRODUCTS)
     items = [reading.item for reading in sources if isinstance(reading, Accepted)]
     cuts = PassageSplitter(service.models.encoder.tokenizer_path).cut(items)

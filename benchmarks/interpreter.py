@@ -1,4 +1,4 @@
-"""Another Python interpreter that works beside this one: one JSON line each way."""
+"""A second Python interpreter that works beside this one; they exchange one JSON line each way."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import orjson
 
 
 class OtherInterpreter:
-    """A running script. Its first line says its `versions`; then it answers each line with one."""
+    """A running script. Its first line has its `versions`; then it answers each line
+    with one line.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.versions: dict[str, str] = self._read()
 
     def ask(self, message: object) -> Any:
-        """Its answer."""
+        """The script's answer to `message`."""
         assert self._process.stdin is not None
         self._process.stdin.write(orjson.dumps(message) + b"\n")
         self._process.stdin.flush()

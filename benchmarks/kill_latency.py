@@ -4,14 +4,14 @@
 
 `dateline serve` runs on an archive of its own: the demo corpus, copied until there is a story for
 each kill. Other processes load it without a pause: two clients send bulks of 250 stories, some
-search (200 searches at least are answered meanwhile), and some fill the model's queue until it
-refuses more. Beside them one client kills a story every 50 ms. After each answer the story is asked
-for: one that is still there ends the benchmark with an error. `quiet` is the same without load.
+search (at least 200 searches are answered meanwhile), and some fill the model's queue until it
+refuses more. Beside them one client kills a story every 50 ms. After each answer it asks for the
+story; a story that is still there ends the benchmark with an error. `quiet` is the same without
+load. `found` is the time from the answer to a write until a search by words finds the story, in the
+process that took the write and in another one on the same archive.
 
-`found` is how long after the answer to a write a search by words finds the story, in the process
-that took it and in another one on the same archive.
-
-The clients that make the load have a lower priority than the service, on whose machine they run.
+The clients that make the load have a lower priority than the service, because they run on the same
+machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SEARCHES = 200
 FOUND = 10
 _PAUSE_S = 0.05
 _TIES = frozenset({"altIds", "associations"})  # with other stories
-_TEXTS = 64  # of a request to the model
+_TEXTS = 64  # texts of a request to the model
 _SETTINGS = {
     "DATELINE_KEYS": orjson.dumps(
         [
@@ -155,7 +155,9 @@ def _kill_all(client: httpx.Client, uris: Sequence[str]) -> list[float]:
 
 @contextmanager
 def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
-    """Other processes are at it; at the end, how many requests of each kind were answered."""
+    """Runs the load in other processes. The yielded counts of answered requests, by kind, are
+    complete after the body.
+    """
     command = [sys.executable, "-m", "benchmarks.kill_latency", "--load"]
     kinds = ["bulk"] * 2 + ["model"] + ["search"] * max(1, searchers // 4)
     clients = [subprocess.Popen([*command, kind, url], stdout=subprocess.PIPE) for kind in kinds]
@@ -163,7 +165,7 @@ def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
     try:
         for client in clients:
             assert client.stdout is not None
-            client.stdout.readline()  # it is at work
+            client.stdout.readline()  # it has begun
         yield counts
     finally:
         for kind, client in zip(kinds, clients, strict=True):
@@ -173,7 +175,7 @@ def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
 
 
 def _load(kind: str, url: str) -> None:
-    """One kind of load, without an end; prints a byte for each request that was answered."""
+    """Makes one kind of load without end; prints a byte for each answered request."""
     os.nice(15)
     threads = {"bulk": 1, "model": 48, "search": 4}[kind]
     work = {"bulk": _bulks, "model": _embeddings, "search": _searches}[kind]
@@ -202,7 +204,7 @@ def _searches(client: httpx.Client) -> Iterator[None]:
 
 
 def _embeddings(client: httpx.Client) -> Iterator[None]:
-    """Texts in such a number that the model's queue is full: what it refuses comes again."""
+    """Sends so many texts that the model's queue is full; a refused request is sent again."""
     texts = [f"{query} {'and what was said of it ' * 20}" for query in _QUERIES] * _TEXTS
     while True:
         answer = client.post("/v1/embeddings", json={"input": texts[:_TEXTS]})

@@ -2,9 +2,10 @@
 
     python -m benchmarks.limiter [--requests N] [--processes N] [--record postgresql://…]
 
-N requests of 50 keys are let in: by the file of one host, first by one process alone, then by
-several at the same time, each of which takes and waits a millisecond as a busy service does; and
-with `--record` by leases from that server, whose tables must be there. Microseconds.
+N requests of 50 keys are let in. First by the file of one host, from one process; then from several
+processes at the same time, each of which waits a millisecond after a request, as a busy service
+does. With `--record`, also by leases from that server, whose tables must exist. Figures are
+microseconds.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _of_record(address: str, requests: int) -> list[float]:
 
 
 def _times(limiter: Limiter, requests: int, pause: float) -> list[float]:
-    """Seconds that each request waits for its share."""
+    """The seconds that each request waits for its share."""
     shares = Shares(limiter)
     callers = [Caller(f"key {n}", frozenset(), share=Share(rate=1e6)) for n in range(_KEYS)]
     times: list[float] = []

@@ -1,16 +1,16 @@
-"""How late is a shot told on a live source, and what does it cost to be sooner?
+"""How late is a shot reported on a live source, and what does it cost to be sooner?
 
     python -m benchmarks.live [--strides 50,25,10] [--rate 30] [--frames N] [--clips FOLDER]
                               [--sources FOLDER] [--threads N]
 
-A process of its own writes a composed clip (benchmarks/media_clips.py) as MPEG-TS into a pipe, at
-its own pace, and the path of `dateline shots --live` reads it. Latency is from the moment at which
-the writer sends a boundary's first frame to the moment at which the shot before it is told. The
-clip is repeated where it is too short.
+A separate process writes a composed clip (benchmarks/media_clips.py) as MPEG-TS into a pipe, at its
+own pace, and the path of `dateline shots --live` reads it. Latency is the time from sending a
+boundary's first frame to reporting the shot before it. The clip is repeated if it is too short.
 
-The model looks at 100 frames at once and is believed about `stride` of them, so each frame costs
-100 / stride of the model's frames; the last column is how many frames a second that leaves on this
-machine, decoding apart, over frames that are in memory already: a live source needs its rate.
+The model looks at 100 frames at once, and `stride` of its answers are used. So each frame costs 100
+/ stride of the model's frames. The last column is the resulting frames a second on this machine,
+without decoding, over frames that are already in memory; it must be at least the rate of the live
+source.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dateline.settings import configure
 from indexing.media.cage.sources import LiveSource
 from indexing.media.shots.live import LiveSettings
 
-_START_S = 6.0  # until the writer and the reader stand
+_START_S = 6.0  # until the writer and the reader are ready
 HEAD = ("stride", "boundaries", "p50 ms", "p95 ms", "longest ms", "model frames", "frames/s")
 
 
@@ -116,7 +116,7 @@ def latency(finding: ShotFinding, clip: MadeClip, rate: int, frames: int) -> dic
 
 
 def cost(finding: ShotFinding, clip: MadeClip) -> dict[str, float]:
-    """Frames that the model sees for each frame, and frames a second without decoding."""
+    """Frames that the model reads for each frame, and frames a second without decoding."""
     counting = Counting(finding.live.detector)
     counted = replace(finding.live, detector=counting)
     batches: list[FrameBatch | Gap] = list(finding.reader.frames(clip.path))

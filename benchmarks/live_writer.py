@@ -3,10 +3,11 @@
     python -m benchmarks.live_writer FORM TARGET RATE FRAMES CUTS [--start T] [--clip FILE]
 
 FORM is `ts` (MPEG-TS) or `flv`, to a file or pipe (`-` is standard output), or `hls`, a folder that
-gets a playlist `live.m3u8` and segments of a second. RATE frames a second, FRAMES in all. The
-picture changes at each frame number of CUTS, a list with commas (`-`: never); with --clip, frames
-come from a video file instead, which is looped. Frame n leaves n / RATE seconds after T, by the
-clock that all processes of a machine share (CLOCK_MONOTONIC), so that others know when it did.
+gets a playlist `live.m3u8` and segments of one second. RATE is frames a second, FRAMES their
+number. The picture changes at each frame number in CUTS, a list with commas (`-`: never); with
+--clip, frames come from a video file instead, which is looped. Frame n is sent n / RATE seconds
+after T, by the clock that all processes of a machine share (CLOCK_MONOTONIC), so that others know
+when.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def start_writer(
     clip: Path | None = None,
     stdout: int | IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """The process, for who wants to read what it writes; `start` 0 is at once."""
+    """Starts the process, for a caller that reads its output; `start` 0 means at once."""
     numbers = ",".join(map(str, cuts)) or "-"
     command = [sys.executable, "-m", "benchmarks.live_writer", form, target, str(rate), str(frames)]
     more = ["--start", str(start), *(["--clip", str(clip.resolve())] if clip else [])]
@@ -50,7 +51,7 @@ def start_writer(
 
 
 def main() -> None:
-    """Writes, until all is written or nobody reads it any more."""
+    """Writes until all frames are written or nobody reads them any more."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("form", choices=("ts", "flv", "hls"))
     parser.add_argument("target")
@@ -70,7 +71,7 @@ def _write(pictures: Iterator[Frames], chosen: argparse.Namespace) -> None:
     rate, started = chosen.rate, chosen.start or time.monotonic()
     first = next(pictures)
     with _container(chosen.form, chosen.target) as container:
-        options = {"preset": "ultrafast", "tune": "zerolatency"}  # no frame waits in the encoder
+        options = {"preset": "ultrafast", "tune": "zerolatency"}
         stream = container.add_stream("libx264", rate=Fraction(rate), options=options)
         stream.height, stream.width, stream.pix_fmt = *first.shape[:2], "yuv420p"
         stream.gop_size = rate
@@ -84,7 +85,7 @@ def _write(pictures: Iterator[Frames], chosen: argparse.Namespace) -> None:
 
 
 def _container(form: str, target: str) -> OutputContainer:
-    """Where the video goes."""
+    """The container that the video is written to."""
     if form == "hls":
         options = {"hls_time": "1", "hls_list_size": "6", "hls_flags": "temp_file"}
         return av.open(str(Path(target) / "live.m3u8"), "w", format="hls", options=options)
@@ -94,7 +95,7 @@ def _container(form: str, target: str) -> OutputContainer:
 
 
 def _blocks(cuts: Sequence[int]) -> Iterator[Frames]:
-    """Pictures of coloured blocks [64, 96, 3], other colours from each cut on."""
+    """Pictures of coloured blocks [64, 96, 3]; the colours change at each cut."""
     rng = np.random.default_rng(7)
     colours = rng.integers(40, 215, (len(cuts) + 1, *_BLOCKS, 3))
     number = 0
@@ -105,7 +106,7 @@ def _blocks(cuts: Sequence[int]) -> Iterator[Frames]:
 
 
 def _of_clip(path: Path) -> Iterator[Frames]:
-    """A video's frames [h, w, 3], over and over."""
+    """A video's frames [h, w, 3], in an endless loop."""
     while True:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):

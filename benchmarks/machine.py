@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on, and how figures are printed."""
+"""Describes the machine of a measurement, and prints figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _PACKAGES = ("numpy", "onnxruntime", "faiss-cpu", "tantivy", "tokenizers", "fast
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Processor, cores that this process may use, memory in GiB, load at the start, versions."""
+    """Processor, cores that this process may use, memory in GiB, load at the start, and
+    versions.
+    """
 
     cpu: str
     cores: int
@@ -42,7 +44,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """What this process runs on."""
+    """The machine that this process runs on."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         cpu=_cpu(),
@@ -56,7 +58,7 @@ def this_machine() -> Machine:
 
 
 def arguments(description: str | None, *, json: bool = True) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes."""
+    """A parser with the options of every benchmark."""
     first = (description or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(description=first)
     if json:
@@ -65,7 +67,7 @@ def arguments(description: str | None, *, json: bool = True) -> argparse.Argumen
 
 
 def show(title: str, figures: Mapping[str, Any], machine: Machine, *, as_json: bool) -> None:
-    """Prints figures (numbers by name, with the unit in the name) and the machine's."""
+    """Prints figures (numbers by name, with the unit in the name), and the machine."""
     if as_json:
         tree = {"benchmark": title, "figures": dict(figures), "machine": asdict(machine)}
         print(orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
@@ -86,7 +88,7 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console = Console(soft_wrap=True)
-    # A file or a pipe has no width: nothing may be cut off there.
+    # A file or a pipe has no width, so nothing may be cut off there.
     Console(soft_wrap=True, width=None if console.is_terminal else 200).print(table)
 
 
@@ -96,7 +98,7 @@ def percentile(times: list[float], at: float) -> float:
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process had resident, in MB of 10^6 bytes."""
+    """The largest resident memory of this process so far, in MB of 10^6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

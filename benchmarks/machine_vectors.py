@@ -1,12 +1,12 @@
-"""What a weight of machines' passages would do to vectors: the archives of
-`benchmarks/machine_weight.py`, found by the cosine of their best passage.
+"""What a weight for machines' passages would do to vectors, on the archives of
+`benchmarks/machine_weight.py`, searched by the cosine of the best passage.
 
     python -m benchmarks.machine_vectors FOLDER [--wrong 0.3] [--photos 8000] [--seed 7]
 
-What a passage's cosine has above the query's background (its mean over the archive) counts
-`weight` in a machine's passage, and in full in people's; an item has its best. Each row is nDCG@10
-over the judged queries at one weight; in `mixed`, where people describe one half of the photos and
-a machine the other, also for the queries whose photo each of them described.
+The part of a passage's cosine above the query's background (its mean over the archive) counts in
+full in people's passages and times `weight` in a machine's; an item has its best passage. Each row
+is nDCG@10 over the judged queries at one weight. In `mixed`, where people describe one half of the
+photos and a machine the other, it is also given for the queries whose photo each of them described.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _embedded(encode: Any, texts: Sequence[str]) -> Floats:
-    """float32 [n, d]."""
+    """The vectors of the texts, float32 [n, d]."""
     parts = [encode(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE)]
     return np.concatenate(parts)
 
@@ -84,8 +84,8 @@ def _embedded(encode: Any, texts: Sequence[str]) -> Floats:
 def _gains(
     cosines: tuple[Floats, Floats], has: tuple[Any, Any], targets: Any, weight: float
 ) -> npt.NDArray[np.float64]:
-    """nDCG@10 of each query, which has one relevant photo: `cosines` [q, n] of people's passages
-    and of machines', `has` [n] which of them there are.
+    """nDCG@10 of each query, which has one relevant photo. `cosines` are [q, n] of people's
+    passages and of machines'; `has` [n] says which photos have them.
     """
     both = np.concatenate([part[:, there] for part, there in zip(cosines, has, strict=True)], 1)
     background = both.mean(axis=1, keepdims=True)

@@ -1,15 +1,15 @@
 """What the weight of machines' words does: photos that people describe among photos that only a
-machine does, found by BM25.
+machine describes, found by BM25.
 
     python -m benchmarks.machine_weight FOLDER [--wrong 0.3] [--photos 8000] [--seed 7]
 
 FOLDER is a judged set in BEIR's layout whose documents are several sentences on one photo. The
-first half of a photo's sentences stands for what people wrote; the second, with a share of `wrong`
-taken from another photo, for what a machine said. `mixed` is an archive where half of the photos
-have people's words and the other half a machine's, `both` one where all have both, `machine` one
-without a word of people's; queries are the judged ones. Each row is nDCG@10 at one weight; in
-`mixed` also for the queries whose photo people, or a machine, described. The line `single field`
-indexes machines' words as people's, which is the alternative to a weight.
+first half of a photo's sentences represents people's words; the second, with a share of `wrong`
+taken from another photo, represents a machine's. In `mixed`, half of the photos have people's words
+and the other half a machine's; in `both`, all have both; in `machine`, none has people's words.
+Queries are the judged ones. Each row is nDCG@10 at one weight; in `mixed` also for the queries
+whose photo people, or a machine, described. The line `single field` indexes machines' words as
+people's, which is the alternative to a weight.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def photos_of(judged: Any, chosen: Any, needed: set[str]) -> Photos:
-    """People's and machine's words of each photo; those that are asked for first."""
+    """People's and machine's words of each photo; photos that are asked for come first."""
     chance = random.Random(chosen.seed)
     texts = {}
     with (

@@ -1,8 +1,8 @@
-"""Stories made of others: an archive as large as is wanted.
+"""Makes stories from others, for an archive of any size.
 
-There is no free news archive of a million stories, so one is made of Reuters: each story has the
-sentences of two of the 19,043 stories, half of each, drawn at random, and one passage whose vector
-is between those of its two parents with noise beside it. Words keep their frequencies and vectors
+There is no free news archive of a million stories, so one is made from Reuters. Each story has half
+of the sentences of each of two of the 19,043 stories, drawn at random, and one passage; its vector
+lies between those of its two parents, with noise added. Words keep their frequencies and vectors
 their neighbourhoods.
 """
 
@@ -19,12 +19,12 @@ from dateline.build.engine import VECTOR_FIELD
 from dateline.build.service import Service
 
 _SEED = 1987
-_SECOND_PARENT, _NOISE = 0.6, 0.35  # beside the first parent's 1
+_SECOND_PARENT, _NOISE = 0.6, 0.35  # weights, beside 1 for the first parent
 
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """The stories that the archive is made of, and a vector of each: float32 [n, d]."""
+    """The stories that the archive is made from, and a vector of each: float32 [n, d]."""
 
     items: tuple[Item, ...]
     sentences: tuple[tuple[str, ...], ...]
@@ -45,7 +45,7 @@ def parents_of(service: Service) -> Parents:
 
 
 def made_stories(parents: Parents, first: int, size: int) -> Iterator[PutItem]:
-    """Stories number `first` to `first + size`: the same whenever they are made."""
+    """The stories from number `first` to `first + size`: the same in every run."""
     random = np.random.default_rng((_SEED, first))
     ones, others = random.integers(0, len(parents.items), (2, size))
     noise = random.standard_normal((size, parents.vectors.shape[1]), np.float32)

@@ -1,4 +1,4 @@
-"""A clip that was made, on disk: its video, and the truth about its cuts beside it."""
+"""A made clip on disk: its video, and the truth about its cuts beside it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ Split = Literal["test", "tuning"]
 
 @dataclass(frozen=True, slots=True)
 class TrueCut:
-    """A transition: its first and last frame. Of a hard cut they are the last frame of the old
-    shot and the first of the new; of a gradual one, the first and last that are mixed or black.
+    """A transition: its first and last frame. For a hard cut they are the last frame of the old
+    shot and the first of the new; for a gradual one, the first and last frame that is mixed or
+    black.
     """
 
     first: int
@@ -34,7 +35,7 @@ class TrueCut:
 
 @dataclass(frozen=True, slots=True)
 class MadeClip:
-    """A clip on disk with its truth; `cuts` is empty where nothing is cut."""
+    """A clip on disk with its truth; `cuts` is empty if it has none."""
 
     path: Path
     frames: int
@@ -42,7 +43,7 @@ class MadeClip:
 
 
 def forth_and_back(count: int, offset: int, wanted: int) -> npt.NDArray[np.int64]:
-    """`wanted` numbers of `count` frames from `offset` on, turning at both ends."""
+    """`wanted` frame numbers below `count`, from `offset` on, turning around at both ends."""
     turn = max(1, 2 * (count - 1))
     places = (np.arange(wanted) + offset) % turn
     return np.where(places < count, places, turn - places)
@@ -56,7 +57,7 @@ def write_clip(
     rate: Fraction,
     codec: str,
 ) -> MadeClip:
-    """Encodes RGB frames [height, width, 3]; the truth beside it is written last."""
+    """Encodes RGB frames [height, width, 3]; the truth is written beside them last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with av.open(str(path), "w") as container:

@@ -1,14 +1,15 @@
-"""Clips with cuts at known frames, and clips without any that look as if: made from real ones.
+"""Makes clips with cuts at known frames from real clips, and clips without cuts that look cut.
 
     python -m benchmarks.media_clips [--sources FOLDER] [--output FOLDER]
 
 A composed clip is a row of shots (benchmarks/media_segments.py), each of 25 to 90 frames between
-transitions, half of which are hard cuts, a quarter dissolves and a quarter fades through black, of
-8 to 40 frames. Where a shot has too few frames it is played forth and back. Sizes, frame rates and
-codecs differ from clip to clip. Clips without cuts come from benchmarks/media_negatives.py.
+transitions. Half of the transitions are hard cuts, a quarter dissolves and a quarter fades through
+black, of 8 to 40 frames. A shot with too few frames is played forwards and backwards. Sizes, frame
+rates and codecs differ from clip to clip. Clips without cuts come from
+benchmarks/media_negatives.py.
 
-All is drawn from fixed seeds, so the same clips come out everywhere; they are kept in the output
-folder under the digest of what they were drawn from, and made again only when that changes.
+Everything is drawn from fixed seeds, so the clips are the same everywhere. They are kept in the
+output folder under the digest of their plan, and made again only when that changes.
 """
 
 from __future__ import annotations
@@ -41,15 +42,15 @@ _SEEDS: dict[Split, int] = {"test": 20_240, "tuning": 20_241}
 _SIZES = ((480, 270), (320, 240), (426, 240))
 _RATES = (Fraction(25), Fraction(30_000, 1001), Fraction(24), Fraction(30), Fraction(50))
 _CODECS = ("libx264", "libx264", "mpeg4")
-_NUMBER, _TRANSITIONS = 10, 16  # clips of a split, transitions of each
-_SHOT = (25, 90)  # frames that nothing is mixed into
+_NUMBER, _TRANSITIONS = 10, 16  # clips of a split, transitions of each clip
+_SHOT = (25, 90)  # frames without mixing
 _LENGTHS = (8, 12, 16, 20, 25, 30, 40)
 
 
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
-    """What a clip is drawn from: shots as (segment, frame it starts at, frames alone), and between
-    each two a transition's kind and length.
+    """The plan of a clip: shots as (segment, first frame, frames alone), and between each two a
+    transition's kind and length.
     """
 
     name: str
@@ -104,7 +105,7 @@ def _between(rng: np.random.Generator) -> Iterator[tuple[Kind, int]]:
 def composed(
     plan: ClipPlan, frames_of: dict[Segment, Frames]
 ) -> Iterator[tuple[Frames, TrueCut | None]]:
-    """The clip's parts in order: frames [n, height, width, 3], and of a transition its truth. A
+    """The clip's parts in order: frames [n, height, width, 3], and for a transition its truth. A
     hard cut has no frames of its own.
     """
     at = 0
@@ -127,7 +128,7 @@ def composed(
 
 
 def _mixed(kind: Kind, old: Frames, new: Frames) -> Frames:
-    """A dissolve, or a fade out to black and in again, over frames that go on moving."""
+    """A dissolve, or a fade out to black and in again, over moving frames."""
     steps = (np.arange(len(old), dtype=np.float32) + 1) / (len(old) + 1)
     if kind == "dissolve":
         ours, theirs = 1 - steps, steps
@@ -138,7 +139,7 @@ def _mixed(kind: Kind, old: Frames, new: Frames) -> Frames:
 
 
 def made_clips(split: Split, sources: Path = SOURCES, output: Path = CLIPS) -> list[MadeClip]:
-    """The composed clips of a split on disk; those that are there already stay."""
+    """The composed clips of a split on disk; existing ones stay."""
     made: dict[str, MadeClip] = {}
     chosen = plans(split)
     for size in dict.fromkeys(plan.size for plan in chosen):
@@ -163,7 +164,7 @@ def _make(plan: ClipPlan, frames_of: dict[Segment, Frames], path: Path) -> MadeC
 
 
 def main() -> None:
-    """Makes them all and lists them."""
+    """Makes all clips and lists them."""
     parser = arguments(__doc__, json=False)
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the real clips")
     parser.add_argument("--output", type=Path, default=CLIPS, help="where the clips are kept")

@@ -1,4 +1,4 @@
-"""What durability costs: for benchmarks/media_ingest.py, which says what is compared."""
+"""What durability costs: a part of benchmarks/media_ingest.py, which says what is compared."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ from dateline.build.service import build_service
 from dateline.build.stages import Stages, build_stages
 from indexing.work.sources.listing import look_at
 
-CHUNKS = 3  # that a worker decodes at the same time
+CHUNKS = 3  # chunks that a worker decodes at the same time
 
 
 def durability(
     place: Path, count: int, turns: int, write: Callable[[Path, int], Path]
 ) -> dict[str, float]:
-    """The same work with and without orders, jobs and a ledger on disk, over photos of `write`."""
+    """The same work with and without orders, jobs and a ledger on disk, over photos
+    from `write`.
+    """
     pairs: list[tuple[Lap, Lap]] = []
     with opened(place / "durable") as bench, plainly(place / "plain") as parts:
         for turn, part in enumerate(shares(count, turns)):
@@ -53,8 +55,8 @@ def durability(
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One side's turn: seconds of it all, seconds from the first applied chunk to the last, and
-    seconds of computing.
+    """One side's turn: its seconds, the seconds from the first applied chunk to the last, and its
+    processor seconds.
     """
 
     seconds: float
@@ -63,7 +65,7 @@ class Lap:
 
 
 def lap_of(work: Callable[[], Times]) -> Lap:
-    """Runs a turn, and asks afterwards when its chunks were applied, and when it ended."""
+    """Runs a turn, and asks afterwards when its chunks were applied and when it ended."""
     started, computed = time(), computing_s()
     times = work()
     computing = computing_s() - computed
@@ -86,8 +88,8 @@ def plainly(folder: Path) -> Iterator[Stages]:
 
 
 def plain_ingest(parts: Stages, paths: Sequence[Path], chunk: int = 32) -> Times:
-    """Chunk by chunk through the stages: as many are decoded at the same time as a worker does, and
-    each is applied as soon as it is decoded.
+    """Puts chunks through the stages. As many are decoded at the same time as in a worker, and each
+    is applied as soon as it is decoded.
     """
     chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
     with ThreadPoolExecutor(CHUNKS) as decoding, ThreadPoolExecutor(1) as rest:
@@ -114,7 +116,7 @@ def _rest(stages: Mapping[Stage, Any], decoded: Future[list[Tracked]]) -> float:
 
 
 def tracked(number: int, found: object) -> Tracked:
-    """An asset that no job knows."""
+    """An asset that belongs to no job."""
     if not isinstance(found, FoundAsset):
         raise SystemExit(f"not read: {found}")
     return Tracked("bench", number, 0, found, state=AssetState.WAITING)

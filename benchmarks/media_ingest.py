@@ -2,24 +2,25 @@
 
     python -m benchmarks.media_ingest [--photos N] [--clips N] [--json]
 
-Everything is made here, and no two files are the same. Sides alternate, turn by turn, so that a
-noisy machine is noisy for all of them; each turn has files that none had before.
+All files are made here, and no two are the same. Sides alternate, turn by turn, so that a noisy
+machine is noisy for all of them; each turn has new files.
 
 - Video: clips of 720p in H.264 with a cut every 3 seconds. `decode` is `CagedReader.frames` alone
-  and `model` the shot detector alone over the same frames' windows, each with the whole machine to
-  itself. `ingest` is the job from its order to its end: digests, facts, frames, shots, stills,
-  hashes, items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
-- Photos: one job of distinct ones of 8 megapixels. `decode` is `CagedReader.picture` as the ingest
-  asks for it, on as many threads, of half of them before the job and of the others after it.
+  and `model` the shot detector alone over the same frames' windows, each with the whole machine.
+  `ingest` is the job from its order to its end: digests, facts, frames, shots, stills, hashes,
+  items, vectors, the record of truth. The bound is 1 / (1/decode + 1/model).
+- Photos: one job of distinct photos of 8 megapixels. `decode` is `CagedReader.picture` as the
+  ingest calls it, on as many threads, for half of the photos before the job and for the others
+  after it.
 - Durability: chunks of 32 photos through the same stages, with the orders, the jobs' table and the
   ledger on disk, and by plain calls over a ledger in memory. Both put the same items into a record
-  of truth on disk. The photos are small (half a megapixel, so that there is little work beside what
-  is measured), and as large as a camera's (8 megapixels). The overhead is the median over the
-  turns, of the whole job and from its first chunk that was applied to its last: a job waits some
-  tenths of a second for its queues when it begins and ends, however large it is.
+  of truth on disk. The photos are small (half a megapixel, so that there is little other work), and
+  as large as a camera's (8 megapixels). The overhead is the median over the turns, for the whole
+  job and from its first applied chunk to its last: a job waits some tenths of a second for its
+  queues at its start and end, whatever its size.
 
-`computing` compares what the sides compute instead of how long they take, children included; it
-tells more where the machine has other work.
+`computing` compares the processor time of the sides, children included, instead of their duration;
+it says more if the machine has other work.
 """
 
 from __future__ import annotations
@@ -120,10 +121,10 @@ def photos(place: Path, count: int) -> dict[str, float]:
     with ThreadPoolExecutor(cores()) as pool:
         names = {folder / f"{number}.jpg": number for number in range(count)}
         paths = list(pool.map(write_photo, names, names.values()))
-    os.sync()  # or the disk would be busy with them while they are read
+    os.sync()  # else the disk would still write them while they are read
     with opened(place / "archive") as bench, CagedReader() as reader:
         files = bench.settings.decode_files
-        decoded_photos(reader, paths[:files], files)  # its children have begun
+        decoded_photos(reader, paths[:files], files)  # this starts its child processes
         decode.run(partial(decoded_photos, reader, paths[: count // 2], files))
         ingest.run(partial(bench.ingest, folder), lambda: bench.late_s)
         decode.run(partial(decoded_photos, reader, paths[count // 2 :], files))
@@ -136,7 +137,7 @@ def photos(place: Path, count: int) -> dict[str, float]:
 
 
 def _computing(whole: Side, *parts: Side) -> float:
-    """Seconds of computing of a side against those of others, which other work does not touch."""
+    """A side's processor seconds over those of others; other work does not affect the ratio."""
     return whole.computing / sum(part.computing for part in parts)
 
 

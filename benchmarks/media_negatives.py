@@ -1,10 +1,10 @@
-"""Ten clips of a minute each without a single cut, made to look as if there were many.
+"""Makes ten clips of a minute each without a cut, which look as if they had many.
 
-Each is one shot of a real clip, played forth and back, filmed by a made-up camera that does in turn
-what news footage does: strobes of photographers, single and in salvos, over all of the picture or
-from one side; whip pans across the frame and back; crash zooms; a shaking hand; the scene itself at
-three to four times its speed; and calm in between. Fast pans and zooms are blurred by their motion,
-as an exposure of half a frame blurs them.
+Each is one shot of a real clip, played forwards and backwards, filmed by a simulated camera with
+the effects of news footage: strobes of photographers, single and in series, over the whole picture
+or from one side; whip pans across the frame and back; crash zooms; a shaking hand; the scene at
+three to four times its speed; and calm in between. Fast pans and zooms have motion blur, as from an
+exposure of half a frame.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What it does in each of n frames: the view's middle x, y and width as shares of the picture
-    (float64 [n, 3]), the flash's light 0..1 [n], its middle x, y (NaN: all of the picture) [n, 2],
-    and frames of the source per frame [n].
+    """The camera's actions in each of n frames: the view's middle x, y and width as shares of the
+    picture (float64 [n, 3]), the flash's light 0..1 [n] and its middle x, y (NaN: the whole
+    picture) [n, 2], and the source frames per frame [n].
     """
 
     view: Values
@@ -94,7 +94,9 @@ def _sweeps(
     ends: tuple[float, float, float],
     length: tuple[int, int],
 ) -> None:
-    """From rest to one end and to the other, eased, with rests, and back to rest at the end."""
+    """Moves from rest to one end and to the other, eased, with rests, and back to rest
+    at the end.
+    """
     at, value = 0, ends[0]
     while at < len(rows):
         last = at + 2 * length[1] + 12 > len(rows)
@@ -117,7 +119,7 @@ def _fast_motion(rows: Values, rng: np.random.Generator) -> None:
 
 
 def _calm(rows: Values, rng: np.random.Generator) -> None:
-    """Nothing happens."""
+    """Leaves the camera at rest."""
 
 
 _EPISODES: tuple[Callable[[Values, np.random.Generator], None], ...] = (
@@ -127,7 +129,7 @@ _EPISODES: tuple[Callable[[Values, np.random.Generator], None], ...] = (
 
 
 def filmed(scene: Frames, camera: Camera) -> Iterator[Frames]:
-    """What the camera sees of `scene`, uint8 [n, h, w, 3]: frames [216, 384, 3]."""
+    """The camera's view of `scene`, uint8 [n, h, w, 3]: frames [216, 384, 3]."""
     places = np.cumsum(camera.speed).astype(np.int64) - 1
     order = forth_and_back(len(scene), 0, int(places[-1]) + 1)[places]
     before = np.vstack([camera.view[:1], camera.view[:-1]])
@@ -137,7 +139,7 @@ def filmed(scene: Frames, camera: Camera) -> Iterator[Frames]:
 
 
 def _exposed(picture: Image.Image, before: Values, now: Values) -> Frames:
-    """The view, blurred along the second half of its way from the one before."""
+    """The view, blurred along the second half of its way from the view before."""
     moved = float(np.abs(now - before).max())
     shares = np.linspace(0.5, 1, _EXPOSURES) if moved > 0.004 else np.ones(1)
     views = [_view(picture, before + (now - before) * share) for share in shares]
@@ -170,7 +172,7 @@ def _lit(pixels: Frames, light: float, middle: Values) -> Frames:
 def made_negatives(
     split: Split, sources: Path = SOURCES, output: Path = CLIPS, frames: int = FRAMES
 ) -> list[MadeClip]:
-    """Clips without cuts on disk, one for each scene; those that are there already stay."""
+    """Clips without cuts on disk, one for each scene; existing ones stay."""
     return [
         _made(split, number, scene, sources, output, frames)
         for number, scene in enumerate(SCENES[split])

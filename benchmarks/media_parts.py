@@ -1,4 +1,4 @@
-"""What benchmarks/media_ingest.py ingests, made here, and the parts of ingest done alone."""
+"""Makes the files of benchmarks/media_ingest.py, and does the parts of ingest alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> in
 
 
 def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout) -> Iterator[Any]:
-    """The windows of a clip, uint8 [t, 27, 48, 3], and how many frames count in each."""
+    """The windows of the clips, uint8 [t, 27, 48, 3], and how many frames count in each."""
     for path in paths:
         cut = FrameWindows(layout)
         for each in reader.frames(path):
@@ -52,7 +52,9 @@ def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout)
 
 
 def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: int) -> int:
-    """As many windows as `clips` such clips have, each by itself as the queue takes them."""
+    """Scores as many windows as `clips` such clips have, each alone, as the queue takes them;
+    returns the frames.
+    """
     frames = 0
     for _ in range(clips):
         for pixels, counted in windows:
@@ -62,13 +64,13 @@ def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: in
 
 
 def shares(count: int, turns: int) -> Iterator[range]:
-    """`turns` ranges that make up range(count)."""
+    """`turns` ranges that together are range(count)."""
     step = max(1, -(-count // turns))
     return (range(at, min(at + step, count)) for at in range(0, count, step))
 
 
 def write_cuts(path: Path, seed: int, seconds: int) -> Path:
-    """A clip of 720p with a cut every SHOT_S seconds: pictures that move, with grain."""
+    """A 720p clip with a cut every SHOT_S seconds: moving pictures with grain."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     width, height = SIZE
@@ -92,7 +94,7 @@ def write_cuts(path: Path, seed: int, seconds: int) -> Path:
 
 
 def small_photo(path: Path, seed: int) -> Path:
-    """A photo of half a megapixel that no other seed gives."""
+    """A photo of half a megapixel that is different for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.clip(textured((880, 600), np.random.default_rng(seed)), 0, 255)
     Image.fromarray(pixels.astype(np.uint8)).save(path, quality=88)

@@ -1,10 +1,9 @@
-"""Stretches of the shared clips that hold one shot each, and their frames.
+"""Parts of the shared clips that have one shot each, and their frames.
 
-Every stretch was looked at frame by frame: nothing in it is cut, faded or blended, and no title
-comes in. Numbers are frames in the order of presentation, first and last; `scene` is shared by
-stretches that show the same place from the same side, which are never composed next to each other.
-
-The clips that thresholds may be tuned on share no source with those that figures are told of.
+A person checked every part frame by frame: nothing in it is cut, faded or blended, and no title
+appears. Numbers are frames in the order of presentation, first and last. Parts that show the same
+place from the same side share a `scene` and are never composed next to each other. The clips for
+tuning thresholds share no source with those for figures.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ TEST: tuple[Segment, ...] = (
     Segment(_BIKES, 189, 240, "wall"),
 )
 # iscc_demo from 5.4 s on without the banner at 10.5-15 s; testvideo 1-5.9 s, 8-11.3 s, 14-17.5 s,
-# 18.9-22.3 s (photographs that stand still).
+# 18.9-22.3 s (still photographs).
 TUNING: tuple[Segment, ...] = (
     Segment(_BAND, 132, 181, "drums"),
     Segment(_BAND, 185, 240, "band"),
@@ -75,14 +74,14 @@ TUNING: tuple[Segment, ...] = (
     Segment(_LEAVES, 420, 524, "stone"),
     Segment(_LEAVES, 566, 668, "feathers"),
 )
-# One take in which a bird comes up to the lens, covers it and goes: for fast motion.
+# One take in which a bird comes near the lens, covers it and leaves: for fast motion.
 COVERED = Segment(_BIRD, 4, 279, "bird")
 
 
 def segment_frames(
     segments: Sequence[Segment], width: int, height: int, folder: Path = SOURCES
 ) -> dict[Segment, Frames]:
-    """The frames of each: RGB uint8 [n, height, width, 3]. Each file is decoded once."""
+    """The frames of each segment: RGB uint8 [n, height, width, 3]. Each file is decoded once."""
     found: dict[Segment, Frames] = {}
     for file in sorted({segment.file for segment in segments}):
         wanted = [segment for segment in segments if segment.file == file]
@@ -96,7 +95,7 @@ def segment_frames(
 
 
 def _decoded(path: Path, wanted: Sequence[Segment], width: int, height: int) -> Iterator[Frames]:
-    """Frames up to the last that is wanted; those that nothing wants are empty."""
+    """Frames up to the last wanted one; frames that no segment needs are empty."""
     empty = np.empty((0, 0, 3), np.uint8)
     last = max(segment.last for segment in wanted)
     with av.open(str(path)) as container:

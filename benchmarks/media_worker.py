@@ -1,4 +1,4 @@
-"""A worker over an archive of its own, for what benchmarks ingest."""
+"""A worker over an archive of its own, for the ingest benchmarks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from indexing.work.request import Request
 
 Times = Callable[[], Sequence[float]]  # when each chunk was applied, and the end: s since 1970
 PRODUCTS = ("bench",)
-_LOOK_S = 2.0  # seldom: a look takes the interpreter from the work
+_LOOK_S = 2.0  # seldom: each look takes the interpreter from the work
 
 
 @dataclass(slots=True)
 class Bench:
-    """A worker in this process; `late_s` is how long after its end the last job was seen to have
-    ended, which is not the job's.
+    """A worker in this process. `late_s` is how long after its end the last job was seen to have
+    ended; this time is not the job's.
     """
 
     settings: Settings
@@ -32,7 +32,7 @@ class Bench:
     late_s: float = 0.0
 
     def ingest(self, folder: Path) -> int:
-        """Ingests a folder to the end; how many files it had."""
+        """Ingests a folder to the end; returns the number of its files."""
         request = Request((str(folder),), (), PRODUCTS)
         job = self.worker.desk.desk.start(request, Priority.BACKFILL)
         jobs = self.worker.desk.jobs
@@ -45,7 +45,9 @@ class Bench:
         return counts.found
 
     def applied(self, folder: Path) -> Times:
-        """Ingests a folder."""
+        """Ingests a folder; returns a function that gives the times of its chunks and
+        of its end.
+        """
         self.ingest(folder)
         return self._times
 
@@ -58,14 +60,14 @@ class Bench:
         return [*chunks.values(), job.ended]
 
     def ingest_frames(self, folder: Path, frames: int) -> int:
-        """Ingests a folder of videos; how many frames they have."""
+        """Ingests a folder of videos; returns `frames`, their number of frames."""
         self.ingest(folder)
         return frames
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Bench]:
-    """A worker over a new archive, warm."""
+    """A worker over a new archive, after a warm-up."""
     settings = settings_in(folder)
     service = build_service(settings)
     worker = build_worker(settings, service)
@@ -82,7 +84,7 @@ def opened(folder: Path) -> Iterator[Bench]:
 
 
 def settings_in(folder: Path) -> Settings:
-    """Those of an archive in `folder`, without models that ingest does not need."""
+    """The settings of an archive in `folder`, without models that ingest does not need."""
     folder.mkdir(parents=True)
     flags = {"data": str(folder), "tagger": "", "reranker": ""}
     return configure(flags).settings

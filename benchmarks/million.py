@@ -2,9 +2,9 @@
 
     python -m benchmarks.million [FOLDER] [--data DIR] [--passages N] [--queries N]
 
-The stories are made (benchmarks/made_stories.py): they say nothing of quality, and are not asked
-about it. Every story is an item of its own, so BM25 has as many documents as the vectors have rows.
-The archive is made once, in the data folder, as any other: written in batches, indexed, its
+The stories are made (benchmarks/made_stories.py), so the figures are about speed, not quality.
+Every story is an item of its own, so BM25 has as many documents as the vectors have rows. The
+archive is made once, in the data folder, like any other: written in batches, indexed, and its
 segments merged as in an idle process.
 
 Each headline of Reuters is asked once, by the profile hybrid, for 10 hits.
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _fill(service: Service, news: News, wanted: int) -> dict[str, float]:
-    """Writes what is not there yet and brings the projections up to it."""
+    """Writes the missing stories and brings the projections up to date."""
     started = perf_counter()
     there = service.engine.status()["versions"]
     parents = parents_of(news.service) if there < wanted else None

@@ -1,22 +1,22 @@
-"""What encoding, tagging and reranking take, against what the machine needs for them at least.
+"""What encoding, tagging and reranking take, against the least that the machine needs for them.
 
     python -m benchmarks.models [--seconds S] [--threads N]
                                 [--work TASK:TEXTSxTOKENS[:FLOOR_MS] ...]
 
-One run, all in turns, so that a slow minute is slow for every row. A batch has one thread, and
-`--threads` batches of a call run side by side, as many as in the service by default:
+All rows take turns in one run, so that a slow minute is slow for every row. A batch has one thread,
+and `--threads` batches of a call run side by side, by default as many as in the service:
 
-- `ours`: the public class, texts in and results out: tokenizer, batching, graph, and what is made
-  of its output; without a cache
+- `ours`: the public class, from texts to results: tokenizer, batching, graph, and processing of its
+  output; without a cache
 - `bare`: the runtime's own call (`session.run` of ONNX Runtime) of the same graph on the same
-  batches, made before, as many at once: what is above it is ours
+  prepared batches, as many at once: the difference is our cost
 - `bound`: the matrix products alone at this machine's speed for them, which as many products of
   256 x 1024 x 1024 at once measure in the same turns; no program on these threads is faster
-- `floor`: the figure asked for, stated for two virtual cores of an EPYC that share one core; `x`
-  are the times that ours takes of it, where at most 1.5 are wanted
+- `floor`: the target figure, stated for two virtual cores of an EPYC that share one core; `x` is
+  our time over it, and at most 1.5 is wanted
 
-Milliseconds are of a call, of encode's 64 x 128 of a text. A reranker that is an encoder scores by
-late interaction, each text read apart; its floor is that of pairs read together.
+Milliseconds are of a call; for encode's 64 x 128 they are of a text. A reranker that is an encoder
+scores by late interaction, with each text read alone; its floor is that of pairs read together.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ QUERY_MS, QUERIES_PER_S = 1.5, 1000  # tagging a query of 12 tokens; in batches
 _WORK = re.compile(r"(encode|tag|score):(\d+)x(\d+)(?::([\d.]+))?")
 _LEAST_TURNS = 5
 _REPEATED = 5  # products that a thread makes in a turn
-_TURN_S = 0.02  # a short call is repeated for so long in its turn
+_TURN_S = 0.02  # a short call is repeated for so long in a turn
 Peak = tuple[str, int]  # a precision, and how many products of it run at once
 
 
@@ -73,7 +73,7 @@ class Work:
     bare: list[float] = field(default_factory=list)
 
     def turn(self, number: int) -> None:
-        """Calls both sides, each first in every other turn."""
+        """Calls both sides; each goes first in every other turn."""
         sides = ((self.subject.call, self.ours), (self.bare_call, self.bare))
         until = perf_counter() + _TURN_S
         while True:
@@ -134,8 +134,8 @@ def main() -> None:
 
 
 def default_works(settings: Settings) -> tuple[str, ...]:
-    """WORKS, and the reranker's shape in the settings where they bound the tokens; its floor is as
-    many times that of 20 x 48 as it has tokens.
+    """WORKS, plus the reranker's shape from the settings if they limit the tokens; its floor is
+    that of 20 x 48, scaled by the number of tokens.
     """
     pairs, tokens = settings.rerank_candidates, settings.rerank_tokens
     floor = RERANK_MS * pairs * tokens / (20 * 48)
@@ -147,8 +147,8 @@ def default_works(settings: Settings) -> tuple[str, ...]:
 def measure(
     works: Sequence[Work], seconds: float, pool: Executor, threads: int
 ) -> dict[Peak, float]:
-    """Fills the works' times; the operations a second of one product, and of `threads` products at
-    once, at each precision.
+    """Fills the works' times. Returns the operations a second of one product, and of `threads`
+    products at once, at each precision.
     """
     products = {kind: product_call(kind) for kind in (INT8_PEAK, FLOAT32_PEAK)}
     times: dict[Peak, list[float]] = {
@@ -169,8 +169,8 @@ def measure(
 
 
 def _seconds_each(call: Callable[[], Any], pool: Executor, at_once: int) -> float:
-    """Seconds of a call, `at_once` of which run at a time; each thread makes several, so that the
-    threads' start is little of it.
+    """Seconds of a call while `at_once` of them run; each thread makes several, so that starting
+    the threads matters little.
     """
     started = perf_counter()
     if at_once == 1:
@@ -188,7 +188,7 @@ def _repeated(call: Callable[[], Any]) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
-    """What the models' benchmarks take; `works` are those that are measured by default."""
+    """Adds the options of the models' benchmarks; `works` are the default ones."""
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
     parser.add_argument("--work", action="append", help=f"in place of {', '.join(works)}")
     parser.add_argument("--models", help="folder of the models")
@@ -198,7 +198,7 @@ def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
 
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
-    """The settings with the models that are named on the command line."""
+    """The settings with the models named on the command line."""
     names = ("models", "encoder", "tagger", "reranker")
     return configure({name: getattr(chosen, name) for name in names}).settings
 
@@ -232,13 +232,13 @@ def read_work(text: str) -> tuple[str, int, int, float]:
 
 
 def model_of(settings: Settings, task: str) -> str:
-    """The model that the settings have for a task."""
+    """The settings' model for a task."""
     return {"encode": settings.encoder, "tag": settings.tagger, "score": settings.reranker}[task]
 
 
 def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], None]:
-    """The runs that the subject's call made, again, on the arrays that it made then: one after the
-    other, or as many at once as the pool has threads.
+    """Repeats the runs of the subject's call on the same arrays: one after the other, or as many at
+    once as the pool has threads.
     """
     run = own_call(subject.runtime.runtime)
     calls = [(list(call.outputs), dict(call.arrays)) for call in subject.runtime.calls]
@@ -254,8 +254,9 @@ def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], No
 
 
 def own_call(port: Any) -> Callable[[list[str], dict[str, Array]], object]:
-    """What runs a graph below the port: ONNX Runtime's own `run`. OpenVINO's needs a request for
-    each thread, which the port keeps with a lock and a copy of the answer, so there it is the port.
+    """The call below the port that runs a graph: ONNX Runtime's own `run`. OpenVINO's call needs a
+    request for each thread, which the port keeps with a lock and a copy of the answer, so there it
+    is the port.
     """
     if isinstance(port, OnnxRuntime):
         run: Callable[[list[str], dict[str, Array]], object] = port.session.run
@@ -278,7 +279,7 @@ def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
 
 
 def _verdicts(figures: dict[str, dict[str, float]]) -> Iterator[str]:
-    """What was asked, and whether it is reached."""
+    """The targets, and whether they are reached."""
     for name, row in figures.items():
         if row["floor_ms"]:
             met = "reached" if row["ours / floor"] <= REACH else "MISSED"

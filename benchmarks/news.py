@@ -1,8 +1,8 @@
 """The news archive and the queries that the search benchmarks share.
 
-Reuters is indexed once, titles too, into the evaluation's cache in the data folder. The queries are
-its 1,000 headlines, each different and each asked once per process: no cache of query vectors can
-help.
+Reuters, with titles, is indexed once into the evaluation's cache in the data folder. The queries
+are its 1,000 headlines. All are different and each is asked once per process, so no cache of query
+vectors can help.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WARM_UP = 30
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The service over the archive in `folder`, who asks, and what."""
+    """The service over the archive in `folder`, the caller, and the queries."""
 
     service: Service
     folder: Path
@@ -38,7 +38,7 @@ class News:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What the search benchmarks take."""
+    """Adds the options of the search benchmarks."""
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the cache is")
     parser.add_argument("--queries", type=int, default=0, help="how many; 0 for all")
@@ -46,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
-    """Opens the archive, indexing it first where that was not done. Names are not looked for in
-    queries: the encoder, BM25 and the vectors are what is compared.
+    """Opens the archive, and indexes it first if needed. Names are not searched for in queries,
+    because the encoder, BM25 and the vectors are compared.
     """
     settings = configure({"data": str(data), "tagger": ""}).settings
     judged = read_judged_set(str(folder), Conventions())
@@ -64,20 +64,20 @@ def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
 
 
 def embedded_of(service: Service) -> EmbeddedEngine:
-    """The embedded engine, whose libraries' own objects a benchmark times apart."""
+    """The embedded engine; a benchmark times its libraries' own objects."""
     if not isinstance(service.engine, EmbeddedEngine):
         raise SystemExit("this benchmark is of the embedded engine: leave DATELINE_ENGINE out")
     return service.engine
 
 
 class Reporting:
-    """Says on the error stream how far the indexing is."""
+    """Reports the progress of indexing on the error stream."""
 
     def __init__(self) -> None:
         self._said = 0
 
     def advance(self, progress: Progress) -> None:
-        """A line for each 1,000 documents."""
+        """Prints a line for each 1,000 documents."""
         if progress.documents // 1000 > self._said:
             self._said = progress.documents // 1000
             print(f"indexing: {progress.documents:,} documents", file=sys.stderr)

@@ -1,13 +1,13 @@
-"""How large an index on OpenSearch is, by part: what `dateline index plan` reckons with.
+"""How large an index on OpenSearch is, by part: the figures that `dateline index plan` uses.
 
     python -m benchmarks.opensearch_sizes [--url http://127.0.0.1:9200] [--documents 10000]
 
-The texts are those of the Reuters set; the vectors are made up (points near a 32-dimensional
-surface, as embeddings are), since only their number and width decide their size. Each row is one
+The texts are those of the Reuters set. The vectors are artificial (points near a 32-dimensional
+surface, as embeddings are), because only their number and width decide their size. Each row is one
 index, settled to one segment, by the lengths of its files: `vectors` are the raw ones, `coarse` the
 quantised ones that a search reads, `graph` the links of HNSW, `text` all the rest. The difference
-between one and three passages an item is what a passage costs beside its vector, and that between
-no hidden versions and some what the number costs that is kept of each.
+between one and three passages an item is what a passage costs beside its vector. The difference
+between no hidden versions and some is what the number that is kept of each costs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One index: `links` are the graph's m, `passages` and `hidden` versions those of an item."""
+    """One index: `links` is the graph's m, `passages` and `hidden` versions are per item."""
 
     library: str = "lucene"
     precision: str = "fp32"
@@ -98,7 +98,7 @@ def _measured(cluster: Cluster, items: list[Item], cell: Cell) -> dict[str, Any]
         operations = _written(items, cell)
         while few := [*islice(operations, _AT_ONCE)]:
             assert not writer.write(few).refused
-            family.refresh()  # a segment by itself: a merge of one does nothing
+            family.refresh()  # a segment of its own, because merging one segment does nothing
         taken = perf_counter() - began
         told = settle(cluster, _NAME, family.spaces, print, searches=1)
         assert told.released
@@ -116,7 +116,7 @@ def _measured(cluster: Cluster, items: list[Item], cell: Cell) -> dict[str, Any]
 
 
 def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
-    """Bytes of an index's primaries by part; files of three letters as Lucene calls them."""
+    """Bytes of an index's primary shards by part; Lucene names files by three letters."""
     path = f"/{name}/_stats/segments"
     reply = cluster.ask("GET", path, include_segment_file_sizes="true")
     files = reply["_all"]["primaries"]["segments"]["file_sizes"]
@@ -128,7 +128,7 @@ def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
 
 
 def _written(items: list[Item], cell: Cell) -> Iterator[Operation]:
-    """The items, and after each the numbers that are left of its hidden versions."""
+    """The items, each followed by the numbers of its hidden versions."""
     chance = np.random.default_rng(0)
     surface = chance.standard_normal((_SURFACE, cell.width))
     for place, item in enumerate(items):

@@ -2,19 +2,18 @@
 
     python -m benchmarks.overload [--seconds N] [--times N] [--stories N] [--json]
 
-`dateline serve` runs with its own settings on an archive of stories that are made of the demo
-corpus, and a process beside it asks for searches by words that nobody has asked for before, with
-eight keys in turn, over connections that are kept alive:
+`dateline serve` runs with its own settings on an archive of stories made from the demo corpus. A
+process beside it sends searches by words that nobody has asked for before, with eight keys in turn,
+over connections that are kept alive:
 
 - `peak`: clients that each ask again when they have their answer, as many as get the most answers;
 - `overload`: ten times the peak's rate, whatever is answered, as a Poisson process. A search's time
-  runs from the moment at which it was due, so that a client that is late does not flatter it;
-- `after`: the clients of the peak again, at once. `recovered_s` is when a second of theirs was as
-  good as the peak's for the first time (nine tenths of its answers, and no refusal).
+  runs from the moment at which it was due, so that a late client does not improve the figures;
+- `after`: the clients of the peak again, at once. `recovered_s` is the first time at which a second
+  was as good as the peak's (nine tenths of its answers, and no refusal).
 
-Meanwhile one client kills a story each half second. `memory` is what the service has resident.
-
-The load has a lower priority than the service, on whose machine it runs.
+Meanwhile one client kills a story each half second. `memory` is the service's resident memory. The
+load has a lower priority than the service, because it runs on the same machine.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ STORIES = 3000
 _NAMES = [f"newsroom-{number}" for number in range(8)]
 _DESK = "desk"
 _BATCH = 500
-_MOST = 400  # connections of the load
+_MOST = 400
 _PATIENCE_S = 30.0
 _AS_GOOD = 0.9  # of the peak's answers
 _SETTINGS = {
@@ -83,28 +82,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the load heard in `seconds`."""
+    """The answers that the load got in `seconds`."""
 
     seconds: float
     answers: Sequence[Answer]
 
     @property
     def good(self) -> list[Answer]:
-        """The searches that were answered."""
+        """The searches that were answered with 200."""
         return [answer for answer in self.answers if answer.status == 200]
 
     @property
     def goodput(self) -> float:
-        """How many a second that were."""
+        """The good answers a second."""
         return len(self.good) / self.seconds
 
     @property
     def p99(self) -> float:
-        """Milliseconds of theirs."""
+        """Milliseconds of the good answers."""
         return percentile([answer.seconds for answer in self.good], 99)
 
     def recovered(self, goodput: float) -> float:
-        """Seconds until one was as good as a `goodput`; infinite where none was."""
+        """The seconds until one second was as good as `goodput`; infinite if none was."""
         began = min(answer.due for answer in self.answers)
         good, bad = Counter[int](), Counter[int]()
         for answer in self.answers:
@@ -117,17 +116,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The three stretches, and what else was seen in the second one."""
+    """The three phases, and memory and kills during the overload."""
 
     clients: int
     peak: Heard
     overload: Heard
     after: Heard
-    memory: Sequence[float]  # MB, in the order in which it was read
+    memory: Sequence[float]  # MB, in order of reading
     kills: Sequence[float]  # seconds
 
     def figures(self) -> dict[str, Any]:
-        """By name, with the unit in the name."""
+        """The figures by name, with the unit in the name."""
         statuses = Counter(answer.status for answer in self.overload.answers)
         return {
             "peak, clients": self.clients,
@@ -152,7 +151,7 @@ class Measured:
 
 
 def main() -> None:
-    """Runs the benchmark, or (`--load`) the clients of one stretch."""
+    """Runs the benchmark, or (`--load`) the clients of one phase."""
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of overload")
     parser.add_argument("--times", type=float, default=10.0, help="the peak's rate")
@@ -170,7 +169,7 @@ def main() -> None:
 
 
 def fill(folder: Path, stories: int) -> None:
-    """An archive in `folder` of the demo's stories and of as many others made of them."""
+    """Fills an archive in `folder` with the demo's stories and with others made from them."""
     service = build_service(Settings(data=folder), background=False)
     try:
         documents = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
@@ -193,7 +192,9 @@ def measure(
     peak_s: float = 10.0,
     clients: Sequence[int] = CLIENTS,
 ) -> Measured:
-    """A service on the archive in `folder`: its peak, of `peak_s`, and `seconds` of overload."""
+    """Runs a service on the archive in `folder`: its peak, of `peak_s`, and `seconds`
+    of overload.
+    """
     with started(folder, PRODUCTS, _SETTINGS) as (pid, reached):
         url, numbers = str(reached.base_url), itertools.count()
 
@@ -211,7 +212,7 @@ def measure(
 
 @contextmanager
 def _watched(pid: int) -> Iterator[list[float]]:
-    """The MB that a process has resident, at first, each half second and at last."""
+    """The resident MB of a process: at first, each half second, and at last."""
     seen: list[float] = []
 
     def look() -> None:
@@ -225,7 +226,7 @@ def _watched(pid: int) -> Iterator[list[float]]:
 
 @contextmanager
 def _killing(url: str) -> Iterator[list[float]]:
-    """The seconds that each kill took, one each half second."""
+    """Kills a story each half second; yields the seconds of each kill."""
     taken: list[float] = []
     headers = {"x-api-key": f"key-of-{_DESK}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_PATIENCE_S) as client:
@@ -242,7 +243,9 @@ def _killing(url: str) -> Iterator[list[float]]:
 
 @contextmanager
 def _repeated(work: Callable[[], None]) -> Iterator[None]:
-    """Does `work` at once and each half second meanwhile; what it raises is raised at the end."""
+    """Does `work` at once and each half second while the body runs; its error is raised
+    at the end.
+    """
     ended, failed = threading.Event(), list[BaseException]()
 
     def run() -> None:
@@ -250,7 +253,7 @@ def _repeated(work: Callable[[], None]) -> Iterator[None]:
             work()
             while not ended.wait(0.5):
                 work()
-        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits
+        except BaseException as error:  # noqa: BLE001  raised at the end
             failed.append(error)
 
     thread = threading.Thread(target=run)
@@ -265,8 +268,8 @@ def _repeated(work: Callable[[], None]) -> Iterator[None]:
 
 
 def _heard(url: str, how: str, amount: float, seconds: float) -> Heard:
-    """What a process of its own hears that asks: so many `clients` one after the other, or at a
-    `rate`; `how` has a number, which makes its queries new.
+    """The answers that a separate process gets: with `clients` that ask one after the other, or at
+    a `rate`. `how` includes a number, which makes its queries new.
     """
     words = [sys.executable, "-P", "-m", "benchmarks.overload", "--load"]
     root = Path(__file__).resolve().parent.parent
@@ -282,7 +285,7 @@ def _heard(url: str, how: str, amount: float, seconds: float) -> Heard:
 
 
 def _load(url: str, how: str, amount: str, seconds: str) -> None:
-    """Asks, and prints what was heard as JSON."""
+    """Sends searches, and prints the answers as JSON."""
     os.nice(15)
     kind, _, number = how.partition(":")
     load = Load(url, int(number))
@@ -295,7 +298,7 @@ def _load(url: str, how: str, amount: str, seconds: str) -> None:
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """A connection, and the search that is under way on it."""
+    """A connection, and the search in progress on it."""
 
     connection: socket.socket
     due: float = 0.0
@@ -303,7 +306,7 @@ class _Client:
     heard: bytearray = field(default_factory=bytearray)
 
     def answer(self) -> Answer | None:
-        """What came so far, once it is whole."""
+        """The received answer, once it is complete."""
         head, end, body = self.heard.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         if not end or length is None or len(body) < int(length[1]):
@@ -313,7 +316,7 @@ class _Client:
 
 
 class Load:
-    """Clients of the service at `url`, in one thread. Another `seed` has other queries."""
+    """Clients of the service at `url`, in one thread. Another `seed` gives other queries."""
 
     def __init__(self, url: str, seed: int) -> None:
         parts = urlsplit(url)
@@ -326,7 +329,7 @@ class Load:
         self.answers: list[Answer] = []
 
     def ask_in_turn(self, clients: int, seconds: float) -> None:
-        """So many clients ask again when they have their answer."""
+        """Runs `clients` clients, each of which asks again when it has its answer."""
         end = time.monotonic() + seconds
         for _ in range(clients):
             self._ask(time.monotonic())
@@ -336,7 +339,7 @@ class Load:
         self._hear_the_rest()
 
     def ask_at(self, rate: float, seconds: float) -> None:
-        """So many ask in a second, whether others were answered or not."""
+        """Sends `rate` searches a second, whether others were answered or not."""
         due = time.monotonic()
         end = due + seconds
         while due < end:
@@ -347,7 +350,7 @@ class Load:
         self._hear_the_rest()
 
     def _ask(self, due: float) -> None:
-        """Sends the next search, over a connection that is free or a new one."""
+        """Sends the next search, over an idle connection or a new one."""
         if not self._idle and self._count == _MOST:
             self.answers.append(Answer(0, due, 0.0, 0.0))
             return
@@ -366,7 +369,7 @@ class Load:
         return client
 
     def _listen(self, seconds: float) -> int:
-        """Hears for at most so long; how many searches were answered."""
+        """Receives for at most `seconds`; returns how many searches were answered."""
         before = len(self.answers)
         for key, _ in self._selector.select(max(0.0, seconds)):
             self._hear(key.data)
@@ -387,7 +390,9 @@ class Load:
             self._idle.append(client)
 
     def _lose(self, client: _Client) -> None:
-        """The service has ended the connection: between two searches, as it may, or in one."""
+        """Handles a connection that the service closed: between two searches, as it may, or during
+        one.
+        """
         self._selector.unregister(client.connection)
         client.connection.close()
         self._count -= 1
@@ -405,7 +410,7 @@ class Load:
 
 
 def _requests(seed: int) -> Iterator[bytes]:
-    """Searches by three words of the demo's stories; hardly ever the same ones twice."""
+    """Searches by three words of the demo's stories, almost always different."""
     lines = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
     texts = (part["value"] for line in lines for part in orjson.loads(line).get("bodies", ()))
     words = sorted({word for text in texts for word in re.findall(r"\b[a-z]{4,}\b", text)})

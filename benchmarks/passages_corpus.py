@@ -24,7 +24,7 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Items by their number from 1 on, vectors float32 [n, d] of each, and queries [q, d]."""
+    """Items by their number from 1 on, with vectors float32 [n, d] each, and queries [q, d]."""
 
     versions: Sequence[Version]
     queries: FloatMatrix
@@ -32,7 +32,7 @@ class Corpus:
 
     @property
     def allowed(self) -> Mapping[str, frozenset[int]]:
-        """The numbers of the items that each filter lets through."""
+        """The numbers of the items that pass each filter."""
         by_product = {
             name: frozenset(one.seq for one in self.versions if name in one.item.products)
             for name in FILTERS
@@ -44,12 +44,12 @@ class Corpus:
 
     @property
     def passages(self) -> float:
-        """Of an item, on average."""
+        """The mean number of passages of an item."""
         return float(np.mean([len(one.vectors[VECTOR_FIELD]) for one in self.versions]))
 
 
 def read_corpus(folder: Path, data: Path) -> Corpus:
-    """Of the judged set in `folder`, from its archive in the cache below `data`."""
+    """The corpus of the judged set in `folder`, from its archive in the cache below `data`."""
     settings = configure({"data": str(data), "engine": "embedded", "next_encoder": ""}).settings
     judged = read_judged_set(f"{folder}", Conventions(query_language=False))
     with open_indexed(settings, judged) as service:
@@ -60,7 +60,7 @@ def read_corpus(folder: Path, data: Path) -> Corpus:
 
 
 def _versions(service: Service, encoder: str) -> Iterator[Version]:
-    """Those of several passages, each in some of the products that filters ask for."""
+    """The items with several passages, each in some of the products that filters use."""
     reads = service.engine.record.reads
     seqs = range(1, service.engine.record.reads.count_items() + 1)
     chance = np.random.default_rng(0)

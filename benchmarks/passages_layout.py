@@ -1,22 +1,22 @@
-"""Passages in an index on OpenSearch: nested in their item's document, or documents beside it?
+"""Passages in an index on OpenSearch: nested in their item's document, or as documents beside it?
 
     python -m benchmarks.passages_layout [--url http://127.0.0.1:9200] [--data data]
 
-The items are the stories of Reuters that have two passages or more, with the vectors that the
-evaluations' cache in the data folder has of them (made there if need be). Two indexes are made of
-them, by the same requests of 200 items, and each is merged to one segment:
+The items are the stories of Reuters with two or more passages, and their vectors from the
+evaluations' cache in the data folder (made there if needed). Two indexes are made from them, by the
+same requests of 200 items, and each is merged to one segment:
 
-- `nested`: what ships, see `storage.opensearch.index.body`. A search for k finds k items;
-- `beside`: each passage is a document with its vector and a copy of all that filters ask of its
-  item, but no text: words that must be there could not narrow a search for vectors. A search for k
+- `nested`: the shipped layout (`storage.opensearch.index.body`). A search for k finds k items;
+- `beside`: each passage is a document with its vector and a copy of all members of its item that
+  filters use, but no text: required words could not narrow a search for vectors. A search for k
   finds k passages, which `collapse` joins to items; `beside, deep` asks for as many more as an item
   has passages.
 
 Filters let a random share of the items through, or the newest, which are about the same things.
-Recall is of the items with the nearest passages by exact cosines. An update puts an item's next
-version in the place of the one before, one request and one refresh an item, as a correction on a
-wire does. Times to write, merge and update are the node's processor time for an item, which other
-work on the machine hardly touches; nothing else may ask the node meanwhile.
+Recall is of the items with the nearest passages by exact cosines. An update replaces an item by its
+next version, with one request and one refresh an item, as for a correction on a wire. Times to
+write, merge and update are the node's processor time for an item, which other work on the machine
+hardly affects; nothing else may ask the node meanwhile.
 """
 
 from __future__ import annotations
@@ -96,11 +96,11 @@ class Nested:
     name: str = "nested"
 
     def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
-        """The index."""
+        """The body of the index."""
         return index_body(IndexSettings(1, 0), spaces)
 
     def puts(self, version: Version, number: int) -> Iterator[bytes]:
-        """Lines of a bulk request that put an item as its version `number`."""
+        """Lines of a bulk request that puts an item as its version `number`."""
         yield _put(f"{version.seq}", number)
         yield document_of(version)
 
@@ -113,24 +113,24 @@ class Nested:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Passages as documents; a search looks for `deep` times as many as it wants items."""
+    """Passages as documents; a search asks for `deep` times as many passages as it wants items."""
 
     deep: int
 
     @property
     def name(self) -> str:
-        """In tables."""
+        """The name in tables."""
         return "beside" if self.deep == 1 else f"beside, {self.deep} times as deep"
 
     def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
-        """The index."""
+        """The body of the index."""
         body = index_body(IndexSettings(1, 0), spaces)
         properties = body["mappings"]["properties"]
         properties |= properties.pop(_PATH)["properties"]
         return body
 
     def puts(self, version: Version, number: int) -> Iterator[bytes]:
-        """Lines of a bulk request that put an item as its version `number`."""
+        """Lines of a bulk request that puts an item as its version `number`."""
         document = orjson.loads(document_of(version))
         passages = document.pop(_PATH, [])
         yield _put(f"{version.seq}", number)
@@ -176,7 +176,7 @@ def _search(query: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _index(cluster: Cluster, layout: Layout, corpus: Corpus) -> Iterator[Row]:
-    """An index in this layout, for as long as it is needed, and its costs."""
+    """An index in this layout, which exists while it is used, and its costs."""
     width = corpus.queries.shape[1]
     spaces = {VECTOR_FIELD: VectorSpace(corpus.encoder, width)}
     cluster.ask("PUT", f"/{_NAME}", layout.body(spaces), timeout_s=60)
@@ -201,7 +201,7 @@ def _index(cluster: Cluster, layout: Layout, corpus: Corpus) -> Iterator[Row]:
 
 
 def _write(cluster: Cluster, layout: Layout, versions: Sequence[Version], number: int) -> int:
-    """Writes all of them by one request; its bytes."""
+    """Writes all versions in one request; returns its bytes."""
     lines = ndjson([line for version in versions for line in layout.puts(version, number)])
     reply = cluster.ask("POST", f"/{_NAME}/_bulk", lines)
     assert not reply["errors"], reply["items"][0]
@@ -209,8 +209,8 @@ def _write(cluster: Cluster, layout: Layout, versions: Sequence[Version], number
 
 
 def _updated(cluster: Cluster, layout: Layout, versions: Sequence[Version]) -> tuple[float, float]:
-    """Milliseconds of the node until an item's next version is searchable, and bytes sent, on
-    average.
+    """The mean milliseconds of the node until an item's next version is searchable, and the mean
+    bytes sent.
     """
     began = cpu_ms(cluster)
     sent = 0
@@ -239,7 +239,7 @@ def _searched(
     recalls: list[tuple[float, float]] = []
     seconds: list[float] = []
     mask = np.array([one.seq in allowed for one in corpus.versions])
-    for turn in range(2):  # the first reads into memory
+    for turn in range(2):  # the first turn reads into memory
         seconds.clear()
         before = cpu_ms(cluster)
         for vector, cosines in zip(corpus.queries, exact, strict=True):

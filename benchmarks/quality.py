@@ -1,11 +1,11 @@
-"""Quality through the pipeline that serves, and its time, on judged sets.
+"""Quality and time of the serving pipeline on judged sets.
 
     python -m benchmarks.quality [--sets DIR] [--profiles P,P] [NAME[:SPLIT] ...]
 
-Each set is indexed once into the evaluation's cache; every profile answers all its judged queries,
-one after the other, with encoders of its own, so that no profile finds the vectors of another in
-the cache. nDCG@10 and R@100 are means over the queries (eval/runs/measures.py has the
-conventions), p50 is of a search for 100 hits without marks.
+Each set is indexed once into the evaluation's cache. Every profile answers all its judged queries,
+one after the other, with its own encoders, so that no profile finds another's vectors in the cache.
+nDCG@10 and R@100 are means over the queries (eval/runs/measures.py has the conventions); p50 is of
+a search for 100 hits without marks.
 """
 
 from __future__ import annotations

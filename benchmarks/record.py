@@ -2,15 +2,15 @@
 
     python -m benchmarks.record [--postgres URL] [--items N] [--rounds N]
 
-Without `--postgres` a server is started for the purpose where one is installed, in a temporary
-folder, on the loopback interface and on this disk; a database that is named should be empty. The
-file of SQLite lies on the same disk. Both wait for it at every commit.
+Without `--postgres` a server is started if one is installed, in a temporary folder, on the loopback
+interface and on this disk; a database that is named should be empty. The SQLite file is on the same
+disk. Both wait for the disk at every commit.
 
-- `puts, batch of n`: versions a second that are written, with two passages of 384 dimensions each,
-  in one transaction per batch.
-- `visible, 1,000 ids`: how long it takes to learn which of 1,000 candidates a caller may see: the
-  question that each search asks on its way out. Most of it is one look at the record.
-- `after a foreign write`: the same where another host has just written a version that is applied
+- `puts, batch of n`: versions written a second, with two passages of 384 dimensions each, in one
+  transaction per batch.
+- `visible, 1,000 ids`: how long it takes to learn which of 1,000 candidates a caller may see, which
+  each search asks before it answers. Most of it is one look at the record.
+- `after a foreign write`: the same after another host has written a version, which is applied
   first.
 - `items, 10 ids`: the documents of a page.
 
@@ -75,7 +75,7 @@ def _now() -> datetime:
 
 
 class _Side:
-    """An engine over one record, and a second host's record."""
+    """An engine over one record, and the record of a second host."""
 
     def __init__(self, folder: Path, open_record: Open) -> None:
         folder.mkdir()
@@ -85,12 +85,12 @@ class _Side:
         self.written = 0
 
     def puts(self, count: int) -> list[PutItem]:
-        """So many new items."""
+        """`count` new items."""
         first, self.written = self.written, self.written + count
         return [_put(number) for number in range(first, first + count)]
 
     def close(self) -> None:
-        """Ends both."""
+        """Closes both."""
         self.engine.close()
         self.other.close()
 
@@ -143,7 +143,7 @@ def _after_a_write(side: _Side, question: Callable[[], object]) -> Callable[[], 
 def _in_turns(
     sides: dict[str, _Side], rounds: int, prepared: Callable[[_Side], Callable[[], object]]
 ) -> dict[str, list[float]]:
-    """Seconds of each side; what `prepared` does itself is not timed."""
+    """The seconds of each side; the work of `prepared` itself is not timed."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
         order = list(sides) if number % 2 else list(reversed(sides))
@@ -162,7 +162,7 @@ def _pair(what: str, values: dict[str, float]) -> dict[str, float]:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """A server on this disk, for as long as it is needed."""
+    """A server on this disk, which runs while it is used."""
     from tests.postgres_server import server
 
     with server(Path(tempfile.gettempdir())) as running:

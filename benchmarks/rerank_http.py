@@ -5,12 +5,12 @@
 
 For each setting of the sweep `dateline serve` is started anew on the same archive, and three sides
 take turns of 10 queries: the profile `hybrid-rerank`, the profile `hybrid`, and the bare graph on
-as many pairs of as many tokens, on one thread in this process. Every query is different and asked
-once, of one profile: no cache of query vectors can help.
+the same number of pairs and tokens, on one thread in this process. Every query is different and
+asked once, of one profile, so no cache of query vectors can help.
 
-`floor` is the bare graph's p50, and what is asked for is at most twice, at p99 four times, the
-floor and 3 ms. `cut short` are answers in which the deadline left passages unscored: they are
-faster than they would be, and a setting with any of them is too large for this machine.
+`floor` is the bare graph's p50; the target is at most twice (floor + 3 ms) at p50 and four times at
+p99. `cut short` are answers in which the deadline left passages unscored: they are faster than they
+would be, and a setting with any of them is too large for this machine.
 
 The archive is that of a judged set's folder (indexed once into the cache in `data`), any archive,
 or the demo corpus in a temporary folder. Queries are its headlines.
@@ -44,14 +44,14 @@ from dateline.settings import Settings, configure
 SWEEP = "20x48,20x128,30x48,50x48"
 HEAD = ("setting", "p50 ms", "p99", "hybrid p50", "p99", "floor", "x p50", "x p99", "short")
 ADDED_MS, P50_TIMES, P99_TIMES = 3.0, 2.0, 4.0
-WANTED_MS = 66.0  # a setting at or below this p50 is to exist
+WANTED_MS = 66.0  # at least one setting must reach this p50
 _BLOCK = 10
 _PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where it lies, who may read it, and what to ask it (empty: its headlines)."""
+    """An archive's folder, the products of its readers, and the queries (empty: its headlines)."""
 
     folder: Path
     products: tuple[str, ...]
@@ -60,7 +60,7 @@ class Archive:
 
 @dataclass(slots=True)
 class Sides:
-    """Seconds of each side's calls, and how many answers of the reranker were cut short."""
+    """Seconds of each side's calls, and how many reranked answers were cut short."""
 
     rerank: list[float] = field(default_factory=list)
     hybrid: list[float] = field(default_factory=list)
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def measure(settings: Settings, archive: Archive, shape: str, limit: int) -> Sides:
-    """One setting: a service of its own, and all sides in turns."""
+    """Measures one setting: starts a service of its own, and lets all sides take turns."""
     candidates, tokens = read_shape(shape)
     variables = {
         "DATELINE_MODELS": str(settings.models.resolve()),
@@ -144,7 +144,7 @@ def _turn(
     reranked: bool,
     bare: Callable[[], None],
 ) -> None:
-    """A block of queries to one of the profiles, then the bare graph."""
+    """Sends a block of queries to one of the profiles, then runs the bare graph three times."""
     for text in block:
         started = perf_counter()
         short = _ask(client, text, "hybrid-rerank" if reranked else "hybrid")
@@ -157,7 +157,7 @@ def _turn(
 
 
 def _ask(client: httpx.Client, text: str, profile: str) -> bool:
-    """Asks; whether the answer says that the reranker did not do all of its work."""
+    """Sends a query; returns whether the answer says that reranking is incomplete."""
     parameters = {"q": text, "page_size": "10", "profile": profile}
     answer = client.get("/content/search", params=parameters)
     answer.raise_for_status()
@@ -181,7 +181,7 @@ def _headlines(client: httpx.Client, limit: int) -> tuple[str, ...]:
 
 @contextmanager
 def _archive(chosen: argparse.Namespace) -> Iterator[Archive]:
-    """What is asked for on the command line, ready to be served."""
+    """The archive from the command line, ready to be served."""
     if chosen.judged is not None:
         with open_news(chosen.judged, chosen.data or Path("data"), chosen.queries) as news:
             products = tuple(sorted(news.caller.products))
@@ -224,7 +224,7 @@ def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
 
 
 def _marked(ratio: float, most: float) -> str:
-    """A ratio, with a mark where it is more than asked for."""
+    """A ratio, with a mark if it exceeds the target."""
     return f"{ratio:.2f}{'' if ratio <= most else ' !'}"
 
 

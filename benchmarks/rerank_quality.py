@@ -1,15 +1,16 @@
-"""Does the reranker earn its time? The profile with it against the same without, set by set.
+"""Is the reranker worth its time? Compares the profile with and without it, set by set.
 
     python -m benchmarks.rerank_quality [--sets DIR] [--data DIR] [--reranker NAME] [--against P]
                                         [--candidates N] [--tokens T] [--queries N]
                                         [NAME[:SPLIT] ...]
 
-Through the pipeline that serves, at the shape that is served: N candidates of at most T tokens.
-The deadline is a minute, so that a slow machine gives the same ranking as a fast one; what a query
-takes is told. `--queries` asks that many of a set at most, spread evenly over it.
+Queries go through the serving pipeline in the served shape: N candidates of at most T tokens. The
+deadline is a minute, so that a slow machine gives the same ranking as a fast one; the time of a
+query is reported. `--queries` limits the queries of a set, spread evenly over it.
+
 Each row is nDCG@10 with and without, the difference in points with a 95 % bootstrap interval, and p
 of a paired randomization test adjusted by Holm over the sets. The last rows are means over all
-sets, and over those that have no training split.
+sets, and over those without a training split.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
-    """One set with and without."""
+    """One set, without and with the reranker."""
     judged = _some(read_judged_set(str(folder)), chosen.queries)
     without, reranked = (
         run_set(settings, judged, RunPlan(profile, PATIENT), Reporting())
@@ -90,7 +91,7 @@ def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
 
 
 def _some(judged: JudgedSet, most: int | None) -> JudgedSet:
-    """The set with at most so many of its queries."""
+    """The set with at most `most` of its queries."""
     ids = list(judged.queries)
     if most is None or most >= len(ids):
         return judged
@@ -103,13 +104,13 @@ def _some(judged: JudgedSet, most: int | None) -> JudgedSet:
 
 
 def _differences(pair: Pair) -> Values:
-    """Per query, in points."""
+    """The differences of the queries, in points."""
     before, after = (one.values(MEASURE) for one in pair)
     return 100 * (after - before)
 
 
 def _short(found: RunResult) -> int:
-    """Answers whose reranking was cut short or left out."""
+    """The number of answers whose reranking was cut short or left out."""
     return sum(any("rerank" in flag for flag in row.degraded) for row in found.rows)
 
 

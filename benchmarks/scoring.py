@@ -1,13 +1,13 @@
-"""What scoring a run costs, beside pytrec_eval, which ir_measures has at its bottom.
+"""What scoring a run costs, compared with pytrec_eval, on which ir_measures is built.
 
     python -m benchmarks.scoring [--queries N] [--depth N] [--rounds N] [--json]
 
-2,250 queries of 100 documents each, 30 judgements a query, seeded. Both are given the run as a dict
-of scores and the judgements as a dict of grades, and give every query's nDCG@10, R@100, RR and AP;
-ours also sorts the documents, and looks whether a document stands twice. `lists` is ours on lists
-that are sorted already, as a run of our own is; `by default` is that for the measures that a run is
-scored by if none is named. What pytrec_eval needs to take the judgements in is not counted. The
-ratio is of the medians; the rounds take turns, so that both see the same machine.
+2,250 queries of 100 documents each, 30 judgements a query, from a fixed seed. Both sides get the
+run as a dict of scores and the judgements as a dict of grades, and return every query's nDCG@10,
+R@100, RR and AP. Ours also sorts the documents, and checks whether a document appears twice.
+`lists` is ours on sorted lists, as our own runs have; `by default` is the same for the default
+measures. The time that pytrec_eval needs to read the judgements is not counted. The ratio is of the
+medians; the rounds take turns, so that both sides see the same machine.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def main() -> None:
 
 
 def made_up(queries: int, depth: int) -> tuple[Qrels, Scores]:
-    """Judgements of grades 0 to 3 and a run with some ties; a third of what is judged is found."""
+    """Judgements of grades 0 to 3 and a run with some ties; it finds a third of the judged
+    documents.
+    """
     chance = np.random.default_rng(11)
     qrels: dict[str, dict[str, int]] = {}
     scores: Scores = {}
@@ -85,7 +87,7 @@ def made_up(queries: int, depth: int) -> tuple[Qrels, Scores]:
 def _differences(
     ours: dict[str, dict[str, float]], theirs: dict[str, dict[str, float]]
 ) -> list[float]:
-    """Of every query and measure."""
+    """The differences of every query and measure."""
     return [
         abs(row[name] - theirs[query][trec])
         for query, row in ours.items()

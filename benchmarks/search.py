@@ -2,18 +2,18 @@
 
     python -m benchmarks.search [FOLDER] [--data DIR] [--queries N] [--no-http]
 
-Different headlines, each asked once of each side. The first half goes to the pipeline and the bare
-calls, in turns query by query. The second half goes to the pipeline (`in process`) and to HTTP, in
-turns of 20 queries: two processes that take turns at every query cool each other's caches down, as
-one service does not.
+The queries are different headlines, each asked once of each side. The first half goes to the
+pipeline and the bare calls, in turns query by query. The second half goes to the pipeline (`in
+process`) and to HTTP, in turns of 20 queries: two processes that take turns at every query empty
+each other's caches, which a single service does not.
 
 - `pipeline`: `SearchPipeline.search` of the default request for 10 hits by the profile hybrid:
   understanding, both retrievers, fusion, grouping, the guard, the hits' contents, marks.
 - `bare`: the encoder on the query, without a cache; tantivy's own search of the same compiled query
   to the same depth; the search of the HNSW graph for the same number of passages with the same
-  width; one after the other. Their medians are given apart too, and the median of their sum is what
-  the pipeline's is compared with. The pipeline's own stages are given as `stage`; `lexical`,
-  `encode`, `vectors` and `cosines` are inside `retrieve`, the first beside the next two.
+  width; one after the other. Their medians are also given separately; the pipeline's median is
+  compared with the median of their sum. The pipeline's own stages are given as `stage`; `lexical`,
+  `encode`, `vectors` and `cosines` are inside `retrieve`, the first in parallel with the next two.
 - `http`: the same search by `dateline serve` on the same archive, in a process of its own, over
   loopback with a connection kept alive.
 """
@@ -48,7 +48,9 @@ Side = Callable[[str], None]
 
 @dataclass(slots=True)
 class Times:
-    """Seconds of each query, by side; the bare calls apart. While warming up nothing is kept."""
+    """Seconds of each query, by side, with the bare calls separate. Nothing is kept during the
+    warm-up.
+    """
 
     sides: dict[str, list[float]] = field(default_factory=dict)
     counting: bool = False
@@ -60,14 +62,14 @@ class Times:
 
 
 class Bare:
-    """The three calls, each to the library itself, timed apart."""
+    """The three calls, each directly to its library, timed separately."""
 
     def __init__(self, news: News, times: Times) -> None:
         models, engine = news.service.settings, embedded_of(news.service)
         folder = ModelStore(models.models).find(models.encoder)
         runtime = OnnxRuntime.open(folder, threads=1)
         self._encoder = SentenceEncoder.over(folder, runtime, cache_size=0)
-        # The libraries' own objects, out of their wrappers, are what is timed.
+        # Times the libraries' own objects, without their wrappers.
         reader = engine.moments.lexical()
         self._compiled = reader._compiler.scored  # noqa: SLF001
         self._match = reader._searcher.search  # noqa: SLF001
@@ -78,7 +80,9 @@ class Bare:
         self._times = times
 
     def __call__(self, text: str) -> None:
-        """Encodes, then searches both indexes. What each call is given is prepared untimed."""
+        """Encodes, then searches both indexes. Preparing the arguments of each call is
+        not timed.
+        """
         meaning = self._understanding.understand(text)
         query = self._compiled(meaning.tree)
         started = perf_counter()
@@ -123,7 +127,7 @@ def main() -> None:
 
 
 def _take_turns(sides: Sequence[Side], texts: Sequence[str], block: int) -> None:
-    """Asks every side every text, `block` texts at a time, each time from another side on."""
+    """Asks every side every text, `block` texts at a time; each block begins with another side."""
     for number, start in enumerate(range(0, len(texts), block)):
         first = number % len(sides)
         for side in (*sides[first:], *sides[:first]):

@@ -1,4 +1,4 @@
-"""`dateline serve` on an archive, in a process of its own, over loopback."""
+"""Runs `dateline serve` on an archive, in a process of its own, over loopback."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def served(
 def started(
     folder: Path, products: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[tuple[int, httpx.Client]]:
-    """The service on the archive in `folder` with `settings` (DATELINE_ variables): its process id,
-    and a client with a connection kept alive that may read `products`.
+    """Starts the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
+    its process id, and a client with a connection kept alive that may read `products`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

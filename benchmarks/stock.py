@@ -2,16 +2,16 @@
 
     python -m benchmarks.stock --stock-python PYTHON --stock-model DIR [FOLDER] [--queries N]
 
-The stock path (benchmarks/stock_path.py) is what the tutorials of its parts give: sentence-
-transformers on torch in fp32 for the query, rank-bm25 over lower-cased words, hnswlib over the
-passages, and the same fusion in plain Python. It runs in an interpreter of its own that has these
-(extras [torch] and [hnswlib], and rank-bm25); `--stock-model` is a folder of all-MiniLM-L6-v2 as
+The stock path (benchmarks/stock_path.py) follows the tutorials of its parts: sentence-transformers
+on torch in fp32 for the query, rank-bm25 over lower-cased words, hnswlib over the passages, and the
+same fusion in plain Python. It runs in an interpreter of its own that has these packages (extras
+[torch] and [hnswlib], and rank-bm25); `--stock-model` is a folder of all-MiniLM-L6-v2 as
 sentence-transformers saves it.
 
-To keep the run short the stock side does not embed the documents itself: it is given the vectors
-that our encoder made, the same model in int8. That changes no time that is measured, since only
-queries are timed. The sides take turns of 10 queries; each times itself, so that handing the query
-over costs neither of them. Queries are different headlines, each asked once.
+To keep the run short, the stock side does not embed the documents: it gets the vectors of our
+encoder, the same model in int8. That changes no measured time, because only queries are timed. The
+sides take turns of 10 queries; each times itself, so that passing the query costs neither of them
+anything. Queries are different headlines, each asked once.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ def _stock(news: News, python: str, model: str) -> Iterator[OtherInterpreter]:
 
 
 def _ask_stock(stock: OtherInterpreter, text: str) -> tuple[float, list[str]]:
-    """Seconds that the query took, and the uris of its 10 hits."""
+    """The seconds of the query, and the uris of its 10 hits."""
     answer = stock.ask(text)
     return float(answer["seconds"]), list(answer["uris"])
 
 
 def _hand_over(news: News, place: Path) -> None:
-    """Texts and passage vectors of every document: `documents.jsonl` (uri, text), `vectors.npy`
-    float32 [n, d] and `owners.npy` int64 [n], the line of each passage's document.
+    """Writes texts and passage vectors of every document: `documents.jsonl` (uri, text),
+    `vectors.npy` float32 [n, d] and `owners.npy` int64 [n], the line of each passage's document.
     """
     engine = embedded_of(news.service)
     view = engine.projections.fields[VECTOR_FIELD].view()

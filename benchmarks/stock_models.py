@@ -3,14 +3,14 @@
     python -m benchmarks.stock_models --stock-python PYTHON --stock-model DIR
                                       [--seconds S] [--work TASK:TEXTSxTOKENS ...]
 
-The stock path (benchmarks/stock_models_path.py) is what the tutorials of sentence-transformers and
-transformers give: fp32 and their own batching, once with as many threads as torch takes by itself
-and once with one; the faster of the two is what ours is compared with, which has as many batches at
-once as a service (the setting `threads`), one thread each. It runs in an interpreter of its own
-that has them (extra [torch]); `--stock-model` is a folder of MiniLM-L6 as sentence-transformers
-saves it, whose shape all three of our models have. Both sides get the same texts, in turns; each
-times itself, so that handing the texts over costs neither of them. At least 3 times is what is
-asked for.
+The stock path (benchmarks/stock_models_path.py) follows the tutorials of sentence-transformers and
+transformers: fp32 and their own batching, once with torch's default number of threads and once with
+one. Ours is compared with the faster of the two, and has as many batches at once as a service (the
+setting `threads`), one thread each. The stock path runs in an interpreter of its own that has these
+packages (extra [torch]); `--stock-model` is a folder of MiniLM-L6 as sentence-transformers saves
+it, whose shape all three of our models have. Both sides get the same texts, in turns; each times
+itself, so that passing the texts costs neither of them anything. The target is at least 3 times as
+fast.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _LABELS = 9
 
 @dataclass(slots=True)
 class Both:
-    """One row: our call, the same work for the other interpreter, and the seconds of both; stock's
-    by threads, 0 for torch's default.
+    """One row: our call, the same work for the other interpreter, and the seconds of both; those of
+    stock are by threads, 0 for torch's default.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Both:
     stock: dict[int, list[float]] = field(default_factory=lambda: {0: [], 1: []})
 
     def figures(self) -> dict[str, float]:
-        """Milliseconds of each side, and how many times ours is as fast as the faster stock."""
+        """Milliseconds of each side, and how many times as fast ours is as the faster stock run."""
         ours = percentile(self.ours, 50)
         default, single = (percentile(times, 50) for times in self.stock.values())
         return {
@@ -70,7 +70,7 @@ def main() -> None:
     settings = settings_of(chosen)
     rows = [_opened(settings, text) for text in chosen.work or WORKS]
     command = [chosen.stock_python, "-P", str(_PATH), chosen.stock_model, str(_LABELS)]
-    with other_interpreter(command, {"HF_HUB_OFFLINE": "1"}) as stock:  # it may fetch nothing
+    with other_interpreter(command, {"HF_HUB_OFFLINE": "1"}) as stock:  # it must not download
         measure(rows, stock, chosen.seconds)
         versions = stock.versions
     figures: dict[str, Any] = {}
@@ -83,7 +83,9 @@ def main() -> None:
 
 
 def measure(rows: Sequence[Both], stock: OtherInterpreter, seconds: float) -> None:
-    """Turns of every row, each side first in every other; the first turn warms up."""
+    """Runs turns of every row; each side goes first in every other turn, and the first turn is a
+    warm-up.
+    """
     until = perf_counter() + seconds
     turns = 0
     while turns <= _LEAST_TURNS or perf_counter() < until:
@@ -111,7 +113,7 @@ def _timed(subject: Subject) -> float:
 
 
 def _opened(settings: Settings, text: str) -> Both:
-    """A row. The texts are made as `open_subject` makes them, so both sides have the same."""
+    """A row. Its texts are made as `open_subject` makes them, so both sides have the same."""
     task, texts, tokens, _ = read_work(text)
     name = model_of(settings, task)
     subject = open_subject(

@@ -1,12 +1,12 @@
-"""The stock path of benchmarks/stock_models.py: encoding, tagging and reranking as the tutorials of
-sentence-transformers and transformers have them, on torch in fp32.
+"""The stock path of benchmarks/stock_models.py: encoding, tagging and reranking as in the tutorials
+of sentence-transformers and transformers, on torch in fp32.
 
     PYTHON -P benchmarks/stock_models_path.py MODEL LABELS
 
-Says its versions in a JSON line, then does each work, a JSON object a line with `work`, texts and
-`threads` (0: as torch has it by default), and answers with `{"seconds"}`. It imports nothing of
-Dateline's. The tagger and the cross-encoder are MODEL with an untrained layer on top, which takes
-as long as a trained one.
+Prints its versions in a JSON line, then does each work, a JSON object a line with `work`, texts and
+`threads` (0: torch's default), and answers with `{"seconds"}`. It imports nothing of Dateline's.
+The tagger and the cross-encoder are MODEL with an untrained layer on top, which takes as long as a
+trained one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Work = Mapping[str, Any]
 
 
 def stock_works(model: str, labels: int) -> dict[str, Callable[[Work], object]]:
-    """What does each kind of work, by its name."""
+    """The function for each kind of work, by its name."""
     encoder = SentenceTransformer(model, device="cpu")
     tokenizer = AutoTokenizer.from_pretrained(model)
     head = AutoModelForTokenClassification.from_pretrained(model, num_labels=labels).eval()

@@ -1,9 +1,9 @@
-"""The stock path of benchmarks/stock.py: hybrid search as the tutorials of its parts have it.
+"""The stock path of benchmarks/stock.py: hybrid search as in the tutorials of its parts.
 
     PYTHON -P benchmarks/stock_path.py FOLDER MODEL
 
-Reads documents and vectors from FOLDER, says its versions in a JSON line, then answers each query,
-a JSON text a line, with `{"seconds", "uris"}`. It imports nothing of Dateline's.
+Reads documents and vectors from FOLDER, prints its versions in a JSON line, then answers each
+query, a JSON text a line, with `{"seconds", "uris"}`. It imports nothing of Dateline's.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class StockSearch:
     def fused(
         self, lexical: dict[int, float], cosines: dict[int, float], background: float
     ) -> list[str]:
-        """Half and half of BM25 over its best and cosines from the background to their best."""
+        """The best uris by half of BM25 over its best, and half of the cosines from the background
+        to their best.
+        """
         top = max(lexical.values(), default=0.0) or 1.0
         span = (max(cosines.values()) - background) or 1.0
         fused: dict[int, float] = {n: 0.5 * score / top for n, score in lexical.items()}

@@ -2,11 +2,11 @@
 
     python -m benchmarks.suggest [FOLDER] [--queries N] [--stories N]
 
-Reuters' corpus is read into columns as an archive has them; no index and no model are needed. Each
-of N headlines and the names in it are typed letter by letter, up to 12 of them, and each key stroke
-is asked of the archive once. `after a write` is the first key stroke after one story was killed,
-when counts have to follow. `--stories` repeats the corpus with other words in its headlines until
-there are so many.
+Reuters' corpus is read into columns as in an archive; no index and no model are needed. Each of N
+headlines and the names in it are typed letter by letter, up to 12 letters, and each key stroke asks
+the archive once. `after a write` is the first key stroke after a story was killed, when counts have
+to follow. `--stories` repeats the corpus with other words in its headlines until there are so many
+stories.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
 def _typing(
     suggestions: ColumnsSuggestions, columns: Columns, documents: list[Any], queries: int
 ) -> dict[str, Any]:
-    """Milliseconds by how many letters were typed, and over all."""
+    """Milliseconds by the number of typed letters, and over all."""
     times: dict[str, list[float]] = {}
     answered = 0
     for text in _typed(documents, queries):
@@ -96,7 +96,7 @@ def _writing(suggestions: ColumnsSuggestions, columns: Columns, stories: int) ->
 
 
 def _suggest(suggestions: ColumnsSuggestions, columns: Columns, text: str) -> tuple[Any, ...]:
-    """As the engine asks; its bitmap of what a caller may see is made anew each time here."""
+    """Asks as the engine does; here the bitmap of what a caller may see is made anew each time."""
     allowed = columns.view().allowed(_PRODUCTS, EVERYTHING)
     return suggestions.suggest(text, _LIMIT, _PRODUCTS, allowed)
 
@@ -108,7 +108,7 @@ def _typed(documents: list[Any], queries: int) -> list[str]:
 
 
 def documents_of(folder: Path, stories: int) -> Iterator[Any]:
-    """The corpus, or `stories` of it in all: repeated, with other words in the headlines."""
+    """The corpus, or `stories` of it: repeated, with other words in the headlines."""
     with gzip.open(folder / "corpus.jsonl.gz") as lines:
         corpus = [orjson.loads(line) for line in lines]
     wanted = stories or len(corpus)

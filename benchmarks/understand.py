@@ -2,10 +2,10 @@
 
     python -m benchmarks.understand [FOLDER] [--rounds N]
 
-Two sorts of queries, each read N times after a round to warm up, in an order of its own per round:
-the table of dates of the tests, which has a date in nearly every line, and the titles of a judged
-set (Reuters where FOLDER is left out), which are longer and have few. Where other work has the
-processor, its time is the one to compare.
+There are two kinds of queries, each read N times after a warm-up round, in a different order each
+round: the tests' table of dates, which has a date in nearly every line, and the titles of a judged
+set (default: Reuters), which are longer and have few. If other work uses the processor, compare the
+processor times.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _titles(folder: Path) -> list[str]:
 def _times(
     queries: Sequence[str], rounds: int, calendar: Calendar
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each reading by the clock, and of the processor."""
+    """The seconds of each reading by the clock, and of the processor."""
     understanding = Understanding(None)
     wall: list[float] = []
     processor: list[float] = []
