@@ -12,6 +12,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 def own_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """The authority's certificate, in a file, and what a server on 127.0.0.1 needs."""
@@ -21,11 +33,21 @@ def own_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
     )
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of a test")])
     server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    root = _begun(authority, key).add_extension(
-        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    # Python 3.13 refuses a chain without these marks, which RFC 5280 asks for.
+    named = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    root = (
+        _begun(authority, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_SIGNS_CERTIFICATES, critical=True)
+        .add_extension(named, critical=False)
     )
     place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = _begun(server, server_key).add_extension(place, critical=False)
+    signer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
+    leaf = (
+        _begun(server, server_key)
+        .add_extension(place, critical=False)
+        .add_extension(signer, critical=False)
+    )
     files = {"authority.pem": root, "server.pem": leaf}
     for name, builder in files.items():
         signed = builder.issuer_name(authority).sign(key, hashes.SHA256())

@@ -81,7 +81,7 @@ def test_an_unknown_name_is_told_what_there_is() -> None:
 
 def test_the_catalogue_is_installed_with_the_package() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    assert "catalogue/*.json" in settings["package-data"]["inference"]
+    assert "catalogue/*.json" in settings["package-data"]["inference.models"]
 
 
 def test_every_bundled_model_is_installed_with_the_package(models: ModelStore) -> None:
