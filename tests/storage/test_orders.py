@@ -260,7 +260,7 @@ def test_chunks_that_end_at_once_end_their_job(jobs: StoredJobs, orders: StoredO
 
         def end(order: Order, together: threading.Barrier = together) -> bool:
             done = at(jobs.of_chunk(order.job, order.chunk), Stage.DONE)
-            together.wait(30)
+            together.wait(240)
             return orders.complete(order, done)
 
         with ThreadPoolExecutor(2) as pool:
