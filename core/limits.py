@@ -119,7 +119,7 @@ class MemoryLimiter:
         self._paid_back: dict[tuple[str, str], int] = {}
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """See `Limiter`."""
+        """Takes from this process's own counts."""
         place = limit.name, key
         with self._lock:
             moment, answer = charged(self._paid_back.get(place, 0), self._now(), limit, cost)
@@ -127,15 +127,15 @@ class MemoryLimiter:
         return answer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
 
 class NoLimiter:
-    """Allows everything: to requests that another process has counted."""
+    """Allows everything, for requests that another process has counted."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """See `Limiter`."""
+        """Allows the request."""
         return Allowed(limit.burst - cost)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""

@@ -26,21 +26,21 @@ class Stage(StrEnum):
 STAGES = (Stage.DECODE, Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED, Stage.APPLY)
 MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED)
 
-READ = "read"  # the queue of what reads sources; the other queues are called as their stages are
-NO_CHUNK = -1  # of an order that reads
+READ = "read"  # the queue for reading sources; each other queue has the name of its stage
+NO_CHUNK = -1  # the chunk of an order that reads sources
 
 
 class AssetState(StrEnum):
-    """How an asset stands at its stage."""
+    """The state of an asset at its stage."""
 
     WAITING = "waiting"
-    DEAD = "dead"  # its last try failed: a dead letter
+    DEAD = "dead"  # a dead letter: its last try failed
     DROPPED = "dropped"  # a dead letter that a person gave up
     DONE = "done"
 
 
 class JobState(StrEnum):
-    """How a job stands. `FINISHED` says that nothing of it waits; dead letters may be left."""
+    """The state of a job. `FINISHED` says that no asset of it waits; dead letters may be left."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -49,7 +49,7 @@ class JobState(StrEnum):
 
 
 class Priority(IntEnum):
-    """Which chunk a queue hands out first: the lower number."""
+    """The priority of a chunk in its queue; the lower number goes first."""
 
     WIRE = 1
     BACKFILL = 10
@@ -57,9 +57,11 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One ingest. `request` is what was asked for, ready for JSON; `read` says that every asset of
-    its sources is known. `trouble` is what holds it up just now, "" for nothing. Times are seconds
-    since 1970, 0 for not yet.
+    """One ingest.
+
+    `request` is what was asked for, ready for JSON. `read` says that all assets of its sources are
+    known. `trouble` is what holds it up at the moment, "" for nothing. Times are seconds since
+    1970, 0 for not yet.
     """
 
     id: str
@@ -74,8 +76,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class FoundAsset:
-    """A media file that a source gave: where it lies, what tells that it is unchanged (`stamp`),
-    what is said of it outside of it (members of ninjs), and the products it is for.
+    """A media file that a source found: its place, a `stamp` that changes when the file does, what
+    is said of it outside the file (members of ninjs), and its products.
     """
 
     location: str
@@ -87,9 +89,11 @@ class FoundAsset:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """An asset of a job on its way. `attempts` are the failed tries at its stage, `cause` why the
-    last one failed or what is left undone, `crashes` how often a worker ended while it worked on
-    this alone. `made` counts what was computed, by kind: what the ledger knew is not counted.
+    """An asset of a job on its way.
+
+    `attempts` counts the failed tries at its stage; `cause` is why the last one failed, or what is
+    left undone. `crashes` counts the workers that ended while they worked on this asset alone.
+    `made` counts what was computed, by kind, without what the ledger had.
     """
 
     job: str
@@ -107,15 +111,17 @@ class Tracked:
 
     @property
     def id(self) -> str:
-        """Its name on the command line."""
+        """The asset's name on the command line."""
         return f"{self.job}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One piece of work that a worker has leased: a stage for a chunk, or a job's sources to read
-    (`queue` is READ). `holder` names the lease, so that who lost it changes nothing any more.
-    `taken` counts the leases since one of them came to its end, this one included.
+    """A piece of work that a worker has leased: a stage for a chunk, or a job's sources to read
+    (`queue` is READ).
+
+    `holder` names the lease, so that a worker that lost it changes nothing any more. `taken` counts
+    the leases since one of them was completed, this one included.
     """
 
     id: int
@@ -127,18 +133,20 @@ class Order:
 
     @property
     def stage(self) -> Stage:
-        """What is to be done with the chunk; of an order that does not read."""
+        """The stage to do for the chunk; only for an order that does not read sources."""
         return Stage(self.queue)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingStill:
-    """A still that waits for a caption from a batch, and the asset (`job`, `number`, `location`)
-    that it is of. `key` is what the caption is remembered under; `still`, `similarity` and `space`
-    as in `indexing.work.stages.preparing`. `uri` is the item's, `terms` the digest of the model
-    and the prompt that it waits for ("" where an earlier version noted neither). `tries` are
-    batches that gave no answer; `packet` names the stills that are sent together, and `batch` what
-    the provider made of them, "" for not yet. `id` is 0 until it is kept.
+    """A still that waits for a caption from a batch.
+
+    `job`, `number` and `location` are its asset's. `key` is the key of the caption in the ledger;
+    `still`, `similarity` and `space` are as in `indexing.work.stages.preparing`. `uri` is the
+    item's, `terms` the digest of the model and the prompt that it waits for ("" where an earlier
+    version noted neither). `tries` counts batches that gave no answer; `packet` names the stills
+    that are sent together, and `batch` the provider's batch of them, "" for not yet. `id` is 0
+    until it is recorded.
     """
 
     key: str
@@ -170,19 +178,19 @@ class JobCounts:
 
     @property
     def found(self) -> int:
-        """Assets that are known by now."""
+        """The number of assets found so far."""
         return sum(self.standing.values())
 
     def waiting(self) -> int:
-        """Assets that some stage still has to do."""
+        """The number of assets that still wait for a stage."""
         return sum(n for (_, state), n in self.standing.items() if state is AssetState.WAITING)
 
     def dead(self) -> int:
-        """Dead letters."""
+        """The number of dead letters."""
         return sum(n for (_, state), n in self.standing.items() if state is AssetState.DEAD)
 
     def past(self, stage: Stage) -> int:
-        """Assets that have left `stage` behind."""
+        """The number of assets beyond `stage`."""
         order = (*STAGES, Stage.DONE)
         later = order[order.index(stage) + 1 :]
         return sum(n for (at, _), n in self.standing.items() if at in later)

@@ -1,4 +1,4 @@
-"""The ports of durable ingest: who keeps jobs, who leases work, who knows what looks alike."""
+"""The ports of durable ingest: jobs, leased orders, similar pictures, and stills that wait."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from core.work import (
 
 
 class Jobs(Protocol):
-    """What was ordered and how it stands. Every method is one durable transaction, and whatever
-    waits after it has its order.
+    """The jobs and their state. Every method is one durable transaction, and after it every waiting
+    asset has its order.
     """
 
     def create(self, job: Job) -> None:
-        """Records a new job, and orders that its sources be read, unless they are."""
+        """Records a new job, and orders that its sources are read, unless they are read already."""
         ...
 
     def job(self, job_id: str) -> Job:
-        """Raises NotFoundError."""
+        """The job of that name; raises NotFoundError."""
         ...
 
     def jobs(self) -> tuple[Job, ...]:
@@ -43,23 +43,25 @@ class Jobs(Protocol):
         trouble: str | None = None,
         ended: float | None = None,
     ) -> Job:
-        """Changes what is named, ends the job where nothing of it waits then, and gives it as it
-        stands. Nobody leases orders of a job that does not run.
+        """Changes the given fields, and ends the job if nothing of it waits; returns the job.
+        Orders of a job that does not run can't be leased.
         """
         ...
 
     def add(
         self, job_id: str, found: Sequence[FoundAsset], dead: Mapping[str, str] = ...
     ) -> int | None:
-        """Makes a new chunk of those that the job doesn't know yet (the same place, stamp and
-        sidecar), and orders its first stage; its number, or None where it knows them all. Those
-        whose location is in `dead` are dead letters of that cause from the start.
+        """Makes a new chunk of the assets that the job does not know yet (by place, stamp and
+        sidecar), and orders its first stage. Returns the chunk's number, or None if the job knows
+        them all.
+
+        Assets whose location is in `dead` are dead letters with that cause from the start.
         """
         ...
 
     def update(self, assets: Sequence[Tracked]) -> None:
-        """Records how assets stand, and orders the stages that they wait for; a finished job whose
-        assets wait again runs again.
+        """Records the state of assets, and orders the stages that they wait for. A finished job
+        whose assets wait again runs again.
         """
         ...
 
@@ -72,37 +74,37 @@ class Jobs(Protocol):
         ...
 
     def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
-        """Names of jobs that were finished or cancelled before then (seconds since 1970), those
-        with dead letters only where that is wanted.
+        """The names of jobs that finished or were cancelled before that time (seconds since 1970);
+        those with dead letters only `with_dead`.
         """
         ...
 
     def delete(self, job_id: str, ended_before: float) -> bool:
-        """Forgets a job, its assets and its orders; False where it is not over since before then
-        (any more). What was computed is no part of it.
+        """Deletes a job, its assets and its orders; False if it had not ended before that time.
+        What was computed stays.
         """
         ...
 
     def open_chunks(self, job_id: str) -> int:
-        """How many chunks have assets that wait."""
+        """The number of chunks with waiting assets."""
         ...
 
     def find(
         self, job_id: str, states: Collection[AssetState], after: int = -1, limit: int = 100
     ) -> tuple[Tracked, ...]:
-        """Assets in one of `states`, by number, of those after number `after`."""
+        """Assets in one of `states`, by number, from numbers above `after`."""
         ...
 
     def asset(self, job_id: str, number: int) -> Tracked:
-        """Raises NotFoundError."""
+        """The asset of that number; raises NotFoundError."""
         ...
 
     def remarks(self, job_id: str) -> Mapping[str, int]:
-        """What is left undone of assets that are done, and of how many: at most 20 reasons."""
+        """What is left undone for assets that are done, and for how many: at most 20 reasons."""
         ...
 
     def counts(self, job_id: str) -> JobCounts:
-        """How many assets stand where, and what was computed."""
+        """The counts of assets by stage and state, and of what was computed."""
         ...
 
 
@@ -110,107 +112,111 @@ class Likenesses(Protocol):
     """Which pictures look nearly the same, by their perceptual hashes (PDQ, 256 bits in hex)."""
 
     def nearest(self, space: str, hashes: Sequence[str], within: int) -> tuple[str | None, ...]:
-        """What is kept of the most similar picture of `space` at a Hamming distance of at most
-        `within` bits, one entry per hash; None where there is none.
+        """For each hash, the value kept for the most similar picture of `space` within a Hamming
+        distance of `within` bits; None if there is no such picture.
         """
         ...
 
     def add(self, space: str, kept: Mapping[str, str]) -> None:
-        """Keeps something of pictures, by hash; a hash that is there keeps its first."""
+        """Keeps a value for each hash; a hash that is there keeps its first value."""
         ...
 
 
 class WaitingStills(Protocol):
-    """Stills that wait for a batch of captions, one for each key and asset's place; every method is
+    """Stills that wait for a batch of captions, one for each key and asset's place. Every method is
     one durable transaction.
     """
 
     def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
-        """Of the assets at `locations`, makes `stills` all that waits. What was sent goes on, for
-        the job and number that are named now.
+        """Makes `stills` all that waits for the assets at `locations`. Stills that were sent stay
+        sent, for the job and number that are named now.
         """
         ...
 
     def of_assets(self, locations: Collection[str]) -> tuple[WaitingStill, ...]:
-        """All that is noted of the assets at `locations`, however far it is."""
+        """All stills of the assets at `locations`, in any state."""
         ...
 
     def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
-        """Those in no packet, in the order in which they came, from id `after` on."""
+        """The stills in no packet, in order of arrival, with ids above `after`."""
         ...
 
     def under_way(self) -> tuple[WaitingStill, ...]:
-        """Those in a packet, without an answer."""
+        """The stills in a packet that have no answer."""
         ...
 
     def pack(self, packet: str, keys: Collection[str]) -> None:
-        """Puts those with these keys, and in no packet, into one."""
+        """Puts the stills with these keys that are in no packet into one."""
         ...
 
     def unpack(self, packet: str, keys: Collection[str], *, failed: bool = False) -> None:
-        """Takes those with these keys out of a packet, to be sent again; `failed` counts a try."""
+        """Takes the stills with these keys out of a packet, to be sent again; `failed` counts a
+        try.
+        """
         ...
 
     def send(self, packet: str, batch: str) -> None:
-        """Notes that a packet became a batch of the provider's."""
+        """Records that a packet became a batch of the provider."""
         ...
 
     def answer(self, packet: str, keys: Collection[str]) -> None:
-        """Notes that those with these keys, in this packet or ("") in none, need nothing more."""
+        """Records that the stills with these keys, in this packet or ("") in none, need nothing
+        more.
+        """
         ...
 
     def answered(self) -> tuple[WaitingStill, ...]:
-        """Those with an answer, of assets of which nothing is under way."""
+        """The stills with an answer, of assets without a still under way."""
         ...
 
     def drop(self, ids: Collection[int]) -> None:
-        """Forgets those."""
+        """Deletes the stills with these ids."""
         ...
 
     def count(self) -> Mapping[str, int]:
-        """How many keys are `unsent`, `sent` and `answered`."""
+        """The numbers of keys that are `unsent`, `sent` and `answered`."""
         ...
 
 
 class Orders(Protocol):
-    """Work that outlives every process, leased by whoever works on it. A lease that is not renewed
-    ends by itself, and another worker gets the order. Every method is one durable transaction.
+    """Work that outlives every process and is leased by workers. A lease that is not renewed ends
+    by itself, and another worker gets the order. Every method is one durable transaction.
     """
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
-        """Leases orders of running jobs to a worker, at most so many of each queue: of the lowest
-        priority number first, then of the oldest.
+        """Leases orders of running jobs to a worker, at most as many of each queue as `room` says:
+        those with the lowest priority number first, then the oldest.
         """
         ...
 
     def renew(self, orders: Collection[Order]) -> None:
-        """Prolongs the leases of those that are not lost."""
+        """Extends the leases that are not lost."""
         ...
 
     def release(self, order: Order, delay_s: float = 0.0) -> None:
-        """Gives an order back as it is, to be taken after `delay_s`."""
+        """Gives an order back unchanged; it can be leased again after `delay_s`."""
         ...
 
     def release_all(self, worker: str) -> None:
-        """Gives back what is leased to a worker of this name, which works on nothing any more."""
+        """Gives back all leases of a worker of this name, which no longer works on anything."""
         ...
 
     def mark(self, order: Order, number: int) -> None:
-        """Counts one more crash for an asset of the order's, until it is known better."""
+        """Counts one more crash for an asset of the order, until the outcome is known."""
         ...
 
     def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
-        """Records how assets stand after the order's stage, and orders what follows. The lease goes
-        on. False, and nothing is changed, where it was lost.
+        """Records the state of assets after the order's stage, and orders what follows; the lease
+        continues. Returns False, and changes nothing, if the lease was lost.
         """
         ...
 
     def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
-        """As `record`, and ends the lease. Where assets still wait for this stage, the order stays
-        and is to be taken after `delay_s`. The job ends where nothing of it waits.
+        """Does what `record` does, and ends the lease. If assets still wait for this stage, the
+        order stays and can be leased after `delay_s`. The job ends if nothing of it waits.
         """
         ...
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
-        """Notes that all sources of a job were read, or as far as `trouble` let it."""
+        """Records that all sources of a job were read, or were read as far as `trouble` allowed."""
         ...

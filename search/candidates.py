@@ -199,6 +199,6 @@ def total_of(candidates: CandidateSet, hits: int, matches: int | None) -> Total:
 
 
 def is_longer(candidates: CandidateSet) -> bool:
-    """Whether it is a browsed list that is longer than the window."""
+    """Whether the set is a browsed list that is longer than the window."""
     exact = candidates.relation is TotalRelation.EXACT
     return exact and candidates.found.lexical_matches > len(candidates.ids)

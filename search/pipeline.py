@@ -319,8 +319,9 @@ class SearchPipeline:
     def _matches(
         self, request: SearchRequest, candidates: CandidateSet, shown: Marks
     ) -> int | None:
-        """How many stories match now, `shown` (bool [n]) and beyond. Where a longer list goes on,
-        what lies beyond may have been hidden since, so that they are counted anew.
+        """How many stories match now: those of `shown` (bool [n]), and those beyond the window. On
+        a later page the stories beyond the window are counted again, because some may be hidden
+        since; None if they can't be counted.
         """
         if not request.cursor:
             return candidates.found.lexical_matches - int(np.count_nonzero(~shown))

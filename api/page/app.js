@@ -1,4 +1,4 @@
-// The page: one state, one way to show it. Everything asked for is in the address.
+// The page: one state, and one way to show it. The address has everything that is asked for.
 
 import { configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
@@ -19,10 +19,10 @@ import { showSummary } from "./summary.js";
 const COMPARED = 10;
 let config = { examples: [], kill_enabled: false };
 let state = emptyState();
-let running = null; // the AbortController of the search under way
+let running = null; // the AbortController of the search in progress
 const metas = new Map(); // what the last answer said of each hit, by uri
-let shownHits = []; // of the answer that is shown, in its order
-const headlines = new Map(); // of every hit that was shown, by uri
+let shownHits = []; // of the shown answer, in order
+const headlines = new Map(); // of every hit shown so far, by uri
 
 // --- asking
 
@@ -136,7 +136,7 @@ function askForKey() {
   if (!byId("key-dialog").open) byId("key-dialog").showModal();
 }
 
-/** Whether the same question may be answered the next time: no answer, too many of them, or a fault. */
+/** Whether the same question may succeed later: there was no answer, too many requests, or a fault. */
 const isPassing = ({ status }) => !status || status === 410 || status === 429 || status >= 500;
 
 function showProblem(error) {
@@ -175,7 +175,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
   if (part === "versions") byId("chain")?.scrollIntoView({ block: "start" });
 }
 
-/** Asks in the form below the stories, where the answer stands. */
+/** Asks by the form below the stories, where the answer appears. */
 function askWhyMissing(uri) {
   closeStory();
   byId("missing").open = true;
@@ -210,7 +210,7 @@ function listen() {
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
     const read = (name) => byId(name).value.trim();
-    // Words asked for take the place of an item that the answer was to be like.
+    // A query in words replaces the item of a "more like this" search.
     go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "", similar_to: read("q") ? "" : state.similar_to });
   });
   for (const name of ["since", "until", "sort"]) {
@@ -235,7 +235,7 @@ function listen() {
   listenToKeys({ compare: () => go({ ...state, compare: !state.compare }) });
 }
 
-/** Shows what the address says: at the start, and when the reader goes back. */
+/** Shows the state in the address: at the start, and when the reader goes back. */
 async function restore() {
   const first = config.examples[0];
   state = readState(location.search) || (first ? exampleState(first) : emptyState());

@@ -28,7 +28,7 @@ export function useKey(key) {
 
 export const hasKey = () => Boolean(readKey);
 
-/** For readers, who see no header: when a key that has used up its share may ask again. */
+/** Tells readers, who see no headers, when a key that has used up its share may ask again. */
 function later(response) {
   if (response.status !== 429) return {};
   const seconds = Number(response.headers.get("retry-after")) || 1;
@@ -38,7 +38,7 @@ function later(response) {
   };
 }
 
-/** One call; raises ApiError in the service's own words. */
+/** One call; throws ApiError with the service's own message. */
 async function call(path, { key = readKey, method = "GET", body, signal } = {}) {
   const headers = key ? { "x-api-key": key } : {};
   if (body) headers["content-type"] = "application/json";
@@ -60,12 +60,12 @@ async function call(path, { key = readKey, method = "GET", body, signal } = {}) 
   return answer;
 }
 
-/** A list's value as the API reads it: quoted where a comma would split it. */
+/** A list's value as the API reads it: in quotes if it has a comma. */
 const listed = (value) => (/[",]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
 
-/** One search, in the reader's zone and locale; without one that the service doesn't know. */
+/** One search, in the reader's zone and locale, unless the service does not know them. */
 export async function search(state, options = {}) {
-  const sent = { ...reader }; // another search may have found out meanwhile
+  const sent = { ...reader }; // another search may have changed it meanwhile
   try {
     return await searchOnce(state, options);
   } catch (error) {
@@ -75,7 +75,7 @@ export async function search(state, options = {}) {
   }
 }
 
-/** The facets that have a filter: counted without it, so that another value can be added. */
+/** The facets with a filter. They are counted without it, so that readers can add values. */
 function openFacets(state) {
   const dated = state.since || state.until ? ["versioncreated"] : [];
   return [...FACETS.split(",").filter((name) => (state.filters[name] || []).length), ...dated];
@@ -88,7 +88,7 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   const open = facets ? openFacets(state).join(",") : "";
   if (open) params.set("open_facets", open);
   if (state.fold) params.set("fold", state.fold);
-  // What is like an item answers no words and has no other order.
+  // A "more like this" search has no query and no other order.
   const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
   for (const name of asked) if (state[name]) params.set(name, state[name]);
   for (const name of FILTERS) {
@@ -103,13 +103,13 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   return (await call(`content/search?${params}`, { signal })).data;
 }
 
-/** What completes the text that is being typed. */
+/** Completions of the typed text. */
 export async function suggestions(text, { limit, signal }) {
   const params = new URLSearchParams({ q: text.slice(0, 200), limit });
   return (await call(`v1/suggest?${params}`, { signal })).data.items;
 }
 
-/** One item whole, with its chain. */
+/** One whole item, with its chain. */
 export async function story(uri) {
   return (await call(`content/${encodeURIComponent(uri)}?versions=all`)).data;
 }

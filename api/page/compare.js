@@ -1,10 +1,10 @@
-// Words alone and hybrid side by side: the same story joined by a line, and what only meaning found.
+// Words alone and hybrid side by side: lines join the same stories, and marks show what only meaning found.
 
 import { el, svg } from "./dom.js";
 import { milliseconds, number, plural, total } from "./format.js";
 import { badge, headlineLink, placeAndTime, ranks } from "./hits.js";
 
-/** Where a hybrid hit stands by words: its rank, and in words what that means. */
+/** A hybrid hit's rank in the search by words, and what it means, as text. */
 function move(result, lexical) {
   const { meta, item } = result;
   const listed = lexical.items.find((other) => other.item.uri === item.uri);
@@ -36,7 +36,7 @@ function column(title, data, side, cards) {
     cards.length ? cards : el("p", { class: "side-empty" }, "Nothing: no story has these words."));
 }
 
-/** What the comparison shows, in one sentence. */
+/** The result of the comparison in one sentence. */
 function verdict(lexical, hybrid, moves) {
   if (!hybrid.items.length) return "Neither words nor meaning lead to a story.";
   const only = moves.filter(([kind]) => kind === "only").length;
@@ -62,7 +62,7 @@ function curve(from, to, box, kind) {
     d: `M0 ${start} C${middle} ${start} ${middle} ${end} ${box.width} ${end}` });
 }
 
-/** Draws the lines anew; called when the layout has changed. */
+/** Draws the lines again, after the layout has changed. */
 function drawLines(view, canvas) {
   const box = canvas.getBoundingClientRect();
   canvas.replaceChildren();

@@ -2,7 +2,7 @@
 
 import { byId, el } from "./dom.js";
 
-const SERVICE = location.href.replace(/\/docs([?#].*)?$/, ""); // with whatever path a proxy puts before ours
+const SERVICE = location.href.replace(/\/docs([?#].*)?$/, ""); // with the path prefix of a proxy
 const METHODS = ["get", "post", "patch", "put", "delete"];
 
 function kind(schema = {}) {
@@ -75,7 +75,7 @@ async function draw() {
     el("ul", { class: "toc" }, operations.map(([path, method, one]) =>
       el("li", {}, el("a", { href: `#${one.operationId}` }, el("span", { class: "method" }, method.toUpperCase()), path)))),
     ...operations.map(([path, method, one]) => section(document_, path, method, one)));
-  // The place that the address names is there only now.
+  // The place that the address names exists only now.
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 

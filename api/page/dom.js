@@ -26,7 +26,7 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Text in which U+E000 and U+E001 stand around matched words, as a fragment with <mark>. */
+/** Text with U+E000 and U+E001 around matched words, as a fragment with <mark>. */
 export function marked(text) {
   const fragment = document.createDocumentFragment();
   const parts = String(text || "").split(OPEN);
@@ -48,8 +48,8 @@ export function show(node, visible) {
   return node;
 }
 
-/** Puts nodes in place of a box's. Focus that was in it goes to the node that is kept by the same
- * `data-keep`, else to `otherwise`: who walks by keys stays where they are. */
+/** Replaces the nodes of a box. Focus that was in the box goes to the node with the same `data-keep`,
+ * else to `otherwise`, so that keyboard users stay where they are. */
 export function redraw(box, nodes, otherwise) {
   const had = box.contains(document.activeElement) ? document.activeElement.dataset : null;
   box.replaceChildren(...nodes);

@@ -5,8 +5,8 @@ import { daysOf, facetName, facetValue, number } from "./format.js";
 import { toggled } from "./state.js";
 
 const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "rights", "language"];
-const SHOWN = 6; // of each facet at first, and what is chosen
-const LONG = 20; // letters, beyond which a name may not fit
+const SHOWN = 6; // values of each facet at first, besides chosen ones
+const LONG = 20; // letters; a longer name may not fit
 
 function isOn(state, name, value) {
   if (name !== "versioncreated") return state.filters[name].includes(value);
@@ -30,7 +30,7 @@ function valueButton(state, name, { value, count }, largest, go) {
   return el("li", {}, button);
 }
 
-/** Whether a subject counts for the topics above it, too. */
+/** Whether a subject also counts for the topics above it. */
 function broaderSwitch(state, go) {
   const on = state.facet_subjects === "broader";
   return el("button", { type: "button", class: "plain more-values", "data-keep": "broader", "aria-pressed": String(on),
@@ -39,7 +39,7 @@ function broaderSwitch(state, go) {
 
 function facetNode(state, name, counts, go) {
   const largest = Math.max(...counts.map((one) => one.count), 1);
-  // Dates read in order; everything else by count, as it came.
+  // Dates are in order; other values stay in the service's order, by count.
   const ordered = name === "versioncreated" ? [...counts].sort((a, b) => b.value.localeCompare(a.value)) : counts;
   const items = ordered.map((one) => valueButton(state, name, one, largest, go));
   const list = el("ul", {}, items);

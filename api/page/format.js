@@ -40,7 +40,7 @@ export function daysIn(since, until) {
   return last ? `until ${days.format(last)}` : "any time";
 }
 
-/** Words with days such as 2024-03-05 in the reader's way. */
+/** Text with days such as 2024-03-05 written in the reader's way. */
 export const inWords = (text) => text.replace(/\d{4}-\d{2}-\d{2}/g, (found) => day.format(new Date(`${found}T00:00:00Z`)));
 
 /** First and last day of a filter, either of them "" for an open end. */
@@ -52,7 +52,7 @@ export function dayRange(since, until) {
 
 export const withArticle = (word) => `${/^[aeiou]/i.test(word) ? "an" : "a"} ${word}`;
 
-/** What a total is, honestly. */
+/** A total, with what it means. */
 export function total(value, relation) {
   const stories = value === 1 ? "story" : "stories";
   if (value === 0) return ["", "no", " story"];
@@ -82,7 +82,7 @@ export function daysOf(value) {
 const TYPES = { text: "Story", picture: "Picture", video: "Video", audio: "Audio", graphic: "Graphic" };
 export const typeName = (type) => TYPES[type] || type || "Item";
 
-/** What stands for the title of an item without any words; its uri tells a reader nothing. */
+/** The title of an item without any words; its uri tells a reader nothing. */
 export const undescribed = (item) => `${typeName(item.type)} without a description`;
 
 const RIGHTS = { commercial: "Commercial use", editorial: "Editorial use", restricted: "Restricted", owned: "Wholly owned" };

@@ -8,7 +8,7 @@ import { fusedParts, isScored, scoreBar, whyButton } from "./why.js";
 
 const NAMES = { person: 3, place: 2 }; // shown per hit
 
-/** The vector field that saw the item best; undefined where vectors were not asked. */
+/** The vector field with the item's best score; undefined in a search without vectors. */
 function bestVector(explanation) {
   const shares = explanation.vectors || [];
   const found = shares.filter((share) => share.rank > 0).sort((a, b) => a.rank - b.rank);
@@ -71,7 +71,7 @@ function nameChips(item, onFilter) {
   return chips.length ? el("span", { class: "names" }, chips) : null;
 }
 
-/** What stands for the headline of a video without any words but its shots'. */
+/** The headline of a video that has no words but its shots'. */
 const shotTitle = (meta) => meta.shot && (meta.passage || meta.shot.description);
 
 /** Whether an item has a heading of its own, or of a machine's, so that its passage is another text. */

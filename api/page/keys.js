@@ -15,7 +15,7 @@ function step(by) {
   links[next].closest(".hit").scrollIntoView({ block: "nearest" });
 }
 
-/** What each key does where no text is being typed and no dialog is open. */
+/** What each key does while no text is typed and no dialog is open. */
 const KEYS = {
   "/": () => { byId("q").focus(); byId("q").select(); },
   j: () => step(1),

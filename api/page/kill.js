@@ -1,11 +1,11 @@
-// The kill, in the demo: a story leaves every surface at once, and may be taken back.
+// The kill, in the demo: a story leaves every surface at once, and the kill can be undone.
 
 import { setStatus } from "./client.js";
 import { byId, el, motionReduced, show } from "./dom.js";
 
 const TRIES = 6;
 
-/** What kills an item: `answer` asks the page's question again, `failed` shows an error. */
+/** Makes the function that kills an item: `answer` asks the page's question again, `failed` shows an error. */
 export const killing = ({ answer, failed }) => async (item) => {
   const name = item.headline || item.uri;
   try {
@@ -25,7 +25,7 @@ export const killing = ({ answer, failed }) => async (item) => {
 
 const hitsOf = (uri) => [...byId("results").querySelectorAll(`.hit[data-uri="${CSS.escape(uri)}"]`)];
 
-/** Asks again until the item is among the hits: hiding is at once, but words find a story within a second. */
+/** Asks again until the item is among the hits: an item is hidden at once, but found by words within a second. */
 async function answerUntil(uri, answer) {
   for (let tries = 0; tries < TRIES; tries += 1) {
     await answer();

@@ -8,7 +8,7 @@ const MEDIA = new URL("v1/media/", document.baseURI).pathname;
 const renditions = (item) => item.renditions || {};
 const ours = (item, name) => {
   const { href } = renditions(item)[name] || {};
-  return typeof href === "string" && href.startsWith(MEDIA) ? href : ""; // what a document names elsewhere is not loaded
+  return typeof href === "string" && href.startsWith(MEDIA) ? href : ""; // addresses on other hosts are not loaded
 };
 const saying = (item) => item.description_caption || (item.machine_caption || {}).text || item.headline || "";
 const clock = (seconds) => {
@@ -17,7 +17,7 @@ const clock = (seconds) => {
   return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
 };
 
-/** An image that leaves its place to a drawing where it can't be loaded any more. */
+/** An image that a drawing replaces if it can't be loaded any more. */
 function still(href, text, item, size) {
   const image = el("img", { class: "still", src: href, alt: text, loading: "lazy", decoding: "async", ...size });
   image.addEventListener("error", () => {
@@ -27,7 +27,7 @@ function still(href, text, item, size) {
   return image;
 }
 
-/** What is seen of a hit: its shot's still or its thumbnail, a button where it can be played. */
+/** The picture of a hit: its shot's still or its thumbnail, as a button if it can be played. */
 export function thumbnail(result) {
   const { meta, item } = result;
   const href = (meta.shot && meta.shot.thumbnail) || ours(item, "thumbnail");
@@ -51,7 +51,7 @@ function strippedShot(item, shot, current) {
 
 const shotTitle = (shot) => [shot.timecode, shot.description, shot.made_by && `machine-made by ${shot.made_by}`].filter(Boolean).join("\n");
 
-/** The shots around the one that answers, as a strip of film. */
+/** The shots around the answering one, as a film strip. */
 export function filmStrip({ meta, item }) {
   const shots = meta.film_strip || [];
   if (!isPlayable(item) && !shots.some((shot) => shot.thumbnail)) return null;
@@ -60,7 +60,7 @@ export function filmStrip({ meta, item }) {
     shots.map((shot) => el("li", {}, strippedShot(item, shot, shot.number === number))));
 }
 
-/** The mark that a text is a machine's, and which one's. */
+/** The mark on a machine's text, which names the machine. */
 export function machineMark(madeBy) {
   return el("span", { class: "machine-mark", title: `Written by a machine, not by the agency: ${madeBy}` }, "machine-made");
 }
@@ -72,7 +72,7 @@ export function machineCaption(item, highlighted) {
   return el("p", { class: "machine" }, machineMark(told.made_by), " ", marked(highlighted || told.text));
 }
 
-/** In the panel: the caption, where it is not the title already, and which machine wrote what. */
+/** In the panel: the caption, unless it is the title already, and which machine wrote what. */
 export function machineCredit(item, isBeside) {
   const makers = [...new Set([(item.machine_caption || {}).made_by, ...(item.shots || []).map((shot) => shot.made_by)].filter(Boolean))];
   if (!makers.length) return null;
@@ -81,7 +81,7 @@ export function machineCredit(item, isBeside) {
     el("p", { class: "machine-credit" }, `${what} machine-made, not the agency's: ${makers.join("; ")}`));
 }
 
-/** Where in a video the hit is, with a mark where a machine said so. */
+/** The hit's place in a video, with a mark if a machine described it. */
 export function shotLine({ meta, item }, actions) {
   if (!meta.shot) return null;
   return el("p", { class: "shot-line" }, `Shot ${meta.shot.number}, `, el("time", {}, meta.shot.timecode),
@@ -121,7 +121,7 @@ function film(item, shot, now) {
   return node;
 }
 
-/** Opens the player at a shot, at the beginning without one. */
+/** Opens the player at a shot, or at the beginning without one. */
 export function play(item, shot) {
   const dialog = byId("player");
   const close = () => dialog.close();

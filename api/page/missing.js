@@ -5,14 +5,14 @@ import { byId, el } from "./dom.js";
 import { decimal, number } from "./format.js";
 import { hasFilters, unfiltered } from "./state.js";
 
-// In the order in which a search looks; the last is being there.
+// In the order of the search; the last means that the item is there.
 const PATH = [
   ["archive", "in the archive"], ["status", "usable"], ["entitlement", "yours to see"], ["story", "stands for its story"],
   ["filters", "fits the filters"], ["query", "has what is demanded"], ["retrieval", "near enough"], ["folded", "no copy of a better one"], ["none", "shown"],
 ];
 const READABLE = ["none", "story", "filters", "query", "retrieval", "folded"]; // the reader may open it
 
-/** The uri that a reader means: itself, or what a link to this page or its API is about. */
+/** The uri that a reader means: the text itself, or the uri in a link to this page or its API. */
 export function uriOf(text) {
   const typed = text.trim();
   let link;
@@ -39,7 +39,7 @@ function path(stage) {
 function retrievers(missing) {
   if (!missing.retrievers.length) return null;
   const score = (value) => (value === null ? "–" : decimal(value, 3));
-  const told = missing.retrievers.some((one) => one.score !== undefined); // to keys that may inspect
+  const told = missing.retrievers.some((one) => one.score !== undefined); // only keys that may inspect get scores
   return el("table", {},
     el("thead", {}, el("tr", {}, ["Retriever", "Its rank", told && "Its score", "List ends at"].filter(Boolean).map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, missing.retrievers.map((one) => el("tr", {}, el("th", { scope: "row" }, one.retriever),
@@ -62,9 +62,9 @@ function answerNodes(missing, state, { go, open }) {
   ].filter(Boolean);
 }
 
-let question = 0; // counts what was asked, so that a late answer is known
+let question = 0; // counts the questions, to recognise late answers
 
-/** Answers the form; `current` gives the state that is shown. */
+/** Answers the form; `current` returns the shown state. */
 export function listenToMissing(current, actions) {
   byId("missing-form").addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -82,7 +82,7 @@ export function listenToMissing(current, actions) {
   });
 }
 
-/** The answer was about another search. */
+/** Clears the answer, which was about another search. */
 export function forgetMissing() {
   question += 1;
   byId("missing-answer").replaceChildren();

@@ -5,7 +5,7 @@ import { exampleState, hasFilters, unfiltered } from "./state.js";
 
 const STRICT = /["]|\b(AND|NOT)\b/;
 
-/** The query without what demands or forbids a word: any that is left may lead to a story. */
+/** The query without operators that demand or forbid a word, so that any word may lead to a story. */
 const loose = (q) => q.replace(/\bNOT\s+("[^"]*"|\([^)]*\)|\S+)/g, " ").replace(/["()]|\b(AND|OR)\b/g, " ").trim().split(/\s+/).join(" ");
 
 function choice(text, next, go) {

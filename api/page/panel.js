@@ -1,4 +1,4 @@
-// One story whole: its text, what is known of it, its versions, and why it is where it is.
+// One whole story: its text, what is known of it, its versions, and why it is where it is.
 
 import { byId, el, marked, unmarked } from "./dom.js";
 import { plural, rightsName, time, typeName, undescribed } from "./format.js";
@@ -60,7 +60,7 @@ function chain(versions, current, onOpen) {
     el("ol", {}, versions.map((version) => versionNode(version, current, onOpen))));
 }
 
-/** Fills the panel with a story; `meta` is what the search said of it, where it was a hit. */
+/** Fills the panel with a story; `meta` is what the search said of it, if it was a hit. */
 export function showStory(data, meta, { close, open, kill, shown, missing }) {
   const { item } = data;
   const media = figure(item, meta && meta.shot);

@@ -3,7 +3,7 @@
 
 import { svg } from "./dom.js";
 
-/** A small generator of numbers from 0 to 1, the same for the same text (FNV-1a, mulberry32). */
+/** A generator of numbers from 0 to 1, which are the same for the same text (FNV-1a, mulberry32). */
 function seeded(text) {
   let seed = 2166136261;
   for (const character of text) seed = Math.imul(seed ^ character.codePointAt(0), 16777619);
@@ -64,7 +64,7 @@ function chart(random) {
 
 const DRAWN = { picture: landscape, video: film, audio: wave, graphic: chart };
 
-/** A drawing for an item that is seen or heard; null for a text. */
+/** A drawing for a picture, video or sound; null for a text. */
 export function placeholder(item) {
   const draw = DRAWN[item.type];
   if (!draw) return null;

@@ -1,12 +1,12 @@
-// More like this: a link on each hit, and the line above the answer that says what it is like.
+// More like this: a link on each hit, and the line above the answer that names its item.
 
 import { el } from "./dom.js";
 import { emptyState, writeState } from "./state.js";
 
-/** The question for what is like an item, whatever is asked for now. */
+/** The question for items like this one, whatever the current question is. */
 const likeState = (uri) => ({ ...emptyState(), similar_to: uri });
 
-/** A link, so that it can be opened beside the answer. */
+/** A link, so that readers can open it in another tab. */
 export function similarLink(item, go, shot = null) {
   const next = likeState(shot ? `${item.uri}#t=${shot.start_s}` : item.uri);
   return el("a", {
@@ -19,7 +19,7 @@ export function similarLink(item, go, shot = null) {
   }, shot ? "More like this shot" : "More like this");
 }
 
-/** A chip that says which item the answer is like, and ends that. `title` is its headline, if known. */
+/** A chip that names the item of a "more like this" search, and ends the search. `title` is its headline, if known. */
 export function similarChip(state, title, go) {
   if (!state.similar_to) return [];
   const name = title || state.similar_to;

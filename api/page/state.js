@@ -1,4 +1,4 @@
-// What is asked for, as the page's address says it: links can be sent, the back button works.
+// The question, kept in the page's address, so that links can be sent and the back button works.
 
 export const FILTERS = ["type", "subject", "place", "person", "organisation", "language", "rights"];
 const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to", "facet_subjects"];
@@ -8,7 +8,7 @@ export function emptyState() {
   return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", filters };
 }
 
-/** The state that an address's query string stands for; null where it says nothing. */
+/** The state in an address's query string; null for an empty one. */
 export function readState(query) {
   const params = new URLSearchParams(query);
   const state = emptyState();
@@ -39,16 +39,16 @@ export function exampleState(example) {
 
 const plain = (text) => text.toLowerCase().trim().split(/\s+/).join(" ");
 
-/** The dates and names that are to be words, as far as they stand in the query by now. */
+/** The dates and names to take as words that the query still has. */
 export const ignored = (state) => state.ignore.filter((text) => plain(state.q).includes(plain(text)));
 
-/** Takes one date or name as words, or reads it again where it was. */
+/** Takes a date or name as words, or reads it again if it was taken so. */
 export function toggledIgnore(state, text) {
   const others = ignored(state).filter((one) => plain(one) !== plain(text));
   return { ...state, ignore: others.length < ignored(state).length ? others : [...others, text] };
 }
 
-/** Adds a filter's value, or takes it away where it is set. */
+/** Adds a filter's value, or removes it if it is set. */
 export function toggled(state, name, value) {
   const values = state.filters[name];
   const next = values.includes(value) ? values.filter((one) => one !== value) : [...values, value];

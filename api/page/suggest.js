@@ -4,12 +4,12 @@
 import { suggestions } from "./client.js";
 import { byId, el, show } from "./dom.js";
 
-const PAUSE_MS = 80; // between a key and the question
+const PAUSE_MS = 80; // between a key stroke and the request
 const SHOWN = 8;
 const OPERATORS = /["():]|\b(AND|OR|NOT)\b/; // a query in the query language is not completed
 
 let timer = 0;
-let asking = null; // the AbortController of the question under way
+let asking = null; // the AbortController of the request in progress
 let active = -1;
 
 const box = () => byId("q");
@@ -75,10 +75,10 @@ function onKey(event, take) {
     take(text);
   } else return;
   event.preventDefault();
-  event.stopPropagation(); // these keys walk among the stories otherwise
+  event.stopPropagation(); // otherwise these keys move between the stories
 }
 
-/** Offers suggestions while a reader types; `take` gets the text of the one that was chosen. */
+/** Offers suggestions while a reader types; `take` gets the text of the chosen one. */
 export function listenToSuggestions(take) {
   box().addEventListener("input", () => {
     clearTimeout(timer);

@@ -8,7 +8,7 @@ import { understood } from "./understood.js";
 const HUES = 5; // classes stage-0 to stage-4 in the style sheet
 const KINDS = [[/bm25|lexical/, "lex"], [/vector|hnsw|encod|embed/, "vec"], [/rerank/, "rer"]];
 
-/** The colour of a stage: words, meaning and the reranker have theirs on the whole page. */
+/** The colour of a stage: words, meaning and the reranker have the same colours on the whole page. */
 function stageClass(name, number) {
   const kind = KINDS.find(([pattern]) => pattern.test(name));
   return `stage-${kind ? kind[1] : number % HUES}`;
@@ -17,7 +17,7 @@ function stageClass(name, number) {
 const RETRIEVAL = ["encode", "lexical", "bm25", "vectors", "cosines"];
 const SHOWN_MS = 0.05; // less would read as 0.0
 
-/** The stages in order; retrieval is shown as its own parts where they were timed. */
+/** The stages in order; retrieval is shown as its parts if they were timed. */
 function stagesOf(timings) {
   const inside = RETRIEVAL.filter((name) => name in timings);
   return Object.keys(timings)

@@ -13,18 +13,18 @@ function chip(name, text, label, act, off = false) {
     el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, off ? "↺" : "×"));
 }
 
-/** What was understood and is taken as words, for the reader said so. */
+/** What was understood but is taken as words, because the reader chose so. */
 function wordsChip(state, text, what, go) {
   return chip(text, "taken as words", `Read “${text}” as ${withArticle(what)} again`, () => go(toggledIgnore(state, text)), true);
 }
 
-/** The query with characters (not code units) `start` to `end` in other words. */
+/** The query with characters (not code units) `start` to `end` replaced. */
 function replaced(query, start, end, text) {
   const characters = Array.from(query);
   return [...characters.slice(0, start), text, ...characters.slice(end)].join("");
 }
 
-/** A date with its days in the reader's zone, and the other reading where there is one. */
+/** A date with its days in the reader's zone, and the other reading if it has one. */
 function dateChips(state, span, go) {
   if (span.ignored) return [wordsChip(state, span.text, "date", go)];
   const days = daysIn(span.since, span.until);
@@ -65,14 +65,14 @@ function understoodLine(state, { entities = [], dates = [] }, go) {
     el("span", { class: "understood-label" }, "Understood"), nodes) : null;
 }
 
-/** Another spelling of the query, to be taken or left. */
+/** Another spelling of the query, which the reader may take. */
 function suggestion(state, data, go) {
   if (!data.suggestion) return null;
   const take = el("button", { type: "button", class: "chip", onclick: () => go({ ...state, q: data.suggestion }) }, data.suggestion);
   return el("p", { class: "suggestion" }, "Did you mean ", take, "?");
 }
 
-/** What is no chip: unknown names, notes, and stages that were cut short. */
+/** What has no chip: unknown names, notes, and stages that were cut short. */
 function notes({ entities = [], notes: said = [] }, degraded) {
   const lines = [
     ...entities.filter((found) => !found.canonical && !found.ignored).map((found) => el("li", {}, el("b", {}, found.text),

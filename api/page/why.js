@@ -4,12 +4,12 @@ import { el, stackedBar } from "./dom.js";
 import { decimal, number, signed } from "./format.js";
 
 const VECTOR_KINDS = ["vec", "vec-2", "vec-3"]; // one tint per vector field
-let made = 0; // numbers the headings, so that two pictures can be on the page
+let made = 0; // numbers the headings, so that the page can have two pictures
 
-/** A stage's own score, which is told to keys that may inspect, before its share. */
+/** A stage's raw score (only keys that may inspect get it), before its share. */
 const raw = (value, name, without, digits = 2) => (value === undefined ? "" : value === null ? `${without} → ` : `${name} ${decimal(value, digits)} → `);
 
-/** What each retriever and the names put into the fused score, in the order of the bar. */
+/** What each retriever and the names add to the fused score, in the order of the bar. */
 export function fusedParts(told) {
   const { lexical, vectors, names } = told;
   const parts = [{ kind: "lex", name: "Words", rank: lexical.rank, share: lexical.normalized, weight: lexical.weight,
@@ -22,8 +22,8 @@ export function fusedParts(told) {
 
 const isMixed = ({ reranked }) => Boolean(reranked && reranked.weight !== undefined);
 
-/** The final score as parts that add up to it: what age took is not among them, and beside the
- * reranker's part stands what the mix left of the fused one. */
+/** The final score as parts that add up to it. What age took is not among them; beside the
+ * reranker's part is what the mix left of the fused score. */
 export function scoreParts(told) {
   const { fused, reranked } = told;
   const left = isMixed(told) ? (1 - reranked.weight) * reranked.fused_normalized : fused.score * told.recency;
@@ -127,10 +127,10 @@ export function whyPicture(result, { others = [] } = {}) {
     remarks(result), chooser(result, others));
 }
 
-/** Whether there was anything to score: a list in the order of dates has no why. */
+/** Whether scores gave the order: a list ordered by date has no explanation. */
 export const isScored = (told) => Boolean(told && (told.lexical.normalized || told.vectors.length));
 
-/** A button that unfolds the picture under a hit; it is drawn when it is asked for first. */
+/** A button that unfolds the picture under a hit, which is drawn at the first click. */
 export function whyButton(result, fold, actions) {
   const button = el("button", { type: "button", class: "why-button", "aria-expanded": "false", onclick: () => {
     if (!fold.firstChild) fold.append(whyPicture(result, actions.shown()));
