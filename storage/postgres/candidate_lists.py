@@ -1,13 +1,13 @@
-"""The candidates behind cursors, on the server of the record: every process on every host goes on
-with them.
+"""Keeps the lists behind cursors on the server of the record, so that every process on every host
+can go on with them.
 
-`core.ports.Shelf` over an unlogged table: what is kept there outlives a killed process and a
-restart of any host, not a crash of the server, and costs no search a wait for the server's disk.
-Nothing depends on the table. A server that can't be asked or is slow is noted and passed over.
+This is `core.ports.Shelf` over an unlogged table. A list outlives a killed process and a restart of
+any host, but not a crash of the server, and no search waits for the server's disk. Nothing depends
+on the table: if the server does not answer or is slow, that is noted and the list is not kept.
 
-Each list is kept with the newest line of the log of changes, in the one statement that writes it,
-and is given out only where the log still has that very line: a restored backup gives numbers again.
-Moments are the server's, since hosts' clocks differ.
+One statement writes each list with the newest line of the log of changes. The list is returned only
+while the log still has that line, because a restored backup uses the same numbers again. Times are
+the server's, since hosts' clocks differ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 LIFETIME_S = 600.0
 MOST_BYTES = 256 * 2**20
-# Milliseconds: a cursor is not worth a longer wait.
+# In milliseconds; a cursor is not worth a longer wait.
 LIMITS = {"statement_timeout": 2_000, "lock_timeout": 200}
 _POOLED, _MORE, _WAIT_S = 2, 6, 1.0
 _REST_S = 5.0  # after a failure, so that no search waits for a server that does not answer
@@ -48,12 +48,12 @@ _GET = sa.text(
     " AND (seen_n IS NULL OR EXISTS (SELECT FROM changes"
     " WHERE changes.n = kept.seen_n AND CAST(changes AS text) = kept.seen))"
 )
-# A few at a time: a long statement would hold the server's clean-up of all tables back.
+# A few at a time: a long statement would delay the server's vacuum of all tables.
 _DELETE_EXPIRED = sa.text(
     "DELETE FROM candidate_lists WHERE n IN (SELECT n FROM candidate_lists"
     " WHERE until < clock_timestamp() ORDER BY n LIMIT 64)"
 )
-# The newest list that has no room beside those after it; several sweeps at once find the same.
+# The newest list for which there is no room beside the newer ones; sweeps at once find the same.
 _NO_ROOM = sa.text(
     "SELECT max(n) FROM (SELECT n, sum(size) OVER (ORDER BY n DESC) AS held FROM candidate_lists)"
     " AS sums WHERE held > :most"
@@ -66,8 +66,8 @@ _Failure = SQLAlchemyError | psycopg.Error
 
 
 class PostgresCandidateLists:
-    """Keeps values for `lifetime_s` seconds; the oldest go where all would take more than
-    `most_bytes`, which any number of processes keep together. Thread-safe.
+    """Keeps values for `lifetime_s` seconds. If the values of all processes together exceed
+    `most_bytes`, the oldest are deleted. Thread-safe.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class PostgresCandidateLists:
         self.failure = ""
 
     def put(self, key: str, value: bytes) -> bool:
-        """See `core.ports.Shelf`."""
+        """Keep `value` under `key`; return whether that succeeded."""
         if monotonic() < self._resting_until or len(value) > self._most_bytes:
             return False
         parameters = {"key": key, "value": value, "size": len(value), "lifetime": self._lifetime_s}
@@ -96,21 +96,21 @@ class PostgresCandidateLists:
         return True
 
     def get(self, key: str) -> bytes | None:
-        """See `core.ports.Shelf`."""
+        """Return the value under `key`; None if it is unknown, too old, or of another record."""
         if self._resting_until == inf:  # closed
             return None
         found = self._tried(lambda connection: connection.execute(_GET, {"key": key}).all())
         return bytes(found[0][0]) if found else None
 
     def close(self) -> None:
-        """Ends the work in the background and the connections."""
+        """End the background work and close the connections."""
         self._resting_until = inf
         self._keeper.shutdown()
         self._pool.dispose()
 
     def _tried(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """What `work` gives; None where the server does not do it. A connection that turns out to
-        be dead is replaced once.
+        """Return the result of `work`, or None if the server fails. A dead connection is replaced
+        once.
         """
         try:
             try:
@@ -135,8 +135,8 @@ class PostgresCandidateLists:
                 self._keeping = self._keeper.submit(self._keep_small)
 
     def _keep_small(self) -> None:
-        """What no search should wait for: deletes what is too old, then the oldest until the rest
-        fits.
+        """Delete expired lists, then the oldest ones until the rest fits. No search waits
+        for this.
         """
         try:
             while self._changed(_DELETE_EXPIRED):

@@ -1,7 +1,7 @@
-"""How a process is connected to Postgres: one pool, limits on every wait, no password in a message.
+"""Connects a process to Postgres: one pool, a limit on every wait, no password in a message.
 
-Single reads run in autocommit, which is one round trip each; the pool needs no ping, because a read
-whose connection turns out to be dead is asked once more on a fresh one (reads.py).
+Single reads run in autocommit, which is one round trip each. The pool needs no ping, because a read
+on a dead connection is sent once more on a fresh one (record.py).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from core.errors import SettingsError
 
 SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 POOLED = 8  # connections that are kept
-MORE = 24  # that may be opened above, for a while
+MORE = 24  # connections that may be opened above these, for a while
 WAIT_S = 5  # for a connection of the pool, and for the server to take one
-# Milliseconds, set on the server for each connection. A host that stops in the middle of a write
-# (suspended, cut off) must not keep the others waiting; `lock_timeout` is how long a write waits
-# for those of other hosts before it answers "busy".
+# In milliseconds, set on the server for each connection. A host that stops in the middle of a write
+# (suspended, cut off) must not keep the others waiting. `lock_timeout` is how long a write waits
+# for writes of other hosts before it answers "busy".
 LIMITS = {
     "statement_timeout": 60_000,
     "lock_timeout": 30_000,
     "idle_in_transaction_session_timeout": 60_000,
 }
-# libpq: how soon a server that vanished without a word is noticed, in seconds and (last) ms.
+# libpq: how soon a server that vanished is noticed, in seconds and (the last one) milliseconds.
 _KEEPALIVE = {
     "connect_timeout": WAIT_S,
     "keepalives_idle": 10,
@@ -45,8 +45,8 @@ def pool_of(
     more: int = MORE,
     wait_s: float = WAIT_S,
 ) -> sa.Engine:
-    """A pool of connections to `postgresql://…`, in autocommit unless a connection is told
-    otherwise. Nothing is connected yet. Raises SettingsError for another kind of address.
+    """Return a pool of connections to `postgresql://…`, in autocommit by default. It connects
+    later, when it is used. Raises SettingsError for another kind of address.
     """
     url = url_of(address)
     pool = sa.create_engine(
@@ -55,7 +55,7 @@ def pool_of(
         pool_size=pooled,
         max_overflow=more,
         pool_timeout=wait_s,
-        pool_use_lifo=True,  # so that what a peak opened is idle, and closed, after it
+        pool_use_lifo=True,  # so connections that a peak opened become idle and are closed
         hide_parameters=True,
         connect_args=_options(url),
     )
@@ -64,21 +64,21 @@ def pool_of(
 
 
 def connection_of(address: str) -> psycopg.Connection:
-    """A connection in autocommit that belongs to no pool, for one who listens."""
+    """Return a connection in autocommit outside of any pool, for LISTEN."""
     url = url_of(address)
     named = url.translate_connect_args(username="user", database="dbname")
     return psycopg.connect(**{**named, **url.query, **_options(url)}, autocommit=True)
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
-    """What libpq is told, unless the address says otherwise."""
+    """Return our options for libpq; options in the address override them."""
     ours = {**_KEEPALIVE, "application_name": "dateline"}
     return {name: value for name, value in ours.items() if name not in url.query}
 
 
 def url_of(address: str) -> sa.URL:
-    """The address as SQLAlchemy has it, for psycopg 3. Raises SettingsError, which never quotes
-    the address: there may be a password in it.
+    """Return the address as SQLAlchemy's URL for psycopg 3. Raises SettingsError, which never
+    quotes the address, because it may contain a password.
     """
     try:
         url = sa.make_url(address)
@@ -90,7 +90,7 @@ def url_of(address: str) -> sa.URL:
 
 
 def place_of(url: sa.URL) -> str:
-    """Host, port and database for people, without user, password and options."""
+    """Return host, port and database for messages, without user, password and options."""
     host = url.host or url.query.get("host", "") or "local socket"
     port = f":{url.port}" if url.port else ""
     return f"postgresql at {host if isinstance(host, str) else host[0]}{port}/{url.database or ''}"

@@ -1,4 +1,4 @@
-"""Postgres's errors as ours, by SQLSTATE
+"""Turns Postgres's errors into ours, by SQLSTATE
 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 """
 
@@ -35,7 +35,7 @@ _SETUP = {
     "25006": ("this server takes no writes: it is a standby", "name the primary in `record`"),
 }
 _REACH = "start it, or check the setting `record`; what was not acknowledged is to be sent again"
-NOT_COMMITTED = frozenset({"25P03"})  # the server had ended it before it was asked to commit
+NOT_COMMITTED = frozenset({"25P03"})  # the server ended the transaction before the commit
 _DAMAGED = ("XX001", "XX002")  # data_corrupted, index_corrupted
 UNKNOWN = (
     "the connection was lost while a batch was being committed: it is recorded wholly or not at all"
@@ -44,7 +44,7 @@ UNKNOWN = (
 
 @contextmanager
 def storage_errors(where: str) -> Iterator[None]:
-    """Turns what SQLAlchemy and psycopg raise into our errors; `where` is said in each."""
+    """Turn errors of SQLAlchemy and psycopg into ours; each names `where`."""
     try:
         yield
     except orjson.JSONDecodeError as error:
@@ -58,7 +58,7 @@ def storage_errors(where: str) -> Iterator[None]:
 
 
 def as_ours(error: Failure, where: str) -> StorageError | DocumentError:
-    """Our error for one of theirs."""
+    """Return our error for one of SQLAlchemy or psycopg."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = state_of(error)
     what = " ".join(str(cause).split())
@@ -85,19 +85,19 @@ def as_ours(error: Failure, where: str) -> StorageError | DocumentError:
 
 
 def state_of(error: BaseException | None) -> str:
-    """The SQLSTATE of what SQLAlchemy or the driver raised, "" where there was none to say."""
+    """Return the SQLSTATE of an error of SQLAlchemy or the driver, "" if it has none."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlstate", None) or ""
 
 
 def is_denied(error: StorageError) -> bool:
-    """Whether the server said that the role lacks a right."""
+    """Return whether the server said that the role lacks a right."""
     return state_of(error.__cause__) == "42501"
 
 
 def is_lost(error: Failure) -> bool:
-    """Whether there was no connection, or it broke: class 08 and 57P01 to 57P05 say so, and libpq
-    without any SQLSTATE.
+    """Return whether there was no connection, or it broke. Class 08 and 57P01 to 57P05 say so, and
+    errors of libpq without a SQLSTATE.
     """
     state = state_of(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -1,6 +1,6 @@
-"""Hears at once that another host has written (NOTIFY), so that nobody waits for the next look.
+"""Learns at once that another host has written (NOTIFY), so that nobody waits for the next look.
 
-Only a hint: who searches asks the record first in any case, and the background looks by itself.
+The notice is only a hint: each search asks the record first, and the background looks by itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 
 
 class Follower:
-    """A thread with a connection of its own that calls `changed` for notices on `channel`; it
-    connects anew for as long as it takes.
+    """A thread with its own connection that calls `changed` for notices on `channel`. After a lost
+    connection it tries to connect until it succeeds.
     """
 
     def __init__(self, address: str, channel: str, changed: Callable[[], None]) -> None:
@@ -33,7 +33,7 @@ class Follower:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread."""
+        """End the thread."""
         self._stop.close()
         self._thread.join()
         self._stopped.close()
@@ -51,15 +51,17 @@ class Follower:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _listen(self, connection: psycopg.Connection) -> None:
-        """Until the end; raises where the connection is gone."""
+        """Listen until the end. Raises an error of psycopg if the connection is gone."""
         connection.execute(f'LISTEN "{self._channel}"')
-        self._changed()  # what was written before this is not told
+        self._changed()  # there were no notices of writes before LISTEN
         while not self._is_stopped(None, connection.fileno()):
             if list(connection.notifies(timeout=0)):
                 self._changed()
 
     def _is_stopped(self, seconds: float | None, beside: int | None = None) -> bool:
-        """Waits for the end, or until `beside` can be read or `seconds` are over."""
+        """Wait until the end, until `beside` can be read, or for `seconds`; return whether it is
+        the end.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self._stopped, selectors.EVENT_READ)
             if beside is not None:

@@ -1,11 +1,11 @@
-"""What each key took lately, on the server of the record, for all processes on all hosts.
+"""Rate limits on the server of the record, shared by all processes on all hosts.
 
-`core.limits.Limiter` that never waits for the server. A process leases a twentieth of a limit's
-burst at a time, spends that by itself and asks for more in the background before it is used up.
-What is taken while the answer is awaited goes on account and is charged by the next question: as
-much as a lease, or a few where that is less. By so much each process may be ahead of the limit, and
-in the long run none is. Moments are the server's, since hosts' clocks differ. A server that does
-not answer is passed over for a while: each host counts by itself.
+This `core.limits.Limiter` never waits for the server. A process leases a twentieth of a limit's
+burst at a time, spends that by itself, and asks for more in the background before it is used up.
+What it takes while it waits for the answer goes on account, and the next request charges it: at
+most as much as a lease, or ON_ACCOUNT if that is more. So a process may exceed the limit by that
+for a moment, but not in the long run. Times are the server's, since hosts' clocks differ. While the
+server does not answer, each host counts by itself.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 LIMITS = {"statement_timeout": 2_000, "lock_timeout": 1_000}  # milliseconds
 LEASES = 20  # of a burst
-ON_ACCOUNT = 8  # at most, where a lease is less
-_LATE_S = 0.25  # after which an answer is not awaited any longer
+ON_ACCOUNT = 8  # the most on account if a lease is less
+_LATE_S = 0.25  # an answer that takes longer is not awaited
 _REST_S = 5.0  # after a failure
 _SOON_S = 0.05
 _POOLED, _MORE, _WAIT_S = 1, 1, 1.0
@@ -44,8 +44,9 @@ _WRITE = sa.text("UPDATE limits SET paid_back = :moment WHERE name = :name")
 
 @dataclass(slots=True)
 class _Purse:
-    """What this process has of a key's limit: leased and not spent, spent and not charged, since
-    when it awaits an answer (`inf`: it does not), and until when the server has no more.
+    """A part of a key's limit that a process has: leased and not spent (`left`), spent and not
+    charged (`owed`), since when it awaits an answer (`asked`, `inf` if it does not), and until when
+    the server has no more.
     """
 
     left: int = 0
@@ -54,7 +55,7 @@ class _Purse:
     dry_until: float = 0.0
 
     def spend(self, cost: int, most: int, now: float) -> Allowed | Refused:
-        """Takes of what there is, or on account, where `most` may be owed."""
+        """Take `cost` from what is left, or on account if at most `most` are then owed."""
         if self.left >= cost:
             self.left -= cost
             return Allowed(self.left)
@@ -64,13 +65,13 @@ class _Purse:
         return Refused(max(self.dry_until - now, _SOON_S))
 
     def is_low(self, lease: int, now: float) -> bool:
-        """Whether the server should be asked."""
+        """Return whether to ask the server for more."""
         idle = self.asked == inf and now >= self.dry_until
         return idle and (self.owed > 0 or self.left < (lease + 1) // 2)
 
 
 class PostgresLimits:
-    """A limiter of all processes with the same record; `beside` counts while the server can't."""
+    """A limiter for all processes with one record; `beside` counts while the server can't."""
 
     def __init__(self, address: str, beside: Limiter) -> None:
         self.where = place_of(url_of(address))
@@ -82,7 +83,7 @@ class PostgresLimits:
         self._alone_until = 0.0
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """See `core.limits.Limiter`."""
+        """Take `cost` of a key's limit, or refuse."""
         now, lease = monotonic(), limit.burst // LEASES
         with self._lock:
             purse = self._purses.setdefault((limit.name, key), _Purse())
@@ -94,7 +95,7 @@ class PostgresLimits:
         return self._beside.take(limit, key, cost)
 
     def close(self) -> None:
-        """Ends the work in the background and the connections."""
+        """End the background work and close the connections."""
         self._alone_until = inf
         self._asker.shutdown(cancel_futures=True)
         self._pool.dispose()
@@ -106,7 +107,7 @@ class PostgresLimits:
             purse.asked = now
 
     def _ask(self, limit: Limit, key: str, purse: _Purse) -> None:
-        """Has what is owed charged, and leases more."""
+        """Charge what is owed, and lease more."""
         owed = purse.owed
         try:
             granted, wait_s = self._lease(limit, key, owed)
@@ -123,7 +124,7 @@ class PostgresLimits:
             purse.dry_until = now + wait_s if wait_s > 0 else 0.0
 
     def _lease(self, limit: Limit, key: str, owed: int) -> tuple[int, float]:
-        """How many are leased, and in how many seconds there is one more."""
+        """Lease from the server; return how many, and in how many seconds there are more."""
         name = {"name": f"{limit.name}\n{key}"}
         with self._pool.connect() as plain:
             connection = plain.execution_options(isolation_level="READ COMMITTED")

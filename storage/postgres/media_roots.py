@@ -1,5 +1,5 @@
-"""Below which folders and stores an archive's originals lie, on the server of the record: what was
-named to an ingest on one host is served by every other.
+"""Keeps the folders and stores of an archive's originals on the server of the record: every host
+serves what an ingest on one host named.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _ADD = insert(MEDIA_ROOTS).on_conflict_do_nothing(index_elements=["root_key"])
 
 
 class PostgresMediaRoots:
-    """The roots of the archive at `address`; thread-safe. Looked up once a second at most: what
-    another host adds is known a second later.
+    """The roots of the archive at `address`. It reads them at most once a second, so a root that
+    another host adds is known a second later. Thread-safe.
     """
 
     def __init__(self, address: str) -> None:
@@ -41,8 +41,8 @@ class PostgresMediaRoots:
         self._looked = -_LOOK_S
 
     def read(self) -> tuple[str, ...]:
-        """The files, folders and stores' URLs so far; those of the last look where they can't be
-        read.
+        """Return the files, folders and stores' URLs so far. If they can't be read, return those of
+        the last look.
         """
         with self._lock:
             if monotonic() - self._looked >= _LOOK_S:
@@ -55,7 +55,7 @@ class PostgresMediaRoots:
             return self._known
 
     def add(self, roots: Sequence[str]) -> None:
-        """Adds roots; durable when it returns. Raises StorageError."""
+        """Add roots; durable when it returns. Raises StorageError."""
         if not roots:
             return
         rows = [{"root": root, "root_key": key_of(root)} for root in dict.fromkeys(roots)]
@@ -72,5 +72,5 @@ class PostgresMediaRoots:
                     )
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._pool.dispose()

@@ -1,6 +1,6 @@
-"""Puts: what of a batch is new, newer, the same once more, or refused, and the rows of each table.
+"""Puts: finds which items of a batch are new, newer, unchanged or refused, and writes their rows.
 
-A batch costs the same few round trips whether it has one item or five hundred.
+A batch takes the same few round trips for one item or five hundred.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def put_all(
     log: Log,
     kept: Collection[Space],
 ) -> list[Written]:
-    """Writes versions in order, as far as `by` may; one uri several times in a batch is written in
-    several steps. Vectors of the spaces `kept` stay where others come.
+    """Write the versions in order that `by` may write; return an outcome for each. Several versions
+    of one uri in a batch are written in several steps. New vectors do not replace those of the
+    spaces `kept`.
     """
     return [
         done for wave in waves_of(writes) for done in _put_wave(connection, wave, by, log, kept)
@@ -106,7 +107,7 @@ def _put_wave(
 def _known(
     connection: sa.Connection, wave: Sequence[Prepared], outcomes: Sequence[Outcome]
 ) -> set[str]:
-    """The uris of stale versions that are recorded with this content."""
+    """Return the uris of stale versions that are recorded with the same content."""
     stale = [
         (each.uri, each.write.item.version, each.digest)
         for each, outcome in zip(wave, outcomes, strict=True)
@@ -118,7 +119,7 @@ def _known(
 def _judged(
     connection: sa.Connection, wave: Sequence[Prepared], by: Caller, newest: Mapping[str, Newest]
 ) -> list[Outcome | None]:
-    """What each put does; None for the same version and content once more."""
+    """Return the outcome of each put, None for a version that is recorded with the same content."""
     touched = [touched_stories(each.write.item, by, newest.get(each.uri)) for each in wave]
     stories = products_by_story(connection, [chain for chains in touched for chain in chains])
     judged: list[Outcome | None] = []
@@ -144,7 +145,7 @@ def _outcome_again(
 
 @dataclass(slots=True)
 class _Rows:
-    """What a wave writes into each table, so that each is one statement."""
+    """The rows that a wave writes, collected so that each table takes one statement."""
 
     kept: Collection[Space]
     have: Mapping[int, Collection[Space]]
@@ -158,7 +159,7 @@ class _Rows:
     def add(
         self, each: Prepared, seq: int, outcome: Outcome, old: Newest | None, log: Log
     ) -> Written:
-        """Notes a version that is written as `seq`; gives what is answered."""
+        """Collect the rows of a version that is written as `seq`; return its outcome."""
         item = each.write.item
         again = old if outcome is Outcome.UPDATED else None
         own = state_of(item) if again is None else again.state
@@ -181,13 +182,15 @@ class _Rows:
         return Written(item.uri, item.version, outcome, number, held_as(state, own))
 
     def _bind(self, item: Item, own: State, *, new: bool) -> State:
-        """The state that a version gets which comes with `own`: what holds its uri binds it."""
+        """Return the state of a version that comes with `own`, as the holds of its uri bind it."""
         state, after = bound(self.holds.before(item.uri), item.products, own, new=new)
         self.holds.keep(item.uri, after)
         return state
 
     def write(self, connection: sa.Connection) -> None:
-        """Vectors and signatures of a version that is written again have moved with it."""
+        """Write all rows. A rewritten version's vectors and signature get its new seq by
+        themselves.
+        """
         execute(connection, sa.insert(ITEMS), self.fresh)
         execute(connection, _AGAIN, self.again)
         execute(connection, FORGET, self.gone)
@@ -197,7 +200,7 @@ class _Rows:
 
 
 def _new_seqs(connection: sa.Connection, count: int) -> list[int]:
-    """Fresh seqs in rising order, above all that were ever given: a sequence never goes back."""
+    """Return new seqs, ascending and above all earlier ones: a sequence never goes back."""
     rows = connection.execute(_SEQS, {"count": count}) if count else ()
     return sorted(int(seq) for (seq,) in rows)
 

@@ -1,7 +1,7 @@
-"""Reads of the record on Postgres: see `storage.record.port.RecordReads`.
+"""Reads of the record on Postgres: `storage.record.port.RecordReads`.
 
-Each is one statement with its whole batch in it, or several pages of a long list. Statements are
-constants; what is asked for goes along as parameters.
+Each read is one statement for its whole batch, or several pages of a long list. Statements are
+constants; the values go along as parameters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage.record.vector_rows import as_matrix, passages_of
 from storage.record.visibility import StoryView, VersionRow, members_and_view, story_view
 
 _PAGE = 2000  # rows of a long list at once
-_FEW = 500  # rows that carry documents or vectors
+_FEW = 500  # rows with documents at once
 _ROW = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
 _ITEM = item_rows.ITEM_COLUMNS
 _LINE = "SELECT n, chain, seq, kind, at FROM changes"
@@ -66,8 +66,8 @@ _HEADLINES = sa.text(
 )
 _COUNT = sa.text("SELECT count(*) FROM items")
 _CHAIN_OF = sa.text("SELECT chain FROM items WHERE uri_key = :uri ORDER BY version DESC LIMIT 1")
-# Every version of each item that has a version in one of the chains, beside that chain. OFFSET 0
-# keeps the inner question by itself: few items by index, never the whole table.
+# Every version of each item that has a version in one of the chains, with that chain. OFFSET 0
+# keeps the inner query separate: it reads few items by index, never the whole table.
 _STORIES = sa.text(
     f"SELECT touched.chain_key, version_of.* FROM (SELECT DISTINCT chain_key, uri_key FROM items"  # noqa: S608
     " WHERE chain_key = ANY(CAST(:chains AS bytea[]))) AS touched CROSS JOIN LATERAL"
@@ -114,27 +114,27 @@ class Ask(Protocol):
     """Runs one statement."""
 
     def __call__(self, statement: sa.TextClause, **parameters: object) -> Sequence[Any]:
-        """Its rows."""
+        """Return the rows of the statement."""
         ...
 
 
 class PostgresReads:
-    """The reads by way of `ask`; where that is bound to a transaction they all see one state."""
+    """Reads through `ask`. If that is bound to a transaction, all reads see one state."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     def changes_after(self, n: int, limit: int) -> list[Change]:
-        """See `storage.record.port.ChangeLog`."""
+        """Return at most `limit` changes after number `n`, in order."""
         return [Change(*row) for row in self._ask(_CHANGES, n=n, limit=limit)]
 
     def line(self, n: int | None) -> LogLine | None:
-        """See `storage.record.port.ChangeLog`."""
+        """Return change number `n`, or the newest for None."""
         rows = self._ask(_NEWEST_LINE) if n is None else self._ask(_ONE_LINE, n=n)
         return tuple(rows[0]) if rows else None
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield the facts of every version from `seq` on, page by page."""
         while rows := self._ask(_FACTS, seq=seq, limit=_PAGE):
             yield [_fact_row(row) for row in rows]
             if len(rows) < _PAGE:
@@ -142,20 +142,20 @@ class PostgresReads:
             seq = rows[-1][0] + 1
 
     def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the facts of the recorded versions among `seqs`."""
         return {row[0]: _fact_row(row) for row in self._by_seq(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the recorded versions among `seqs`."""
         rows = self._by_seq(_BY_SEQ, seqs)
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
-        """See `storage.record.port.VersionReads`."""
+        """Return every version of an item, the newest first."""
         return self.versions_of_each([uri]).get(uri, [])
 
     def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
-        """See `storage.record.port.VersionReads`."""
+        """Return every version of each recorded item of `uris`, the newest first."""
         found: dict[str, list[VersionRow]] = {}
         keys = [key_of(uri) for uri in uris]
         for start in range(0, len(keys), _PAGE):
@@ -164,7 +164,7 @@ class PostgresReads:
         return found
 
     def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the holds of each of `uris` that has some."""
         found: dict[str, list[Hold]] = {}
         keys = {key_of(uri): uri for uri in uris}
         for key, *row in self._ask(_HOLDS_OF, keys=list(keys)) if keys else ():
@@ -172,37 +172,37 @@ class PostgresReads:
         return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
-        """See `storage.record.port.VersionReads`."""
+        """Return the seq of a recorded version, or None."""
         rows = self._ask(_SEQ_OF, uri=key_of(uri), version=version)
         return rows[0][0] if rows else None
 
     def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield (seq, headline) of every version from seq `since` up to `until`."""
         while rows := self._ask(_HEADLINES, since=since, until=until, limit=_FEW):
             for seq, document in rows:
                 yield seq, orjson.loads(document)["headline"]
             since = rows[-1][0] + 1
 
     def all_items(self) -> Iterator[Item]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield every recorded version, in the order of writing."""
         seq = 0
         while rows := self._ask(_FROM_SEQ, seq=seq, limit=_FEW):
             yield from map(item_rows.decode, rows)
             seq = rows[-1][0]
 
     def count_items(self) -> int:
-        """See `storage.record.port.VersionReads`."""
+        """Return the number of recorded versions."""
         return int(self._ask(_COUNT)[0][0])
 
     def chain_of(self, uri: str) -> str | None:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain that the item's newest version names, or None."""
         rows = self._ask(_CHAIN_OF, uri=key_of(uri))
         return rows[0][0] if rows else None
 
     def views_of(
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
-        """See `storage.record.port.StoryReads`."""
+        """Return each story's view at `now` (microseconds) and the seqs of its versions."""
         keys = {chain: key_of(chain) for chain in chains}
         rows: dict[bytes, list[VersionRow]] = {key: [] for key in keys.values()}
         for key, *row in self._ask(_STORIES, chains=list(rows)) if rows else ():
@@ -210,11 +210,11 @@ class PostgresReads:
         return {chain: members_and_view(chain, rows[key], now) for chain, key in keys.items()}
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain of each recorded version."""
         return {seq: chain for seq, chain in self._by_seq(_STORIES_OF, seqs)}  # noqa: C416 - of a type
 
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
-        """In one pass by pages; items that changed their chain are looked up apart."""
+        """Yield the view of every story, in one pass; chains with moved items are read again."""
         moved = {key for (key,) in self._ask(_MOVED)}
         for key, group in groupby(self._by_chain(), lambda pair: pair[0]):
             versions = [row for _, row in group]
@@ -225,39 +225,39 @@ class PostgresReads:
                 yield chain, story_view(chain, versions, now)
 
     def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain of those `seqs` whose story may have several versions."""
         return {seq: chain for seq, chain in self._by_seq(_SEVERAL, seqs)}  # noqa: C416 - of a type
 
     def vectors_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> Iterator[tuple[int, FloatMatrix]]:
-        """See `storage.record.port.VectorReads`."""
+        """Yield (seq, float32 [n, d]) for versions that this encoder embedded."""
         for seq, spans, matrix in self._by_seq(_VECTORS, seqs, field=field, encoder=encoder):
             yield seq, as_matrix(matrix, len(orjson.loads(spans)))
 
     def passages_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> dict[int, tuple[Passage, ...]]:
-        """See `storage.record.port.VectorReads`."""
+        """Return the passages that this encoder embedded of each version."""
         rows = self._by_seq(_PASSAGES, seqs, field=field, encoder=encoder)
         return {seq: passages_of(spans) for seq, spans in rows}
 
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
-        """See `storage.record.port.VectorReads`."""
+        """Return at most `limit` versions above `after` that lack vectors of this encoder."""
         rows = self._ask(_LACKING, field=field, encoder=encoder, after=after, limit=limit)
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def count_lacking(self, field: str, encoder: str) -> int:
-        """See `storage.record.port.VectorReads`."""
+        """Return the number of versions that lack vectors of this encoder."""
         return int(self._ask(_COUNT_LACKING, field=field, encoder=encoder)[0][0])
 
     def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
-        """See `storage.record.port.SignatureReads`."""
+        """Return the recorded signatures of a scheme."""
         rows = self._by_seq(_SIGNATURES, seqs, scheme=scheme)
         return {seq: signature for seq, signature in rows}  # noqa: C416 - of a type
 
     def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
-        """See `storage.record.port.SignatureReads`."""
+        """Return at most `limit` seqs above `after` of versions without a signature."""
         rows = self._ask(_UNSIGNED, scheme=scheme, after=after, limit=limit)
         return [seq for (seq,) in rows]
 

@@ -46,11 +46,11 @@ _SETTINGS = sa.text(
 
 
 class PostgresRecord:
-    """`storage.record.port.RecordOfTruth` behind `postgresql://…`. The tables are made or migrated
-    where this role may. Raises StorageError.
+    """`storage.record.port.RecordOfTruth` behind `postgresql://…`. It creates or migrates the
+    tables if the role may. Raises StorageError.
 
-    A read is asked again on a fresh connection where the old one turns out to be lost. A write is
-    not: what became of it is said in the error, and sending it again does no harm.
+    After a lost connection a read is sent again on a fresh one. A write is not: the error says what
+    became of it, and the caller may safely send it again.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class PostgresRecord:
         self._channel = f"dateline_{self.identity}"
 
     def put(self, batch: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """See `core.ports.Writer`."""
+        """Record the items in short transactions; return what became of the first of them."""
         return in_short_turns([prepared(each) for each in batch], partial(self._put_some, by))
 
     def _put_some(self, by: Caller, rows: Sequence[Prepared]) -> list[Written]:
@@ -88,14 +88,14 @@ class PostgresRecord:
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: all or none, and before every other write of this process. Other
-        hosts' are short, and the server has a line for them.
+        """Change states, all or none, before every other write that waits in this process. Writes
+        of other hosts are short, and the server queues them.
         """
         with self._writing(urgent=True) as (connection, log):
             return tuple(statuses.set_all(connection, changes, by, log))
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Add vectors to recorded versions; return how many versions got theirs."""
         used, added = set(self.spaces.items()), 0
         for part in _parts(vectors):
             with self._writing() as (connection, log):
@@ -105,7 +105,7 @@ class PostgresRecord:
     def forget_vectors(
         self, field: str, keep: Collection[str], after: int, limit: int
     ) -> Sequence[int]:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Delete the field's vectors of other encoders from `limit` versions; return their seqs."""
         with self._writing() as (connection, _):
             return writes.forget_vectors(connection, field, keep, after, limit)
 
@@ -114,13 +114,13 @@ class PostgresRecord:
         return {*self.spaces.items(), *self.beside.items()}
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Record text signatures of versions, by seq."""
         for part in _parts(signatures):
             with self._writing() as (connection, _):
                 writes.add_signatures(connection, part)
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """See `core.ports.Writer`."""
+        """Return for each item whether a put would change anything."""
         newest = writes.newest_of(self._ask, {item.uri for item in items})
         have = writes.encoders_of(self._ask, [found.seq for found in newest.values()])
         answers: list[bool] = []
@@ -138,8 +138,9 @@ class PostgresRecord:
         return tuple(answers)
 
     def last_change(self) -> int:
-        """See `storage.record.port.RecordOfTruth`. Each request asks this several times, so it goes
-        past SQLAlchemy to the driver, which takes half the time (benchmarks/record.py).
+        """Return the number of the newest change, 0 in an empty record. Each request asks for it
+        several times, so this calls the driver directly, which takes half the time of SQLAlchemy
+        (benchmarks/record.py).
         """
         with storage_errors(self.where):
             held = self._pool.raw_connection()
@@ -154,17 +155,15 @@ class PostgresRecord:
 
     @property
     def unsettled(self) -> Unsettled:
-        """See `storage.record.port.RecordOfTruth`: a server that takes nothing acknowledges
-        nothing.
-        """
+        """No changes: a server that can't record a change does not acknowledge it."""
         return SETTLED
 
     def settle(self) -> None:
-        """There is nothing to settle."""
+        """Do nothing: there is nothing to settle."""
 
     @contextmanager
     def moment(self) -> Iterator[PostgresReads]:
-        """See `storage.record.port.RecordOfTruth`: one snapshot of the server."""
+        """Yield reads of one state of the record: one snapshot of the server."""
         with storage_errors(self.where), self._pool.connect() as plain:
             connection = plain.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -173,18 +172,18 @@ class PostgresRecord:
                 yield PostgresReads(writes.asking(connection))
 
     def follow(self, changed: Callable[[], None]) -> None:
-        """See `storage.record.port.RecordOfTruth`; for one listener."""
+        """Call `changed` when another process has written; only the first listener is called."""
         if self._follower is None:
             self._follower = Follower(self._address, self._channel, changed)
 
     def facts(self) -> Mapping[str, Any]:
-        """What the server says of itself, for `dateline doctor`."""
+        """Return the server's version, durability, size and schema, for `dateline doctor`."""
         version, fsync, full_pages, size = self._ask(_SETTINGS)[0]
         durable = fsync == "on" and full_pages == "on"
         return {"server": version, "durable": durable, "bytes": size, "schema": schema.newest()}
 
     def close(self) -> None:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Close every connection."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None
@@ -196,7 +195,7 @@ class PostgresRecord:
                 return self._ask_once(statement, parameters)
             except DBAPIError as error:
                 if not error.connection_invalidated:
-                    raise  # there was none to be had, or the statement is at fault
+                    raise  # there was no connection, or the statement is at fault
             return self._ask_once(statement, parameters)
 
     def _ask_once(self, statement: sa.TextClause, parameters: Mapping[str, Any]) -> Sequence[Any]:
@@ -205,8 +204,8 @@ class PostgresRecord:
 
     @contextmanager
     def _writing(self, *, urgent: bool = False) -> Iterator[tuple[sa.Connection, writes.Log]]:
-        """One transaction, alone among all hosts; it is committed at the end. Connections that died
-        since they were last used are found before, so that no write fails for those.
+        """Yield a transaction in which no other host writes; commit it at the end. `last_change`
+        before it finds dead connections, so that no write fails because of them.
         """
         now = to_micros(self._clock())
         self.last_change()
@@ -233,7 +232,7 @@ class PostgresRecord:
 
 
 def _parts(of_seq: Mapping[int, Value]) -> Iterator[Mapping[int, Value]]:
-    """What is written in one transaction each."""
+    """Yield the parts that are written in one transaction each."""
     entries = iter(of_seq.items())
     while part := dict(islice(entries, _AT_ONCE)):
         yield part

@@ -1,4 +1,4 @@
-"""Brings the tables up to this program's, by alembic's migrations, and says what they are at."""
+"""Migrates the tables to this program's schema with alembic, and says which schema they have."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ONE_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(7351901)")
 
 
 def prepare(pool: sa.Engine, where: str) -> None:
-    """Migrates where that is needed and this role may; else says what has to be done.
+    """Migrate the tables if that is needed and this role may.
 
-    Raises StorageError for tables of a newer program, for a database that is not in UTF-8, and
-    where the role may not create what is missing.
+    Raises StorageError for tables of a newer program, for a database that is not in UTF-8, and if
+    the role may not change the tables; it says how to mend that.
     """
     with storage_errors(where):
         with pool.connect() as connection:
@@ -53,9 +53,9 @@ def prepare(pool: sa.Engine, where: str) -> None:
 
 
 def migrate(pool: sa.Engine, where: str) -> tuple[str, str]:
-    """Runs what migrations are missing, all or none; the revision before ("" for none) and after.
-    Hosts that start at the same time wait for one another, however long that takes; for the tables
-    themselves no longer than any write does, so that a migration does not stop the others.
+    """Run the missing migrations, all or none; return the revision before ("" for none) and after.
+    Hosts that start at the same time wait for one another without a limit. For the tables a
+    migration waits no longer than a write does, so that it does not stop other hosts.
     """
     with storage_errors(where), pool.connect() as plain:
         connection = plain.execution_options(isolation_level="READ COMMITTED")
@@ -72,7 +72,7 @@ def migrate(pool: sa.Engine, where: str) -> tuple[str, str]:
 
 
 def migrate_at(address: str) -> tuple[str, str, str]:
-    """`migrate` for the database behind a URL; where that is, before and after."""
+    """Migrate the database behind a URL; return where it is, and the revisions before and after."""
     pool, where = pool_of(address), place_of(url_of(address))
     try:
         return where, *migrate(pool, where)
@@ -81,13 +81,13 @@ def migrate_at(address: str) -> tuple[str, str, str]:
 
 
 def newest() -> str:
-    """The revision that this program knows."""
+    """Return the newest revision that this program knows."""
     return _known()[0]
 
 
 @cache
 def _known() -> tuple[str, ...]:
-    """Every revision that this program knows, the newest first."""
+    """Return every revision that this program knows, the newest first."""
     scripts = ScriptDirectory.from_config(_config(None))
     return tuple(script.revision for script in scripts.walk_revisions())
 

@@ -1,4 +1,4 @@
-"""Changes of state, and what holds the uris of items: see storage/record/holds.py."""
+"""Writes changes of state and the holds of uris (storage/record/holds.py)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FREE = sa.delete(HOLDS).where(HOLDS.c.uri_key == sa.bindparam("key"))
 def set_all(
     connection: sa.Connection, changes: Sequence[SetStatus], by: Caller, log: Log
 ) -> list[Written]:
-    """Changes states in order, as far as `by` may."""
+    """Change the states in order that `by` may change; return an outcome for each."""
     return [done for wave in waves_of(changes) for done in _set_wave(connection, wave, by, log)]
 
 
@@ -54,27 +54,27 @@ def _set_wave(
 
 @dataclass(slots=True)
 class Holds:
-    """What holds the uris of a wave, by uri: as it was found, and as it is to be kept."""
+    """The holds of a wave by uri: as they were found, and as they are to be kept."""
 
     _before: Mapping[str, Sequence[Hold]]
     _after: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, connection: sa.Connection, uris: Collection[str]) -> Holds:
-        """What is recorded of these uris."""
+        """Read the recorded holds of these uris."""
         return cls(PostgresReads(asking(connection)).holds_of(uris))
 
     def before(self, uri: str) -> Sequence[Hold]:
-        """The holds that were found."""
+        """Return the holds of `uri` that were found."""
         return self._before.get(uri, ())
 
     def keep(self, uri: str, holds: tuple[Hold, ...]) -> None:
-        """Notes what is to be kept."""
+        """Note the holds that `uri` is to have."""
         if set(holds) != set(self.before(uri)):
             self._after[uri] = holds
 
     def write(self, connection: sa.Connection) -> None:
-        """Writes what differs from what was found."""
+        """Write the holds that differ from those that were found."""
         execute(connection, _FREE, [{"key": key_of(uri)} for uri in self._after])
         names = ("writes", "pubstatus", "embargoed")
         rows = [

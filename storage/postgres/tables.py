@@ -1,9 +1,9 @@
 """The tables of the record, as the newest migration leaves them.
 
-Names stand without a schema: they are looked for along the connection's search_path. Items are
-found by the sha256 of uri and chain, for a B-tree's entry has at most 2,704 bytes and a uri may
-have more. Facts, documents and passages are JSON as bytes: what was recorded is read back byte for
-byte, NUL characters included, which Postgres's own texts and jsonb can't hold.
+Table names have no schema, so the connection's search_path decides. Items are found by the sha256
+of uri and chain, because a B-tree's entry has at most 2,704 bytes and a uri may have more. Facts,
+documents and passages are JSON as bytes: they are read back byte for byte, NUL characters included,
+which Postgres's text and jsonb can't hold.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 METADATA = sa.MetaData()
 
-# One row. Its lock is what a writer holds (writes.py); `id` tells this record from any other.
+# One row. A writer locks it (writes.py); `id` distinguishes this record from any other.
 ARCHIVE = sa.Table(
     "archive",
     METADATA,
@@ -47,7 +47,9 @@ ITEMS = sa.Table(
 
 
 def _of_item(name: str) -> sa.Column[int]:
-    """A version that is written again gets another seq, and what hangs on it goes along."""
+    """Return a column that refers to an item's seq and follows it: a rewritten version gets a new
+    seq.
+    """
     to = sa.ForeignKey("items.seq", ondelete="CASCADE", onupdate="CASCADE")
     return sa.Column(name, BigInteger, to, primary_key=True, autoincrement=False)
 
@@ -78,7 +80,7 @@ CHANGES = sa.Table(
     sa.Column("kind", Text, nullable=False),
     sa.Column("at", BigInteger, nullable=False),
 )
-# By uri, that of an item that is not recorded, too: see storage/record/holds.py.
+# By uri; the item need not be recorded: see storage/record/holds.py.
 HOLDS = sa.Table(
     "holds",
     METADATA,
@@ -118,7 +120,7 @@ LIMITS = sa.Table(
 
 
 def key_of(name: str) -> bytes:
-    """What a uri or a chain is found by. Texts that can't be recorded have a key, too: nothing is
-    found by it.
+    """Return the key of a uri or a chain. A text that can't be recorded has a key too, by which
+    nothing is found.
     """
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()

@@ -1,13 +1,13 @@
-"""What a write does to the tables, inside the one transaction that writes at a time.
+"""Changes to the tables, inside the only transaction that writes at the time.
 
-A sequence alone would not do for the log: numbers are given when they are asked for and seen when
-their transaction commits, so a reader could meet number 8 before number 7 and never look back.
-Writers of one record therefore take turns. Each locks the one row of `archive` first and holds it
-until its commit is visible; the next statement has a new snapshot (READ COMMITTED), in which the
-largest number is that of the writer before. So numbers rise in the order of commits and have no
-gaps, there is nothing to deadlock over, and two hosts that write one item get the outcomes that
-they would get one after the other. The row is locked, never changed, so that it leaves no dead
-rows behind; unlike an advisory lock it belongs to this archive alone.
+A sequence alone is not enough for the log: it gives numbers on request, but readers see them when
+their transaction commits. So a reader could see number 8 before number 7 and never look back.
+Therefore writers of one record take turns. Each first locks the one row of `archive` and holds it
+until its commit is visible. The next writer's statement has a new snapshot (READ COMMITTED), in
+which the largest number is that of the writer before. So numbers rise in the order of commits and
+have no gaps, no deadlock is possible, and two hosts that write one item get the same outcomes as
+one after the other. The row is locked but never changed, so it leaves no dead rows. Unlike an
+advisory lock, it belongs to this archive alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storage.record.port import vectors_kind
 from storage.record.vector_rows import VectorRow, vector_row
 from storage.record.write_rules import Newest, Space, forgotten, products_in
 
-# `synchronous_commit` may be off for the whole server, for others' sake: never for this.
+# `synchronous_commit` may be off for the whole server; these writes always set it on.
 _LOCK = sa.text(
     "SELECT id, CASE current_setting('synchronous_commit') WHEN 'off' THEN"
     " set_config('synchronous_commit', 'on', true) END FROM archive FOR NO KEY UPDATE"
@@ -69,32 +69,32 @@ SIGN = SIGN.on_conflict_do_update(
 
 @dataclass(slots=True)
 class Log:
-    """The lines that this transaction adds; the writer's turn makes their numbers sure."""
+    """The lines that this transaction adds; nobody else adds lines during the writer's turn."""
 
     last: int
     now: int
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, chain: str, seq: int, kind: str) -> int:
-        """Notes a change and gives its number."""
+        """Note a change; return its number."""
         self.last += 1
         line = {"n": self.last, "chain": chain, "seq": seq, "kind": kind, "at": self.now}
         self.lines.append(line)
         return self.last
 
     def write(self, connection: sa.Connection) -> None:
-        """Adds the lines to the table."""
+        """Add the lines to the table."""
         execute(connection, sa.insert(CHANGES), self.lines)
 
 
 def take_turn(connection: sa.Connection, now: int) -> Log:
-    """Waits until no other process writes, and reads how far the log is."""
+    """Wait until no other process writes; return the log at its last number."""
     connection.execute(_LOCK)
     return Log(int(connection.execute(_LAST).scalar_one()), now)
 
 
 def waves_of(writes: Sequence[Any]) -> Iterator[list[Any]]:
-    """Runs of `writes` (each has a uri) in which no uri is twice."""
+    """Yield runs of `writes` (each has a uri) in which each uri occurs once."""
     wave: list[Any] = []
     seen: set[str] = set()
     for write in writes:
@@ -114,8 +114,8 @@ def add_vectors(
     used: Collection[Space],
     kept: Collection[Space],
 ) -> int:
-    """Adds vectors to what is still there and lacks them; to how many versions. `used` are the
-    spaces in use, `kept` those whose vectors stay where others come.
+    """Add vectors to recorded versions that lack them; return to how many. `used` are the spaces in
+    use; vectors of the spaces `kept` are not replaced.
     """
     chains = _chains_of(connection, vectors)
     have = encoders_of(asking(connection), list(chains))
@@ -141,7 +141,9 @@ def add_vectors(
 def forget_vectors(
     connection: sa.Connection, field: str, keep: Collection[str], after: int, limit: int
 ) -> list[int]:
-    """See `storage.record.port.RecordOfTruth`."""
+    """Delete the field's vectors of encoders not in `keep`, as `RecordOfTruth` says;
+    return seqs.
+    """
     which = {"field": field, "keep": list(keep), "after": after, "limit": limit}
     return sorted({int(seq) for (seq,) in connection.execute(_OTHERS, which)})
 
@@ -149,7 +151,7 @@ def forget_vectors(
 def forget_rows(
     seq: int, have: Iterable[Space], fresh: Iterable[PassageVectors], kept: Collection[Space]
 ) -> list[dict[str, Any]]:
-    """What `FORGET` is to delete of version `seq` where it gets `fresh`."""
+    """Return the parameters of `FORGET` for version `seq`, which gets the vectors `fresh`."""
     spaces = {(entry.field, entry.encoder) for entry in fresh}
     return [
         {"of": seq, "name": name, "by": encoder} for name, encoder in forgotten(have, spaces, kept)
@@ -157,7 +159,7 @@ def forget_rows(
 
 
 def add_signatures(connection: sa.Connection, signatures: Mapping[int, bytes]) -> None:
-    """Adds signatures to what is still there."""
+    """Add signatures to the versions that are still recorded."""
     there = _chains_of(connection, signatures)
     rows = [
         {"seq": seq, "scheme": SCHEME, "signature": signature}
@@ -168,25 +170,27 @@ def add_signatures(connection: sa.Connection, signatures: Mapping[int, bytes]) -
 
 
 def _chains_of(connection: sa.Connection, seqs: Iterable[int]) -> dict[int, str]:
-    """The chain of each version that is still there."""
+    """Return the chain of each version that is still recorded."""
     rows = connection.execute(_CHAINS, {"seqs": list(seqs)})
     return {int(seq): str(chain) for seq, chain in rows}
 
 
 def asking(connection: sa.Connection) -> Ask:
-    """Questions in the connection's transaction."""
+    """Return a function that runs statements in the connection's transaction."""
     return lambda statement, **parameters: connection.execute(statement, parameters).all()
 
 
 def newest_of(ask: Ask, uris: Iterable[str]) -> dict[str, Newest]:
-    """The newest recorded version of each item."""
+    """Return the newest recorded version of each item."""
     keys = {key_of(uri): uri for uri in uris}
     rows = ask(_NEWEST, keys=list(keys)) if keys else ()
     return {keys[key]: Newest(*row) for key, *row in rows}
 
 
 def known_of(ask: Ask, versions: Iterable[tuple[str, int, bytes]]) -> set[str]:
-    """The uris whose version is recorded with the content of this digest, one version of each."""
+    """Return the uris of the versions that are recorded with this digest. `versions` are (uri,
+    version, digest), one for each uri.
+    """
     wanted = {(key_of(uri), version, digest): uri for uri, version, digest in versions}
     keys, numbers = [key for key, _, _ in wanted], [version for _, version, _ in wanted]
     rows = ask(_VERSIONS, keys=keys, versions=numbers) if wanted else ()
@@ -197,7 +201,7 @@ def known_of(ask: Ask, versions: Iterable[tuple[str, int, bytes]]) -> set[str]:
 def products_by_story(
     connection: sa.Connection, stories: Iterable[str]
 ) -> dict[str, list[tuple[str, ...]]]:
-    """The products of each item of these stories, by story."""
+    """Return by story the products of each of its items."""
     keys = {key_of(chain) for chain in stories}
     found: dict[str, list[tuple[str, ...]]] = {}
     for chain, facts in connection.execute(_ITEMS_OF, {"keys": list(keys)}) if keys else ():
@@ -206,7 +210,7 @@ def products_by_story(
 
 
 def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, set[Space]]:
-    """By seq, for which spaces it was embedded."""
+    """Return by seq the spaces for which a version has vectors."""
     found: dict[int, set[Space]] = {}
     if seqs:
         for seq, name, encoder in ask(_ENCODERS, seqs=list(seqs)):
@@ -215,12 +219,12 @@ def encoders_of(ask: Ask, seqs: Sequence[int]) -> dict[int, set[Space]]:
 
 
 def vector_rows(seq: int, rows: Iterable[VectorRow]) -> list[dict[str, Any]]:
-    """The rows of a version's vectors, as the table has them."""
+    """Return the table rows of a version's vectors."""
     names = ("field", "encoder", "passages", "matrix", "truncated")
     return [{"seq": seq, **dict(zip(names, row, strict=True))} for row in rows]
 
 
 def execute(connection: sa.Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    """Runs a statement for all `rows` at once, and for none not at all."""
+    """Run a statement for all `rows` at once; do nothing without rows."""
     if rows:
         connection.execute(statement, rows)

@@ -1,1 +1,1 @@
-"""Alembic's environment of the record; `storage.postgres.schema` runs it."""
+"""Alembic's environment for the record; `storage.postgres.schema` runs it."""

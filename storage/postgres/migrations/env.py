@@ -1,5 +1,5 @@
-"""Run by alembic for each upgrade, on the connection that `storage.postgres.schema` hands over: in
-its transaction, so that a migration that fails leaves nothing behind.
+"""Alembic runs this for each upgrade, on the connection of `storage.postgres.schema` and in its
+transaction, so that a failed migration leaves nothing behind.
 """
 
 from alembic import context

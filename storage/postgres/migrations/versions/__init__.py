@@ -1,1 +1,1 @@
-"""One module per change of the tables, in the order of their numbers."""
+"""One module for each change of the tables, in the order of their numbers."""

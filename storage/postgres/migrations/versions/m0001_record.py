@@ -1,4 +1,4 @@
-"""The record as it begins: items, vectors, signatures, the log of changes."""
+"""Creates the first tables: items, vectors, signatures, the log of changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _of_item() -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Creates every table and names the archive."""
+    """Create every table and the archive's id."""
     op.create_table(
         "archive",
         sa.Column("number", SmallInteger, primary_key=True, autoincrement=False),
@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 
 def _create_products() -> None:
-    """What is made of an item, and the log."""
+    """Create the tables of what is made of an item, and of the log."""
     op.create_table(
         "vectors",
         _of_item(),
@@ -58,7 +58,7 @@ def _create_products() -> None:
         sa.Column("matrix", LargeBinary, nullable=False),
         sa.Column("truncated", Integer, nullable=False),
     )
-    op.execute("ALTER TABLE vectors ALTER COLUMN matrix SET STORAGE EXTERNAL")  # it won't shrink
+    op.execute("ALTER TABLE vectors ALTER COLUMN matrix SET STORAGE EXTERNAL")  # no gain
     op.create_table(
         "signatures",
         _of_item(),
@@ -76,5 +76,5 @@ def _create_products() -> None:
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")

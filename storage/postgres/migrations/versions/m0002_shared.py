@@ -1,4 +1,4 @@
-"""What hosts share besides the record: the lists behind cursors, and where originals lie."""
+"""Adds what hosts share besides the record: the lists behind cursors, and where originals lie."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Creates both tables. Lists are not worth the server's log: a crash of it may end cursors."""
+    """Create both tables. Lists are not logged by the server: a crash of it may end cursors."""
     op.create_table(
         "candidate_lists",
         sa.Column("n", BigInteger, Identity(always=True), primary_key=True),
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("value", LargeBinary, nullable=False),
         prefixes=["UNLOGGED"],
     )
-    op.execute("ALTER TABLE candidate_lists ALTER COLUMN value SET STORAGE EXTERNAL")  # see above
+    op.execute("ALTER TABLE candidate_lists ALTER COLUMN value SET STORAGE EXTERNAL")
     op.create_table(
         "media_roots",
         sa.Column("n", BigInteger, Identity(always=True), primary_key=True),
@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")

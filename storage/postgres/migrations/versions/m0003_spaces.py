@@ -1,4 +1,4 @@
-"""Vectors of several encoders lie side by side in one field."""
+"""Lets one field hold vectors of several encoders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Makes the encoder a part of the key. It builds one index anew and copies no rows."""
+    """Make the encoder a part of the key. This builds one index anew and copies no rows."""
     op.drop_constraint("vectors_pkey", "vectors", type_="primary")
     op.create_primary_key("vectors_pkey", "vectors", ["seq", "field", "encoder"])
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")

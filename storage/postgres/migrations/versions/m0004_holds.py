@@ -1,4 +1,4 @@
-"""Holds by uri. What is killed in a record from before there were any stays killed."""
+"""Adds holds by uri. What is killed in an older record, without holds, stays killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Makes the table and fills it from the newest version of each item."""
+    """Create the table and fill it from the newest version of each item."""
     op.create_table(
         "holds",
         sa.Column("uri_key", sa.LargeBinary, primary_key=True),
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")

@@ -11,7 +11,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Creates the table. It is not worth the server's log: a crash forgives what was taken."""
+    """Create the table. The server does not log it: a crash forgives what was taken."""
     op.create_table(
         "limits",
         sa.Column("name", Text, primary_key=True),
@@ -21,5 +21,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")

@@ -1,4 +1,4 @@
-"""Holds for what was withheld or embargoed explicitly before there were holds."""
+"""Adds holds for items that were explicitly withheld or embargoed before there were holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES (:uri_key, :writes, :pubstatus, :embargoed) ON CONFLICT DO NOTHING
 
 
 def upgrade() -> None:
-    """Adds them; what has holds since then keeps those."""
+    """Add the holds; a uri that has a hold already keeps it."""
     bind, after = op.get_bind(), -1
     names = ("uri_key", "writes", "pubstatus", "embargoed")
     while some := bind.execute(sa.text(_HIDDEN), {"after": after}).all():
@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Is not offered: a record is restored from a backup."""
+    """Raise NotImplementedError: a record is restored from a backup instead."""
     raise NotImplementedError("restore the backup that was made before the upgrade")
