@@ -1,4 +1,4 @@
-"""Graphs over unit vectors: what a sealed segment of a vector field is searched by.
+"""Graphs over unit vectors, for searches of the sealed segments of a vector field.
 
 Reading order: settings.py, kept.py, links.py, storages.py, faiss_hnsw.py, hnswlib_hnsw.py,
 graph.py, builders.py.

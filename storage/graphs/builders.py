@@ -1,4 +1,4 @@
-"""Which library and which vectors make a graph."""
+"""Builders of graphs, by library and precision of the vectors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from storage.graphs.faiss_hnsw import FaissLinks
 
 FAISS_FILE = "graph.faiss"
-FIRST_KIND = "faiss:fp32"  # of segments that were written before kinds were
+FIRST_KIND = "faiss:fp32"  # of old segments that do not name a kind
 
 
 class FaissBuilder:
-    """`core.graph_ports.GraphBuilder` by faiss, at every precision. faiss is loaded with the first
-    graph: a small archive has none, and a search from the shell should not wait for it.
+    """`core.graph_ports.GraphBuilder` with faiss, for every precision. It imports faiss with the
+    first graph: a small archive has none, and a search from the shell should not wait for faiss.
     """
 
     def __init__(self, settings: HnswSettings) -> None:
@@ -36,7 +36,7 @@ class FaissBuilder:
             self.files = (FAISS_FILE, HALVES)
 
     def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
-        """See `GraphBuilder`."""
+        """Build a graph over `vectors`, float32 [n, d]."""
         from storage.graphs.faiss_hnsw import FaissLinks
 
         if self._settings.precision == "fp32":
@@ -46,7 +46,7 @@ class FaissBuilder:
         return self._graph(links, None if self._in_place else halves)
 
     def load(self, folder: Path) -> HnswGraph:
-        """See `GraphBuilder`."""
+        """Open a saved graph."""
         from storage.graphs.faiss_hnsw import FaissLinks
 
         links = FaissLinks.load(folder / FAISS_FILE, self._settings.precision)
@@ -64,10 +64,10 @@ class FaissBuilder:
 
 
 class HnswlibBuilder:
-    """`core.graph_ports.GraphBuilder` by hnswlib, which has fp32 only. Its vectors can't be read in
-    place, so they are kept beside the graph as the record has them.
+    """`core.graph_ports.GraphBuilder` with hnswlib, which has only fp32. hnswlib's vectors can't be
+    read in place, so they are also kept beside the graph, in the record's precision.
 
-    Raises SettingsError where hnswlib is not installed or another precision is asked for.
+    Raises SettingsError if hnswlib is not installed or another precision is asked for.
     """
 
     def __init__(self, settings: HnswSettings) -> None:
@@ -91,13 +91,13 @@ class HnswlibBuilder:
         self.files: tuple[str, ...] = (hnswlib_hnsw.FILE, HALVES)
 
     def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
-        """See `GraphBuilder`."""
+        """Build a graph over `vectors`, float32 [n, d]."""
         halves = HalfRows.of(vectors)
         links = self._library.HnswlibLinks.build(halves.vectors(), self._settings, threads)
         return HnswGraph(links, halves, self._library.FILE, self._settings)
 
     def load(self, folder: Path) -> HnswGraph:
-        """See `GraphBuilder`."""
+        """Open a saved graph."""
         halves = HalfRows.load(folder)
         links = self._library.HnswlibLinks.load(folder / self._library.FILE, halves.shape)
         return HnswGraph(links, halves, self._library.FILE, self._settings)
@@ -110,13 +110,13 @@ _BUILDERS: dict[Implementation, Callable[[HnswSettings], GraphBuilder]] = {
 
 
 def builder_of(settings: HnswSettings) -> GraphBuilder:
-    """The builder for these settings. Raises SettingsError where it can't run here."""
+    """Return the builder for these settings. Raises SettingsError if it can't run here."""
     return _BUILDERS[settings.implementation](settings)
 
 
 def builder_of_kind(kind: str, settings: HnswSettings) -> GraphBuilder:
-    """The builder that reads graphs of `kind`, with what else `settings` say. Raises SettingsError
-    where there is no such kind or it can't run here.
+    """Return the builder that reads graphs of `kind`, with the other parameters of `settings`.
+    Raises SettingsError if there is no such kind or it can't run here.
     """
     if kind == settings.kind:
         return builder_of(settings)
@@ -129,5 +129,5 @@ def builder_of_kind(kind: str, settings: HnswSettings) -> GraphBuilder:
 
 
 def is_installed(library: str) -> bool:
-    """Whether a library can be imported here."""
+    """Return whether a library can be imported here."""
     return find_spec(library) is not None

@@ -1,5 +1,5 @@
-"""HNSW by faiss. It can't remove or add while it searches, so links here are built once and then
-only read; what changes is the bitmap of allowed rows.
+"""HNSW with faiss. faiss can't remove or add rows while it searches, so links are built once and
+then only read; only the bitmap of allowed rows changes.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _WIDEST = 8.0
 
 
 class FaissLinks:
-    """`Links` by faiss.IndexHNSW, which is `index`."""
+    """`Links` with a faiss.IndexHNSW, `index`."""
 
     def __init__(self, index: Any) -> None:
         self.index = index
         self._storage = faiss.downcast_index(index.storage)
-        self._plain: dict[int, Any] = {}  # parameters by ef: making them costs as much as a hop
+        self._plain: dict[int, Any] = {}  # by ef, kept because making them takes as long as a hop
 
     @classmethod
     def build(cls, vectors: FloatMatrix, settings: HnswSettings, threads: int) -> FaissLinks:
-        """Links `vectors` float32 [n, d] by their full values, whatever the precision that is
-        walked: links chosen by reduced ones lead worse. That takes their memory while it builds.
+        """Link `vectors` float32 [n, d] by their full values at every precision, because links
+        chosen by reduced values are worse. While it builds, that takes the memory of the full ones.
         """
         index = faiss.IndexHNSWFlat(vectors.shape[1], settings.m, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = settings.ef_construction
-        # Places that the choice of diverse links leaves empty are filled with the nearest of those
-        # passed over: more of the neighbours are found, for a quarter more time to build.
+        # The choice of diverse links leaves places empty; fill them with the nearest of the links
+        # passed over. Searches then find more neighbours, for a quarter more time to build.
         index.keep_max_size_level0 = True
         with _on(threads):
             index.add(np.ascontiguousarray(vectors, np.float32))
@@ -51,7 +51,7 @@ class FaissLinks:
 
     @classmethod
     def load(cls, path: Path, precision: Precision) -> FaissLinks:
-        """Opens what `save` wrote. Raises RuntimeError or ValueError."""
+        """Open what `save` wrote. Raises RuntimeError or ValueError."""
         index = faiss.read_index(str(path))
         if not isinstance(index, faiss.IndexHNSW):
             raise ValueError(f"{path.name} is no HNSW graph")
@@ -61,12 +61,12 @@ class FaissLinks:
         return links
 
     def save(self, path: Path) -> None:
-        """See `Links`."""
+        """Write links and vectors into one file."""
         faiss.write_index(self.index, str(path))
 
     @property
     def bytes(self) -> int:
-        """See `Links`."""
+        """Memory of the links and of the vectors that the walk compares."""
         hnsw = self.index.hnsw
         links = 4 * hnsw.neighbors.size() + 8 * hnsw.offsets.size() + 4 * hnsw.levels.size()
         return int(links + self._storage.sa_code_size() * self.index.ntotal)
@@ -74,8 +74,8 @@ class FaissLinks:
     def walk(
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
-        """See `Links`. faiss counts rows that are not allowed towards `ef`, so it grows as the
-        allowed share shrinks.
+        """Return near allowed rows of each query. faiss counts rows that are not allowed towards
+        `ef`, so `ef` grows as the allowed share shrinks.
         """
         if allowed is None:
             parameters = self._plain.get(ef) or self._plain.setdefault(
@@ -95,14 +95,14 @@ class FaissLinks:
             return many
 
     def whole(self) -> FloatMatrix:
-        """The vectors in place, float32 [n, d], of fp32."""
+        """Return the graph's own vectors at fp32, float32 [n, d], without a copy."""
         count, dimension = self.index.ntotal, self.index.d
         flat = faiss.rev_swig_ptr(self._storage.get_xb(), count * dimension)
         found: FloatMatrix = flat.reshape(count, dimension)
         return found
 
     def halves(self) -> npt.NDArray[np.float16]:
-        """The vectors in place, float16 [n, d], of fp16."""
+        """Return the graph's own vectors at fp16, float16 [n, d], without a copy."""
         count, dimension = self.index.ntotal, self.index.d
         flat = faiss.rev_swig_ptr(self._storage.codes.data(), count * dimension * 2)
         found: npt.NDArray[np.float16] = flat.view(np.float16).reshape(count, dimension)

@@ -1,4 +1,4 @@
-"""A graph as it is searched: when its links are walked, when rows are scanned, what is rescored."""
+"""Searches a graph: decides when to walk its links, when to scan rows, and what to rescore."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from storage.graphs.links import Links
 from storage.graphs.settings import HnswSettings
 
 _WIDEST = 8.0  # how far a filter widens the first walk
-_WIDENED = 4  # and each one after it
-_SCANNED_PER_EF = 8  # rows that are scanned in the time that a walk takes for 1 of its width
+_WIDENED = 4  # and each further walk
+_SCANNED_PER_EF = 8  # a scan of so many rows takes as long as a walk does for 1 of its width
 
 
 class HnswGraph:
-    """`core.graph_ports.VectorGraph` of linked rows (`links`) and the vectors behind them."""
+    """`core.graph_ports.VectorGraph` with linked rows (`links`) and the vectors behind them."""
 
     def __init__(self, links: Links, kept: Kept, file: str, settings: HnswSettings) -> None:
         self.links = links
@@ -30,27 +30,29 @@ class HnswGraph:
 
     @property
     def bytes(self) -> int:
-        """See `VectorGraph`."""
+        """Memory of the links and of the vectors that are not on disk."""
         return self.links.bytes + self._kept.bytes
 
     def save(self, folder: Path) -> None:
-        """See `VectorGraph`: vectors that are kept beside the graph are mapped from then on."""
+        """Write the files. Vectors that are kept beside the graph then leave memory and
+        are mapped.
+        """
         self.links.save(folder / self._file)
         if isinstance(self._kept, HalfRows) and self._kept.bytes:
             self._kept = self._kept.save(folder)
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
-        """See `VectorGraph`."""
+        """Return the cosine of `query` with each of `rows`."""
         return self._kept.cosines(query, rows)
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """See `VectorGraph`."""
+        """Return the vectors of `rows`, or all."""
         return self._kept.vectors(rows)
 
     def search(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """See `VectorGraph`."""
+        """Return the `k` nearest allowed rows, best first, by a walk or a scan."""
         if self.count <= self._settings.exact_whole:
             return self._scan(query, k, allowed)
         count = self.count if allowed is None else int(np.count_nonzero(allowed))
@@ -61,10 +63,9 @@ class HnswGraph:
     def _filtered(
         self, query: FloatMatrix, k: int, allowed: Marks, count: int, ef: int | None
     ) -> tuple[Floats, Ids]:
-        """The nearest of `count` allowed rows. The graph gives the nearest of all, so those of them
-        that are allowed are the answer as soon as there are enough; where there are not, because
-        the filter lets through what lies far from the query, the walk is widened until a scan of
-        the allowed rows costs less.
+        """Return the nearest of `count` allowed rows. The walk finds the nearest of all rows; if
+        enough of them are allowed, these are the answer. If not, because the allowed rows lie far
+        from the query, the walk is widened until a scan of the allowed rows costs less.
         """
         wanted = min(k * self._rescore, count)
         wide = max(wanted, ef or self._settings.ef_search)
@@ -82,7 +83,7 @@ class HnswGraph:
     def walk(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """See `VectorGraph`."""
+        """Return the `k` nearest allowed rows, best first, always by a walk."""
         if allowed is not None:
             count = int(np.count_nonzero(allowed))
             if count == 0:
@@ -98,7 +99,7 @@ class HnswGraph:
     def search_many(
         self, queries: FloatMatrix, k: int, ef: int | None = None, threads: int = 1
     ) -> tuple[FloatMatrix, Ids]:
-        """See `VectorGraph`."""
+        """Return the nearest rows of each query, by a walk."""
         cosines, rows = self._walked(queries, k, None, ef, threads)
         k = min(k, self.count)
         if self._rescore == 1:
@@ -122,7 +123,7 @@ class HnswGraph:
         return nearest(self._kept.cosines(query, rows), rows, k)
 
     def _scan(self, query: FloatMatrix, k: int, allowed: Marks | None) -> tuple[Floats, Ids]:
-        """Every row in place, which needs no copy as picked rows do."""
+        """Return the nearest rows by a scan of all rows in place, which copies none."""
         cosines = self._kept.cosines(query)
         rows = np.arange(len(cosines)) if allowed is None else np.flatnonzero(allowed)
         return nearest(cosines[rows], rows, k)

@@ -1,4 +1,4 @@
-"""HNSW by hnswlib, the library of the algorithm's authors (extra [hnswlib])."""
+"""HNSW with hnswlib, the library of the algorithm's authors (extra [hnswlib])."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _SEED = 100
 
 
 class HnswlibLinks:
-    """`Links` by hnswlib.Index over inner products."""
+    """`Links` with an hnswlib.Index over inner products."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
-        # The width is state of the index that all its searches share. It is never set after this:
-        # a search asks for `ef` rows instead, which widens it as far, and drops what is over.
+        # All searches of an index share its width, so it is never set after this. Instead a search
+        # asks for `ef` rows, which widens it as much, and drops the rows it does not need.
         index.set_ef(1)
         self._count = int(index.get_current_count())
 
     @classmethod
     def build(cls, vectors: FloatMatrix, settings: HnswSettings, threads: int) -> HnswlibLinks:
-        """Links `vectors` float32 [n, d]."""
+        """Link `vectors` float32 [n, d]."""
         index = hnswlib.Index(space="ip", dim=vectors.shape[1])
         index.init_index(
             max_elements=len(vectors),
@@ -42,7 +42,7 @@ class HnswlibLinks:
 
     @classmethod
     def load(cls, path: Path, shape: tuple[int, int]) -> HnswlibLinks:
-        """Opens what `save` wrote of vectors of that `shape`; a file changed since may end the
+        """Open what `save` wrote for vectors of that `shape`. A file that changed since may end the
         process. Raises RuntimeError or ValueError.
         """
         index = hnswlib.Index(space="ip", dim=shape[1])
@@ -53,25 +53,27 @@ class HnswlibLinks:
         return links
 
     def save(self, path: Path) -> None:
-        """See `Links`."""
+        """Write links and vectors into one file."""
         self._index.save_index(str(path))
 
     @property
     def bytes(self) -> int:
-        """See `Links`: the size of its file, which is its memory written down."""
+        """The size of the index's file, which is a copy of its memory."""
         return int(self._index.index_file_size())
 
     def walk(
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
-        """See `Links`. hnswlib counts allowed rows alone towards `ef`, and asks Python for each."""
+        """Return near allowed rows of each query. hnswlib counts only allowed rows towards `ef`,
+        and calls Python for each row.
+        """
         if allowed is None:
             rows, distances = self._index.knn_query(
                 queries, min(max(k, ef), self._count), num_threads=threads
             )
             return 1 - distances[:, :k], rows[:, :k].astype(np.int64)
         wanted = min(max(k, ef), int(np.count_nonzero(allowed)))
-        # a byte is looked up faster than one of numpy's booleans
+        # a look-up in bytes is faster than in numpy's booleans
         marks = allowed.tobytes().__getitem__
         cosines = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
@@ -84,8 +86,8 @@ class HnswlibLinks:
     def _allowed(
         self, query: FloatMatrix, wanted: int, marks: Callable[[int], int]
     ) -> tuple[Any, Any]:
-        """Up to `wanted` allowed rows. hnswlib raises where it reaches fewer than asked for, so it
-        is asked for half as many until it doesn't.
+        """Return up to `wanted` allowed rows. hnswlib raises if it reaches fewer than asked for, so
+        this asks for half as many until it succeeds.
         """
         while wanted:
             try:

@@ -12,7 +12,7 @@ from core.items import FloatMatrix
 from core.retrieval import Floats, Ids
 
 HALVES = "vectors.npy"
-_BLOCK = 512  # rows that stay in the processor's cache while they are widened
+_BLOCK = 512  # rows that stay in the processor's cache while they are converted
 Halves: TypeAlias = npt.NDArray[np.float16]
 
 
@@ -26,20 +26,20 @@ class Kept(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Memory that they take beside the graph's own."""
+        """Memory of the vectors, without the graph's own."""
         ...
 
     def cosines(self, query: FloatMatrix, rows: Ids | None = None) -> Floats:
-        """The cosine of `query` [1, d] with each of `rows` [r], all without: float32 [r]."""
+        """Return the cosine of `query` [1, d] with each of `rows` [r], or with all: float32 [r]."""
         ...
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """float32 [r, d], all of them without `rows`."""
+        """Return the vectors of `rows`, or all: float32 [r, d]."""
         ...
 
 
 class WholeRows:
-    """float32 [n, d] that lie in the graph's own memory; `owner` keeps that memory."""
+    """Vectors float32 [n, d] in the graph's own memory; `owner` keeps that memory alive."""
 
     def __init__(self, matrix: FloatMatrix, owner: object) -> None:
         self._matrix = matrix
@@ -48,8 +48,9 @@ class WholeRows:
         self.bytes = 0
 
     def cosines(self, query: FloatMatrix, rows: Ids | None = None) -> Floats:
-        """See `Kept`. All rows are read in place; picked ones are copied in blocks that stay in the
-        processor's cache (10,000 of 384 numbers: 3.3 ms, in one piece 7.9).
+        """Return the cosine with each row. All rows are read in place; picked rows are copied in
+        blocks that stay in the processor's cache (10,000 rows of 384 numbers: 3.3 ms, in one piece
+        7.9 ms).
         """
         if rows is None:
             whole: Floats = self._matrix @ query[0]
@@ -61,12 +62,14 @@ class WholeRows:
         return found
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """See `Kept`."""
+        """Return the vectors of `rows`, or all."""
         return self._matrix if rows is None else self._matrix[rows]
 
 
 class HalfRows:
-    """float16 [n, d]: in the graph's own memory (`owner` keeps it), in memory, or mapped."""
+    """Vectors float16 [n, d]: in the graph's own memory (which `owner` keeps alive), in other
+    memory, or in a mapped file.
+    """
 
     def __init__(self, halves: Halves, owner: object = None, *, own_memory: bool = False) -> None:
         self._halves = halves
@@ -76,12 +79,14 @@ class HalfRows:
 
     @classmethod
     def of(cls, vectors: FloatMatrix) -> HalfRows:
-        """Rounds `vectors` float32 [n, d]; what the record of truth holds loses nothing by it."""
+        """Round `vectors` float32 [n, d] to float16; vectors from the record lose nothing
+        by that.
+        """
         return cls(vectors.astype("<f2"), own_memory=True)
 
     @classmethod
     def load(cls, folder: Path) -> HalfRows:
-        """Maps what `save` wrote. Raises OSError or ValueError."""
+        """Map the file that `save` wrote. Raises OSError or ValueError."""
         try:
             mapped = np.load(folder / HALVES, mmap_mode="r", allow_pickle=False)
         except EOFError as error:
@@ -91,12 +96,14 @@ class HalfRows:
         return cls(np.asarray(mapped))
 
     def save(self, folder: Path) -> HalfRows:
-        """Writes the rows, and gives them as they lie there, out of memory."""
+        """Write the rows into a file; return them mapped from it, out of memory."""
         np.save(folder / HALVES, self._halves)
         return HalfRows.load(folder)
 
     def cosines(self, query: FloatMatrix, rows: Ids | None = None) -> Floats:
-        """See `Kept`; in blocks, so that no wide copy of them all is made."""
+        """Return the cosine with each row, in blocks, so that not all rows are converted
+        at once.
+        """
         count = self.shape[0] if rows is None else len(rows)
         found = np.empty(count, np.float32)
         for start in range(0, count, _BLOCK):
@@ -106,14 +113,14 @@ class HalfRows:
         return found
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """See `Kept`."""
+        """Return the vectors of `rows`, or all."""
         return widened(self._halves if rows is None else self._halves[rows])
 
 
 def widened(halves: Halves) -> FloatMatrix:
-    """float16 [n, d], none infinite, as float32. numpy converts one number at a time; moving the
-    bits of whole arrays takes less than half as long: exponent and fraction stand three bits lower
-    and the exponent's zero 112 further up.
+    """Return float16 [n, d], all finite, as float32. numpy converts one number at a time; shifting
+    the bits of whole arrays takes less than half as long. Exponent and fraction move by 13 bits,
+    and a factor of 2**112 corrects the exponent's bias.
     """
     bits = halves.view(np.uint16).astype(np.uint32)
     signs = (bits & 0x8000) << 16
@@ -123,7 +130,7 @@ def widened(halves: Halves) -> FloatMatrix:
 
 
 def nearest(cosines: Floats, rows: Ids, k: int) -> tuple[Floats, Ids]:
-    """The `k` largest of `cosines` with their rows, best first, ties by row."""
+    """Return the `k` largest of `cosines` with their rows, best first, ties by row."""
     if len(cosines) > k:
         top = np.argpartition(-cosines, k - 1)[:k]
         cosines, rows = cosines[top], rows[top]

@@ -1,4 +1,4 @@
-"""What an HNSW library does for us: it walks its links."""
+"""The port of an HNSW library: it walks its links."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from core.retrieval import Ids, Marks
 
 
 class Links(Protocol):
-    """Linked rows of n vectors, in the library's own memory. Only read once they are built."""
+    """Linked rows of n vectors, in the library's own memory. They are built once and then only
+    read.
+    """
 
     @property
     def bytes(self) -> int:
@@ -20,12 +22,12 @@ class Links(Protocol):
     def walk(
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
-        """Near rows of each of `queries` [q, d]: similarities float32 and rows int64 [q, k], best
-        first, k <= n; a row of -1 where no more were found. A row that is not `allowed` (bool [n],
-        with at least one True) is walked over and not given.
+        """Return near rows of each of `queries` [q, d]: similarities float32 and rows int64 [q, k],
+        best first, k <= n; the row is -1 where fewer were found. The walk passes rows that are not
+        `allowed` (bool [n], with at least one True) but does not return them.
         """
         ...
 
     def save(self, path: Path) -> None:
-        """Writes links and vectors into one file."""
+        """Write links and vectors into one file."""
         ...

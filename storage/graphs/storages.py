@@ -1,4 +1,4 @@
-"""The vectors that a faiss graph compares on its walk, at each precision."""
+"""The vectors that a walk of a faiss graph compares, at each precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.items import FloatMatrix
 from storage.graphs.settings import Precision
 
 _METRIC = faiss.METRIC_INNER_PRODUCT
-_PQ_ROWS, _PQ_ROUNDS, _PQ_CENTROIDS = 8192, 8, 256  # more train longer and find nothing more
+_PQ_ROWS, _PQ_ROUNDS, _PQ_CENTROIDS = 8192, 8, 256  # larger ones find no more
 
 
 def _fp16(dimension: int) -> Any:
@@ -26,7 +26,7 @@ def _int8(dimension: int) -> Any:
 def _pq(dimension: int) -> Any:
     index = faiss.IndexPQ(dimension, parts_of(dimension), 8, _METRIC)
     index.pq.cp.niter = _PQ_ROUNDS
-    index.pq.cp.min_points_per_centroid = 1  # few rows are no reason for a line on stderr each
+    index.pq.cp.min_points_per_centroid = 1  # no warnings on stderr about few rows
     return index
 
 
@@ -43,7 +43,7 @@ _MADE: dict[Precision, tuple[type, Callable[[int], Any]]] = {
 
 
 def filled(precision: Precision, vectors: FloatMatrix) -> Any:
-    """A trained faiss index that holds `vectors` float32 [n, d], n > 0, at a reduced precision."""
+    """Return a trained faiss index with `vectors` float32 [n, d], n > 0, at a reduced precision."""
     index = _MADE[precision][1](vectors.shape[1])
     index.train(_sample(vectors) if precision == "pq" else vectors)
     index.add(vectors)
@@ -51,7 +51,7 @@ def filled(precision: Precision, vectors: FloatMatrix) -> Any:
 
 
 def is_of(precision: Precision, storage: Any) -> bool:
-    """Whether a graph's storage, downcast, is what this precision has."""
+    """Return whether a graph's storage (downcast) is of this precision."""
     if precision == "fp32":
         return isinstance(storage, faiss.IndexFlat)
     kind, make = _MADE[precision]
@@ -60,12 +60,12 @@ def is_of(precision: Precision, storage: Any) -> bool:
 
 
 def parts_of(dimension: int) -> int:
-    """How many bytes pq gives a vector: one per four dimensions, or fewer where that is uneven."""
+    """Return the bytes of a vector in pq: one per four dimensions, or fewer if that is uneven."""
     return next(parts for parts in range(max(1, dimension // 4), 0, -1) if dimension % parts == 0)
 
 
 def _sample(vectors: FloatMatrix) -> FloatMatrix:
-    """Rows from all over; k-means needs as many as there are centroids."""
+    """Return rows from all parts of the matrix, at least as many as k-means has centroids."""
     count = len(vectors)
     if count < _PQ_CENTROIDS:
         return np.resize(vectors, (_PQ_CENTROIDS, vectors.shape[1]))

@@ -1,1 +1,1 @@
-"""Files of media, and where they lie."""
+"""Files of media, where they lie, and which pictures look alike."""

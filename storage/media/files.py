@@ -1,8 +1,8 @@
-"""Thumbnails, stills and originals by their sha256: a folder, or a store behind an fsspec URL.
+"""Keeps thumbnails, stills and originals by their sha256, in a folder or behind an fsspec URL.
 
-`ab/abcdef….jpg`: two characters make 256 folders, so that none grows too large. A file is written
-beside its place, synchronised, and renamed, so that a name stands for whole and durable bytes or
-for nothing, whenever the process or the power ends.
+Paths are `ab/abcdef….jpg`: two characters make 256 folders, so that none grows too large. A file is
+written beside its place, synced and then renamed. So, whenever the process or the power ends, a
+name has whole and durable bytes or none.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _FULL = {28, 122}  # ENOSPC, EDQUOT
 
 
 class FolderMediaStore:
-    """`core.media_ports.MediaStore` in a folder. Thread-safe; any number of processes."""
+    """`core.media_ports.MediaStore` in a folder, for any number of processes. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, data: bytes, suffix: str) -> str:
-        """See `core.media_ports.MediaStore`. Raises StorageError."""
+        """Keep `data` durably; return its name. Raises StorageError."""
         name = _name_of(data, suffix)
         path = self._folder / name[:2] / name
         if path.exists():
@@ -46,7 +46,7 @@ class FolderMediaStore:
         return name
 
     def open(self, name: str) -> BinaryIO:
-        """See `core.media_ports.MediaStore`."""
+        """Open a file for reading. Raises NotFoundError, StorageError."""
         _check(name)
         try:
             return (self._folder / name[:2] / name).open("rb")
@@ -57,8 +57,8 @@ class FolderMediaStore:
 
 
 class RemoteMediaStore:
-    """`core.media_ports.MediaStore` behind an fsspec URL such as s3://bucket/stills: for workers
-    and services on several hosts. The store's own writes are whole or nothing.
+    """`core.media_ports.MediaStore` behind an fsspec URL such as s3://bucket/stills, for workers
+    and services on several hosts. The store itself writes a file whole or not at all.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,7 +69,7 @@ class RemoteMediaStore:
         self._system, self._root = url_to_fs(url)
 
     def put(self, data: bytes, suffix: str) -> str:
-        """See `core.media_ports.MediaStore`. Raises StorageError."""
+        """Keep `data`; return its name. Raises StorageError."""
         name = _name_of(data, suffix)
         path = self._path(name)
         try:
@@ -82,13 +82,13 @@ class RemoteMediaStore:
         return name
 
     def open(self, name: str) -> BinaryIO:
-        """See `core.media_ports.MediaStore`."""
+        """Open a file for reading. Raises NotFoundError, StorageError."""
         _check(name)
         try:
             return cast("BinaryIO", self._system.open(self._path(name), "rb"))
         except FileNotFoundError as error:
             raise _missing(name) from error
-        except Exception as error:  # stores' own errors, such as botocore's, are no OSErrors
+        except Exception as error:  # errors of stores, such as botocore's, are no OSErrors
             raise StorageError("a still can't be read", where=self._root) from error
 
     def _path(self, name: str) -> str:
@@ -107,7 +107,9 @@ def _name_of(data: bytes, suffix: str) -> str:
 
 
 def _check(name: str) -> None:
-    """A name is a digest and a suffix: nothing in it can lead to another folder."""
+    """Raise NotFoundError unless `name` is a digest and a suffix, which can't lead to another
+    folder.
+    """
     if _NAME.fullmatch(name) is None:
         raise _missing(name)
 
@@ -124,8 +126,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync_names(path: Path) -> None:
-    """Makes the new name durable, too, and those of the two folders that may be as new. One that
-    this user may not read was there before.
+    """Make the new name durable, and the names of the two folders above, which may be new too. A
+    folder that this user may not read existed before.
     """
     for folder in [*path.absolute().parents][:3]:
         with suppress(PermissionError):

@@ -1,6 +1,6 @@
-"""Pictures that look nearly the same: PDQ hashes in a table, and a flat scan over their bits.
+"""Finds pictures that look nearly the same: PDQ hashes in a table, and a flat scan over their bits.
 
-PDQ hashes have 256 bits; those of unrelated pictures differ in about 128, and the makers' threshold
+PDQ hashes have 256 bits. Hashes of unrelated pictures differ in about 128; the makers' threshold
 for the same picture is 31 (Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ
 Image-Hashing Algorithm", 2019). A scan of a million takes some milliseconds.
 """
@@ -33,8 +33,8 @@ _SEEN = sa.Table(
 
 
 class StoredLikenesses:
-    """`core.work_ports.Likenesses` in a database. Thread-safe; what other processes add is read
-    before each search.
+    """`core.work_ports.Likenesses` in a database. Before each search it reads what other processes
+    added. Thread-safe.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +44,7 @@ class StoredLikenesses:
         self._spaces: dict[str, _Space] = {}
 
     def nearest(self, space: str, hashes: Sequence[str], within: int) -> tuple[str | None, ...]:
-        """See `core.work_ports.Likenesses`."""
+        """Return for each hash what is kept of the nearest one within so many bits, or None."""
         if not hashes:
             return ()
         with self._lock:
@@ -53,7 +53,7 @@ class StoredLikenesses:
             return known.nearest(_bits(hashes), within)
 
     def add(self, space: str, kept: Mapping[str, str]) -> None:
-        """See `core.work_ports.Likenesses`."""
+        """Add hashes and what is kept of each; known hashes stay as they are."""
         if not kept:
             return
         rows = [{"space": space, "hash": hash_, "kept": what} for hash_, what in kept.items()]
@@ -99,5 +99,5 @@ class _Space:
 
 
 def _bits(hashes: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """uint8 [n, 32]."""
+    """Return hexadecimal hashes as uint8 [n, 32]."""
     return np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), _BITS // 8)

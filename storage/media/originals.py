@@ -1,7 +1,7 @@
-"""The media that an archive serves: stills out of the media store, originals where they lie.
+"""Serves an archive's media: stills from the media store, originals from where they lie.
 
-An original is read from where its item says that it lies, and nowhere else than below the folders
-and stores that were named for it: a path that leads out of them, by dots or a link, is not there.
+An original is read from the location in its item, but only below the folders and stores that were
+named to an ingest. A path that leads out of them, by dots or a link, counts as missing.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _BLOCK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class ServedMedia:
-    """What a service hands out. `named` gives the files, folders and stores' URLs at or below which
-    originals lie, as they are now; without any, no original is served.
+    """The media that a service serves. `named` returns the current files, folders and stores' URLs
+    at or below which originals lie; without any, no original is served.
     """
 
     stills: MediaStore
     named: Callable[[], Sequence[str]] = lambda: ()
 
     def still(self, name: str) -> BinaryIO:
-        """A thumbnail, a preview or a shot's still, by its name. Raises NotFoundError."""
+        """Open a thumbnail, a preview or a shot's still by its name. Raises NotFoundError."""
         return self.stills.open(name)
 
     def has_original(self, location: str) -> bool:
-        """Whether a file at `location` would be served; nothing is looked up."""
+        """Return whether a file at `location` would be served; this does not look for the file."""
         return self._root_of(location) is not None
 
     def original(self, media: MediaFile) -> BinaryIO:
-        """The original, to be read and sought. Raises NotFoundError where it is outside of every
-        root, gone, or not of the size that was ingested: then it is another file.
+        """Open the original for reading and seeking. Raises NotFoundError if it is outside of every
+        root, is gone, or has not the ingested size, because then it is another file.
         """
         root = self._root_of(media.location)
         if root is None:
@@ -58,7 +58,7 @@ class ServedMedia:
         parts = unquote(location).replace("\\", "/").split("/")
         if ".." in parts or "\0" in location or not location:
             return None
-        if location.startswith(("file:", "local:")):  # would follow links out of the root
+        if location.startswith(("file:", "local:")):  # these would follow links out of the root
             return None
         below = (
             root
@@ -69,12 +69,12 @@ class ServedMedia:
 
 
 def _local(location: str, root: str) -> BinaryIO:
-    """A regular file whose real place is below the root's."""
+    """Open a regular file whose resolved path is below the root."""
     try:
         path, top = Path(location).resolve(strict=True), Path(root).resolve(strict=True)
         if not path.is_relative_to(top):
             raise _missing(location)
-        # What became a link or a pipe since it was looked at is refused by the system itself.
+        # If the file became a link since it was resolved, the system refuses it (O_NOFOLLOW).
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError, RuntimeError) as error:
         raise _missing(location) from error
@@ -96,10 +96,10 @@ def _remote(location: str) -> BinaryIO:
     try:
         system, path = fsspec.core.url_to_fs(location)
         return cast("BinaryIO", system.open(path, "rb", block_size=_BLOCK_BYTES))
-    except Exception as error:  # stores' own errors, such as botocore's, are no OSErrors
+    except Exception as error:  # errors of stores, such as botocore's, are no OSErrors
         raise _missing(location) from error
 
 
 def _missing(location: str) -> NotFoundError:
-    del location  # where originals lie is told to nobody
+    del location  # errors do not tell where originals lie
     return NotFoundError("there is no such original")

@@ -1,7 +1,8 @@
-"""Below which folders and stores an archive's originals lie: what was named to ingest, and nothing
-else, is served.
+"""Keeps the folders and stores of an archive's originals. Only what was named to an ingest is
+served.
 
-One JSON file in the archive's folder; added to by each ingest of media, read by each service.
+They are in one JSON file in the archive's folder. Each ingest of media adds to it, each service
+reads it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ MOST = 10_000
 
 
 class MediaRoots:
-    """The roots of the archive in `folder`. Any number of processes."""
+    """The roots of the archive in `folder`, for any number of processes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._known: tuple[object, tuple[str, ...]] = (None, ())
 
     def read(self) -> tuple[str, ...]:
-        """The files, folders and stores' URLs so far; none where they can't be read."""
+        """Return the files, folders and stores' URLs so far; none if they can't be read."""
         try:
             stat = self._path.stat()
             stamp, known = (stat.st_ino, stat.st_mtime_ns, stat.st_size), self._known
@@ -40,7 +41,7 @@ class MediaRoots:
         return known[1]
 
     def add(self, roots: Sequence[str]) -> None:
-        """Adds roots; durable when it returns. Raises StorageError."""
+        """Add roots; durable when it returns. Raises StorageError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.with_suffix(".lock").open("ab") as lock:
@@ -63,10 +64,12 @@ class MediaRoots:
             ) from error
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _recorded(self) -> tuple[str, ...]:
-        """As `read`, but what can't be read is an error: it would be written over."""
+        """Return the roots as `read`, but raise for a file that can't be read, because `add` would
+        overwrite it.
+        """
         if not self._path.exists():
             return ()
         orjson.loads(self._path.read_bytes())

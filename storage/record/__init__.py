@@ -1,1 +1,1 @@
-"""The record of truth, whatever keeps it: its port, its rules, and who may see what."""
+"""The record of truth in any database: its port, its rules, and who may see what."""

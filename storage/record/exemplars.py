@@ -1,4 +1,4 @@
-"""What the record knows of an item that others are to be like."""
+"""Reads an item to which similar items are to be found."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from storage.record.port import RecordOfTruth
 def exemplar_of(
     record: RecordOfTruth, stories: Callable[[Ids], Ids], item: Item, spaces: Mapping[str, str]
 ) -> Exemplar | None:
-    """The recorded version `item` with its story's number, by `stories`, and its passages' vectors
-    in `spaces`, encoders by field; None where it is gone by now.
+    """Return the recorded version `item` with its story's number, from `stories`, and its passages
+    and their vectors in `spaces` (encoders by field); None if it is gone.
     """
     seq = record.reads.seq_of(item.uri, item.version)
     if seq is None:

@@ -1,4 +1,4 @@
-"""The facts of a recorded version, and the values that filters and facets see in them."""
+"""The facts of a recorded version, and their values for filters and facets."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ VALUE_FIELDS = (
 )
 CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
 _CODED = ("subject", "person", "organisation", "place")
-# Which code goes with which name, where a code may have several names (storage/words/names.py).
+# Fields that say which code goes with which name, as a code may have several names.
 LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
-LINK = "\x1f"  # between the two, which the reading of documents leaves in neither
+LINK = "\x1f"  # between code and name; reading a document removes this sign from both
 
 
 @dataclass(frozen=True, slots=True)
 class FactRow:
-    """The facts of one version, as they go into the columns."""
+    """The facts of one recorded version."""
 
     seq: int
     chain: str
@@ -38,26 +38,26 @@ class FactRow:
 
     @property
     def products(self) -> frozenset[str]:
-        """The product codes that may see the version, as they are compared."""
+        """The codes of products that include the version, casefolded."""
         found = self.facts["products"]
         assert isinstance(found, list)
         return folded(found)
 
 
 def chain_number(chain: str) -> int:
-    """A number for a chain's name: the first 8 bytes of its BLAKE2b digest."""
+    """Return a number for a chain: the 8 bytes of its BLAKE2b digest."""
     digest = hashlib.blake2b(chain.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def check_facet(name: str) -> None:
-    """Raises QueryError for a facet of values that there is not."""
+    """Raise QueryError for an unknown facet."""
     if name not in VALUE_FIELDS:
         raise QueryError(f"there is no facet {name!r}", mend=f"one of {', '.join(VALUE_FIELDS)}")
 
 
 def values_of(row: FactRow) -> dict[str, list[str]]:
-    """The values of every field of values, as they are written."""
+    """Return the values of every field for filters and facets, as written."""
     facts = row.facts
     urgency = facts["urgency"]
     values = {

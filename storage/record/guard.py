@@ -1,9 +1,9 @@
-"""The guard: which candidates the record of truth lets a caller see at this moment.
+"""The guard: says which candidates a caller may see now, by the record of truth.
 
-For engines whose index lags behind the record. What was read of a story is kept, and dropped when
-the record's log of changes names the story or the clock passes the moment at which its view changes
-by itself. So a question about a thousand candidates is one look at the log, and a kill that another
-process acknowledged holds at the next question, whatever the index says.
+It is for engines whose index may be behind the record. It keeps what it read of a story until the
+record's log of changes names the story, or until the moment at which the story changes by itself.
+So a question about a thousand candidates takes one look at the log. A kill that another process
+acknowledged holds from the next question on, even if the index is behind.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from storage.record.unsettled import SETTLED
 from storage.record.visibility import StoryView
 
 _KEPT = 50_000  # versions, of some 300 bytes
-_MOST_CHANGES = 1_000  # beyond which everything is read anew
+_MOST_CHANGES = 1_000  # with so many changes, all is read anew
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A version's story, who may see the version (nobody where the story does not show it), and
-    when this changes by itself, in microseconds (None: never).
+    """A version's story, the products that may see the version (none if it is not its story's
+    head), and when this changes by itself, in microseconds (None: never).
     """
 
     chain: str
@@ -43,7 +43,7 @@ class _Known:
 
 
 class Guard:
-    """What `record` lets callers see. Safe to use from any number of threads."""
+    """Says what callers may see of `record`. Thread-safe."""
 
     def __init__(self, record: RecordOfTruth, clock: Clock) -> None:
         self._record = record
@@ -51,36 +51,38 @@ class Guard:
         self.facts = KeptFacts(record)
         self._kept: dict[int, _Known] = {}
         self._of_chain: dict[str, list[int]] = {}
-        self._taken = _UNKNOWN  # number of the last change that was taken in
-        self._unsettled = SETTLED.mark  # of what was kept
+        self._taken = _UNKNOWN  # the number of the last change read
+        self._unsettled = SETTLED.mark  # of the state that was kept
         self._now = 0
         self._lock = threading.Lock()
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
-        """See `core.ports.Retriever`."""
+        """Return the ids that the caller may see, in the given order."""
         held = frozenset(code.casefold() for code in caller.products if code)
         known = self._known(ids.tolist())
         marks = [seq in known and not held.isdisjoint(known[seq].products) for seq in ids.tolist()]
         return ids[np.array(marks, np.bool_)]
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """See `core.ports.Catalogue`."""
+        """Return the items, None for an id that the caller may not see."""
         shown = self.visible(ids, caller).tolist()
         found = self._record.reads.items_by_seq(sorted({*shown}))
         allowed = {*shown}
         return tuple(found.get(seq) if seq in allowed else None for seq in ids.tolist())
 
     def stories(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue.chains`; a version that is gone is a story by itself."""
+        """Return a number for each id; equal numbers are one story. A version that is gone is a
+        story of its own.
+        """
         seqs = ids.tolist()
         known = self._known(seqs)
         numbers = [known[seq].story if seq in known else ~seq for seq in seqs]
         return np.array(numbers, np.int64)
 
     def _known(self, seqs: Sequence[int]) -> Mapping[int, _Known]:
-        """What is recorded among `seqs`, of a state at least as new as when this was called."""
+        """Return what is known of the recorded `seqs`, at least as new as when this was called."""
         with self._lock:
-            now = to_micros(self._clock())  # in here, so that it never seems to go back
+            now = to_micros(self._clock())  # with the lock held, so that time never goes back
             taken = self._follow(now)
             found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
         stale = [seq for seq, known in found.items() if known.until and known.until <= now]
@@ -108,7 +110,7 @@ class Guard:
         }
 
     def _follow(self, now: int) -> int:
-        """Drops what changed since; gives the number up to which this is so."""
+        """Drop what changed since the last call; return the number of the last change read."""
         unsettled = self._record.unsettled.mark
         same = unsettled == self._unsettled
         if now < self._now or self._taken == _UNKNOWN or len(self._kept) > _KEPT or not same:
@@ -135,7 +137,7 @@ class Guard:
                 self._kept.pop(seq, None)
 
     def _keep(self, fresh: Mapping[int, _Known], taken: int) -> None:
-        """Keeps what was read after change number `taken`, but for stories that changed since."""
+        """Keep what was read after change number `taken`, except stories that changed since."""
         with self._lock:
             changes = self._record.reads.changes_after(taken, _MOST_CHANGES)
             same = self._record.unsettled.mark == self._unsettled
@@ -150,12 +152,12 @@ class Guard:
 
 
 def _touched(changes: Iterable[Change]) -> set[str]:
-    """The stories that may show something else: vectors change nothing about that."""
+    """Return the stories that may show another version now; vectors do not change that."""
     return {change.chain for change in changes if not change.brings_vectors}
 
 
 def _read(reads: RecordReads, seqs: Sequence[int], now: int) -> dict[int, tuple[str, StoryView]]:
-    """The story of each recorded version, and what that shows."""
+    """Return the story of each recorded version, and the view of that story."""
     chains = reads.stories_of(seqs)
     views = reads.views_of([*{*chains.values()}], now)
     return {seq: (chain, views[chain][0]) for seq, chain in chains.items()}

@@ -1,13 +1,14 @@
-"""Holds: what keeps an item hidden that comes later. Pure functions, the same for every record.
+"""Holds: rules that keep later versions of an item hidden. Pure functions, the same for all
+records.
 
-An explicit kill, withhold or embargo of a uri is kept by that uri. It binds every later put of the
+An explicit kill, withhold or embargo of a uri is kept for that uri. It binds every later put of the
 uri: the new version gets its own state or the hold's, whichever is stricter. So a version that was
 queued before a kill does not bring the item back; only a later explicit release does. A version
-that is recorded as killed makes a hold, too.
+that is recorded as killed makes a hold too.
 
 A change of an item that is not recorded makes a hold as well. So does a change of an item that the
-writer may not change, and both get the same answer. Such a hold binds the item only where the item
-has a product that the writer may write. Once it has bound the item, it is a hold of every product:
+writer may not change, and both get the same answer. Such a hold binds the item only if the item has
+a product that the writer may write. Once it has bound the item, it holds for every product, and
 only a writer of the item can release it.
 """
 
@@ -32,7 +33,7 @@ _ORDER = (PubStatus.USABLE, PubStatus.WITHHELD, PubStatus.CANCELED)
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The least strict state that an item may have, where `writes` has one of its products."""
+    """The least strict state that an item may have if it has a product in `writes`."""
 
     writes: frozenset[str]
     pubstatus: str
@@ -45,24 +46,26 @@ class Hold:
 
 
 def stricter(*states: State) -> State:
-    """The strictest of the states: killed, then withheld, then usable; and the latest embargo."""
+    """Return the strictest pubstatus (killed, then withheld, then usable) and the
+    latest embargo.
+    """
     pubstatus = max((state[0] for state in states), key=lambda name: _ORDER.index(PubStatus(name)))
     return pubstatus, max((until for _, until in states if until is not None), default=None)
 
 
 def state_after(change: SetStatus, state: State) -> State:
-    """The state after an explicit change of a version that was in `state`."""
+    """Return the state after an explicit change of a version that was in `state`."""
     wanted = state[1] if change.embargoed is None else to_micros(change.embargoed)
     return str(change.pubstatus or state[0]), None if change.lift_embargo else wanted
 
 
 def held(holds: Iterable[Hold], products: Collection[str], own: State) -> State:
-    """The state of a version with these products: its `own`, or a stricter one of a hold."""
+    """Return the state of a version with these products: its `own`, or a stricter one of a hold."""
     return stricter(own, *(hold.state for hold in holds if reaches(hold.writes, products)))
 
 
 def held_as(state: State, own: State) -> str:
-    """The word for what holds made of a version's `own` state; "" where it is still the same."""
+    """Return the word for what holds made of a version's `own` state; "" if it is the same."""
     if state[0] != own[0]:
         return state[0]
     return "embargoed" if state[1] != own[1] else ""
@@ -71,8 +74,8 @@ def held_as(state: State, own: State) -> str:
 def bound(
     holds: Sequence[Hold], products: Collection[str], own: State, *, new: bool
 ) -> tuple[State, tuple[Hold, ...]]:
-    """The state of a version as `held` gives it, and the holds of its uri once it is recorded. The
-    holds that bind the version become one; a `new` version that comes killed adds a hold.
+    """Return the state of a version as `held` does, and the holds of its uri once it is recorded.
+    The holds that bind the version become one; a `new` version that comes killed adds a hold.
     """
     killed = new and own[0] == PubStatus.CANCELED
     came = (own[0], None) if killed else FREE
@@ -87,8 +90,8 @@ def after_change(
     writes: frozenset[str],
     products: Collection[str] | None = None,
 ) -> tuple[Hold, ...]:
-    """The holds after an explicit change by a writer of `writes`. `products` are those of the
-    recorded item; None where there is none, or the writer may not change it.
+    """Return the holds after an explicit change by a writer of `writes`. `products` are those of
+    the recorded item; None if there is none, or if the writer may not change it.
     """
     own = folded(writes)
     state, left = FREE, []
@@ -105,8 +108,8 @@ def after_change(
 def outcome_unrecorded(
     before: Collection[Hold], after: Collection[Hold], writes: frozenset[str]
 ) -> Outcome:
-    """The outcome of a change of an item that is not recorded, or that a writer of `writes` may not
-    change.
+    """Return the outcome of a change of an item that is not recorded, or that a writer of `writes`
+    may not change.
     """
     if any(hold.writes == folded(writes) for hold in after):
         return Outcome.HELD
@@ -114,20 +117,20 @@ def outcome_unrecorded(
 
 
 def writes_text(writes: frozenset[str]) -> str:
-    """A hold's product codes as they are recorded."""
+    """Return a hold's product codes as they are recorded."""
     return orjson.dumps(sorted(writes)).decode()
 
 
 def read_hold(writes: str, pubstatus: str, embargoed: int | None) -> Hold:
-    """A hold as it was recorded."""
+    """Return a hold from its recorded columns."""
     return Hold(frozenset(orjson.loads(writes)), pubstatus, embargoed)
 
 
 def first_holds(
     rows: Iterable[tuple[Key, str, int | None, bytes]],
 ) -> Iterator[tuple[Key, str, str, int | None]]:
-    """The holds of a record from before there were any, as they are recorded. `rows` are the newest
-    version of each item: its key, its state and its recorded document.
+    """Yield the first holds of an older record, which has none, in their recorded form. `rows` are
+    the newest version of each item: its key, its state and its recorded document.
     """
     for key, pubstatus, embargoed, document in rows:
         state = _set_apart((pubstatus, embargoed), orjson.loads(document)["source"])
@@ -136,8 +139,8 @@ def first_holds(
 
 
 def _set_apart(state: State, source: Mapping[str, Any]) -> State:
-    """The part of a version's state that its document does not say itself: somebody set it by a
-    change of status. What is killed counts as set, whoever said it.
+    """Return the part of a version's state that its document does not say itself: somebody set it
+    by a change of status. A kill always counts as set.
     """
     said = {name.lower().removeprefix("$"): value for name, value in source.items()}
     own = str(said.get("pubstatus") or PubStatus.USABLE).strip().lower().removeprefix("stat:")
@@ -151,7 +154,7 @@ def _without(writes: frozenset[str], taken: frozenset[str]) -> frozenset[str]:
 
 
 def _merged(*holds: Hold) -> tuple[Hold, ...]:
-    """One hold for each set of product codes; none that binds nothing or asks for nothing."""
+    """Return one hold for each set of product codes, without holds that have no effect."""
     found: dict[frozenset[str], State] = {}
     for hold in holds:
         if hold.writes and hold.state != FREE:

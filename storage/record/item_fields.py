@@ -1,6 +1,4 @@
-"""The fields of an item in a lexical index, whichever engine keeps it: their names, and what is in
-them.
-"""
+"""The names and the contents of an item's fields in a lexical index, for both engines."""
 
 from __future__ import annotations
 
@@ -9,19 +7,21 @@ from core.query_tree import MACHINE
 
 
 def keyword_field(name: str) -> str:
-    """The name of the raw field behind a keyword."""
+    """Return the name of the raw field of a keyword."""
     return f"is_{name}"
 
 
 def unstemmed_field(name: str) -> str:
-    """The name of the field that holds a text field's words as they are written, for prefixes: a
-    stem ("ferri" of "ferry") need not begin as its word does.
+    """Return the name of the field with a text field's unstemmed words, for prefixes: a stem
+    ("ferri" of "ferry") need not begin like its word.
     """
     return f"{name}_words"
 
 
 def indexed_texts(item: Item) -> dict[str, str]:
-    """What each text field holds of an item; those but the machines' make up `all`, in order."""
+    """Return the text of each field of an item; all but the machines' together, in order, are the
+    field `all`.
+    """
     return {
         "headline": item.headline,
         "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
@@ -38,7 +38,7 @@ def _names(item: Item) -> str:
 
 
 def keywords_of(item: Item) -> dict[str, list[str]]:
-    """The values of each keyword field as they are written."""
+    """Return the values of each keyword field, as written."""
     return {
         "type": [item.type],
         "subject": [text for c in item.subject for text in (c.name, c.code) if text],

@@ -1,4 +1,6 @@
-"""How an item is written into the record and read back: JSON with a version number."""
+"""Writes an item into the record's columns and reads it back: JSON with the number of
+its format.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +38,20 @@ _values_of = attrgetter(*(field.name for field in fields(Shot)))
 
 
 def to_micros(moment: datetime) -> int:
-    """Whole microseconds since 1970-01-01 UTC."""
+    """Return the whole microseconds since 1970-01-01 UTC."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def from_micros(micros: int) -> datetime:
-    """The inverse of `to_micros`, aware and in UTC."""
+    """Return the inverse of `to_micros`, aware and in UTC."""
     return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
 
 
 def encode_facts(item: Item) -> bytes:
-    """What filters and facets ask for, as JSON: short, so that all of it can be loaded at start."""
+    """Return what filters and facets need, as JSON: short, so that all facts can be loaded at
+    start.
+    """
     facts: dict[str, Any] = {
         "type": item.type,
         "firstcreated": to_micros(item.firstcreated),
@@ -62,14 +66,14 @@ def encode_facts(item: Item) -> bytes:
 
 
 def encode_document(item: Item) -> bytes:
-    """The item's texts and the document as it arrived, as JSON."""
+    """Return the item's texts and the document as it arrived, as JSON."""
     texts = {name: getattr(item, name) for name in _TEXTS}
     return orjson.dumps({"format": FORMAT, **texts, **_media(item), "source": item.source})
 
 
 def _media(item: Item) -> dict[str, Any]:
-    """The members of a picture or a video, and of nothing else: an item without them is written,
-    and its digest is, as before there were any.
+    """Return the members of a picture or a video, none for other items. So the document and the
+    digest of other items are the same as in versions without media.
     """
     members: dict[str, Any] = {}
     if item.media is not None:
@@ -82,12 +86,13 @@ def _media(item: Item) -> dict[str, Any]:
 
 
 def content_digest(item: Item) -> bytes:
-    """What makes two puts of one version the same: sha256 over content, state and times.
+    """Return the digest by which two puts of one version are the same: sha256 over content, state
+    and times.
 
-    Products are left out: they are entitlements, which may change without a new version. So are
-    rights, which are read from the document: a version that was recorded before they were read is
-    the same version still. Times of creation count only as the source gives them: an undated
-    document's is the time of its ingest.
+    Products are left out, because they are entitlements, which may change without a new version.
+    Rights are left out, because they are read from the document, and older versions were recorded
+    without them. Times of creation count only as the source gives them, because an undated document
+    gets the time of its ingest.
     """
     facts = orjson.loads(encode_facts(item))
     del facts["products"], facts["firstcreated"]
@@ -110,8 +115,8 @@ def content_digest(item: Item) -> bytes:
 
 
 def decode(row: Sequence[Any]) -> Item:
-    """The item of a row selected as ITEM_COLUMNS. Names that a machine made up are not in it, for
-    archives of before kept them.
+    """Return the item of a row with the ITEM_COLUMNS. It leaves out names that a machine made up,
+    which older archives kept.
     """
     (_, uri, version, chain, language, pubstatus, versioncreated, embargoed, expires) = row[:9]
     facts = orjson.loads(row[9])

@@ -1,4 +1,4 @@
-"""Facts of versions, read from the record once: under its seq a version's facts never change."""
+"""Keeps facts of versions that were read from the record: the facts under a seq never change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEPT = 20_000  # versions, of some kilobytes
 
 
 class KeptFacts:
-    """The facts of versions by seq, kept up to a limit. Safe to use from any number of threads."""
+    """The facts of versions by seq, kept up to a limit. Thread-safe."""
 
     def __init__(self, record: RecordOfTruth) -> None:
         self._record = record
@@ -20,7 +20,7 @@ class KeptFacts:
         self._lock = threading.Lock()
 
     def of(self, seqs: Sequence[int]) -> Mapping[int, FactRow]:
-        """Those of `seqs` that are recorded."""
+        """Return the facts of the `seqs` that are recorded."""
         with self._lock:
             found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
         missing = [seq for seq in dict.fromkeys(seqs) if seq not in found]

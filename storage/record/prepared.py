@@ -1,4 +1,4 @@
-"""A put with everything that can be computed before the record is locked."""
+"""A put with all that can be computed before the record is locked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.record.write_rules import digest_of
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A write and its rows; `facts` and `document` are the item's as they are recorded."""
+    """A write and its rows; `facts` and `document` are the item's, in their recorded form."""
 
     write: PutItem
     digest: bytes
@@ -29,7 +29,9 @@ class Prepared:
 
 
 def prepared(write: PutItem) -> Prepared:
-    """The rows of a write. Raises DocumentError or StorageError for what can't be recorded."""
+    """Return the rows of a write. Raises DocumentError or StorageError for what can't
+    be recorded.
+    """
     item = write.item
     return Prepared(
         write,

@@ -1,8 +1,7 @@
 """Text signatures in the record of truth: written with each version, read for near-duplicates.
 
-A version that was recorded without one (by an earlier program, or under an earlier scheme) is given
-its signature when it is asked for, kept in memory, and recorded by `add_missing` (`dateline
-rebuild`).
+A version may lack a signature, because an earlier program or scheme recorded it. Its signature is
+then made when it is needed and kept in memory; `add_missing` (`dateline rebuild`) records it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _NONE = bytes(2 * COLUMNS)
 
 
 def add_missing(record: RecordOfTruth) -> int:
-    """Records the signature of every version that has none of this scheme; how many those were."""
+    """Record missing signatures of this scheme; return how many were missing."""
     last, count = 0, 0
     while seqs := record.reads.without_signature(SCHEME, last, _PAGE):
         record.add_signatures(_made(record.reads, seqs))
@@ -32,7 +31,7 @@ def add_missing(record: RecordOfTruth) -> int:
 
 
 class StoredSignatures:
-    """Reads signatures by seq; makes those that are missing, and keeps them: a version's text never
+    """Reads signatures by seq; makes missing ones and keeps them, because a version's text never
     changes. Thread-safe.
     """
 
@@ -41,7 +40,7 @@ class StoredSignatures:
         self._lock = threading.Lock()
 
     def of(self, reads: RecordReads, ids: Ids) -> TextSignatures:
-        """The signatures of versions, by seq."""
+        """Return the signatures of versions, by seq."""
         seqs = ids.tolist()
         found = reads.signatures_by_seq(SCHEME, seqs)
         if len(found) < len(seqs):

@@ -1,4 +1,4 @@
-"""Why an item is not shown, by the rule of visibility.py."""
+"""Says why an item is not shown, by the rule of visibility.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BY_STATUS = {PubStatus.CANCELED: Hiding.CANCELED, PubStatus.WITHHELD: Hiding.WI
 
 
 def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
-    """How `uri` stands at `now` (microseconds), whoever asks."""
+    """Return how `uri` stands at `now` (microseconds), for any caller."""
     versions = reads.versions_of(uri)
     if not versions:
         return Standing(Hiding.UNKNOWN)
@@ -33,7 +33,7 @@ def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
 
 
 def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:
-    """What hides an item of which no version is shown."""
+    """Return what hides an item of which no version is shown."""
     embargoes: list[int] = []
     for row in versions:
         if row.pubstatus != PubStatus.USABLE:

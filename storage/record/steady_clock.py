@@ -1,15 +1,15 @@
-"""The archive's clock: the system's time, but no step of it that nobody has confirmed.
+"""The archive's clock: the system's time, without large steps that nobody has confirmed.
 
-Embargoes and expiries follow the clock, so a wrong one publishes too early or shows again what has
-expired. The seconds since the machine started never jump. The system's time minus these seconds is
-therefore constant, but for steps: somebody, or a time service, sets the clock. A small step is
-followed. A larger one, forward or back, is held: the archive's time goes on as before the step,
-until an operator confirms it (`dateline clock --confirm`).
+Embargoes and expiries follow the clock, so a wrong clock publishes too early or shows expired items
+again. The seconds since the machine started never jump. So the system's time minus these seconds is
+constant, except for steps: somebody, or a time service, sets the clock. A small step is followed. A
+larger one, forward or back, is held: the archive's time goes on as before the step, until an
+operator confirms it (`dateline clock --confirm`).
 
-A file in the archive's folder keeps what is trusted, so that all processes of the archive agree and
-a new process does not trust a step that happened before its start. After a restart of the machine
-there is nothing to compare with. Then a time before the last one known is held, and so is every
-time where a step was held before the restart.
+A file in the archive's folder keeps the trusted time. So all processes of the archive agree, and a
+new process does not trust a step that happened before its start. After a restart of the machine
+there is nothing to compare with. Then a time before the last known one is held; if a step was held
+before the restart, every time is held.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _log = logging.getLogger("dateline.clock")
 
 
 def _since_start() -> int:
-    """Nanoseconds since the machine started. The time that it slept counts."""
+    """Return the nanoseconds since the machine started, the time that it slept included."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock)
 
 
 def _boot() -> str:
-    """Tells this start of the machine from any other; "" where the system does not say."""
+    """Return the identifier of this start of the machine, "" if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -51,8 +51,8 @@ def _boot() -> str:
 
 @dataclass(frozen=True, slots=True)
 class TimeSources:
-    """Where time comes from: nanoseconds since 1970 by the system, nanoseconds since the machine
-    started, and which start that was.
+    """The sources of time: nanoseconds since 1970 by the system, nanoseconds since the machine
+    started, and the identifier of that start.
     """
 
     system: Callable[[], int] = time.time_ns
@@ -62,8 +62,8 @@ class TimeSources:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What the file keeps. `offset` is the trusted time minus the time since the start `boot`,
-    `latest` the latest trusted time (both in nanoseconds), `held` whether a step waits.
+    """The content of the file. `offset` is the trusted time minus the time since the start `boot`,
+    `latest` the latest trusted time (both in nanoseconds); `held` says whether a step is held.
     """
 
     boot: str
@@ -73,7 +73,7 @@ class _Mark:
 
 
 class SteadyClock:
-    """`core.ports.Clock` for the archive in `folder`. Safe to use from any number of threads."""
+    """`core.ports.Clock` for the archive in `folder`. Thread-safe."""
 
     def __init__(self, folder: Path, sources: TimeSources | None = None) -> None:
         self._path = folder / FILE
@@ -85,17 +85,19 @@ class SteadyClock:
         self._mark = self._first(self._read())
 
     def __call__(self) -> datetime:
-        """The trusted time; never before an earlier answer, unless a step back was confirmed."""
+        """Return the trusted time. It never goes back, unless a step back was confirmed."""
         return _moment(self._now())
 
     @property
     def held_s(self) -> float:
-        """How far the system's time is ahead of the trusted one, in seconds; 0 where none waits."""
+        """The seconds by which the system's time is ahead of the trusted one; 0 if no step
+        is held.
+        """
         self._now()
         return self._step / 1e9
 
     def confirm(self) -> datetime:
-        """Trusts the system's time as it is now, for every process of the archive."""
+        """Trust the system's time now, for every process of the archive; return it."""
         with self._lock:
             self._mark, self._step = self._fresh(), 0
             self._keep(lambda _: self._mark)
@@ -113,7 +115,7 @@ class SteadyClock:
             return now
 
     def _follow(self, offset: int) -> None:
-        """Takes a small step over, and a larger one only where another process confirmed it."""
+        """Follow a small step, and a larger one only if another process confirmed it."""
         step = offset - self._mark.offset
         if abs(step) <= _SMALL:
             self._mark, step = replace(self._mark, offset=offset, held=False), 0
@@ -124,7 +126,9 @@ class SteadyClock:
         self._step = step
 
     def _confirmed(self, offset: int) -> _Mark | None:
-        """What another process of this start of the machine trusts, where that is this offset."""
+        """Return the mark of another process since the same start if it trusts this offset, or
+        None.
+        """
         kept = self._read()
         is_trusted = kept and self._is_ours(kept) and not kept.held
         return kept if kept and is_trusted and abs(offset - kept.offset) <= _SMALL else None
@@ -139,7 +143,7 @@ class SteadyClock:
         self._keep(self._own_mark)
 
     def _own_mark(self, kept: _Mark | None) -> _Mark:
-        """What to keep of this clock; a confirmation by another process stays."""
+        """Return the mark to write; a confirmation by another process stays."""
         confirmed = self._mark.held and kept and self._is_ours(kept) and not kept.held
         if kept and confirmed and abs(kept.offset - self._mark.offset) > _SMALL:
             return kept
@@ -169,8 +173,8 @@ class SteadyClock:
             return None
 
     def _keep(self, update: Callable[[_Mark | None], _Mark]) -> None:
-        """Writes the mark. A folder that is not there yet, or a full disk, keeps none: time goes on
-        by this process's own.
+        """Write the mark. If the folder does not exist yet or the disk is full, nothing is written,
+        and this process goes on with its own mark.
         """
         try:
             with _locked(self._path) as file:
@@ -192,7 +196,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _mark_in(data: bytes) -> _Mark | None:
-    """The mark in the file's bytes; None where they are none, as after a power failure."""
+    """Return the mark in the file's bytes, None if they are invalid, as after a power failure."""
     try:
         found = orjson.loads(data)
         return _Mark(str(found["boot"]), int(found["offset"]), int(found["latest"]), found["held"])

@@ -1,4 +1,4 @@
-"""What the record tells of candidates and their stories, as a caller may see them."""
+"""Reads candidates and their stories from the record, as far as a caller may see them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from storage.record.holds import FREE, held
 from storage.record.port import RecordReads
 from storage.record.visibility import StoryView, VersionRow
 
-MOST_VERSIONS = 100  # of one story in an answer, the newest
+MOST_VERSIONS = 100  # of one story in an answer; the newest ones
 
 
 def story_of(
     reads: RecordReads, uri: str, caller: Caller, now: int, most: int = MOST_VERSIONS
 ) -> list[Item]:
-    """The versions of the story that `uri` belongs to, newest first, as far as the caller may see
-    them, and `most` of them at most; none where its head is hidden. `now` in microseconds.
+    """Return the versions of the story of `uri` that the caller may see, newest first, at most
+    `most`; none if the story's head is hidden. `now` is in microseconds.
     """
     chain = reads.chain_of(uri)
     if chain is None:
@@ -32,8 +32,8 @@ def story_of(
 def _shown_stories(
     reads: RecordReads, chains: Sequence[str], caller: Caller, now: int
 ) -> dict[str, list[int]]:
-    """Of each story the shown versions that the caller may see, by seq; none where its head is
-    hidden. No text is read for it: a story may have any number of versions.
+    """Return the seqs of each story's shown versions that the caller may see; none if its head is
+    hidden. This reads no texts, because a story may have any number of versions.
     """
     views = {chain: view for chain, (view, _) in reads.views_of(chains, now).items()}
     members = sorted({seq for view in views.values() for seq in view.members})
@@ -47,7 +47,9 @@ def _shown_stories(
 def sights_of(
     reads: RecordReads, named: Mapping[str, Collection[str]], caller: Caller, now: int
 ) -> dict[str, Sight]:
-    """See `core.ports.Library.sights`; `now` in microseconds."""
+    """Return what the caller sees of each named uri at `now` (microseconds), as
+    `core.ports.Library.sights` says.
+    """
     versions = reads.versions_of_each(named)
     stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
     views = {uri: stories[rows[0].chain][0] for uri, rows in versions.items()}
@@ -66,7 +68,9 @@ def sights_of(
 
 
 def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: int) -> Iterator[str]:
-    """Those uris that are not recorded and would be hidden if they were, with these products."""
+    """Yield the unrecorded uris of `named` that would be hidden if they were recorded with these
+    products.
+    """
     for uri, holds in reads.holds_of(named).items() if named else ():
         pubstatus, embargoed = held(holds, named[uri], FREE)
         if pubstatus != PubStatus.USABLE or (embargoed is not None and embargoed > now):
@@ -74,19 +78,19 @@ def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: in
 
 
 def _shown_of(versions: Sequence[VersionRow], view: StoryView) -> int:
-    """The seq of the version that an item's story shows; 0 where it shows none."""
+    """Return the seq of the item's version that its story shows; 0 if it shows none."""
     return next((row.seq for row in versions if row.seq in view.members), 0)
 
 
 def _allowed_seqs(reads: RecordReads, seqs: Sequence[int], caller: Caller) -> set[int]:
-    """Those of `seqs` of whose products the caller has one."""
+    """Return the `seqs` that have a product of the caller."""
     held = folded(caller.products)
     rows = reads.facts_by_seq(seqs) if seqs else {}
     return {seq for seq, row in rows.items() if held & row.products}
 
 
 def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[int]:
-    """See `core.ports.Catalogue`; `now` in microseconds."""
+    """Return how many versions of each story the caller may see at `now` (microseconds)."""
     several = reads.chains_with_several(ids.tolist())
     stories = _shown_stories(reads, [*{*several.values()}], caller, now)
     return [len(stories[several[seq]]) if seq in several else 1 for seq in ids.tolist()]
@@ -95,7 +99,9 @@ def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[
 def passages_at(
     reads: RecordReads, ids: Ids, field: str, encoder: str, numbers: Sequence[int]
 ) -> tuple[Passage | None, ...]:
-    """See `core.ports.Catalogue.passages`; `encoder` is the field's."""
+    """Return where each passage lies in its item, None if there is none; `encoder` is
+    the field's.
+    """
     seqs = ids.tolist()
     spans = reads.passages_by_seq(field, encoder, seqs)
     return tuple(_at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True))

@@ -1,4 +1,4 @@
-"""Whose turn it is to write: one thread at a time, and a change of state before everything else."""
+"""Lets one thread write at a time, and changes of state before all other writes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ Done = TypeVar("Done")
 def in_short_turns(
     works: Sequence[Work], take_turn: Callable[[Sequence[Work]], Sequence[Done]]
 ) -> tuple[Done, ...]:
-    """What became of the first of `works`: of all, unless a later transaction failed. `take_turn`
-    does at least one of those it is given in one transaction. Raises what the first one fails with.
+    """Return the results of the first of `works`: of all, unless a later transaction failed. Each
+    call of `take_turn` does at least one of the works in one transaction. Raises the error of the
+    first transaction.
     """
     done: list[Done] = []
     while len(done) < len(works):
@@ -31,19 +32,19 @@ def in_short_turns(
 
 
 class Turns:
-    """A lock with two lines. Nobody in the ordinary line gets it while anybody waits in the urgent
-    one; bulks write in short transactions, so an urgent write waits for one of these at most.
+    """A lock with two queues. No ordinary writer gets it while an urgent one waits. Large writes
+    are short transactions, so an urgent write waits for one of these at most.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
         self.waiting = 0
-        self._urgent = 0  # of these
+        self._urgent = 0  # of those waiting
 
     @contextmanager
     def taken(self, *, urgent: bool) -> Iterator[None]:
-        """With the lock."""
+        """Hold the lock."""
         with self._changed:
             self.waiting += 1
             self._urgent += urgent

@@ -1,4 +1,6 @@
-"""Changes of state that are in force and not in the record's tables yet: its disk took none."""
+"""Changes of state that are in force but not in the record's tables yet, as its disk took
+no write.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from storage.record.visibility import VersionRow
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change and the product codes that who asked for it may write."""
+    """A change, and the product codes that its caller may write."""
 
     change: SetStatus
     writes: frozenset[str]
@@ -24,8 +26,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """The changes in order; `mark` is another one whenever they are others. Those `here` are known
-    to this process alone.
+    """The changes in order. `mark` differs whenever the changes differ. `here` of them are known
+    only to this process.
     """
 
     mark: tuple[int, int] = (0, 0)
@@ -34,11 +36,11 @@ class Unsettled:
 
     @property
     def uris(self) -> frozenset[str]:
-        """The items that are concerned."""
+        """The uris of the changed items."""
         return frozenset(asked.change.uri for asked in self.changes)
 
     def over(self, rows: Iterable[VersionRow]) -> list[VersionRow]:
-        """Rows as they are with the changes: the newest version of each item has its state."""
+        """Return the rows with the changes applied to the newest version of each item."""
         found = list(rows)
         if not self.changes:
             return found
@@ -58,14 +60,14 @@ SETTLED = Unsettled()
 
 
 def change_bytes(asked: Asked) -> bytes:
-    """A change as it is kept."""
+    """Return a change as bytes."""
     change = asked.change
     embargoed = None if change.embargoed is None else to_micros(change.embargoed)
     return orjson.dumps([change.uri, change.pubstatus, embargoed, sorted(asked.writes)])
 
 
 def read_change(data: bytes) -> Asked:
-    """The inverse of `change_bytes`."""
+    """Return the change that `change_bytes` made bytes of."""
     uri, pubstatus, embargoed, writes = orjson.loads(data)
     change = SetStatus(
         uri,

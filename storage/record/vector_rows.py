@@ -1,4 +1,4 @@
-"""How passage vectors are written into a record of truth: spans as JSON, the matrix as float16."""
+"""The columns of passage vectors in a record of truth: spans as JSON, the matrix as float16."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ VectorRow = tuple[str, str, bytes, bytes, int]  # field, encoder, passages, matr
 
 
 def vector_row(entry: PassageVectors) -> VectorRow:
-    """The entry as it is recorded. Raises StorageError for one that makes no sense."""
+    """Return the columns of an entry. Raises StorageError for values that are not finite, or
+    another number of vectors than of passages.
+    """
     where = f"vector field {entry.field}"
     if not np.isfinite(entry.vectors).all():
         raise StorageError(
@@ -34,17 +36,17 @@ def vector_row(entry: PassageVectors) -> VectorRow:
 def passage_vectors(
     field: str, encoder: str, spans: bytes, matrix: bytes, truncated: int
 ) -> PassageVectors:
-    """The inverse of `vector_row`; the matrix is read as float32 [n, d]."""
+    """Return the entry of the columns, with the matrix as float32 [n, d]."""
     passages = passages_of(spans)
     return PassageVectors(field, encoder, passages, as_matrix(matrix, len(passages)), truncated)
 
 
 def passages_of(spans: bytes) -> tuple[Passage, ...]:
-    """The passages of a row."""
+    """Return the passages of a row."""
     return tuple(Passage(*span) for span in orjson.loads(spans))
 
 
 def as_matrix(data: bytes, rows: int) -> FloatMatrix:
-    """float32 [rows, d] from float16 bytes."""
+    """Return float16 bytes as float32 [rows, d]."""
     flat = np.frombuffer(data, dtype="<f2").astype(np.float32)
     return flat.reshape(rows, -1) if rows else np.empty((0, 0), np.float32)

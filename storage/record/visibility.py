@@ -1,14 +1,14 @@
-"""Which version of which item a story shows at a moment: one pure function, so that it can be read.
+"""Which version of which item a story shows at a moment: one pure function.
 
 The rule (design: story chain):
-- An item's versions are looked at from the newest down. One that is killed or withheld hides every
-  version of the item, as does one that has expired; an embargoed one is passed over, so that its
-  predecessor stays visible until the embargo lifts; the first usable one is the item's.
+- An item's versions are read from the newest down. A version that is killed, withheld or expired
+  hides every version of the item. An embargoed version is skipped, so that its predecessor stays
+  visible until the embargo lifts. The first other version is the visible one.
 - A version that comes after an explicit kill, withhold or embargo is recorded in that state: see
   `storage.record.holds`. So the rows alone decide here.
 - An item belongs to the chain that its newest version names.
-- Of the chain's items the newest visible one is the story's head. Entitlement plays no part here: a
-  caller who may not see the head sees nothing of the story.
+- The newest visible item of a chain is the story's head. Products do not matter here: a caller who
+  may not see the head sees nothing of the story.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.items import PubStatus
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """What visibility depends on, of one recorded version; times in microseconds."""
+    """The columns of a recorded version that decide its visibility; times in microseconds."""
 
     seq: int
     uri: str
@@ -37,7 +37,7 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class StoryView:
-    """A chain at a moment: its head's seq (0 where nothing is visible), the seqs of all versions
+    """A chain at a moment: the seq of its head (0 if nothing is visible), the seqs of all versions
     that the chain view shows (the head, then newest first), and when this changes by itself (None:
     never).
     """
@@ -48,8 +48,8 @@ class StoryView:
 
 
 def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
-    """The chain's view at `now` (microseconds). `rows` are all versions of every item that has a
-    version in the chain.
+    """Return the chain's view at `now` (microseconds). `rows` are all versions of every item that
+    has a version in the chain.
     """
     heads: list[VersionRow] = []
     members: list[VersionRow] = []
@@ -77,8 +77,8 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
 def members_and_view(
     chain: str, rows: Sequence[VersionRow], now: int
 ) -> tuple[StoryView, tuple[int, ...]]:
-    """The chain's view, and the seqs of all versions of its items: those whose newest version names
-    it. `rows` as in `story_view`.
+    """Return the chain's view, and the seqs of all versions of its items, which are the items whose
+    newest version names it. `rows` as in `story_view`.
     """
     newest: dict[str, VersionRow] = {}
     for row in rows:
@@ -89,7 +89,9 @@ def members_and_view(
 
 
 def _shown(versions: Sequence[VersionRow], now: int) -> list[VersionRow]:
-    """The item's visible version and its predecessors, newest first; empty where it is hidden."""
+    """Return the item's visible version and its predecessors, newest first; none if it
+    is hidden.
+    """
     for place, row in enumerate(versions):
         if row.pubstatus != PubStatus.USABLE or _is_past(row.expires, now):
             return []

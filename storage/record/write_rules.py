@@ -1,4 +1,4 @@
-"""What a write does to what is recorded, as pure functions: every record of truth keeps to them."""
+"""The rules of writes as pure functions, which every record of truth follows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from storage.record import item_rows
 from storage.record.holds import FREE, Hold, State, after_change, outcome_unrecorded, state_after
 from storage.record.item_rows import to_micros
 
-Space = tuple[str, str]  # a vector field, and the digest of the encoder of vectors in it
+Space = tuple[str, str]  # a vector field, and the digest of the encoder of its vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest recorded version of an item; times in microseconds, `facts` as they are kept."""
+    """The newest recorded version of an item; times in microseconds, `facts` as recorded."""
 
     seq: int
     version: int
@@ -32,28 +32,28 @@ class Newest:
 
     @property
     def products(self) -> tuple[str, ...]:
-        """The product codes that it was recorded with."""
+        """The product codes of the version."""
         return products_in(self.facts)
 
     @property
     def state(self) -> State:
-        """The state that it is in."""
+        """The state of the version."""
         return (self.pubstatus, self.embargoed)
 
 
 def products_in(facts: bytes) -> tuple[str, ...]:
-    """The product codes in facts as they are kept."""
+    """Return the product codes in recorded facts."""
     return tuple(orjson.loads(facts)["products"])
 
 
 def refusal(
     item: Item, by: Caller, newest: Newest | None, stories: Iterable[Collection[str]] = ()
 ) -> Outcome | None:
-    """Why `by` may not put the item, None where it may. `newest` is what is recorded of it, and
-    `stories` are the products of each item in the stories of `touched_stories`.
+    """Return why `by` may not put the item, None if it may. `newest` is its newest recorded
+    version; `stories` are the products of each item in the stories of `touched_stories`.
 
-    A put needs all products of the item before it and after it, and of each item of a story that
-    it joins or leaves. What is reserved for others is refused whatever is recorded.
+    A put needs the right to all products of the item before and after it, and of each item of a
+    story that it joins or leaves. Names reserved for others are always refused.
     """
     if by.reserved and any(name.startswith(by.reserved) for name in (item.uri, item.chain)):
         return Outcome.RESERVED
@@ -66,8 +66,8 @@ def refusal(
 
 
 def touched_stories(item: Item, by: Caller, newest: Newest | None) -> tuple[str, ...]:
-    """The stories that a put joins or leaves: it needs the products of their items. None are listed
-    where `by` may write everything.
+    """Return the stories that a put joins or leaves, because it needs the products of their items;
+    none if `by` may write everything.
     """
     if by.writes == EVERY_PRODUCT:
         return ()
@@ -77,16 +77,16 @@ def touched_stories(item: Item, by: Caller, newest: Newest | None) -> tuple[str,
 
 
 def may_change(writes: frozenset[str], newest: Newest | None) -> bool:
-    """Whether there is an item whose state `writes` may change: one of its products is enough."""
+    """Return whether the item exists and `writes` may change its state: one product is enough."""
     return newest is not None and reaches(writes, newest.products)
 
 
 def status_change(
     change: SetStatus, writes: frozenset[str], newest: Newest | None, holds: Sequence[Hold]
 ) -> tuple[Written, State, tuple[Hold, ...]]:
-    """What an explicit change by a writer of `writes` does: the answer, the state of the newest
-    version from then on, and the holds of the uri. An item that the writer may not change is
-    answered like one that is not there.
+    """Return the effect of an explicit change by a writer of `writes`: the answer, the new state of
+    the newest version, and the holds of the uri. The answer for an item that the writer may not
+    change is the same as for an item that does not exist.
     """
     if newest is None or not may_change(writes, newest):
         after = after_change(holds, change, writes)
@@ -101,8 +101,8 @@ def status_change(
 def outcome_of(
     item: Item, digest: bytes, newest: Newest | None, *, only_vectors: bool = False
 ) -> Outcome | None:
-    """What a put of `item` does where `newest` is recorded; None for the same version and content
-    once more, of which only the products and the vectors may differ. With `only_vectors` the
+    """Return the outcome of a put of `item` when `newest` is recorded; None for the same version
+    and content, of which only the products and the vectors may differ. With `only_vectors` the
     products may not differ either.
     """
     recorded = newest and (newest.version, newest.products)
@@ -118,8 +118,8 @@ def outcome_of(
 def is_recorded(
     item: Item, newest: Newest, have: Collection[Space], wanted: Iterable[Space]
 ) -> bool:
-    """Whether products and vectors are as `item` has them. `have` is for which spaces the recorded
-    version was embedded, `wanted` for which ones it should be.
+    """Return whether the recorded products and vectors are those of `item`. The recorded version
+    has vectors for the spaces `have`, and should have some for `wanted`.
     """
     return newest.products == item.products and all(space in have for space in wanted)
 
@@ -127,9 +127,9 @@ def is_recorded(
 def forgotten(
     have: Iterable[Space], fresh: Collection[Space], kept: Collection[Space]
 ) -> list[Space]:
-    """Which vectors of a version are deleted when those of `fresh` are added: the old ones of the
-    same spaces, and in the same fields those of encoders that are not `kept`. An encoder that is
-    not kept itself takes the place of all others in its field.
+    """Return which vectors of a version to delete when those of `fresh` are added: the old ones of
+    the same spaces, and in the same fields those of encoders that are not `kept`. An encoder that
+    is not kept itself replaces all others in its field.
     """
     sole = {field for field, encoder in fresh if (field, encoder) not in kept}
     fields = {field for field, _ in fresh}
@@ -142,12 +142,12 @@ def forgotten(
 
 
 def state_of(item: Item) -> State:
-    """The state that a new version comes with."""
+    """Return the state that a new version comes with."""
     return str(item.pubstatus), None if item.embargoed is None else to_micros(item.embargoed)
 
 
 def digest_of(item: Item) -> bytes:
-    """See `item_rows.content_digest`. Raises DocumentError for what no JSON can hold."""
+    """Return the digest of the item's content. Raises DocumentError for what JSON can't hold."""
     try:
         return item_rows.content_digest(item)
     except (orjson.JSONEncodeError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""Words, names and subjects as every engine reads them."""
+"""How every engine reads words, names and subjects."""

@@ -1,7 +1,8 @@
-"""Text to index terms, one analyzer per language (tantivy's Snowball stemmers).
+"""Turns text into index terms, with one analyzer per language (tantivy's Snowball stemmers).
 
-Words by Unicode letters and digits, lower-cased, accents folded, stemmed where the language has a
-stemmer. Both engines use the same steps, in this order, so that one word finds the same texts.
+Words consist of Unicode letters and digits. They are lower-cased, their accents are folded, and
+they are stemmed if the language has a stemmer. Both engines use these steps in this order, so that
+a word finds the same texts in both.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ STEMMERS = {
     "ta": "tamil",
     "tr": "turkish",
 }
-LONGEST_TERM = 40  # bytes; longer ones are base64, links and the like
+LONGEST_TERM = 40  # bytes; longer words are base64, links and the like
 
 
 def primary_subtag(language: str) -> str:
-    """The language of a BCP 47 tag: "nb" of "nb-NO"."""
+    """Return the primary language of a BCP 47 tag: "nb" of "nb-NO"."""
     return language.partition("-")[0].casefold()
 
 
 @lru_cache(maxsize=64)
 def analyzer(language: str) -> tantivy.TextAnalyzer:
-    """The analyzer of a language tag; a language without a stemmer keeps its words whole."""
+    """Return the analyzer of a language tag; it stems no words of a language without a stemmer."""
     builder = (
         tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
         .filter(tantivy.Filter.remove_long(LONGEST_TERM))

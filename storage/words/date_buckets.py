@@ -1,4 +1,4 @@
-"""Counts of moments by stretches of a zone's calendar."""
+"""Counts moments by year, month, week, day or hour of a time zone."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ Moments = npt.NDArray[np.datetime64]
 
 
 def count_dates(micros: Ids, limit: int, buckets: DateBuckets) -> tuple[FacetCount, ...]:
-    """Counts by stretches of the zone's calendar that have any, newest first; `micros` are UTC."""
+    """Return the counts of the newest `limit` buckets with moments, newest first. `micros` are UTC
+    microseconds.
+    """
     offsets = _offsets(micros, buckets.zone)
     starts = _starts((micros + offsets).astype("datetime64[us]"), buckets.interval)
-    # An hour that the clocks go through twice is two: they differ in UTC.
+    # An hour that the clocks show twice counts as two hours, which differ in UTC.
     hourly = buckets.interval is DateInterval.HOUR
     keys = starts - offsets.astype("timedelta64[us]") if hourly else starts
     _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
@@ -40,7 +42,7 @@ def count_dates(micros: Ids, limit: int, buckets: DateBuckets) -> tuple[FacetCou
 
 
 def _starts(local: Moments, interval: DateInterval) -> Moments:
-    """The beginning of the stretch that each local time lies in."""
+    """Return the start of the bucket of each local time."""
     starts = local.astype(f"datetime64[{_UNITS[interval]}]")
     if interval is DateInterval.WEEK:
         days = starts.astype(np.int64)
@@ -59,7 +61,7 @@ def _label(start: np.datetime64, offset: int, interval: DateInterval) -> str:
 
 
 def _offsets(micros: Ids, zone: tzinfo) -> Ids:
-    """int64 [n]: how far the zone's clocks are ahead of UTC at each moment, in microseconds."""
+    """Return the zone's offset from UTC at each moment, in microseconds: int64 [n]."""
     if zone is UTC:
         return np.zeros(len(micros), np.int64)
     found = np.empty(len(micros), np.int64)
@@ -71,7 +73,7 @@ def _offsets(micros: Ids, zone: tzinfo) -> Ids:
 
 @lru_cache(65_536)
 def _of_day(zone: tzinfo, day: int) -> int | None:
-    """The offset all through a day of UTC, None where it changes."""
+    """Return the offset during a whole day of UTC, None if it changes in that day."""
     first, last = _offset(zone, day * _MICROS_PER_DAY), _offset(zone, (day + 1) * _MICROS_PER_DAY)
     return first if first == last else None
 

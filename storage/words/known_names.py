@@ -1,5 +1,6 @@
-"""What a text names, of the names that a caller sees: the part of `core.ports.Names` that every
-engine shares. An engine says which spellings there are, and what of them is seen.
+"""Finds the name that a text stands for among the names that a caller sees: the part of
+`core.ports.Names` that all engines share. An engine supplies the spellings, and says which of them
+the caller sees.
 """
 
 from __future__ import annotations
@@ -18,42 +19,44 @@ KIND_OF = {
 
 
 class SeenNames(Protocol):
-    """The names of one member of the items, as a caller sees them. Spellings have numbers."""
+    """The names in one field of the items, as a caller sees them. Each spelling has a number."""
 
     @property
     def field(self) -> str:
-        """The member."""
+        """The field of the items."""
         ...
 
     @property
     def book(self) -> NameBook:
-        """The spellings that are known, seen or not."""
+        """All known spellings, visible to the caller or not."""
         ...
 
     def label(self, number: int) -> str:
-        """The spelling, in one of the cases that items write it in."""
+        """Return the spelling, in one of the case variants in items."""
         ...
 
     def key(self, number: int) -> str:
-        """What it folds to (`storage.words.names.key_of`)."""
+        """Return the folded form of the spelling (`storage.words.names.key_of`)."""
         ...
 
     def is_seen(self, number: int) -> bool:
-        """Whether an item that the caller sees has it."""
+        """Return whether an item that the caller sees has the spelling."""
         ...
 
     def count(self, number: int) -> int:
-        """How many items that the caller sees have it."""
+        """Return how many items that the caller sees have the spelling."""
         ...
 
     def only_code(self, numbers: Iterable[int]) -> str:
-        """The one code that these spellings have in items that are seen, casefolded; "" where they
-        have none or several, and where it is no name's own.
+        """Return the only code of these spellings in items that the caller sees, casefolded. Return
+        "" if they have none or several, or if too many names have the code.
         """
         ...
 
     def coded(self, code: str) -> Sequence[int]:
-        """The spellings that have the code in items that are seen; none of a code of too many."""
+        """Return the spellings with the code in items that the caller sees; none if too many names
+        have the code.
+        """
         ...
 
 
@@ -63,8 +66,10 @@ def known_name(
     similar: Callable[[str, str], KnownName | None],
     fields: Iterable[str],
 ) -> KnownName | None:
-    """The name's own kind first; a tagger that takes a town for a person is set right by a name
-    that is the same, but never by one that is only similar. Both are asked by field and text.
+    """Return the known name that an entity stands for, or None. The entity's own kind is searched
+    first. The same name in another kind also counts (the tagger may have taken a town for a
+    person), but a similar name in another kind does not. `same` and `similar` take a field and a
+    text.
     """
     own = KIND_OF.get(entity.label)
     for field in sorted(fields, key=lambda field: field != own):
@@ -74,8 +79,8 @@ def known_name(
 
 
 def same_name(names: SeenNames, text: str) -> KnownName | None:
-    """The name that `text` is, as it is written or but for what folding takes away; of several
-    spellings the one that differs in case only, else the commonest.
+    """Return the name that is equal to `text`, as written or after folding. Of several spellings,
+    return the one that differs only in case, else the commonest.
     """
     spellings = _counted(names, names.book.same(text))
     if not spellings:
@@ -87,7 +92,7 @@ def same_name(names: SeenNames, text: str) -> KnownName | None:
 
 
 def similar_name(names: SeenNames, text: str) -> KnownName | None:
-    """The one name that `text` is nearly."""
+    """Return the only name that is similar to `text`, or None."""
     numbers = names.book.similar(
         text,
         names.is_seen,
@@ -98,7 +103,7 @@ def similar_name(names: SeenNames, text: str) -> KnownName | None:
 
 
 def _known(names: SeenNames, number: int, match: NameMatch, spellings: Sequence[int]) -> KnownName:
-    """The name with its aliases: the commonest of all is what the archive calls it."""
+    """Return the name with its aliases; the commonest of all is the archive's name for it."""
     name = names.label(number)
     keys = _aliases(names, names.key(number))
     if not keys:
@@ -116,7 +121,7 @@ def _known(names: SeenNames, number: int, match: NameMatch, spellings: Sequence[
 
 
 def _aliases(names: SeenNames, key: str) -> tuple[str, ...]:
-    """The keys of the names that have the same code and no other one."""
+    """Return the keys of the other names that have the same code and no other code."""
     code = names.only_code(names.book.spellings(key))
     if not code:
         return ()
@@ -129,8 +134,8 @@ def _aliases(names: SeenNames, key: str) -> tuple[str, ...]:
 
 
 def _counted(names: SeenNames, numbers: Iterable[int]) -> tuple[int, ...]:
-    """The spellings that are seen, the commonest first. Equally common ones go by the alphabet: in
-    the order of writing, hidden items would have a say.
+    """Return the visible spellings, the commonest first, ties alphabetically. By the order of
+    writing, hidden items would influence ties.
     """
     shown = [number for number in numbers if names.is_seen(number)]
     if len(shown) > 1:

@@ -1,8 +1,9 @@
-"""What BM25 could give a query at most: the scale on which fusion sees how little a best hit has.
+"""Computes the upper bound of BM25 for a query, so that fusion can see how low even the best hit
+is.
 
-A term's BM25 grows with the number of times that an item has it towards idf times k1 + 1, and a
-phrase's towards the sum of its terms' (Lucene, Bm25Similarity). Everything that a query adds up is
-added up here at that limit.
+The BM25 of a term grows with its frequency in an item towards idf times (k1 + 1), and that of a
+phrase towards the sum over its terms (Lucene, Bm25Similarity). This adds up all parts of a query's
+score at these limits.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from storage.words.machine_words import Held, MachineWords
 from storage.words.query_words import K1, terms_of, without_stop_words
 from storage.words.word_pairs import word_pairs
 
-_PREFIX = 1.0  # any word that begins so scores the same
+_PREFIX = 1.0  # every word with the prefix scores this
 _MOST_KNOWN = 4096  # words whose supremum is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Supremum:
-    """Of the scores that `lexical_query.Compiler` gives, with the same languages (the archive's
-    main one first) and weights. `held` says how many of `documents` items have a term in a field,
-    always the same: what a word gives is reckoned once.
+    """The upper bound of the scores of a compiled query, with the same languages (the archive's
+    main one first) and weights. `held` returns how many of `documents` items have a term in a
+    field. It must always return the same, because the bound of a word is computed once.
     """
 
     documents: int
@@ -38,8 +39,9 @@ class Supremum:
     _known: dict[Node, float] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, query: Node) -> float:
-        """What an item gets that has each word of the query without end; words that no item has
-        count in full. A word that has several readings is its rarest one that is there.
+        """Return the limit of the score of an item as the frequency of each word in it grows. Words
+        that no item has count in full. A word with several readings counts as the rarest of those
+        that an item has.
         """
         return self._node(without_stop_words(query, self.main)) + self._pairs(query)
 
@@ -79,8 +81,8 @@ class Supremum:
         return {field: 1.0} if field else {"all": 1.0, **self.weights.fields}
 
     def _begun(self, field: str, words: tuple[str, ...]) -> Sequence[tuple[str, float]]:
-        """The fields that a beginning is looked for in, and what each counts; a machine's only
-        where it is found.
+        """Return the fields to search for a prefix, and their weights. Machines' words are among
+        them only if they have all of `words`.
         """
         if field:
             return ((field, 1.0),)
@@ -92,7 +94,7 @@ class Supremum:
         return weight * (_PREFIX + self._sum(words, {unstemmed_field(name): 1.0}))
 
     def _most(self, readings: Sequence[tuple[str, ...]], field: str) -> float:
-        """The best of the readings that some item has, else the first."""
+        """Return the bound of the best reading that an item has, else of the first."""
         first, rest = readings[0], set(readings[1:]) - {readings[0]}
         if not rest:
             return self._reading(first, field)
@@ -100,7 +102,7 @@ class Supremum:
         return max(self._reading(terms, field) for terms in there or [first])
 
     def _reading(self, terms: tuple[str, ...], field: str) -> float:
-        """In an item that says it in both kinds of text."""
+        """Return the bound of a reading for an item with it in both kinds of text."""
         said = MachineWords(self.documents, self.held)
         words = sum(said.score((term,)) for term in terms)
         if field == MACHINE:

@@ -1,11 +1,11 @@
-"""What a word counts that a machine says of a picture or a shot: how rare it is, and nothing else.
+"""Scores words that a machine wrote about a picture or a shot: by how rare they are, nothing else.
 
-BM25 by itself can't weigh such a field. It compares a text's length with the average over all
-items, most of which have no machine's text at all, so that a caption of ten words among a million
-stories would count as endlessly long, and its words as next to nothing; and how much that is would
-depend on how many stories there are. A machine's word is given what BM25 gives to a word that
-stands once in a text of average length: its idf (Robertson and Zaragoza, 2009, section 3.4), by the
-number of items that have it in either kind of text.
+BM25 can't weigh such a field. It compares a text's length with the average over all items, and most
+items have no machine's text. So a caption of ten words among a million stories would count as
+extremely long, its words as almost nothing, and the score would depend on the number of stories.
+Instead a machine's word gets what BM25 gives to a word that occurs once in a text of average
+length: its idf (Robertson and Zaragoza, 2009, section 3.4), by the number of items that have it in
+either kind of text.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Held = Callable[[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class MachineWords:
-    """By an index of `documents`, where `held` says how many of them have a term in a field."""
+    """Scores over an index of `documents`; `held` returns how many have a term in a field."""
 
     documents: int
     held: Held
 
     def score(self, terms: Sequence[str]) -> float:
-        """What an item gets for all of `terms`, 0 where some of them no machine says."""
+        """Return an item's score for all of `terms`, 0 if no machine's text has one of them."""
         counts = [self.held(MACHINE, term) for term in terms]
         if not all(counts):
             return 0.0

@@ -1,22 +1,22 @@
-"""Names as an archive writes them, found again by what people type.
+"""Finds names as an archive writes them by what people type.
 
-Two spellings are one name where they fold alike: the index's own folding of case and accents
-(storage/words/analysis.py), without punctuation and blanks, a leading "the" and a closing 's, so
-that "The O'Hara's" is "ohara" and "J. K. Rowling" is "jkrowling". A name that folds like none is
-read as the one it is nearly like, if that can be only one:
+Two spellings are one name if they fold to the same key: case and accents are folded as in the index
+(storage/words/analysis.py), and punctuation, blanks, a leading "the" and a final 's are dropped. So
+"The O'Hara's" is "ohara" and "J. K. Rowling" is "jkrowling". A name that folds to no known key is
+read as the name that it is similar to, if there is only one:
 
     angela merkle     whole names: at most one edit in five letters and three in all (insert, drop,
                       change, swap neighbours), the same first letter, Jaro-Winkler of at least .9,
                       and every other name at least one edit further away
-    merkel            a person by surname: the last word of one person's name only; words before it
-                      must stand in that name too, initials for their words ("a. merkel")
+    merkel            a person by surname: only one person has this last word; words before it must
+                      be in that name too, or be initials of its words ("a. merkel")
     merkle            the same with a misspelt surname of six letters or more
 
-Names of fewer than five letters are never read as nearly another one.
+A name of fewer than five letters is never read as a similar one.
 
-Nothing is ever taken out: whoever asks says which spellings count (`Allowed`), so that a hidden
-name plays no part, and which names are one and the same (`Identity`), so that a person with two
-names makes neither of them doubtful.
+Names are never removed. The caller says which spellings count (`Allowed`), so that hidden names
+have no influence, and which names are of one person or thing (`Identity`), so that two names of one
+person do not make each other doubtful.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _POSSESSIVE = re.compile(r"['’]s?$")
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
 Allowed = Callable[[int], bool]  # whether the spelling of this number counts
-Identity = Callable[[str], str]  # what the key of a name shares with those of its aliases
+Identity = Callable[[str], str]  # from a name's key to a value that its aliases share
 
 
 @lru_cache(maxsize=1)
@@ -53,30 +53,28 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 def plain_words(text: str) -> tuple[str, ...]:
-    """A text's words, folded; empty where it has neither letters nor digits."""
+    """Return a text's words, folded; none if it has neither letters nor digits."""
     return tuple(_analyzer().analyze(_APOSTROPHE.sub("", _POSSESSIVE.sub("", text.strip()))))
 
 
 def folded_words(text: str) -> tuple[str, ...]:
-    """A name's words: as `plain_words`, without a leading "the"."""
+    """Return a name's words: as `plain_words`, without a leading "the"."""
     words = plain_words(text)
     return words[1:] if len(words) > 1 and words[0] == "the" else words
 
 
 def key_of(words: Sequence[str], text: str) -> str:
-    """What two spellings of one name share; of a name without words it is the name itself."""
+    """Return the key that all spellings of a name share; without words it is the name itself."""
     return "".join(words) or text.strip().casefold()
 
 
 def most_edits(letters: int) -> int:
-    """How many edits a name of so many letters may be away."""
+    """Return how many edits a similar name may have, for a name of so many letters."""
     return 0 if letters < SHORTEST_FUZZY else min(_MOST_EDITS, letters // _LETTERS_PER_EDIT)
 
 
 class NameBook:
-    """The names of one kind. Spellings are numbered by whoever adds them. Not safe to use from
-    several threads at once.
-    """
+    """The names of one kind. The caller who adds a spelling gives it a number. Not thread-safe."""
 
     def __init__(self, *, people: bool) -> None:
         self._people = people
@@ -87,7 +85,7 @@ class NameBook:
         self._people_by_number: dict[int, tuple[str, tuple[str, ...]]] = {}  # key, first names
 
     def add(self, number: int, spelling: str) -> None:
-        """Takes a spelling in."""
+        """Add a spelling."""
         words = folded_words(spelling)
         key = key_of(words, spelling)
         numbers = self._spellings.setdefault(key, [])
@@ -102,16 +100,16 @@ class NameBook:
             self._people_by_number[number] = key, words[:-1]
 
     def same(self, text: str) -> list[int]:
-        """The numbers of the spellings that fold like `text`."""
+        """Return the numbers of the spellings that fold to the same key as `text`."""
         return self._spellings.get(key_of(folded_words(text), text), [])
 
     def spellings(self, key: str) -> list[int]:
-        """The numbers of the spellings that fold to `key`."""
+        """Return the numbers of the spellings that fold to `key`."""
         return self._spellings.get(key, [])
 
     def similar(self, text: str, allowed: Allowed, identity: Identity = str) -> list[int]:
-        """The numbers of the spellings of the one name that `text` is nearly; none where there is
-        none or it could be another one too.
+        """Return the numbers of the spellings of the only name that is similar to `text`; none if
+        no name or several are similar.
         """
         words = folded_words(text)
         key = key_of(words, text)
@@ -132,8 +130,8 @@ class NameBook:
     def _by_surname(
         self, words: Sequence[str], surnames: Iterable[str], allowed: Allowed, identity: Identity
     ) -> str | None:
-        """The key of the only person with one of `surnames` and the other words; "" where there are
-        several, None where there is none.
+        """Return the key of the only person with one of `surnames` and the other words; "" if there
+        are several, None if there is none.
         """
         if not self._people or sum(map(len, words)) < SHORTEST_SURNAME:
             return None
@@ -144,8 +142,8 @@ class NameBook:
                 if key != only and _fits(words[:-1], first_names) and allowed(number):
                     if only is not None and identity(key) != identity(only):
                         return ""
-                    # Of aliases the first by the alphabet: in the order of writing, hidden items
-                    # would have a say.
+                    # Of aliases the alphabetically first one: by the order of writing, hidden items
+                    # would influence the choice.
                     only = key if only is None else min(only, key)
         return only
 
@@ -164,17 +162,17 @@ class NameBook:
 
 
 class NearWords:
-    """Words by their first letter and length, so that few are compared."""
+    """Words, grouped by first letter and length so that few are compared."""
 
     def __init__(self) -> None:
         self._words: dict[tuple[str, int], list[str]] = {}
 
     def add(self, word: str) -> None:
-        """Takes a word in, once."""
+        """Add a word; each word only once."""
         self._words.setdefault((word[0], len(word)), []).append(word)
 
     def near(self, word: str) -> list[tuple[str, int]]:
-        """Words that may be meant by `word`, with their edits, nearest first."""
+        """Return the words that `word` may be a misspelling of, with their edits, nearest first."""
         most = most_edits(len(word))
         found: list[tuple[str, int]] = []
         for length in range(len(word) - most, len(word) + most + 1) if most else ():
@@ -191,7 +189,7 @@ class NearWords:
 
 
 def _fits(given: Sequence[str], full: Sequence[str]) -> bool:
-    """Whether the words before a surname stand in a full name, in order, whole or as initials."""
+    """Return whether the given names are in a full name, in order, whole or as initials."""
     rest = iter(full)
     return all(
         any(word == other or (len(word) == 1 and other[0] == word) for other in rest)

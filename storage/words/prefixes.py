@@ -1,7 +1,7 @@
-"""Texts found again by the beginnings of their words, as they are being typed.
+"""Finds texts by the beginnings of their words, while a person types.
 
-A text matches typed words if it has each of them, in any order; the last one may be the beginning
-of a word, for it is still being typed. Words are folded as names are (storage/words/names.py):
+A text matches typed words if it has each of them, in any order. The last one may be the beginning
+of a word, because it is still being typed. Words are folded like names (storage/words/names.py):
 case, accents and apostrophes make no difference.
 """
 
@@ -21,8 +21,8 @@ _LAST = "\U0010ffff"  # sorts behind every continuation of a prefix
 
 
 class PrefixIndex:
-    """Numbered texts by their words. The vocabulary is kept sorted, so that a prefix is a stretch
-    of it; nothing is ever taken out. Not safe to use from several threads at once.
+    """Numbered texts by their words. The vocabulary is sorted, so the words with one prefix are a
+    slice of it. Texts are never removed. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class PrefixIndex:
 
     @property
     def size(self) -> int:
-        """How many texts there are; the next one gets this number."""
+        """The number of texts, which is also the number of the next text."""
         return len(self._lengths)
 
     def add(self, text: str) -> None:
-        """Takes the next text in."""
+        """Add the next text."""
         words = plain_words(text)
         number = self.size
         for word in set(words):
@@ -52,19 +52,21 @@ class PrefixIndex:
         self._lengths.append(len(set(words)))
 
     def matching(self, words: Sequence[str]) -> Mask:
-        """Bool [size]: texts that have all of `words`, the last one as a beginning."""
+        """Return the texts that have all of `words`, the last one as a prefix: bool [size]."""
         found = self._marked(self._holders, self._stretch(words[-1]))
         for word in words[:-1]:
             found &= self._marked(self._holders, [word])
         return found
 
     def beginning(self, words: Sequence[str]) -> Mask:
-        """Bool [size]: texts that begin with the first of `words`; whole, where others follow."""
+        """Return the texts that begin with the first of `words`, as a whole word if others follow:
+        bool [size].
+        """
         first = self._stretch(words[0]) if len(words) == 1 else [words[0]]
         return self._marked(self._openers, first)
 
     def same(self, words: Sequence[str]) -> Mask:
-        """Bool [size]: texts that have all of `words` and no other."""
+        """Return the texts that have all of `words` and no others: bool [size]."""
         found: Mask = np.frombuffer(self._lengths, np.int32) == len(set(words))
         for word in set(words):
             found &= self._marked(self._holders, [word])
@@ -77,7 +79,7 @@ class PrefixIndex:
         return marks
 
     def _stretch(self, prefix: str) -> list[str]:
-        """The words that begin so."""
+        """Return the words that begin with `prefix`."""
         if self._fresh:  # two sorted runs: this is a merge
             self._words += sorted(self._fresh)
             self._words.sort()

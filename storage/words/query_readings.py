@@ -1,5 +1,5 @@
-"""How both engines read the words of a query before each compiles them in its own terms: which
-terms a word may be, where they are looked for, and what each adds to a score.
+"""How both engines read the words of a query, before each compiles them in its own way: which terms
+a word may be, in which fields to search them, and what each adds to a score.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SHORTEST_PREFIX = 2
 
 @dataclass(frozen=True, slots=True)
 class QueryReadings:
-    """A word means what it means in any of `languages` (those that the archive holds); scores of
-    its readings are not added up. The stop words of the `main` ones are left out of lists of
-    optional words. `weights` say what is added to a word's score, and `machine` what a machine's
-    words count.
+    """Reads the words of queries. A word has a reading in each of `languages` (those of the
+    archive's items); the scores of its readings are not added up. The stop words of the `main`
+    languages are left out of lists of optional words. `weights` say what is added to a word's
+    score; `machine` scores machines' words.
     """
 
     languages: tuple[str, ...]
@@ -33,36 +33,38 @@ class QueryReadings:
     machine: MachineWords
 
     def of(self, text: str) -> list[tuple[str, ...]]:
-        """The terms of a word or a phrase, in each of its readings that has some."""
+        """Return the readings of a word or a phrase that have terms, as tuples of terms."""
         return text_readings(text, self.languages)
 
     def telling(self, terms: Sequence[str]) -> Sequence[str]:
-        """The terms without stop words, unless there is nothing else."""
+        """Return the terms without stop words, or all if they are all stop words."""
         return [term for term in terms if not is_stop_word(term, self.main)] or terms
 
     @property
     def fields(self) -> list[tuple[str, float]]:
-        """Where a bare word is looked for besides the field of all text, and what that adds."""
+        """The fields to search for a word without a field, besides that of all text, with their
+        weights.
+        """
         return [(name, weight) for name, weight in self.weights.fields.items() if weight > 0]
 
     @property
     def machine_weight(self) -> float:
-        """What a machine's words count in a bare word's score. At 0 they still match: what an item
-        says does not depend on the profile.
+        """The weight of machines' words in the score of a word without a field. At 0 they still
+        match, because matching does not depend on the profile.
         """
         return max(0.0, self.weights.machine)
 
     def said(self, terms: Sequence[str], slop: int) -> list[tuple[Sequence[str], float]]:
-        """The terms as machines say them, one by one where they are loose, each with its score;
-        without those that no machine says.
+        """Return the terms that machines' texts have, with their scores: one by one if `slop` is
+        LOOSE, else all together.
         """
         wholes = [[term] for term in self.telling(terms)] if slop == LOOSE else [terms]
         scored = [(whole, self.machine.score(whole)) for whole in wholes]
         return [(whole, score) for whole, score in scored if score > 0]
 
     def pairs(self, query: Node) -> Iterator[tuple[tuple[WordPair, ...], int, float]]:
-        """Neighbouring words of the query, each in its readings, with the slop within which they
-        are near each other and what that adds.
+        """Yield pairs of neighbouring words of the query in their readings, each with a slop and
+        the weight that it adds if the words are that close.
         """
         kinds = [(0, self.weights.phrase), (self.weights.slop, self.weights.proximity)]
         used = [(slop, weight) for slop, weight in kinds if weight > 0]
@@ -73,6 +75,8 @@ class QueryReadings:
                 yield pair, slop, weight
 
     def beginning(self, text: str) -> tuple[str, ...]:
-        """The unstemmed words of a beginning, whole but for the last; none for one too short."""
+        """Return the unstemmed words of a prefix, all but the last whole; none if it is
+        too short.
+        """
         words = terms_of(text, "und")
         return words if len("".join(words)) >= _SHORTEST_PREFIX else ()

@@ -1,4 +1,4 @@
-"""What the words of a query are to BM25, whichever engine reckons it."""
+"""The terms of a query's words for BM25, in both engines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PLAIN = LexicalWeights()
 
 
 def terms_of(text: str, language: str) -> tuple[str, ...]:
-    """The index terms of a word or a phrase, in order. A query's words are asked for again and
-    again, by all that weigh them and by other queries; long texts are not kept.
+    """Return the index terms of a word or a phrase, in order. They are kept, because one query and
+    others need them many times; those of long texts are not.
     """
     return _kept_terms(text, language) if len(text) <= LONGEST_TERM else _terms(text, language)
 
@@ -29,17 +29,21 @@ _kept_terms = lru_cache(maxsize=16_384)(_terms)
 
 
 def text_readings(text: str, languages: Iterable[str]) -> list[tuple[str, ...]]:
-    """The terms of a word or a phrase in each of the languages, once each, where it has any."""
+    """Return the different terms of a word or a phrase over the languages, sorted, if it
+    has any.
+    """
     return sorted({terms_of(text, language) for language in languages} - {()})
 
 
 def readings(word: str, languages: Iterable[str]) -> set[str]:
-    """The terms that a word of one term may be, by language."""
+    """Return the terms that a word of one term may become, over the languages."""
     return {terms[0] for terms in text_readings(word, languages) if len(terms) == 1}
 
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
-    """Leaves common words out of a list of optional words, unless it holds nothing else."""
+    """Return the query without stop words in its list of optional words, unless all are
+    stop words.
+    """
     if not isinstance(node, Bool) or not node.should:
         return node
     kept = tuple(

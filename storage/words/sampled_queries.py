@@ -1,5 +1,5 @@
-"""Words of live queries, kept where a setting says so, to try another model or index with: nothing
-but the words, of so many queries at most, each at a place that chance gives.
+"""Keeps the words of live queries, if a setting says so, to try another model or index with. It
+keeps only the words, of a limited number of queries, each at a random place.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FILE = "sampled-queries.sqlite3"
 
 
 class SampledQueries:
-    """At most `most` queries in the file of `folder`, written by a thread of its own: a search does
-    not wait for it, and is not harmed where the file can't be written. `draw` gives a place.
+    """Keeps at most `most` queries in a file of `folder`. A thread of its own writes it, so that no
+    search waits for it or fails with it. `draw` returns a random place.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SampledQueries:
         self._thread.start()
 
     def keep(self, words: str) -> None:
-        """Keeps the words of a query, unless more are waiting than can be written."""
+        """Keep the words of a query, unless too many are waiting to be written."""
         if not words.strip() or len(words) > _LONGEST:
             return
         try:
@@ -49,7 +49,7 @@ class SampledQueries:
             return
 
     def close(self) -> None:
-        """Ends when everything is written."""
+        """Write everything that waits, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -68,8 +68,8 @@ class SampledQueries:
 
 
 def sampled_queries(folder: Path) -> list[str]:
-    """The queries that are kept there, each once; none where there is no such file. Raises
-    StorageError for one that can't be read.
+    """Return the queries kept in `folder`, each once; none if there is no file. Raises StorageError
+    for a file that can't be read.
     """
     path = folder / FILE
     if not path.exists():

@@ -1,4 +1,4 @@
-"""`core.model_ports.TextAnalysis` as the engines index: what highlights and spelling look at."""
+"""`core.model_ports.TextAnalysis` with the engines' analyzers, for highlights and spelling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Analysis:
     """The analyzers of storage/words/analysis.py behind the port."""
 
     def terms(self, text: str, language: str) -> tuple[str, ...]:
-        """The index terms of `text` in order."""
+        """Return the index terms of `text` in order."""
         return tuple(analyzer(language).analyze(text))
 
     def is_stop_word(self, word: str, language: str) -> bool:
-        """Whether the word is too common in the language to rank by."""
+        """Return whether the word is a stop word of the language."""
         return is_stop_word(word, (language,))

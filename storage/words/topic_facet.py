@@ -1,4 +1,4 @@
-"""Subjects counted with the topics above them: a story on football is one on sport, too."""
+"""Counts subjects with the topics above them: a story on football is also one on sport."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Subjects = tuple[Sequence[str], Sequence[str]]  # the names and the codes of an 
 
 
 class TopicCounts:
-    """The facet `subject`, read with a vocabulary.
+    """Counts for the facet `subject` with a vocabulary of topics.
 
-    An item counts once for every topic at or above one of its codes, under the topic's label, and
-    for its subjects' names that are no labels of those. So a topic's count is the number of items
-    that the filter by its label finds among those that are counted.
+    An item counts once for each topic at or above one of its codes, under the topic's label. It
+    also counts for each name of its subjects that is no label of these topics. So a topic's count
+    is the number of counted items that a filter by its label finds.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -24,7 +24,7 @@ class TopicCounts:
         self._lines: dict[str, tuple[str, ...]] = {}  # topics at and above a topic, by its code
 
     def of(self, items: Iterable[Subjects], limit: int) -> tuple[FacetCount, ...]:
-        """The most frequent subjects and broader topics of `items`, by count and then by label."""
+        """Return the most frequent subjects and broader topics of `items`, by count, then label."""
         counted: Counter[str] = Counter()
         written: dict[str, str] = {}
         for names, codes in items:
@@ -36,7 +36,9 @@ class TopicCounts:
         return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
 
     def _labels(self, names: Sequence[str], codes: Sequence[str]) -> Iterator[str]:
-        """What one item counts for; labels of the vocabulary last, so that their spelling stays."""
+        """Yield the labels that one item counts for; those of the vocabulary come last, so that
+        their spelling wins.
+        """
         topics = dict.fromkeys(topic for code in codes for topic in self._line(code))
         for name in names:
             if topics.keys().isdisjoint(self._topics.by_label.get(name.casefold(), ())):

@@ -1,7 +1,7 @@
-"""Filters by subject, read with a vocabulary: a topic stands for every topic below it.
+"""Expands filters by subject with a vocabulary: a topic stands for every topic below it.
 
-A filter's value is replaced by the codes that items may have for it, before any retriever sees it.
-So a new vocabulary needs no rebuild.
+Before retrieval, the codes that items may have for a filter's value are added to it. So a new
+vocabulary needs no rebuild.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _FIELD = "subject"
 
 
 class WrittenTopics:
-    """The codes at and below each topic, in every spelling that the vocabulary knows: for an index
-    that does not say which of them its items have.
+    """The codes at and below each topic, in every spelling that the vocabulary knows. It is for an
+    index that can't say which of these spellings its items have.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -30,11 +30,13 @@ class WrittenTopics:
                 self._below[topic] = (*self._below.get(topic, ()), *topics.spellings(code))
 
     def retrieval(self, request: Retrieval) -> Retrieval:
-        """The request with its query and its filters expanded."""
+        """Return the request with its query and its filters expanded."""
         return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
-        """The tree with every subject's narrower topics beside it; the same where none are."""
+        """Return the tree with narrower topics added to every subject; the same tree if
+        none are.
+        """
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ class WrittenTopics:
 
 
 def expanded_request(request: Retrieval, narrower: Narrower) -> Retrieval:
-    """The request with its query and its filters expanded."""
+    """Return the request with its query and its filters expanded."""
     query, filters = expanded(request.query, narrower), expanded(request.filters, narrower)
     if query is request.query and filters is request.filters:
         return request
@@ -52,7 +54,9 @@ def expanded_request(request: Retrieval, narrower: Narrower) -> Retrieval:
 
 
 def expanded(node: Node, narrower: Narrower) -> Node:
-    """The tree with what is `narrower` beside every subject; the same tree where nothing is."""
+    """Return the tree with the codes of `narrower` added to every subject; the same tree if there
+    are none.
+    """
     match node:
         case Keyword(field, values) if field == _FIELD:
             more = narrower(values)

@@ -1,9 +1,9 @@
-"""A vocabulary of subjects as a tree, such as IPTC's Media Topics: which topics lie below which.
+"""A vocabulary of subjects as a tree, such as IPTC's Media Topics.
 
-The file is text, one topic a line, with tabs between code, broader topic's code, label, another
-label and the day it was retired; whatever stands last may be left out. `# scheme: PREFIX URI` says
+The file is text with one topic a line: code, broader topic's code, label, another label and the day
+it was retired, with tabs between them; the last ones may be left out. `# scheme: PREFIX URI` says
 how codes are written in full: topic 15000000 of `# scheme: medtop http://cv.iptc.org/…/` is
-`medtop:15000000` or that address with the number behind it. Other lines with # are for people.
+`medtop:15000000`, or that address with the number behind it. Other lines with # are comments.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SCHEME = re.compile(r"#\s*scheme:\s*(\S+)\s+(https?)://(\S+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Each topic's broader one ("" at the top), its label as the file writes it, and the topics of
-    each casefolded label.
+    """The topics by code: each one's broader topic ("" at the top) and its label as written; and
+    the topics of each casefolded label.
     """
 
     prefix: str = ""
@@ -32,7 +32,7 @@ class Topics:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def code(self, text: str) -> str:
-        """The topic that a code in any of its spellings means, "" where that is none."""
+        """Return the topic of a code in any spelling, "" if there is none."""
         folded = text.casefold().strip()
         bare = folded.removeprefix("https://").removeprefix("http://")
         if bare != folded:
@@ -42,25 +42,25 @@ class Topics:
         return bare if bare in self.broader else ""
 
     def spellings(self, code: str) -> tuple[str, ...]:
-        """Every way to write a topic's code, casefolded (see `code`)."""
+        """Return every spelling of a topic's code that `code` reads, casefolded."""
         bare = (code, *((self.address + code,) if self.address else ()))
         full = (f"{scheme}{name}" for scheme in ("http://", "https://") for name in bare)
         return (code, f"{self.prefix}:{code}", *full)
 
     def meant(self, text: str) -> tuple[str, ...]:
-        """The topics that a code or a label means; two may have one label."""
+        """Return the topics that a code or a label means; two topics may have the same label."""
         code = self.code(text)
         return (code,) if code else self.by_label.get(text.casefold().strip(), ())
 
     def line(self, code: str) -> Iterator[str]:
-        """A topic and every broader one, upwards."""
+        """Yield a topic and every broader one, upwards."""
         while code:
             yield code
             code = self.broader[code]
 
 
 def read_topics(path: Path) -> Topics:
-    """The topics of a file. Raises InputError for one that can't be read, with the line."""
+    """Return the topics of a file. Raises InputError for one that can't be read, with the line."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +83,7 @@ def read_topics(path: Path) -> Topics:
 
 
 def _take(line: str, where: str, broader: dict[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Enters a topic; gives its code and its labels, each once but for case."""
+    """Add a topic to `broader`; return its code and its labels without case variants."""
     code, above, *names = (part.strip() for part in (*line.split("\t"), "", ""))
     code = code.casefold()
     if not code or code in broader:
@@ -94,7 +94,7 @@ def _take(line: str, where: str, broader: dict[str, str]) -> tuple[str, tuple[st
 
 
 def _check(broader: Mapping[str, str], path: Path) -> None:
-    """Every topic must lead up to one without a broader topic."""
+    """Check that every topic leads up to one without a broader topic. Raises InputError."""
     for code in broader:
         seen = {code}
         above = broader[code]

@@ -1,7 +1,7 @@
-"""The neighbouring words of a query, for boosts where an item has them near each other.
+"""Pairs of neighbouring words of a query, which add to the score of an item that has them close.
 
-Pairs of neighbours, beside the words themselves, are what the sequential dependence model scores
-(Metzler and Croft, 2005): in order, and within a window.
+The sequential dependence model (Metzler and Croft, 2005) scores such pairs besides the words: in
+order, and within a window.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from core.query_tree import Bool, Node, Word
 from storage.words.query_words import terms_of
 from storage.words.stop_words import is_stop_word
 
-MOST_PAIRS = 32  # of a query; a pasted text has no more to say by its order
+MOST_PAIRS = 32  # of a query; more pairs of a pasted text add nothing
 
 
 @dataclass(frozen=True, slots=True)
 class WordPair:
-    """Two terms, the second `distance` positions behind the first: more than 1 where stop words
-    lie between them.
+    """Two terms, the second `distance` positions behind the first: more than 1 if stop words are
+    between them.
     """
 
     first: str
@@ -31,21 +31,21 @@ class WordPair:
 def word_pairs(
     query: Node, languages: tuple[str, ...], main: tuple[str, ...]
 ) -> tuple[tuple[WordPair, ...], ...]:
-    """The query's pairs of neighbours, each once and at most MOST_PAIRS, with every reading that
-    one has in the `languages`. Only bare words side by side in a list of optional ones are
-    neighbours. Stop words of the `main` languages are no part of a pair, and keep their place,
-    unless the list holds nothing else.
+    """Return the query's pairs of neighbours, each once and at most MOST_PAIRS, each with its
+    readings in the `languages`. Only adjacent words without a field in a list of optional words are
+    neighbours. Stop words of the `main` languages are in no pair but keep their position, unless
+    the list has only stop words.
     """
     found: dict[tuple[WordPair, ...], None] = {}
     for words in _lists(query):
         by_language = [_pairs(words, language, main) for language in languages]
-        for readings in zip(*by_language, strict=True):  # languages differ in stems alone
+        for readings in zip(*by_language, strict=True):  # languages differ only in stems
             found[tuple(dict.fromkeys(readings))] = None
     return tuple(found)[:MOST_PAIRS]
 
 
 def _lists(node: Node) -> Iterator[tuple[str, ...]]:
-    """Every run of bare words in the lists of a tree, in order."""
+    """Yield every run of words without a field in the lists of a tree, in order."""
     if not isinstance(node, Bool):
         return
     run: list[str] = []
@@ -63,7 +63,7 @@ def _lists(node: Node) -> Iterator[tuple[str, ...]]:
 
 
 def _pairs(words: tuple[str, ...], language: str, main: tuple[str, ...]) -> list[WordPair]:
-    """Neighbouring terms in one language's reading; a word of several terms is its terms."""
+    """Return pairs of neighbouring terms in one language; all terms of a word take part."""
     telling = {word for word in words if not is_stop_word(word, main)} or set(words)
     placed: list[tuple[int, str]] = []
     place = 0

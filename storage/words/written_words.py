@@ -1,4 +1,4 @@
-"""How an item writes a word of the index."""
+"""Finds how an item spells a word of the index."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from core.standing import SeenWord
 from storage.words.analysis import analyzer
 
 _WORD = re.compile(r"[^\W_]+")
-_LONGEST_TEXT = 20_000  # characters that are looked through, a word at a time
+_LONGEST_TEXT = 20_000  # characters of a text that are searched, word by word
 
 
 def all_as_written(
     found: Sequence[Sequence[tuple[SeenWord, int]]],
     items_of: Callable[[Ids], Sequence[Item | None]],
 ) -> tuple[tuple[SeenWord, ...], ...]:
-    """Near words of several words, each with the id of an item that has it, as these items write
-    them; without those whose item is hidden. All items are read together.
+    """Return near words of several words as their items spell them. `found` has for each near word
+    the id of an item with it; words with a hidden item are left out. All items are read together.
     """
     items = iter(items_of(np.array([seq for near in found for _, seq in near], np.int64)))
     return tuple(
@@ -36,14 +36,16 @@ def all_as_written(
 
 
 def nearest_first(folded: str, seen: SeenWord) -> tuple[int, bool, int, str]:
-    """A key that sorts words near `folded`: the nearest and then the commonest first, as the caller
-    sees them. The index's own counts would tell of hidden items.
+    """Return the sort key of a word near `folded`: the nearest and then the commonest first. Counts
+    are of visible items; the index's own counts would tell of hidden ones.
     """
     return seen.distance, seen.text[:1] != folded[:1], -seen.count, seen.text
 
 
 def as_written(term: str, item: Item) -> str:
-    """The folded `term` as the item writes it, or as it is where it stands far down in a text."""
+    """Return the folded `term` as the item spells it, or `term` if it only occurs far down
+    a text.
+    """
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
     own = (item.headline, item.description, item.body)
     for text in (*own, *names, item.agency_shotlist, item.machine_text):
