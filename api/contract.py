@@ -87,9 +87,9 @@ class ResultMeta(BaseModel):
     film_strip: list[ShotTold] = Field(default=[], description="The shots around that one.")
     cut: dict[str, int | None] = Field(
         default={},
-        description="Members that this answer doesn't give whole, with the number of entries that "
-        "they have, null where that is not told: long lists have their first 50, and what is too "
-        "long for the answer is left out. The item by itself has them, as has `include`.",
+        description="Members that this answer cuts or leaves out, with their number of entries "
+        "(null if that is not told). A long list has its first 50 entries; a member that is too "
+        "long is left out. The item's own answer has them whole, and so does `include`.",
     )
 
 
@@ -208,7 +208,7 @@ class WriteResult(BaseModel):
     held: str = Field(default="", description="What an earlier change of status made of it")
     words_only: list[str] = Field(
         default=[],
-        description="Members that are too long to embed whole: their rest is found by words only",
+        description="Members that are too long to embed whole; the rest is found by words only",
     )
     error: dict[str, Any] | None = None
 
@@ -231,7 +231,7 @@ class WriteAnswer(BaseAnswer):
 
 
 _MEANINGS = {
-    400: "Something of the request is wrong; the message says what",
+    400: "Something in the request is wrong; the message says what",
     401: "No key, or an unknown one",
     403: "The key may not do this",
     404: "Nothing there, or nothing there for this key",
@@ -239,7 +239,7 @@ _MEANINGS = {
     409: "The write contradicts the record",
     410: "The cursor's list is no longer kept",
     413: "The body is over the limit",
-    415: "The body is of a kind that is not read here",
+    415: "The body's content type is not supported",
     416: "The file has no such bytes, or several ranges were asked for at once",
     429: "The key has used up its share; Retry-After says when to come back",
     503: "Too much work at once; Retry-After says when to come back",
@@ -255,7 +255,7 @@ def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, di
     errors: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in told
     }
-    errors[500] = {"model": ErrorAnswer, "description": "A fault of ours"}
+    errors[500] = {"model": ErrorAnswer, "description": "An error of the service"}
     if model is None:
         return errors
     return {200: {"model": model, "description": "The answer"}, **errors}

@@ -135,9 +135,9 @@ class SearchRequest:
     filters: Node = EVERYTHING
     similar_to: str = option(
         "",
-        "The uri of an item: what is like it, instead of what matches q. Filters hold; its own "
-        "story is left out; sort does not apply. URI#t=12.5 is a video's shot.",
-        brief="Find what is like the item with this uri, instead of a query.",
+        "The uri of an item: finds items like it, instead of matches of q. Filters hold; its own "
+        "story is left out; sort does not apply. URI#t=12.5 names a video's shot.",
+        brief="Find items like the one with this uri, instead of a query.",
         page="ranking.md#more-like-this",
     )
     tz: str = option(
@@ -149,7 +149,7 @@ class SearchRequest:
     )
     order: SortOrder = option(
         SortOrder.SCORE,
-        f"The order: {', '.join(SortOrder)}. By date, matches by words only.",
+        f"The order: {', '.join(SortOrder)}. An order by date lists matches by words only.",
         name="sort",
         brief="Order of the hits.",
     )
@@ -164,8 +164,8 @@ class SearchRequest:
     )
     cursor: str = option(
         "",
-        "Goes on where an earlier answer ended (its data.cursor), with the same candidates: ten "
-        "minutes, then 410.",
+        "Continues where an earlier answer ended (its data.cursor), with the same candidates. It "
+        "lives for ten minutes; then the answer is 410.",
         in_shell=False,
     )
     facets: tuple[str, ...] = option(
@@ -178,7 +178,7 @@ class SearchRequest:
     )
     open_facets: tuple[str, ...] = option(
         (),
-        "Facets to count without their own filter, all others in force, so that more values can be "
+        "Facets to count without their own filter but with all others, so that more values can be "
         "chosen; total_items stays that of the filtered answer.",
         flag="--open-facet",
         brief="Facets to count without their own filter, by commas.",
@@ -187,14 +187,14 @@ class SearchRequest:
     )
     facet_interval: DateInterval = option(
         DateInterval.MONTH,
-        f"Stretches of the facet versioncreated, by the calendar of tz: {', '.join(DateInterval)}.",
-        brief="Stretches of the facet versioncreated, in --tz.",
+        f"Intervals of the facet versioncreated, by the calendar of tz: {', '.join(DateInterval)}.",
+        brief="Intervals of the facet versioncreated, in --tz.",
     )
     facet_subjects: FacetSubjects = option(
         FacetSubjects.OWN,
-        "What the facet subject counts: own (subjects as items name them), broader (the topics "
-        "above them, too: football counts for sport).",
-        brief="broader: subjects count for the topics above them, too.",
+        "What the facet subject counts: own (subjects as items name them), broader (also the "
+        "topics above them: football counts for sport).",
+        brief="broader: subjects also count for the topics above them.",
         page="query-language.md#subjects",
     )
     facet_limit: int = option(
@@ -222,21 +222,21 @@ class SearchRequest:
     )
     entities: EntityUse = option(
         EntityUse.BOOST,
-        "What names in q do that the archive knows: boost (stories that are about them rank "
-        "higher), filter (all of them must be there), off (names are not looked for).",
-        brief="What names in the query do that the archive knows.",
+        "What names in q do if the archive knows them: boost (stories about them rank higher), "
+        "filter (a story must have all of them), off (names are not searched for).",
+        brief="What names in the query do if the archive knows them.",
         page="query-language.md#names",
     )
     dates: DateUse = option(
         DateUse.FILTER,
-        "What dates in plain words in q do: filter (stories from then), off (words).",
+        "What dates in plain words in q do: filter (only stories of that time), off (plain words).",
         brief="What dates in plain words in the query do.",
         page="query-language.md#dates",
     )
     ignore: tuple[str, ...] = option(
         (),
-        "Dates and names in q that are to be words, each as it is written there; the others are "
-        "read. Repeat it, or separate them by commas; quote one that has a comma.",
+        "Dates and names in q to take as plain words, each as written there. Repeat it, or "
+        "separate them by commas; quote one that has a comma.",
         brief="A date or name in the query to take as words. Repeatable.",
         written=True,
         page="query-language.md#dates",
@@ -250,8 +250,7 @@ class SearchRequest:
     fold: Fold = option(
         Fold.NONE,
         "near_duplicates: stories with nearly the same text are one hit, the best placed of them; "
-        "total_items and the facets count such groups. A cursor keeps to what its first page asked "
-        "for.",
+        "total_items and the facets count such groups. A cursor keeps its first page's choice.",
         brief="near_duplicates: stories with nearly the same text are one hit.",
         page="ranking.md#one-hit-per-story",
     )

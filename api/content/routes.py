@@ -49,7 +49,7 @@ class ItemParameters(BaseModel):
     versions: Literal["", "all"] = Field(
         default="", description="all: also the story's versions and write-throughs, newest first."
     )
-    include: Values = Field(default_factory=list, description="Members of the item to give only.")
+    include: Values = Field(default_factory=list, description="Only these members of the item.")
     exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
 
 
@@ -60,8 +60,8 @@ class WriteParameters(BaseModel):
 
     products: Values = Field(
         default_factory=list,
-        description="Product codes that may see these items, which the key has to write; without"
-        " any, the service's default.",
+        description="Product codes that may see these items; the key must be allowed to write them."
+        " Without any, the service's default.",
     )
 
 

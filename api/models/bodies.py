@@ -61,9 +61,11 @@ class EmbeddingsBody(_Body):
         default="float", description="float: numbers. base64: little-endian float32."
     )
     dimensions: int | None = Field(
-        default=None, description="The model's own dimension; no other can be asked for."
+        default=None, description="The model's own dimension; no other is possible."
     )
-    user: str = Field(default="", max_length=200, description="Taken, and neither kept nor used.")
+    user: str = Field(
+        default="", max_length=200, description="Accepted, but neither kept nor used."
+    )
     input_type: Literal["query", "passage"] = Field(
         default="passage",
         description="What the texts are: some models read queries and passages differently.",
@@ -73,7 +75,7 @@ class EmbeddingsBody(_Body):
 class RerankBody(_Body):
     """Cohere's request, plus `max_tokens_per_pair` and `return_documents`."""
 
-    query: str = Field(description="What is looked for.")
+    query: str = Field(description="The query.")
     documents: list[
         Annotated[
             str, BeforeValidator(_document, json_schema_input_type=str | dict[Literal["text"], str])
@@ -83,15 +85,15 @@ class RerankBody(_Body):
         max_length=MAX_DOCUMENTS,
         description=f'1 to {MAX_DOCUMENTS} texts, or objects {{"text": "…"}}.',
     )
-    top_n: int | None = Field(default=None, ge=1, description="At most so many results.")
+    top_n: int | None = Field(default=None, ge=1, description="The largest number of results.")
     max_tokens_per_doc: int | None = Field(
-        default=None, ge=1, description="Documents are cut after so many tokens."
+        default=None, ge=1, description="The number of tokens after which documents are cut."
     )
     max_tokens_per_pair: int | None = Field(
         default=None,
         ge=1,
-        description="At most so many tokens of a query and a document together are read; of each, "
-        "where the model reads them apart.",
+        description="The most tokens to read of a query and a document together; of each, if the "
+        "model reads them apart.",
     )
     return_documents: bool = Field(
         default=False, description="true: each result has its document's text."

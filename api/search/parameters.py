@@ -161,7 +161,7 @@ _Asked: Any = create_model(
 class SearchParameters(_Asked):  # type: ignore[misc]  # the declarations make its fields
     """Everything that `GET /content/search` takes; any other name is refused."""
 
-    include: Values = Field(default_factory=list, description="Members of the item to give only.")
+    include: Values = Field(default_factory=list, description="Only these members of the item.")
     exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
     session_label: str = Field(
         default="",
