@@ -134,7 +134,7 @@ class EmbeddedEngine:
             lacking = self.projections.cover(_COVERED_S)
         except Exception:
             log.exception("what was recorded could not be indexed")  # the background mends it
-            lacking = self.pending
+            lacking = max(1, self.pending)  # nobody knows
         return f"words: {lacking:,} items are not found by words yet" if lacking else ""
 
     # VectorKeeper

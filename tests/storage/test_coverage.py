@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from core.callers import Caller
+from core.errors import BusyError
 from core.items import PubStatus
 from core.query_tree import Word
 from storage.embedded.engine import EmbeddedEngine
@@ -143,6 +144,21 @@ def test_frequencies_are_not_the_callers_while_a_killed_item_is_indexed(
     owner.catch_up()
     follower.catch_up()
     assert follower.moments.words(WIRE)[1].everything
+
+
+def test_what_could_not_be_looked_at_is_not_called_covered(
+    owner: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(owner, make_item("a", headline="zebra"))
+    owner.cover()
+
+    def fail(_: float) -> int:
+        raise BusyError("the record can't be asked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner.projections, "cover", fail)
+        assert owner.cover()
+    assert owner.cover() == ""
 
 
 def test_many_writers_are_covered_together(owner: EmbeddedEngine) -> None:
