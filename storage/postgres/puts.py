@@ -33,6 +33,7 @@ from storage.postgres.writes import (
 from storage.record.holds import State, bound, held_as
 from storage.record.item_rows import to_micros
 from storage.record.near_duplicates import SCHEME
+from storage.record.port import VECTORS as VECTORS_KIND
 from storage.record.prepared import Prepared
 from storage.record.write_rules import (
     Newest,
@@ -162,6 +163,8 @@ class _Rows:
         """Collect the rows of a version that is written as `seq`; return its outcome."""
         item = each.write.item
         again = old if outcome is Outcome.UPDATED else None
+        if again is not None and each.write.only_vectors:
+            return self._add_vectors(each, again, log)
         own = state_of(item) if again is None else again.state
         state = self._bind(item, own, new=again is None)
         row = _item_row(each, seq, state)
@@ -180,6 +183,14 @@ class _Rows:
             log.add(old.chain, 0, "left")
         number = log.add(item.chain, seq, "put")
         return Written(item.uri, item.version, outcome, number, held_as(state, own))
+
+    def _add_vectors(self, each: Prepared, old: Newest, log: Log) -> Written:
+        """Notes vectors that came late; the version stays as old as it is."""
+        item, have = each.write.item, self.have.get(old.seq, ())
+        self.gone += forget_rows(old.seq, have, each.write.vectors, self.kept)
+        self.vectors += vector_rows(old.seq, each.vectors)
+        number = log.add(old.chain, old.seq, VECTORS_KIND)
+        return Written(item.uri, item.version, Outcome.UPDATED, number)
 
     def _bind(self, item: Item, own: State, *, new: bool) -> State:
         """Return the state of a version that comes with `own`, as the holds of its uri bind it."""

@@ -104,6 +104,18 @@ class WriteConformance(EngineUnderTest):
         newer = replace(late, item=make_item("a", 2, products=("photos",)))
         assert engine.put([newer])[0].outcome is Outcome.STALE
 
+    def test_late_vectors_make_a_version_no_newer(self, engine: Engine) -> None:
+        """Of items that were created at one moment the one that was put last heads their story."""
+        killed, other = make_item("a", chain="story"), make_item("b", chain="story")
+        engine.put([PutItem(replace(killed, pubstatus=PubStatus.CANCELED)), PutItem(other)])
+        late = replace(killed, pubstatus=PubStatus.CANCELED)
+        engine.put([PutItem(late, (vectors(unit(1)),), only_vectors=True)])
+        change(engine, "a", pubstatus=PubStatus.USABLE)
+        assert engine.unknown([late]) == (False,)
+        assert [item.uri for item in engine.chain("b", WIRE)] == ["b", "a"]
+        change(engine, "b", pubstatus=PubStatus.CANCELED)
+        assert ask(engine, nearest(unit(1))) == [("a", 1)]
+
     def test_vectors_of_another_encoder_are_not_searched(self, engine: Engine) -> None:
         strange = PutItem(make_item("a"), (vectors(unit(1), encoder="another"),))
         engine.put([strange])

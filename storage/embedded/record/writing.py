@@ -19,6 +19,7 @@ from storage.record.holds import (
 )
 from storage.record.item_rows import to_micros
 from storage.record.near_duplicates import SCHEME
+from storage.record.port import VECTORS
 from storage.record.prepared import Prepared
 from storage.record.vector_rows import VectorRow
 from storage.record.write_rules import (
@@ -105,6 +106,10 @@ def _put_again(
     if is_recorded(item, old, have, fresh):
         return Written(item.uri, item.version, Outcome.UNCHANGED)
     forget_vectors(cursor, old.seq, forgotten(have, fresh, kept))
+    if write.write.only_vectors:  # the version stays as old as it is
+        insert_vectors(cursor, old.seq, write.vectors)
+        number = log_change(cursor, old.chain, old.seq, VECTORS, now)
+        return Written(item.uri, item.version, Outcome.UPDATED, number)
     left = _vectors_of(cursor, old.seq)
     cursor.execute("DELETE FROM items WHERE seq = ?", (old.seq,))
     state = _bind(cursor, item, old.state, new=False)
