@@ -116,7 +116,7 @@ class ContentResult(BaseModel):
 
 
 class ContentWithVersions(ContentResult):
-    """One item; with `versions=all` its chain too, newest first."""
+    """One item; with `versions=all` also its chain, newest first."""
 
     versions: list[ContentResult] | None = None
 
@@ -135,7 +135,7 @@ class FacetValue(BaseModel):
 
 
 class SearchData(BaseModel):
-    """AP's `searchresponse.data`, and what Dateline adds."""
+    """AP's `searchresponse.data`, plus Dateline's members."""
 
     query: str
     updated: str

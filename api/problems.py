@@ -1,15 +1,15 @@
-"""One shape for every error: which status an exception means and what the caller is told.
+"""One shape for every error: the status of an exception, and what the caller is told.
 
-UnknownKeyError      401   no key or one that is not known
+UnknownKeyError      401   no key, or an unknown one
 BodyTooLargeError    413   read no further than the limit
 MediaTypeError       415   a content type that is not read here
-RangeError           416   no byte of the file is asked for, or several stretches of it at once
+RangeError           416   the range has no byte of the file, or there are several ranges
 BodyTimeoutError     408   the body did not arrive in time
 ParameterError       400   a parameter is unknown, malformed or out of range
-MethodError          405   the path is there, the method is not
+MethodError          405   the path exists, with other methods
 TooManyError         429   the caller has used up its share
 UnknownModelError    404   a model that is not served here
-ModelAbsentError     503   the model that should answer could not be loaded
+ModelAbsentError     503   the model for the task could not be loaded
 """
 
 from __future__ import annotations

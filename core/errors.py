@@ -27,7 +27,9 @@ from __future__ import annotations
 
 
 class DatelineError(Exception):
-    """Base of the tree: `what` happened, `where`, and how to `mend` it. Users may see all three."""
+    """The base of the tree: `what` happened, `where`, and how to `mend` it. Users may see all
+    three.
+    """
 
     code = "error"
 
@@ -44,7 +46,7 @@ class DatelineError(Exception):
 
 
 class InputError(DatelineError):
-    """What was sent is wrong; sending it again unchanged will fail again."""
+    """The caller's input is wrong; sending it again unchanged fails again."""
 
     code = "bad_request"
 
@@ -63,7 +65,7 @@ class DocumentError(InputError):
 
 
 class MediaError(InputError):
-    """A media file that can't be decoded; trying again gives the same."""
+    """A media file that can't be decoded; trying again does not help."""
 
     code = "bad_media"
 

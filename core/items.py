@@ -1,7 +1,7 @@
-"""What the agency publishes: items, the passages that vectors score, and their states.
+"""The agency's content: items, the passages that vectors score, and their states.
 
-Names follow IPTC ninjs 1.x in its spelling (`pubstatus`, `versioncreated`), which is also AP Media
-API's. https://iptc.org/std/ninjs/
+Names are spelt as in IPTC ninjs 1.x (`pubstatus`, `versioncreated`), which AP Media API shares.
+https://iptc.org/std/ninjs/
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Item:
 
     @property
     def shotlist(self) -> str:
-        """The descriptions of the shots, a line each, in order; "" where no shot has one."""
+        """The descriptions of the shots, a line each, in order; "" if no shot has one."""
         lines = "\n".join(shot.description for shot in self.shots)
         return lines if lines.strip() else ""
 

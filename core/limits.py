@@ -39,8 +39,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a caller may ask of a service: `rate` requests a second in the long run, `concurrency`
-    at the same time.
+    """A caller's share of a service: `rate` requests a second in the long run, `concurrency` at the
+    same time.
     """
 
     rate: float = 500.0

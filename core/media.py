@@ -37,9 +37,9 @@ class MediaKind(StrEnum):
 class MediaFacts:
     """What the header and the metadata of a media file say.
 
-    `width` and `height` are as shown, after `rotation` (degrees clockwise) and the pixels' aspect.
-    `duration_s` and `frame_rate` are 0 where unknown. `tags` holds the embedded metadata, limited
-    in size: `exif`, `iptc` and `container` are objects of texts by tag name, `xmp` the packet as
+    `width` and `height` are as shown, after `rotation` (degrees clockwise) and the pixels' aspect
+    ratio. `duration_s` and `frame_rate` are 0 if unknown. `tags` has the embedded metadata, limited
+    in size: `exif`, `iptc` and `container` are objects of texts by tag name, `xmp` is the packet as
     text. `notes` say what could not be read.
     """
 
@@ -57,8 +57,8 @@ class MediaFacts:
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Successive frames: RGB uint8 [n, 27, 48, 3], the time of each, float64 [n], and the number
-    of the first.
+    """Successive frames: RGB uint8 [n, 27, 48, 3], the time of each, float64 [n], and the first
+    one's number.
     """
 
     pixels: Frames
@@ -68,7 +68,7 @@ class FrameBatch:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of a source that gave no frames, and why; the shot before it ends at `start_s`."""
+    """A part of a source without frames, and why; the shot before it ends at `start_s`."""
 
     start_s: float
     end_s: float

@@ -25,10 +25,10 @@ FindShots: TypeAlias = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBound
 
 
 class MediaReader(Protocol):
-    """Decodes untrusted media in limited child processes: whatever a file does, the caller lives.
+    """Decodes untrusted media in limited child processes, so that no file can harm the caller.
 
-    Every method raises `core.errors.MediaError` for what can't be read at all, and
-    `core.errors.LimitError` for what would take more than the limits allow.
+    Every method raises `core.errors.MediaError` for a file that can't be read, and
+    `core.errors.LimitError` for one that would exceed the limits.
     """
 
     def probe(self, path: Path) -> MediaFacts:

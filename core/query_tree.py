@@ -83,7 +83,7 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Matches no item: what is left of words that the analyzer drops."""
+    """Matches no item. It replaces words that the analyzer drops."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class FacetSubjects(StrEnum):
 
 
 class Fold(StrEnum):
-    """What is one hit: a story, or a group of stories with nearly the same text."""
+    """What a hit is: a story, or a group of stories with nearly the same text."""
 
     NONE = "none"
     NEAR_DUPLICATES = "near_duplicates"

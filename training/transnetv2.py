@@ -134,7 +134,7 @@ def parity(detector: TransitionDetector, windows: Sequence[Frames]) -> float:
 def boundaries(
     detector: ShotDetector, clips: Mapping[str, Frames], layout: WindowLayout = LIVE
 ) -> dict[str, list[int]]:
-    """The first frames of each clip's shots, but for the first shot."""
+    """The first frames of each clip's shots, without the first shot."""
     finder = ShotFinder(detector, ShotSettings(layout))
     found = {}
     for name, frames in clips.items():
@@ -222,7 +222,9 @@ def make(output: Path, source: Path, *, limit: int | None) -> dict[str, dict[str
 def _compared(
     exact: TransitionDetector, windows: Mapping[str, Sequence[Frames]]
 ) -> dict[str, float]:
-    """How far float32 is from PyTorch, by layout. Raises ValueError where it is too far."""
+    """The figures of float32 against PyTorch, by layout. Raises ValueError if they
+    differ too much.
+    """
     parts: dict[str, float] = {}
     for layout, some in windows.items():
         difference = parity(exact, some)
@@ -239,7 +241,7 @@ def _judged(
     clips: Mapping[str, Frames],
     firsts: Sequence[Frames],
 ) -> dict[str, dict[str, float]]:
-    """By model: the F1 of each form against float32 in windows of 100, and how fast each is on the
+    """By model: the F1 of each form against float32 in windows of 100, and the speed of each on the
     first window of each layout.
     """
     judged = {**clips, **composed(clips)}
@@ -270,13 +272,13 @@ def _ranges(weights: Weights, clips: Mapping[str, Frames]) -> Ranges:
 
 
 def _written(output: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelFolder:
-    """The folder, as the service opens it."""
+    """Writes the model's folder, and opens it as the service does."""
     write_graph(output / manifest.name, manifest, graph)
     return ModelStore(output).open(manifest.name)
 
 
 def _check_shots(figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Raises ValueError where a faster form finds other shots."""
+    """Raises ValueError if a faster form finds other shots."""
     for model, found in figures.items():
         for what, value in found.items():
             if "F1" in what and value < LEAST_F1:

@@ -24,7 +24,7 @@ JSON_LINES = frozenset({"application/x-ndjson", "application/jsonl", "applicatio
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line that is no document: its 1-based number and why."""
+    """A line that is no document: its 1-based number, and the reason."""
 
     line: int
     reason: str
@@ -97,7 +97,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def deeper_than(value: Any, limit: int) -> bool:
-    """Whether lists and objects nest more than `limit` deep; walks level by level."""
+    """Whether lists and objects nest deeper than `limit`; walks level by level."""
     level: list[Any] = [value]
     for _ in range(limit + 1):
         level = [child for node in level for child in _children(node)]

@@ -88,10 +88,10 @@ async def read_media(
     rendition: str,
     item_id: str,
 ) -> Response:
-    """`rendition` is `thumbnail`, `preview`, `original` or `shot-N`, N from 1.
+    """`rendition` is `thumbnail`, `preview`, `original` or `shot-N`, with N from 1.
 
-    The key comes in the header, or the address is one that an answer gave: signed for its key, and
-    good for an hour. One range of bytes is served at once.
+    The key is in the header, or the address is one from an answer: signed for its key, and valid
+    for an hour. One range of bytes is served at a time.
     """
     file = await surface.media.run(partial(_open, surface, caller, item_id, rendition), caller)
     headers = _headers(file)

@@ -44,7 +44,7 @@ Body = TypeVar("Body", bound=BaseModel)
     responses=contract.answers(ModelsAnswer, 400, 401, 403),
 )
 async def list_models(surface: SurfaceDep, _: ModelCallerDep) -> Json:
-    """Every model that can be asked, with its task and the digest of its files."""
+    """Every model that clients can ask, with its task and the digest of its files."""
     return Json(listed(surface.services.models))
 
 
@@ -75,7 +75,7 @@ async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerD
     openapi_extra=contract.body_of(RerankBody),
 )
 async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
-    """Cohere's shape. `meta.warnings` says what was not read to its end, or is empty."""
+    """Cohere's shape. `meta.warnings` says what was not read to the end, or is empty."""
     body = await _read(request, surface, RerankBody)
     models = surface.services.models
     served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))

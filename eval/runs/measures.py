@@ -137,7 +137,7 @@ def _known_like(name: str) -> str:
 
 
 def _theirs(kind: str) -> Any:
-    """Return ir_measures' own measure; the library is imported where something is measured."""
+    """Return ir_measures' own measure; the library is imported only when something is measured."""
     import ir_measures
 
     return getattr(ir_measures, kind)
@@ -154,7 +154,7 @@ def _scores(query: str, ranking: Ranking) -> dict[str, int]:
 
 
 def _judged_only(scores: _Scores, qrels: Qrels) -> _Scores:
-    """Return the lists without unjudged documents. ir_measures' own `judged_only` is not there for
+    """Return the lists without unjudged documents. ir_measures' own `judged_only` does not support
     RR with a cutoff.
     """
     kept = {

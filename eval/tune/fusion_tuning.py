@@ -37,7 +37,7 @@ FEWEST = 50
 
 
 class Verdict(StrEnum):
-    """What to do with the weights that ship."""
+    """What to do with the shipped weights."""
 
     CHANGE = "change"
     TOO_LITTLE = "too little to tell"

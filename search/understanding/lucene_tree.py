@@ -84,7 +84,7 @@ class TreeReader:
     negated: int = 0
 
     def node(self, item: Item, name: str) -> Node:
-        """The node for `item` inside field `name` ("" outside of any)."""
+        """The node for `item` inside field `name` ("" outside any field)."""
         self.nodes += 1
         if self.nodes > MAX_CLAUSES:
             raise too_long(self.nodes)

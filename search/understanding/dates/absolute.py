@@ -183,7 +183,9 @@ def _iso(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _numbers(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """03/04/2024 by the locale, where both could be the month; 03.04.2024 is the third of April."""
+    """03/04/2024 by the locale, because both numbers could be the month; 03.04.2024 is the third of
+    April.
+    """
     first, second, mark = int(match["first"]), int(match["second"]), match["mark"]
     written = match["written"]
     year = int(written) if len(written) == 4 else full_year(int(written))
