@@ -78,7 +78,7 @@ def create_inner_app(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an item's uri may end in a slash
         lifespan=_lifespan,
-        dependencies=[Depends(check_query_string)],  # of every route; `SearchRoute` does it itself
+        dependencies=[Depends(check_query_string)],  # for every route; `SearchRoute` does it itself
     )
     app.state.surface = surface
     app.state.admission = Admission(surface)  # the HTTP server asks it first

@@ -43,7 +43,7 @@ BULK = 250
 SEARCHES = 200
 FOUND = 10
 _PAUSE_S = 0.05
-_TIES = frozenset({"altIds", "associations"})  # with other stories
+_TIES = frozenset({"altIds", "associations"})  # members that link other stories
 _TEXTS = 64  # texts of a request to the model
 _SETTINGS = {
     "DATELINE_KEYS": orjson.dumps(

@@ -33,7 +33,7 @@ from core.media import Frames
 SIZE, RATE = (384, 216), Fraction(25)
 FRAMES = 60 * 25
 _FILMED = (768, 432)  # what the camera moves over
-_EXPOSURES = 4  # per frame, spread over half its time
+_EXPOSURES = 4  # exposures per frame, over half of its time
 _SEEDS: dict[Split, int] = {"test": 30_240, "tuning": 30_241}
 SCENES: dict[Split, tuple[Segment, ...]] = {
     "test": (*TEST[:6], COVERED, *TEST[9:12]),

@@ -57,7 +57,7 @@ _DESK = "desk"
 _BATCH = 500
 _MOST = 400
 _PATIENCE_S = 30.0
-_AS_GOOD = 0.9  # of the peak's answers
+_AS_GOOD = 0.9  # share of the peak's answers
 _SETTINGS = {
     "DATELINE_KEYS": orjson.dumps(
         [
@@ -325,7 +325,7 @@ class Load:
         self._random = random.Random(seed)
         self._selector = selectors.DefaultSelector()
         self._idle: list[_Client] = []
-        self._count = 0  # of connections
+        self._count = 0  # connections
         self.answers: list[Answer] = []
 
     def ask_in_turn(self, clients: int, seconds: float) -> None:

@@ -38,7 +38,7 @@ from search.answers import SearchRequest
 from search.profiles import standard_profiles
 from search.understanding.understand import Understanding
 
-_PASSAGES_PER_ITEM = 1.5  # as the engine fetches them
+_PASSAGES_PER_ITEM = 1.5  # the engine fetches as many
 _PROFILE = standard_profiles((VECTOR_FIELD,))["hybrid"]
 _SETTINGS = {"DATELINE_TAGGER": "", "DATELINE_PROFILE": "hybrid"}
 _BLOCK = 20

@@ -36,7 +36,7 @@ _LONGEST_TITLE = 4  # letters, as in "Prof."
 Word = re.Match[str]
 
 _WORD = re.compile(r"[^\W_][\w\u0300-\u036f\u200c\u200d\u00ad]*")
-_OWN_WORD = re.compile(rf"{_WORD.pattern}|\|")  # a line's end keeps its words from the next one's
+_OWN_WORD = re.compile(rf"{_WORD.pattern}|\|")  # "|" separates lines
 _APART = re.compile(r"[\n,;:!?()\[\]{}\"“”„«»|]")  # these end a name
 _GONE_AGAIN = re.compile(rf"{GONE}(?:[ ,'’.-]*{GONE})+")
 _LISTED = re.compile(rf"^{GONE},\s*|,\s*{GONE}$", re.MULTILINE)  # at an end of a list of words

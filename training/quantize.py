@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 Batch = Mapping[str, npt.NDArray[np.int32]]
 
 STRENGTH = 0.8  # how much of the difficulty moves from the activations to the weights
-SHIFT = 128  # from a signed byte to an unsigned one
+SHIFT = 128  # added to a signed byte, it gives an unsigned one
 MARGIN = 1.1  # room above the greatest observed value; larger values are clipped
 
 

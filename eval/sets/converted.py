@@ -20,7 +20,7 @@ import orjson
 
 from core.errors import StorageError
 
-FORMAT = 1  # raise it when documents are converted in another way
+FORMAT = 1  # raise it when the conversion of documents changes
 _EVERY = 1000
 
 Said = Callable[[int], None]

@@ -16,7 +16,7 @@ from core.ports import Vocabulary
 from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
 
-_SHORTEST = 4  # letters of a word that is doubted
+_SHORTEST = 4  # letters; a shorter word is never doubted
 _ANOTHER_LETTER = 6  # letters; in a shorter word another letter makes another word
 _TWO_EDITS = 9  # letters; in a shorter word only one edit is allowed
 _MOST_WORDS = 12  # in a query; longer ones are prose
