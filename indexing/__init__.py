@@ -1,4 +1,4 @@
-"""How does an asset become findable? Read, check, cut into passages, embed, write.
+"""How does an asset become findable? Documents are read, checked, cut into passages and written.
 
 sources ──> ninjs, beir ──> ingest ──> passages ──> the record of truth (core.ports.Writer)
 (files)     (one document)  (batches)  (vectors)

@@ -1,10 +1,10 @@
 """One document of a BEIR corpus (`_id`, `title`, `text`, `metadata`) becomes one `Item`.
 
 https://github.com/beir-cellar/beir. Its uri is `urn:beir:FOLDER:ID` and its version 0: a corpus
-has no editions. Metadata in the spelling of Reuters-21578 (Lewis, 1997) are understood: `date`
-(taken as UTC, which the collection does not say), `dateline`, `topics`, `places`, `people`, `orgs`,
-`exchanges`; so is `category`. A document without a date is of 1970-01-01T00:00:00Z: the time of
-ingest would make each ingest of the same corpus another one. Metadata stay in `Item.source` whole.
+has no editions. Metadata as in Reuters-21578 (Lewis, 1997) are understood: `date` (taken as UTC;
+the collection does not say), `dateline`, `topics`, `places`, `people`, `orgs`, `exchanges`; so is
+`category`. A document without a date gets 1970-01-01T00:00:00Z: with the time of ingest, a second
+ingest of the same corpus would change it. `Item.source` keeps all metadata.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BeirDocument(Strict):
 def read_bytes(
     data: bytes, folder: str, products: Sequence[str] = (), limit: int = MAX_DOCUMENT_BYTES
 ) -> Checked:
-    """The item in a line of the corpus in `folder`; raises DocumentError."""
+    """The item in a line of the corpus in `folder`. Raises DocumentError."""
     if len(data) > limit:
         raise DocumentError(f"document too large: over {limit} bytes")
     tree = json_tree.parse(data)
@@ -100,14 +100,14 @@ def _item(
 
 
 def _located(dateline: object, warnings: list[str]) -> str:
-    """The place of "RICHMOND, Va., March 5 -", "" where there is none."""
+    """The place in "RICHMOND, Va., March 5 -", "" if there is none."""
     text = clean(dateline, warnings) if isinstance(dateline, str) else ""
     return _DATELINE_END.sub("", text, count=1).strip()
 
 
 def _created(value: object, warnings: list[str]) -> datetime:
-    """The time of "26-FEB-1987 15:02:20.00" or of an RFC 3339 time; `UNDATED` where there is none
-    or, with a warning, where it can't be read. A clock that can't be is midnight, with a warning.
+    """The time of "26-FEB-1987 15:02:20.00" or of an RFC 3339 time. `UNDATED` without a value and,
+    with a warning, for an unreadable one. An impossible clock is midnight, with a warning.
     """
     if value is None:
         return UNDATED
@@ -139,7 +139,7 @@ def _with_clock(day: datetime, clock: str | None, warnings: list[str]) -> dateti
 
 
 def _concepts(metadata: Mapping[str, Any], member: str) -> tuple[Concept, ...]:
-    """The strings under a member's names in the metadata, each once, in order."""
+    """The texts under the metadata names of a member, each once, in order."""
     found: dict[Concept, None] = {}
     for name in _CONCEPTS[member]:
         values = metadata.get(name)

@@ -2,7 +2,7 @@
 
 One model takes ninjs 1.x, 2.x and 3.x and AP Media API's content items: their members differ in
 case (`versionCreated`, `versioncreated`), in number (`subject`, `subjects`) and, for four of them,
-in shape (an object or an array), which `names` sorts out before pydantic looks.
+shape (an object or an array). `names` maps them to one spelling before pydantic sees them.
 https://iptc.org/std/ninjs/, https://api.ap.org/media/v/docs/
 """
 
@@ -29,7 +29,7 @@ def _product(value: object) -> object:
 
 
 class Strict(BaseModel):
-    """Members are of exactly their type, or null; further members are left alone."""
+    """Members have exactly their type, or null; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -75,7 +75,7 @@ class Byline(Strict):
 
 
 class Product(Strict):
-    """An entitlement: its code stands in `id` or `code`, else in `name`."""
+    """An entitlement: its code is in `id` or `code`, else in `name`."""
 
     id: Annotated[str | None, BeforeValidator(_code)] = None
     code: Annotated[str | None, BeforeValidator(_code)] = None
@@ -87,7 +87,7 @@ Things = list[NamedThing]
 
 
 class Meta(Strict):
-    """What AP says about an item beside it."""
+    """AP's members beside the item."""
 
     products: Products | None = None
 
@@ -175,7 +175,7 @@ _ARRAY_OR_OBJECT = {
 _INTERNAL = {"suffixed", "usageterms_array"} | {f"{name}_object" for name in _ARRAY_OR_OBJECT}
 _MEMBERS = frozenset(Document.model_fields) - _INTERNAL
 _SUFFIXED = ("body_", "description_", "headline_")
-# AP's members beyond ninjs: known, so not counted, but not read.
+# AP's members beyond ninjs: not counted as unknown, but not read.
 _AP_ONLY = frozenset({
     "audiences", "datelinelocation", "editorialpriority", "editorialrole", "editorialtypes",
     "fixture", "foreignkeys", "keywords", "links", "outcue", "photographer", "producer",
@@ -184,11 +184,11 @@ _AP_ONLY = frozenset({
 
 
 def read(tree: Tree) -> tuple[Document, Mapping[str, str], tuple[str, ...]]:
-    """The document's known members; each member's name in the model -> as it is written; and the
-    names of the members that ninjs doesn't know.
+    """The document's known members; each member's name in the model -> its spelling in the
+    document; and the names of the members that ninjs doesn't know.
 
-    Raises DocumentError for a member of a wrong type, for one that is there twice in two
-    spellings, and where there is no `uri`. A member that is null is a member that is not there.
+    Raises DocumentError for a member of a wrong type, for one that appears in two spellings, and if
+    there is no `uri`. A member that is null counts as absent.
     """
     members, written, unknown = names(tree)
     try:
@@ -202,7 +202,7 @@ def read(tree: Tree) -> tuple[Document, Mapping[str, str], tuple[str, ...]]:
 
 
 def names(tree: Tree) -> tuple[Tree, dict[str, str], tuple[str, ...]]:
-    """`tree` by the model's names, the spelling behind each, and the unknown members' names."""
+    """The members by the model's names, the spelling of each, and the unknown members' names."""
     members: Tree = {}
     written: dict[str, str] = {}
     unknown: list[str] = []

@@ -1,8 +1,7 @@
 """Which of a document's texts is the headline, the description and the body.
 
 ninjs 1.x has members such as `body_text` and `description_caption`, 2.x and later arrays of values
-with a role and a content type. Both become `Offer`s, and the one of the lowest rank that has text
-is taken.
+with a role and a content type. Both become `Offer`s; the one of the lowest rank that has text wins.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ _NO_DESCRIPTION = frozenset({"creditline", "credit", "writer", "captionwriter", 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A text that could be taken, what for (`role`, lower case) and how it is written (`kind`)."""
+    """A candidate text with its use (`role`, lower case) and its format (`kind`)."""
 
     role: str
     kind: str
     value: str
 
     def is_markup(self) -> bool:
-        """Whether its role or its content type says HTML or XML."""
+        """Whether its role or its content type is HTML or XML."""
         return any(sign in self.role + self.kind for sign in _MARKUP)
 
     def text(self) -> str:
@@ -44,7 +43,7 @@ def headline(members: Document) -> str:
 
 
 def description(members: Document) -> str:
-    """The caption, else the text, else the summary, else what there is that is no credit."""
+    """The caption, else the text, else the summary, else any other that is no credit."""
     offers = _offers("description_", members, members.descriptions)
     fitting = (offer for offer in offers if _base(offer.role) not in _NO_DESCRIPTION)
     return _best("description", fitting, _description_rank)
@@ -72,7 +71,7 @@ def _best(field: str, offers: Iterable[Offer], rank: Callable[[Offer], float]) -
 
 
 def _base(role: str) -> str:
-    """`caption` of `caption_xhtml`; a role that only says how it is written is `text`."""
+    """`caption` for `caption_xhtml`; a role that only names a format is `text`."""
     base = role.split("_")[0]
     return "text" if base in ("html", "xhtml", "html5", "xml") else base
 

@@ -1,7 +1,8 @@
-"""Embeds what is recorded already: for a vector field that came later, or a new encoder.
+"""Embeds recorded items: for a vector field that was added later, or a new encoder.
 
-The record says what lacks vectors, and each batch is written before the next is read. So it can be
-interrupted and run again at any time, beside a running service too, and embeds nothing twice.
+The record says which items lack vectors, and each batch is written before the next is read. So it
+can be interrupted and run again at any time, also beside a running service, and embeds nothing
+twice.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _BATCH = 64  # items
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """How far a vector field is: `done` items of `total` that lacked vectors when it began, and the
-    seconds since then.
+    """The progress of a vector field: `done` of `total` items that lacked vectors at the start, and
+    the seconds since then.
     """
 
     field: str
@@ -34,12 +35,12 @@ Told = Callable[[Embedding], None]
 
 @dataclass(frozen=True, slots=True)
 class SeveralEmbedders:
-    """A `core.model_ports.Embedder`: each of `embedders` after the one before."""
+    """A `core.model_ports.Embedder` that joins the results of several `embedders`, in order."""
 
     embedders: tuple[Embedder, ...]
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
-        """See `core.model_ports.Embedder`."""
+        """Each item's passages and vectors from all embedders."""
         columns = [embedder.embed(items) for embedder in self.embedders]
         return tuple(sum(entries, ()) for entries in zip(*columns, strict=True))
 
@@ -49,9 +50,9 @@ def embed_lacking(
 ) -> Mapping[str, int]:
     """Embeds, field by field, every recorded version that lacks vectors of the field's encoder.
 
-    `embedders` are by field, each with that field alone; `told` hears of each batch that was
-    written. Returns how many items each field got. Raises StorageError and ModelError; what was
-    written until then stays.
+    `embedders` has one embedder for each field, with that field alone; `told` is called after each
+    batch is written. Returns how many items each field got. Raises StorageError and ModelError; the
+    batches written until then stay.
     """
     return {
         field: _embed_field(keeper, field, embedder, told, batch)

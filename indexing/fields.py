@@ -1,7 +1,7 @@
 """Single values of a document: times, versions, types, states, languages, urgencies.
 
-Each function takes what the document holds and the member's path, and raises DocumentError with
-that path where the value can't be understood. Doubts that don't stop a document are appended to
+Each function takes a value of the document and its member's path, and raises DocumentError with
+that path if it can't understand the value. Doubts that don't reject a document are appended to
 `warnings`.
 """
 
@@ -39,7 +39,7 @@ _STATUS_ALIASES = {"cancelled": PubStatus.CANCELED, "killed": PubStatus.CANCELED
 
 def identifier(value: str, field: str) -> str:
     """A uri or a chain's key: not empty, without control characters, of at most 2,048 characters;
-    blanks around it go.
+    blanks around it are removed.
     """
     uri = value.strip()
     if not uri:
@@ -81,14 +81,14 @@ def version(value: object, field: str) -> int:
 
 
 def version_of(versioncreated: datetime | None) -> int:
-    """The version of a document that names none: when it was created, in whole unix seconds, so
-    that a later edition supersedes; 0 where that is not said or lies before 1970.
+    """The version of a document that names none: its creation in whole unix seconds, so that a
+    later edition supersedes; 0 if that is unknown or before 1970.
     """
     return 0 if versioncreated is None else max(0, int(versioncreated.timestamp()))
 
 
 def item_type(value: str, field: str) -> ItemType:
-    """The ninjs `type`, or a common other name of one (photo, story, clip, …)."""
+    """The ninjs `type`, or a common synonym of it (photo, story, clip, …)."""
     name = value.strip().lower()
     if name in _TYPE_ALIASES:
         return _TYPE_ALIASES[name]
@@ -102,8 +102,8 @@ def item_type(value: str, field: str) -> ItemType:
 
 
 def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> PubStatus:
-    """The ninjs `pubstatus`. AP's `embargoed` is usable once its embargo is over; where it says no
-    time it is withheld, with a warning.
+    """The ninjs `pubstatus`. AP's `embargoed` is usable once its embargo is over; without a time it
+    is withheld, with a warning.
     """
     name = value.strip().lower().removeprefix("stat:")
     if name == "embargoed":
@@ -123,7 +123,7 @@ def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> Pu
 
 
 def language(value: str, field: str) -> str:
-    """A BCP 47 tag in lower case ("nb-NO" and "nb_NO" become "nb-no"); "en" where it is empty."""
+    """A BCP 47 tag in lower case ("nb-NO" and "nb_NO" become "nb-no"); "en" if it is empty."""
     tag = value.strip().lower().replace("_", "-")
     if tag and not _LANGUAGE.fullmatch(tag):
         raise DocumentError(f"not a language tag: {_shown(value)}", field=field)
@@ -131,7 +131,7 @@ def language(value: str, field: str) -> str:
 
 
 def urgency(value: float, field: str) -> int:
-    """1 (most urgent) to 9."""
+    """The urgency, from 1 (most urgent) to 9."""
     if not float(value).is_integer() or not 1 <= value <= 9:
         raise DocumentError(f"urgency is not a whole number from 1 to 9: {value}", field=field)
     return int(value)

@@ -1,6 +1,6 @@
-"""A bounded queue between two threads that ends cleanly from either side.
+"""A bounded queue between two threads that either side can end.
 
-`queue.Queue` has no way to say "no more is coming", "I failed" or "I stopped listening".
+`queue.Queue` can't say "no more is coming", "I failed" or "I stopped listening".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Handover(Generic[T]):
-    """At most `size` values wait. One side puts and closes, the other iterates and may cancel."""
+    """Holds at most `size` values. One side puts and closes, the other iterates and may cancel."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -25,7 +25,7 @@ class Handover(Generic[T]):
         self._failure: BaseException | None = None
 
     def put(self, value: T) -> bool:
-        """Hands `value` over, waiting for room; False where nobody takes values any more."""
+        """Hands `value` over, waiting for room; False if the taker has cancelled."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._values) < self._size or self._cancelled)
             if self._cancelled:
@@ -35,14 +35,14 @@ class Handover(Generic[T]):
             return True
 
     def close(self, failure: BaseException | None = None) -> None:
-        """No more is coming; the taker gets what waits, then `failure` is raised there."""
+        """Ends the queue: the taker gets the remaining values, then `failure` is raised there."""
         with self._changed:
             self._closed = True
             self._failure = failure
             self._changed.notify_all()
 
     def cancel(self) -> None:
-        """The taker stops: what waits is dropped and `put` says False from now on."""
+        """Stops taking: waiting values are dropped and `put` returns False from now on."""
         with self._changed:
             self._cancelled = True
             self._values.clear()

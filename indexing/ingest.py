@@ -1,12 +1,12 @@
-"""Reads, embeds and writes documents, in batches, three things at a time.
+"""Reads, embeds and writes documents in batches, with the three steps in parallel.
 
     reader thread          calling thread                writer thread
     read, check   ──2──>   unknown? embed what is   ──1──>   put, count, report progress
 
-The encoder is the slow part, so it never waits for a disk: the threads beside it let go of the
-interpreter while they read and write. The queues between them are short, which keeps memory flat.
-A batch is written in the order of the sources; what the record of truth knows already is
-put without vectors, which leaves the recorded ones as they are.
+The encoder is the slow part, so it never waits for a disk: the other threads release the
+interpreter while they read and write. The queues between them are short, so memory stays bounded.
+Batches are written in the order of the sources. Items that the record knows already are put without
+vectors, which keeps the recorded ones.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from indexing.sources import Accepted, Reading, Rejected, Sources, nothing, reje
 READ_AHEAD = 2
 WRITE_BEHIND = 1
 MAX_BATCH_BYTES = 2_000_000
-_AT_ONCE = 16  # documents that are embedded together and written together, for the API
-_PATIENCE_S = 300.0  # for a model that others keep busy
+_AT_ONCE = 16  # documents of the API that are embedded and written together
+_PATIENCE_S = 300.0  # for a model that is busy with other callers
 _LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """How to ingest: `products` that every item is for besides its own, whether the first rejected
-    document ends it, how many documents a batch has at most (it also ends at 2 MB of them), and how
-    large a document may be, in bytes. Files in folders that are `passed_over` are left alone.
+    """How to ingest: `products` for every item besides its own, whether the first rejected document
+    ends it, how many documents a batch has at most (a batch also ends at 2 MB), and the largest
+    document in bytes. Files in folders that are `passed_over` are ignored.
     """
 
     products: tuple[str, ...] = ()
@@ -55,8 +55,8 @@ class IngestOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is done: documents that were written or rejected, of them the rejected ones, passages,
-    bytes read from disk of how many in all, and the seconds since the start.
+    """Progress so far: documents written or rejected, how many of them were rejected, passages,
+    bytes read from disk, all bytes, and the seconds since the start.
     """
 
     documents: int
@@ -68,15 +68,15 @@ class Progress:
 
 
 class Observer(Protocol):
-    """Is told how far an ingest is, after each batch, from a thread of the ingest's own."""
+    """Gets the progress of an ingest after each batch, in a thread of the ingest."""
 
     def advance(self, progress: Progress) -> None:
-        """Called with growing counts."""
+        """Takes progress with growing counts."""
         ...
 
 
 class Silent:
-    """An observer that looks away."""
+    """An observer that does nothing."""
 
     def advance(self, progress: Progress) -> None:
         """Does nothing."""
@@ -84,8 +84,8 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Readings in order, how far the files were read with them, and the rejection that ends a
-    strict ingest after them.
+    """Readings in order, the bytes of files read with them, and the rejection that ends a strict
+    ingest after them.
     """
 
     readings: tuple[Reading, ...]
@@ -104,7 +104,7 @@ class _Embedded:
 
 
 class Ingest:
-    """The way into the record of truth, for files and for the API's documents."""
+    """The way of files and of the API's documents into the record of truth."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Ingest:
         clock: Clock,
         default_products: tuple[str, ...] = (),
     ) -> None:
-        """An item that names no product, and for which nobody named one, gets the defaults."""
+        """`default_products` are for items without products of their own or of the caller."""
         self._writer = writer
         self._embedder = embedder
         self._clock = clock
@@ -128,8 +128,8 @@ class Ingest:
         """Ingests every document under `paths`.
 
         Returns early, with what was acknowledged until then, on an interrupt (`interrupted`: the
-        batches already embedded are still written) and on an error of storage, model or, where
-        strict, document (`stopped_by`). Raises InputError where a path is not there.
+        batches already embedded are still written) and on an error of storage, model or, if strict,
+        document (`stopped_by`). Raises InputError if a path does not exist.
         """
         options = options or IngestOptions()
         sources = Sources(
@@ -148,10 +148,10 @@ class Ingest:
         by: Caller = OPERATOR,
         part: Part = Part.WHOLE,
     ) -> tuple[Written | Rejected | DatelineError, ...]:
-        """Writes ninjs documents of `by`, as bytes or parsed, in order, some at a time; the answers
-        are in their order. A rejected one has its place among `documents`, from 1, as its line;
-        what could not be written has the error. By `Part.VECTORS` a version that was changed since
-        its text was put is left as it is.
+        """Writes ninjs documents of `by`, as bytes or parsed, in order, a few at a time; returns
+        the answers in their order. A rejected document has its number, from 1, as its line; one
+        that could not be written has the error. With `Part.VECTORS`, a version that was changed
+        since its text was put is left as it is.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
@@ -165,7 +165,7 @@ class Ingest:
     def _put_items(
         self, items: Sequence[Item], put: Callable[[Sequence[Item]], Sequence[Written]]
     ) -> Iterator[Written | DatelineError]:
-        """What became of each, a few at a time. One that can't be recorded is passed over; after
+        """The outcome of each, a few at a time. An item that can't be recorded is skipped; after
         any other failure the rest is not tried.
         """
         done, at_once = 0, _AT_ONCE
@@ -177,7 +177,7 @@ class Ingest:
                 if at_once == 1:
                     yield error
                     done += 1
-                at_once = 1  # which one it is, and the others are written
+                at_once = 1  # to find which one it is, and write the others
             except DatelineError as error:
                 yield from [error] * (len(items) - done)
                 return
@@ -195,7 +195,7 @@ class Ingest:
         return [*map(_told, self._writer.put(writes, by), writes)]
 
     def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
-        """What `by` is to put for each item: with fresh vectors where that would change the
+        """The writes of `by` for each item, with fresh vectors for items that would change the
         record.
         """
         items = self._with_products(items)
@@ -212,7 +212,7 @@ class Ingest:
         return [item if item.products else replace(item, products=default) for item in items]
 
     def _vectors(self, items: Sequence[Item]) -> Sequence[tuple[PassageVectors, ...]]:
-        """Waits where others have filled the model's queue."""
+        """Vectors of each item; waits while other callers fill the model's queue."""
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -223,8 +223,8 @@ class Ingest:
             time.sleep(_LOOK_S)
 
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
-        """Puts all of `writes`, in order. Raises StorageError where the record takes no more; those
-        before are written, and putting them again changes nothing.
+        """Puts all of `writes`, in order. Raises StorageError if the record takes no more; the
+        earlier ones are written, and putting them again changes nothing.
         """
         done: list[Written] = []
         while len(done) < len(writes):
@@ -253,7 +253,7 @@ def _told(answer: Written, write: PutItem) -> Written:
 
 
 class _Run:
-    """One ingest under way: three threads and a tally."""
+    """One ingest in progress: three threads and a tally."""
 
     def __init__(
         self, ingest: Ingest, sources: Sources, options: IngestOptions, observer: Observer
@@ -269,7 +269,7 @@ class _Run:
         self._embedded: Handover[_Embedded] = Handover(WRITE_BEHIND)
 
     def run(self) -> IngestReport:
-        """Runs to the end, or to what ends it."""
+        """Runs until the end or until an error or an interrupt."""
         reader = _Worker(self._read_all, self._read.close)
         writer = _Worker(self._write_all, lambda _: self._embedded.cancel())
         try:
@@ -334,7 +334,7 @@ class _Run:
 
 
 class _Worker(threading.Thread):
-    """A thread that keeps what it failed with and says when it ended."""
+    """A thread that keeps its failure and reports its end."""
 
     def __init__(
         self, work: Callable[[], None], ended: Callable[[BaseException | None], None]
@@ -345,7 +345,7 @@ class _Worker(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Works; a failure is kept for the thread that waits."""
+        """Works; keeps a failure for the thread that waits."""
         try:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the calling thread
@@ -359,7 +359,7 @@ class _Worker(threading.Thread):
 
 
 def _batches(sources: Sources, options: IngestOptions) -> Iterator[_Batch]:
-    """Batches of bounded length and size; where strict, the last ends at the first rejection."""
+    """Batches of bounded length and size; if strict, the last ends at the first rejection."""
     readings: list[Reading] = []
     size = 0
     for reading in sources:

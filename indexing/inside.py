@@ -1,7 +1,7 @@
-"""Files below a folder that was named, and no others: links that lead out of it are not followed.
+"""Files below a named folder, and no others: links that lead out of it are not followed.
 
-Who may put files into a folder must not choose which other files of this machine are read. A link
-to another place below the folder is as good as a file, and so is one that was named itself.
+A person who may put files into a folder must not choose other files of this machine to be read. A
+link to another place below the folder counts as a file; so does a link that was named itself.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ LEADS_OUT = "a link that leads out of the folder: name its target to ingest that
 
 
 def is_inside(path: Path, top: Path) -> bool:
-    """Whether the real place of `path` is at or below that of `top`. What is not there, or can't be
-    looked at, is inside: who reads it says why it can't be.
+    """Whether the real place of `path` is at or below that of `top`. A path that is missing or
+    can't be looked at counts as inside: its reader says why it can't be read.
     """
     try:
         return path.resolve().is_relative_to(top.resolve())

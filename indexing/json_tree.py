@@ -1,9 +1,8 @@
 """Is this JSON, and is it small enough? Parses and walks a document before it is read.
 
-Its depth, the length of each list, and how many values and characters there are in all are bounded
-here, once for every member: what reads, records and answers a document later may go through all of
-it. The walk uses its own stack, so that depth costs no recursion, and builds a JSON path only when
-it has something to say.
+The depth, the length of each list, and the numbers of values and characters are limited here, once
+for every member, because later code may walk all of them to read, record and answer a document. The
+walk uses its own stack, so that depth costs no recursion, and builds a JSON path only for an error.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MAX_DEPTH = 64
 MAX_ENTRIES = 1_000  # of one list or object
 MAX_VALUES = 50_000  # in all
 MAX_CHARACTERS = 2 * 1024 * 1024  # of all texts together, members' names too
-_LONG_LIST = "shotlist"  # a day of television has thousands: its reader bounds it
+_LONG_LIST = "shotlist"  # a day of television has thousands: its reader limits it
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT64 = 2**63
@@ -32,10 +31,10 @@ Container = dict[str, Any] | list[Any]
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data` (UTF-8, a byte order mark is tolerated).
+    """The JSON object in `data` (UTF-8, a byte order mark is allowed).
 
     Raises DocumentError for malformed JSON (NaN, Infinity, lone surrogates and invalid UTF-8 are
-    malformed: RFC 8259), for anything but an object, and for what `check` refuses.
+    malformed: RFC 8259), for a value that is no object, and for what `check` refuses.
     """
     try:
         tree = orjson.loads(data.removeprefix(_BOM))
@@ -47,8 +46,8 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def check(tree: object) -> dict[str, Any]:
-    """`tree` itself, if it is an object of nothing but JSON values, at most 64 levels deep, with at
-    most 1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
+    """`tree` itself, if it is an object with only JSON values, at most 64 levels deep, with at most
+    1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
 
     Raises DocumentError with the JSON path of a list that is too long, a lone surrogate, a number
     that is not finite or beyond 64 bits, a key that is no string, or a value of another type.
@@ -99,7 +98,7 @@ def _check_size(value: Container, values: int, depth: int, trail: Trail | None) 
 
 
 def _is_shot_list(trail: Trail | None) -> bool:
-    """Whether it is the document's own member, in whatever case."""
+    """Whether it is the document's own member `shotlist`, in any case."""
     parts = _parts(trail)
     return len(parts) == 1 and str(parts[0]).lower().removeprefix("$") == _LONG_LIST
 

@@ -1,13 +1,14 @@
 """One news document becomes one `Item`: ninjs 1.x to 3.x and AP Media API's content items.
 
-Only `uri` is required. What else decides where an item stands:
+Only `uri` is required. These members decide the rest:
 
 - **version**: a whole number, or its digits. Without one it is `versioncreated` in whole unix
-  seconds, so that a later edition supersedes, and 0 where that is missing as well.
-- **times**: `versioncreated`, else `firstcreated`, else the time of ingest. An empty string is a
-  time that is not there.
-- **embargo**: the later one of `embargoed` and AP's `embargoedUntil`. An empty one, and a member
-  that can only mean an embargo and is not read (`embargo`, `embargodate`), refuse the document.
+  seconds, so that a later edition supersedes, and 0 if that is missing as well.
+- **times**: `versioncreated`, else `firstcreated`, else the time of ingest. An empty string counts
+  as absent.
+- **embargo**: the later one of `embargoed` and AP's `embargoedUntil`. The document is refused if an
+  embargo is empty, or if a member that can only mean an embargo is not read (`embargo`,
+  `embargodate`).
 - **chain**, the story that the item belongs to: the alternative id with the role (1.x: the key)
   `chain`; else AP's `itemid`; else the uri of the association named `predecessor` or
   `writethru_of`, which should be the first story of the chain; else the item's own uri.
@@ -15,13 +16,13 @@ Only `uri` is required. What else decides where an item stands:
   with `id` or `code` or `name`; AP's `meta.products[].id`; and those that the caller of ingest
   names. An item without any gets those of the setting `default_products`; without these nobody
   may see it, and the report of an ingest counts it.
-- **rights**, what may be done with it: our extension member `rights`, else a rating of what
-  `usageterms`, `rightsinfo` and AP's `signals` say (`indexing/rights.py`).
+- **rights**, what may be done with it: our extension member `rights`, else a rating of
+  `usageterms`, `rightsinfo` and AP's `signals` (`indexing/rights.py`).
 - **shots** of a video: our extension member `shotlist`, an array of `{start, end, description}` or
-  a text of lines; another shape is counted as a warning. What belongs to no shot is text.
+  a text of lines; another shape is a warning. Lines that belong to no shot are text.
 - **texts**: `headline`, else `title`; the best of its descriptions (caption, then text, then
-  summary; credits and notes to editors are none) and of its bodies (plain text, else HTML, else
-  XML, with the markup taken off).
+  summary; never credits and notes to editors) and of its bodies (plain text, else HTML, else XML,
+  without markup).
 
 Members that ninjs doesn't know stay in `Item.source` and are counted, never refused.
 """
@@ -62,7 +63,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A document under way: its members, the spelling of each, and the doubts so far."""
+    """A document in progress: its members, the spelling of each, and the doubts so far."""
 
     members: Document
     written: Mapping[str, str]
@@ -80,7 +81,7 @@ class _Reading:
 
 
 def clean(text: str, warnings: list[str]) -> str:
-    """Clean a text by `texts.clean`; add a warning where that removes characters."""
+    """Clean a text by `texts.clean`; add a warning if that removes characters."""
     cleaned, removed = texts.clean(text)
     if removed:
         warnings.append("control characters or endless marks removed")
@@ -90,16 +91,16 @@ def clean(text: str, warnings: list[str]) -> str:
 def read_bytes(
     data: bytes, clock: Clock, products: Sequence[str] = (), limit: int = MAX_DOCUMENT_BYTES
 ) -> Checked:
-    """The item in a JSON document of at most `limit` bytes; raises DocumentError."""
+    """The item in a JSON document of at most `limit` bytes. Raises DocumentError."""
     if len(data) > limit:
         raise DocumentError(f"document too large: over {limit} bytes")
     return read_tree(json_tree.parse(data), clock, products)
 
 
 def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = ()) -> Checked:
-    """The item in a parsed and checked document; raises DocumentError with the member's path.
+    """The item in a parsed and checked document. Raises DocumentError with the member's path.
 
-    An AP search result, which holds the document in `item` beside `meta`, is read as one.
+    An AP search result, with the document in `item` beside `meta`, is read as a document.
     """
     source = dict(tree)
     if "uri" not in source and isinstance(source.get("item"), dict):
@@ -153,7 +154,7 @@ def _item(
 
 
 def _embargo(reading: _Reading) -> datetime | None:
-    """The later one. An empty one is no embargo that is over: the document is refused."""
+    """The later embargo. An empty one does not mean "over": the document is refused."""
     said = {name: getattr(reading.members, name) for name in _EMBARGOES}
     moments = (
         fields.moment(value, reading.spelling(name), reading.warnings)
@@ -180,7 +181,7 @@ def _version(reading: _Reading, versioncreated: datetime | None) -> int:
 
 
 def _shots(reading: _Reading) -> tuple[tuple[Shot, ...], str]:
-    """What a shot list names, and what of it is text; of what is no video all of it."""
+    """The shots of a shot list, and its lines that are text; without a video all lines are text."""
     members = reading.members
     try:
         shots, rest = shots_named(members.shotlist, duration_s=_duration(members))
@@ -200,7 +201,7 @@ def _clean(shot: Shot, reading: _Reading) -> Shot:
 
 
 def _duration(members: Document) -> float:
-    """The longest that a rendition says it lasts, in seconds; 0 where none says it."""
+    """The longest duration of a rendition in seconds; 0 if none has one."""
     trees = [*members.renditions, *members.renditions_object.values()]
     said = [tree.get("duration") for tree in trees if isinstance(tree, dict)]
     return max((float(n) for n in said if isinstance(n, (int, float)) and 0 < n < 10**7), default=0)
@@ -245,7 +246,7 @@ def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
 
 
 def _chain(reading: _Reading, uri: str) -> str:
-    """The story's key, the item's own uri where nothing names one."""
+    """The story's key, or the item's own uri if no member names one."""
     named = (
         _alternative_id(reading, "chain")
         or _alternative_id(reading, "itemid")
@@ -284,7 +285,7 @@ def _products(reading: _Reading, added: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rights(reading: _Reading, usageterms: str) -> tuple[str, ...]:
-    """Members of another shape say nothing here: their names are used for other things, too."""
+    """The words for the rights; members of another shape have other uses and are ignored."""
     members = reading.members
     named, signals = rights.words_in(members.rights), rights.words_in(members.signals)
     if named is None:

@@ -1,12 +1,12 @@
 """Cuts items into passages and embeds them.
 
 A passage is about 200 tokens on sentence borders, overlapping its neighbour by whole sentences of
-up to 40 tokens. What is encoded is the headline, a line break and the passage, so that each passage
-carries its story's title; both together fit the encoder's input. Of a picture or a video, what a
-machine says is passages of its own, and so is the line of each shot.
+up to 40 tokens. The encoder reads the headline, a line break and the passage, so that each passage
+has its story's title; both together fit the encoder's input. For a picture or a video, a machine's
+words are separate passages, and so is the line of each shot.
 
-A text has at most 200 passages, some 40,000 words; an item at most 2,000 of its shots. What lies
-behind the last of them is found by words only, and where that begins the passages themselves tell.
+A text has at most 200 passages, some 40,000 words; an item at most 2,000 of its shots. The rest is
+found by words only; the passages themselves show where it begins.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _NO_METERS: Mapping[str, TextMeter] = {}
 _WINDOW = 20_000  # characters tokenised at once: an encoding takes some 100 bytes a token
 MAX_PASSAGES = 200  # of one text
 MAX_SHOTS = 2_000  # described ones of one item; a film of two hours has as many
-_MAX_CHARACTERS = 400_000  # that the passages of one text are cut from: 10 for each of their tokens
+_MAX_CHARACTERS = 400_000  # of one text that is cut: 10 for each token of its passages
 
 
 @dataclass(frozen=True, slots=True)
 class CutItem:
-    """The passages of one item: where they are, and what the encoder reads for each."""
+    """The passages of one item: their places, and the encoder's input for each."""
 
     passages: tuple[Passage, ...]
     texts: tuple[str, ...]
@@ -51,7 +51,7 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A text to be cut by itself, from character `start` of an item's member `name` on."""
+    """A text that is cut by itself; it starts at character `start` of the member `name`."""
 
     name: str
     start: int
@@ -61,8 +61,8 @@ class _Stretch:
 class PassageSplitter:
     """Cuts texts by the tokens of the encoder's own `tokenizer_file`.
 
-    `capacity` is the size aimed at and `overlap` the most that neighbours share, `max_tokens` what
-    the encoder reads at most and `headline_tokens` how many of them the headline may take.
+    `capacity` is the desired size and `overlap` the most that neighbours share. `max_tokens` is the
+    encoder's limit, of which the headline may take `headline_tokens`.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class PassageSplitter:
         return CutItem(tuple(passages), tuple(texts), cut_off)
 
     def _short_headlines(self, items: Sequence[Item]) -> list[str]:
-        """Headlines, each without the tokens beyond what a headline may take."""
+        """Headlines, each cut to the tokens that a headline may take."""
         headlines = [item.headline for item in items]
         long = [n for n, text in enumerate(headlines) if len(text) > self._headline_tokens]
         encodings = self._encode([headlines[n][:_WINDOW] for n in long])
@@ -124,8 +124,7 @@ class PassageSplitter:
 
     def _spans(self, texts: Sequence[str]) -> list[list[_Span]]:
         """The passages of each text, at most MAX_PASSAGES. Most texts are one passage, which costs
-        one look at their tokens; only longer ones are split, window by window until there are
-        enough.
+        one tokenization; only longer ones are split, window by window until there are enough.
         """
         windows = [self._window(text) for text in texts]
         spans: list[list[_Span]] = [[] for _ in texts]
@@ -140,8 +139,8 @@ class PassageSplitter:
         return [found[:MAX_PASSAGES] for found in spans]
 
     def _window(self, text: str) -> list[tuple[int, str]]:
-        """The beginning of a text in pieces of bounded size, with their offsets; nothing of a blank
-        one.
+        """The beginning of a text in pieces of bounded size, with their offsets; nothing for a
+        blank text.
         """
         if len(text) > _WINDOW:
             return list(self._windows.chunk_indices(text[:_MAX_CHARACTERS]))
@@ -151,9 +150,9 @@ class PassageSplitter:
         return self._tokenizer.encode_batch(list(texts), add_special_tokens=False) if texts else []
 
     def _split(self, text: str, encoding: Encoding) -> Iterator[_Span]:
-        """Splits by characters, at this text's own ratio of characters to tokens: counting tokens
-        of every trial, as the exact splitter does, takes ten times as long. A piece that came out
-        too large, because it is denser than the rest, goes to the exact splitter.
+        """Splits by characters, at this text's own ratio of characters to tokens: the exact
+        splitter counts the tokens of every trial, which takes ten times as long. A piece that is
+        denser than the rest, and so too large, goes to the exact splitter.
         """
         total = len(encoding.ids)
         if total <= self._capacity:
@@ -182,9 +181,9 @@ class PassageSplitter:
 class PassageEmbedder:
     """A `core.model_ports.Embedder`: an entry for each of `fields`, a name and its encoder.
 
-    All fields share the splitter's passages. An item without a text has entries with no passages,
-    so that the record knows that there is nothing to embed. `meters` are of the fields whose
-    encoder does not read the splitter's tokens: by them it is known how many passages it cuts off.
+    All fields share the splitter's passages. An item without a text has entries without passages,
+    so that the record knows that there is nothing to embed. `meters` are for the fields whose
+    encoder has another tokenizer: they count how many passages it cuts off.
     """
 
     def __init__(
@@ -198,7 +197,7 @@ class PassageEmbedder:
         self._meters = meters
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
-        """Each item's passages and vectors, all items' passages in one call of each encoder."""
+        """Each item's passages and vectors; each encoder gets all passages in one call."""
         cuts = self._splitter.cut(items)
         texts = [text for cut in cuts for text in cut.texts]
         borders = tuple(accumulate((len(cut.texts) for cut in cuts), initial=0))
@@ -235,14 +234,14 @@ def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
 
 
 def _stretches(item: Item) -> list[_Stretch]:
-    """The texts of an item that passages come from; a passage is never of two shots."""
+    """The texts of an item that passages come from; a passage never covers two shots."""
     members = [next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), ""), "caption"]
     found = [_Stretch(name, 0, getattr(item, name)) for name in members if name]
     return [one for one in found if one.text.strip()] + list(islice(_described(item), MAX_SHOTS))
 
 
 def _described(item: Item) -> Iterator[_Stretch]:
-    """The lines of the shots that have one."""
+    """The lines of the described shots."""
     start = 0
     for line in (shot.description for shot in item.shots):
         if line.strip():

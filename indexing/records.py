@@ -1,7 +1,7 @@
-"""Cuts a stream of bytes into documents without ever holding more than one of them.
+"""Cuts a stream of bytes into documents, and never holds more than one of them.
 
-Lines (JSON Lines), the elements of one JSON array, or one document that is the whole stream. What
-is longer than the limit is passed over in small pieces and reported.
+A stream has lines (JSON Lines), the elements of one JSON array, or one document. A document over
+the limit is skipped in small pieces and reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The bytes of one document and the line, from 1, where it starts; or why there are none."""
+    """The bytes of one document and the line, from 1, where it starts; or the problem with it."""
 
     line: int
     data: bytes = b""
@@ -39,7 +39,7 @@ def lines(stream: BinaryIO, limit: int) -> Iterator[Record]:
 
 
 def documents(stream: BinaryIO, limit: int) -> Iterator[Record]:
-    """The elements of a JSON array, or the whole stream where it begins otherwise."""
+    """The elements of a JSON array, or the whole stream if it is no array."""
     head = stream.read(_PIECE)
     start = head.removeprefix(_BOM).lstrip()
     if start.startswith(b"["):
@@ -61,8 +61,8 @@ def _too_large(limit: int) -> str:
 
 
 class _Array:
-    """Finds where the elements of one JSON array begin and end: brackets, commas and strings are
-    all that it understands, the elements' own syntax is their reader's business.
+    """Finds where the elements of one JSON array begin and end. It understands only brackets,
+    commas and strings; the reader of the elements checks their syntax.
     """
 
     def __init__(self, limit: int) -> None:
@@ -77,7 +77,7 @@ class _Array:
         self._escaped = False
 
     def elements(self, stream: BinaryIO, piece: bytes) -> Iterator[Record]:
-        """One record per element; a problem for what is too large and for an array without end."""
+        """One record per element; a problem for one that is too large and for an unclosed array."""
         while piece:
             position = 0
             while position < len(piece):
@@ -92,7 +92,7 @@ class _Array:
             yield Record(self._line, problem=problem if self._depth else "text after the array")
 
     def _advance(self, piece: bytes, position: int) -> tuple[int, bool]:
-        """The end of the next step from `position`, and whether its last byte parts elements."""
+        """The end of the step from `position`, and whether its last byte separates elements."""
         if self._escaped:
             self._escaped = False
             return position + 1, False
@@ -129,7 +129,7 @@ class _Array:
             self._element.clear()
 
     def _cut(self, border: bytes) -> Record | None:
-        """The element that ends at `border`; None at the array's opening and for an empty array."""
+        """The element that ends at `border`; None at the array's start and for an empty array."""
         blank, size, data = self._blank, self._size, bytes(self._element)
         self._element.clear()
         self._size, self._blank = 0, True

@@ -1,4 +1,4 @@
-"""What an ingest did, counted."""
+"""The counts of an ingest."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ _PUT_OUTCOMES = (
 class IngestReport:
     """The counts of one ingest. `outcomes` counts acknowledged writes only.
 
-    `read` counts documents, `bytes` what was read from disk, `ignored` by kind the files of folders
-    that were passed over; `rejected` is the number of documents
-    that can't be indexed, `rejections` the first 1,000 of them, `refused` the writes that were
-    stale or conflicting (at most 1,000 as well). `stopped_by` is the error that ended the ingest
-    early, `interrupted` says that a person did.
+    `read` counts documents, `bytes` what was read from disk, `ignored` by kind the skipped files of
+    folders. `rejected` is the number of documents that can't be indexed, `rejections` the first
+    1,000 of them, `refused` the writes that were stale or conflicting (at most 1,000 as well).
+    `stopped_by` is the error that ended the ingest early, `interrupted` says that a person did.
     """
 
     read: int
@@ -96,7 +95,7 @@ class IngestReport:
 
 
 class Tally:
-    """Counts while an ingest runs. Only what was acknowledged is counted as done."""
+    """Counts while an ingest runs. Only acknowledged writes count as done."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -114,7 +113,7 @@ class Tally:
         self._warnings: Counter[str] = Counter()
 
     def add_readings(self, readings: Iterable[Reading]) -> None:
-        """Counts documents that were read, or rejected."""
+        """Counts documents that were read or rejected."""
         for reading in readings:
             self.read += 1
             if isinstance(reading, Accepted):
@@ -127,7 +126,7 @@ class Tally:
                 self._rejections.append(reading)
 
     def add_written(self, written: Iterable[Written], writes: Iterable[PutItem]) -> None:
-        """Counts what became of `writes`, and their new passages."""
+        """Counts the outcomes of `writes`, and their new passages."""
         for answer, write in zip(written, writes, strict=True):
             self._add_answer(answer)
             if not write.item.products:
@@ -146,7 +145,7 @@ class Tally:
             self._refused.append(answer)
 
     def stop_at(self, entry: Rejected) -> None:
-        """Counts the document that a strict ingest stops at, as its error."""
+        """Counts the document that ends a strict ingest, and takes it as the error."""
         self.add_readings((entry,))
         place = f"{entry.file}:{entry.line}"
         self.stopped_by = DocumentError(entry.reason, where=place, field=entry.field)

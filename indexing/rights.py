@@ -1,4 +1,4 @@
-"""What may be done with an item, rated in a few words that can be filtered by.
+"""Rates what may be done with an item in a few words that can be filtered by.
 
     commercial   more than editorial use: no restrictions, public domain, a Creative Commons licence
                  without NC and ND
@@ -6,12 +6,12 @@
     restricted   something narrows it further (whom, where, how long, in which form): read the terms
     owned        the agency owns all of it (AP's signal `APWhollyOwned`)
 
-An item has the words that its document gives it, and none where that says nothing about rights. The
-agency's own words, in the extension member `rights`, replace all others. What can't be made out is
-`restricted`, for a rating that is too generous costs more than one that is too strict. It helps to
-find, and is no legal advice: the terms themselves stay in `usageterms`.
+An item has the words of its document, and none if that says nothing about rights. The agency's own
+words, in the extension member `rights`, replace all others. Terms that are not understood are
+`restricted`, because a rating that is too generous costs more than one that is too strict. The
+rating helps to find and is no legal advice: the terms themselves stay in `usageterms`.
 
-Read are `usageterms`, sentence by sentence, in English; ninjs' `rightsinfo`: the last part of a
+It reads `usageterms`, sentence by sentence, in English; ninjs' `rightsinfo`: the last part of a
 `linkedrights` address and an ODRL policy in `encodedrights`; AP's `signals`.
 https://iptc.org/std/ninjs/, https://www.w3.org/TR/odrl-vocab/, https://creativecommons.org/licenses/
 """
@@ -32,7 +32,7 @@ MAX_WORDS = 32  # of the agency's own
 MAX_WORD = 100  # characters
 _ORDER = (COMMERCIAL, EDITORIAL, RESTRICTED, OWNED)
 _SIGNALS = {"apwhollyowned": OWNED}
-# A full stop ends a sentence only before a blank: addresses have some inside.
+# A full stop ends a sentence only before a blank: addresses contain full stops.
 _SENTENCE_END = re.compile(r"[.;!]+(?:\s+|$)|[|\n]|\s/\s")
 _ADDRESS = re.compile(r"https?://\S+")
 _SUBJECT = (
@@ -66,7 +66,7 @@ _LINKED = {
     "commercial": COMMERCIAL,
     "commercialuse": COMMERCIAL,
 }
-# ODRL 2 in JSON-LD names them in the singular; older JSON and ninjs' own example in the plural.
+# ODRL 2 in JSON-LD uses the singular; older JSON and ninjs' own example the plural.
 _FORBIDS, _ALLOWS = ("prohibition", "prohibitions"), ("permission", "permissions")
 _DEMANDS = ("obligation", "obligations", "duty", "duties")
 _LIMITS = ("constraint", "constraints", "refinement", "duty", "duties")
@@ -78,8 +78,8 @@ def rights_of(
     signals: Sequence[str] = (),
     named: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """The words for an item's rights, each once: those that the agency `named`, else those that
-    its terms, its ninjs `rightsinfo` and AP's `signals` are rated as.
+    """The words for an item's rights, each once: those that the agency `named`, else the ratings of
+    its terms, its ninjs `rightsinfo` and AP's `signals`.
     """
     if own := _own_words(named):
         return own
@@ -91,7 +91,7 @@ def rights_of(
 
 
 def words_in(value: object) -> tuple[str, ...] | None:
-    """The texts of a member that is a text or a list of texts; None where it is something else."""
+    """The texts of a member that is a text or a list of texts; None for another value."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -107,7 +107,7 @@ def _own_words(named: Sequence[str]) -> tuple[str, ...]:
 
 
 def _of_terms(terms: str) -> Iterator[str]:
-    """What each sentence of the usage terms says."""
+    """The rating of each sentence of the usage terms."""
     for address in _ADDRESS.findall(terms):
         yield _of_address(address)
     for sentence in _SENTENCE_END.split(_ADDRESS.sub("\n", terms).casefold()):
@@ -125,7 +125,7 @@ def _of_terms(terms: str) -> Iterator[str]:
 
 
 def _of_address(address: str) -> str:
-    """What a link to rights or to a licence says."""
+    """The rating of a link to rights or to a licence."""
     if licence := _LICENCE.search(address):
         public = licence[1].casefold() == "publicdomain"
         parts = licence[2].casefold().split("-")
@@ -147,7 +147,7 @@ def _of_info(info: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_policy(encoded: str) -> Iterator[str]:
-    """What an ODRL policy in JSON says; one in another language has to be read by people."""
+    """The ratings of an ODRL policy in JSON; in another language it is `restricted`."""
     try:
         policy = orjson.loads(encoded)
     except orjson.JSONDecodeError:

@@ -1,9 +1,9 @@
 """Which documents are in these paths? Files, gzipped files and folders, one document at a time.
 
 `.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line, each also as
-`.gz`. A folder is read recursively in the order of names; hidden files and files that aren't JSON
-are passed over and counted by kind, and links that lead out of it are rejected. A folder with a
-`corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus, of which only that file is read.
+`.gz`. A folder is read recursively in the order of names. Hidden files and files that aren't JSON
+are skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
+`corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
 Kind = Literal["json", "lines", "beir"]
 _KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
-_LONGEST_ENDING = 12  # characters of it that are told
+_LONGEST_ENDING = 12  # characters of it that are shown
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read, how, and its size on disk in bytes."""
+    """A file to read, its kind, and its size on disk in bytes."""
 
     path: Path
     kind: Kind
@@ -41,9 +41,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An item that can be indexed, where it stood, how many bytes it took there, and the doubts
-    about it.
-    """
+    """An item that can be indexed, its place, its size there in bytes, and the doubts about it."""
 
     item: Item
     file: str
@@ -55,9 +53,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A document that can't be indexed: where it stands, which member, and why.
+    """A document that can't be indexed: its place, the member at fault, and the reason.
 
-    `line` counts from 1 and is 0 where the file as a whole is meant.
+    `line` counts from 1, and is 0 for the file as a whole.
     """
 
     file: str
@@ -70,13 +68,13 @@ Reading = Accepted | Rejected
 
 
 def rejected(file: str, line: int, error: DocumentError) -> Rejected:
-    """What an error says, at its place."""
+    """The rejection for an error at a place."""
     mend = f" ({error.mend})" if error.mend else ""
     return Rejected(file, line, error.field, error.what + mend)
 
 
 def nothing(_: Path) -> bool:
-    """Passes over no file."""
+    """Skips no file."""
     return False
 
 
@@ -86,11 +84,11 @@ def is_document(path: Path) -> bool:
 
 
 class Sources:
-    """The documents under `paths`, to be gone through once.
+    """The documents under `paths`; iterate over it once.
 
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
-    how many files of folders are no documents, by kind. Files in folders that are `passed_over` are
-    somebody else's and not counted. Raises InputError at once where a path is not there or no JSON.
+    how many files of folders are no documents, by kind. Files in folders that are `passed_over`
+    belong to others and are not counted. Raises InputError at once if a path is missing or no JSON.
     """
 
     def __init__(
@@ -150,7 +148,7 @@ class Sources:
                     yield SourceFile(path, kind, path.stat().st_size)
 
     def _read_file(self, file: SourceFile, before: int) -> Iterator[Reading]:
-        """The file's documents; a file that can't be read to its end is rejected there."""
+        """The file's documents; if reading fails, a rejection at that place."""
         name, line = str(file.path), 0
         try:
             with file.path.open("rb") as raw, _decompressed(raw, file.path) as stream:
@@ -189,9 +187,7 @@ def _kind(path: Path) -> Kind | None:
 
 
 def _kind_of_ignored(path: Path) -> str:
-    """What is said of a file that is passed over: its ending, or why it is none of those that are
-    read.
-    """
+    """The kind under which a skipped file is counted: its ending, or why it has none."""
     if path.name.startswith("."):
         return "hidden"
     if not path.is_file():

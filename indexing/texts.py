@@ -1,7 +1,6 @@
-"""Plain, searchable text: markup taken off, control characters out, NFC.
+"""Plain, searchable text: without markup and control characters, in NFC.
 
-What is changed here is changed in the searchable members only; the document as it arrived stays
-in `Item.source`.
+Only the searchable members change; `Item.source` keeps the document as it arrived.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from core.query_tree import MACHINE
 from storage.record.item_fields import indexed_texts
 
 MAX_BODY_BYTES = 1024 * 1024  # of English some 180,000 words, a book of 600 pages
-MAX_WORDS = 200_000  # of all that is indexed of a document and that people say
+MAX_WORDS = 200_000  # of all people's words that are indexed of a document
 SHOT_WORDS = 5  # that a shot costs beside its own
-MAX_TEXT_BYTES = 64 * 1024  # of every other text: it stands whole in lists of hits
-MAX_TAGS = 100_000  # of all that a document says in markup of one text
+MAX_TEXT_BYTES = 64 * 1024  # of every other text: lists of hits show it whole
+MAX_TAGS = 100_000  # of all markup for one text of a document
 _WORD = re.compile(r"[^\W_]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:.-]*)")
-# Beyond every character. Python refuses to read thousands of digits as a number.
+# Larger than any character's number. Python refuses to parse thousands of digits.
 _NO_REFERENCE = re.compile(r"&#\d{20,};?")
-# A longer run of marks is no writing, and whoever normalises one, here or later, takes time that
-# grows with its square. UAX #15 sets the same bound for stream-safe text.
+# A longer run of marks is no writing, and normalising one takes time that grows with its square.
+# UAX #15 sets the same bound for stream-safe text.
 _MAX_MARKS = 30
 _HIDDEN = frozenset({"script", "style", "head", "title"})
 _PARAGRAPH = frozenset({
@@ -41,8 +40,8 @@ _LINE = frozenset({"br", "td", "th"})
 
 def clean(text: str) -> tuple[str, int]:
     """`text` in NFC without C0 control characters (tab, newline and carriage return stay) and
-    without marks beyond 30 in a row, and how many characters were taken out. Right-to-left marks,
-    joiners and emoji are left alone.
+    without marks beyond 30 in a row, and the number of removed characters. Right-to-left marks,
+    joiners and emoji stay.
     """
     removed = 0
     if _CONTROL.search(text):
@@ -57,21 +56,21 @@ def clean(text: str) -> tuple[str, int]:
 
 
 def check_size(text: str, field: str, most: int = MAX_TEXT_BYTES) -> str:
-    """`text` itself; raises DocumentError where it is larger than `most` bytes in UTF-8."""
+    """`text` itself. Raises DocumentError if it is larger than `most` bytes in UTF-8."""
     if len(text) * 4 > most and len(text.encode()) > most:
         raise DocumentError(f"text too large: over {most} bytes", field=field)
     return text
 
 
 def check_body(text: str, field: str) -> str:
-    """`text` itself; raises DocumentError where it is larger than 1 MiB."""
+    """`text` itself. Raises DocumentError if it is larger than 1 MiB."""
     return check_size(text, field, MAX_BODY_BYTES)
 
 
 def check_words(item: Item) -> Item:
-    """`item` itself; raises DocumentError where people say more than 200,000 words in it, a shot
-    that they describe taken for five more. Each word costs the same to index, however short it is
-    and wherever it stands.
+    """`item` itself. Raises DocumentError if people's words in it are more than 200,000; a shot
+    that they describe counts for five more. Each word costs the same to index, however short it is
+    and in whatever member.
     """
     said = [text for name, text in indexed_texts(item).items() if name != MACHINE]
     described = item.agency_shotlist
@@ -89,10 +88,10 @@ def _count_words(text: str) -> int:
 
 
 def strip_markup(markup: str) -> str:
-    """The text of an HTML, XHTML or NITF fragment; paragraphs are parted by a blank line.
+    """The text of an HTML, XHTML or NITF fragment; a blank line separates paragraphs.
 
-    Cuts at angle brackets in one pass. The standard library's html.parser looks again and again
-    for the end of an unfinished tag: a megabyte of `<a ` would hold it for hours.
+    Cuts at angle brackets in one pass. The standard library's html.parser searches again and again
+    for the end of an unfinished tag: a megabyte of `<a ` would keep it busy for hours.
     """
     blocks: list[list[str]] = []
     for tag, text in _pieces(markup):
@@ -105,8 +104,8 @@ def strip_markup(markup: str) -> str:
 
 
 def _pieces(markup: str) -> Iterator[tuple[str, str]]:
-    """Each tag's name, "" before the first, and the text up to the next tag, in order; hidden
-    elements and comments are left out.
+    """Each tag's name ("" before the first) and the text up to the next tag, in order, without
+    hidden elements and comments.
     """
     hidden = ""
     in_comment = False
@@ -125,8 +124,8 @@ def _pieces(markup: str) -> Iterator[tuple[str, str]]:
 
 
 def _split_tag(piece: str) -> tuple[str, str]:
-    """The lower-case name and the text after the tag that `piece` (cut after `<`) begins with; no
-    name, and the bracket as text, where it is no tag.
+    """The lower-case name of the tag that `piece` (cut after `<`) begins with, and the text after
+    it; no name, and the bracket as text, if it is no tag.
     """
     if piece[:1] in ("!", "?"):
         return "", piece.partition(">")[2]
@@ -137,7 +136,7 @@ def _split_tag(piece: str) -> tuple[str, str]:
 
 
 def _next_hidden(hidden: str, name: str, piece: str) -> str:
-    """The hidden element that we are in after a tag in one, or of one; "" where in none."""
+    """The hidden element that the text after a tag is in; "" if it is in none."""
     if hidden:
         return "" if name == hidden and piece.startswith("/") else hidden
     if piece.startswith("/"):
@@ -147,7 +146,7 @@ def _next_hidden(hidden: str, name: str, piece: str) -> str:
 
 
 def _text(raw: str) -> str:
-    """Character references resolved; line breaks of the markup are only blanks."""
+    """Text with character references resolved; line breaks of the markup become blanks."""
     if "&" in raw:
         raw = html.unescape(_NO_REFERENCE.sub("\ufffd", raw))
     return raw.replace("\n", " ")
@@ -159,7 +158,7 @@ def _paragraph(text: str) -> str:
 
 
 def _is_stream_safe(text: str) -> bool:
-    """Whether no more than 30 marks follow one another."""
+    """Whether at most 30 marks follow one another."""
     run = 0
     for char in text:
         if char < "\u0300" or not unicodedata.combining(char):

@@ -1,4 +1,4 @@
-"""What does a picture show? A still goes to a model, and a checked caption comes back.
+"""What does a picture show? A model gets a still, and its caption is checked.
 
 still ──> rights, size ──> spend, rates, breaker ──> provider ──> strict JSON ──> Caption
           (`gate`)         (`calls`)                 (`provider`)   (`answer`)

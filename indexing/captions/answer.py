@@ -1,8 +1,8 @@
-"""Reading what a captioning model answered: untrusted text, taken apart strictly.
+"""Reads a captioning model's answer: untrusted text, parsed strictly.
 
-A caption is data. It is shown and indexed as text, so what it asks for is nobody's business; what
-would harm where it is kept or shown is taken out here: control characters, marks that turn the
-direction of writing, halves of surrogate pairs, line breaks, and length.
+A caption is data. It is shown and indexed as text, so instructions in it have no effect. What would
+harm where it is kept or shown is removed here: control characters, marks that change the direction
+of writing, halves of surrogate pairs, line breaks, and length.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from core.media import Caption
 from indexing.captions.prompt import MOST_CONTEXT
 
-MOST_ANSWER = 64 * 1024  # characters that are looked at
+MOST_ANSWER = 64 * 1024  # characters that are read
 MOST_REPAIRED = 8 * 1024
-_MOST_BRACKETS = 32  # in what is repaired; ours has eight, and repair is slow with thousands
+_MOST_BRACKETS = 32  # in an answer to repair; ours has eight, and repair is slow with thousands
 MOST_CAPTION = 600
 MOST_NAME = 100
 MOST_NAMES = 20
-_JOINERS = "\u200c\u200d"  # they shape letters in Persian and in India's scripts
+_JOINERS = "\u200c\u200d"  # they shape letters in Persian and in scripts of India
 
 
 def clean_line(text: str, most: int) -> str:
-    """`text` in one line of printable characters, at most `most` of them, ending at a word."""
+    """`text` as one line of printable characters, at most `most` of them, cut after a word."""
     spaced = _spaced(unicodedata.normalize("NFC", text[: most * 8]))
     kept = "".join(c for c in spaced if c in _JOINERS or unicodedata.category(c)[0] != "C")
     line = " ".join(kept.split())
@@ -38,12 +38,12 @@ def clean_line(text: str, most: int) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Every kind of blank as a plain one."""
+    """Every kind of blank as a plain space."""
     return "".join(" " if c.isspace() or unicodedata.category(c)[0] == "Z" else c for c in text)
 
 
 def _clean_names(value: object) -> object:
-    """A list's texts cleaned, the empty ones and repetitions dropped; other values as they are."""
+    """A list's texts, cleaned, without empty and repeated ones; other values unchanged."""
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return value
     names = dict.fromkeys(clean_line(name, MOST_NAME) for name in value[: MOST_NAMES * 4])
@@ -55,7 +55,7 @@ def _clean_caption(value: object) -> object:
 
 
 class _Answer(BaseModel):
-    """The object of `prompt.SCHEMA`; a list that is left out is empty."""
+    """The object of `prompt.SCHEMA`; a missing list is empty."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -66,10 +66,10 @@ class _Answer(BaseModel):
 
 
 def caption_of(content: str, *, context: str, made_by: str) -> Caption | None:
-    """The caption in a model's answer, or None where there is none to be had.
+    """The caption in a model's answer, or None if it has no usable one.
 
-    The answer is read as strict JSON of the schema; failing that it is repaired once. Persons are
-    kept only where the agency's `context` names them, whatever the model says.
+    The answer is read as strict JSON of the schema; if that fails, it is repaired once. Persons are
+    kept only if the agency's `context` names them.
     """
     if len(content) > MOST_ANSWER:
         return None
@@ -88,7 +88,7 @@ def _strict(content: str) -> _Answer | None:
 
 
 def _repaired(content: str) -> _Answer | None:
-    """The answer after one repair: fences, single quotes, what was cut off."""
+    """The answer after one repair of fences, single quotes and a missing end."""
     if len(content) > MOST_REPAIRED or sum(map(content.count, "{[")) > _MOST_BRACKETS:
         return None
     from json_repair import loads
@@ -101,7 +101,7 @@ def _repaired(content: str) -> _Answer | None:
 
 
 def _named(names: Sequence[str], context: str) -> tuple[str, ...]:
-    """Those of `names` that stand in the folded `context` as whole words."""
+    """The `names` that are in the folded `context` as whole words."""
     return tuple(
         name for name in names if re.search(rf"(?<!\w){re.escape(_folded(name))}(?!\w)", context)
     )

@@ -1,10 +1,10 @@
-"""Captions by the thousand at a batch's price: handed in as a file, fetched within a day.
+"""Captions by the thousand at a batch's price: sent as a file, answered within a day.
 
-What has to be kept between the two is the batch's id and each still's context. A batch has the name
-of the packet that it was made of, which goes along as its metadata: handing in the same packet
-again, after a kill or an answer that got lost, finds the batch that is there and pays for no second
-one, whatever is said of its stills by then. For that every batch of the account is looked through,
-however many came since; what was set aside for one is let go only where none of them is it.
+Between the two, the batch's id and each still's context must be kept. A batch has the name of its
+packet as metadata. So sending the same packet again, after a kill or a lost answer, finds the
+existing batch and pays for no second one, whatever changed since. For that, every batch of the
+account is looked through, however many came since. A reservation is released only if none of them
+belongs to the packet.
 https://platform.openai.com/docs/guides/batch
 """
 
@@ -30,10 +30,10 @@ from indexing.captions.prompt import made_by, prompt_digest, question
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MOST_REQUESTS = 50_000
 MOST_BYTES = 190 * 2**20
-SECONDS = 600.0  # for moving a file
+SECONDS = 600.0  # for sending or fetching a file
 FULL = "the batch is full"
-_NAME, _MADE_BY = "dateline", "dateline_made_by"  # of our metadata
-_PAGE = 100  # batches of a list's page, newest first: the most that OpenAI gives
+_NAME, _MADE_BY = "dateline", "dateline_made_by"  # keys of our metadata
+_PAGE = 100  # batches on a page of the list, newest first: the most that OpenAI gives
 _MOST_PAGES = 1_000
 _MOST_LISTED = 4 * 2**20  # bytes of a page
 _DONE = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -45,8 +45,8 @@ Answered = TypeVar("Answered", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A batch's id, "" where nothing was sent, and by custom id what was not put into it. Where it
-    was `there` already, nothing was sent now: what is in it is what was sent then.
+    """A batch's id ("" if nothing was sent) and, by custom id, the stills that were not sent. If
+    the batch was `there` already, nothing was sent now: it holds what was sent then.
     """
 
     batch: str
@@ -65,7 +65,7 @@ class BatchState(BaseModel):
 
     @property
     def done(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the batch has ended."""
         return self.status in _DONE
 
 
@@ -80,10 +80,10 @@ class _Named(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BatchCaptioner:
-    """Batches over the same provider, rights, size and spend as single calls.
+    """Batches with the same provider, rights, size and spending as single calls.
 
-    Every method raises UnavailableError where trying again may help, ModelError where it won't,
-    and StorageError where what is spent can't be written down.
+    Every method raises UnavailableError if trying again may help, ModelError if it won't, and
+    StorageError if spending can't be recorded.
     """
 
     calls: Calls
@@ -101,11 +101,11 @@ class BatchCaptioner:
     def submit(
         self, stills: Mapping[str, ToCaption], packet: str, leave: Leave = lambda _: None
     ) -> Submission:
-        """Hands in stills by custom id, at most 64 characters each, as the packet of this name, of
-        at most 64 as well. `leave` is told what is not put into the batch, before anything is sent.
+        """Sends stills by custom id as the packet of this name (each at most 64 characters).
 
-        A packet is one batch, however often it is handed in, until that has failed; of one that is
-        handed in again nothing more is sent.
+        `leave` gets the stills that are not put into the batch, before anything is sent. A packet
+        is one batch, however often it is sent, until that batch has failed; sending it again
+        sends nothing more.
         """
         own = list(self._existing(packet))
         if there := next((one.id for one in own if one.status not in _FAILED), ""):
@@ -113,10 +113,10 @@ class BatchCaptioner:
         left = {name: why for name, one in stills.items() if (why := refusal(one, self.edge))}
         wanted = {name: one for name, one in stills.items() if name not in left}
         contexts = {name: one.context for name, one in stills.items()}
-        for one in own:  # it failed, maybe with some of it done: that stays paid
+        for one in own:  # it failed; its finished part stays paid
             self._outcomes(one, contexts)
         if not own:
-            self.calls.spending.book.settle(packet, 0.0)  # of an attempt that made no batch
+            self.calls.spending.book.settle(packet, 0.0)  # an attempt that made no batch
         return self._handed_in(wanted, left, packet, leave)
 
     def _handed_in(
@@ -126,7 +126,7 @@ class BatchCaptioner:
         packet: str,
         leave: Leave,
     ) -> Submission:
-        """Sends what there is room for in the day's cap and in a file."""
+        """Sends what fits into the day's cap and into a file."""
         if not wanted:
             leave(left)
             return Submission("", left)
@@ -145,7 +145,7 @@ class BatchCaptioner:
             return Submission(self._created(packet, file), left)
 
     def poll(self, batch: str) -> BatchState:
-        """How far a batch is."""
+        """The present state of a batch."""
         client = self.calls.provider.client
         data = self._asked(lambda: client.batches.with_raw_response.retrieve(batch).content)
         return _read(BatchState, data)
@@ -155,8 +155,8 @@ class BatchCaptioner:
     ) -> dict[str, Caption | Uncaptioned] | None:
         """The outcomes of a batch by custom id, or None while it goes on.
 
-        `contexts` has the agency's text for every still that was handed in. What the batch really
-        cost takes the place of what was set aside, once, however often this is called.
+        `contexts` has the agency's text for every still that was sent. The real cost of the batch
+        replaces its reservation once, however often this is called.
         """
         state = self.poll(batch)
         return self._outcomes(state, contexts) if state.done else None
@@ -164,7 +164,7 @@ class BatchCaptioner:
     def _outcomes(
         self, state: BatchState, contexts: Mapping[str, str]
     ) -> dict[str, Caption | Uncaptioned]:
-        """What a batch that has ended gave; its cost is written down."""
+        """The outcomes of a batch that has ended; records its cost."""
         files = [name for name in (state.output_file_id, state.error_file_id) if name]
         told = state.metadata or {}
         answers = answers_in(
@@ -181,8 +181,8 @@ class BatchCaptioner:
         return {name: answers.outcomes.get(name, missing) for name in contexts}
 
     def _existing(self, packet: str) -> Iterator[BatchState]:
-        """The batches that were made of a packet, the newest first. Raises UnavailableError where
-        there are too many to look through: not to know is no reason to pay twice.
+        """The batches that were made from a packet, newest first. Raises UnavailableError if there
+        are too many to look through: an unknown batch must not be paid twice.
         """
         client, after = self.calls.provider.client, ""
         for _ in range(_MOST_PAGES):
@@ -201,7 +201,7 @@ class BatchCaptioner:
         raise UnavailableError(what, where="caption_url", mend="delete old ones there")
 
     def _affordable(self, wanted: Mapping[str, ToCaption]) -> tuple[dict[str, ToCaption], float]:
-        """The stills, in order, that the day's cap has room for, and their price together."""
+        """The first stills that the day's cap has room for, and their total price."""
         prices, room = self.calls.spending.prices, self.calls.spending.room()
         chosen: dict[str, ToCaption] = {}
         total = 0.0
@@ -215,7 +215,7 @@ class BatchCaptioner:
         return chosen, total
 
     def _written(self, chosen: Mapping[str, ToCaption], file: IO[bytes]) -> set[str]:
-        """Writes a line for each still while there is room; the names of those."""
+        """Writes a line for each still while there is room; returns their names."""
         provider = self.calls.provider
         written: set[str] = set()
         for name, one in chosen.items():
@@ -231,7 +231,7 @@ class BatchCaptioner:
         return written
 
     def _created(self, packet: str, file: IO[bytes]) -> str:
-        """Uploads the file and makes the batch, once: what got lost is found by the next try."""
+        """Uploads the file and makes the batch, once; the next try finds a lost batch."""
         client = self.calls.provider.client
         uploaded = self._asked(
             lambda: (

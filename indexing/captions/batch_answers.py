@@ -1,4 +1,4 @@
-"""Reading the files that a batch ends with: a line for each request, in any order, untrusted."""
+"""Reads the result files of a batch: a line for each request, in any order, untrusted."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswers:
-    """By custom id the outcomes, and what those took for which work was done: None where the
-    provider did not count it.
+    """The outcomes by custom id, and the tokens used by those that cost something (None if the
+    provider did not count them).
     """
 
     outcomes: dict[str, Caption | Uncaptioned] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class BatchAnswers:
 
 
 def answers_in(lines: Iterable[bytes], contexts: Mapping[str, str], made_by: str) -> BatchAnswers:
-    """What the lines say about the stills in `contexts`; of several lines for one the first counts.
+    """The outcomes of the stills in `contexts`; of several lines for one still the first counts.
 
-    A line that can't be read, or that is about none of them, is passed over: its still then has no
+    Unreadable lines and lines about other stills are skipped: a still without a line has no
     outcome.
     """
     found = BatchAnswers()

@@ -1,8 +1,8 @@
-"""Asking a provider again and again without harm: to the bill, to its limits, to its health.
+"""Asks a provider repeatedly, within the bill, its limits and its health.
 
-Every attempt sets its price aside, waits for its turn in the rates, and goes through a breaker
-that opens after FAILURES in a row: the provider is then left alone for REST_S seconds, and who asks
-is told so at once. Between attempts there is a pause with jitter, or what Retry-After asks for.
+Every attempt reserves its price, waits for its turn in the rates, and passes a breaker that opens
+after FAILURES in a row: then the provider is left alone for REST_S seconds, and calls fail at once.
+Between attempts there is a pause with jitter, or the one that Retry-After asks for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEFT_ALONE = "the provider failed again and again and is left alone for a while"
 
 
 def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
-    """A breaker that only counts what speaks against the provider."""
+    """A breaker that counts only failures of the provider."""
     from pybreaker import CircuitBreaker
 
     return CircuitBreaker(
@@ -43,8 +43,8 @@ def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Questions to one provider. Thread-safe; the breaker is this process's, the rates and what is
-    spent are shared.
+    """Questions to one provider. Thread-safe; the breaker belongs to this process, rates and
+    spending are shared.
     """
 
     provider: Provider
@@ -57,8 +57,8 @@ class Calls:
     owned: tuple[Callable[[], None], ...] = ()  # what else is closed with it
 
     def ask(self, still: ToCaption) -> Answer:
-        """The answer for one still. Raises Unanswered, and StorageError where what is spent can't
-        be written down: nothing is sent then.
+        """The answer for one still. Raises Unanswered; raises StorageError, and sends nothing, if
+        spending can't be recorded.
         """
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -81,7 +81,7 @@ class Calls:
         from pybreaker import CircuitBreakerError
 
         try:
-            # Not `call`, which holds the breaker's lock, so that requests would queue.
+            # Not `call`: it holds the breaker's lock, so requests would run one after another.
             with self.breaker.calling():
                 return self._paid(still)
         except CircuitBreakerError:
@@ -116,7 +116,7 @@ def _passing(error: BaseException) -> bool:
 
 
 def _pause(state: Any) -> float:
-    """Seconds before the next attempt: what was asked for, and a random part of a growing pause."""
+    """Seconds before the next attempt: the requested ones plus a random part of a growing pause."""
     from tenacity import wait_random_exponential
 
     jitter = wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)(state)

@@ -1,10 +1,9 @@
-"""HTTP exchanges that end: within seconds, whatever the other side drips, and within bytes.
+"""HTTP exchanges that end within a time and a size, however slowly the other side sends.
 
 A client's own timeouts are for each read, so a service that sends a byte now and then, in the head
-or in the body, would keep us for ever. Here a timer shuts the socket of an exchange that takes too
-long; for that every exchange has a connection of its own. Redirects are not followed, since a
-picture goes to the named service and nowhere else, and bodies are not unpacked, so that few bytes
-never become many.
+or in the body, would hold us forever. Here a timer shuts the socket of an exchange that takes too
+long, so every exchange has a connection of its own. Redirects are not followed, because a picture
+goes to the named service only. Bodies are not unpacked, so few bytes can't become many.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _OPENED = ("connect_tcp.complete", "start_tls.complete")
 
 
 class Exchange:
-    """One request and its answer. `late` and `long` say why it was cut off, if it was."""
+    """One request and its answer. `late` or `long` says why it was cut off."""
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
         self.late = False
@@ -35,15 +34,15 @@ class Exchange:
         self._timer.daemon = True
 
     def start(self) -> None:
-        """The time runs from now on."""
+        """Starts the time."""
         self._timer.start()
 
     def end(self) -> None:
-        """The time no longer runs."""
+        """Stops the time."""
         self._timer.cancel()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Is told by httpcore what happens, among it which socket was opened."""
+        """Takes httpcore's events, to learn which socket was opened."""
         if not event.endswith(_OPENED):
             return
         with self._lock:
@@ -55,7 +54,7 @@ class Exchange:
         self.late = True
         with self._lock, suppress(OSError):
             if self._socket is not None:
-                # Past ssl's own shutdown, which may not run beside a read.
+                # Not ssl's own shutdown, which must not run beside a read.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -64,7 +63,7 @@ _RUNNING: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 @contextmanager
 def bounded(seconds: float, most_bytes: int) -> Iterator[Exchange]:
-    """Bounds the request that is made inside, through a client of `bounded_client`."""
+    """Limits the request that is made inside, through a client of `bounded_client`."""
     exchange = Exchange(seconds, most_bytes)
     token = _RUNNING.set(exchange)
     exchange.start()
@@ -77,7 +76,7 @@ def bounded(seconds: float, most_bytes: int) -> Iterator[Exchange]:
 
 def bounded_client(seconds: float, *, anonymous: bool = False) -> httpx.Client:
     """A client whose requests obey `bounded`; a single read waits `seconds` at most. An
-    `anonymous` one never says who asks.
+    `anonymous` client sends no key.
     """
     before = [_watch, _unnamed] if anonymous else [_watch]
     return httpx.Client(
@@ -106,7 +105,7 @@ def _measure(response: httpx.Response) -> None:
 
 
 class _Measured(httpx.SyncByteStream):
-    """A body that ends with an error where it grows too long."""
+    """A body that ends with an error if it grows too long."""
 
     def __init__(self, stream: httpx.SyncByteStream, exchange: Exchange) -> None:
         self._stream = stream

@@ -1,9 +1,9 @@
-"""Why a provider gave no answer, and what that means: for this still, for the next, for the bill.
+"""Why a provider gave no answer, and what follows for this still, for the next and for the bill.
 
 HTTP 429                     wait as told and ask again; the provider is well
-408, 5xx, cut off, too slow  wait and ask again; so many in a row and it is left alone
-401, 403, 404, no quota      asking again is no use, for any still, until somebody mends it
-400, 413, 422                this request is wrong; asking again is no use
+408, 5xx, cut off, too slow  wait and ask again; after several in a row it is left alone
+401, 403, 404, no quota      no still can succeed until somebody mends it
+400, 413, 422                this request is wrong; asking again does not help
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _REFUSED = frozenset({401, 403, 404})
 _NO_MONEY = "insufficient_quota"
 
 
-class Unanswered(Exception):  # noqa: N818 - no error of ours: a still without a caption
-    """One attempt that gave nothing.
+class Unanswered(Exception):  # noqa: N818 - not an error of ours: a still without a caption
+    """One attempt without a result.
 
-    `again`: a later try may give something. `wait`: how many seconds to wait at least before the
-    next attempt, None where there should be none now. `down`: it counts against the provider.
-    `billed`: the provider may have done the work.
+    `again`: a later try may succeed. `wait`: the least seconds before the next attempt, None for
+    no further attempt now. `down`: it counts against the provider. `billed`: the provider may have
+    done the work.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Unanswered(Exception):  # noqa: N818 - no error of ours: a still without a
 
 
 def of_status(status: int, headers: Mapping[str, str], message: str, code: str) -> Unanswered:
-    """What an answer other than 200 means. `message` and `code` are what its body says."""
+    """The failure that an answer other than 200 means; `message` and `code` are from its body."""
     said = clean_line(message, _LONGEST_REASON)
     reason = f"the provider answered HTTP {status}" + (f": {said}" if said else "")
     if status in _REFUSED or code == _NO_MONEY:
@@ -63,8 +63,8 @@ def of_status(status: int, headers: Mapping[str, str], message: str, code: str) 
 
 
 def of_connection(exchange: Exchange, name: str, *, sent: bool) -> Unanswered:
-    """What a broken exchange means; `name` is the kind of error, `sent` whether the request may
-    have reached the provider.
+    """The failure that a broken exchange means. `name` is the kind of error, `sent` says whether
+    the request may have reached the provider.
     """
     if exchange.late:
         return Unanswered("the provider did not answer in time", wait=0.0, down=True, billed=True)
@@ -77,7 +77,7 @@ def of_connection(exchange: Exchange, name: str, *, sent: bool) -> Unanswered:
 
 def seconds_to_wait(headers: Mapping[str, str]) -> float:
     """Retry-After, a number or a date, in seconds from now (RFC 9110, section 10.2.3), or the
-    finer `retry-after-ms`; 0 where there is neither.
+    finer `retry-after-ms`; 0 without either.
     """
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         said = headers.get(name, "").strip()

@@ -1,6 +1,6 @@
-"""Which stills are sent at all: a look at rights and at size before anything leaves.
+"""Which stills may be sent: rights and size are checked before anything leaves.
 
-The bytes are not decoded. A JPEG's frame header names its size, and only that is read.
+The bytes are not decoded. Only the size in a JPEG's frame header is read.
 ITU-T T.81, annex B.
 """
 
@@ -31,7 +31,7 @@ def refusal(still: ToCaption, edge: int) -> Uncaptioned | None:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels from a JPEG's frame header; None where it has none."""
+    """Width and height in pixels from a JPEG's frame header; None without one."""
     if not data.startswith(_START):
         return None
     place = 2

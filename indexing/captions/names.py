@@ -1,4 +1,4 @@
-"""The names in what machines say of pictures and shots, by a tagger: in any case, as it reads."""
+"""Finds names in machine texts of pictures and shots with a tagger, in any case."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TaggedNames:
     languages: Collection[str]
 
     def __call__(self, item: Item) -> Spans:
-        """The names that it finds; none in a language that it does not read."""
+        """The names found, by text; none in a language that the tagger does not read."""
         texts = machine_texts(item)
         language = item.language.partition("-")[0].casefold()
         if not texts or not {language, MANY} & {*self.languages}:

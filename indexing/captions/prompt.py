@@ -1,8 +1,7 @@
-"""What a captioning model is asked, and the form of its answer; both count into the digest.
+"""The prompt for a captioning model and the form of its answer; the digest covers both.
 
-The agency's own text goes along as context. It was written by strangers as far as the model is
-concerned, so it stands in a block of its own, as a JSON string in which `<` can't occur: nothing
-in it can end the block.
+The agency's own text is sent as context. For the model it is text by strangers, so it is in a block
+of its own, as a JSON string in which `<` can't occur: nothing in it can end the block.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any
 
 from core.media import ToCaption
 
-PROMPT_VERSION = "1"  # raise it with every change to what is below: captions are then made again
+PROMPT_VERSION = "1"  # raise it with every change below: captions are then made again
 MOST_CONTEXT = 4_000  # characters of the agency's text
-MOST_TOKENS = 1_000  # of the answer; what some models think before they answer counts as well
+MOST_TOKENS = 1_000  # of the answer; some models also count their thinking
 
 INSTRUCTIONS = """\
 You describe pictures for the archive of a news agency, so that editors find them by searching.
@@ -64,7 +63,7 @@ def messages_of(still: ToCaption) -> list[dict[str, Any]]:
 
 
 def question(still: ToCaption) -> str:
-    """The text beside a picture: in which language to answer, and the agency's text."""
+    """The text beside a picture: the language of the answer, and the agency's text."""
     language = still.language if _LANGUAGE.fullmatch(still.language) else "en"
     asked = f"Describe this picture in the language {language}."
     context = still.context.strip()[:MOST_CONTEXT]
@@ -75,7 +74,7 @@ def question(still: ToCaption) -> str:
 
 
 def prompt_digest(model: str) -> str:
-    """sha256 in hex over the model's name and all that it is asked."""
+    """sha256 in hex over the model's name, the prompt and the schema."""
     asked: list[Any] = [
         model,
         PROMPT_VERSION,

@@ -1,8 +1,8 @@
 """One question to a provider that speaks OpenAI's chat completions, through OpenAI's own client.
 
-The client is told to try once: waiting and asking again are `calls`' work, where every attempt is
-counted, paid for and watched. What comes back is read as bytes and checked here, since the client
-builds its objects from whatever it gets.
+The client tries once: `calls` waits and asks again, where every attempt is counted and paid for.
+The answer is read as bytes and checked here, because the client builds its objects from unchecked
+data.
 https://platform.openai.com/docs/api-reference/chat
 """
 
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider answered: the text, and the tokens it counted where it says so."""
+    """A provider's answer: the text, and the tokens if the provider counted them."""
 
     content: str
     usage: Usage | None = None
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a provider understands: how the form of an answer is asked for, and its length."""
+    """What a provider understands: how to ask for the form and the length of an answer."""
 
     form: str = _FORMS[0]
     limit: str = "max_completion_tokens"
@@ -65,7 +65,7 @@ class Dialect:
         return made
 
     def simpler(self, complaint: str) -> Dialect | None:
-        """The next dialect to try after a provider's complaint; None where that is another one."""
+        """The dialect to try after a complaint; None if that is about something else."""
         said = complaint.casefold()
         if "max_completion_tokens" in said and self.limit != "max_tokens":
             return replace(self, limit="max_tokens")
@@ -86,10 +86,10 @@ class Provider:
 
     @classmethod
     def open(cls, url: str, model: str, *, key: str = "", seconds: float = 60.0) -> Provider:
-        """A provider that is not called yet; "" as `url` is OpenAI itself.
+        """A provider that is not called yet; an empty `url` is OpenAI itself.
 
-        Raises SettingsError for an address with a password in it, for a key that no header takes,
-        and where the extra is not installed.
+        Raises SettingsError for an address with a password in it, for a key that no header can
+        hold, and if the extra is not installed.
         """
         need_packages()
         check_address(url)
@@ -97,7 +97,7 @@ class Provider:
             raise SettingsError("the key has characters that can't be sent", where="caption_key")
         from openai import OpenAI
 
-        # Its types name another httpx; it takes both.
+        # Its types name another httpx; it accepts both.
         taken: Any = bounded_client(seconds, anonymous=not key)
         client = OpenAI(
             api_key=key or "none",
@@ -126,7 +126,7 @@ class Provider:
     def sent(
         self, call: Callable[[], Result], most_bytes: int = MOST_ANSWER_BYTES, seconds: float = 0.0
     ) -> Result:
-        """What `call` gives, whatever it raises turned into Unanswered that never has the key.
+        """The result of `call`; all its errors become Unanswered without the key in them.
 
         `call` makes one request through `client`.
         """
@@ -144,7 +144,7 @@ class Provider:
             except (openai.OpenAIError, ValueError) as error:
                 reason = f"the provider's answer can't be read ({type(error).__name__})"
                 raise Unanswered(reason, down=True, billed=True) from None
-        if exchange.late:  # a body without a length looks whole where it was cut
+        if exchange.late:  # a body without a length looks whole if it was cut
             raise of_connection(exchange, "", sent=True)
         return found
 
@@ -188,8 +188,8 @@ class _Completion(BaseModel):
 
 
 def read_completion(data: bytes | str) -> Answer:
-    """The answer in a chat completion's JSON. Raises Unanswered, which is billed where the provider
-    did the work in vain.
+    """The answer in a chat completion's JSON. Raises Unanswered, billed if the provider did the
+    work.
     """
     try:
         found = _Completion.model_validate_json(data)
@@ -212,7 +212,7 @@ def _usage(value: object) -> Usage | None:
 
 
 def need_packages() -> None:
-    """Raises SettingsError where the extra is not installed."""
+    """Raises SettingsError if the extra is not installed."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SettingsError(
@@ -223,7 +223,7 @@ def need_packages() -> None:
 
 
 def check_address(url: str) -> None:
-    """Raises SettingsError, which never repeats a password, for what is no provider's address."""
+    """Raises SettingsError, without repeating a password, if `url` is not a provider's address."""
     if not url:
         return
     try:

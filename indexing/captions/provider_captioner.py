@@ -23,7 +23,7 @@ class ProviderCaptioner:
     A still whose rights forbid it, or that is larger than `edge` pixels, is never sent.
     """
 
-    leaves = True  # what is described goes to somebody else
+    leaves = True  # stills are sent to another service
 
     def __init__(self, calls: Calls, edge: int, at_once: int = AT_ONCE) -> None:
         self.calls = calls

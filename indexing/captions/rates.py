@@ -1,4 +1,4 @@
-"""No more requests and tokens a minute than a provider was promised, by all processes together."""
+"""Limits requests and tokens a minute to a provider, over all processes together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-_JITTER, _MOST_JITTER_S = 0.1, 1.0  # of a pause: those who wait do not all ask at once
+_JITTER, _MOST_JITTER_S = 0.1, 1.0  # of a pause: callers that wait do not all ask at once
 
 
 class RateLog(Protocol):
-    """Keeps what was asked for within the last minute, for every process of an archive."""
+    """Keeps the requests of the last minute, for every process of an archive."""
 
     def take(
         self,
@@ -22,16 +22,16 @@ class RateLog(Protocol):
         most_tokens: float,
         minute_s: float,
     ) -> float:
-        """Notes one request of `tokens` under a provider's name, unless either sum over the last
-        `minute_s` seconds would pass its limit: 0 where it was noted, else in how many seconds
-        there may be room. In one step; a request has at most `most_tokens`. Raises StorageError.
+        """Notes one request of `tokens` under a provider's name and returns 0, unless a sum over
+        the last `minute_s` seconds would pass its limit: then returns the seconds until there may
+        be room. One step; a request has at most `most_tokens`. Raises StorageError.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Limits over any minute that slides along; 0 is none. `log` is not asked without limits.
+    """Limits over any sliding minute; 0 is no limit. Without limits `log` is not asked.
     Thread-safe.
     """
 
@@ -43,10 +43,10 @@ class Rates:
     sleep: Callable[[float], None] = time.sleep
 
     def take(self, tokens: int, patience_s: float) -> bool:
-        """Waits until one request of `tokens` may be made; False where that is not within
-        `patience_s` seconds. Raises StorageError.
+        """Waits until one request of `tokens` may be made; returns False if that would take more
+        than `patience_s` seconds. Raises StorageError.
 
-        A request of more tokens than fit into a minute takes the whole minute.
+        A request of more tokens than a minute allows takes the whole minute.
         """
         if self.log is None or not (self.requests or self.tokens):
             return True

@@ -1,4 +1,4 @@
-"""Whether an outside service may see an asset, as its rights say.
+"""Whether an outside service may see an asset, by its rights.
 
 Two statements are read, both made by people for machines:
 
@@ -6,9 +6,9 @@ Two statements are read, both made by people for machines:
   W3C's TDM reservation in XMP;
 - `external_processing` in the asset's document: our extension of ninjs, true or false.
 
-Nothing is guessed from usage terms in prose. Every prohibition of Data Mining forbids, those that
-are only about training too: what a provider does with what it is sent can't be checked here. What
-can't be read forbids as well, for sending can't be undone.
+Usage terms in prose are not interpreted. Every prohibition of Data Mining forbids, even those about
+training only: nobody can check here what a provider does with a picture. What can't be read also
+forbids, because sending can't be undone.
 https://ns.useplus.org/LDF/ldf-XMPSpecification, https://www.w3.org/community/reports/tdmrep/
 """
 
@@ -22,7 +22,7 @@ from core.items import Item, PubStatus
 
 Rule = Literal["unless_forbidden", "only_allowed"]
 
-# For each uri, whether the record lets its item leave now; None where it has none of that uri.
+# For each uri, whether the record lets its item leave now; None if the record does not have it.
 RightsNow = Callable[[Sequence[str]], Sequence[bool | None]]
 
 LONGEST_PACKET = 2**20  # characters
@@ -40,8 +40,8 @@ def may_leave(
 ) -> bool:
     """Whether an asset with these XMP `packets` (embedded, sidecar) and `documents` may be sent.
 
-    One prohibition outweighs every permission. Where nothing is said, `unless_forbidden` lets it
-    leave and `only_allowed` does not.
+    One prohibition outweighs every permission. If nothing is said, `unless_forbidden` allows it and
+    `only_allowed` does not.
     """
     said = [allowed for packet in packets if packet.strip() for allowed in _of_packet(packet)]
     said += [document[_MEMBER] is True for document in documents if _MEMBER in document]
@@ -49,14 +49,13 @@ def may_leave(
 
 
 def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
-    """The same by what the record has of an item: its document, and in `embedded_rights` the
-    statements that were in its file or beside it.
+    """Whether a recorded item may be sent, by its document and by `embedded_rights`, the statements
+    that were in its file or beside it.
 
-    What is killed or withheld does not leave: somebody holds it back, for a reason that may be in
-    the picture, and sending can't be undone. An embargo holds nothing back here. It is a date for
-    publishing what is fit to be used; a provider publishes nothing, the caption is under the
-    item's embargo, and it has to be there when that ends. Who wants it kept writes
-    `external_processing` false.
+    A killed or withheld item is not sent: the reason may be in the picture, and sending can't be
+    undone. An embargo does not forbid: it is a date for publishing, a provider publishes nothing,
+    the caption is under the item's embargo, and must be there when that ends. To forbid it, set
+    `external_processing` to false.
     """
     source = item.source
     if item.pubstatus is not PubStatus.USABLE:
@@ -71,7 +70,7 @@ def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
 
 
 def rights_now(newest: Callable[[Sequence[str]], Sequence[Item | None]], rule: Rule) -> RightsNow:
-    """Whether items may leave, by their `newest` recorded versions at each time it is asked."""
+    """A function that says whether items may leave, by their `newest` recorded versions."""
 
     def judged(uris: Sequence[str]) -> list[bool | None]:
         items = newest(uris)
@@ -81,18 +80,18 @@ def rights_now(newest: Callable[[Sequence[str]], Sequence[Item | None]], rule: R
 
 
 def _are_allowed(said: Sequence[bool], rule: Rule) -> bool:
-    """Whether all that is said allows it, or nothing is said and nothing has to be."""
+    """Whether all statements allow it; without statements, whether the rule does."""
     return all(said) and (bool(said) or rule == "unless_forbidden")
 
 
 def _texts_of(value: object) -> Sequence[str]:
-    """A member's texts; what is none can't be read, and forbids like a text that can't."""
+    """A member's texts; a value that is no text forbids, like an unreadable one."""
     values = value if isinstance(value, (list, tuple)) else (value,)
     return [text if isinstance(text, str) else "?" for text in values]
 
 
 def _of_packet(packet: str) -> Iterator[bool]:
-    """What one packet says: True allows, False forbids; nothing where it says nothing."""
+    """The statements of one packet: True allows, False forbids."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
@@ -109,7 +108,7 @@ def _of_packet(packet: str) -> Iterator[bool]:
 
 
 def _of_statement(name: str, value: str) -> Iterator[bool]:
-    """What one property says."""
+    """The statement of one property."""
     if name == _RESERVATION:
         yield value == "0"
     elif (word := value.rstrip("/").rpartition("/")[2].upper()) not in _SAYS_NOTHING:
@@ -117,7 +116,7 @@ def _of_statement(name: str, value: str) -> Iterator[bool]:
 
 
 def _properties(root: Element) -> Iterator[tuple[str, str]]:
-    """Our properties with their values, which RDF writes in three ways: as an attribute, as an
+    """Our properties with their values. RDF writes them in three ways: as an attribute, as an
     element's text, as an address in `rdf:resource`.
     """
     for element in root.iter():

@@ -1,8 +1,8 @@
-"""What captions cost, and that no day costs more than a cap.
+"""The costs of captions, and a cap for each day.
 
-The price of a call is set aside before it is made and corrected when the provider says what was
-used. What was set aside is durable first, so a process that is killed in between has spent too
-much on paper, never too little. Days are UTC's.
+The price of a call is reserved before it is made and corrected by the provider's count. The
+reservation is durable first, so a process that is killed in between has recorded too much, never
+too little. Days are in UTC.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from typing import Protocol
 
 from indexing.captions.prompt import INSTRUCTIONS, MOST_TOKENS
 
-IMAGE_TOKENS = 1_600  # before a provider has said how it counts; 768 x 768 is 750 to 1,500 for most
+IMAGE_TOKENS = 1_600  # before a provider has counted one; 768 x 768 is 750 to 1,500 for most
 _MOST_IMAGE_TOKENS = 100_000
-_FRAME_TOKENS = 200  # the schema and what providers put around messages
+_FRAME_TOKENS = 200  # the schema, and what providers add to messages
 _MILLION = 1e6
 
 
 class SpendBook(Protocol):
-    """Keeps what was spent, by day, for every process of an archive. Amounts are in the prices'
-    currency; both writes are durable when they return, and raise StorageError where they can't be.
+    """Keeps spending by day for every process of an archive. Amounts are in the prices' currency;
+    both writes are durable when they return, and raise StorageError if they fail.
     """
 
     def reserve(self, key: str, day: str, amount: float, most: float) -> bool:
-        """Sets `amount` aside for `key` unless the day's sum would pass `most`, in one step."""
+        """Reserves `amount` for `key` unless the day's sum would pass `most`, in one step."""
         ...
 
     def settle(self, key: str, amount: float) -> None:
-        """Puts `amount` in place of what was set aside for `key`; a second time changes nothing."""
+        """Replaces the reservation of `key` by `amount`; a second time changes nothing."""
         ...
 
     def spent(self, day: str) -> float:
-        """The day's sum: what was settled and what is set aside."""
+        """The day's sum of settled and reserved amounts."""
         ...
 
 
@@ -49,7 +49,7 @@ class Prices:
     batch: float = 0.5
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
-        """What a call costs."""
+        """The price of a call."""
         return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / _MILLION
 
 
@@ -63,10 +63,10 @@ class Usage:
 
 @dataclass(slots=True)
 class TokenEstimate:
-    """How many tokens a call takes at most, known before it is made. Thread-safe.
+    """The most tokens that a call may take, estimated before it is made. Thread-safe.
 
-    Texts count a token for two bytes, more than any tokenizer makes of most languages. How a
-    picture counts differs by provider, from 250 to 25,000: the largest that was seen is assumed.
+    Texts count a token for two bytes, more than tokenizers need in most languages. Providers count
+    a picture differently, from 250 to 25,000: the largest count seen is assumed.
     """
 
     image: int = IMAGE_TOKENS
@@ -77,7 +77,7 @@ class TokenEstimate:
         return Usage(_text_tokens(text) + self.image, MOST_TOKENS)
 
     def learn(self, text: str, used: Usage) -> None:
-        """Takes in what a call really took."""
+        """Updates the estimate with a call's real tokens."""
         image = min(used.tokens_in - _text_tokens(text), _MOST_IMAGE_TOKENS)
         with self._lock:
             self.image = max(self.image, image)
@@ -89,7 +89,7 @@ def _text_tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The day's cap over a book. `most` None is no cap; the spend is then still kept."""
+    """The day's cap over a book. If `most` is None there is no cap; spending is still recorded."""
 
     book: SpendBook
     prices: Prices
@@ -97,18 +97,18 @@ class Spending:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def reserve(self, amount: float, key: str = "") -> str | None:
-        """Sets `amount` aside and gives its key; None where the day's cap would be passed."""
+        """Reserves `amount` and returns its key; None if that would pass the day's cap."""
         key = key or uuid.uuid4().hex
         most = float("inf") if self.most is None else self.most
         return key if self.book.reserve(key, self.today, amount, most) else None
 
     def room(self) -> float:
-        """What may still be spent today."""
+        """The amount that may still be spent today."""
         if self.most is None:
             return float("inf")
         return max(0.0, self.most - self.book.spent(self.today))
 
     @property
     def today(self) -> str:
-        """The day that is spent on, as 2026-03-18."""
+        """Today's date in UTC, as 2026-03-18."""
         return self.clock().astimezone(UTC).date().isoformat()
