@@ -1,4 +1,4 @@
-"""How does a photo or a video become findable? Decoded in a cage, cut into shots, looked at.
+"""How does a photo or a video become findable? A cage decodes it, and its shots are described.
 
 file, stream ──> cage ──> frames ──> windows ──> shots ──> stills ──> captions ──> one Item
 (child process)       (TransNetV2)                     (indexing.captions)

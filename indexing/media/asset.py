@@ -1,4 +1,4 @@
-"""What is known of a media file before it is an item: where it lies, and what was made of it."""
+"""A media file before it is an item: its place, and what was computed of it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from core.media import Caption, MediaFacts
 class Asset:
     """A media file to be made findable.
 
-    `location` is where it lies, a path or a store's URL, `digest` the sha256 of its bytes in hex
-    and `size` their number. `sidecar` is what is said of it outside of it, as members of ninjs: a
-    document that lies beside it, a document that names it, or a manifest's row; None where nothing
-    is. `products` are those that it is for besides its own.
+    `location` is its path or a store's URL, `digest` the sha256 of its bytes in hex and `size`
+    their number. `sidecar` has what is said of it elsewhere, as members of ninjs: a document beside
+    it, a document that names it, or a manifest's row; None without any. `products` are those that
+    it is for besides its own.
     """
 
     location: str
@@ -29,12 +29,12 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """What was computed of an asset.
+    """The computed data of an asset.
 
     `shots` are in order, with the stills' names in the media store and without descriptions, empty
-    in a picture. `captions` has one entry per shot, or a picture's only one: None where a machine
-    said nothing of it. `thumbnail` and `preview` name the whole asset's stills, `similarity` is
-    its perceptual hash in hex (PDQ). `notes` say what could not be done, for a person to read.
+    in a picture. `captions` has one entry per shot, or one for a picture: None without a machine's
+    caption. `thumbnail` and `preview` name the whole asset's stills, `similarity` is its perceptual
+    hash in hex (PDQ). `notes` say what could not be done, for a person to read.
     """
 
     facts: MediaFacts

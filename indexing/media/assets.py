@@ -1,9 +1,9 @@
-"""One media file becomes one `Item`: what people say of it, and what machines saw in it.
+"""One media file becomes one `Item`, with people's words and a machine's captions.
 
 The agency's own words come first: a document beside the file or one that names it, an XMP sidecar,
-then what is embedded in the file. They become one ninjs document and are read as every other one is
-(`indexing.ninjs`), with all its checks. What a machine says of a picture or a shot stands beside it
-and never in its place: a shot that people described has no machine's words.
+then what is embedded in the file. They become one ninjs document, which is read with all checks of
+`indexing.ninjs`. A machine's words are kept beside them and never replace them: a shot that people
+described gets no machine's words.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ StillThere = Callable[[str], bool]
 
 
 def is_there(location: str) -> bool:
-    """Whether a local file still lies where it was; a store is not asked."""
+    """Whether a local file is still in its place; for a store always true."""
     return "://" in location or Path(location).exists()
 
 
@@ -48,13 +48,13 @@ def build_item(
     still_there: StillThere = is_there,
     names: FoundNames | None = None,
 ) -> Checked:
-    """The item of an asset; raises DocumentError where what is said of it can't be read.
+    """The item of an asset. Raises DocumentError if its metadata can't be read.
 
     Its uri is the document's, else `urn:sha256:` and the digest of the file. Its version is the
-    document's. Without one it is that of `recorded`, the newest recorded version of the uri, where
-    nothing changed, and the next one where something did: then what was there stays in the chain,
-    and a kill, a hold or an embargo that was set since stays in force. Names that the agency's own
-    text lacks are left out of what machines say; `names` finds more of them than capitals tell.
+    document's. Without one it is the version of `recorded` (the newest recorded version of the uri)
+    if nothing changed, else the next one: so the old version stays in the chain, and a kill, a hold
+    or an embargo that was set since stays in force. Names that the agency's own text lacks are
+    removed from machine texts; `names` finds names that capitals don't show.
     """
     tree, lines, alt, notes = _document(asset, enrichment)
     checked = ninjs.read_tree(tree, clock, asset.products)
@@ -79,7 +79,7 @@ def build_item(
 def _document(
     asset: Asset, enrichment: Enrichment
 ) -> tuple[dict[str, Any], object, str, tuple[str, ...]]:
-    """The ninjs document of an asset, its shot list, its alt texts, and what could not be read."""
+    """The ninjs document of an asset, its shot list, its alt texts, and the unreadable parts."""
     embedded, notes = embedded_tree(enrichment.facts)
     sidecar = {k: v for k, v in (asset.sidecar or {}).items() if k != XMP_PACKET}
     tree, told = with_alt_texts(overlaid(sidecar, embedded))
@@ -91,7 +91,7 @@ def _document(
 
 
 def _type(named: object, kind: MediaKind) -> str:
-    """The document's type where it is one of a media file, else what the file is."""
+    """The document's type if it is one of a media file, else the file's kind."""
     if isinstance(named, str) and named.strip():
         found = item_type(named, "type")
         if found in _SEEN:
@@ -116,7 +116,7 @@ def _media(asset: Asset, enrichment: Enrichment) -> MediaFile:
 
 
 def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str]:
-    """The shots with what is said of each, and the lines that belong to none."""
+    """The shots with their descriptions, and the lines that belong to none."""
     if len(enrichment.shots) > MAX_SHOTS:
         raise DocumentError(f"a video of over {MAX_SHOTS} shots", mend="cut it into parts")
     facts = enrichment.facts
@@ -134,7 +134,7 @@ def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str
 
 
 def _captioned(shot: Shot, caption: Caption | None) -> Shot:
-    """A shot that nobody described, with what a machine says of it."""
+    """The shot, with the machine's caption if nobody described it."""
     if shot.description or caption is None or not (text := _told(caption)):
         return shot
     return replace(shot, description=" ".join(text.split()), described_by=_by(caption))
@@ -147,8 +147,8 @@ def _caption(enrichment: Enrichment) -> tuple[str, str]:
 
 
 def _told(caption: Caption) -> str:
-    """A machine's caption, and what it names beside it. Its names are part of its text only: no
-    person of the item's, who could be filtered by, for a machine's guess is none of the agency's.
+    """A machine's caption, and the names beside it as part of its text. They never become persons
+    of the item, which can be filtered by, because a machine's guess is not the agency's word.
     """
     text, _ = texts.clean(caption.text)
     named = [*caption.persons, *caption.places, *caption.keywords]
@@ -162,7 +162,7 @@ def _by(caption: Caption) -> str:
 
 
 def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> Item:
-    """The item under the version that it has or gets."""
+    """The item with its present or next version."""
     if recorded is None or recorded.uri != item.uri:
         return item
     same = replace(item, version=recorded.version)
@@ -177,7 +177,7 @@ def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> It
 
 
 def content_of(item: Item) -> Mapping[str, Any]:
-    """What a new version is made for: everything but times of ingest, states, and the place."""
+    """The members whose change makes a new version: all but times of ingest, states, and place."""
     kept = {name: getattr(item, name) for name in item.__slots__}
     for name in ("versioncreated", "firstcreated", "pubstatus", "embargoed", "products", "rights"):
         del kept[name]
@@ -186,7 +186,7 @@ def content_of(item: Item) -> Mapping[str, Any]:
 
 
 def _stays(item: Item, recorded: Item, still_there: StillThere) -> bool:
-    """Whether the recorded place is as good: the same file may lie in two."""
+    """Whether the recorded place is as good: one file may be in two places."""
     if item.media is None or recorded.media is None:
         return True
     here, there = item.media.location, recorded.media.location

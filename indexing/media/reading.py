@@ -1,4 +1,4 @@
-"""The media reader that the rest of the program knows: it asks children and believes little."""
+"""The media reader for the rest of the program: it asks children and checks their answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_MOMENTS = 20_000
 class CagedReader:
     """core.media_ports.MediaReader over limited child processes; for many threads.
 
-    Raises InputError where the packages for media are not installed. `close` it, or use `with`.
+    Raises InputError if the packages for media are not installed. `close` it, or use `with`.
     """
 
     def __init__(self, limits: CageLimits | None = None) -> None:
@@ -55,7 +55,7 @@ class CagedReader:
         self._cage.close()
 
     def protection(self) -> CageProtection:
-        """What holds a child on this machine; starts one if none waits."""
+        """The protections of a child on this machine; starts one if none waits."""
         with self._cage.child() as child:
             return child.protection
 
@@ -69,9 +69,7 @@ class CagedReader:
         return self._whole(path, work)
 
     def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
-        """A photo's facts and the photo in each size; what could not be done is in the facts'
-        notes.
-        """
+        """A photo's facts, with notes on what could not be done, and the photo in each size."""
         wanted = [_edge(edge) for edge in edges]
 
         def work(child: CagedChild, handle: int) -> tuple[MediaFacts, tuple[Still, ...]]:
@@ -110,13 +108,11 @@ class CagedReader:
         return self._whole(path, work)
 
     def frames(self, path: Path) -> FrameStream:
-        """Every frame, small, as an iterator; its `notes` are there when it has ended."""
+        """Every frame, small, as an iterator; its `notes` are complete when it has ended."""
         return FrameStream(lambda notes, _: self._frames(path, notes))
 
     def live(self, source: LiveSource) -> FrameStream:
-        """The frames of one connection to a live source, as they come: see
-        `cage_sources.live_frames`.
-        """
+        """The frames of one connection to a live source, as they come (`sources.live_frames`)."""
         return FrameStream(
             lambda notes, stopped: live_frames(self._cage, self.limits, source, notes, stopped)
         )
@@ -127,8 +123,8 @@ class CagedReader:
             yield from _heard(child, notes)
 
     def _whole(self, path: Path, work: Callable[[CagedChild, int], Answer]) -> Answer:
-        """One question with one answer. A child that other files have used may fail for what they
-        left behind: then a fresh one is asked.
+        """One question with one answer. If a used child fails for what earlier files left behind, a
+        fresh one is asked.
         """
         with _opened(path) as handle, _named(path):
             try:
@@ -143,13 +139,13 @@ class CagedReader:
 
 
 def cage_protection(limits: CageLimits | None = None) -> CageProtection:
-    """What would hold a child on this machine; raises InputError where packages are missing."""
+    """The protections of a child on this machine. Raises InputError if packages are missing."""
     with CagedReader(limits) as reader:
         return reader.protection()
 
 
 class FrameStream:
-    """Frames and gaps of one source, once. `close` ends its child before the end, and so does
+    """Frames and gaps of one source; iterate over it once. `close` ends its child early; so does
     `stop`, from another thread than the one that waits for frames.
 
     `notes` say what could not be read; they are complete when the iterator has ended.
@@ -170,22 +166,22 @@ class FrameStream:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is known so far."""
+        """The notes so far."""
         return tuple(self._notes)
 
     def stop(self) -> None:
-        """Lets whoever waits for frames of a live source have a MediaError within half a second."""
+        """Raises MediaError within half a second in the thread that waits for live frames."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Stops reading; a child at work is ended."""
+        """Stops reading; ends a child at work."""
         close = getattr(self._flow, "close", None)
         if close is not None:
             close()
 
 
 def need_packages() -> None:
-    """Raises InputError where media can't be decoded for want of packages."""
+    """Raises InputError if packages for decoding media are missing."""
     missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
     if missing:
         raise InputError(
@@ -219,9 +215,9 @@ def _moment(second: float) -> float:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A file to be read, opened here: the child opens nothing. Raises MediaError."""
+    """A file to be read, opened here, as the child opens nothing. Raises MediaError."""
     try:
-        # Opening a pipe that nobody writes to would wait; it is no file in any case.
+        # Opening a pipe without a writer would wait; it is no file in any case.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise MediaError(
@@ -240,7 +236,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Tells of which file something could not be read."""
+    """Adds the file's name to an error of reading it."""
     try:
         yield
     except UnreadError as error:

@@ -1,4 +1,4 @@
-"""A file's frames, read by a thread of its own while the model looks at those before them."""
+"""Reads a file's frames in a thread of its own while the model works on earlier ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from core.media import FrameBatch, Gap
 from indexing.handover import Handover
 
 _END_S = 2.0  # a batch takes some milliseconds
-_WAITING = 8  # batches that are read meanwhile: two megabytes, more than one of a file's windows
+_WAITING = 8  # batches that are read ahead: two megabytes, more than one of a file's windows
 
 
 @contextmanager
 def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBatch | Gap]]:
-    """Everything that `frames` gives, in order. What reading them raises is raised after what came
-    before it. When this ends, `frames` is read no further; a decoder that hangs is not waited for.
+    """All of `frames`, in order. An error of reading is raised after the frames before it. When
+    this ends, `frames` is read no further; a decoder that hangs is not waited for.
     """
     waiting: Handover[FrameBatch | Gap] = Handover(_WAITING)
     reading = (frames, waiting)
@@ -30,7 +30,7 @@ def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBat
 
 
 def _read(frames: Iterable[FrameBatch | Gap], waiting: Handover[FrameBatch | Gap]) -> None:
-    """The thread: until there is no more, or nobody takes it."""
+    """The thread: reads until the end, or until nobody takes frames."""
     try:
         for each in frames:
             if not waiting.put(each):

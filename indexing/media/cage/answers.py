@@ -1,7 +1,7 @@
-"""What a child's answer must be like to be believed: types, ranges and sizes, each of them.
+"""Checks a child's answers: types, ranges and sizes, each of them.
 
-The child reads hostile files and is taken for hostile: nothing it says is used before it has gone
-through here.
+The child reads hostile files and counts as hostile: nothing that it says is used before it passed
+these checks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Answer(BaseModel):
 
 
 class Ready(_Answer):
-    """The walls stand: see CageProtection."""
+    """The walls stand; the fields are those of CageProtection."""
 
     say: Literal["ready"]
     no_open: bool
@@ -41,12 +41,12 @@ class Ready(_Answer):
     notes: _Notes
 
     def protection(self) -> CageProtection:
-        """As the core says it."""
+        """The fields as a CageProtection."""
         return CageProtection(**self.model_dump(exclude={"say"}))
 
 
 class Refused(_Answer):
-    """The file can't be read, or not within the limits (`limit`); `over` ends the child."""
+    """The file can't be read, or exceeds the limits (`limit`); `over` ends the child."""
 
     say: Literal["refused"]
     what: _Text
@@ -55,7 +55,7 @@ class Refused(_Answer):
 
 
 class FactsAnswer(_Answer):
-    """The facts of a file; the tags are in the body, as JSON."""
+    """The facts of a file; the body has the tags as JSON."""
 
     say: Literal["facts"]
     kind: Literal["picture", "video", "audio"]
@@ -99,7 +99,7 @@ class StillAnswer(_Answer):
 
 
 class NoStill(_Answer):
-    """Nothing was kept of a shot."""
+    """No frame of a shot was kept."""
 
     say: Literal["none"]
 
@@ -118,7 +118,7 @@ class Done(_Answer):
 
 
 class FetchAnswer(_Answer):
-    """A child that reads a live source asks for a part of it: bytes `start` to `end`, 0 for all."""
+    """A child that reads a live source asks for bytes `start` to `end` of it; 0 for all."""
 
     say: Literal["fetch"]
     url: Annotated[str, Field(max_length=4096)]
@@ -143,7 +143,7 @@ _TAGS = TypeAdapter(dict[_Word, Any])
 
 
 def understand(message: Message) -> Answer:
-    """The answer in a head; raises WireError."""
+    """The answer in a head. Raises WireError."""
     try:
         return _ANSWERS.validate_python(dict(message.head))
     except ValidationError as error:
@@ -151,7 +151,7 @@ def understand(message: Message) -> Answer:
 
 
 def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
-    """The facts with their tags; raises WireError."""
+    """The facts with their tags. Raises WireError."""
     if len(body) > 2 * limits.tag_bytes + 1024:
         raise WireError("more metadata than was asked for")
     try:
@@ -163,7 +163,7 @@ def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
 
 
 def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
-    """The batch whose first frame must have the number `expected`; raises WireError."""
+    """The batch whose first frame must have the number `expected`. Raises WireError."""
     count = answer.count
     if answer.first != expected or len(body) != count * (8 + _FRAME_BYTES):
         raise WireError("frames that are not those that come next")
@@ -177,19 +177,19 @@ def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
 
 
 def gap(answer: GapAnswer) -> Gap:
-    """The gap; raises WireError where it ends before it starts."""
+    """The gap. Raises WireError if it ends before it starts."""
     if answer.end_s < answer.start_s:
         raise WireError("a gap that ends before it starts")
     return Gap(answer.start_s, answer.end_s, answer.reason)
 
 
 def _most_bytes(edge: int, limits: CageLimits) -> int:
-    """What a JPEG of that size takes at most: no more than its pixels as they are."""
+    """The most bytes of a JPEG of that size: those of its raw pixels."""
     return min(limits.still_bytes, 3 * edge * edge + 2**16)
 
 
 def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> Still:
-    """The still, at most `edge` pixels wide and high; raises WireError."""
+    """The still, at most `edge` pixels wide and high. Raises WireError."""
     sizes = (answer.width, answer.height)
     if not body.startswith(b"\xff\xd8\xff") or len(body) > _most_bytes(edge, limits):
         raise WireError("a still that is no JPEG, or too long")
@@ -199,6 +199,6 @@ def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> St
 
 
 def at_most(text: str, most: int = 500) -> str:
-    """Text for a person, out of a child: printable and short."""
+    """A child's text for a person: printable and short."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
     return " ".join(shown.split())[:most]

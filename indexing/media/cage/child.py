@@ -1,7 +1,7 @@
-"""The child: what runs inside the walls. It is started by parent.py and by nothing else.
+"""The child process inside the walls; only parent.py starts it.
 
-Libraries are loaded, the walls are built, and only then does it take its first file. It never
-opens anything by name: files come as handles that the parent has opened.
+It loads its libraries, builds the walls, and only then takes its first file. It never opens
+anything by name: the parent opens files and passes handles.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(told: Mapping[str, Any]) -> None:
 
 
 def _load(line: socket.socket) -> Mapping[str, Work]:
-    """Everything that will be needed: nothing can be opened later."""
+    """The functions for all requests: nothing can be loaded later."""
     from indexing.media.cage import streaming as cage_streaming
     from indexing.media.inside import shots as reading_shots
     from indexing.media.inside import stills_decoding, warming
@@ -58,9 +58,7 @@ def _load(line: socket.socket) -> Mapping[str, Work]:
 
 
 def _listen(left: str) -> socket.socket:
-    """Where a child that reads from the network finds the one host that its parent lets it reach:
-    a door on its own 127.0.0.1, which the parent answers.
-    """
+    """The listener on the child's own 127.0.0.1; the parent connects it with the one host."""
     if left:
         raise OSError(f"a live source is read in a network of its own only: {left}")
     raise_loopback()
@@ -89,7 +87,7 @@ def _serve(line: socket.socket, works: Mapping[str, Work], limits: CageLimits) -
 
 
 def _answers(message: Message, works: Mapping[str, Work], limits: CageLimits) -> Iterator[Message]:
-    """What the work says, or why it can't be done."""
+    """The answers of the work, or a refusal."""
     try:
         work = works[message.head["do"]]
         yield from work(-1 if message.handle is None else message.handle, message.head, limits)

@@ -1,9 +1,9 @@
-"""A door into a child's own network, and the one host that stands behind it.
+"""A door into a child's own network, and the one host behind it.
 
-A child that speaks RTSP or RTMP lives in a network namespace with nothing in it but its own
-127.0.0.1. It listens there and hands the listener to its parent, who answers each connection and
-carries the bytes to the host that the user named, over TLS where the address says so. Wherever a
-server sends the child (redirections, other addresses), there is nobody.
+A child that speaks RTSP or RTMP is in a network namespace that has only its own 127.0.0.1. It
+listens there and hands the listener to its parent. The parent answers each connection and carries
+the bytes to the host that the user named, over TLS if the address says so. If a server redirects
+the child to another address, it reaches nobody.
 
 Certificates are checked against the machine's authorities, or those of the file that the
 environment names in SSL_CERT_FILE (OpenSSL, X509_get_default_cert_file_env).
@@ -20,11 +20,11 @@ from contextlib import ExitStack, suppress
 _AT_ONCE = 4
 _CONNECT_S = 10.0
 _CHUNK = 64 * 2**10
-_JOIN_S = 1.0  # whoever is still connecting then ends by itself within _CONNECT_S
+_JOIN_S = 1.0  # a thread that is still connecting then ends by itself within _CONNECT_S
 
 
 class Door:
-    """Answers at a listener (which it then owns) for `host` and `port`, until it is closed."""
+    """Answers at a listener, which it owns, for `host` and `port`, until it is closed."""
 
     def __init__(self, listener: int, host: str, port: int, *, secure: bool) -> None:
         self._listener = socket.socket(fileno=listener)
@@ -41,7 +41,7 @@ class Door:
         self._answering.start()
 
     def close(self) -> None:
-        """Closes it and everything that goes through it, and waits for its threads."""
+        """Closes the listener and all connections, and waits for its threads."""
         with self._lock:
             self._closed = True
             lines, self._open = [self._listener, *self._open], set()
@@ -68,7 +68,7 @@ class Door:
             thread.start()
 
     def _carry(self, theirs: socket.socket) -> None:
-        """Both ways, until either ends."""
+        """Carries bytes both ways until either side ends."""
         try:
             with suppress(OSError), ExitStack() as held:  # the child sees that the line is dead
                 self._hold(held, theirs)
@@ -81,7 +81,7 @@ class Door:
                 self._threads.discard(threading.current_thread())
 
     def _hold(self, held: ExitStack, line: socket.socket) -> None:
-        """Keeps a line open until `held` ends or the door is closed; raises OSError after that."""
+        """Keeps a line open until `held` ends or the door is closed. Raises OSError after that."""
         held.enter_context(line)
         with self._lock:
             if self._closed:
@@ -94,7 +94,7 @@ class Door:
             self._open.discard(line)
 
     def _reach(self) -> socket.socket:
-        """The host, or why not in `trouble`; raises OSError."""
+        """A connection to the host. Raises OSError, with the reason in `trouble`."""
         try:
             line = socket.create_connection(self._target, timeout=_CONNECT_S)
             return line if self._context is None else _secured(line, self._context, self._target[0])
@@ -112,7 +112,7 @@ def _secured(line: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSL
 
 
 def _carry_both_ways(one: socket.socket, other: socket.socket) -> None:
-    """Until either ends, in one thread: OpenSSL wants one for reading and writing a connection."""
+    """Carries both ways until either side ends; in one thread, as OpenSSL needs."""
     across = {one: other, other: one}
     with selectors.DefaultSelector() as selector:
         for line in across:
@@ -125,9 +125,9 @@ def _carry_both_ways(one: socket.socket, other: socket.socket) -> None:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> bool:
-    """All that has come; False at the end. Raises OSError where a line is dead."""
+    """Passes on all that has come; False at the end. Raises OSError if a line is dead."""
     while True:
-        source.settimeout(0.0)  # what has come may be no data: a ticket of TLS, half a record
+        source.settimeout(0.0)  # what came may be no data: a TLS ticket, half a record
         try:
             data = source.recv(_CHUNK)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -141,6 +141,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> bool:
 
 
 def _hang_up(line: socket.socket) -> None:
-    """Wakes whoever waits for it."""
+    """Wakes the threads that wait for a line."""
     with suppress(OSError):
         socket.socket.shutdown(line, socket.SHUT_RDWR)  # that of SSLSocket would go on unencrypted

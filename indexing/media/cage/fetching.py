@@ -1,8 +1,8 @@
-"""Fetches over HTTP what a child asks for, of the host that was named and of no other.
+"""Fetches over HTTP what a child asks for, from the named host and no other.
 
-A playlist is hostile: it may name any address. Scheme, host and port of each are looked at here, of
-each redirection too, and the child gets the bytes through a pipe. Nothing of it takes longer than
-the caller has time for, however slowly a server speaks.
+A playlist is hostile: it may name any address. The scheme, host and port of each address and
+redirection are checked here, and the child gets the bytes through a pipe. However slowly a server
+answers, no fetch takes longer than the caller allows.
 
 Certificates are checked against the bundled authorities, or those of the file that the environment
 names in SSL_CERT_FILE (httpx, SSL configuration).
@@ -23,18 +23,18 @@ _REDIRECTIONS = 5
 _TIMEOUT_S = 15.0
 _CHUNK = 64 * 2**10
 _LOOK_S = 0.25
-_JOIN_S = 1.0  # whoever is still connecting then ends by itself within _TIMEOUT_S
+_JOIN_S = 1.0  # a thread that is still connecting then ends by itself within _TIMEOUT_S
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
 
 
 class RefusedFetchError(Exception):
-    """An address that is not fetched, or that gave nothing."""
+    """An address that may not be fetched, or that failed."""
 
 
 class Fetches:
-    """One source's host and what may be fetched of it; `also` are further hosts, by name.
+    """Fetches from one source's host; `also` are further allowed hosts, by name.
 
     `trouble` says why the last address was refused.
     """
@@ -52,8 +52,8 @@ class Fetches:
     def open(
         self, url: str, start: int = 0, end: int = 0, wait: Callable[[], object] = lambda: None
     ) -> int:
-        """A handle to read the bytes from; raises RefusedFetchError. As long as none is there,
-        `wait` is called again and again, and may raise.
+        """A handle to read the bytes from. Raises RefusedFetchError. Until it is ready, `wait` is
+        called again and again, and may raise.
         """
         handle: Future[int] = Future()
         thread = threading.Thread(target=self._bring, args=(handle, url, start, end), daemon=True)
@@ -68,7 +68,7 @@ class Fetches:
             return self._refuse(str(error))
 
     def close(self) -> None:
-        """Hangs up, and waits for the threads."""
+        """Closes the connections, and waits for the threads."""
         with self._lock:
             self._closed = True
             responses, threads = list(self._open), list(self._threads)
@@ -83,7 +83,7 @@ class Fetches:
         raise RefusedFetchError(self.trouble)
 
     def _bring(self, handle: Future[int], url: str, start: int, end: int) -> None:
-        """The thread: the answer's head decides what `handle` is, then its body is poured."""
+        """The thread: sets `handle` from the answer's head, then pours its body."""
         try:
             self._answer(handle, url, start, end)
         finally:
@@ -114,7 +114,7 @@ class Fetches:
                 response.close()
 
     def _is_wanted(self, response: httpx.Response) -> bool:
-        """Whether these fetches still go on; if so `close` ends this one too."""
+        """Whether the fetches are still open; if so, `close` also ends this one."""
         with self._lock:
             self._open.add(response)
             return not self._closed
@@ -145,7 +145,7 @@ class Fetches:
 
 
 def origin_of(url: str) -> Origin:
-    """Scheme, host and port; raises RefusedFetchError where they are none of HTTP."""
+    """Scheme, host and port. Raises RefusedFetchError if they are not of HTTP."""
     try:
         parts = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
@@ -169,7 +169,7 @@ def _awaited(handle: Future[int], wait: Callable[[], object]) -> int:
 
 
 def _pour(response: httpx.Response, into: int) -> None:
-    """Writes the body into a pipe until either side has enough."""
+    """Writes the body into a pipe until either side ends."""
     with suppress(OSError, httpx.HTTPError, httpx.StreamError), os.fdopen(into, "wb", 0) as pipe:
         for chunk in response.iter_bytes(_CHUNK):
             view = memoryview(chunk)
@@ -178,7 +178,7 @@ def _pour(response: httpx.Response, into: int) -> None:
 
 
 def _hang_up(response: httpx.Response) -> None:
-    """Wakes whoever waits for more of it."""
+    """Wakes the thread that waits for more of a response."""
     line = response.extensions.get("network_stream")
     outside = line.get_extra_info("socket") if line is not None else None
     if outside is not None:

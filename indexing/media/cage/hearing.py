@@ -1,4 +1,4 @@
-"""Listens to what a child says of one file, and believes what can be believed."""
+"""Reads a child's answers about one file, and checks them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ELSE = "an answer to something else"
 
 
 class FrameEar:
-    """Frames and gaps of one source, each where the one before it ends.
+    """Frames and gaps of one source, each after the end of the one before.
 
-    Every method raises UnreadError where the child's answer can't be right.
+    Every method raises UnreadError if the child's answer can't be right.
     """
 
     def __init__(self, child: CagedChild) -> None:
@@ -34,7 +34,7 @@ class FrameEar:
         self._at_s = -1.0
 
     def frames(self, answer: Answer, body: bytes) -> FrameBatch | Gap:
-        """What an answer says."""
+        """The frames or the gap of an answer."""
         try:
             if isinstance(answer, FramesAnswer):
                 return self._batch(cage_answers.frames(answer, body, self._expected))
@@ -62,7 +62,7 @@ class FrameEar:
 
 
 def hear_facts(child: CagedChild, limits: CageLimits) -> MediaFacts:
-    """The facts of a file; raises UnreadError."""
+    """The facts of a file. Raises UnreadError."""
     answer, body = child.hear()
     try:
         if not isinstance(answer, FactsAnswer):
@@ -79,7 +79,7 @@ def hear_facts(child: CagedChild, limits: CageLimits) -> MediaFacts:
 
 
 def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
-    """A still of at most `edge` pixels; raises UnreadError."""
+    """A still of at most `edge` pixels. Raises UnreadError."""
     answer, body = child.hear()
     try:
         if not isinstance(answer, StillAnswer):
@@ -90,7 +90,7 @@ def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
 
 
 def hear_done(child: CagedChild) -> tuple[str, ...]:
-    """The end of an answer, and its notes; raises UnreadError."""
+    """The notes at the end of an answer. Raises UnreadError."""
     answer, _ = child.hear()
     if not isinstance(answer, Done):
         raise child.disbelieve(WireError(_ELSE))

@@ -1,4 +1,4 @@
-"""How much a file may take of this machine while it is decoded."""
+"""How much of this machine a file may use while it is decoded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ def _threads() -> int:
 
 @dataclass(frozen=True, slots=True)
 class CageLimits:
-    """What a child process may use, and what it refuses from a file's header.
+    """What a child process may use, and what it refuses by a file's header.
 
-    `memory_bytes` is its whole address space. It may compute `cpu_s` and be silent for `stall_s`
-    between two answers (a batch of frames is one), and compute `file_cpu_s` in all for one file; a
-    live source goes on for as long as it does.
-    `picture_pixels` and `video_edge` are looked at before anything is decoded. Of a file's
-    metadata `tag_bytes` are kept, and a still may have `still_bytes`. A child reads
-    `files_per_child` files and is then replaced, because what one file does to it the next must
-    not feel; `idle_children` are kept waiting. `threads` decode one video.
+    `memory_bytes` is its whole address space. It may compute for `cpu_s` and be silent for
+    `stall_s` between two answers (a batch of frames is one), and compute for `file_cpu_s` in all
+    for one file; a live source has no such total. `picture_pixels` and `video_edge` are checked
+    before anything is decoded. `tag_bytes` of a file's metadata are kept, and a still may have
+    `still_bytes`. A child reads `files_per_child` files and is then replaced, so that the effects
+    of one file end; `idle_children` are kept waiting. `threads` decode one video.
     """
 
     memory_bytes: int = 1536 * 2**20
@@ -38,12 +37,11 @@ class CageLimits:
 
 @dataclass(frozen=True, slots=True)
 class CageProtection:
-    """What holds a child on this machine, as the child itself found it when it started.
+    """The protections of a child on this machine, as the child itself found them at its start.
 
     `no_open`: the kernel refuses to open files by name and to start programs (seccomp).
-    `no_network`: it refuses sockets too, or the child stands in a network of its own with nobody in
-    it (`own_network`). `no_new_privileges`, `memory`: as they say. `notes` name what could not be
-    had, and why.
+    `no_network`: it also refuses sockets, or the child is alone in a network of its own
+    (`own_network`). `no_new_privileges`, `memory`: as they say. `notes` name what failed, and why.
     """
 
     no_open: bool
@@ -65,8 +63,8 @@ class CageProtection:
 
 
 class Refusal(Exception):  # noqa: N818 - it is no error of ours
-    """What a child says of a file that it can't read, or not within the `limit`s. `doubtful`: for
-    all that it knows, other files may have left it too little memory.
+    """A child's refusal of a file that it can't read, or that exceeds a `limit`. `doubtful`: the
+    reason may be that earlier files left the child too little memory.
     """
 
     def __init__(self, what: str, *, limit: bool = False, doubtful: bool = False) -> None:

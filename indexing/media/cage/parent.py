@@ -1,8 +1,8 @@
-"""Child processes that read untrusted media, from the side of who starts them.
+"""The parent's side of the child processes that read untrusted media.
 
 A child is started once and reads many files, one after the other. It gets open files, never names,
-and answers over a socket. Whatever it does (crash, hang, lie, eat memory) costs the file that it
-was reading, and the child; never the process that asked.
+and answers over a socket. If it crashes, hangs, lies or uses too much memory, only its present file
+and the child itself are lost, never the process that asked.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _BOOT = (
     "import sys, json; told = json.loads(sys.argv[1]); sys.path[:0] = told['path']; "
     "from indexing.media.cage.child import main; main(told)"
 )
-# Nothing of ours: no key, no proxy, no home. Arenas and BLAS threads would eat the address space;
-# pictures' buffers given back to the kernel and taken again cost a fifth of a photo's time.
+# Nothing of ours: no key, no proxy, no home. Arenas and BLAS threads would use up the address
+# space; returning pictures' buffers to the kernel each time costs a fifth of a photo's time.
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
@@ -48,8 +48,8 @@ _ENVIRONMENT = {
 class UnreadError(Exception):
     """A file was not read: `what` says why; `limit`, whether it would take too much.
 
-    `ended`: the child is gone with it. `again`: a child that other files have used may have failed
-    for what they left behind, so that a fresh one should be asked.
+    `ended`: the child has ended too. `again`: the failure may come from earlier files of the child,
+    so a fresh child should be asked.
     """
 
     def __init__(self, what: str, *, limit: bool = False, ended: bool, again: bool = False) -> None:
@@ -60,7 +60,7 @@ class UnreadError(Exception):
         self.again = again
 
     def error(self, where: str) -> MediaError:
-        """What is said of the file."""
+        """The error for the file."""
         if self.limit:
             return LimitError(self.what, where=where, mend="see the limits of the media settings")
         return MediaError(self.what, where=where, mend="see whether other programs can open it")
@@ -69,14 +69,14 @@ class UnreadError(Exception):
 class CagedChild:
     """One child process, for one thread at a time.
 
-    `files` counts what it was asked. After an UnreadError that says `ended` it is dead.
+    `files` counts its requests. After an UnreadError with `ended` it is dead.
     """
 
     def __init__(self, limits: CageLimits, mode: Mode = "file") -> None:
         self._limits = limits
         self.files = 0
         self.handle: int | None = None
-        self._budget: int | None = None  # of computing in all, where what it reads has an end
+        self._budget: int | None = None  # seconds of computing in all, for a source with an end
         self._on_budget = False
         self._line, theirs = socket.socketpair()
         with theirs:
@@ -91,24 +91,24 @@ class CagedChild:
     def ask(
         self, head: Mapping[str, Any], handle: int | None = None, *, endless: bool = False
     ) -> None:
-        """Sends a request, with an open file; raises UnreadError. For what is `endless`, such as a
-        live source, there is no limit of computing in all, only that between two answers.
+        """Sends a request, with an open file. Raises UnreadError. An `endless` source, such as a
+        live one, has no limit of computing in all, only that between two answers.
         """
         self.files += 1
         self._budget = None if endless else self._used_s() + self._limits.file_cpu_s
         if endless:
-            self._give_time()  # before its first answer is heard it has what the last file left
+            self._give_time()  # until its first answer it has what the last file left
         self.tell(head, handle)
 
     def tell(self, head: Mapping[str, Any], handle: int | None = None) -> None:
-        """Sends something more of the same request; raises UnreadError."""
+        """Sends one more message of the same request. Raises UnreadError."""
         try:
             send(self._line, Message(head, handle=handle), self._limits.stall_s)
         except (HungUpError, SilenceError) as error:
             raise self._lost(error) from None
 
     def hear(self) -> tuple[Answer, bytes]:
-        """The next answer and its body; raises UnreadError where that is a refusal or none."""
+        """The next answer and its body. Raises UnreadError if that is a refusal or none comes."""
         self._give_time()
         try:
             message = receive(self._line, self._limits.stall_s)
@@ -121,22 +121,22 @@ class CagedChild:
         return answer, message.body
 
     def is_heard(self, within_s: float) -> bool:
-        """Whether it begins to say something, or hangs up, within that time."""
+        """Whether it begins to answer, or hangs up, within that time."""
         return bool(select.select([self._line], [], [], within_s)[0])
 
     def hand_over(self) -> int:
-        """The listener that a child with a network of its own has made; the caller's from now."""
+        """The listener of a child with a network of its own; from now on the caller owns it."""
         handle, self.handle = self.handle, None
         if handle is None:
             raise UnreadError("this child has no door", ended=False)
         return handle
 
     def disbelieve(self, error: WireError) -> UnreadError:
-        """Ends a child whose answer can't be right, and says so."""
+        """Ends a child whose answer can't be right; returns the error."""
         return self._lost(error)
 
     def kill(self) -> None:
-        """Ends it at once; again is allowed."""
+        """Ends it at once; a second call is allowed."""
         self._line.close()
         if self.handle is not None:
             os.close(self.handle)
@@ -158,7 +158,7 @@ class CagedChild:
         raise _unstarted(answer.what if isinstance(answer, Refused) else "it said something else")
 
     def _give_time(self) -> None:
-        """A little more computing time than it has used: the kernel kills it beyond that."""
+        """Allows a little more computing time than it has used: beyond that the kernel kills it."""
         used = self._used_s()
         allowed = used + self._limits.cpu_s
         self._on_budget = self._budget is not None and self._budget < allowed
@@ -181,7 +181,7 @@ class CagedChild:
             return 0
 
     def _lost(self, error: Exception) -> UnreadError:
-        """Kills it and says how it came to this."""
+        """Kills it; returns the error with the cause."""
         if isinstance(error, HungUpError):
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)
@@ -201,7 +201,7 @@ class CagedChild:
 
 
 class Cage:
-    """The children that wait for a file to read; for many threads."""
+    """The children that wait for a file; for many threads."""
 
     def __init__(self, limits: CageLimits) -> None:
         self._limits = limits
@@ -211,7 +211,7 @@ class Cage:
 
     @contextmanager
     def child(self, *, fresh: bool = False) -> Iterator[CagedChild]:
-        """A child for one file. Where the work is broken off, the child ends too."""
+        """A child for one file. If the work is broken off, the child ends too."""
         child = self._take() if not fresh else CagedChild(self._limits)
         try:
             yield child
@@ -224,7 +224,7 @@ class Cage:
         self._put_back(child)
 
     def close(self) -> None:
-        """Ends the children that wait, and those at work when they are done."""
+        """Ends the waiting children, and those at work when they are done."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

@@ -1,9 +1,9 @@
-"""A filter that lets a process read, write, compute and end, and nothing else (seccomp, BPF).
+"""A filter that lets a process only read, write, compute and end (seccomp, BPF).
 
-No call of it opens a file by name, makes a socket, starts a program or a process (threads are let
-through, which decoders use), or maps memory that can be executed. What is refused fails with
-EPERM, so that a library that merely tries goes on. Kernel: Documentation/userspace-api/
-seccomp_filter.rst; numbers: asm/unistd_64.h and asm-generic/unistd.h.
+No allowed call opens a file by name, makes a socket, starts a program or a process (threads are
+allowed, as decoders use them), or maps executable memory. A refused call fails with EPERM, so that
+a library that merely tries goes on. Kernel: Documentation/userspace-api/seccomp_filter.rst;
+numbers: asm/unistd_64.h and asm-generic/unistd.h.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import platform
 import struct
 
-# name: number on x86_64 (or None where it has no such call), on aarch64
+# name: number on x86_64 (None if it has no such call), on aarch64
 _CALLS: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63),
     "write": (1, 64),
@@ -90,13 +90,13 @@ class _Program(ctypes.Structure):
 
 
 def is_known(machine: str = "") -> bool:
-    """Whether the numbers of this processor's calls are known here."""
+    """Whether this processor's call numbers are known here."""
     return (machine or platform.machine()) in _MACHINES
 
 
 def program(machine: str, *, network: bool, own: int) -> bytes:
-    """The filter in BPF, 8 bytes an instruction; `network` lets TCP and UDP sockets through, and
-    only the process `own` can be sent a signal.
+    """The filter in BPF, 8 bytes an instruction. `network` allows TCP and UDP sockets; signals may
+    go to the process `own` only.
     """
     column, tag = _MACHINES[machine]
     calls = [numbers[column] for numbers in _CALLS.values()]
@@ -109,7 +109,7 @@ def program(machine: str, *, network: bool, own: int) -> bytes:
     for number in calls:
         if number is not None:
             code += [_do(_EQUAL, number, 0, 1), allow]
-    # The C library falls back to clone, whose flags can be looked at.
+    # The C library falls back to clone, whose flags can be checked.
     code += [_do(_EQUAL, _CLONE3[column], 0, 1), _say(_REFUSE | errno.ENOSYS)]
     code += _where(_CLONE[column], 0, [_do(_ANY_BIT, _THREAD, 0, 1), allow, refuse])
     code += _where(_TGKILL[column], 0, [_do(_EQUAL, own, 0, 1), allow, refuse])
@@ -122,7 +122,7 @@ def program(machine: str, *, network: bool, own: int) -> bytes:
 
 
 def install(*, network: bool) -> str:
-    """Puts the filter on this process and every thread to come; says what went wrong, or ""."""
+    """Puts the filter on this process and its future threads; returns the problem, or ""."""
     machine = platform.machine()
     if not is_known(machine):
         return f"no seccomp filter for {machine}"
@@ -143,6 +143,6 @@ def _say(verdict: int) -> bytes:
 
 
 def _where(number: int, argument: int, then: list[bytes]) -> list[bytes]:
-    """`then`, on the low half of an argument, where the call is `number`; else the next."""
+    """`then`, on the low half of an argument, if the call is `number`; else the next test."""
     load = _do(_LOAD, _ARGUMENT_AT + 8 * argument)
     return [_do(_EQUAL, number, 0, len(then) + 1), load, *then]

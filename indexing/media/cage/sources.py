@@ -1,4 +1,4 @@
-"""Live sources: what they are, and their frames as they come out of a caged child."""
+"""Live sources, and their frames as a caged child reads them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ _LOOK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LiveSource:
-    """Where frames come from while they are made: exactly one of `url`, `path` and `handle`.
+    """The place of frames that are still being made: exactly one of `url`, `path` and `handle`.
 
-    `url` is of one of SCHEMES; an address that ends in .m3u8 is HLS. `path` is a named pipe, or a
-    file that grows and is over when it has not for `grown_s`. `handle` is an open file descriptor,
-    such as that of standard input; it stays the caller's. A source that gives no frame for
-    `silent_s` is broken (0: it is waited for without end). `hosts` are those that a playlist may
-    name besides its own.
+    `url` has one of SCHEMES; an address that ends in .m3u8 is HLS. `path` is a named pipe, or a
+    growing file, which ends if it has not grown for `grown_s`. `handle` is an open file descriptor,
+    such as that of standard input; the caller keeps it. A source without a frame for `silent_s` is
+    broken (0: wait forever). `hosts` are those that a playlist may name besides its own.
     """
 
     url: str = ""
@@ -48,7 +47,7 @@ class LiveSource:
 
     @property
     def name(self) -> str:
-        """What to call it where others read: an address without its user and password."""
+        """Its name for others to read: an address without its user and password."""
         if self.url:
             parts = urlsplit(self.url)
             return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
@@ -63,11 +62,10 @@ def live_frames(
     stopped: threading.Event,
 ) -> Iterator[FrameBatch | Gap]:
     """Frames of one connection, counted from 0 and timed from its first, a batch within a tenth of
-    a second of its frames. Ends where the source does.
+    a second of its frames. Ends with the source.
 
-    Raises MediaError where it can't be had, breaks off or falls silent, and soon after another
-    thread has set `stopped`; InputError where it is no
-    source.
+    Raises MediaError if the source can't be reached, breaks off or falls silent, and soon after
+    another thread has set `stopped`; InputError if it is no source.
     """
     way, patience = _Way(), _Patience(source, stopped)
     with ExitStack() as held:
@@ -83,7 +81,7 @@ def live_frames(
 
 @dataclass(slots=True)
 class _Way:
-    """What carries an address's bytes to the child, and may know why none came."""
+    """The carrier of an address's bytes to the child; it may know why none came."""
 
     carrier: Fetches | Door | None = None
 
@@ -119,7 +117,7 @@ def _opened(held: ExitStack, path: Path | None) -> int:
 
 
 def _await_writer(handle: int, patience: _Patience) -> None:
-    """Waits until somebody writes to a named pipe, which looks ended before; it then blocks."""
+    """Waits until a process writes to a named pipe, which looks ended before; it then blocks."""
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
     while not waiting.poll(_LOOK_S * 1000):
@@ -164,7 +162,7 @@ def _door_of(held: ExitStack, child: CagedChild, source: LiveSource) -> Door:
 
 
 def _through(door: Door, source: LiveSource) -> dict[str, Any]:
-    """The request to read an address by that door."""
+    """The request to read an address through that door."""
     parts = urlsplit(source.url)
     way = parts.scheme.removesuffix("s")
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
@@ -195,9 +193,7 @@ def _heard(
 
 
 class _Patience:
-    """How long a source may still go without a frame, whatever else it gives, and whether anybody
-    still waits for one.
-    """
+    """How long a source may still give no frame, and whether anybody still waits for one."""
 
     def __init__(self, source: LiveSource, stopped: threading.Event) -> None:
         self.source = source
@@ -205,11 +201,11 @@ class _Patience:
         self._last = monotonic()
 
     def begin(self) -> None:
-        """A frame came."""
+        """Restarts the time after a frame."""
         self._last = monotonic()
 
     def check(self) -> None:
-        """Raises MediaError where nothing more is to be waited for."""
+        """Raises MediaError if waiting should end."""
         if self._stopped.is_set():
             raise MediaError("nobody reads it any more", where=self.source.name)
         most = self.source.silent_s
@@ -220,10 +216,10 @@ class _Patience:
 
 
 def _fetch(child: CagedChild, fetches: Fetches, answer: FetchAnswer, patience: _Patience) -> None:
-    """Gives the child what it asks for, or the reason why not. Raises MediaError for what only
-    seems to be worth another try.
+    """Gives the child what it asks for, or the reason for a refusal. Raises MediaError if another
+    try can't help.
     """
-    if answer.url.startswith("crypto"):  # libavformat has the key and wants its bytes decrypted
+    if answer.url.startswith("crypto"):  # libavformat has the key and asks for encrypted bytes
         raise MediaError(
             "its segments are encrypted (AES-128), which are not read",
             where=patience.source.name,

@@ -1,8 +1,8 @@
 """Frames of a live source, as they come; inside the child.
 
-A pipe and a growing file come as a handle. What is read over HTTP (HLS, a broadcast stream) is
-fetched by the parent, address by address, and comes as handles too: this process has no network.
-RTSP and RTMP it speaks itself, to the one door that its parent has opened for it (door.py).
+A pipe and a growing file come as a handle. Sources over HTTP (HLS, a broadcast stream) are fetched
+by the parent, address by address, and come as handles too: this process has no network. It speaks
+RTSP and RTMP itself, through the one door that its parent has opened for it (door.py).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from indexing.media.inside.times import Timeline
 from indexing.media.inside.video import Batch, Damage, Shrinker, decoded, said, time_of
 
 _FRAMES = 16
-_WAIT_S = 0.04  # frames that came within so long go together
+_WAIT_S = 0.04  # frames that came within this time go together
 _JUMP_S = 10.0
 _LOOK_S = 0.05
-_STEADY = {"mpegts", "hls"}  # broadcasts: their frames come at a rate, and what is away was lost
+_STEADY = {"mpegts", "hls"}  # broadcasts: frames come at a rate, and a missing one was lost
 _ENDLESS = {"probesize": "1000000", "analyzeduration": "1000000"}
-# Persistent connections would be made by the library itself, past the callback.
+# The library would make persistent connections itself, without the callback.
 _HLS = {
     "http_persistent": "0",
     "http_multiple": "0",
@@ -47,7 +47,7 @@ _DOOR = {
 
 
 def over(line: socket.socket) -> Work:
-    """Reads live sources, asking the parent over `line` for what it needs."""
+    """The work that reads live sources and asks the parent over `line` for addresses."""
 
     def live(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
         with _open(line, handle, asked, limits) as container:
@@ -57,25 +57,25 @@ def over(line: socket.socket) -> Work:
 
 
 class Pipe:
-    """Bytes of a handle from here on; it can't be sought."""
+    """The bytes of a handle from here on; without seeking."""
 
     def __init__(self, handle: int, line: socket.socket) -> None:
         self._handle = handle
         self._waiting = select.poll()
         self._waiting.register(handle, select.POLLIN)
-        self._waiting.register(line, getattr(select, "POLLRDHUP", 0))  # hanging up always counts
+        self._waiting.register(line, getattr(select, "POLLRDHUP", 0))  # a hang-up always counts
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes, as soon as there are any; none at the end, or where the parent,
-        who has the other end of `line`, is gone.
+        """At most `count` bytes, as soon as there are any; none at the end, or if the parent at the
+        other end of `line` is gone.
         """
         ready = [handle for handle, _ in self._waiting.poll()]
         return os.read(self._handle, count) if self._handle in ready else b""
 
 
 class GrowingFile(Pipe):
-    """A file that somebody still writes: it ends when it has not grown for `grown_s`, and once
-    ended it stays so, however often a demuxer asks.
+    """A file that is still being written: it ends when it has not grown for `grown_s`, and then
+    stays ended, however often a demuxer asks.
     """
 
     def __init__(self, handle: int, line: socket.socket, grown_s: float) -> None:
@@ -95,10 +95,10 @@ class GrowingFile(Pipe):
 
 
 class Fetched(Pipe):
-    """What the parent fetched; closed with the container that reads it."""
+    """Bytes that the parent fetched; closed with the container that reads them."""
 
     def close(self) -> None:
-        """Tells the parent that no more of it is needed."""
+        """Tells the parent that no more is needed."""
         os.close(self._handle)
 
 
@@ -109,7 +109,7 @@ class Fetcher:
         self._line = line
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Fetched:
-        """The bytes behind an address; raises OSError."""
+        """The bytes behind an address. Raises OSError."""
         head = {
             "say": "fetch",
             "url": url[:4096],
@@ -155,11 +155,11 @@ def _open_address(
 
 
 def _flow(container: InputContainer, limits: CageLimits) -> Iterator[Message]:
-    """Small batches, each within `_WAIT_S` of its first frame as long as frames come."""
+    """Small batches, each within `_WAIT_S` of its first frame while frames come."""
     stream = video_of(container)
     if stream is None:
         raise Refusal("there is no video in the source")
-    prepare(stream, limits, threads="SLICE")  # threads by frames would hold frames back
+    prepare(stream, limits, threads="SLICE")  # threads by frames would delay frames
     timeline = Timeline(step_of(stream), _JUMP_S)
     steady = bool(_STEADY & set(container.format.name.split(",")))
     damage, shrinker, batch = Damage(), Shrinker(), Batch()

@@ -1,8 +1,8 @@
 """The walls that a child builds around itself before it sees a byte of a file.
 
-First, while it has one thread, a user and a network namespace of its own; then, once all libraries
-are loaded, limits, no new privileges and the filter of seccomp.py. What the machine does not
-offer is told, not passed over.
+First, while it has one thread, it makes a user and a network namespace of its own. Then, once all
+libraries are loaded, it sets limits, no new privileges and the filter of seccomp.py. It reports
+what the machine does not offer.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _HANDLES, _PROCESSES = 32, 64
 
 
 def leave_the_network() -> str:
-    """Moves this process, which must have one thread, into namespaces of its own; says what went
-    wrong, or "".
+    """Moves this process, which must have one thread, into namespaces of its own; returns the
+    problem, or "".
     """
     if sys.platform != "linux":
         return f"no namespaces on {sys.platform}"
@@ -37,7 +37,7 @@ def leave_the_network() -> str:
 
 
 def raise_loopback() -> None:
-    """Turns on 127.0.0.1 in a network of our own; raises OSError."""
+    """Turns on 127.0.0.1 in a network of our own. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         asked = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(line, _GET_INTERFACE_FLAGS, asked))[1]
@@ -45,15 +45,15 @@ def raise_loopback() -> None:
 
 
 def build_walls(memory_bytes: int, left: str, *, network: bool) -> CageProtection:
-    """Limits this process for good. `left` is what `leave_the_network` said; `network` lets
-    sockets through the filter.
+    """Limits this process for good. `left` is the result of `leave_the_network`; `network` allows
+    sockets in the filter.
     """
     notes = [left] if left else []
     memory = _limit(resource.RLIMIT_AS, memory_bytes, notes)
     _limit(resource.RLIMIT_FSIZE, 0, notes)
     _limit(resource.RLIMIT_CORE, 0, notes)
     _limit(resource.RLIMIT_NOFILE, _HANDLES, notes)
-    if not left:  # threads count as processes, those of the user's other programs too elsewhere
+    if not left:  # threads count as processes; elsewhere the user's other programs count too
         _limit(resource.RLIMIT_NPROC, _PROCESSES, notes)
     alone = _give_up_privileges(notes)
     refused = cage_seccomp.install(network=network) if alone else "no seccomp filter"

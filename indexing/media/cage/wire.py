@@ -1,9 +1,9 @@
-"""What parent and child say to each other: a head in JSON, a body of bytes, perhaps a file handle.
+"""The messages of parent and child: a head in JSON, a body of bytes, perhaps a file handle.
 
     magic "DLM1" | length of head, 4 bytes | length of body, 4 bytes | head | body
 
-Both lengths are limited on both sides, and nothing is unpickled: the parent takes the child for
-hostile, because it reads hostile files.
+Both sides limit both lengths, and nothing is unpickled: the parent treats the child as hostile,
+because it reads hostile files.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LENGTHS = struct.Struct(">4sII")
 
 
 class WireError(Exception):
-    """What came is not of this protocol, or more than it allows."""
+    """The message is not of this protocol, or exceeds its limits."""
 
 
 class SilenceError(Exception):
-    """Nothing came before the deadline."""
+    """No message came before the deadline."""
 
 
 class HungUpError(Exception):
@@ -39,19 +39,19 @@ class HungUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message; `handle` is a file descriptor that now belongs to who received it."""
+    """One message; `handle` is a file descriptor that now belongs to the receiver."""
 
     head: Mapping[str, Any]
     body: bytes = b""
     handle: int | None = None
 
 
-# What a child does with an open file and a request's head: its answers.
+# The answers of a child to an open file and a request's head.
 Work: TypeAlias = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Message]]
 
 
 def send(line: socket.socket, message: Message, within_s: float | None = None) -> None:
-    """Sends all of it; waits as long as the other side doesn't read, `within_s` for each part.
+    """Sends all of it; waits while the other side doesn't read, `within_s` for each part.
 
     Raises WireError, SilenceError, HungUpError.
     """
@@ -74,7 +74,7 @@ def send(line: socket.socket, message: Message, within_s: float | None = None) -
 
 
 def receive(line: socket.socket, within_s: float | None = None, *, handles: int = 0) -> Message:
-    """The next message, all of it `within_s` seconds from now; at most `handles` file handles.
+    """The next message, complete within `within_s` seconds; at most `handles` file handles.
 
     Raises WireError, SilenceError, HungUpError.
     """
@@ -131,7 +131,7 @@ def _read(line: socket.socket, count: int, until: float | None) -> bytes:
 
 
 def _wait(line: socket.socket, until: float | None) -> None:
-    """A sender of single bytes must not keep the line for longer than one deadline."""
+    """Waits for data; a sender of single bytes must not hold the line beyond one deadline."""
     left = None if until is None else until - monotonic()
     if left is not None and left <= 0:
         raise SilenceError
@@ -139,7 +139,7 @@ def _wait(line: socket.socket, until: float | None) -> None:
 
 
 def _allow(line: socket.socket, seconds: float | None) -> None:
-    if seconds != line.gettimeout():  # a child, which always waits, may not change it
+    if seconds != line.gettimeout():  # a child always waits, and may not change it
         line.settimeout(seconds)
 
 

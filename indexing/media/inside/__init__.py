@@ -1,1 +1,1 @@
-"""What runs inside the cage: containers, pictures and frames are decoded here."""
+"""Decodes containers, pictures and frames inside the cage."""

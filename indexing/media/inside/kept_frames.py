@@ -1,11 +1,10 @@
 """Frames that are kept while a video is read, so that a shot's still needs no second reading;
 inside the child.
 
-A shot is known some hundreds of frames after its end, and its best frame lies near its middle. So
-frames are kept small and at even steps: every fifth of a second for a while, one in four of them
-for four times as long, one in sixteen for sixteen times as long. Which frames stand for a shot
-depends on its length alone, never on how late it was asked for: the same file gives the same
-stills.
+A shot is known some hundreds of frames after its end, and its best frame is near its middle. So
+frames are kept small and at even steps: every fifth of a second for a time, one in four of them for
+four times as long, one in sixteen for sixteen times as long. The candidates of a shot depend on its
+length alone, never on how late it was asked for: the same file gives the same stills.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ from indexing.media.shots.stills import (
 )
 
 _EVERY_S = 0.2
-_LEAST_STEP = 5  # frames: where few are shown in a second, memory would not be bounded otherwise
-_COARSER = 4  # how much further apart frames are that are kept for as many times longer
+_LEAST_STEP = 5  # frames: at low frame rates memory would not be bounded otherwise
+_COARSER = 4  # factor between two steps, and between the times that their frames are kept
 _KEPT = 900  # frames from the newest back to the oldest of the finest step
 # Frames: a shot of a file is asked for at most 651 after its end (a transition of 250, a window's
-# 249 + 25, two batches on their way), and its candidates reach further back than its middle.
+# 249 + 25, two batches on their way), and its candidates are further back than its middle.
 _LATE = 750
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, 2.5.1
 
@@ -58,7 +57,7 @@ class _Kept:
 
 @dataclass(slots=True)
 class KeptFrames:
-    """What is kept of a video whose frames are shown for about `step_s`."""
+    """The kept frames of a video; each is shown for about `step_s`."""
 
     painter: Painter
     step_s: float
@@ -66,7 +65,7 @@ class KeptFrames:
     _grays: deque[tuple[float, Gray]] = field(default_factory=deque)  # of the last AROUND_S
 
     def see(self, number: int, second: float, frame: VideoFrame, small: Frames) -> None:
-        """One frame, and the same as uint8 [27, 48, 3]; in order, with none left out."""
+        """Takes one frame, and the same as uint8 [27, 48, 3]; all frames, in order."""
         gray: Gray = small.astype(np.float32) @ _LUMA
         while self._grays and self._grays[0][0] < second - AROUND_S:
             self._grays.popleft()
@@ -82,8 +81,8 @@ class KeptFrames:
             self._let_go(number)
 
     def still_of(self, first: int, last: int) -> Found | None:
-        """The best frame of a shot from frame `first` to `last`, and lets go of what came before
-        its end; None where none of it was kept.
+        """The best frame of a shot from frame `first` to `last`; None if none was kept. Drops the
+        frames up to the shot's end.
         """
         near = self._near_the_middle(first, last)
         judged = [self._judge(kept) for kept in near]
@@ -102,7 +101,7 @@ class KeptFrames:
         return max(_LEAST_STEP, round(_EVERY_S / self.step_s))
 
     def _near_the_middle(self, first: int, last: int) -> list[_Kept]:
-        """At most MOMENTS frames of a shot, those nearest to its middle first."""
+        """At most MOMENTS frames of a shot, nearest to its middle first."""
         length, middle = last - first + 1, (first + last) / 2
         coarse = next(k for k in range(64) if _KEPT * _COARSER**k >= length / 2 + _LATE)
         step = self._step * _COARSER**coarse
@@ -122,17 +121,17 @@ class KeptFrames:
         return Candidate(sharpness(gray), looks_black(gray), blend)
 
     def _let_go(self, newest: int) -> None:
-        """Of what is too old for its step."""
+        """Drops the frames that are too old for their step."""
         young = (kept for kept in self._kept if newest - kept.number < self._life(kept.number))
         self._kept = deque(young)
 
     def _life(self, number: int) -> int:
-        """For how many frames one is kept."""
+        """The number of frames for which one is kept."""
         life, place = _KEPT, number // self._step
         while place and place % _COARSER == 0:
             life, place = life * _COARSER, place // _COARSER
         return life if place else _KEPT * _COARSER**30
 
     def numbers(self) -> Iterator[int]:
-        """Of the frames that are kept."""
+        """The numbers of the kept frames."""
         return (kept.number for kept in self._kept)

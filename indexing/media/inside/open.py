@@ -1,8 +1,8 @@
 """Opens a video or sound from a file handle, and nothing that it points to.
 
-Three gates: the demuxers and decoders are those on a list, which holds none that reads other files
-(hls, dash, concat, image2, sdp and the like); whatever asks to open a name is refused by the
-callback that libavformat opens through; and the process can't open a name or a socket at all.
+There are three gates: only demuxers and decoders on a list are used, none of which reads other
+files (hls, dash, concat, image2, sdp and the like); the callback that libavformat opens through
+refuses every name; and the process can't open a name or a socket at all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from indexing.media.cage.limits import CageLimits, Refusal
 
-# Names as libavformat has them: a file is read if one of its demuxer's names is here.
+# libavformat's names: a file is read if one of its demuxer's names is here.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,ogg,asf,mxf,dv,gxf,ivf,nut,"
     "h264,hevc,m4v,vc1,obu,wav,w64,aiff,mp3,flac,aac,ac3,eac3,amr,caf,au"
@@ -34,10 +34,10 @@ _MOST_STREAMS = "64"
 
 
 def open_file(handle: int, limits: CageLimits) -> InputContainer:
-    """The container behind a file handle, its video's size looked at; raises Refusal."""
+    """The container behind a file handle, with its video's size checked. Raises Refusal."""
     container = open_source(_from_start(handle), limits, {})
     if any(_has_no_size(stream) for stream in container.streams.video):
-        # The library forgets a size that is over its limit: without decoders it tells it.
+        # The library forgets a size over its limit, but reports it without decoders.
         container.close()
         with open_source(_from_start(handle), limits, {"codec_whitelist": "none"}):
             container = open_source(_from_start(handle), limits, {})
@@ -56,7 +56,7 @@ def _from_start(handle: int) -> FileIO:
 
 
 def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> InputContainer:
-    """The container that a file object yields; raises Refusal."""
+    """The container in a file object. Raises Refusal."""
     try:
         container: InputContainer = av.open(
             source,
@@ -75,9 +75,9 @@ def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> 
 
 
 def check_sizes(container: InputContainer, limits: CageLimits) -> None:
-    """Raises Refusal where a video is larger than the limits say, from its header alone."""
+    """Raises Refusal if a video's header says that it is larger than the limits."""
     contexts = [stream.codec_context for stream in container.streams.video]
-    for context in filter(None, contexts):  # None where there is no decoder
+    for context in filter(None, contexts):  # None without a decoder
         sizes = (context.width, context.height, context.coded_width, context.coded_height)
         if max(sizes) > limits.video_edge:
             raise Refusal(
@@ -88,7 +88,7 @@ def check_sizes(container: InputContainer, limits: CageLimits) -> None:
 
 
 def video_of(container: InputContainer) -> VideoStream | None:
-    """The video that is shown: the first that is no cover picture; None where there is none."""
+    """The video that is shown: the first that is no cover picture; None without one."""
     shown = [
         stream
         for stream in container.streams.video
@@ -100,8 +100,8 @@ def video_of(container: InputContainer) -> VideoStream | None:
 def prepare(stream: VideoStream, limits: CageLimits, *, threads: str = "AUTO") -> None:
     """Sets how a video is decoded, before its first packet.
 
-    The loop filter is left out in frames that no other is made from: at 27 lines nobody sees it,
-    and no error is carried on.
+    The loop filter is skipped for frames that no other frame needs: at 27 lines nobody sees it, and
+    no error is carried on.
     """
     context = stream.codec_context
     context.options = {**options_of(limits), "skip_loop_filter": "noref"}
@@ -122,7 +122,7 @@ def options_of(limits: CageLimits) -> dict[str, str]:
 
 
 def _open_nothing(name: str, flags: int, options: Mapping[str, str]) -> NoReturn:
-    """A file that asks for another one does not get it."""
+    """Refuses every name that a file asks for."""
     raise PermissionError("it refers to another file or host, which is not opened")
 
 

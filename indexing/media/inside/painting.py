@@ -20,7 +20,7 @@ _LOOKED_AT = 320
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The frame that was taken of several, as a picture."""
+    """The frame that was chosen from several, as a picture."""
 
     second: float
     image: Image.Image
@@ -29,25 +29,25 @@ class Found:
 
 @dataclass(slots=True)
 class Painter:
-    """Frames as pictures: pixels square, upright, at most `edge` pixels; and as grey levels."""
+    """Makes pictures of frames (square pixels, upright, at most `edge` pixels) and grey levels."""
 
     stream: VideoStream
     edge: int
-    # One for each kind of picture: they set themselves up anew where sizes or formats change.
+    # One for each kind of picture: a scaler is set up again when sizes or formats change.
     _scalers: defaultdict[str, VideoReformatter] = field(
         default_factory=lambda: defaultdict(VideoReformatter)
     )
 
     def paint(self, frame: VideoFrame) -> Image.Image:
-        """An RGB image."""
+        """The frame as an RGB image."""
         return _picture(self._scaled(frame, "rgb24", "BICUBIC"), turns_of(frame))
 
     def shrink(self, frame: VideoFrame) -> VideoFrame:
-        """The frame at the picture's size, not upright yet: a third of the memory of RGB."""
+        """The frame at the picture's size, not upright yet; a third of the memory of RGB."""
         return self._scaled(frame, "yuv420p", "AREA")
 
     def image(self, shrunk: VideoFrame, turns: int) -> Image.Image:
-        """An RGB image of what `shrink` gave, after `turns` of 90 degrees counterclockwise."""
+        """An RGB image of a shrunk frame, after `turns` of 90 degrees counterclockwise."""
         scaler = self._scalers["image"]
         return _picture(scaler.reformat(shrunk, format="rgb24", threads=1), turns)
 
@@ -56,7 +56,7 @@ class Painter:
         return self._gray(frame, FRAME_WIDTH, FRAME_HEIGHT, "small")
 
     def looked_at(self, frame: VideoFrame) -> Gray:
-        """Grey levels, float32 [h, w], as many as are needed to see how sharp a frame is."""
+        """Grey levels, float32 [h, w], enough of them to judge the sharpness of a frame."""
         share = min(1.0, _LOOKED_AT / max(frame.width, frame.height))
         width, height = round(frame.width * share), round(frame.height * share)
         return self._gray(frame, max(1, width), max(1, height), "looked at")

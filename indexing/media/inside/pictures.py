@@ -1,4 +1,4 @@
-"""Photos: facts, and the photo upright in several sizes; inside the child."""
+"""Facts of photos, and upright photos in several sizes; inside the child."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_HASH_EDGE = 320  # the hash looks at 64 x 64 averages; more pixels cost more than they tell
-# Half the time of LANCZOS, and hardly to be told from it where a picture is made smaller.
+_HASH_EDGE = 320  # the hash uses 64 x 64 averages; more pixels cost more than they add
+# Half the time of LANCZOS, and hardly different when a picture is made smaller.
 _FILTER = Image.Resampling.HAMMING
 _WHITE = (255, 255, 255)
 _SRGB = ImageCms.createProfile("sRGB")
 _BLACK_MEAN, _BLACK_SPREAD = 16.0, 6.0
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit is looked at instead, before anything is decoded
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, before anything is decoded
 
 
 def open_picture(handle: int, limits: CageLimits) -> Image.Image | None:
-    """The image behind a file handle, not decoded yet; None where it is no picture.
+    """The image behind a file handle, not decoded yet; None if it is no picture.
 
-    Raises Refusal where it has more pixels than the limits say.
+    Raises Refusal if it has more pixels than the limits allow.
     """
     source = io.FileIO(handle, closefd=False)
     source.seek(0)
@@ -103,7 +103,7 @@ def picture(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterat
 def renditions(
     largest: Image.Image, edges: Sequence[int], second: float = 0.0, *, blurred: bool = False
 ) -> Iterator[Message]:
-    """A still for each edge, out of an upright RGB image that is no smaller than any of them."""
+    """A still for each edge, from an upright RGB image that is no smaller than any of them."""
     made: dict[int, Image.Image] = {}
     smaller = largest
     for edge in sorted({*edges, _HASH_EDGE}, reverse=True):
@@ -132,12 +132,12 @@ def hash_of(image: Image.Image) -> str:
 
 
 def looks_black(gray: np.ndarray[Any, np.dtype[np.uint8 | np.float32]]) -> bool:
-    """Whether hardly anything but black can be seen."""
+    """Whether hardly anything but black is visible."""
     return bool(gray.mean() < _BLACK_MEAN and gray.std() < _BLACK_SPREAD)
 
 
 def _shrunk(image: Image.Image, edge: int, notes: list[str]) -> Image.Image:
-    """At most `edge` pixels, as far as the decoder scales by itself; the rest by resampling."""
+    """The image at `edge` pixels: the decoder scales as far as it can, resampling does the rest."""
     size = _target(image.size, edge)
     mode = image.mode if image.mode in ("L", "RGB") else None
     image.draft(mode, size)  # a JPEG is decoded at an eighth, a quarter or half of its size
@@ -150,7 +150,7 @@ def _shrunk(image: Image.Image, edge: int, notes: list[str]) -> Image.Image:
 
 
 def _load_what_is_there(image: Image.Image, error: Exception, notes: list[str]) -> None:
-    """The part of a cut file that can be decoded; the rest stays grey or black."""
+    """Loads the part of a cut file that can be decoded; the rest stays grey or black."""
     notes.append(f"only a part could be decoded: {error}"[:300])
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
@@ -162,7 +162,7 @@ def _load_what_is_there(image: Image.Image, error: Exception, notes: list[str]) 
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """L, RGB, CMYK, or with alpha: a mode that can be resampled and shown."""
+    """The image as L, RGB, CMYK, or with alpha: a mode that can be resampled and shown."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         values = np.asarray(image, np.float32)
         most = max(float(values.max()), 1.0)
@@ -178,7 +178,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _upright(
     image: Image.Image, orientation: int, profile: bytes | None, notes: list[str]
 ) -> Image.Image:
-    """RGB in sRGB without alpha, turned by what EXIF says."""
+    """RGB in sRGB without alpha, turned as EXIF says."""
     if "A" in image.mode or "a" in image.mode:
         over = image.convert("RGBA")
         image = Image.new("RGB", image.size, _WHITE)

@@ -1,4 +1,4 @@
-"""What a file is, from its header and metadata; inside the child."""
+"""The facts of a file, from its header and metadata; inside the child."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def shown_size(video: VideoStream) -> tuple[int, int]:
 def rotation_of(container: InputContainer) -> int:
     """Degrees clockwise that make the video upright, in quarter turns.
 
-    The library tells a stream's display matrix in its description of the file only, and else with
-    the first decoded frame, which is too late here.
+    The library gives a stream's display matrix only in its description of the file and with the
+    first decoded frame, which is too late here.
     """
     av.logging.set_level(av.logging.INFO)
     try:

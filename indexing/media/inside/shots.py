@@ -2,7 +2,7 @@
 inside the child.
 
 The parent answers frames with the bounds of shots, each as soon as it knows it. When all frames are
-read, this side says so and waits for those that are still to come.
+read, this side says so and waits for the remaining bounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from indexing.media.inside.video import See, seen_frames
 
 
 def over(line: socket.socket) -> Work:
-    """Reads videos, told over `line` of the shots in them."""
+    """The work that reads videos and gets the bounds of their shots over `line`."""
 
     def shots(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
         stills = _Stills(line, int(asked["edge"]))
@@ -39,7 +39,7 @@ def over(line: socket.socket) -> Work:
 
 
 class _Stills:
-    """The stills of one video's shots, each in answer to the bounds of a shot."""
+    """The stills of one video's shots, each as an answer to the bounds of a shot."""
 
     def __init__(self, line: socket.socket, edge: int) -> None:
         self._line = line
@@ -48,7 +48,7 @@ class _Stills:
         self._over = False
 
     def witness(self, stream: VideoStream) -> See:
-        """What sees the video's frames; the same where it is read again after damage."""
+        """The function that sees the video's frames; the same if damage needs a second reading."""
         painter = Painter(stream, self._edge)
         if self._kept is None:
             self._kept = KeptFrames(painter, step_of(stream))
@@ -56,12 +56,12 @@ class _Stills:
         return self._kept.see
 
     def asked(self) -> Iterator[Message]:
-        """Answers to what came meanwhile."""
+        """Answers to the requests that came meanwhile."""
         while not self._over and select.select([self._line], [], [], 0)[0]:
             yield from self._answer(receive(self._line))
 
     def rest(self) -> Iterator[Message]:
-        """Answers until the parent says that it was all."""
+        """Answers until the parent sends its last request."""
         while not self._over:
             yield from self._answer(receive(self._line))
 

@@ -1,7 +1,7 @@
-"""Stills out of a video: seek, decode, compare, keep the best of each group; inside the child.
+"""Stills of a video: seek, decode, compare, keep the best of each group; inside the child.
 
-A still costs the frames from the last key frame on, and as little else as can be: frames that no
-other is made from are decoded only where a moment asks for them.
+A still costs the frames from the last key frame on, and as few others as possible: frames that no
+other frame needs are decoded only if a moment asks for them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from indexing.media.inside.stream import is_stamped, stamp_of, step_of
 from indexing.media.inside.times import Timeline
 from indexing.media.inside.video import Damage, decoded
 
-_AHEAD_S = 0.5  # a seek over less than that saves nothing
+_AHEAD_S = 0.5  # a seek over less than this saves nothing
 _SEEK_BACK_S = 10.0
 _JUMP_S = 3600.0
-# Where timestamps are those of the file and not of a broadcast, so that a seek finds a moment.
+# Their timestamps are those of the file and not of a broadcast, so that a seek finds a moment.
 _SEEKABLE = {"mov", "matroska", "mxf"}
 
 
@@ -48,7 +48,7 @@ def stills(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterato
 
 
 class Frames:
-    """The frames of a video from any second on: by seeking where that is worth it."""
+    """The frames of a video from any second on, with a seek if that saves time."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Frames:
             yield self._at
             following = next(self._flow, None)
             if following is None:
-                return  # the last frame stays for whoever asks for a later moment
+                return  # the last frame stays for a later moment
             self._before, self._at = self._at, following
 
     def _read(self) -> Iterator[tuple[float, VideoFrame]]:
@@ -97,7 +97,7 @@ class Frames:
                 yield second, frame
 
     def _hurry(self, packet: Packet[VideoStream]) -> None:
-        """Leaves out what no other frame needs where no moment asks for it."""
+        """Skips frames that no other frame needs, unless a moment asks for them."""
         base, origin = packet.time_base, self._origin
         left_out = (
             self._stamped
@@ -109,7 +109,7 @@ class Frames:
         self._stream.codec_context.skip_frame = "NONREF" if left_out else "DEFAULT"
 
     def _is_key_between(self, second: float) -> bool:
-        """Whether a seek would save decoding: a key frame lies between here and there."""
+        """Whether a seek would save decoding: a key frame is between here and there."""
         if self._at is None or not self._can_seek or second - self._at[0] < _AHEAD_S:
             return False
         entries = self._stream.index_entries
@@ -123,7 +123,7 @@ class Frames:
         return round((second + (self._origin or 0.0)) / base)
 
     def _seek(self, second: float) -> None:
-        """To the last key frame before; where the index is wrong, further back, then the start."""
+        """Seeks the last key frame before; if the index is wrong, further back, then the start."""
         if not self._can_seek:
             return
         for back in (0.0, _SEEK_BACK_S, second):
@@ -142,7 +142,7 @@ class Frames:
 
 
 def _looked_at(frames: Frames, painter: Painter, groups: Sequence[Group]) -> Iterator[Found]:
-    """What is found for each of the groups, in one go over their frames."""
+    """The frame found for each of the groups, in one pass over their frames."""
     end = max(group.end for group in groups)
     for second, frame in frames.since(groups[0].start):
         for group in groups:

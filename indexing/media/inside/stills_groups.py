@@ -1,6 +1,6 @@
-"""What is wanted of a video's frames, and which of them is taken; inside the child.
+"""Which frames of a video are compared, and which of them is taken; inside the child.
 
-Of the frames that are compared only the one that is taken becomes a picture.
+Only the taken frame becomes a picture.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from indexing.media.inside.pictures import looks_black
 from indexing.media.shots.stills import AROUND_S, Candidate, Gray, best, is_blend, sharpness
 
 _SAME_S = 1e-6
-# The frame of a moment begins at most so long before it. A frame that is shown for longer, and that
-# no other needs, is missed beside other moments: their frames stand for the shot as well.
+# The frame of a moment begins at most this long before it. A frame that is shown for longer, and
+# that no other needs, may be missed: the frames of the other moments also stand for the shot.
 _SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
 
 
 @dataclass(slots=True)
 class Group:
-    """Moments in order, of which the best is wanted, and what was seen around them."""
+    """Moments in order, of which the best is wanted, and the frames seen around them."""
 
     moments: tuple[float, ...]
     shown: dict[int, tuple[float, VideoFrame]] = field(default_factory=dict)
@@ -33,16 +33,16 @@ class Group:
 
     @property
     def start(self) -> float:
-        """From where on frames are looked at."""
+        """The second from which frames are compared."""
         return max(0.0, self.moments[0] - AROUND_S)
 
     @property
     def end(self) -> float:
-        """Up to where."""
+        """The second up to which frames are compared."""
         return self.moments[-1] + AROUND_S
 
     def see(self, second: float, frame: VideoFrame, painter: Painter) -> None:
-        """One frame, which is shown from `second` on."""
+        """Takes one frame, which is shown from `second` on."""
         if self.start <= second <= self.end:
             self.grays.append((second, painter.gray(frame)))
         for number, moment in enumerate(self.moments):
@@ -50,7 +50,7 @@ class Group:
                 self.shown[number] = second, frame
 
     def judge(self, painter: Painter) -> None:
-        """Takes the best of the frames, each looked at once, and lets them go."""
+        """Takes the best of the frames, each judged once, and drops them."""
         once = list(dict(self.shown.values()).items())
         judged = [_judge(second, frame, self.grays, painter) for second, frame in once]
         number = best(judged)
@@ -60,7 +60,7 @@ class Group:
 
 
 def overlapping(groups: Sequence[Group]) -> Iterator[list[Group]]:
-    """Groups in order, those together that look at the same frames: no file is read backwards."""
+    """Groups in order, joined if they share frames: so no file is read backwards."""
     together: list[Group] = []
     for group in groups:
         if together and group.start > max(other.end for other in together):
@@ -73,7 +73,7 @@ def overlapping(groups: Sequence[Group]) -> Iterator[list[Group]]:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """When frames must be decoded even where no other is made from them: stretches of seconds that
+    """When frames must be decoded even if no other frame needs them: stretches of seconds that
     begin at `starts`, in order, and end at `ends`.
     """
 
@@ -82,8 +82,8 @@ class Needed:
 
     @classmethod
     def by(cls, groups: Sequence[Group], step_s: float) -> Needed:
-        """The moments of the groups, and of each the first and the last frame that is compared; a
-        frame is shown for about `step_s`.
+        """The moments of the groups, and the first and the last compared frame of each; a frame is
+        shown for about `step_s`.
         """
         stretches: list[tuple[float, float]] = []
         for group in groups:
@@ -96,7 +96,7 @@ class Needed:
         return cls(tuple(start for start, _ in stretches), tuple(ends))
 
     def has(self, second: float) -> bool:
-        """Whether a frame that is shown from then on is among them."""
+        """Whether a frame that is shown from then on is needed."""
         number = bisect_right(self.starts, second) - 1
         return number >= 0 and second <= self.ends[number]
 
@@ -104,7 +104,7 @@ class Needed:
 def _judge(
     second: float, frame: VideoFrame, grays: Sequence[tuple[float, Gray]], painter: Painter
 ) -> Candidate:
-    """How well a frame would stand for its shot."""
+    """How well a frame stands for its shot."""
     gray = painter.looked_at(frame)
     before = [other for at, other in grays if second - AROUND_S <= at < second - _SAME_S]
     after = [other for at, other in grays if second + _SAME_S < at <= second + AROUND_S]

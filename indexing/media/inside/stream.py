@@ -1,4 +1,4 @@
-"""What a video's header and its frames say of their times and their place; inside the child."""
+"""The times and the position of a video's frames, by its header; inside the child."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 
 def is_stamped(container: InputContainer, stream: VideoStream) -> bool:
     """Whether a file says when its frames are shown. AVI says when they are decoded, which is
-    another order where frames lean on later ones; but their rate is constant.
+    another order if frames depend on later ones; but their rate is constant.
     """
     return container.format.name != "avi" or not stream.codec_context.has_b_frames
 
@@ -23,7 +23,7 @@ def stamp_of(frame: VideoFrame) -> float | None:
 
 
 def step_of(stream: VideoStream) -> float:
-    """How long a frame is shown, as far as the header knows."""
+    """Seconds for which a frame is shown, as far as the header knows."""
     rate = stream.average_rate or stream.guessed_rate or 25
     return 1 / float(rate) if 1 <= rate <= 1000 else 0.04
 
@@ -34,7 +34,7 @@ def turns_of(frame: VideoFrame) -> int:
 
 
 def duration_of(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds of a video as its header says; 0 where it says nothing."""
+    """Seconds of a video by its header; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         return max(0.0, float(stream.duration * stream.time_base))
     if container.duration is not None:

@@ -1,7 +1,7 @@
-"""The metadata that lie in a file, as texts by name: EXIF, IPTC IIM, XMP, the container's own.
+"""The metadata in a file, as texts by name: EXIF, IPTC IIM, XMP, the container's own.
 
-Names: EXIF 2.32 as Pillow spells them; IPTC-NAA IIM 4.2, section 6, as ExifTool spells them. What a
-text means is not looked at here, only how long it is.
+Names: EXIF 2.32 as Pillow spells them; IPTC-NAA IIM 4.2, section 6, as ExifTool spells them. Only
+the length of a text is checked here, not its meaning.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _IPTC = {
 
 
 def picture_tags(image: Image.Image, notes: list[str]) -> dict[str, Any]:
-    """`exif`, `iptc` and `xmp` of an image that is open; what is damaged goes into `notes`."""
+    """`exif`, `iptc` and `xmp` of an open image; `notes` get what is damaged."""
     found: dict[str, Any] = {}
     for name, read in (("iptc", _iptc), ("xmp", _xmp), ("exif", _exif)):
         try:
@@ -72,7 +72,7 @@ def picture_tags(image: Image.Image, notes: list[str]) -> dict[str, Any]:
 
 
 def container_tags(container: Mapping[str, str], streams: Iterable[Mapping[str, str]]) -> Any:
-    """`container` (the file's own metadata and then its streams') and `xmp` where there is one."""
+    """`container` (the file's own metadata, then its streams') and `xmp` if there is one."""
     found: dict[str, Any] = {}
     own = {str(name): str(text) for name, text in container.items()}
     if packet := own.pop("xmp", ""):
@@ -86,7 +86,7 @@ def container_tags(container: Mapping[str, str], streams: Iterable[Mapping[str, 
 
 
 def packed(tags: Mapping[str, Any], most: int, notes: list[str]) -> bytes:
-    """The tags as JSON of at most `most` bytes: what is too much is left out, and said."""
+    """The tags as JSON of at most `most` bytes; `notes` get what is left out."""
     kept: dict[str, Any] = {}
     for name, value in tags.items():
         data = json.dumps({**kept, name: value}).encode()
@@ -121,7 +121,7 @@ def _exif_text(tag: int, value: object) -> str:
         return _text(value) if value.isascii() else ""
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value)
-    # Pillow takes the bytes of an ASCII tag for Latin-1; writers put UTF-8 there.
+    # Pillow decodes the bytes of an ASCII tag as Latin-1; writers put UTF-8 there.
     return _text(value.encode("latin-1", "replace")) if isinstance(value, str) else _number(value)
 
 
@@ -152,13 +152,13 @@ def _parts(value: bytes | list[bytes]) -> list[bytes]:
 
 def _xmp(image: Image.Image) -> str:
     if image.format == "PNG":
-        image.load()  # some programs write the packet behind the pixels
+        image.load()  # some programs write the packet after the pixels
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     return packet if isinstance(packet, str) else _text(packet, sure=True)
 
 
 def _text(data: bytes, *, sure: bool = False) -> str:
-    """UTF-8 where it is; else Windows' Latin-1, which old desks wrote."""
+    """The data as UTF-8 if possible, else as Windows' Latin-1, which old desks wrote."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""When is a frame shown? Timestamps of a source to seconds from its first frame, ever growing."""
+"""Turns a source's timestamps into seconds from its first frame, which always grow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EVEN_STEP_S, _EVEN_STEPS = 0.2, 25
 class Timeline:
     """Gives each frame its second.
 
-    `step_s` is how long a frame is shown where nothing says. A frame without a timestamp follows
-    its predecessor after one step; one whose timestamp does not grow, at once. A timestamp that
-    goes back further than a second, or on by more than `jump_s`, is that of a stray frame, which is
-    left out; unless the next frame goes on from there: then the source's clock was set anew, time
+    `step_s` is how long a frame is shown if nothing says it. A frame without a timestamp follows
+    its predecessor after one step; one whose timestamp does not grow follows at once. A timestamp
+    that goes back by more than a second, or on by more than `jump_s`, is a stray frame's, and the
+    frame is left out. But if the next frame goes on from there, the source's clock was set: time
     goes on by one step, and a gap of no length marks the place.
     """
 
@@ -35,7 +35,7 @@ class Timeline:
 
     @property
     def next_s(self) -> float:
-        """Where the next frame would be shown if it followed after one step."""
+        """The second of the next frame if it follows after one step."""
         return 0.0 if self._origin is None else self._last + self.step_s
 
     @property
@@ -45,11 +45,11 @@ class Timeline:
 
     @property
     def is_even(self) -> bool:
-        """Whether the last frames followed one another as those of a camera do."""
+        """Whether the last frames followed one another evenly, as a camera's do."""
         return self._even >= _EVEN_STEPS
 
     def second(self, stamp: float | None) -> tuple[float | None, Gap | None]:
-        """The second of the frame that is stamped so, None for a stray; and the jump before it."""
+        """The second of the frame with this stamp (None for a stray), and the jump before it."""
         if self._origin is None:
             self._origin = stamp or 0.0
             self.guessed += stamp is None
@@ -82,7 +82,7 @@ class Timeline:
         return at, Gap(at, at, f"the source's clock jumps by {moved:+.1f} s")
 
     def notes(self) -> list[str]:
-        """What was done to the timestamps, for a person."""
+        """What was changed in the timestamps, for a person."""
         said = []
         if self.guessed:
             step = f"{self.step_s:.4f}"

@@ -25,7 +25,7 @@ from indexing.media.inside.times import Timeline
 BATCH = 64
 _JUMP_S = 3600.0
 _HOLE_S = 0.5
-_MOST_FAILURES = 64  # in a row: a source that yields nothing else is over
+_MOST_FAILURES = 64  # in a row: a source with only failures is over
 _END_S = 0.5
 
 See = Callable[[int, float, VideoFrame, Frames], None]
@@ -33,14 +33,14 @@ Witness = Callable[[VideoStream], See]
 
 
 class DelayedError(Exception):
-    """A decoder with many threads met damage: what it says and gives now is of other frames."""
+    """A decoder with many threads met damage; it now reports and returns other frames."""
 
 
 @dataclass(slots=True)
 class Damage:
-    """What could not be read: in all, of packets in a row, and up to the last gap.
+    """What could not be read: in all, in packets in a row, and up to the last gap.
 
-    `strict` raises DelayedError at the first that could not be decoded.
+    `strict` raises DelayedError at the first packet that can't be decoded.
     """
 
     strict: bool = False
@@ -51,20 +51,20 @@ class Damage:
     first: str = ""
 
     def count(self, error: Exception) -> None:
-        """One more packet or frame that could not be read."""
+        """Counts one packet or frame that could not be read."""
         self.total += 1
         self.first = self.first or str(getattr(error, "strerror", None) or error)[:100]
 
     def look_at(self, packet: Packet[VideoStream]) -> None:
-        """Counts a packet of which the demuxer says that parts of it did not come: MPEG-TS counts
-        its pieces on (ISO/IEC 13818-1, continuity_counter), and a decoder may not notice.
+        """Counts a packet that the demuxer reports as incomplete: MPEG-TS numbers its pieces
+        (ISO/IEC 13818-1, continuity_counter), and a decoder may not notice a missing one.
         """
         if packet.is_corrupt:
             self.total += 1
             self.first = self.first or "parts of it are missing"
 
     def notes(self) -> list[str]:
-        """What a person should know."""
+        """The damage in words, for a person."""
         said = []
         if self.total:
             said.append(f"{self.total} parts could not be decoded ({self.first})")
@@ -75,8 +75,8 @@ class Damage:
 
 @dataclass(slots=True)
 class Shrinker:
-    """Frames to 48 x 27 RGB, upright; interlaced fields blend there by themselves, since 27 lines
-    are far fewer than a field has.
+    """Shrinks frames to 48 x 27 RGB, upright. That also blends interlaced fields, as 27 lines are
+    far fewer than a field has.
     """
 
     interlaced: int = 0
@@ -102,12 +102,12 @@ class Batch:
     pixels: list[Frames] = field(default_factory=list)
 
     def add(self, second: float, pixels: Frames) -> None:
-        """One more."""
+        """Adds one frame."""
         self.seconds.append(second)
         self.pixels.append(pixels)
 
     def take(self) -> Iterator[Message]:
-        """The message that carries them, if there are any."""
+        """The message that carries the frames, if there are any."""
         count = len(self.seconds)
         if not count:
             return
@@ -124,8 +124,8 @@ def frames(handle: int, _: Mapping[str, Any], limits: CageLimits) -> Iterator[Me
 
 
 def seen_frames(handle: int, limits: CageLimits, witness: Witness) -> Iterator[Message]:
-    """As `frames`; `witness` is told of the video, and then sees each frame of it once, with its
-    number and second, and as it is sent.
+    """Like `frames`; `witness` gets the video, and its function then gets each frame once, with its
+    number, its second, and its pixels as they are sent.
 
     A decoder that works on several frames at once reports damage late and drops good frames with
     it. So at the first damage the file is read again by one that works on one frame at a time, up
@@ -146,7 +146,7 @@ def _unseen(_: VideoStream) -> See:
 def _read(
     handle: int, limits: CageLimits, batch: Batch, damage: Damage, threads: str, witness: Witness
 ) -> Iterator[Message]:
-    """Everything in it, but for the frames that `batch` has sent already."""
+    """All messages of the file, without the frames that `batch` has sent already."""
     known, placed = batch.first, 0
     with open_file(handle, limits) as container:
         stream = video_of(container)
@@ -185,7 +185,7 @@ def decoded(
     limits: CageLimits,
     before: Callable[[Packet[VideoStream]], None] = lambda _: None,
 ) -> Iterator[VideoFrame]:
-    """The frames of a stream in the order of presentation, past what is damaged; `before` sees
+    """The frames of a stream in the order of presentation, without damaged parts; `before` sees
     each packet first.
     """
     while damage.row < _MOST_FAILURES:
@@ -198,12 +198,12 @@ def decoded(
         except (av.error.FFmpegError, OSError) as error:
             if isinstance(error, MemoryError):
                 raise
-            damage.count(error)  # a demuxer may find its way behind the damage
+            damage.count(error)  # a demuxer may find its way after the damage
             damage.row += 1
         else:
             return
     with suppress(av.error.FFmpegError, ValueError):
-        yield from stream.codec_context.decode(None)  # what it still holds
+        yield from stream.codec_context.decode(None)  # the frames that it still holds
 
 
 def _decode(
@@ -231,9 +231,9 @@ def time_of(
     stamped: bool = True,
     steady: bool = False,
 ) -> tuple[float | None, Gap | None]:
-    """The second of a frame, None where it is left out, and the gap before it: a jump, or a hole
-    that damage has left. `steady`: frames of this source follow one another evenly, so that a hole
-    is one whoever left it.
+    """The second of a frame (None if it is left out), and the gap before it: a jump, or a hole that
+    damage has left. `steady`: frames of this source follow evenly, so every hole is a gap, whatever
+    the cause.
     """
     expected, begun, even = timeline.next_s, timeline.is_begun, timeline.is_even
     second, gap = timeline.second(stamp_of(frame) if stamped else None)
@@ -257,7 +257,7 @@ def said(gap: Gap) -> Message:
 def _end(
     container: InputContainer, stream: VideoStream, timeline: Timeline, damage: Damage
 ) -> Iterator[Message]:
-    """What the header promises and the file does not hold."""
+    """The gap for what the header promises and the file lacks."""
     if not timeline.is_begun:
         if damage.total:
             raise Refusal(f"no frame of it can be decoded: {damage.first}", doubtful=True)

@@ -1,4 +1,4 @@
-"""Makes libraries load what they load late, while files can still be opened; inside the child."""
+"""Makes libraries load their late parts while files can still be opened; inside the child."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "latin-1", "cp1252", "ascii", "idn
 
 
 def warm_up() -> None:
-    """A picture through each format that can be written here, a frame through the scaler."""
+    """Runs a picture through each writable format, and a frame through the scaler."""
     for name in _ENCODINGS:
         "a".encode(name)
     _import_all()

@@ -1,1 +1,1 @@
-"""What a media file, or a file beside it, says of itself."""
+"""The metadata of a media file, in it or beside it."""

@@ -1,4 +1,4 @@
-"""Dates as media files write them, as RFC 3339."""
+"""Dates of media files, as RFC 3339."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _CLOCK = r"(?P<H>\d\d):?(?P<M>\d\d)(?::?(?P<S>\d\d))?(?P<F>\.\d{1,9})?"
 _ZONE = r"(?P<Z>Z|[+-]\d\d:?\d\d)?"
 _DATE = re.compile(rf"{_DAY}(?:[T ]{_CLOCK}\s*{_ZONE})?", re.ASCII)
 _TIME = re.compile(rf"{_CLOCK}\s*{_ZONE}", re.ASCII)
-# Where QuickTime's and Unix' clocks begin: nothing of a news agency's is of that second.
+# The start of QuickTime's and Unix' clocks: no picture is from that second.
 _UNSET = ("1904-01-01T00:00:00", "1970-01-01T00:00:00", "0000:00:00", "    :  :")
 
 
 def moment_of(texts: Mapping[str, tuple[str, ...]], role: str, notes: list[str]) -> str:
-    """The date and time of a role as RFC 3339, "" where there is none.
+    """The date and time of a role as RFC 3339, "" without one.
 
     XMP and Matroska have ISO 8601, EXIF `2024:03:05 07:30:00` with the zone in a tag of its own,
-    IIM `20240305` with `073000+0100` beside it. A date that can't be is noted and left out: a
-    camera whose clock was never set says 0000:00:00, and a container the beginning of its time.
+    IIM `20240305` with `073000+0100` beside it. An impossible date is noted and left out. An unset
+    clock counts as no date: a camera then says 0000:00:00, and a container the start of its time.
     """
     (text, *_) = texts.get(role, ("",))
     if not text:

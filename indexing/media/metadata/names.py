@@ -1,4 +1,4 @@
-"""What each property is called in XMP, IPTC IIM, EXIF and a video's container.
+"""The name of each property in XMP, IPTC IIM, EXIF and a video's container.
 
 IPTC Photo Metadata Standard 2023.1, IPTC IIM 4.2 (record 2, datasets by number), Exif 3.0,
 QuickTime File Format (com.apple.quicktime.*), Matroska tags.
@@ -19,7 +19,7 @@ TDM = "{http://www.w3.org/ns/tdmrep/}"
 
 Names = Mapping[str, Sequence[str]]
 
-# The roles that are one text, and the ninjs member that each becomes.
+# Roles with one text, and the ninjs member that each becomes.
 TEXTS: Mapping[str, str] = {
     "headline": "headline",
     "title": "title",
@@ -30,11 +30,11 @@ TEXTS: Mapping[str, str] = {
     "usageterms": "usageterms",
     "instructions": "ednote",
 }
-# What is told to whoever can't see the picture: no caption, and indexed beside it.
+# For people who can't see the picture: not a caption, but indexed beside it.
 ALT_TEXTS = (f"{CORE}ExtDescrAccessibility", f"{CORE}AltTextAccessibility")
 DATES: Mapping[str, str] = {"created": "firstcreated"}
-# Statements about rights, kept as they are written: whoever asks whether a file may be sent to
-# somebody reads these, not our reading of them.
+# Statements about rights, as they are written: they, and not our reading of them, decide whether a
+# file may be sent to somebody.
 RAW_RIGHTS: Mapping[str, str] = {
     "UsageTerms": f"{RIGHTS}UsageTerms",
     "Marked": f"{RIGHTS}Marked",
@@ -68,7 +68,7 @@ XMP: Names = {
     "sourcetype": (f"{EXT}DigitalSourceType",),
     "created": (f"{PHOTOSHOP}DateCreated", f"{BASIC}CreateDate"),
 }
-# By number, and by name as some programs give them.
+# By number, and by the names of some programs.
 IIM: Names = {
     "headline": ("2:105", "headline"),
     "title": ("2:05", "2:5", "objectname"),

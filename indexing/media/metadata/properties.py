@@ -1,8 +1,9 @@
-"""What a media file says of itself, as members of ninjs.
+"""A media file's own metadata, as members of ninjs.
 
-Three standards put the same properties into a picture, and software fills some of them only: XMP is
-asked first, then IPTC IIM, then EXIF, property by property; a video's container last. XMP is first
-because it alone is whole: IIM cuts texts short, and EXIF's are often the camera's.
+Three standards put the same properties into a picture, and software fills only some of them.
+Property by property, XMP is asked first, then IPTC IIM, then EXIF; a video's container last. XMP
+comes first because it alone is complete: IIM cuts texts short, and EXIF's texts are often the
+camera's.
 IPTC Photo Metadata Standard 2023.1 (its mapping of XMP, IIM and Exif), IPTC IIM 4.2, Exif 3.0,
 Guidelines for Handling Image Metadata 2.0 (Metadata Working Group, 2010).
 """
@@ -28,10 +29,10 @@ from indexing.media.metadata.names import (
 from indexing.media.metadata.things import add_things
 from indexing.media.metadata.xmp import Properties, Value, read_xmp
 
-ALT_MEMBER = "alt_texts"  # of a tree, until its texts have a place in a document
+ALT_MEMBER = "alt_texts"  # of a tree, until its texts are placed in a document
 MAX_TEXT = 20_000  # characters of one property; a caption has some hundreds
 MAX_VALUES = 200  # of one property
-# What cameras and scanners write where a person could: it describes nothing.
+# Texts of cameras and scanners in fields for people: they describe nothing.
 _FILLERS = frozenset({
     "olympus digital camera", "sony dsc", "kodak digital still camera", "minolta digital camera",
     "konica minolta digital camera", "digital camera", "default", "untitled", "screenshot",
@@ -42,13 +43,13 @@ Texts = Mapping[str, tuple[str, ...]]
 
 
 def embedded_tree(facts: MediaFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The ninjs members that the file's own metadata give, and what could not be read of them.
+    """The ninjs members from the file's own metadata, and notes on unreadable parts.
 
     `headline`, `title`, `description_caption`, `byline`, `creditline`, `copyrightnotice`,
     `usageterms`, `ednote`, `located`, `place`, `person`, `organisation`, `subject`, `keywords`,
-    `firstcreated`, `language`, `urgency` and `digitalsourcetype`, those that are there;
-    `embedded_rights` has the statements about rights as they are written, `alt_texts` what tells
-    the picture to whoever can't see it (`with_alt_texts` in `sidecars.py` places them).
+    `firstcreated`, `language`, `urgency` and `digitalsourcetype`, as far as the file has them;
+    `embedded_rights` has the statements about rights as they are written, `alt_texts` the texts for
+    people who can't see the picture (`with_alt_texts` in `sidecars.py` places them).
     """
     notes: list[str] = []
     properties = _xmp(facts.tags.get("xmp"), notes)
@@ -61,7 +62,7 @@ def tree_of_packet(packet: str) -> dict[str, Any]:
 
 
 def tree_of(properties: Properties, tags: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The members of XMP `properties` and of the `tags` of the other standards."""
+    """The members from XMP `properties` and from the `tags` of the other standards."""
     sources = (
         _by_role(properties, XMP),
         _by_role(_tags(tags.get("iptc")), IIM),
@@ -109,7 +110,7 @@ def _tags(tags: object) -> dict[str, tuple[Value, ...]]:
 
 
 def _by_role(properties: Properties, names: Mapping[str, Sequence[str]]) -> Texts:
-    """The texts of each role, of the first of its names that has some."""
+    """The texts of each role, from the first of its names that has some."""
     found: dict[str, tuple[str, ...]] = {}
     for role, keys in names.items():
         each = (_texts(properties, key) for key in keys)

@@ -1,13 +1,13 @@
-"""What lies beside a media file and speaks of it: ninjs documents, XMP, shot lists.
+"""Files beside a media file that describe it: ninjs documents, XMP, shot lists.
 
-Beside `clip.mp4` these are read, an earlier one before a later one, member by member:
+Beside `clip.mp4` these are read; an earlier one outweighs a later one, member by member:
 
-    clip.mp4.json, clip.json                ninjs, whole or a few members of it
+    clip.mp4.json, clip.json                ninjs, whole or some of its members
     clip.mp4.xmp, clip.xmp                  an XMP packet
     clip.shots.json, .csv, .txt             a shot list
     clip.mp4.srt, clip.srt, .vtt            cues as a shot list
 
-What they say goes before what is embedded in the file itself: they were written later, and for it.
+They outweigh what is embedded in the file itself: they were written later, and for it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from indexing.media.shots.shot_lists import MAX_BYTES, lines_of, lines_of_json
 
 MAX_SIDECAR_BYTES = 8 * 2**20
 SHOTLIST = "shotlist"  # our extension member: a list of {start, end, description}
-XMP_PACKET = "xmp_packet"  # the raw packet of a sidecar, for who asks about rights; never recorded
+XMP_PACKET = "xmp_packet"  # the raw packet of a sidecar, for the check of rights; never recorded
 _DOCUMENTS = (".json", ".xmp")
 _LISTS = (".shots.json", ".shots.csv", ".shots.txt", ".srt", ".vtt")
-# One thing by its several names in ninjs 1.x to 3.x: who says one of them has said them all.
+# The names of one thing in ninjs 1.x to 3.x: a document that has one of them has said it.
 _SAME = (
     ("headline", "headlines", "title"),
     ("byline", "by", "bylines"),
@@ -40,7 +40,7 @@ _SAME = (
 
 
 def sidecar_names(name: str) -> tuple[str, ...]:
-    """The names that sidecars of the media file `name` may have, the first to be asked first."""
+    """The names that sidecars of the media file `name` may have, the first to be read first."""
     stem = PurePosixPath(name).stem
     places = dict.fromkeys((name, stem))
     return tuple(f"{place}{end}" for end in (*_DOCUMENTS, *_LISTS) for place in places)
@@ -49,10 +49,10 @@ def sidecar_names(name: str) -> tuple[str, ...]:
 def sidecar_of(
     name: str, read: Callable[[str], bytes | None]
 ) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """What the sidecars of the media file `name` say, as members of ninjs, None where there are
-    none; and what of them could not be read, for a person.
+    """The members of ninjs from the sidecars of the media file `name` (None without sidecars), and
+    notes on unreadable ones, for a person.
 
-    `read` gives the bytes of a file beside it by its name, None where there is none. A shot list
+    `read` returns the bytes of a file beside it by its name, None if there is none. A shot list
     is in the member `shotlist`, the raw packet of an XMP sidecar in `xmp_packet`.
     """
     tree: dict[str, Any] | None = None
@@ -71,8 +71,8 @@ def sidecar_of(
 
 
 def overlaid(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of `first`, and those of `second` that `first` says nothing of, under any of
-    their names. A member that is null or empty says nothing.
+    """The members of `first`, and those of `second` that `first` lacks under all of their names. A
+    member that is null or empty counts as lacking.
     """
     said = {_theme(name) for name, value in first.items() if value not in (None, "", [], {})}
     kept = {name: value for name, value in second.items() if _theme(name) not in said}
@@ -82,8 +82,8 @@ def overlaid(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
 
 def with_alt_texts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return the tree without its alt texts, and the alt texts that are not its description. The
-    first one becomes the description where the tree has none in any spelling: a caption goes before
-    an alt text, whichever standard each stands in.
+    first one becomes the description if the tree has none in any spelling: a caption outweighs an
+    alt text, whichever standard each is from.
     """
     rest = dict(tree)
     given = rest.pop(ALT_MEMBER, None)
@@ -96,7 +96,7 @@ def with_alt_texts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _theme(name: str) -> str:
-    """What a member of ninjs is about, whatever its spelling."""
+    """The subject of a member of ninjs, whatever its spelling."""
     plain = name.lower().removeprefix("$")
     for theme, several in (("description", "descriptions"), ("body", "bodies")):
         if plain == several or plain.startswith(f"{theme}_"):

@@ -16,7 +16,7 @@ Texts = Mapping[str, tuple[str, ...]]
 
 def add_things(tree: dict[str, Any], sources: Sequence[Texts], properties: Properties) -> None:
     """Adds `person`, `organisation`, `place`, `located`, `subject`, `keywords`, `urgency`,
-    `language` and `digitalsourcetype` to `tree`, those that there are.
+    `language` and `digitalsourcetype` to `tree`, as far as the sources have them.
     """
     places = list(_places(sources, properties))
     keywords = _first(sources, "keywords")
@@ -51,7 +51,7 @@ def _add_single(tree: dict[str, Any], sources: Sequence[Texts]) -> None:
 
 
 def _first(sources: Sequence[Texts], role: str) -> tuple[str, ...]:
-    """The texts of a role, of the first standard that has some."""
+    """The texts of a role, from the first standard that has some."""
     texts = next((each[role] for each in sources if each.get(role)), ())
     if role in _SEPARATED and len(texts) == 1:
         texts = tuple(
@@ -65,7 +65,7 @@ def _named(names: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _detailed(properties: Properties, kind: str) -> Iterator[dict[str, str]]:
-    """The people of PersonInImageWDetails, with a code where one is given."""
+    """The people of PersonInImageWDetails, with a code if one is given."""
     for value in properties.get(f"{EXT}{kind}InImageWDetails", ()):
         yield from _thing(value, f"{EXT}{kind}Name", f"{EXT}{kind}Id")
 
@@ -77,7 +77,7 @@ def _terms(properties: Properties) -> Iterator[dict[str, str]]:
 
 
 def _places(sources: Sequence[Texts], properties: Properties) -> Iterator[dict[str, str]]:
-    """Sublocation, city, state and country; where the picture shows others, those too."""
+    """Sublocation, city, state and country, and further places that the picture shows."""
     for role in ("sublocation", "city", "state"):
         yield from _named(_first(sources, role)[:1])
     codes = _first(sources, "countrycode")[:1]
@@ -103,7 +103,7 @@ def _text(value: Mapping[str, tuple[Value, ...]], key: str) -> str:
 
 
 def _distinct(things: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Each name once; the one with a code where there are both."""
+    """Each name once; of two, the one with a code."""
     found: dict[str, dict[str, str]] = {}
     for thing in things:
         key = thing.get("name", thing.get("code", "")).casefold()

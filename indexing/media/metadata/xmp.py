@@ -2,7 +2,8 @@
 
 RDF writes one thing in several ways: a property is an attribute or an element; a list is a Bag or a
 Seq, languages are an Alt; a structure is a nested Description, `parseType="Resource"`, or
-attributes. All of them are read here, and nothing else of RDF. ISO 16684-1:2019, sections 7.4 to
+attributes. This module reads all of these, and nothing else of RDF. ISO 16684-1:2019, sections 7.4
+to
 7.9.
 """
 
@@ -29,8 +30,8 @@ _NO_PROPERTY = (_RDF, "{http://www.w3.org/XML/1998/namespace}", "{adobe:ns:meta/
 
 
 def read_xmp(packet: str) -> Properties:
-    """The properties of a packet, each with its values in order; of an Alt, the default language's
-    text alone. Raises MediaError for what is no XMP, is too large or too deep.
+    """The properties of a packet, each with its values in order; of an Alt only the text in the
+    default language. Raises MediaError for a text that is no XMP, too large or too deep.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring

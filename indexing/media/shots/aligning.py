@@ -1,4 +1,4 @@
-"""Lines of a supplied shot list beside the shots that were detected: which line describes which."""
+"""Matches the lines of a supplied shot list with detected shots."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from core.items import Shot
 from indexing.media.shots.shot_lists import ListedShot
 from indexing.media.shots.timecodes import timecode
 
-_SHARE = 0.5  # of the shot or of the line that the two have in common
-_LONGEST = 4_000  # characters that are said of one shot
+_SHARE = 0.5  # of the shot or of the line that must overlap
+_LONGEST = 4_000  # characters of one shot's description
 _MOST_PAIRS = 200_000  # of a line and a shot: many long lines over many shots are no shot list
 
 
@@ -21,9 +21,9 @@ def aligned(
     """The shots with the agency's descriptions, and the lines that describe none of them as a text.
 
     A line describes each shot of which it covers half, and each shot that half of the line lies in;
-    where there is none, the one that it has most in common with. Lines without times are taken in
-    order where they are as many as the shots. Where no shots were detected, the lines with times
-    are the shots, with frames counted at `rate` a second.
+    if there is none, the one that it overlaps most. Lines without times are taken in order if they
+    are as many as the shots. If no shots were detected, the lines with times are the shots, with
+    frames counted at `rate` a second.
     """
     if lines and all(line.start_s < 0 for line in lines) and len(lines) == len(shots):
         both = zip(shots, lines, strict=True)
@@ -46,13 +46,13 @@ def aligned(
 def _said(
     shots: Sequence[Shot], lines: Sequence[ListedShot]
 ) -> tuple[list[list[str]], list[ListedShot]]:
-    """What lines with times say of each shot, and those that say nothing of any."""
+    """The descriptions of each shot by the lines with times, and the lines that describe none."""
     said: list[list[str]] = [[] for _ in shots]
     loose: list[ListedShot] = []
     starts, ends = [shot.start_s for shot in shots], [shot.end_s for shot in shots]
     pairs = 0
     for line in lines:
-        # A moment lies in the shot that begins there, and in none that ends there.
+        # A moment belongs to the shot that begins there, not to one that ends there.
         first = bisect_right(ends, line.start_s)
         last = bisect_left(starts, line.end_s) if line.end_s > line.start_s else first + 1
         among = range(first, min(last, len(shots), first + _MOST_PAIRS - pairs))
@@ -66,9 +66,7 @@ def _said(
 
 
 def _described(shots: Sequence[Shot], among: range, line: ListedShot) -> list[int]:
-    """The places of the shots that a line describes, `among` those that it has time in common
-    with.
-    """
+    """The places of the shots that a line describes, from those `among` which it overlaps."""
     shared = {n: _shared(shots[n], line) for n in among}
     length = line.end_s - line.start_s
     found = [
@@ -88,7 +86,7 @@ def _shared(shot: Shot, line: ListedShot) -> float:
 def _as_shots(
     lines: Sequence[ListedShot], rate: float
 ) -> tuple[tuple[Shot, ...], list[ListedShot]]:
-    """Lines with times as shots that overlap nowhere, and those for which there is no time left."""
+    """Lines with times as shots without overlaps, and the lines that have no time left."""
     found: list[Shot] = []
     loose: list[ListedShot] = []
     for line in lines:
@@ -106,7 +104,7 @@ def _as_shots(
 
 
 def _told(lines: Sequence[ListedShot]) -> str:
-    """The lines as a text, a line each, with their times where they have some."""
+    """The lines as a text, a line each, with their times if they have some."""
     return "\n".join(
         f"{timecode(line.start_s)} {line.description}" if line.start_s >= 0 else line.description
         for line in lines

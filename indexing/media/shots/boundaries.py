@@ -1,14 +1,14 @@
-"""From two numbers a frame to the bounds of shots, as soon as they are known.
+"""Turns two numbers a frame into the bounds of shots, as soon as they are known.
 
-The first number says that a frame is the one of a transition: the last before a cut, the middle of
-a dissolve. The second says that it is any frame of one. Frames in a row for which either is high
-are one transition: of a single frame it is a cut, of more it is gradual and split halfway. It has
-ended when both are low again, well below where it began: a dissolve that wavers is not two.
-What the same look at the frames says of those that come next (`foresee`) is enough to end one:
-waiting for the next look would tell a dissolve up to a stride later.
+The first number says that a frame is the main one of a transition: the last before a cut, the
+middle of a dissolve. The second says that it is any frame of one. Consecutive frames for which
+either is high are one transition: a single frame is a cut, several are gradual and split halfway.
+It has ended when both are low again, well below where it began, so that a dissolve that wavers is
+not two. The model's numbers for the next frames (`foresee`) are enough to end a transition: waiting
+for the next run would report a dissolve up to a stride later.
 
-A fade through black often has no middle frame that the first number is sure of. So a transition
-counts too where the second is sure over several frames and the first leans towards one.
+A fade through black often has no middle frame with a high first number. So a transition also counts
+if the second number is high over several frames and the first is moderate.
 
 Source: Soucek and Lokoc 2020, section 3 (the heads; .5 on the first). Measured on composed cuts of
 the shared clips: every hard cut is one frame of the second number and every dissolve as long as it
@@ -31,13 +31,13 @@ class BoundaryRule:
 
     - `cut`: a transition has a frame whose first number is at least this
     - `inside`: a frame belongs to a transition from this second number on
-    - `outside`: it has ended where both numbers are below this
-    - `sure`, `leaning`, `several`: it counts too where it is at least `several` frames long, its
+    - `outside`: it has ended when both numbers are below this
+    - `sure`, `leaning`, `several`: it also counts if it is at least `several` frames long, its
       greatest second number is `sure` and its greatest first one `leaning`
-    - `longest`: frames; what goes on for longer is cut off there, so that memory is bounded
-    - `foreseen`, `calm`: how many frames after those that a window counts are believed to end a
-      transition, and how many of them in a row must be below `outside`. More of them, or fewer
-      calm ones, moved some boundaries by a frame.
+    - `longest`: frames; a longer one is cut off there, so that memory is bounded
+    - `foreseen`, `calm`: how many frames after the counted ones of a window may end a transition,
+      and how many of them in a row must be below `outside`. More of them, or fewer calm ones, moved
+      some boundaries by a frame.
     """
 
     cut: float = 0.7
@@ -54,7 +54,7 @@ class BoundaryRule:
 @dataclass(slots=True)
 class _Run:
     """A transition that has begun. Frames first to last are inside; `seconds` has the time of each
-    frame from the first on, those after the last included.
+    frame from the first on, also after the last.
     """
 
     first: int
@@ -69,10 +69,10 @@ class _Run:
 
 
 class Boundaries:
-    """The shots of one source, frame by frame. What it holds does not grow with the source.
+    """The shots of one source, frame by frame. Its memory does not grow with the source.
 
-    Where a stretch begins or ends inside of a transition there is no shot on the other side, so
-    that is none.
+    If a stretch begins or ends within a transition, there is no shot on the other side, so that is
+    no boundary.
     """
 
     def __init__(self, rule: BoundaryRule) -> None:
@@ -95,9 +95,9 @@ class Boundaries:
         return found
 
     def foresee(self, scores: FloatMatrix, seconds: Seconds, first: int) -> list[ShotBounds]:
-        """The shot before a transition that goes on, where it ends in the frames after those that
-        were pushed: as `push`, by scores that are not the last word on them. The frames are still
-        to be pushed.
+        """The shot before the present transition, if it ends in the frames after the pushed ones.
+        The parameters are those of `push`, but with preliminary scores. The frames still have to be
+        pushed.
         """
         if self._run is None:
             return []
@@ -117,8 +117,8 @@ class Boundaries:
     def end(
         self, end_s: float | None = None, then: Transition = Transition.GAP
     ) -> list[ShotBounds]:
-        """The shot that goes on ends, at `end_s`, or when its last frame has been shown as long as
-        the one before; the next begins as `then` says. Nothing where no frame came.
+        """Ends the present shot at `end_s`, or when its last frame has been shown as long as the
+        one before; the next begins as `then` says. Empty if no frame came.
         """
         self._run, self._cut_off = None, False
         opened, self._opened, self._next = self._opened, None, then
@@ -157,12 +157,12 @@ class Boundaries:
         return any_ < self.rule.outside and one < self.rule.outside
 
     def _see(self, run: _Run, number: int, one: float, any_: float) -> None:
-        """A run goes on up to a frame that is inside."""
+        """Extends a run up to a frame that is inside."""
         if self._is_inside(one, any_):
             run.last, run.one, run.any = number, max(run.one, one), max(run.any, any_)
 
     def _judged(self, run: _Run) -> list[ShotBounds]:
-        """The shot before a transition that has ended, if it is one."""
+        """The shot before a run that has ended, if that is a transition."""
         rule = self.rule
         faded = run.frames >= rule.several and run.any >= rule.sure and run.one >= rule.leaning
         assert self._opened is not None

@@ -1,8 +1,8 @@
 """A contact sheet: the shots of a video on one HTML page, in one file, with a still of each.
 
-The page asks for nothing from anywhere: stills stand in it as data. It is read on a phone, in the
-dark, by keyboard and on paper. Names and notes come from files and are shown as text, whatever they
-hold: the template escapes everything.
+The page loads nothing: stills are in it as data. It can be read on a phone, in the dark, by
+keyboard and on paper. Names and notes come from files and are shown as text, whatever they contain:
+the template escapes everything.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What a contact sheet shows: a name, the facts, shots and for each its still or None, notes of
-    what could not be read, and by what it was made.
+    """The contents of a contact sheet: a name, the facts, shots, a still or None for each, notes of
+    what could not be read, and its maker.
     """
 
     title: str
@@ -61,7 +61,7 @@ class _Card:
 
 
 def contact_sheet(sheet: Sheet) -> str:
-    """The page's text. Raises InputError where its packages are missing."""
+    """The page's text. Raises InputError if its packages are missing."""
     need_packages()
     from jinja2 import Environment, StrictUndefined
 
@@ -80,7 +80,7 @@ def contact_sheet(sheet: Sheet) -> str:
 
 
 def need_packages() -> None:
-    """Raises InputError where no page can be drawn: to know before long work, not after it."""
+    """Raises InputError if no page can be drawn; call it before long work."""
     if find_spec("jinja2") is None:
         raise InputError(
             "contact sheets need jinja2, which is not installed",
@@ -89,7 +89,7 @@ def need_packages() -> None:
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
-    """Text of unknown origin in one line, without controls and characters that turn it around."""
+    """Text of unknown origin in one line, without controls and characters that reverse it."""
     line = " ".join(text[: 4 * longest].split())
     clean = "".join("\ufffd" if unicodedata.category(c).startswith("C") else c for c in line)
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"

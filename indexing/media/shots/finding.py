@@ -1,8 +1,8 @@
 """Frames in, shots out as soon as they are known: one way for a file and for a live source.
 
-Windows of many sources go through the model together: a `ShotStream` says which windows it wants
-scored and takes the scores, and a `ShotFinder` puts those of several streams that have one length
-into one call.
+Windows of many sources go through the model together: a `ShotStream` lists the windows that it
+wants scored and takes the scores, and a `ShotFinder` puts windows of one length from several
+streams into one call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Arrived = FrameBatch | Gap | None  # None: the source has ended
 
 @dataclass(frozen=True, slots=True)
 class ShotSettings:
-    """How frames are put to the model and what counts as a transition."""
+    """How frames are given to the model and what counts as a transition."""
 
     layout: WindowLayout = field(default_factory=WindowLayout)
     rule: BoundaryRule = field(default_factory=BoundaryRule)
@@ -35,7 +35,7 @@ class ShotSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A window that is to be scored, the frames of it that count, and the times of those after."""
+    """A window to be scored, the times of its frames that count, and the times of those after."""
 
     pixels: Frames
     seconds: Seconds
@@ -46,8 +46,8 @@ class _Scored:
 class ShotStream:
     """The shots of one source. `offer` what arrives, score what is `wanted`, and `settle` it.
 
-    Memory does not grow with the source: about a window of frames is held, beside what arrived
-    and is not scored yet.
+    Memory does not grow with the source: about a window of frames is held, beside frames that
+    arrived and are not scored yet.
     """
 
     def __init__(self, settings: ShotSettings) -> None:
@@ -74,7 +74,7 @@ class ShotStream:
         return tuple(each.pixels for each in self._waiting if isinstance(each, _Scored))
 
     def settle(self, scores: Iterable[FloatMatrix]) -> tuple[ShotBounds, ...]:
-        """The shots that are known by the scores of what was wanted, of each float32 [t, 2]."""
+        """The shots known by the scores of the wanted windows, each float32 [t, 2]."""
         found: list[ShotBounds] = []
         rows = iter(scores)
         before = self.settings.layout.before
@@ -103,14 +103,14 @@ class ShotStream:
 
 @dataclass(frozen=True, slots=True)
 class ShotFinder:
-    """Finds the shots of sources by a model."""
+    """Finds the shots of sources with a model."""
 
     detector: ShotDetector
     settings: ShotSettings = field(default_factory=ShotSettings)
 
     @property
     def digest(self) -> str:
-        """sha256 in hex over the model and all that decides which shots it finds."""
+        """sha256 in hex over the model and all settings that decide the shots."""
         meaning = [self.detector.digest, asdict(self.settings)]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
@@ -121,10 +121,10 @@ class ShotFinder:
     def push(
         self, streams: Sequence[ShotStream], arrived: Sequence[Arrived]
     ) -> list[tuple[ShotBounds, ...]]:
-        """What arrived at each of the streams, and the shots that are known by it: one call of the
-        model for all windows of a length.
+        """The shots known by what arrived at each of the streams; one call of the model for all
+        windows of a length.
 
-        Raises ModelError where the model fails, BusyError where too much waits for it.
+        Raises ModelError if the model fails, BusyError if too much waits for it.
         """
         for stream, each in zip(streams, arrived, strict=True):
             stream.offer(each)

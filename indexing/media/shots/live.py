@@ -1,8 +1,8 @@
-"""Frames of a source that may stall, break off and come back: one stream with marked gaps.
+"""One stream of frames, with marked gaps, from a source that may stall, break off and come back.
 
 A live source gives what a file gives (`core.media.FrameBatch`, `Gap`), so that the same code finds
-shots in both. Here its connections are joined into one stream: frame numbers go on, times never go
-back, and what is missing is a gap.
+shots in both. This module joins its connections into one stream: frame numbers go on, times never
+go back, and missing time is a gap.
 
     source -> connection, connection, ...   a thread of its own, which connects again
                    |  at most `ahead` batches wait; a slower reader slows the source down
@@ -10,12 +10,12 @@ back, and what is missing is a gap.
               numbers, times, gaps          in the caller's thread
 
 - A source silent for `stall_s` gets a gap at once, so that the shot before it is known; it is not
-  given up. Whoever reads it (`Connect`) ends a connection that stays silent for too long.
-- A connection that breaks is made again, with growing pauses, for `away_s` at most. The time that
-  it took is added, so that times stay near to the clock on the wall.
-- A clock that jumps inside one connection was made even by whoever decodes (`inside/times.py`).
+  given up. The reader of the source (`Connect`) ends a connection that stays silent for too long.
+- A connection that breaks is made again, with growing pauses, for `away_s` at most. That time is
+  added, so that times stay near to the wall clock.
+- The decoder already evened out a clock that jumps inside one connection (`inside/times.py`).
 
-Nothing else is kept, so that memory stays what it is for days.
+Nothing else is kept, so memory stays constant for days.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ that makes it raise soon, whatever it waits for.
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """`stall_s` of silence are marked as a gap. After a connection ended (where `again_after_end`:
-    an end is no end for a camera) or broke, it is made again after `first_wait_s`, then ever more
-    up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at most.
+    """`stall_s` of silence are marked as a gap. A connection that broke, or that ended (if
+    `again_after_end`: for a camera an end is no end), is made again after `first_wait_s`, then ever
+    longer up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at
+    most.
     """
 
     stall_s: float = 5.0
@@ -58,7 +59,7 @@ class LiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """What came, and when by the clock of this machine."""
+    """What came, and its time by this machine's clock."""
 
     item: FrameBatch | Gap | _Broken
     at: float
@@ -72,7 +73,7 @@ class _Broken:
 
 
 class LiveFrames:
-    """The frames of a source over all its connections; to be iterated once, in one thread."""
+    """The frames of a source over all its connections; iterate over it once, in one thread."""
 
     def __init__(self, connect: Connect, settings: LiveSettings) -> None:
         self._connect = connect
@@ -94,16 +95,16 @@ class LiveFrames:
             self.close()
 
     def close(self) -> None:
-        """Takes no more of it, ends its connection and waits until that is so."""
+        """Stops taking frames, ends the connection and waits for that."""
         self._stopped.set()
-        while not self._waiting.empty():  # whoever waits for room sees that it is over
+        while not self._waiting.empty():  # a thread that waits for room sees the end
             self._waiting.get_nowait()
         getattr(self._connection, "stop", _nothing)()
         if self._thread.is_alive():
             self._thread.join(_END_S)
 
     def _next(self, timeline: _Timeline) -> _Arrived | BaseException | None:
-        """What comes next; silence counts as something that came, once."""
+        """The next arrival; silence counts as one, once."""
         wait = self._settings.stall_s if timeline.is_flowing else None
         try:
             return self._waiting.get(timeout=wait)
@@ -112,7 +113,7 @@ class LiveFrames:
             return _Arrived(silent, time.monotonic())
 
     def _receive(self) -> None:
-        """The thread: everything that comes over all connections, then None or the error."""
+        """The thread: puts everything from all connections, then None or the error."""
         try:
             self._receive_all()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -137,9 +138,9 @@ class LiveFrames:
             items = self._connected_again()
 
     def _begun(self) -> Iterator[FrameBatch | Gap]:
-        """A connection that gave something."""
+        """A connection that gave a frame."""
         self._connection = items = iter(self._connect())
-        if self._stopped.is_set():  # by whoever did not know this connection yet
+        if self._stopped.is_set():  # by a thread that did not know this connection yet
             raise _StoppedError("nobody reads the source any more")
         first = next(items, None)
         if first is None:
@@ -147,7 +148,7 @@ class LiveFrames:
         return chain([first], items)
 
     def _connected_again(self) -> Iterator[FrameBatch | Gap]:
-        """The next connection; raises MediaError when it was away for too long."""
+        """The next connection. Raises MediaError when the source was away for too long."""
         from tenacity import (  # of the extra `media`
             Retrying,
             retry_if_exception_type,
@@ -171,7 +172,7 @@ class LiveFrames:
             raise _StoppedError("nobody reads the source any more")
 
     def _put(self, arrived: _Arrived | BaseException | None) -> bool:
-        """Hands over, as soon as there is room; False where nobody takes any more."""
+        """Hands over, as soon as there is room; False if nobody takes any more."""
         while not self._stopped.is_set():
             try:
                 self._waiting.put(arrived, timeout=0.5)
@@ -182,7 +183,7 @@ class LiveFrames:
 
 
 def _nothing() -> None:
-    """What stops a connection that ends by itself."""
+    """Does nothing, for a connection that ends by itself."""
 
 
 class _StoppedError(DatelineError):
@@ -195,7 +196,7 @@ class _Timeline:
     def __init__(self) -> None:
         self._frames = 0
         self._floor_s = 0.0  # the earliest time that the next frame may have
-        self._end_s = 0.0  # one frame behind the last, or the end of the gap there
+        self._end_s = 0.0  # one frame after the last, or the end of the gap there
         self._step_s = 0.04
         self._base_s = 0.0  # of the present connection
         self._base_frame = 0
@@ -204,7 +205,7 @@ class _Timeline:
         self.is_flowing = False
 
     def placed(self, arrived: _Arrived) -> Iterator[FrameBatch | Gap]:
-        """What the stream has of it."""
+        """The frames and gaps of the stream for an arrival."""
         match arrived.item:
             case FrameBatch() as batch:
                 if self._broken is not None:
@@ -224,7 +225,7 @@ class _Timeline:
                 self.is_flowing = False
 
     def _back(self, now: float) -> Gap:
-        """The gap until the source is back; sets where its next connection begins."""
+        """The gap until the source is back; sets the start of its next connection."""
         away_s = max(0.0, now - self._broken_at)
         start = self._end_s
         self._base_s = self._end_s = self._floor_s = start + away_s

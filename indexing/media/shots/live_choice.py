@@ -1,4 +1,4 @@
-"""What a live source is, by how it is written, and how patient one is with it."""
+"""Which live source a text names, and how long to wait for it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from indexing.media.shots.live import LiveSettings
 
 STANDARD_INPUT = 0
 _ENDLESS = ("rtsp", "rtsps", "rtmp", "rtmps")  # an end of these is no end
-_SILENT_TIMES = 4  # that a connection may be silent for a stall's time before it is made anew
+_SILENT_TIMES = 4  # times `stall_s` of silence, after which a connection is made again
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """`stall_s` of silence are marked as a gap. A source that broke off is given up after `away_s`;
-    a file that did not grow for `grown_s` is over.
+    a file that did not grow for `grown_s` has ended.
     """
 
     stall_s: float = 5.0
@@ -28,8 +28,8 @@ class Patience:
 def chosen_source(
     text: str, patience: Patience, hosts: tuple[str, ...] = ()
 ) -> tuple[LiveSource, LiveSettings]:
-    """`-` is standard input; `scheme://` an address; everything else a named pipe or a file that
-    grows. `hosts` are those that an HLS playlist may name besides its own.
+    """The source and settings for a text: `-` is standard input; `scheme://` an address; all else a
+    named pipe or a growing file. `hosts` are those that an HLS playlist may name besides its own.
 
     Raises InputError for an address of another scheme.
     """
@@ -40,7 +40,7 @@ def chosen_source(
     scheme, marked, _ = text.partition("://")
     if not marked:
         path = Path(text)
-        if not path.is_fifo():  # silence is its end, not a gap
+        if not path.is_fifo():  # silence ends it and makes no gap
             once = replace(once, stall_s=max(patience.stall_s, patience.grown_s + 1))
         return LiveSource(path=path, silent_s=0.0, grown_s=patience.grown_s), once
     if scheme not in SCHEMES:

@@ -1,9 +1,9 @@
-"""Shot lists that people supply, as lines with times; and their lines aligned to detected shots.
+"""Shot lists by people, as lines with times in seconds.
 
 A line is `{start, end, description}` with times as they were written: `00:01:02:12` (frames),
-`00:01:02.480`, `1:02`, or seconds. What a frame lasts is known once the video was looked at. SMPTE
-ST 12-1 counts drop-frame time codes (`00:01:02;12`) so that they are the time of day; for a list of
-shots the difference, less than two frames in a minute, plays no part.
+`00:01:02.480`, `1:02`, or seconds. The length of a frame is known once the video was read. SMPTE ST
+12-1 counts drop-frame time codes (`00:01:02;12`) so that they are the time of day; for a list of
+shots the difference, less than two frames in a minute, does not matter.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from core.errors import DocumentError
 MAX_BYTES = 4 * 2**20
 MAX_LINES = 20_000
 MAX_LINE = 2_000  # characters of a description
-_DEFAULT_RATE = 25.0  # frames a second, where a list has frames and the video does not say its rate
+_DEFAULT_RATE = 25.0  # frames a second, if a list has frames and the video does not give its rate
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d\d(?:[:;]\d\d|[.,]\d{1,3})?"
 _ONE = re.compile(_TIME, re.ASCII)
 _SECONDS = re.compile(r"\d{1,7}(?:\.\d{1,6})?", re.ASCII)
-# Of a line with single blanks: runs of them would be tried in every way.
+# For a line with single blanks: with runs of them every combination would be tried.
 _SPAN = re.compile(rf"\W?({_TIME})(?: ?(?:-->|[-–—/]|to)? ?({_TIME}))?[ :.)\]–—-]*", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5} ?[.)] ")
 _TAG = re.compile(r"<[^<>]{0,100}>")
@@ -40,8 +40,8 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ListedShot:
-    """A line of a shot list in seconds; `end_s` is `start_s` where nothing says when it ends, and
-    both are -1 in a line without times.
+    """A line of a shot list in seconds; `end_s` is `start_s` if its end is unknown, and both are -1
+    in a line without times.
     """
 
     start_s: float
@@ -91,7 +91,7 @@ def in_seconds(
 ) -> list[ListedShot]:
     """The lines in seconds of a video that lasts `duration` seconds at `rate` frames a second.
 
-    Time codes that begin at a full hour beyond the video's end, as tapes do at 10:00:00:00, count
+    Time codes that begin at a full hour after the video's end, as tapes do at 10:00:00:00, count
     from that hour.
     """
     rate = rate if 1 <= rate <= 1000 else _DEFAULT_RATE
@@ -110,7 +110,7 @@ def in_seconds(
 def _with_ends(lines: list[ListedShot], duration: float) -> list[ListedShot]:
     """A line without an end lasts up to the next one that begins later."""
     found: list[ListedShot] = []
-    later: list[float] = []  # of the lines behind: each start below all that come before it here
+    later: list[float] = []  # starts of the following lines: each below all those before it here
     for line in reversed(lines):
         while later and later[-1] <= line.start_s:
             later.pop()
@@ -124,8 +124,8 @@ def _with_ends(lines: list[ListedShot], duration: float) -> list[ListedShot]:
 
 
 def _of_table(text: str) -> Iterator[Line]:
-    """Rows of a table; without a line of names the columns are start, end, description, or start
-    and description.
+    """Rows of a table; without a header row the columns are start, end, description, or start and
+    description.
     """
     try:
         dialect: Any = csv.Sniffer().sniff(text[:4096], ",;\t|")
@@ -173,7 +173,7 @@ def _by_name(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line(entry: Mapping[str, Any]) -> Line:
-    """A line out of a row's cells or an object's members, whatever they are called."""
+    """A line from a row's cells or an object's members, by any of their names."""
     start, end, words = (
         next((entry[name] for name in names if entry.get(name) not in (None, "")), None)
         for names in (_STARTS, _ENDS, _WORDS)
@@ -204,7 +204,7 @@ def _checked(lines: list[Line]) -> list[Line]:
 
 
 def _seconds(value: object, rate: float) -> float | None:
-    """The seconds of a time as it is written; None for what is none."""
+    """The seconds of a written time; None if it is no time."""
     if isinstance(value, float):
         return value if 0 <= value < 10**7 else None
     if not isinstance(value, str):

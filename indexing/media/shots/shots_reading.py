@@ -1,8 +1,7 @@
-"""Shots found in a video while it is read, and their stills out of the same reading.
+"""Finds shots in a video while it is read, and gets their stills in the same reading.
 
-The parent's side of inside/shots.py: frames come from a child, shots go back to it as soon as
-they are known, and it answers each with a still. What it says is believed as far as cage/answers.py
-does.
+The parent's side of inside/shots.py: frames come from a child, shots go back to it as soon as they
+are known, and it answers each with a still. cage/answers.py checks what it says.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ _MOST_GAPS = 10_000
 
 
 class ShotsReading(Generic[Kept]):
-    """One reading of one video by a child; stills of at most `edge` pixels go through `keep` as
-    they come. Raises UnreadError.
+    """One reading of one video by a child; `keep` gets stills of at most `edge` pixels as they
+    come. Raises UnreadError.
     """
 
     def __init__(
@@ -40,13 +39,13 @@ class ShotsReading(Generic[Kept]):
         self._gaps: list[Gap] = []
 
     def read(self, find: FindShots, handle: int) -> ShotReading[Kept]:
-        """All of it: `find` is given the frames."""
+        """The whole reading; `find` gets the frames."""
         try:
             return self._read(find, handle)
         except UnreadError as error:
             if error.ended or not self._shots:
                 raise
-            self._child.kill()  # what it was told of shots lies unread: the next file would pay
+            self._child.kill()  # requests for stills are unread, and would disturb the next file
             raise UnreadError(error.what, limit=error.limit, ended=True) from None
 
     def _read(self, find: FindShots, handle: int) -> ShotReading[Kept]:
@@ -79,7 +78,7 @@ class ShotsReading(Generic[Kept]):
         self._gaps.append(gap)
 
     def _hear_still(self, answer: Answer, body: bytes) -> None:
-        """A still in answer to the next shot, or that there is none."""
+        """Takes the still for the next shot, or that there is none."""
         try:
             if len(self._stills) == len(self._shots):
                 raise WireError("a still that nobody asked for")

@@ -12,12 +12,12 @@ from core.media import ShotBounds
 
 Gray = npt.NDArray[np.float32]
 MOMENTS = 5
-# How far before the middle of a shot: so much of its length, and no further, so that few frames are
-# decoded. What lies behind the middle would cost more: a video is read from its shot's start on.
+# How far before the middle of a shot: this share of its length, and no further, so that few frames
+# are decoded. Frames after the middle would cost more: a video is read from its shot's start on.
 REACH = 0.2
 REACH_S = 0.6
-AROUND_S = 0.2  # how far before and after a frame is looked for what a blend is made of
-_CHANGED = 10.0  # grey levels: less than that between two frames is no transition
+AROUND_S = 0.2  # how far before and after a frame the parts of a blend are looked for
+_CHANGED = 10.0  # grey levels: a smaller change between two frames is no transition
 _MIXED = (0.15, 0.85)
 _LEFT_OVER = 0.3
 _SHARP = 8.0
@@ -33,7 +33,7 @@ class Candidate:
 
     @property
     def blurred(self) -> bool:
-        """Whether it shows nothing worth describing for want of sharpness, or two pictures."""
+        """Whether it is too unsharp to describe, or shows two pictures."""
         return self.blend or self.sharpness < _SHARP
 
 
@@ -46,7 +46,7 @@ def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
 
 
 def best(candidates: Sequence[Candidate]) -> int:
-    """The number of the one to take: the sharpest of those without a fault, else of all."""
+    """The number of the best: the sharpest of those without a fault, else of all."""
     order = sorted(
         range(len(candidates)),
         key=lambda n: (
@@ -69,9 +69,9 @@ def sharpness(gray: Gray) -> float:
 def is_blend(before: Gray, at: Gray, after: Gray) -> bool:
     """Whether `at` is a mixture of the frames a little before and after it, as in a dissolve.
 
-    Grey levels [h, w]. The share of `before` that explains `at` best is found by least squares: in
-    a blend it is well inside of 0 and 1 and leaves little unexplained; movement leaves a lot, and a
-    cut gives 0 or 1.
+    Grey levels [h, w]. Least squares find the share of `before` that explains `at` best. In a blend
+    it is well between 0 and 1 and leaves little unexplained; movement leaves a lot, and a cut gives
+    0 or 1.
     """
     change, moved = after - before, at - before
     size = float((change * change).mean())

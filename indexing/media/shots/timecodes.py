@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Times in the form that people write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def timecode(seconds: float) -> str:
     """`00:01:02.345`: hours, minutes, seconds and thousandths from the first frame.
 
-    No frame number stands in it, as in SMPTE 12M's: rates vary, and times are of presentation.
+    Unlike SMPTE 12M's it has no frame number: rates vary, and times are presentation times.
     """
     thousandths = round(max(0.0, seconds) * 1000)
     minutes, thousandths = divmod(thousandths, 60_000)

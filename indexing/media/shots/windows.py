@@ -1,12 +1,12 @@
-"""A stream of frames cut into the windows that the model looks at.
+"""A stream of frames cut into the windows that the model reads.
 
-Those in a window's middle count: 25 before them and 25 after say what they stand among. The first
-and the last frame of a stretch stand in for what lies beyond it. So a frame is scored in the same
-window whatever the batches that it came in.
+Only the frames in a window's middle count: 25 before them and 25 after are their context. The first
+and the last frame of a stretch are repeated for what is beyond it. So a frame is scored in the same
+window whatever batches it came in.
 
-A live source's windows have 100 frames, so that a shot is told soon. Those of a file are longer: as
-many frames stand around those that count, which are more, and so fewer are looked at twice. Its
-last window is as long as what is left.
+A live source's windows have 100 frames, so that a shot is reported soon. Those of a file are
+longer: they have as much context but more frames that count, so fewer frames are read twice. Its
+last window is as long as what remains.
 
 Source: Soucek and Lokoc 2020 (section 3), and the padding of the authors' inference code.
 """
@@ -22,22 +22,22 @@ from core.errors import SettingsError
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
 
 WINDOW = 100  # frames: the windows that the model learned from, and those of a live source
-# Frames of a file's window. Each is looked at 1.2 times in the place of 2, for the same F1 on the
-# test clips. A window takes 146 MB in int8, two of 100 take 84; one of 500 takes 256 MB.
+# Frames of a file's window. Each is read 1.2 times instead of 2, for the same F1 on the test clips.
+# A window takes 146 MB in int8, two of 100 take 84; one of 500 takes 256 MB.
 FILE_WINDOW = 300
 FILE_AHEAD = 20  # frames after those that count in a file's window, as by default in a live one
-AHEAD = 25  # frames after those that count, where the stride leaves so many
+AHEAD = 25  # frames after those that count, if the stride leaves that many
 LEAST_AROUND = 20  # frames beside those that count: with fewer, false cuts are found
-_STEP = 50  # frames by which the last windows of files differ: few lengths, and little in vain
+_STEP = 50  # frames by which the last windows of files differ: few lengths, and little waste
 
 
 @dataclass(frozen=True, slots=True)
 class WindowLayout:
-    """Which of a window's frames count: `stride` of them, with `ahead` after and the rest before.
+    """Which frames of a window count: `stride` of them, with `ahead` after and the rest before.
 
-    A shorter stride tells of a frame sooner and costs more: each frame goes through the model
-    `cost` times, and `delay` frames more must arrive before the last to be told of is.
-    Raises SettingsError where a window has not so many frames.
+    A shorter stride reports a frame sooner and costs more: each frame goes through the model
+    `cost` times, and `delay` more frames must arrive before a frame is scored.
+    Raises SettingsError if a window has too few frames.
     """
 
     stride: int = 50
@@ -53,13 +53,13 @@ class WindowLayout:
 
     @classmethod
     def of_stride(cls, stride: int, ahead: int = AHEAD) -> WindowLayout:
-        """The usual layout: `ahead` frames after those that count, and fewer where the stride is
-        long, so that as many stand before as after.
+        """The usual layout: `ahead` frames after those that count, or fewer with a long stride, so
+        that as many are before as after.
         """
         return cls(stride, min(ahead, (WINDOW - stride) // 2))
 
     def lengthened(self, window: int) -> WindowLayout:
-        """Windows of `window` frames, of which more count and as many stand around them."""
+        """Windows of `window` frames: more of them count, with as many around."""
         return replace(self, window=window, stride=window - self.around)
 
     @property
@@ -74,7 +74,7 @@ class WindowLayout:
 
     @property
     def cost(self) -> float:
-        """Frames put to the model for each of the stream's."""
+        """Frames given to the model for each frame of the stream."""
         return self.window / self.stride
 
     @property
@@ -83,8 +83,8 @@ class WindowLayout:
         return self.stride - 1 + self.ahead
 
     def fitting(self, left: int) -> int:
-        """Frames of a window in which the last `left` of a stretch count, or as many of them as may
-        count in one.
+        """Frames of a window in which the last `left` of a stretch count, or as many of them as one
+        window allows.
         """
         needed = -(-(left + self.around) // _STEP) * _STEP
         return min(self.window, max(WINDOW, needed))
@@ -101,12 +101,12 @@ class FrameWindows:
         self._unscored = 0  # frames that arrived and counted in no window yet
 
     def push(self, pixels: Frames) -> Iterator[tuple[Frames, int]]:
-        """The windows that uint8 [n, 27, 48, 3] completes, each [t, 27, 48, 3] with how many of
-        its frames count.
+        """The windows that uint8 [n, 27, 48, 3] completes, each [t, 27, 48, 3] with the number of
+        its frames that count.
         """
         if not len(pixels):
             return
-        if not len(self._held):  # the first frame stands for those before it
+        if not len(self._held):  # the first frame is repeated for those before it
             pixels = np.concatenate([np.repeat(pixels[:1], self.layout.before, axis=0), pixels])
             self._unscored = -self.layout.before
         self._unscored += len(pixels)
@@ -115,8 +115,8 @@ class FrameWindows:
             yield self._next(self.layout.window, self.layout.stride)
 
     def close(self) -> Iterator[tuple[Frames, int]]:
-        """The last windows, in which the last frame stands for those after it; another stretch may
-        follow.
+        """The last windows, in which the last frame is repeated for those after it; another stretch
+        may follow.
         """
         while self._unscored > 0:
             length = self.layout.fitting(self._unscored)
@@ -128,7 +128,7 @@ class FrameWindows:
         self._unscored = 0
 
     def _next(self, length: int, counted: int) -> tuple[Frames, int]:
-        """The next window; what counts in it is dropped."""
+        """The next window; drops its frames that count."""
         window = self._held[:length].copy()
         self._held = self._held[counted:]
         self._unscored -= counted
