@@ -6,5 +6,6 @@ from dateline.serving.memory_limit import refuse_too_little
 
 refuse_too_little()
 # Products of one query with a few hundred passages are too small to share among threads: a BLAS
-# that tries makes them wait for cores that the encoder and tantivy use. Read when numpy is loaded.
+# with several threads makes them wait for cores that the encoder and tantivy use. Read when numpy
+# loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -57,7 +57,7 @@ def rebuild_projections(settings: Settings) -> Mapping[str, Any]:
 
 @contextmanager
 def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Caller]]:
-    """Return what understands queries, and a caller with every product. It knows the archive's
+    """Return the parser of queries, and a caller with every product. The parser knows the archive's
     names if there is an archive.
     """
     models = load_models(settings.model_copy(update={"reranker": ""}))
@@ -77,7 +77,7 @@ def envelope_json(
     request: SearchRequest, response: SearchResponse, caller: Caller, library: Library
 ) -> bytes:
     """Return the API's envelope for a search from the command line."""
-    # They load the web framework, which no other command line needs.
+    # These load the web framework, which no other command needs.
     from api.content.item_json import ItemView
     from api.envelope import API_VERSION
     from api.search.search_json import hits_json, search_data

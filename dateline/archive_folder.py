@@ -1,7 +1,7 @@
-"""The archive's folder, which nobody but its owner reads: what is under embargo lies in it, too.
+"""The archive's folder, which only its owner can read: it also holds items under embargo.
 
-Databases and indexes are made by libraries that ask for 0644, so the process's umask is what makes
-their files 0600. It is set where a process gets the folder, before anything in it is opened.
+Libraries make databases and indexes with mode 0644, so the process's umask makes their files 0600.
+It is set when a process gets the folder, before anything in it is opened.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _PARTS = ("*.sqlite*", "projections", "media", "spool", "workers")  # of the arc
 
 
 def archive_folder(settings: Settings) -> Path:
-    """Return the folder that the settings name. Only this user may read what this process makes
-    from now on; an archive of this user that an earlier version left open is closed.
+    """Return the folder that the settings name. From now on only this user can read what this
+    process makes; if an earlier version left an archive of this user open, it is closed.
     """
     os.umask(_OTHERS)
     folder = settings.data
@@ -27,12 +27,12 @@ def archive_folder(settings: Settings) -> Path:
         for part in (path for pattern in _PARTS for path in folder.glob(pattern)):
             for path in (part, *part.rglob("*")):
                 _close(path)
-        _close(folder)  # last: a folder that is closed is not looked through again
+        _close(folder)  # last: a closed folder is not searched again
     return folder
 
 
 def _close(path: Path) -> None:
-    with suppress(FileNotFoundError):  # a running process moves its files about
+    with suppress(FileNotFoundError):  # a running process moves its files
         if _is_open(path):
             path.chmod(path.lstat().st_mode & ~_OTHERS)
 

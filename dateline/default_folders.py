@@ -1,4 +1,4 @@
-"""Where things lie if no setting says so: what ships with the program, and what is this user's."""
+"""The default folders: those that ship with the program, and those of this user."""
 
 from __future__ import annotations
 

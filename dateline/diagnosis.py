@@ -1,4 +1,4 @@
-"""What `dateline doctor` looks at."""
+"""The checks of `dateline doctor`."""
 
 from __future__ import annotations
 

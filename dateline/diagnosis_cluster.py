@@ -1,4 +1,4 @@
-"""What `dateline doctor` looks at where the index is on OpenSearch."""
+"""The checks of `dateline doctor` for an index on OpenSearch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:  # they need an extra
 
 TESTED = "2.19."  # the versions that the tests run on
 _KNN = "opensearch-knn"
-_MOST_HEAP = 0.9  # of a node's, beyond which it refuses requests and may fail
+_MOST_HEAP = 0.9  # share of a node's heap beyond which it refuses requests and may fail
 _GIBI = 2**30
-_PAUSE_S = 1.0  # a service that runs brings the index up to the record twice in it
+_PAUSE_S = 1.0  # in this time a running service brings the index up to the record twice
 _FULL = {
     "low": "it gets no new shards",
     "high": "its shards are moved away",
@@ -145,8 +145,8 @@ _BEHIND_MEND = "start the service, or `dateline index check`, which brings it up
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The counts of an index. `applied` is its change when the look began, `newest` the record's
-    newest change when it ended.
+    """One look at the counts of an index. `applied` is its change when the look began, `newest` the
+    record's newest change when it ended.
     """
 
     coverage: Coverage
@@ -160,13 +160,14 @@ class _Look:
 
     @property
     def is_well(self) -> bool:
-        """Whether it needs no second look."""
+        """Return whether it needs no second look."""
         return not self.drifts and not self.coverage.behind
 
 
 def _judged(name: str, other: Sequence[Difference], looks: Sequence[_Look]) -> Finding:
-    """By `other` settings than the wanted ones, and the counts of each look; none without a record.
-    One that is behind and has come further from look to look is being written to.
+    """Return the finding by the `other` settings that differ from the wanted ones, and by the
+    counts of each look (none without a record). An index that is behind but advances from look to
+    look is being written to.
     """
     told = f"{len(other)} settings are not as wanted" if other else "settings as wanted"
     if not looks:

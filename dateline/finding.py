@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was looked at, whether it is well, what was found, how to mend it."""
+    """One check: its subject, whether it is well, what was found, how to mend it."""
 
     what: str
     ok: bool

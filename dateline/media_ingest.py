@@ -1,6 +1,6 @@
-"""Photos and videos of an ingest: ordered, and carried out here or left to workers.
+"""The photos and videos of an ingest: ordered, and carried out here or left to workers.
 
-What needs the extra [media] is imported where it is used: documents are ingested without.
+Modules that need the extra [media] are imported where they are used: documents need none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LISTED = 1_000  # dead letters in JSON
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The paths of an ingest: documents, and what is ordered as media. A folder may be both."""
+    """The paths of an ingest: documents, and the request for media. A folder may be both."""
 
     documents: tuple[Path, ...]
     request: Request | None
@@ -52,8 +52,8 @@ class MediaResult:
 def split(
     paths: Sequence[str], manifests: Sequence[str], products: tuple[str, ...], shard: Shard
 ) -> Split:
-    """Split the paths into documents and media. Raises InputError for a path that is not there, or
-    if none is named.
+    """Split the paths into documents and media. Raises InputError for a path that does not exist,
+    or if none is named.
     """
     if not paths and not manifests:
         raise InputError("nothing to ingest", mend="name files, folders or a manifest")
@@ -141,7 +141,7 @@ def watch(
     priority: Priority,
 ) -> None:
     """Ingest what is put into a folder, until a signal comes. Documents are ingested at once;
-    photos and videos are ordered and worked on here. Files that can't be read are told.
+    photos and videos are ordered and worked on here. Unreadable files are reported.
     """
     need_packages()
     from dateline.build.media import build_worker
@@ -158,7 +158,7 @@ def watch(
             errors.print(f"watching {folder} as job {job.id}")
             for paths in watched.settled(worker.queues.stopped):
                 _take(worker, service, job, paths, options)
-        worker.desk.jobs.change(job.id, read=True)  # which ends it where nothing waits
+        worker.desk.jobs.change(job.id, read=True)  # this ends the job if nothing waits
     finally:
         worker.close()
 

@@ -1,5 +1,5 @@
-"""Is every model what it says, does every remote one answer, and can those that the settings name
-do what they are named for?
+"""Checks that every model is intact, that remote ones answer, and that the models of the settings
+fit their tasks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from dateline.build.runtimes import check_runtime, model_store
 from dateline.settings import Settings
 from inference.runtimes.choice import is_remote
 
-# By the setting that names a model, the tasks of models that can do it.
+# The tasks that fit a model, by the setting that names it.
 _TASKS: Mapping[str, Sequence[str]] = {
     "encoder": ("encode",),
     "second_encoder": ("encode",),
@@ -32,8 +32,8 @@ class CheckedModel:
 
 
 def check_named_models(settings: Settings) -> list[CheckedModel]:
-    """By setting, each model that is named: whether it is here, of a task that fits, and its
-    runtime installed. Nothing is loaded, and no file but the manifest is read.
+    """Return, by setting, whether each named model is here, fits its task, and has its runtime
+    installed. Loads nothing, and reads no file but the manifest.
     """
     checked: list[CheckedModel] = []
     for role, tasks in _TASKS.items():
@@ -61,7 +61,7 @@ def _where_it_runs(settings: Settings, name: str, role: str, tasks: Sequence[str
 
 
 def ask_remote_models(settings: Settings) -> list[CheckedModel]:
-    """Ask each model that runs at another service one question; return the results."""
+    """Ask each model at another service one question; return the results."""
     used = dict.fromkeys(
         (settings.encoder, settings.second_encoder, settings.tagger, settings.reranker)
     )

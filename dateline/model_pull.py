@@ -1,4 +1,4 @@
-"""What `dateline models pull` does: the manifest, the source, the bar."""
+"""The work of `dateline models pull`: the manifest, the source, the progress bar."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class PullPlan:
 
 
 def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Installed:
-    """Bring a model to the folder of pulled models. Raises ModelError; see
-    `inference.models.install`.
-    """
+    """Bring a model to the folder of pulled models. Raises ModelError."""
     manifest = _manifest(plan)
     if plan.revision and plan.revision != manifest.revision:
         manifest = unpinned(manifest, plan.revision)
@@ -49,7 +47,7 @@ def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Instal
 
 
 def _manifest(plan: PullPlan) -> ModelManifest:
-    """Return the manifest of the folder in all its formats, else the catalogue's in its first."""
+    """Return the folder's manifest with all its formats, else the catalogue's with its first."""
     place = None if plan.folder is None else plan.folder / MANIFEST
     if place is None or not place.exists():
         return in_formats(Catalogue().find(plan.name), plan.formats)
@@ -67,7 +65,7 @@ def _manifest(plan: PullPlan) -> ModelManifest:
 
 
 def _hub(manifest: ModelManifest, plan: PullPlan) -> Source:
-    # The client is only loaded here, where something is to be fetched.
+    # The client is loaded only here, for a real fetch.
     from inference.models.hub import HubSource, repository
 
     return HubSource.of(repository(manifest), manifest.revision, plan.endpoint)

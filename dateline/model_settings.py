@@ -1,4 +1,4 @@
-"""Settings of the models: which, where from, and how they compute."""
+"""Settings of the models: names, folders, runtimes and batches."""
 
 from __future__ import annotations
 

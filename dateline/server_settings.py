@@ -46,7 +46,7 @@ class ServerSettings(BaseModel):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if value:
-            from api.access.forwarding import Proxies  # Starlette's, where there is a proxy only
+            from api.access.forwarding import Proxies  # loads Starlette, for proxies only
 
             Proxies.of(value)
         return value

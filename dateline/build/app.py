@@ -1,5 +1,5 @@
-"""Composition of the HTTP application over a service. It is apart from `dateline.build.service`,
-so that a command that serves nothing loads no web framework.
+"""Composition of the HTTP application over a service. `dateline.build.service` does not import it,
+so a command that serves nothing loads no web framework.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from storage.words.sampled_queries import SampledQueries
 def build_app(
     service: Service, examples: Sequence[Example] = (), elsewhere: Elsewhere | None = None
 ) -> Any:
-    """The ASGI application over a service, whose reads are answered `elsewhere` where that is."""
+    """Return the ASGI application over a service; `elsewhere`, if given, answers its reads."""
     parts = _services(service, open_limits(service.settings))
     told = replace(parts.settings, examples=tuple(examples))
     return create_app(replace(parts, settings=told, elsewhere=elsewhere))
 
 
 def build_inner_app(service: Service) -> Any:
-    """The ASGI application that answers what another process has let in."""
+    """Return the ASGI application for requests that another process has admitted."""
     return create_inner_app(_services(service, NoLimiter()))
 
 
 def _services(service: Service, limiter: Limiter) -> Services:
-    """The parts behind an application, which are closed with it."""
+    """Return the parts behind an application; closing it closes them."""
     settings, models = service.settings, service.models
-    service.engine.suggest("", 1, NOBODY)  # takes the headlines in before the first key stroke
+    service.engine.suggest("", 1, NOBODY)  # reads the headlines before the first key stroke
     roots = open_roots(settings)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
@@ -76,7 +76,7 @@ def _services(service: Service, limiter: Limiter) -> Services:
 
 
 def _api_settings(settings: Settings) -> ApiSettings:
-    """What the surface is told of the settings."""
+    """Return the settings that the API needs."""
     secret = settings.media_secret
     demo = settings.demo and settings.on_loopback and not settings.keys
     return ApiSettings(
@@ -98,7 +98,7 @@ def _api_settings(settings: Settings) -> ApiSettings:
 
 
 def searches_of(settings: Settings) -> int:
-    """How many searches there are at the same time. More than one for each processor only wait; a
+    """Return how many searches run at the same time. More than one for each processor only wait; a
     cluster computes elsewhere.
     """
     if settings.searches:

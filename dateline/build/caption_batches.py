@@ -1,4 +1,4 @@
-"""Composition of batches of captions: what sends them and fetches what came.
+"""Composition of batches of captions: sending them and fetching the answers.
 
 Needs the extra [media]; everything else runs without this module.
 """
@@ -36,7 +36,7 @@ from storage.work.waiting_stills import StoredWaitingStills
 
 @dataclass(frozen=True, slots=True)
 class OpenedBatches:
-    """What sends and fetches, what waits, the provider, and what was spent."""
+    """The batches, the waiting stills, the provider, and the spending."""
 
     batches: CaptionBatches
     waiting: StoredWaitingStills
@@ -46,7 +46,7 @@ class OpenedBatches:
 
 @contextmanager
 def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
-    """Batches as the settings say. Raises SettingsError where they name none."""
+    """Yield batches as the settings say. Raises SettingsError if they name none."""
     if not asked_in_batches(settings):
         mend = "set caption_mode to batch; pictures that are ingested then wait for one"
         raise SettingsError(

@@ -1,6 +1,6 @@
-"""Composition of captions: what describes pictures, as the settings say.
+"""Composition of captions: the captioner that the settings name.
 
-The only place that names these classes. What the extras bring is imported where it is used.
+Only this module names these classes. Packages of extras are imported where they are used.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ FILE = "spend.sqlite"
 
 
 class OwnedCaptioner(Captioner, Protocol):
-    """A captioner that somebody has to close. `leaves` is whether pictures go to somebody else."""
+    """A captioner that has to be closed. `leaves` says whether pictures go to another service."""
 
     @property
     def leaves(self) -> bool: ...  # noqa: D102 - see above
 
     def close(self) -> None:
-        """Ends its threads and connections."""
+        """End its threads and connections."""
         ...
 
 
 def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCaptioner | None:
-    """What describes pictures; None where no captioner is set. `book` keeps what is spent: see
-    `open_book` if not given.
+    """Return the captioner of the settings, None without one. `book` records spending; without it
+    `open_book` opens one.
 
     Raises SettingsError for settings that contradict each other, ModelError for a model that is
     missing or does not fit.
@@ -58,7 +58,7 @@ def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCapt
 
 
 def asked_in_batches(settings: Settings) -> bool:
-    """Whether pictures wait for a batch. Raises SettingsError where who describes has none."""
+    """Return whether pictures wait for a batch. Raises SettingsError if the captioner has none."""
     if settings.caption_mode != "batch":
         return False
     if settings.captioner != PROVIDER:
@@ -71,7 +71,7 @@ def asked_in_batches(settings: Settings) -> bool:
 
 
 def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> BatchCaptioner | None:
-    """The provider's batches; None where the captioner is no provider. Raises SettingsError."""
+    """Return the provider's batches, None if the captioner is no provider. Raises SettingsError."""
     if settings.captioner != PROVIDER:
         return None
     return BatchCaptioner(_calls(settings, book), settings.caption_edge)
@@ -97,7 +97,7 @@ def _calls(settings: Settings, book: SpendBook | None) -> Calls:
 
 
 def _rates(settings: Settings, owned: list[Callable[[], None]]) -> Rates:
-    """The provider's limits, which all workers of an archive or a database share."""
+    """Return the provider's limits, which all workers of an archive or a database share."""
     requests, tokens = settings.caption_rpm, settings.caption_tpm
     if not (requests or tokens):
         return Rates()
@@ -110,7 +110,7 @@ def _rates(settings: Settings, owned: list[Callable[[], None]]) -> Rates:
 
 
 def open_book(settings: Settings) -> StoredSpend:
-    """What is spent: a file in the archive's folder, or where all workers keep what they do."""
+    """Return the record of spending, in the archive's folder or in the database of the orders."""
     from storage.work.spend import StoredSpend
 
     return StoredSpend(_shared(settings))

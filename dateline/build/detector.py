@@ -1,4 +1,4 @@
-"""Composition of the model that finds shots: which one, in which runtime, by the settings."""
+"""Composition of the shot model: which one, in which runtime, by the settings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST_AT_ONCE = 1024
 
 
 def shot_detector_of(settings: Settings) -> TransitionDetector:
-    """The model that the setting `shots` names. All threads work on one call: a live source waits
-    for each of its windows.
+    """Return the model that the setting `shots` names. All threads work on one call, because a live
+    source waits for each of its windows.
 
-    Raises ModelError where it can't be loaded, SettingsError where none is named or its runtime is
-    elsewhere.
+    Raises ModelError if it can't be loaded, SettingsError if none is named or its runtime is at
+    another service.
     """
     name = settings.shots
     if not name:
@@ -42,8 +42,8 @@ def shot_detector_of(settings: Settings) -> TransitionDetector:
 
 
 def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
-    """How much goes through a model at once, by the stage of an ingest. Raises SettingsError for a
-    name that is none of these.
+    """Return how much goes through a model at once, by the stage of an ingest. Raises SettingsError
+    for an unknown name.
     """
     sizes = {Stage.SHOTS: FRAMES_AT_ONCE // WINDOW, Stage.DESCRIBE: 16, Stage.EMBED: 32}
     for name, size in settings.work_batch.items():
@@ -55,12 +55,12 @@ def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
 
 
 def shot_finder_of(detector: TransitionDetector) -> ShotFinder:
-    """What finds the shots of files by a detector, in long windows."""
+    """Return a finder of shots in files by a detector, with long windows."""
     layout = WindowLayout(ahead=FILE_AHEAD).lengthened(min(FILE_WINDOW, detector.longest))
     return ShotFinder(detector, ShotSettings(layout))
 
 
 def live_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
-    """What finds the shots of live sources by a detector: how frames are put to it."""
+    """Return a finder of shots in live sources by a detector, with the settings' windows."""
     layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
     return ShotFinder(detector, ShotSettings(layout))

@@ -1,5 +1,5 @@
 """Composition of the storage engine that the settings name: the embedded one, or one on OpenSearch.
-What follows is the same for both.
+The rest of the program is the same for both.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PACKAGES = ("opensearchpy",)
 
 
 class ServedEngine(Engine, VectorKeeper, Exporter, Protocol):
-    """What the program asks of an engine beside the ports: its record, its life, its state."""
+    """What the program needs of an engine beside the ports: its record, its life, its state."""
 
     record: RecordOfTruth
 
@@ -47,38 +47,38 @@ class ServedEngine(Engine, VectorKeeper, Exporter, Protocol):
         ...
 
     def catch_up(self) -> None:
-        """Brings everything that searches look at up to date now."""
+        """Bring everything that searches use up to date now."""
         ...
 
     def compact(self) -> None:
-        """Lays the indexes out as is quickest to search, as an idle service would."""
+        """Merge the indexes for the fastest search, as an idle service would."""
         ...
 
     def add_signatures(self) -> int:
-        """Records the text signatures that versions of before lack; how many those were."""
+        """Record the missing text signatures of old versions; return how many were missing."""
         ...
 
     def products(self) -> frozenset[str]:
-        """Every product code that an item belongs to."""
+        """Return every product code that an item belongs to."""
         ...
 
     def status(self) -> dict[str, Any]:
-        """What is held and how far the indexes are, ready for JSON."""
+        """Return counts and the state of the indexes, ready for JSON."""
         ...
 
 
 def vector_fields(models: Models) -> dict[str, TextEncoder]:
-    """Every vector field of an archive with its encoder, the first one first."""
+    """Return every vector field of an archive with its encoder, the first one first."""
     return dict(zip((VECTOR_FIELD, SECOND_FIELD), models.encoders, strict=False))
 
 
 def following_fields(models: Models) -> dict[str, TextEncoder]:
-    """The fields whose encoder gives way to another one, with that."""
+    """Return the fields whose encoder is being replaced, each with the next encoder."""
     return {} if models.following is None else {VECTOR_FIELD: models.following}
 
 
 def query_encoders(engine: ServedEngine, models: Models) -> Mapping[str, TextEncoder]:
-    """By vector field, what encodes queries: while an archive moves, the encoder of the index."""
+    """Return the encoder of queries by vector field; during a migration that of the index."""
     fields, following = vector_fields(models), following_fields(models)
     return ServedEncoders(fields, following, engine) if _follows(engine) else fields
 
@@ -96,10 +96,10 @@ def build_engine(
     index: str = "",
     follows: bool = False,
 ) -> ServedEngine:
-    """The engine with its record in `settings.data`, or where the settings say; on OpenSearch over
-    the one index `index` where that is named. One that `follows` never writes the indexes in the
-    folder. Raises SettingsError where the extra for it is
-    missing, StorageError where it can't be had.
+    """Return the engine with its record in `settings.data`, or in the place that the settings name;
+    on OpenSearch over the one index `index` if it is named. An engine that `follows` never writes
+    the indexes in the folder. Raises SettingsError if its extra is missing, StorageError if it
+    can't be opened.
     """
     if settings.engine == "opensearch":
         return _on_opensearch(settings, models, clock, background=background, index=index)
@@ -130,7 +130,7 @@ def _on_opensearch(
 
 
 def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfTruth:
-    """The record, with room for the vectors of an encoder that the archive moves to."""
+    """Return the record, with room for the vectors of the next encoder."""
     spaces = {name: each.digest for name, each in vector_fields(models).items()}
     beside = {name: each.digest for name, each in following_fields(models).items()}
     record = open_record(settings, spaces, clock, beside)
@@ -138,7 +138,7 @@ def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfT
 
 
 def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]:
-    """By vector field, the space that an index on OpenSearch has for it."""
+    """Return the vector spaces of an index on OpenSearch, by vector field."""
     from storage.opensearch.index.body import VectorSpace
 
     return {name: VectorSpace(each.digest, each.dimension) for name, each in encoders.items()}
@@ -147,8 +147,8 @@ def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]
 def opensearch_settings(
     settings: Settings, encoders: Mapping[str, TextEncoder], *, background: bool = False
 ) -> OpenSearchSettings:
-    """The settings of the engine on OpenSearch. Raises SettingsError where the extra is missing or
-    a library does not have the precision.
+    """Return the settings of the engine on OpenSearch. Raises SettingsError if the extra is missing
+    or a library does not have the precision.
     """
     need_opensearch()
     from storage.opensearch.engine import OpenSearchSettings
@@ -204,8 +204,8 @@ def opensearch_settings(
 
 
 def drop_indexes(settings: Settings) -> None:
-    """Throws away what the engine makes of the record. Raises ConflictError where another process
-    uses the archive's folder, or a migration is under way.
+    """Delete the engine's projections. Raises ConflictError if another process uses the archive's
+    folder, or during a migration.
     """
     if settings.engine == "embedded":
         drop_projections(archive_folder(settings))
@@ -222,7 +222,7 @@ def drop_indexes(settings: Settings) -> None:
 
 
 def need_opensearch() -> None:
-    """Raises SettingsError where the extra is missing."""
+    """Raise SettingsError if the extra is missing."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SettingsError(
@@ -233,21 +233,21 @@ def need_opensearch() -> None:
 
 
 def _topics(settings: Settings) -> Topics:
-    """Which subjects lie below which: IPTC's Media Topics where no file is named."""
+    """Return the tree of subjects: IPTC's Media Topics if no file is named."""
     if settings.topics == Path():
         return Topics()
     return read_topics(settings.topics or MEDIA_TOPICS)
 
 
 def build_graphs(settings: Settings) -> GraphBuilder:
-    """What makes the graphs of vectors. Raises SettingsError where the implementation is not here
-    or does not have the precision.
+    """Return the builder of vector graphs. Raises SettingsError if the implementation is not
+    installed or does not have the precision.
     """
     return builder_of(_hnsw(settings))
 
 
 def candidates_per_row(settings: Settings) -> int:
-    """How many candidates a graph of this precision looks for, for each row asked of it."""
+    """Return how many candidates a graph of this precision searches for each row asked of it."""
     return _hnsw(settings).rescored
 
 

@@ -1,4 +1,4 @@
-"""Composition for the care of an index on OpenSearch: what is wanted, what is there, its check."""
+"""Composition for the commands on an index on OpenSearch: its settings, state and check."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # they need an extra
 
 
 def wanted_index(settings: Settings) -> OpenSearchSettings:
-    """What the settings ask for, whatever the engine in use; while the archive moves to another
-    encoder, the index may be of that, too. Raises SettingsError where the extra is missing,
-    ModelError for an encoder.
+    """Return the index that the settings ask for, whatever engine is in use; during a migration the
+    index may also be of the next encoder. Raises SettingsError if the extra is missing, ModelError
+    for an encoder.
     """
     names = {VECTOR_FIELD: settings.encoder, SECOND_FIELD: settings.second_encoder}
     encoders: dict[str, TextEncoder] = {
@@ -48,7 +48,7 @@ def wanted_index(settings: Settings) -> OpenSearchSettings:
 
 @contextmanager
 def connected(wanted: OpenSearchSettings) -> Iterator[Cluster]:
-    """Requests to the cluster, for as long as they are needed."""
+    """Yield a connection to the cluster, and close it at the end."""
     from storage.opensearch.nodes.connection import Cluster
 
     cluster = Cluster(wanted.cluster)
@@ -59,14 +59,14 @@ def connected(wanted: OpenSearchSettings) -> Iterator[Cluster]:
 
 
 def family_of(wanted: OpenSearchSettings, cluster: Cluster) -> IndexFamily:
-    """The archive's indexes; `open` finds the one in use, or makes it."""
+    """Return the archive's indexes; `open` finds the one in use, or makes it."""
     from storage.opensearch.index.family import IndexFamily
 
     return IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
 
 
 def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:
-    """The archive's record, for the vectors of `wanted`. Raises StorageError."""
+    """Return the archive's record, for the vectors of `wanted`. Raises StorageError."""
     spaces = {name: space.encoder for name, space in wanted.spaces.items()}
     clock = archive_clock(settings)
     return open_record(settings, spaces, clock) or Record(archive_folder(settings), spaces, clock)
@@ -74,7 +74,9 @@ def record_of(settings: Settings, wanted: OpenSearchSettings) -> RecordOfTruth:
 
 @contextmanager
 def opened_check(settings: Settings, wanted: OpenSearchSettings) -> Iterator[IndexCheck]:
-    """The check of the index, which is up with the record when this begins. Raises StorageError."""
+    """Yield the check of the index, which is first brought up to the record. Raises
+    StorageError.
+    """
     from storage.opensearch.engine import OpenSearchEngine
     from storage.opensearch.index.bulk import BulkWriter
     from storage.opensearch.index.check import IndexCheck

@@ -29,7 +29,7 @@ from storage.work.orders import StoredOrders
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Orders and what became of them, without any work: for commands."""
+    """Orders and their results, without any work: for commands."""
 
     database: Database
     jobs: StoredJobs
@@ -41,7 +41,9 @@ class Desk:
 
 
 def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
-    """The orders of the settings' archive, as `synced` as is wanted. Raises StorageError."""
+    """Return the orders of the settings' archive; `synced` waits for the disk.
+    Raises StorageError.
+    """
     database = work_database(settings, ORDERS, synced=synced)
     jobs = StoredJobs(database)
     return Desk(database, jobs, JobDesk(jobs, FileStores()))
@@ -59,11 +61,11 @@ class Worker:
     ledger: StoredLedger
 
     def stop(self) -> None:
-        """Tells what is under way to end soon."""
+        """Tell work in progress to end soon."""
         self.queues.stop()
 
     def close(self) -> None:
-        """Ends what is under way, then everything else."""
+        """End work in progress, then everything else."""
         self.queues.close()
         self.parts.close()
         self.ledger.close()
@@ -72,10 +74,10 @@ class Worker:
 
 
 def build_worker(settings: Settings, service: Service, queues: Sequence[str] = QUEUES) -> Worker:
-    """A worker for some of the queues, over a service's record of truth. Raises DatelineError where
-    a part of it can't be had.
+    """Return a worker for some of the queues, over a service's record of truth. Raises
+    DatelineError if a part of it can't be opened.
     """
-    chunks, _ = _chunks(settings), batch_sizes(settings)  # what is wrong is told before all else
+    chunks, _ = _chunks(settings), batch_sizes(settings)  # wrong settings fail before all else
     desk = open_desk(settings, synced=False)
     orders = StoredOrders(desk.database)
     ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
@@ -111,7 +113,7 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
 
 
 def _chunks(settings: Settings) -> dict[str, int]:
-    """Orders at the same time by queue. Raises SettingsError for what is no queue."""
+    """Return the orders at the same time by queue. Raises SettingsError for an unknown queue."""
     for name, count in settings.work_chunks.items():
         if name not in QUEUES or count < 1:
             what, mend = (

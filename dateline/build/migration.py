@@ -1,5 +1,5 @@
-"""Composition of a migration: the record, the next index, what embeds for it, and the service that
-answers from it before anybody else does.
+"""Composition of a migration: the record, the next index, its embedders, and the service that
+answers from the next index before it is served.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # they need an extra
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """The parts of a migration, of the settings in force."""
+    """The parts of a migration by the settings in force."""
 
     settings: Settings
     models: Models
@@ -51,12 +51,12 @@ class Moving:
 
     @property
     def target_spaces(self) -> dict[str, VectorSpace]:
-        """The vector fields that the next index is to have, by the settings."""
+        """The vector fields that the settings ask the next index to have."""
         return {**self.wanted.spaces, **vector_spaces(following_fields(self.models))}
 
     def start(self, *, again: bool) -> Migration:
-        """Begins the migration that the settings ask for. Raises InputError where the index is as
-        they ask for already, unless it is to be made `again`.
+        """Begin the migration that the settings ask for. Raises InputError if the index is already
+        as they ask, unless it has to be made `again`.
         """
         from storage.opensearch.index.live_settings import differences
 
@@ -72,8 +72,8 @@ class Moving:
         return self.mover.start(spaces)
 
     def embed(self, spaces: Mapping[str, VectorSpace], told: Told) -> Mapping[str, int]:
-        """Embeds what the record lacks in `spaces`; how many items, by field. Raises SettingsError
-        where a model for it is not among the settings'.
+        """Embed what the record lacks in `spaces`; return how many items, by field. Raises
+        SettingsError if the settings lack a model for it.
         """
         digests = {name: space.encoder for name, space in spaces.items()}
         lacking = {
@@ -108,7 +108,7 @@ class Moving:
 
     @contextmanager
     def served(self) -> Iterator[Service]:
-        """The service as it serves."""
+        """Yield the service as it serves."""
         service = build_service(self.settings, models=self.models, background=False)
         try:
             yield service
@@ -117,8 +117,8 @@ class Moving:
 
     @contextmanager
     def shadow(self, migration: Migration) -> Iterator[Service]:
-        """The service as it would serve from the index that is not served: the next one, after the
-        flip the one before. Raises InputError where there is none but the served one.
+        """Yield the service as it would answer from the other index: the next one, or after the
+        flip the former one. Raises InputError if there is only the served index.
         """
         settings, models = self.settings, self.models
         index = self.mover.opened(migration, self._unserved(migration))
@@ -135,7 +135,7 @@ class Moving:
             index=index.concrete,
         )
         try:
-            service.engine.catch_up()  # what it lacks would count against it
+            service.engine.catch_up()  # items that it lacks would count against it
             yield service
         finally:
             service.close()
@@ -143,7 +143,7 @@ class Moving:
 
 @contextmanager
 def opened_migration(settings: Settings) -> Iterator[Moving]:
-    """Everything that a step needs. Raises SettingsError, ModelError and StorageError."""
+    """Yield everything that a step needs. Raises SettingsError, ModelError and StorageError."""
     models = load_models(settings)
     wanted = opensearch_settings(settings, vector_fields(models))
     from storage.opensearch.following.migration import Family, Mover
@@ -162,7 +162,7 @@ def opened_migration(settings: Settings) -> Iterator[Moving]:
 
 @dataclass(frozen=True, slots=True)
 class _Keeper:
-    """`core.ports.VectorKeeper` for the encoders of one index, whichever is in use."""
+    """`core.ports.VectorKeeper` for the encoders of one index, whichever is served."""
 
     record: RecordOfTruth
     encoders: Mapping[str, str]

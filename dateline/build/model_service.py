@@ -25,20 +25,20 @@ class ModelService:
     metrics: Metrics
 
     def status(self) -> Mapping[str, Any]:
-        """Which models run, ready for JSON."""
+        """Return which models run, ready for JSON."""
         running = (self.models.encoder, self.models.tagger, self.models.scorer)
         names = [served.name for served in running if served is not None]
         return {"models": {"running": names, "missing": list(self.models.missing.values())}}
 
     def ready(self) -> tuple[bool, str]:
-        """Whether every model that the settings name runs."""
+        """Return whether every model that the settings name runs, and what is missing."""
         missing = ", ".join(sorted(self.models.missing))
         return not missing, f"not loaded: {missing}" if missing else ""
 
 
 def build_model_service(settings: Settings) -> ModelService:
-    """The models that the settings name, any of them "" for none. Raises ModelError where none is
-    left.
+    """Return a service of the models that the settings name; an empty name is no model. Raises
+    ModelError if none is left.
     """
     metrics = Metrics()
     watching = watched_by(metrics)
@@ -53,7 +53,7 @@ def build_model_service(settings: Settings) -> ModelService:
 
 
 def build_model_app(service: ModelService) -> Any:
-    """The ASGI application over models alone."""
+    """Return the ASGI application over models alone."""
     settings = service.settings
     absent = NoArchive()
     return create_app(

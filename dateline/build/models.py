@@ -1,4 +1,4 @@
-"""Composition of the models: the `build` modules are the only ones that name concrete classes.
+"""Composition of the models: only the `build` modules name concrete classes.
 
 The service, the endpoints that ask models directly, evaluation and the commands of `dateline
 models` get their models here.
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The loaded models. `second` embeds texts once more where a setting asks for it,
-    `following` is the encoder that the archive moves to in the place of the first one; `missing`
-    says which optional ones could not be loaded, and why.
+    """The loaded models. `second` also embeds texts if a setting asks for it, `following` is the
+    encoder that the archive moves to instead of the first one; `missing` says which optional models
+    could not be loaded, and why.
     """
 
     encoder: Encoder
@@ -72,7 +72,7 @@ class Models:
 
     @property
     def own_meters(self) -> tuple[TextMeter | None, ...]:
-        """By encoder, what counts its tokens where they are not those of the first one."""
+        """By encoder, a counter of its tokens if its tokenizer is not that of the first one."""
         first = _tokenizer_digest(self.encoder)
         others = [_tokenizer_digest(encoder) != first for encoder in self.encoders]
         return tuple(
@@ -81,8 +81,8 @@ class Models:
         )
 
     def not_loaded(self, role: str) -> str:
-        """What answers say of a `tagger` or `reranker` that is named and could not be loaded; ""
-        where it was loaded or none is named.
+        """Return what answers say of a `tagger` or `reranker` that could not be loaded; "" if it
+        was loaded or none is named.
         """
         named = any(said.startswith(f"{role} ") for said in self.missing)
         return f"the {role} could not be loaded" if named else ""
@@ -94,7 +94,7 @@ class Models:
 
 
 def load_models(settings: Settings) -> Models:
-    """Loads the models by checksum. Raises ModelError for an encoder, since what is ingested
+    """Load the models by checksum. Raises ModelError for an encoder, since items that are ingested
     without one would lack its vectors; the others are optional.
     """
     metrics = Metrics()
@@ -108,7 +108,7 @@ def load_models(settings: Settings) -> Models:
 
 
 def manifest_of(encoder: Encoder) -> ModelManifest:
-    """What the encoder's maker says of it."""
+    """Return the encoder's manifest."""
     return encoder.manifest if isinstance(encoder, SentenceEncoder) else encoder.model.manifest
 
 
@@ -123,7 +123,7 @@ def _second_encoder(settings: Settings, watching: Watching) -> Encoder | None:
 
 
 def _following(settings: Settings, watching: Watching) -> Encoder | None:
-    """The encoder that the archive moves to. An embedded engine does not move: it is told so."""
+    """Return the encoder that the archive moves to. Raises SettingsError for an embedded engine."""
     if not settings.next_encoder:
         return None
     if settings.next_encoder in (settings.encoder, settings.second_encoder):
@@ -148,14 +148,14 @@ def _meter_of(encoder: Encoder) -> TextMeter:
 
 
 def watched_by(metrics: Metrics) -> Watching:
-    """Who is told what the models do: the metrics, and traces where the process writes any."""
+    """Return the watchers of models: the metrics, and traces if the process writes any."""
     return WatchedByAll((metrics.models, Tracing()))
 
 
 def optional_models(
     settings: Settings, encoders: Sequence[Encoder], watching: Watching
 ) -> tuple[Tagger | None, PairScorer | None, tuple[str, ...]]:
-    """The tagger, the scorer, and of what could not be loaded the role, the name and why."""
+    """Return the tagger, the scorer, and role, name and reason of each that could not be loaded."""
     tagger: Tagger | None = None
     scorer: PairScorer | None = None
     missing: list[str] = []
@@ -171,8 +171,8 @@ def optional_models(
 
 
 def encoder_of(settings: Settings, watching: Watching, name: str = "") -> Encoder:
-    """The encoder `name` ("": the one that the settings name), here or elsewhere. Raises
-    ModelError.
+    """Return the encoder `name` ("": the one that the settings name), here or at another service.
+    Raises ModelError.
     """
     name = name or settings.encoder
     if _is_elsewhere(settings, name):
@@ -191,13 +191,13 @@ def _tagger(settings: Settings, watching: Watching) -> Tagger:
 
 
 def _is_elsewhere(settings: Settings, name: str) -> bool:
-    """Whether the setting `runtimes` names a service for the model."""
+    """Return whether the setting `runtimes` names a service for the model."""
     return is_remote(settings.runtimes.get(name, ""))
 
 
 def ask_remote(settings: Settings, name: str) -> str:
-    """Puts one short question to the model `name` where it runs elsewhere; gives its address, ""
-    for a model that runs here. Raises what the model's port raises.
+    """Send one short question to the model `name` if it runs at another service; return its
+    address, "" for a model that runs here. Raises what the model's port raises.
     """
     if not _is_elsewhere(settings, name):
         return ""
@@ -207,7 +207,7 @@ def ask_remote(settings: Settings, name: str) -> str:
 
 
 def _scorer(settings: Settings, encoders: Sequence[Encoder], watching: Watching) -> PairScorer:
-    """The reranker's model; late interaction goes over an encoder's own graph where it can."""
+    """Return the reranker's model; late interaction shares the graph of a loaded encoder."""
     if _is_elsewhere(settings, settings.reranker):
         from dateline.build.remote import remote_scorer
 
@@ -227,7 +227,7 @@ def served_models(
     scorer: PairScorer | None,
     missing: Sequence[str],
 ) -> ServedModels:
-    """The loaded models for the endpoints that ask them directly."""
+    """Return the loaded models for the endpoints that ask them directly."""
     return ServedModels(
         _served(settings, settings.encoder, encoder) if encoder is not None else None,
         _served(settings, settings.tagger, tagger) if tagger is not None else None,

@@ -1,5 +1,5 @@
 """Composition of the record of truth, a file in the archive's folder or a database on Postgres, and
-of what the processes of an archive share besides: it lies where the record does.
+of other data that processes of an archive share, which is in the same place.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _PACKAGES = ("alembic", "psycopg", "sqlalchemy")
 
 
 class SharedLists(Shelf, Protocol):
-    """The lists behind cursors. `failure` is why they are not shared just now."""
+    """The lists behind cursors. `failure` says why they can't be shared at the moment."""
 
     failure: str
 
     def close(self) -> None:
-        """Ends background work and connections."""
+        """End background work and connections."""
         ...
 
 
 class SharedRoots(Protocol):
-    """Below which folders and stores the archive's originals lie."""
+    """The folders and stores of the archive's originals."""
 
     def read(self) -> tuple[str, ...]:
-        """The files, folders and stores' URLs so far."""
+        """Return the files, folders and stores' URLs so far."""
         ...
 
     def add(self, roots: Sequence[str]) -> None:
-        """Adds roots; durable when it returns. Raises StorageError."""
+        """Add roots; durable when it returns. Raises StorageError."""
         ...
 
     def close(self) -> None:
-        """Ends connections."""
+        """End connections."""
         ...
 
 
@@ -56,8 +56,8 @@ def open_record(
     clock: Clock,
     beside: Mapping[str, str] = _NOTHING,
 ) -> RecordOfTruth | None:
-    """The record of truth that the settings name; None for the one in the archive's folder. Raises
-    StorageError where it can't be had, SettingsError where the extra is missing.
+    """Return the record of truth that the settings name; None for the one in the archive's folder.
+    Raises StorageError if it can't be opened, SettingsError if the extra is missing.
     """
     address = settings.record.get_secret_value()
     if not address:
@@ -69,7 +69,7 @@ def open_record(
 
 
 def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
-    """What every process of the archive that `record` is of goes on with."""
+    """Return the lists behind cursors for every process of the archive of `record`."""
     address = settings.record.get_secret_value()
     if not address:
         return CandidateLists(archive_folder(settings) / copies.PROJECTIONS, record)
@@ -79,7 +79,7 @@ def open_lists(settings: Settings, record: RecordOfTruth) -> SharedLists:
 
 
 def open_limits(settings: Settings) -> Limiter:
-    """What counts the requests of each key, for all processes of the archive."""
+    """Return the counter of each key's requests, for all processes of the archive."""
     here = host_limits.open_limits(archive_folder(settings))
     address = settings.record.get_secret_value()
     if not address:
@@ -90,7 +90,9 @@ def open_limits(settings: Settings) -> Limiter:
 
 
 def open_roots(settings: Settings) -> SharedRoots:
-    """Where the archive's originals lie. Raises SettingsError where the extra is missing."""
+    """Return the places of the archive's originals. Raises SettingsError if the
+    extra is missing.
+    """
     address = settings.record.get_secret_value()
     if not address:
         return MediaRoots(archive_folder(settings))
@@ -101,8 +103,8 @@ def open_roots(settings: Settings) -> SharedRoots:
 
 
 def migrate_record(settings: Settings) -> tuple[str, str, str]:
-    """Brings the tables on Postgres up to this program; where they are, their schema before ("" for
-    none) and after. Raises InputError where the record is a file.
+    """Bring the tables on Postgres up to this program; return their place, and their schema before
+    ("" for none) and after. Raises InputError if the record is a file.
     """
     address = _address_on_postgres(settings)
     _need_postgres()

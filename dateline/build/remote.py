@@ -1,5 +1,5 @@
-"""Composition of models that run at another service. Where no setting names one, the client that
-asks it is not loaded: import this module where it is needed.
+"""Composition of models that run at another service. Import it only where a setting names one: it
+loads the HTTP client.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from inference.serving.remote_calls import RemoteAddress, RemoteService
 
 
 def remote_encoder(settings: Settings, name: str) -> RemoteEncoder:
-    """The encoder `name` at its service."""
+    """Return the encoder `name` at its service."""
     model = _model(settings, name)
     path = model_store(settings).describe(name).path / model.manifest.tokenizer
     return RemoteEncoder(model, path, settings.threads)
 
 
 def remote_tagger(settings: Settings) -> RemoteTagger:
-    """The tagger at its service."""
+    """Return the tagger at its service."""
     return RemoteTagger(_model(settings, settings.tagger))
 
 
 def remote_scorer(settings: Settings) -> RemoteScorer:
-    """The reranker's model at its service."""
+    """Return the reranker's model at its service."""
     return RemoteScorer(_model(settings, settings.reranker))
 
 
 def ask(settings: Settings, name: str) -> str:
-    """Puts one short question to the model `name`; gives its address. Raises what the model's port
+    """Send one short question to the model `name`; return its address. Raises what the model's port
     raises.
     """
     model = _model(settings, name)
     with closing(model.service):
-        match name:  # by the part it has here: an encoder may be asked to rerank
+        match name:  # by its part in the settings: an encoder may be asked to rerank
             case settings.encoder | settings.second_encoder:
                 RemoteEncoder(model, Path()).encode_queries(["a"])
             case settings.tagger:
@@ -47,8 +47,8 @@ def ask(settings: Settings, name: str) -> str:
 
 
 def _model(settings: Settings, name: str) -> RemoteModel:
-    """The model at the service that the setting `runtimes` names for it. Only its manifest and
-    tokenizer are needed here, and the service need not answer yet.
+    """Return the model at the service that the setting `runtimes` names for it. Only its manifest
+    and tokenizer are needed here, and the service need not answer yet.
     """
     address = RemoteAddress.parse(settings.runtimes[name], where=f"runtimes.{name}")
     key = settings.remote_key.get_secret_value() if settings.remote_key else ""

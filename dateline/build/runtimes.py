@@ -1,4 +1,4 @@
-"""Composition of single models: where they lie, which runtime each gets, and the class over it."""
+"""Composition of single models: their folders, their runtimes, and the classes over them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _DEVICES = ("cpu", "cuda")
 
-# Every runtime by its name in the settings; a model gets the first that reads it unless told else.
+# Every runtime by its name in the settings; by default a model gets the first that reads it.
 RUNTIMES: Mapping[str, RuntimeKind] = {
     "onnxruntime": RuntimeKind(OnnxRuntime.open, ("onnxruntime",), _DEVICES, ("onnx",)),
     "openvino": RuntimeKind(
@@ -52,17 +52,17 @@ RUNTIMES: Mapping[str, RuntimeKind] = {
 
 
 def model_store(settings: Settings) -> ModelStore:
-    """The bundled models, then those that were pulled."""
+    """Return the store of the bundled models, then those that were pulled."""
     return ModelStore(settings.models, (settings.pulled_models,))
 
 
 def kept_choices(settings: Settings) -> KeptChoices:
-    """What `dateline models bench --choose` kept for this machine."""
+    """Return the choices that `dateline models bench --choose` kept for this machine."""
     return KeptChoices(archive_folder(settings) / "runtimes.json", this_machine)
 
 
 def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:
-    """Which runtime a model gets, and why. Raises SettingsError for one that there is not."""
+    """Return the runtime of a model and the reason. Raises SettingsError for an unknown one."""
     manifest = folder.manifest
     return choose(
         manifest,
@@ -74,8 +74,8 @@ def runtime_of(settings: Settings, folder: ModelFolder) -> Chosen:
 
 
 def check_runtime(settings: Settings, folder: ModelFolder) -> RuntimeChoice:
-    """The runtime that a model gets, where it is installed and reads one of the model's graphs;
-    nothing is loaded. Raises ModelError, and SettingsError for a runtime that there is not.
+    """Return the runtime of a model if it is installed and reads one of the model's graphs; load
+    nothing. Raises ModelError, and SettingsError for an unknown runtime.
     """
     choice, manifest = runtime_of(settings, folder).choice, folder.manifest
     kind = need_kind(choice, RUNTIMES, manifest)
@@ -86,21 +86,21 @@ def check_runtime(settings: Settings, folder: ModelFolder) -> RuntimeChoice:
 
 
 def open_runtime(settings: Settings, folder: ModelFolder, *, threads: int) -> Runtime:
-    """The model's graph, loaded by its runtime; `threads` work on one call.
+    """Return the model's graph, loaded by its runtime; `threads` work on one call.
 
-    Raises ModelError where it can't be loaded, SettingsError for a runtime that there is not.
+    Raises ModelError if it can't be loaded, SettingsError for an unknown runtime.
     """
     chosen = runtime_of(settings, folder).choice
     return open_choice(chosen, RUNTIMES, folder, threads=threads)
 
 
 def model_tokenizer(folder: ModelFolder) -> Tokenizer:
-    """A model's tokenizer, from checked bytes."""
+    """Return a model's tokenizer, from checked bytes."""
     return TextTokens.open(folder).tokenizer
 
 
 def batch_limits(settings: Settings) -> BatchLimits:
-    """How callers share a model: as many batches at once as there are threads."""
+    """Return how callers share a model: as many batches at once as there are threads."""
     return BatchLimits(
         settings.batch_tokens,
         settings.threads,
@@ -110,21 +110,21 @@ def batch_limits(settings: Settings) -> BatchLimits:
 
 
 def open_encoder(settings: Settings, name: str, watching: Watching = UNWATCHED) -> SentenceEncoder:
-    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
+    """Return the model `name` in its runtime: one thread for a call, `threads` calls at once."""
     folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return SentenceEncoder.over(folder, runtime, limits=batch_limits(settings), watching=watching)
 
 
 def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -> NameTagger:
-    """The model `name` in its runtime, one thread to a call, as many calls at once as threads."""
+    """Return the model `name` in its runtime: one thread for a call, `threads` calls at once."""
     folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return NameTagger.over(folder, runtime, limits=batch_limits(settings), watching=watching)
 
 
 def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PairScorer:
-    """The model `name` in its runtime: a cross-encoder, or late interaction over an encoder."""
+    """Return the model `name` in its runtime: a cross-encoder, or late interaction."""
     folder = model_store(settings).find(name)
     kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
     runtime = open_runtime(settings, folder, threads=1)

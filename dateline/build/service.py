@@ -1,5 +1,5 @@
-"""Composition: the `build` modules are the only ones that name concrete classes. Serving,
-evaluation and the command line get their parts here, so what is measured is what is served.
+"""Composition of the service: only the `build` modules name concrete classes. Serving, evaluation
+and the command line get their parts here, so evaluation measures what is served.
 """
 
 import gc
@@ -40,12 +40,12 @@ from search.understanding.understand import Understanding
 from storage.record.steady_clock import SteadyClock
 from storage.words.text_analysis import Analysis
 
-_PASSAGE_TOKENS = 256  # that an encoder is given at most of a passage and its headline
+_PASSAGE_TOKENS = 256  # the most that an encoder gets of a passage and its headline
 _NO_CHANGES: Mapping[str, str] = {}
 
 
 def archive_clock(settings: Settings) -> SteadyClock:
-    """The clock of the archive that the settings name; one for all who ask in this process."""
+    """Return the clock of the settings' archive; one clock for all callers in this process."""
     return _clock_in(settings.data.absolute())
 
 
@@ -67,13 +67,13 @@ class Service:
     lists: SharedLists | None = None
 
     def close(self) -> None:
-        """Ends background work and closes every file."""
+        """End background work and close every file."""
         if self.lists is not None:
             self.lists.close()
         self.engine.close()
 
     def status(self) -> Mapping[str, Any]:
-        """Counts, lags and models, ready for JSON."""
+        """Return counts, lags and models, ready for JSON."""
         engine = self.engine.status()
         lag = engine["last_change"] - engine["applied_change"]
         vectors = engine["vectors"]
@@ -105,13 +105,13 @@ class Service:
         return {"encoder": self.models.encoder.name, **named, "missing": missing}
 
     def lacking(self) -> Mapping[str, int]:
-        """Vector fields that do not cover every visible item yet, with how many they lack."""
+        """Return the vector fields that do not cover every visible item yet, with how many lack."""
         found = {name: part["lacking"] for name, part in self.engine.status()["vectors"].items()}
         return {name: count for name, count in found.items() if count}
 
     def embed_lacking(self, told: Told) -> Mapping[str, int]:
-        """Embeds what is recorded without the vectors of an encoder in use, see
-        `indexing.embedding.embed_lacking`.
+        """Embed the recorded items that lack vectors of an encoder in use; `told` gets the
+        progress. Return how many items each field got.
         """
         splitter = passage_splitter(self.models)
         embedders: dict[str, Embedder] = {
@@ -121,7 +121,7 @@ class Service:
         return embed_lacking(self.engine, embedders, told)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether searches can be answered, and what was killed is hidden everywhere."""
+        """Return whether searches can be answered and everything killed is hidden everywhere."""
         here = self.engine.record.unsettled.here
         if here:
             return False, f"{here} changes of state are in force in this process only"
@@ -132,7 +132,7 @@ class Service:
 
 
 def passage_splitter(models: Models) -> PassageSplitter:
-    """Cuts texts so that every encoder reads a passage whole."""
+    """Return a splitter of texts whose passages every encoder reads whole."""
     longest = min(_PASSAGE_TOKENS, models.longest_text)
     return PassageSplitter(models.encoder.tokenizer_path, max_tokens=longest)
 
@@ -140,19 +140,19 @@ def passage_splitter(models: Models) -> PassageSplitter:
 def passage_embedder(
     models: Models, around: Callable[[TextEncoder], TextEncoder] | None = None
 ) -> PassageEmbedder:
-    """Embeds items for every vector field; `around` puts something around each encoder."""
+    """Return an embedder for every vector field; `around` wraps each encoder."""
     fields = [(n, e if around is None else around(e)) for n, e in vector_fields(models).items()]
     return PassageEmbedder(passage_splitter(models), fields, _meters(models))
 
 
 def dual_embedder(models: Models) -> Embedder:
-    """As `passage_embedder`, and while an archive moves by the encoder that it moves to, too."""
+    """Return `passage_embedder`, during a migration together with that of the next encoder."""
     first = passage_embedder(models)
     return SeveralEmbedders((first, *following_embedders(models))) if models.following else first
 
 
 def following_embedders(models: Models) -> list[PassageEmbedder]:
-    """What embeds by the encoder that the archive moves to: by passages of its own."""
+    """Return embedders for the encoder that the archive moves to, with passages of its own."""
     following = models.following
     if following is None:
         return []
@@ -177,9 +177,9 @@ def build_service(
     index: str = "",
     follows: bool = False,
 ) -> Service:
-    """The whole service in this process; `changes` are fields of the settings' profile. Cursors are
-    shared with other processes of the archive where that is wanted and the settings allow it.
-    `index` names the one index on OpenSearch to ask in place of the one that is served. One that
+    """Return the whole service in this process; `changes` are fields of the settings' profile.
+    Cursors are shared with other processes of the archive if `share_cursors` and the settings allow
+    it. `index` names one index on OpenSearch to ask instead of the served one. A service that
     `follows` leaves the archive's indexes to another process of this machine.
     """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
@@ -189,7 +189,7 @@ def build_service(
         settings, models, clock, background=background, index=index, follows=follows
     )
     if models.tagger is not None:
-        engine.known((), NOBODY)  # takes the archive's names in before the first query asks
+        engine.known((), NOBODY)  # reads the archive's names before the first query asks
     shared = share_cursors and settings.cursors == "shared"
     lists = open_lists(settings, engine.record) if shared else None
     parts = Parts(
@@ -218,17 +218,17 @@ def build_service(
 
 
 def freeze_loaded() -> None:
-    """Tells the garbage collector that what is loaded now stays, so that it need not look at it
+    """Tell the garbage collector that everything loaded now stays, so that it does not check it
     again and again.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # or it compares what was made since with all of that, and rarely looks at all
+    gc.collect()  # else it compares new objects with all of these, and hardly ever runs
 
 
 def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:
-    """The profiles by name, with what the settings change in them; `changes` are fields of the one
-    that the settings name, which an evaluation tries out. Raises SettingsError.
+    """Return the profiles by name, with the settings' changes; `changes` are fields of the
+    settings' own profile, which an evaluation tries. Raises SettingsError.
     """
     second = (SECOND_FIELD,) if settings.second_encoder else ()
     found = standard_profiles((VECTOR_FIELD, *second))

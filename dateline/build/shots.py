@@ -1,6 +1,7 @@
-"""Composition of shots: what decodes videos and what finds their shots, as the settings say.
+"""Composition of shots: the reader of videos and the finder of shots, as the settings say.
 
-The only place that names these classes. What the extra `media` brings is imported where it is used.
+Only this module names these classes. Packages of the extra `media` are imported where they are
+used.
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ from indexing.media.shots.live import LiveFrames, LiveSettings
 
 @dataclass(frozen=True, slots=True)
 class ShotFinding:
-    """A reader of media, and what finds shots in its frames: in those of a file, and in those that
-    come live.
-    """
+    """A reader of media, and finders of shots in the frames of files and of live sources."""
 
     reader: CagedReader
     finder: ShotFinder
@@ -32,19 +31,19 @@ class ShotFinding:
 
     @property
     def model(self) -> str:
-        """What finds the shots, for a person."""
+        """The name of the shot model, for a person."""
         return self.finder.detector.name
 
     def found(self, frames: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds | Gap]:
-        """Shots and gaps of a file's frames, which are read while the model looks at others."""
+        """Yield shots and gaps of a file's frames; reads ahead while the model works."""
         with read_ahead(frames) as ahead:
             yield from _found(self.finder, ahead)
 
     def followed(
         self, source: LiveSource, settings: LiveSettings, notes: list[str]
     ) -> Iterator[ShotBounds | Gap]:
-        """Shots and gaps of a live source over all its connections; what else is to be said of
-        them goes to `notes`.
+        """Yield shots and gaps of a live source over all its connections; `notes` get the remarks
+        of the connections.
         """
         last: list[FrameStream] = []  # the connection that is read
 
@@ -74,10 +73,10 @@ def _found(finder: ShotFinder, frames: Iterable[FrameBatch | Gap]) -> Iterator[S
 
 @contextmanager
 def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
-    """Everything that finds shots, ready.
+    """Yield everything that finds shots, ready.
 
-    Raises InputError where the packages for media are missing, SettingsError where the settings
-    name no model for shots, ModelError where it can't be loaded.
+    Raises InputError if the packages for media are missing, SettingsError if the settings name no
+    shot model, ModelError if it can't be loaded.
     """
     with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
         detector = shot_detector_of(settings)

@@ -1,4 +1,4 @@
-"""Composition of what an ingest of photos and videos does to them, as the settings say.
+"""Composition of the stages of an ingest of photos and videos, as the settings say.
 
 Needs the extra [media]; everything else runs without this module.
 """
@@ -47,32 +47,32 @@ from storage.work.waiting_stills import StoredWaitingStills
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages, and the stores that files come from; `close` ends what they run."""
+    """The stages, and the stores of their files; `close` ends everything that they run."""
 
     stages: Mapping[Stage, StageWork]
     stores: FileStores
     ends: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
-        """Ends threads, child processes and models."""
+        """End threads, child processes and models."""
         for end in self.ends:
             end()
 
 
 def build_stages(settings: Settings, service: Service, ledger: Ledger, process: str) -> Stages:
-    """The stages of an ingest over a service's record of truth. Raises DatelineError where one of
-    them can't be had.
+    """Return the stages of an ingest over a service's record of truth. Raises DatelineError if one
+    of them can't be opened.
     """
     ends: list[Callable[[], None]] = []
     clock = archive_clock(settings)
-    # Nobody else's while this process bears the name.
+    # Only this process uses it as long as it has the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
     spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
-    spool.clear()  # what a killed process of this name left behind
+    spool.clear()  # files that a killed process of this name left
     store, files = media_store(settings), settings.decode_files
     decoder = Decoder(reader, finder, store, known, spool, files)
     preparing = Preparing(
@@ -120,25 +120,25 @@ def asking_of(
     rights: RightsNow,
     ends: list[Callable[[], None]],
 ) -> Asking | None:
-    """Who asks about stills: nobody, a captioner at once, or the next batch. `ends` gets what is to
-    be closed with it.
+    """Return who asks about stills: nobody (None), a captioner at once, or the next batch. `ends`
+    gets what has to be closed with it.
     """
     if captioner is None:
         return None
-    # What was paid for is kept like the record: on the disk before anything else is done.
+    # What was paid for is kept like the record: on the disk before anything else happens.
     known, likenesses = Remembered(StoredLedger(database)), StoredLikenesses(database)
     if asked_in_batches(settings):
         orders = work_database(settings, ORDERS)
         ends.append(orders.close)
         return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
-    # What a provider was paid for is kept when a call ends: so it gets what it is asked together.
+    # Paid answers are kept when a call ends: so a provider gets at most what it answers together.
     at_once = batch_sizes(settings)[Stage.DESCRIBE]
     at_once = settings.caption_at_once if captioner.leaves else at_once
     return AskNow(captioner, store, known, likenesses, scale, rights, at_once)
 
 
 def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
-    """The database that a setting names, else a file in the archive's folder."""
+    """Return the database that a setting names, else a file in the archive's folder."""
     url = settings.work_url
     place = archive_folder(settings) / file if url is None else url.get_secret_value()
     return open_database(place, synced=synced)
@@ -151,7 +151,7 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
 
 
 def _item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
-    """What makes items of assets; the tagger finds the names in captions."""
+    """Return a function that makes items of assets; the tagger finds the names in captions."""
     clock = archive_clock(settings)
     names: FoundNames | None = None
     if tagger is not None:

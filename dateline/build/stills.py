@@ -1,4 +1,4 @@
-"""Composition of the media store: where stills lie, as the settings say."""
+"""Composition of the media store for stills, as the settings say."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from storage.media.originals import ServedMedia
 
 
 def media_store(settings: Settings) -> MediaStore:
-    """The stills' folder in the archive, or the store that a setting names."""
+    """Return the stills' folder in the archive, or the store that a setting names."""
     if settings.media_store:
         return RemoteMediaStore(settings.media_store)
     return FolderMediaStore(archive_folder(settings) / "media")
 
 
 def served_media(settings: Settings, ingested: SharedRoots) -> ServedMedia:
-    """What a service hands out: stills, and originals from where ingest was sent and the settings
-    name.
+    """Return the media that a service serves: stills, and originals from the ingested places and
+    those that the settings name.
     """
     listed = (root.strip() for root in settings.media_roots.split(","))
     own = tuple(_absolute(root) for root in listed if root)
@@ -32,8 +32,8 @@ def served_media(settings: Settings, ingested: SharedRoots) -> ServedMedia:
 
 
 def remember_roots(settings: Settings, paths: Sequence[str], manifests: Sequence[str]) -> None:
-    """Notes where an ingest's originals lie; beside a manifest, as far as it names no other place.
-    Raises StorageError.
+    """Note where an ingest's originals are; for a manifest, the folder beside it. Raises
+    StorageError.
     """
     beside = (one.rpartition("/")[0] for one in manifests)
     roots = open_roots(settings)

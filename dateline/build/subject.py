@@ -1,4 +1,4 @@
-"""Composition of a model with texts to put to it, for measurements and profiles."""
+"""Composition of a model with texts for measurements and profiles."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,10 +31,10 @@ def open_subject(
     lanes: int = 1,
     as_served: bool = False,
 ) -> Subject:
-    """A model without a cache, one thread to a batch and `lanes` batches at once, with `texts`
-    texts, or pairs of texts, of `tokens` tokens to put to it; `task` `score` makes a scorer of an
-    encoder. It is in ONNX Runtime, whose operators a profile counts, or `as_served` in the runtime
-    that the settings choose.
+    """Return a model without a cache, with `texts` texts, or pairs of texts, of `tokens` tokens as
+    its input. One thread works on a batch, `lanes` batches run at once. The `task` `score` makes a
+    scorer of an encoder. It runs in ONNX Runtime, whose operators a profile counts, or `as_served`
+    in the runtime that the settings choose.
 
     Raises ModelError for a model without an ONNX graph, InputError for texts that it can't read.
     """

@@ -1,1 +1,1 @@
-"""What evaluation, tuning and the benches of models run."""
+"""The work of evaluation, of tuning and of the benches of models."""

@@ -1,4 +1,4 @@
-"""Evaluation of the service that is served, over judged sets, each indexed once."""
+"""Evaluation of the served pipeline over judged sets; each set is indexed once."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from indexing.ingest import IngestOptions, Observer
 from search.answers import DateUse, EntityUse
 
 CACHE = "eval-cache"
-_SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that an index is built with
-# The same, but a part of the key only where they are not the default: older indexes go on.
+_SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that shape an index
+# These are part of the key only if they are not the default, so that older indexes stay valid.
 _SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """How to run: a profile and fields of it that differ (see `profile_changes`), how many
-    documents a query, which measures, what the system is called ("": by its profile), how many
-    queries at once, and what dates (None: as each set says) and names in queries do.
+    """How to run: a profile and its changed fields (see `profile_changes`), how many documents a
+    query, which measures, the system's name ("": by its profile), how many queries at once, and the
+    use of dates (None: as each set says) and names in queries.
     """
 
     profile: str
@@ -48,7 +48,7 @@ class RunPlan:
     entities: EntityUse = EntityUse.BOOST
 
     def asking(self, judged: JudgedSet) -> JudgedSet:
-        """The set whose dates in queries do what the plan says."""
+        """Return the set with the plan's use of dates in queries."""
         if self.dates is None:
             return judged
         dated = self.dates is DateUse.FILTER
@@ -56,7 +56,7 @@ class RunPlan:
 
     @property
     def requests(self) -> Mapping[str, str]:
-        """What each request says beside its query, where the plan changes it; for the record."""
+        """What each request says beside its query if the plan changes it; for the record."""
         told = {"request.dates": self.dates.value} if self.dates is not None else {}
         if self.entities is not EntityUse.BOOST:
             told["request.entities"] = self.entities.value
@@ -73,9 +73,9 @@ def evaluate_folder(
     depth: int = DEPTH,
     measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> RunResult:
-    """Scores `profile` on a judged set; `observer` sees the ingest, which only the first run over a
-    set needs. Raises InputError, DocumentError, ModelError, SettingsError, StorageError and
-    QueryError.
+    """Return the scores of `profile` on a judged set; `observer` gets the progress of the ingest,
+    which only the first run over a set needs. Raises InputError, DocumentError, ModelError,
+    SettingsError, StorageError and QueryError.
     """
     judged = read_judged_set(folder_and_split, conventions)
     plan = RunPlan(profile, depth=depth, measures=measures)
@@ -91,8 +91,8 @@ def run_set(
     models: Models | None = None,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> RunResult:
-    """Every judged query through the pipeline that serves, scored; `said` hears how many are done.
-    Raises as `evaluate_folder` does.
+    """Return the scores of every judged query through the served pipeline; `said` gets the number
+    of finished queries. Raises as `evaluate_folder` does.
     """
     settings = settings.model_copy(update={"profile": plan.profile})
     profile = profiles(settings, plan.changes)[plan.profile]
@@ -128,9 +128,8 @@ def candidates_of(
     observer: Observer | None = None,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Writes what a reranker would be given for each query (see `eval.runs.candidates`), or for
-    `titles` of the collection's own titles; returns how many lists. Raises as `evaluate_folder`
-    does.
+    """Write what a reranker would get for each query (see `eval.runs.candidates`), or for `titles`
+    of the collection's own titles; return how many lists. Raises as `evaluate_folder` does.
     """
     judged = read_judged_set(folder_and_split)
     if titles:
@@ -155,8 +154,8 @@ def open_indexed(
     models: Models | None = None,
     changes: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """The service over the collection's own index, which is made or finished where it is not whole;
-    its projections are compacted, as an idle service's are. `changes` are fields of the settings'
+    """Yield the service over the collection's own index, which is made or completed if needed; its
+    projections are compacted, as an idle service's are. `changes` are fields of the settings'
     profile.
     """
     models = models or load_models(settings)
@@ -174,7 +173,7 @@ def open_indexed(
 
 
 def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> CachedIndex:
-    """Where the collection's index is."""
+    """Return the place of the collection's index."""
     shaping = {name: getattr(settings, name) for name in _SHAPING}
     for name in _SHAPING_IF_SET:
         known = Settings.model_fields.get(name)
@@ -187,15 +186,15 @@ def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> Cache
 
 
 def reader_of(judged: JudgedSet) -> Caller:
-    """Who the judgements were made for."""
+    """Return the caller that the judgements were made for."""
     return Caller("evaluation", frozenset(judged.conventions.products))
 
 
 def _index(
     service: Service, judged: JudgedSet, cached: CachedIndex, observer: Observer | None
 ) -> Mapping[str, Any]:
-    """Ingests the collection and builds its projections. Raises StorageError where it ended early:
-    a part of a collection must not be measured as the whole.
+    """Ingest the collection and build its projections. Raises StorageError if that ended early: a
+    part of a collection must not be measured as the whole.
     """
     path = documents_to_index(judged, cached)
     products = () if not judged.uri_prefix else judged.conventions.products
@@ -210,7 +209,7 @@ def _index(
 
 
 def _notes(judged: JudgedSet, report: Mapping[str, Any], models: Models) -> list[str]:
-    """What the index leaves out or lacks, and which models could not be loaded."""
+    """Return notes on what the index lacks, and on models that could not be loaded."""
     rejected = report.get("rejected", 0)
     notes = [f"{rejected} documents could not be indexed"] if rejected else []
     if judged.conventions.body_only:

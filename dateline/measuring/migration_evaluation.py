@@ -1,4 +1,6 @@
-"""The next index against the served one: on judged sets that the archive has, on live queries."""
+"""Compares the next index with the served one, on judged sets in the archive and on
+live queries.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ _DEPTH = 10
 
 @dataclass(frozen=True, slots=True)
 class SetVerdict:
-    """Means of nDCG@10 over a judged set's queries, of the served index and of the next one."""
+    """Means of nDCG@10 over a judged set's queries, for the served index and the next one."""
 
     name: str
     queries: int
@@ -31,15 +33,15 @@ class SetVerdict:
     following: float
 
     def holds(self, loss: float) -> bool:
-        """Whether the next one loses no more than `loss`."""
+        """Return whether the next one loses no more than `loss`."""
         return self.following >= self.served - loss
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an evaluation found. `overlap` is the mean share of the best 10 stories that both have,
-    over `sampled` live queries that both answer in full. `passed` is whether no set loses more than
-    the setting allows.
+    """The result of an evaluation. `overlap` is the mean share of the best 10 stories that both
+    have, over `sampled` live queries that both answer in full. `passed` says whether no set loses
+    more than the setting allows.
     """
 
     sets: tuple[SetVerdict, ...]
@@ -48,7 +50,7 @@ class Verdict:
     passed: bool
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Ready for JSON."""
+        """Return it ready for JSON."""
         return asdict(self)
 
 
@@ -59,9 +61,9 @@ def evaluated(
     queries: Sequence[str],
     loss: float,
 ) -> Verdict:
-    """Asks both the same; a query of `queries` that either answers only in part does not count.
-    Raises InputError for a set of whose documents the archive has none, BusyError where a query of
-    a set is answered only in part: a verdict on that would lie.
+    """Return the verdict on the same questions to both; a query of `queries` with an incomplete
+    answer does not count. Raises InputError if the archive has no document of a set, BusyError if
+    an answer to a query of a set is incomplete: a verdict on it would be wrong.
     """
     verdicts = tuple(_of_set(served, shadow, judged) for judged in sets)
     caller = Caller("evaluation", served.engine.products())

@@ -1,4 +1,4 @@
-"""Which runtime a model should have on this machine: the contenders, the texts, the answer kept."""
+"""Which runtime a model should have on this machine: contenders, texts, and the kept choice."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ SHAPES = {
     "score": (Shape(20, 48),),
     "shots": (Shape(1, SHORTEST), Shape(1, FILE_WINDOW)),
 }
-REAL_TEXTS = 32  # that answers are compared on
+REAL_TEXTS = 32  # on which answers are compared
 REAL_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """What to measure: shapes and runtimes, empty for the usual ones, and seconds for a shape."""
+    """What to measure: shapes and runtimes, empty for the default ones, and seconds for a shape."""
 
     shapes: tuple[Shape, ...] = ()
     runtimes: tuple[str, ...] = ()
@@ -51,8 +51,8 @@ class BenchPlan:
 def bench(
     settings: Settings, name: str, plan: BenchPlan, report: Callable[[str], None]
 ) -> list[Row]:
-    """A row for each runtime. Raises ModelError for a model that is not here, InputError for a
-    shape that it can't read, SettingsError for a runtime that there is not.
+    """Return a row for each runtime. Raises ModelError for a missing model, InputError for a shape
+    that it can't read, SettingsError for an unknown runtime.
     """
     folder = model_store(settings).open(name)
     manifest = folder.manifest
@@ -68,7 +68,7 @@ def bench(
 
 
 def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
-    """Raises InputError for a shape that the model can't read."""
+    """Raise InputError for a shape that the model can't read."""
     longest = manifest.max_tokens
     least = SHORTEST if manifest.task == "shots" else 1
     for shape in shapes:
@@ -80,11 +80,11 @@ def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
             raise InputError(what, where="--shape", mend=mend)
 
 
-Put = tuple[dict[Shape, Arrays], list[Arrays]]  # what is timed by shape, what answers compare on
+Put = tuple[dict[Shape, Arrays], list[Arrays]]  # arrays to time by shape, arrays to compare on
 
 
 def _texts(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:
-    """Texts, or pairs of them, as the model reads them."""
+    """Return texts, or pairs of them, as the model reads them."""
     manifest = folder.manifest
     tokenizer, texts = model_tokenizer(folder), read_texts(plan.texts)
     pairs = manifest.task == "score"
@@ -99,7 +99,7 @@ def _texts(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put
 
 
 def _windows(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:
-    """Windows of frames that move, are cut and dissolve."""
+    """Return windows of frames with movement, cuts and dissolves."""
     arrays: dict[Shape, Arrays] = {
         shape: {FRAMES: sample_windows(shape.texts, frames=shape.tokens)} for shape in shapes
     }
@@ -107,8 +107,8 @@ def _windows(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> P
 
 
 def contenders(settings: Settings, folder: ModelFolder, plan: BenchPlan) -> list[Contender]:
-    """The runtimes of the plan, the reference first: ONNX Runtime, where the model has a graph
-    for it. A runtime that can't be opened here is there too, with the reason.
+    """Return the runtimes of the plan, the reference first: ONNX Runtime if the model has a graph
+    for it. A runtime that can't be opened here is included with the reason.
     """
     names = plan.runtimes or tuple(RUNTIMES)
     choices = [
@@ -120,7 +120,7 @@ def contenders(settings: Settings, folder: ModelFolder, plan: BenchPlan) -> list
 
 
 def keep(settings: Settings, name: str, rows: Sequence[Row]) -> KeptChoice:
-    """Keeps the fastest runtime whose answers agree. Raises ModelError where there is none."""
+    """Keep the fastest runtime whose answers agree. Raises ModelError if there is none."""
     best = fastest(rows)
     if best is None:
         raise ModelError(

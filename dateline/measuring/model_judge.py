@@ -1,4 +1,4 @@
-"""A model's own figure on judged data, before and after it was made smaller."""
+"""Measures a model on judged data before and after it was made smaller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEASURES = {"encode": "nDCG@10", "score": "nDCG@10", "tag": "entity F1"}
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The figure `measure` on `dataset` of the model as it was and as it is now."""
+    """The figure `measure` on `dataset` of the model before and now."""
 
     measure: str
     dataset: str
@@ -31,13 +31,13 @@ class Judged:
 
     @property
     def holds(self) -> bool:
-        """Whether no more than half a point was lost."""
+        """Return whether no more than half a point was lost."""
         return self.before - self.after <= MOST_LOST
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizePlan:
-    """What to make of a model: see `training.compress`. `judge` is data to measure it on: a BEIR
+    """What to make of a model: see `training.compress`. `judge` names data to measure it on: a BEIR
     folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for taggers; "" for none.
     """
 
@@ -50,9 +50,9 @@ class QuantizePlan:
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """What was made: where it lies, its bytes before and after, and what judging found.
+    """The result: its place, its bytes before and after, and the judged figures.
 
-    A model that lost too much is `refused`: it lies beside, under a name that nothing loads.
+    A model that lost too much is `refused`: it is put aside under a name that nothing loads.
     """
 
     place: Path
@@ -62,13 +62,13 @@ class Quantized:
 
     @property
     def refused(self) -> bool:
-        """Whether it lost more than half a point."""
+        """Return whether it lost more than half a point."""
         return self.judged is not None and not self.judged.holds
 
 
 def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
-    """Makes the model `name` smaller. Raises ModelError where it can't be, InputError for a name
-    that is taken or a method that there is not.
+    """Make the model `name` smaller. Raises ModelError if that fails, InputError for a name that is
+    taken or an unknown method.
     """
     source = model_store(settings).open(name)
     if source.manifest.task == "shots":
@@ -103,7 +103,7 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
 
 
 def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) -> Judged:
-    """The figures of the model `name` and of `made`, which lies under `root`."""
+    """Return the figures of the model `name` and of `made`, which is below `root`."""
     task = model_store(settings).open(name).manifest.task
     there = settings.model_copy(update={"pulled_models": root})
     before, after = _figure(settings, task, name, dataset), _figure(there, task, made, dataset)
@@ -111,7 +111,7 @@ def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) ->
 
 
 def _figure(settings: Settings, task: str, name: str, dataset: str) -> float:
-    """One model's figure, by the pipeline that serves."""
+    """Return one model's figure, by the served pipeline."""
     if task == "tag":
         return entity_f1(settings, name, Path(dataset))
     if task == "encode":
@@ -130,7 +130,7 @@ def _ndcg(settings: Settings, dataset: str, profile: str) -> float:
 
 
 def entity_f1(settings: Settings, name: str, path: Path) -> float:
-    """Entity F1 (seqeval: exact span and type) on a CoNLL file, its words as they are."""
+    """Return entity F1 (seqeval: exact span and type) on a CoNLL file, with its words unchanged."""
     metrics, corpus = library("seqeval.metrics"), library("training.conll")
     try:
         sentences = corpus.read_conll(path)

@@ -10,14 +10,14 @@ import orjson
 from core.errors import InputError
 from dateline.default_folders import demo_folder
 
-SHORTEST = 20  # characters of a string in JSON that counts as text, not as a name or a code
+SHORTEST = 20  # characters of a string in JSON; a shorter one is taken for a name or a code
 MOST = 512  # texts that are read
 
 
 def read_texts(path: Path | None, most: int = MOST) -> tuple[str, ...]:
-    """The first texts of a file: each line of a .txt, each string of some length in a .jsonl.
+    """Return the first texts of a file: each line of a .txt, each longer string of a .jsonl.
 
-    The demo corpus where `path` is None. Raises InputError for a file without texts.
+    Without `path`, those of the demo corpus. Raises InputError for a file without texts.
     """
     place = path or demo_folder() / "stories.jsonl"
     try:
@@ -48,7 +48,7 @@ def _texts(line: str, place: Path, number: int) -> list[str]:
 
 
 def _strings(tree: object) -> Iterator[str]:
-    """Strings that look like text, wherever they are in a JSON value."""
+    """Yield strings that look like text, anywhere in a JSON value."""
     match tree:
         case str():
             if len(tree) >= SHORTEST and " " in tree:

@@ -1,8 +1,8 @@
-"""What a graph costs the pipeline that serves: a judged set by exact search and by the graph.
+"""What a graph costs the served pipeline: a judged set by exact search and by the graph.
 
 The record of truth is copied for each cell and its projections are built with the cell's settings,
-so that nothing is embedded again. Every segment is walked there, however small it is, since a small
-one is scanned as it is served and could not lose anything.
+so nothing is embedded again. Every segment is walked there, even a small one: the service would
+scan it, and a scan loses nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def pipeline_losses(
     cells: Sequence[Cell],
     folder: Path,
 ) -> Iterator[Loss]:
-    """For each cell, profile (the settings' own, and vectors alone, which lose most) and measure.
-    The set's index, of `rows` passages, has to be whole. Works in `folder`, which is removed.
-    Raises what runs raise.
+    """Yield a loss for each cell, profile (the settings' own, and vectors alone, which lose most)
+    and measure. The set's index, of `rows` passages, must be complete. Works in `folder`, which is
+    removed. Raises what runs raise.
     """
     profiles = tuple(dict.fromkeys((settings.profile, "vector")))
     exact = settings.model_copy(update={"hnsw_exact_rows": _EVERYTHING})
@@ -57,7 +57,7 @@ def pipeline_losses(
 
 
 def settings_of(cell: Cell) -> dict[str, str | int]:
-    """The settings that make the service build and search as this cell."""
+    """Return the settings that make the service build and search as this cell."""
     return {
         "hnsw_m": cell.build.m,
         "hnsw_ef_construction": cell.build.ef_construction,
@@ -74,7 +74,7 @@ def _means(settings: Settings, judged: JudgedSet, models: Models, profile: str) 
 
 
 def _copy_index(settings: Settings, changed: Settings, judged: JudgedSet, models: Models) -> None:
-    """The set's index as `changed` would have built it, from the vectors in its record."""
+    """Make the set's index as `changed` would have built it, from the vectors in its record."""
     source = cached_index(settings, judged, models)
     target = cached_index(changed, judged, models)
     target.folder.mkdir(parents=True)

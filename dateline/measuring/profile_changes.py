@@ -1,4 +1,4 @@
-"""Fields of a ranking profile that an evaluation sets: `profile.lexical_weight=0.4`."""
+"""Sets fields of a ranking profile for an evaluation: `profile.lexical_weight=0.4`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROFILE = TypeAdapter(Profile)
 _NAMES = tuple(field.name for field in fields(Profile) if field.name != "name")
 _VECTORS = "vector_weights"
 _MAPS = (_VECTORS, "field_weights")  # weights by the name of a field of the index
-_WEIGHTS = ("weight", "boost", "share")  # what names of such fields end in
+_WEIGHTS = ("weight", "boost", "share")  # endings of the names of such fields
 _MOST = {
     "lexical_depth": 10_000,
     "vector_depth": 10_000,
@@ -27,9 +27,9 @@ _MOST = {
 
 
 def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
-    """The profile with other fields, by name without the prefix; a vector field's weight is
-    `vector_weights.FIELD`, a text field's `field_weights.FIELD`. Raises SettingsError for a field
-    that there is not, and for a value that does not fit.
+    """Return the profile with other fields, by name without the prefix; a vector field's weight is
+    `vector_weights.FIELD`, a text field's `field_weights.FIELD`. Raises SettingsError for an
+    unknown field, and for a value that does not fit.
     """
     tree = {**asdict(profile), **{name: dict(getattr(profile, name)) for name in _MAPS}}
     for name, value in changes.items():
@@ -50,7 +50,7 @@ def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
 
 
 def profile_settings(profile: Profile) -> dict[str, str | int | float | bool]:
-    """Every field by its name with the prefix, as `changed_profile` takes it."""
+    """Return every field by its name with the prefix, as `changed_profile` takes it."""
     found: dict[str, str | int | float | bool] = {}
     for name in _NAMES:
         value = getattr(profile, name)
@@ -62,7 +62,7 @@ def profile_settings(profile: Profile) -> dict[str, str | int | float | bool]:
 
 
 def _check(profile: Profile) -> None:
-    """Raises SettingsError for numbers that mean nothing."""
+    """Raise SettingsError for values that make no sense."""
     weights = {name: getattr(profile, name) for name in _NAMES if name.endswith(_WEIGHTS)}
     for name in _MAPS:
         inner = getattr(profile, name).items()

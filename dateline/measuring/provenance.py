@@ -1,4 +1,4 @@
-"""Under which circumstances a run was made: enough to make it again, and no secret."""
+"""The circumstances of a run: enough to repeat it, and no secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECRETS = ("keys", "remote_key")
 _PLACES = ("data", "models", "pulled_models", "host", "port")
 _OF_THE_SERVER = ("demo", "otel", "searches", "waiting", "max_body_bytes")
 LEFT_OUT = frozenset((*_SECRETS, *_PLACES, *_OF_THE_SERVER, "profile"))
-# Told even where they are defaults: what an engine's graphs are like, how wide it searches them.
+# Recorded even with default values: how an engine's graphs are built, how wide it searches them.
 _BUILT = ("hnsw_m", "hnsw_ef_construction")
 _SHAPING = {
     "embedded": (*_BUILT, "hnsw_ef_search"),
@@ -33,7 +33,7 @@ _SHAPING = {
 def system_of(
     settings: Settings, profile: Profile, models: Models, *, name: str, index: str
 ) -> System:
-    """What answers here by `profile`, which has the settings' and the evaluation's changes."""
+    """Return the system that answers with `profile`, which has all changes."""
     return System(
         name=name,
         profile=profile.name,
@@ -45,7 +45,9 @@ def system_of(
 
 
 def told_settings(settings: Settings) -> dict[str, Setting]:
-    """The settings that differ from their defaults, and those that always shape an answer."""
+    """Return the settings that differ from their defaults, and those that always
+    shape an answer.
+    """
     told: dict[str, Setting] = {}
     shaping = _SHAPING[settings.engine]
     for name, field in type(settings).model_fields.items():
@@ -71,7 +73,9 @@ def program_version() -> str:
 
 
 def _revision() -> str:
-    """The checkout's commit, with "-dirty" where tracked files differ; "" where it is none."""
+    """Return the checkout's commit, with "-dirty" if tracked files differ; ""
+    without a checkout.
+    """
     git = shutil.which("git")
     if git is None or not (_CHECKOUT / ".git").exists():
         return ""
@@ -85,7 +89,7 @@ def _revision() -> str:
 
 
 def _models(settings: Settings, profile: Profile, models: Models) -> dict[str, str]:
-    """Name and digest by role, of the models that the profile's answers come from."""
+    """Return name and digest by role, of the models that the profile's answers come from."""
     told = {"encoder": f"{settings.encoder} {models.encoder.digest}"}
     if models.second is not None and len(profile.vector_weights) > 1:
         told["second encoder"] = f"{models.second.name} {models.second.digest}"

@@ -1,4 +1,4 @@
-"""The passage vectors of every archive under a folder, to measure graphs on."""
+"""Passage vectors of all archives under a folder, to measure graphs on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from storage.embedded.vectors.stored_vectors import RECORD, stored_vectors
 
 
 def real_vectors(data: Path, count: int, seed: int = 0) -> RealVectors:
-    """`count` vectors (0: all) from the archive in `data` and from the judged collections that are
-    indexed under it, see `eval.tune.vector_source.gather`; those of the encoder with most of them.
+    """Return `count` vectors (0: all) from the archive in `data` and from the judged collections
+    that are indexed under it (see `eval.tune.vector_source.gather`), of the encoder with most of
+    them.
 
-    Raises InputError where there are none, CorruptError where one can't be read.
+    Raises InputError if there are none, CorruptError if one can't be read.
     """
     found: dict[str, list[npt.NDArray[np.float16]]] = {}
     for record in [data / RECORD, *sorted((data / CACHE).glob(f"*/{RECORD}"))]:

@@ -1,4 +1,4 @@
-"""Judged sets in turn, each through what serves here or at an address, each written when done."""
+"""Runs judged sets in turn, here or at an address, and writes each result when it is done."""
 
 from __future__ import annotations
 
@@ -35,28 +35,29 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
 class Watching(Protocol):
-    """Is told how far a run is."""
+    """Gets the progress of a run."""
 
     def indexing(self, label: str) -> Observer:
-        """Who is told how far the index of a set is."""
+        """Return the observer of a set's indexing."""
         ...
 
     def asked(self, label: str, done: int, total: int) -> None:
-        """So many of a set's queries have their answers."""
+        """Take how many of a set's queries have their answers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What `--set` asks for: settings by name, and fields of the profile by name."""
+    """The changes of `--set`: settings by name, and fields of the profile by name."""
 
     settings: Mapping[str, object]
     profile: Mapping[str, str]
 
 
 def read_changes(pairs: Sequence[str]) -> Changes:
-    """Reads `key=value`, of settings or with `profile.` before it of the profile; `runtimes.MODEL`
-    is one entry of that table. Raises SettingsError for what is no such pair, or one given twice.
+    """Read `key=value` pairs: a setting, or with `profile.` a field of the profile;
+    `runtimes.MODEL` is one entry of that table. Raises SettingsError for another form, or for a key
+    that is given twice.
     """
     settings: dict[str, object] = {}
     profile: dict[str, str] = {}
@@ -78,8 +79,8 @@ def read_changes(pairs: Sequence[str]) -> Changes:
 
 
 def measures_of(names: str, depth: int) -> tuple[str, ...]:
-    """The measures named by commas ("" for those that are usual), and the views that fit into
-    `depth`. Raises InputError for a name that is none or looks deeper.
+    """Return the measures named by commas ("" for the default ones), and the views that fit into
+    `depth`. Raises InputError for an unknown name or one that needs more depth.
     """
     wanted = parse_measures(names_of(names) or DEFAULT_MEASURES)
     check_depth(wanted, depth)
@@ -88,7 +89,7 @@ def measures_of(names: str, depth: int) -> tuple[str, ...]:
 
 
 def read_sets(names: Sequence[str]) -> list[JudgedSet]:
-    """All sets, read and checked before the first is run. Raises InputError for one named twice."""
+    """Read and check all sets before the first is run. Raises InputError for one named twice."""
     sets = [read_judged_set(name) for name in names]
     labels = [folder_name(judged) for judged in sets]
     for label in labels:
@@ -109,7 +110,7 @@ def system_name(
     dates: DateUse | None = None,
     entities: EntityUse = EntityUse.BOOST,
 ) -> str:
-    """What a run is called by default: its profile, the file of its settings, what it changed."""
+    """Return a run's default name: its profile, the file of its settings, its changes."""
     told = [f"{name}={value}" for name, value in changes.profile.items()]
     told += [f"{name}={value}" for name, value in changes.settings.items() if name not in LEFT_OUT]
     told += [f"dates={dates.value}"] if dates is not None else []
@@ -215,8 +216,8 @@ class _OfOneSet:
 
 
 def _doubts(judged: JudgedSet, answers: _OfOneSet, place: str) -> list[str]:
-    """What can't be known of a service. Raises InputError where it has other documents only: every
-    measure would be 0 and say nothing about it.
+    """Return notes on what is unknown of a service. Raises InputError if it has only other
+    documents: every measure would be 0 and say nothing about it.
     """
     notes = ["index, settings and version of the service are not known; times have the network's"]
     if judged.conventions.body_only:

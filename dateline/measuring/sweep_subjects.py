@@ -1,7 +1,7 @@
-"""What an HNSW sweep measures on: whose vectors, and which queries are asked of them.
+"""The vectors and queries of an HNSW sweep.
 
-A judged set gives the passages of its index, and its judged queries; where those are few, titles of
-its own documents are asked too. An archive, a file or the collections in the cache have no queries:
+A judged set gives the passages of its index and its judged queries; if those are few, titles of its
+own documents are asked too. An archive, a file or the collections in the cache have no queries:
 some of their vectors are held out and asked instead.
 """
 
@@ -26,13 +26,13 @@ from indexing.ingest import Observer
 
 _RECORD = "record.sqlite3"
 _HELD_OUT = 0.2  # of all vectors, at most
-_FEW = 200  # queries, below which percentiles are coarse
+_FEW = 200  # queries; with fewer, percentiles are coarse
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Unit vectors float32 [n, d] in random order, `real` of them no copies, and queries [q, d].
-    `facts` say where they are from. `judged` and `models` are there for a judged set.
+    """Unit vectors float32 [n, d] in random order, of which `real` are no copies, and queries
+    [q, d]. `facts` name their source. `judged` and `models` are set for a judged set.
     """
 
     vectors: FloatMatrix
@@ -53,9 +53,9 @@ def vectors_of(
     queries: int,
     observer: Observer | None = None,
 ) -> Vectors:
-    """The vectors that the command line names: a judged set or an archive's folder (`what`), a
-    .npy file, or with neither every collection of the cache. `count` 0 takes all there are; more
-    than there are is filled with copies. Raises InputError, ModelError and StorageError.
+    """Return the vectors that the command line names: a judged set or an archive's folder (`what`),
+    a .npy file, or with neither every collection of the cache. `count` 0 takes all; if there are
+    fewer than `count`, copies are added. Raises InputError, ModelError and StorageError.
     """
     if what and file is not None:
         raise InputError("both a set and a file of vectors", mend="name one of them")
@@ -70,7 +70,7 @@ def vectors_of(
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """Vectors [n, d] in random order, how many are real, and that in words."""
+    """Vectors [n, d] in random order, how many are real, and the same in words."""
 
     vectors: FloatMatrix
     real: int
@@ -98,7 +98,7 @@ def _of_file(path: Path, count: int) -> _Gathered:
 
 
 def _held_out(found: _Gathered, name: str, queries: int, count: int) -> Vectors:
-    """The last vectors are asked, and are not in the graph."""
+    """Hold out the last vectors as queries; they are not in the graph."""
     least = max(1, len(found.vectors) - count) if count else queries
     asked = min(least, max(1, round(_HELD_OUT * len(found.vectors))))
     if len(found.vectors) < 2:
@@ -135,7 +135,7 @@ def _of_judged(
 
 
 def _texts(judged: JudgedSet, count: int) -> list[str]:
-    """Up to `count` different judged queries, then titles where there are any."""
+    """Return up to `count` different judged queries, then titles if there are any."""
     texts = list(dict.fromkeys(judged.queries.values()))
     if len(texts) > count:
         chosen = np.random.default_rng(1).permutation(len(texts))[:count]

@@ -1,4 +1,4 @@
-"""Tuning of the fusion that is served, over judged sets, each gathered once."""
+"""Tunes the served fusion over judged sets; each is gathered once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Said = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to tune: judged sets, the measure, parameters as `NAME` or `NAME=VALUE,VALUE` (none for
-    the usual ones), with or without reranking, at most `sample` queries of a set (0 for all).
+    the default ones), with or without reranking, at most `sample` queries of a set (0 for all).
     """
 
     sets: tuple[str, ...]
@@ -64,7 +64,7 @@ def tune_fusion(
     said: Said = lambda what, done, total: None,
     observer: Observer | None = None,
 ) -> Tuning:
-    """Chooses the weights by `plan`; `said` hears what is being done and how far it is. Raises
+    """Choose the weights by `plan`; `said` gets the present step and its progress. Raises
     InputError, DocumentError, ModelError, StorageError and QueryError.
     """
     measure = parse_measure(plan.measure)
@@ -72,7 +72,7 @@ def tune_fusion(
     judged = [_sampled(read_judged_set(name), plan) for name in plan.sets]
     _check_sets(judged)
     questions = questions_of(judged)
-    folds_of(questions, plan.folds, plan.seed)  # whether there are enough, before any work
+    folds_of(questions, plan.folds, plan.seed)  # fails before any work if there are too few
     profile = profiles(settings)[plan.profile]
     shipped = FusionSetting.of(profile)
     models = load_models(settings)
@@ -100,7 +100,7 @@ def tune_fusion(
 
 
 def doubts(judged: Sequence[JudgedSet]) -> list[str]:
-    """What speaks against choosing on these sets, in sentences."""
+    """Return the reasons against choosing on these sets, as sentences."""
     labels = [f"{one.name}:{one.split}" for one in judged if measures_only(one)]
     said = (
         f"only there to measure: {', '.join(labels)}. What is chosen on a set must not ship where "
@@ -111,8 +111,8 @@ def doubts(judged: Sequence[JudgedSet]) -> list[str]:
 
 
 def settings_to_apply(found: Tuning) -> tuple[dict[str, float | int], list[str]]:
-    """What of the recommendation is a setting and differs from what is in force, by its name, and
-    the parameters that differ and are none.
+    """Return the changed settings of the recommendation by name, and the changed parameters that
+    are not settings.
     """
     changed = [
         name
@@ -125,7 +125,7 @@ def settings_to_apply(found: Tuning) -> tuple[dict[str, float | int], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Gathering:
-    """Where features come from: the files kept before, else the pipeline over the set's index."""
+    """The source of features: kept files, else the pipeline over the set's index."""
 
     settings: Settings
     name: str
@@ -134,7 +134,7 @@ class _Gathering:
     candidates: Sequence[FusionSetting]
 
     def features(self, judged: JudgedSet, said: Said, observer: Observer | None) -> SetFeatures:
-        """Those of one set."""
+        """Return the features of one set."""
         file = FeatureFile(archive_folder(self.settings) / CACHE, self._key(judged))
         kept = file.read()
         if kept is not None:
@@ -153,7 +153,7 @@ class _Gathering:
         return found
 
     def _key(self, judged: JudgedSet) -> dict[str, Any]:
-        """Everything that the features depend on."""
+        """Return everything that the features depend on."""
         reranked = [c for c in self.candidates if c.rerank_weight > 0]
         return {
             "index": cached_index(self.settings, judged, self.models).key.as_dict(),
@@ -177,7 +177,7 @@ class _Gathering:
 
 
 def _sampled(judged: JudgedSet, plan: Plan) -> JudgedSet:
-    """At most `plan.sample` of the queries, chosen by the seed."""
+    """Return the set with at most `plan.sample` of its queries, chosen by the seed."""
     if not 0 < plan.sample < len(judged.queries):
         return judged
     chance = random.Random(plan.seed)  # noqa: S311 - a sample, not a secret
@@ -196,7 +196,7 @@ def _check_sets(judged: Sequence[JudgedSet]) -> None:
 def _without_names(
     values: Mapping[str, tuple[Value, ...]], features: Sequence[SetFeatures]
 ) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
-    """The values without those of the boost for names, where no candidate has a known name."""
+    """Return the values without those of the name boost, if no candidate has a known name."""
     if "entity_boost" not in values or len(values) == 1 or any(with_names(features).values()):
         return dict(values), []
     note = (
@@ -217,7 +217,7 @@ def _rerank_doubts(plan: Plan) -> list[str]:
 
 
 def _model(model: object) -> str:
-    """A model's digest, or its class where it has none; "" for no model."""
+    """Return a model's digest, or its class if it has none; "" for no model."""
     return "" if model is None else str(getattr(model, "digest", type(model).__name__))
 
 

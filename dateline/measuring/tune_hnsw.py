@@ -1,4 +1,4 @@
-"""An HNSW sweep from its vectors to its recommendation: what `dateline tune hnsw` runs."""
+"""Runs an HNSW sweep, from its vectors to its recommendation, for `dateline tune hnsw`."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from inference.runtimes.choice import this_machine
 _LIBRARIES = ("faiss-cpu", "faiss-gpu-cu12", "hnswlib")
 SERVED_K = 100  # passages that a query takes from the vectors
 
-Watch = Callable[[str, float, float], None]  # a step, what of it is done and how much there is
+Watch = Callable[[str, float, float], None]  # a step, its finished work and all its work
 
 
 def unwatched(step: str, done: float, total: float) -> None:
-    """Looks at nothing."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to sweep and how far. `seconds` is how long each timing lasts at least; `kinds` of the
+    """What to sweep and how far. `seconds` is the least length of each timing; `kinds` of the
     longer measurements are filters and churn.
     """
 
@@ -59,8 +59,8 @@ class Plan:
 def kinds_of(
     settings: Settings, implementations: Sequence[str], precisions: Sequence[str]
 ) -> tuple[tuple[tuple[str, str], ...], dict[str, int], tuple[str, ...]]:
-    """The pairs that there are, by precision how many candidates are taken for each row, and what
-    was left out. Raises SettingsError where an implementation is not installed, or none is left.
+    """Return the possible pairs, the candidates for each row by precision, and what was left out.
+    Raises SettingsError if an implementation is not installed, or none is left.
     """
     kinds, rescored, left_out = [], {}, []
     for implementation, precision in product(implementations, precisions):
@@ -80,8 +80,8 @@ def kinds_of(
 
 
 def bench_of(settings: Settings, vectors: Vectors, plan: Plan) -> Bench:
-    """The log and the graphs in the plan's output folder. What was measured of other vectors, on
-    another machine, or with other versions or threads is not taken for this.
+    """Return the log and the graphs in the plan's output folder. Measurements of other vectors, on
+    another machine, or with other versions or threads are not used.
     """
     context: dict[str, str | int | float] = {
         "subject": digest_of(vectors.vectors, vectors.queries)[:32],
@@ -98,8 +98,8 @@ def bench_of(settings: Settings, vectors: Vectors, plan: Plan) -> Bench:
 
 
 def tune_hnsw(settings: Settings, vectors: Vectors, plan: Plan, watch: Watch = unwatched) -> Sweep:
-    """Runs the sweep, or goes on with it, and writes sweep.json into the plan's output folder.
-    Raises InputError, SettingsError, StorageError, and what evaluation raises.
+    """Run the sweep, or continue it, and write sweep.json into the plan's output folder. Raises
+    InputError, SettingsError, StorageError, and what evaluation raises.
     """
     grid = plan.grid
     if max(grid.ks) > len(vectors.vectors):
@@ -132,7 +132,7 @@ def tune_hnsw(settings: Settings, vectors: Vectors, plan: Plan, watch: Watch = u
 
 
 def measured_on() -> str:
-    """The processor, its cores, and the versions of what computes."""
+    """Return the processor, its cores, and the versions of the graph libraries."""
     libraries = []
     for name in _LIBRARIES:
         try:
@@ -169,12 +169,12 @@ def _conditions(
 def _losses(
     settings: Settings, vectors: Vectors, cells: Sequence[Cell], plan: Plan, watch: Watch
 ) -> Iterator[Loss]:
-    """Through the pipeline, where the vectors are all those of a judged set."""
+    """Yield losses through the pipeline, if the vectors are all those of a judged set."""
     judged, models = vectors.judged, vectors.models
     if not plan.pipeline or judged is None or models is None:
         return
     folder = plan.output / "pipeline"
-    shutil.rmtree(folder, ignore_errors=True)  # what a kill left
+    shutil.rmtree(folder, ignore_errors=True)  # files that a killed run left
     watch("pipeline", 0, len(cells))
     done = set()
     for loss in pipeline_losses(settings, judged, models, vectors.real, cells, folder):

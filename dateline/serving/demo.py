@@ -14,7 +14,7 @@ DEMO_INGEST_KEY = "demo-ingest"
 
 
 def read_examples(path: Path) -> tuple[Example, ...]:
-    """The page's clickable examples, from a JSON list of {label, q, why}."""
+    """Return the page's clickable examples, from a JSON list of {label, q, why}."""
     if not path.is_file():
         return ()
     return tuple(

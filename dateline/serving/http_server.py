@@ -1,8 +1,8 @@
-"""The HTTP server: uvicorn, which by itself waits for a client for as long as the client likes.
+"""The HTTP server: uvicorn with limits, because uvicorn alone waits for a client without end.
 
-A request's head has a deadline and a size, what comes together has a number, and an answer that
-nobody takes is given up. How long a body may take is `api/access/bodies.py`, how many may be
-connected `dateline/serving/listener.py`.
+A request's head has a deadline and a size, requests that come together have a number, and an answer
+that nobody takes is given up. `api/access/bodies.py` limits the time of a body,
+`dateline/serving/listener.py` the number of connections.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def _nothing(_: Scope) -> None:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP over one connection of `listener`, which ends it when it is overdue. What `refused` has
-    an answer for gets that at once.
+    """HTTP over one connection of `listener`, which closes it when it is overdue. A request that
+    `refused` has an answer for gets that at once.
     """
 
     def __init__(self, listener: Listener, refused: Refused, **uvicorns: Any) -> None:
@@ -42,21 +42,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._listener = listener
         self._refused = refused
         self._connection: Connection
-        self._between = False  # requests; before the first one the time runs already
-        self._unused = 0  # bytes that came and are no part of a whole head or of a body
+        self._between = False  # requests; before the first one the time already runs
+        self._unused = 0  # bytes that are no part yet of a whole head or of a body
 
     @property
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The time for the first head has begun when it was accepted, before any TLS."""
+        """Take the connection; its time for the first head began when it was accepted."""
         super().connection_made(transport)
         handle = transport.get_extra_info("socket").fileno()
         self._connection = self._listener.connection(handle)
 
     def data_received(self, data: bytes) -> None:
-        """Reads on, within what a head may take of time and bytes."""
+        """Read on, within the time and size of a head."""
         if self._between:
             self._between = False
             self._connection.wait(self._listener.limits.head_seconds)
@@ -66,22 +66,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too long.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header, or a trailer, of which there may be so many."""
+        """Take a header or a trailer, up to the limit of their number."""
         if len(self.headers) >= HEADERS:
-            raise ValueError("too many headers")  # the parser makes a 400 of it
+            raise ValueError("too many headers")  # the parser answers 400
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begins to answer, and to wait for a body, which may be none."""
+        """Begin to answer, and to wait for a body, which may be empty."""
         if len(self.pipeline) >= TOGETHER:
             raise ValueError("too many requests at once")
         self._unused = 0
-        if not self.flow.write_paused:  # else an earlier answer still waits to be taken
+        if not self.flow.write_paused:  # else the client has not taken an earlier answer yet
             self._connection.wait(self._listener.limits.body_seconds)
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Begins to answer, which a refusal is done with."""
+        """Begin to answer; a refusal is answered here."""
         scope: Any = cycle.scope
         refusal = None if self.flow.write_paused else self._refused(scope)
         if refusal is None:
@@ -90,7 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
-        # One write, as each is a call to the system, after which other threads may run first.
+        # One write, as each is a system call, after which other threads may run first.
         self.transport.write(b"".join((refusal.head, *lines, b"\r\n", refusal.body)))
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
@@ -98,39 +98,39 @@ class BoundedProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def on_body(self, body: bytes) -> None:
-        """What came was of use."""
+        """Take a part of a body."""
         self._unused = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Waits for the client no more."""
+        """End the wait for the client."""
         self._unused = 0
         super().on_message_complete()
         if self._busy and not self.flow.write_paused:
             self._connection.serve()
 
     def on_response_complete(self) -> None:
-        """Waits for the next request, and for this answer to be taken whole."""
+        """Wait for the next request, and until the client has taken this answer."""
         super().on_response_complete()
         if not self._busy:
-            self._between = True  # uvicorn ends it if nothing comes, once the answer is taken
+            self._between = True  # uvicorn closes it if nothing comes after the answer was taken
             self._connection.wait(self._listener.limits.unread_seconds)
 
     def pause_writing(self) -> None:
-        """Waits for the client to take what it was sent."""
+        """Wait for the client to take the sent data."""
         super().pause_writing()
         self._connection.wait(self._listener.limits.unread_seconds)
 
     def resume_writing(self) -> None:
-        """Goes on to answer."""
+        """Go on answering."""
         super().resume_writing()
         if self._busy and not self.cycle.more_body:
             self._connection.serve()
 
 
 class HttpServer(uvicorn.Server):
-    """Answers by `app` what comes to `listener`, by TLS with a `certificate`; `refused` has the
-    answer to a request that `app` need not see.
+    """Answers the connections of `listener` with `app`, over TLS with a `certificate`; `refused`
+    has the answer to a request that `app` need not see.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                loop="asyncio",  # others accept without asking the listener
+                loop="asyncio",  # other loops accept without asking the listener
                 http=partial(BoundedProtocol, listener, refused),  # type: ignore[arg-type]
                 ws="none",
                 log_config=None,
@@ -160,11 +160,11 @@ class HttpServer(uvicorn.Server):
         )
 
     def serve_until_told(self) -> None:
-        """Runs until Ctrl-C or SIGTERM; the listener is closed at the end."""
+        """Run until Ctrl-C or SIGTERM; then close the listener."""
         self.run(sockets=[self._listener])
 
     async def on_tick(self, counter: int) -> bool:
-        """Looks after the connections and the certificate, each second."""
+        """Check the connections and the certificate each second."""
         if counter % _TICKS_A_SECOND == 0:
             self._listener.drop_overdue()
             if self._certificate is not None:

@@ -1,4 +1,4 @@
-"""Who may ask: the keys in force, and the demo's where there are none."""
+"""The keys in force, or those of the demo if there are none."""
 
 import hashlib
 import secrets
@@ -16,9 +16,9 @@ from dateline.settings import KeySetting, Settings
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys in force. Raises SettingsError where there are none, for a service that refuses
-    everybody is of no use, and for a key whose rights make no sense. The demo's keys are for its
-    service on this machine only.
+    """Return the keys in force. Raises SettingsError if there are none, because such a service
+    would refuse everybody, and for a key whose rights make no sense. The demo's keys are only for
+    its service on this machine.
     """
     if settings.keys:
         _check_reserves(settings.keys)
@@ -51,7 +51,7 @@ def key_ring(settings: Settings) -> KeyRing:
 def _key_entry(key: KeySetting, settings: Settings) -> tuple[bytes, Caller]:
     if key.sha256:
         digest = bytes.fromhex(key.sha256)
-    elif key.key:  # an empty one would open to requests without any
+    elif key.key:  # an empty key would admit requests without one
         digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     else:
         raise SettingsError(f"key {key.name!r} has neither key nor sha256", where="keys")
@@ -68,8 +68,8 @@ def _key_entry(key: KeySetting, settings: Settings) -> tuple[bytes, Caller]:
 
 
 def _writes(key: KeySetting) -> frozenset[str]:
-    """The product codes that the key may write. Raises SettingsError where it is to write, but
-    nothing that there is.
+    """Return the product codes that the key may write. Raises SettingsError if it may write, but no
+    product.
     """
     if key.write is False:
         return frozenset()
@@ -85,8 +85,8 @@ def _writes(key: KeySetting) -> frozenset[str]:
 
 
 def _check_reserves(keys: Sequence[KeySetting]) -> None:
-    """Raises SettingsError unless each reserved uri prefix belongs to one owner, whose keys (an old
-    and a new one, say) share it.
+    """Raise SettingsError unless each reserved uri prefix belongs to one owner, whose keys (an old
+    and a new one, for example) share it.
     """
     owners = [(prefix, key) for key in keys for prefix in key.reserves]
     for prefix, key in owners:
@@ -106,7 +106,7 @@ def _check_reserves(keys: Sequence[KeySetting]) -> None:
 
 
 def with_media_secret(settings: Settings) -> Settings:
-    """The settings with a secret for addresses of media, which all processes of a service share."""
+    """Return the settings with a secret for addresses of media, shared by all processes."""
     if settings.media_secret is not None:
         return settings
     return settings.model_copy(update={"media_secret": SecretStr(secrets.token_urlsafe(32))})

@@ -1,8 +1,8 @@
-"""The listening socket: who may be connected, and for how long without asking anything.
+"""The listening socket: how many clients may be connected, and for how long without a request.
 
-A connection costs a file handle and some memory, whoever made it. So there are so many and no more,
-in all and of one address, and the one whose client has been waited for longest makes room for a
-newcomer: half-sent requests, however many, keep nobody out.
+A connection costs a file handle and some memory. So their number is limited, in all and for one
+address. If it is reached, the connection whose client has been waited for longest is closed for a
+new one: so half-sent requests, however many, keep nobody out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from time import monotonic
 _log = logging.getLogger("dateline.connections")
 _NO_HANDLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _HANDLES = Path("/proc/self/fd")
-_MANY = 64  # handles that a service is taken to hold where they can't be counted
+_MANY = 64  # handles that a service is assumed to hold if they can't be counted
 
 
 def _never(_: str) -> bool:
@@ -33,11 +33,12 @@ def _never(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """There are at most so many `connections`. Of an address that has `per_address` of them, and is
-    not `exempt` as a proxy of ours, one that waits goes for a new one.
+    """At most `connections` in all. If an address has `per_address` of them, and is not `exempt` as
+    one of our proxies, a waiting one of its connections is closed for a new one.
 
-    The rest is for how many seconds a client may leave a request's head, its body or an answer's
-    rest waiting. Who reads bodies refuses a late one before, in words (`api/access/bodies.py`).
+    The other fields are the seconds that a client may leave a request's head, its body or an
+    answer's rest waiting. The reader of bodies refuses a late one earlier, with a message
+    (`api/access/bodies.py`).
     """
 
     connections: int = 2000
@@ -49,7 +50,7 @@ class Limits:
 
 
 class Connection(socket.socket):
-    """An accepted socket, whose client is waited for since `waits_since` and has to move before
+    """An accepted socket. Its client has been waited for since `waits_since` and must act before
     `due`, both by the monotonic clock.
     """
 
@@ -61,22 +62,22 @@ class Connection(socket.socket):
         self._gone = gone
 
     def wait(self, seconds: float) -> None:
-        """The client has so many seconds to send what is to come, or to take its answer."""
+        """Give the client so many seconds to send the next bytes, or to take its answer."""
         self.waits_since = monotonic()
         self.due = self.waits_since + seconds
 
     def serve(self) -> None:
-        """A request is being answered: its time is the service's matter."""
+        """Stop the time while a request is answered."""
         self.waits_since = self.due = inf
 
     def drop(self) -> None:
-        """Ends the connection; whoever reads from it or writes to it learns of that."""
-        self.serve()  # it is ended once
+        """Close the connection; its reader or writer notices."""
+        self.serve()  # so that it is closed only once
         with suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Gives its place back, too."""
+        """Close it and give its place back."""
         if self.fileno() >= 0:
             self._gone(self.fileno())
         super().close()
@@ -94,8 +95,8 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def accept(self) -> tuple[socket.socket, object]:
-        """The next connection that gets a place. Raises BlockingIOError where there is none, also
-        where whoever came was turned away.
+        """Return the next connection that gets a place. Raises BlockingIOError if there is none, or
+        if the new one was refused.
         """
         try:
             accepted, address = super().accept()
@@ -115,24 +116,24 @@ class Listener(socket.socket):
         return connection, address
 
     def connection(self, handle: int) -> Connection:
-        """The connection over a file handle."""
+        """Return the connection over a file handle."""
         return self._open[handle]
 
     def drop_overdue(self) -> None:
-        """Ends every connection that keeps us waiting for longer than it may."""
+        """Close every connection whose client is too late."""
         now = monotonic()
         for connection in [each for each in self._open.values() if each.due < now]:
             connection.drop()
 
     def close(self) -> None:
-        """Accepts nothing more; connections go on."""
+        """Accept nothing more; connections go on."""
         if self.fileno() >= 0 and self._spare >= 0:
             os.close(self._spare)
         super().close()
 
     def _has_room(self, peer: str) -> bool:
-        """Whether one more of this address has a place, for which the one that has waited longest
-        goes where that is needed.
+        """Return whether one more connection of this address has a place; if needed, close the one
+        that has waited longest.
         """
         limits = self.limits
         crowded = self._peers[peer] >= limits.per_address and not limits.exempt(peer)
@@ -156,8 +157,8 @@ class Listener(socket.socket):
                 del self._peers[connection.peer]
 
     def _turn_away(self) -> None:
-        """Takes the next connection by the handle that is kept for this, and ends it: left where it
-        is, the event loop would find it there again and again.
+        """Accept the next connection with the handle that is kept for this, and close it: if it
+        stayed, the event loop would find it again and again.
         """
         _log.warning("connections are refused: no file handle is left")
         self._make_room()
@@ -172,7 +173,7 @@ class Listener(socket.socket):
 
 
 def peer_of(address: str) -> str:
-    """What is counted as one address: of IPv6 the network, whose addresses one subscriber has."""
+    """Return what counts as one address: for IPv6 the network of one subscriber."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -185,8 +186,8 @@ def peer_of(address: str) -> str:
 
 
 def places(wanted: int) -> int:
-    """How many connections this process can have of `wanted`: at most half of the file handles that
-    are left, for the service's own work needs some, too. Its limit is raised as far as allowed.
+    """Return how many of `wanted` connections this process can have: at most half of the remaining
+    file handles, as the service's own work needs some too. Raises its limit as far as allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(list(_HANDLES.iterdir())) if _HANDLES.is_dir() else _MANY

@@ -1,7 +1,8 @@
 """The log of a process, on its error stream: no kind of line more than once a second.
 
-Whoever can make a service write a line can make it write millions, which fills a disk and hides
-what matters. Lines are of one kind where one place in the code writes them, about one exception.
+A client that makes a service write a line can make it write millions, which fills a disk and hides
+what matters. Lines are of one kind if the same place in the code writes them about the same
+exception.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class _Seen:
 
 
 class LimitedLines(logging.Handler):
-    """Writes records, and before one how many of its kind were left out since the last.
+    """Writes records, and before a record how many of its kind were left out since the last.
 
-    A record may bring a `kind` of its own; one whose kind is "" is always written.
+    A record may bring a `kind` of its own; one with the kind "" is always written.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -34,7 +35,7 @@ class LimitedLines(logging.Handler):
         self._seen: dict[object, _Seen] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes the record or counts it."""
+        """Write the record or count it."""
         left_out = self._left_out(record)
         if left_out is None:
             return
@@ -42,13 +43,13 @@ class LimitedLines(logging.Handler):
             text = self.format(record)
             if left_out:
                 text = f"{left_out} lines like the next one were left out\n{text}"
-            sys.stderr.write(f"{text}\n")  # the stream of now, which tests replace
+            sys.stderr.write(f"{text}\n")  # the present stream, which tests replace
             sys.stderr.flush()
         except Exception:  # noqa: BLE001  a log must not harm what it is about
             self.handleError(record)
 
     def _left_out(self, record: logging.LogRecord) -> int | None:
-        """How many of the kind were left out before this one; None where it is left out itself."""
+        """Return how many of the kind were left out before; None if this one is left out too."""
         kind = getattr(record, "kind", None)
         if kind == "":
             return 0
@@ -66,6 +67,6 @@ class LimitedLines(logging.Handler):
 
 
 def write_log(level: int) -> None:
-    """Has what this process logs at `level` or above written, unless it has a log already."""
+    """Write what this process logs at `level` or above, unless it has a log already."""
     logging.basicConfig(level=level, format="%(message)s", handlers=[LimitedLines()])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each remote call

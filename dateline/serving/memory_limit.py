@@ -1,9 +1,9 @@
-"""Refuses to start where the address space is limited to less than the libraries need.
+"""Refuses to start if the address space is limited to less than the libraries need.
 
-tantivy and ONNX Runtime end the process by a signal where they get no memory, some without a word.
-So a limit (`ulimit -v`) that they can't work with is seen before any of them is loaded. A limit to
-the memory that is used (a control group's) needs no such look: the system ends the process, and
-what was acknowledged is there afterwards.
+tantivy and ONNX Runtime end the process by a signal if they get no memory, sometimes without a
+message. So a limit (`ulimit -v`) that is too low for them is found before any of them is loaded. A
+limit to the memory in use (a control group's) needs no such check: the system ends the process, and
+acknowledged writes survive.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _EXIT_SETTING = 3
 
 
 def needed_bytes() -> int:
-    """The smallest address space to start with on this machine."""
+    """Return the smallest address space to start with on this machine."""
     return _NEEDED + (os.cpu_count() or 1) * _FOR_A_PROCESSOR
 
 
 def refuse_too_little() -> None:
-    """Ends the process, and says why, where the limit is too low."""
+    """End the process with a message if the limit is too low."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft in (resource.RLIM_INFINITY, -1) or soft >= needed_bytes():
         return
