@@ -1,4 +1,4 @@
-"""Settings: a line in dateline.toml, an environment variable, a flag, in rising order of weight."""
+"""Settings: a line in dateline.toml, an environment variable, a flag; the later of these wins."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ from dateline.server_settings import ServerSettings
 
 PREFIX = "DATELINE_"
 FILE = "dateline.toml"
-ORDERS = "work.sqlite"  # in the archive's folder: what was ordered of photos and videos
+ORDERS = "work.sqlite"  # in the archive's folder: the orders of photos and videos
 
 
 class KeySetting(BaseModel):
-    """One API key: its owner's name, the key itself or its sha256 in hex, and what it may do.
+    """One API key: its owner's name, the key itself or its sha256 in hex, and its rights.
 
-    `write` lists the product codes that it may write, with "*" every item; true stands for those
+    `write` lists the product codes that it may write, with "*" every item; true means those that it
+    reads. Only keys of this name may write uris that begin with one of `reserves`.
     that it reads. Uris that begin with one of `reserves` are for keys of this name alone to write.
     """
 
@@ -57,7 +58,7 @@ class KeySetting(BaseModel):
 
 
 def _by_commas(value: object) -> object:
-    """Return the parts of a text, set apart by commas; anything else as it is."""
+    """Return the parts of a text between commas; any other value unchanged."""
     return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -187,13 +188,13 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
 
     @property
     def has_archive(self) -> bool:
-        """Return whether there is a record of truth. One on Postgres counts: it is made when it is
-        asked.
+        """Return whether there is a record of truth. One on Postgres counts: it is made at the
+        first use.
         """
         try:
             return bool(self.record.get_secret_value()) or (self.data / "record.sqlite3").exists()
         except PermissionError:
-            return True  # whoever opens it says why not
+            return True  # opening it says why it can't be read
 
     @property
     def has_orders(self) -> bool:
@@ -232,11 +233,11 @@ def configure(
     folder: Path | None = None,
     file: Path | None = None,
 ) -> Configured:
-    """Reads dateline.toml in `folder` (the working directory) or `file` in its place, the
-    environment and `flags`.
+    """Read dateline.toml in `folder` (the working directory) or `file` instead, the environment and
+    `flags`.
 
     Raises SettingsError for an unknown name or a value that does not fit, with its origin, and for
-    a `file` that is not there.
+    a `file` that does not exist.
     """
     if file is not None and not file.is_file():
         raise SettingsError("there is no such file", where=str(file), mend="name a dateline.toml")
@@ -260,7 +261,7 @@ def configure(
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """A file's text, with its own line ends, and what that says; both empty where there is none.
+    """Return a file's text, with its own line ends, and its values; both empty without a file.
     Raises SettingsError.
     """
     try:
@@ -273,8 +274,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _from_environment() -> dict[str, object]:
-    """DATELINE_ variables; lists and tables are JSON. Unknown ones are errors: a typo must not
-    silently leave a default in force.
+    """Return the DATELINE_ variables; lists and tables are JSON. An unknown one is an error: a typo
+    must not silently leave a default in force.
     """
     found: dict[str, object] = {}
     for variable, text in os.environ.items():
@@ -298,8 +299,8 @@ _JSON = frozenset(
     for name, field in Settings.model_fields.items()
     if get_origin(field.annotation) in (tuple, Mapping) and name != "default_products"
 )  # settings that a variable gives as JSON
-_NOT_SETTINGS = frozenset({"shared"})  # where tests find judged sets
-# Settings of a command that is gone, which `make dev-cluster` reads as variables.
+_NOT_SETTINGS = frozenset({"shared"})  # tests find judged sets by it
+# Settings of a removed command; `make dev-cluster` reads them as variables.
 _GONE = frozenset({"dev_cluster_cache", "dev_cluster_folder"})
 
 

@@ -1,8 +1,7 @@
-"""Changes single settings in dateline.toml and leaves every other line as it stands.
+"""Changes single settings in dateline.toml and leaves every other line unchanged.
 
-tomlkit edits; only top-level settings with plain values are written. Whether the edit is right is
-not trusted but shown: the new text is parsed, and must say what the old one said with these values
-changed.
+tomlkit edits; only top-level settings with plain values are written. Each edit is checked: the new
+text is parsed, and must have the old values with these changes.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ Plain = str | int | float | bool
 
 
 def write_settings(path: Path, values: Mapping[str, Plain]) -> str:
-    """Sets `values` in the file at `path` (or in the folder's dateline.toml), which need not be
-    there yet, and gives the change as a unified diff, "" where there is none.
+    """Set `values` in the file at `path` (or in the folder's dateline.toml), which need not exist
+    yet, and return the change as a unified diff, "" without a change.
 
-    The file is replaced in one step and keeps its permissions. Raises SettingsError for a name that
-    is no setting, a value that does not fit, a file that can't be read, written or safely edited.
+    The file is replaced in one step and keeps its permissions. Raises SettingsError for an unknown
+    name, a value that does not fit, or a file that can't be read, written or safely edited.
     """
     path = (path / FILE if path.is_dir() else path).resolve()
     before, tree = read_toml(path)
@@ -53,7 +52,7 @@ def _check(values: Mapping[str, Plain], path: Path) -> None:
 
 
 def _edited(text: str, values: Mapping[str, Plain]) -> str:
-    """The text with the settings' lines changed. New lines come first: there no table has begun."""
+    """Return the text with changed settings. New lines come first, before any table begins."""
     import tomlkit
 
     document, new = tomlkit.parse(text), tomlkit.document()
@@ -80,8 +79,8 @@ def _prove(text: str, wanted: object, values: Mapping[str, Plain], path: Path) -
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes beside and renames; the new file has the old one's permissions from the start, for
-    keys may be in it.
+    """Write a file beside it and rename that; it has the old file's permissions from the start,
+    because it may hold keys.
     """
     part = path.with_name(path.name + ".part")
     try:

@@ -1,5 +1,5 @@
-"""Refuses to start where a module of somebody else's has the name of one of ours: Python takes the
-first that it finds, and `core` and `api` are common names.
+"""Refuses to start if a foreign module has the name of one of ours: Python takes the first that it
+finds, and `core` and `api` are common names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _EXIT_SETTING = 3
 
 
 def refuse_others() -> None:
-    """End the process, and name each module that stands before one of ours."""
+    """End the process, and name each module that hides one of ours."""
     others = list(_others())
     if not others:
         return

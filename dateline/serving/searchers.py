@@ -1,11 +1,11 @@
-"""The processes in which a service searches, started by the one that reads requests.
+"""The search processes of a service, started by the process that reads requests.
 
     python -m dateline.serving.searchers FD FD
 
-Each opens the same archive and models and answers one request after another, which it gets over a
-socket as bytes (`api/search/elsewhere.py` says in which form); over a second socket it tells what
-it has counted. Where the service ends, however it ends, the sockets do, and so does the process.
-One that ends by itself, by a query that takes all memory for example, costs that query and is
+Each opens the same archive and models. It gets requests as bytes over a socket and answers one
+after another (`api/search/elsewhere.py` has the form); over a second socket it reports its counts.
+When the service ends, however it ends, the sockets close and the process ends too. If a process
+ends by itself, for example by a query that takes all memory, that query fails and the process is
 replaced.
 """
 
@@ -41,7 +41,7 @@ from dateline.settings import Settings
 
 log = logging.getLogger(__name__)
 _PATIENCE_S = 60.0  # for an answer; no search takes a tenth of it
-_COUNTED_S = 1.0  # for what a process has counted, which it tells while it searches
+_COUNTED_S = 1.0  # for the counts of a process, which it reports while it searches
 _ENDS_S = 5.0
 _PAUSES_S: tuple[float, ...] = (
     0.0,
@@ -49,13 +49,13 @@ _PAUSES_S: tuple[float, ...] = (
     5.0,
     30.0,
 )  # before a start: the first one, then after each failure
-_BEHIND = 5  # of nice: whoever reads requests, and hides what is killed, goes first
+_BEHIND = 5  # of nice: the process that reads requests and hides killed items goes first
 _READY = b"ready"
 _ENDED = BusyError("The process that searched ended; yours was not answered.", mend="Try again.")
 
 
 def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Starts a process that has these sockets. Ctrl-C in a terminal is not meant for it."""
+    """Start a process that has these sockets. It ignores Ctrl-C in a terminal."""
     command = [sys.executable, "-P", "-m", "dateline.serving.searchers", *map(str, sockets)]
     nothing = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -65,7 +65,7 @@ def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
 
 @dataclass(slots=True, eq=False)
 class _Searcher:
-    """One process, as the service sees it, and what it had counted when it was last asked."""
+    """One process, as the service sees it, and its last reported counts."""
 
     process: subprocess.Popen[bytes]
     requests: Connection
@@ -73,8 +73,8 @@ class _Searcher:
     counted: Figures = ()
 
     def ask(self, request: bytes) -> bytes:
-        """The answer. Raises OSError or EOFError where the process ends first or does not answer
-        in time, and ends it then.
+        """Return the answer. Raises OSError or EOFError if the process ends first or does not
+        answer in time; then it is killed.
         """
         self.requests.send_bytes(request)
         if not self.requests.poll(_PATIENCE_S):
@@ -82,8 +82,8 @@ class _Searcher:
         return self.requests.recv_bytes()
 
     def count(self) -> None:
-        """Asks what the process has counted. Where it is late, the figures of before stand, and
-        the next look reads its late answers too.
+        """Ask for the counts of the process. If it is late, the former counts stay, and the next
+        call reads its late answers too.
         """
         self.figures.send_bytes(b"")
         patience = _COUNTED_S
@@ -92,7 +92,7 @@ class _Searcher:
             patience = 0.0
 
     def close(self) -> None:
-        """Ends the process after what it does now, or in the middle of what takes long."""
+        """End the process after its present work, or during it if that takes long."""
         self.requests.close()
         self.figures.close()
         try:
@@ -103,14 +103,14 @@ class _Searcher:
 
 class Searchers:
     """Runs `count` processes that search with `settings`, and replaces each one that ends. While
-    `alone()` is true, this process knows something that they can't know, and none is asked.
+    `alone()` is true, this process has changes that they can't know, and none is asked.
     """
 
     def __init__(self, settings: Settings, count: int, alone: Callable[[], bool]) -> None:
         self._order = orjson.dumps(settings.model_dump(), default=_revealed)
         self._alone = alone
         self._lock = Lock()
-        self._running: list[_Searcher] = []  # they are ready
+        self._running: list[_Searcher] = []  # those that are ready
         self._idle: LifoQueue[_Searcher] = LifoQueue()
         self._ended: Counter[tuple[str, str, bytes]] = Counter()
         self._closed = Event()
@@ -134,7 +134,7 @@ class Searchers:
         return answer
 
     def _next(self) -> _Searcher:
-        """Waits for an idle process. Raises BusyError where none gets idle in time."""
+        """Wait for an idle process. Raises BusyError if none gets idle in time."""
         while True:
             try:
                 searcher = self._idle.get(timeout=_PATIENCE_S)
@@ -166,7 +166,7 @@ class Searchers:
             keeper.join()
 
     def _keep(self) -> None:
-        """Keeps one process running until `close`."""
+        """Keep one process running until `close`."""
         pauses = _PAUSES_S
         while not self._closed.wait(pauses[0]):
             searcher = self._started()
@@ -188,7 +188,7 @@ class Searchers:
                 )
 
     def _started(self) -> _Searcher | None:
-        """A process that is ready to search; None where it did not come up."""
+        """Return a process that is ready to search; None if it did not start."""
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         try:
             process = start([each.fileno() for each in theirs])
@@ -211,7 +211,7 @@ class Searchers:
         return searcher
 
     def _remember(self, counted: Figures) -> None:
-        """Keeps the counts of a process that ended. Its gauges end with it."""
+        """Keep the counts of a process that ended. Its gauges end with it."""
         for name, sample, labels, value in counted:
             if sample.endswith(("_total", "_bucket", "_sum", "_count")):
                 key = name, sample, orjson.dumps(labels, option=orjson.OPT_SORT_KEYS)
@@ -219,7 +219,7 @@ class Searchers:
 
 
 def build_searchers(service: Service) -> Searchers | None:
-    """The processes that search for a service; None where its settings have it search itself."""
+    """Return the search processes of a service; None if its settings search in threads."""
     settings = service.settings
     if not in_processes(settings):
         return None
@@ -228,7 +228,7 @@ def build_searchers(service: Service) -> Searchers | None:
 
 
 def in_processes(settings: Settings) -> bool:
-    """Whether processes search. Raises SettingsError where one would not know another's cursors."""
+    """Return whether processes search. Raises SettingsError if they would not share cursors."""
     wanted = settings.search_in or ("threads" if settings.demo else "processes")
     if wanted == "processes" and settings.cursors == "memory":
         if settings.search_in:
@@ -242,7 +242,7 @@ def in_processes(settings: Settings) -> bool:
 
 
 def _revealed(value: Any) -> str:
-    """A setting that JSON has no word for; secrets as they are, as they stay on this machine."""
+    """Return a setting that JSON has no form for; secrets as text, as they stay on this machine."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, Path):
@@ -251,7 +251,7 @@ def _revealed(value: Any) -> str:
 
 
 def main() -> None:
-    """Answers requests until the service that started this process closes the socket."""
+    """Answer requests until the service that started this process closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, figures = (Connection(int(descriptor)) for descriptor in sys.argv[1:])
     settings = Settings.model_validate(orjson.loads(requests.recv_bytes()))

@@ -1,4 +1,4 @@
-"""What hosts of one archive have to be told to share: what a folder of each would keep apart."""
+"""What the hosts of one archive do not share by their settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dateline.settings import Settings
 
 
 def kept_apart(settings: Settings) -> list[str]:
-    """What this host keeps from the others by these settings, and the setting that shares it; empty
-    where the record is a file, for then there is one host.
+    """Return what this host keeps to itself, each with the setting that shares it; empty if the
+    record is a file, because then there is one host.
     """
     if not settings.record.get_secret_value():
         return []

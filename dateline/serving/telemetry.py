@@ -1,6 +1,6 @@
-"""OpenTelemetry traces of this process, sent by OTLP where the setting `otel` asks for them.
+"""OpenTelemetry traces of this process, sent by OTLP if the setting `otel` asks for them.
 
-Where to send them, how many and under which name is said by OpenTelemetry's own variables
+OpenTelemetry's own variables say where to send them, how many and under which name
 (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME).
 """
 
@@ -23,9 +23,9 @@ _OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[None]:
-    """Traces are written inside, and what is not sent yet is sent at the end.
+    """Write traces inside, and send the rest of them at the end.
 
-    Raises SettingsError where they are asked for and the extra is not installed.
+    Raises SettingsError if they are asked for and the extra is not installed.
     """
     if not settings.otel:
         yield

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Certificate:
-    """`context` is what a server needs for TLS 1.2 or newer."""
+    """A server's certificate; `context` is for TLS 1.2 or newer."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
@@ -21,13 +21,13 @@ class Certificate:
         self.context = self._loaded()
 
     def renew(self) -> None:
-        """Reads the files again where they have changed; connections from now on get what is there.
-        What can't be read is logged, and the certificate before it goes on.
+        """Read the files again if they have changed; new connections get the new certificate. An
+        unreadable one is logged, and the one before it stays.
         """
         try:
             if (found := self._stamp()) != self._read:
                 self._read = found
-                self._loaded()  # a certificate and a key that don't fit must not get into use
+                self._loaded()  # a certificate and a key that don't fit must not be used
                 self.context.load_cert_chain(*self._files)
         except (OSError, SettingsError) as error:
             _log.warning("the certificate is not renewed: %s", error)
@@ -35,7 +35,7 @@ class Certificate:
     def _stamp(self) -> list[tuple[int, int]]:
         try:
             found = [path.stat() for path in self._files]
-        except OSError:  # whoever loads it says why
+        except OSError:  # loading it says why
             return []
         return [(each.st_mtime_ns, each.st_ino) for each in found]
 
@@ -43,7 +43,7 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            # A key with a pass phrase is refused: nobody sits at a service to type it.
+            # A key with a pass phrase is refused: nobody can type it for a service.
             context.load_cert_chain(*self._files, password=_no_pass_phrase)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise _unreadable(f"{' and '.join(map(str, self._files))}: {error}") from error
@@ -51,7 +51,7 @@ class Certificate:
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """The certificate that the settings name, None for HTTP without TLS. Raises SettingsError."""
+    """Return the certificate of the settings, None for HTTP without TLS. Raises SettingsError."""
     files = [path for path in (settings.tls_certificate, settings.tls_key) if path not in _NONE]
     if not files:
         return None

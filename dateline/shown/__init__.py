@@ -1,1 +1,1 @@
-"""What commands print: tables, pages and progress."""
+"""The output of commands: tables, pages and progress."""

@@ -1,4 +1,4 @@
-"""What `dateline eval run` and `dateline eval score` print: a table, and what to know beside it."""
+"""The output of `dateline eval run` and `dateline eval score`: tables and remarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from dateline.commands.options import console, escape
 from eval.runs.run_summary import PERCENTILES, Estimate, SetSummary, Summary
 
-_WIDE = 200  # a file or a pipe has no width: nothing may be cut off there
+_WIDE = 200  # a file or a pipe has no width: nothing must be cut off there
 _REFUSED_SHOWN = 5
 
 
@@ -60,7 +60,7 @@ def _measures(found: Summary) -> Table:
 
 
 def _circumstances(found: Summary) -> Table:
-    """What unjudged documents may hide, times, and what went wrong."""
+    """Return what unjudged documents may hide, times, and failures."""
     times = [f"p{p} ms" for p in PERCENTILES]
     table = _table("set", *found.views, "unjudged", *times, "degraded", "refused")
     for each in found.sets:

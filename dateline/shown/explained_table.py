@@ -62,7 +62,7 @@ def _product(share: float, weight: float) -> tuple[str, str, str]:
 
 
 def query_lines(response: SearchResponse) -> list[tuple[str, str]]:
-    """(label, text) of what was asked of the retrievers, and where the time went."""
+    """Return (label, text) of the retrievers' queries, and of the time of each stage."""
     said = response.understood
     spent = [
         f"{name} {ms:.1f}"
@@ -77,8 +77,8 @@ def query_lines(response: SearchResponse) -> list[tuple[str, str]]:
 
 
 def days(span: DateSpan, zone: tzinfo) -> str:
-    """The span of a date in the query, in the caller's zone: with its last day, or to the minute
-    where it does not begin and end at midnight.
+    """Return the span of a date in the query, in the caller's zone: with its last day, or to the
+    minute if it does not begin and end at midnight.
     """
     first, end = _local(span.since, zone), _local(span.until, zone)
     ends = [moment for moment in (first, end) if moment]

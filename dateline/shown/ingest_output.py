@@ -1,4 +1,4 @@
-"""What an ingest of documents did, for people."""
+"""The results of an ingest of documents, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `dateline models list` shows: every model that is here or could be pulled."""
+"""The output of `dateline models list`: every model that is here or can be pulled."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ ROLES = ("encoder", "second_encoder", "tagger", "reranker", "shots")
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One model. `size` is in bytes, None where it is not here; `source` is `bundled`, `pulled` or
-    `catalogue`; `roles` are the settings that name it; `problem` is "" where its manifest is well;
-    `runtime` is what it runs in here and `runtime_by` why (`setting`, `measured here`, `default`).
+    """One model. `size` is in bytes, None if it is not here; `source` is `bundled`, `pulled` or
+    `catalogue`; `roles` are the settings that name it; `problem` is "" if its manifest is well;
+    `runtime` is its runtime here and `runtime_by` the reason (`setting`, `measured here`,
+    `default`).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What `dateline eval compare` and `dateline eval gate` print."""
+"""The output of `dateline eval compare` and `dateline eval gate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eval.compare.gate import Verdict
 from eval.compare.outcomes import ALIKE, COLLECTION, SLICE, WHOLE, Outcome, p_text
 from eval.compare.swings import Placed, Swing
 
-_WIDE = 200  # a file or a pipe has no width: nothing may be cut off there
+_WIDE = 200  # a file or a pipe has no width: nothing must be cut off there
 _UNKNOWN = "–"
 _LISTED = 5  # documents of a query's two lists
 _LONGEST = 100  # characters of a query
@@ -154,7 +154,7 @@ def _print_notes(notes: Sequence[str]) -> None:
 
 def _short(value: float, sign: str = "") -> str:
     """Return four decimals, without the zero before them."""
-    shown = _known(value, f"{sign}.4f")  # a dash for what is not known
+    shown = _known(value, f"{sign}.4f")  # a dash for an unknown value
     return shown.replace("0.", ".", 1) if abs(value) < 1 else shown
 
 

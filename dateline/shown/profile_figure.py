@@ -2,7 +2,7 @@
 
 The right half is a roofline (Williams, Waterman and Patterson 2009): a point on a roof is as fast
 as this machine can be; below the slanted roof a part waits for memory, below the flat one for
-arithmetic, and far below both for neither, which is where there is something to gain.
+arithmetic. A point far below both waits for neither: there is something to gain.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from inference.measuring.machine import MachineLimits
 from inference.measuring.model_profile import GroupTime, ModelProfile
 from inference.measuring.operators import Group
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; greys for what is no operator.
+# Okabe and Ito's colours, which colour-blind people can tell apart; greys for parts without
+# operators.
 COLOURS = {
     Group.TOKENISE: "#E69F00",
     Group.EMBEDDINGS: "#56B4E9",
@@ -34,8 +35,8 @@ COLOURS = {
 BARS, ROOFLINE = "share of the time", "speed against this machine's bounds"
 _MARKERS = "osD^vP"
 _LEFT, _RIGHT = 0.05, 2000.0  # of the roofline, in operations a byte
-_LEAST_LABELLED = 0.04  # share of a bar that has room for a number
-_LEAST_SHOWN = 0.005  # share of the time of a group that is worth a point or a name
+_LEAST_LABELLED = 0.04  # share of a bar with room for a number
+_LEAST_SHOWN = 0.005  # share of the time from which a group gets a point and a name
 _DARK = frozenset({Group.DENSE, Group.ATTENTION, Group.PYTHON})
 
 
@@ -92,7 +93,7 @@ def draw_roofline(axes: Axes, profiles: Sequence[ModelProfile], ink: str = "#444
 
 
 def colours_of(profiles: Sequence[ModelProfile]) -> list[Line2D]:
-    """What the colours are, for a legend: of the groups that any of the profiles has."""
+    """Return the legend of the colours, for the groups that any of the profiles has."""
     shown = [group for group in Group if any(_has(profile, group) for profile in profiles)]
     return [Line2D([], [], marker="s", ls="", color=COLOURS[g], label=str(g)) for g in shown]
 

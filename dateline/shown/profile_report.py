@@ -35,8 +35,8 @@ def group_rows(profile: ModelProfile) -> Iterator[Row]:
 
 
 def place_rows(profile: ModelProfile, least: float = 0.0) -> Iterator[Row]:
-    """One row for each operator, layers added up, with the columns of PLACE_HEAD; those that take
-    less than the share `least` of the time are one row together.
+    """Yield a row for each operator, layers added up, with the columns of PLACE_HEAD; operators
+    with less than the share `least` of the time are one row together.
     """
     small = [each for each in profile.operators if each.seconds < least * profile.total]
     for each in profile.operators[: len(profile.operators) - len(small)]:

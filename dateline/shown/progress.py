@@ -1,4 +1,4 @@
-"""Bars of progress on the error stream, for work of several kinds."""
+"""Progress bars on the error stream, for work of several kinds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexing import ingest as ingesting
     from indexing.embedding import Embedding
 
-_EVERY_S = 0.1  # between two looks at a bar, which a query or a timing should not wait for
+_EVERY_S = 0.1  # between two updates of a bar, so that a query or a timing does not wait for them
 
 
 def progress_bar(*, hidden: bool = False) -> Progress:

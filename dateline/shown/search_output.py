@@ -1,4 +1,4 @@
-"""What `dateline search` prints: what the query was taken for, hits, facets, what is missing."""
+"""The output of `dateline search`: how the query was understood, hits, facets, a missing item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} 
 
 
 def show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
-    """Prints an answer, its times in `zone`; `explain` says why each hit is there."""
+    """Print an answer with its times in `zone`; `explain` shows why each hit is there."""
     total = _SAID[response.total.relation].format(f"{response.total.value:,}")
     took = response.milliseconds["total"]
     if response.fold is Fold.NEAR_DUPLICATES:

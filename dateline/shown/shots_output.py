@@ -1,4 +1,4 @@
-"""What `dateline shots` prints: a table, JSON, and lines of a live source as they come."""
+"""The output of `dateline shots`: a table, JSON, and lines of a live source as they come."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from eval.tune.sweep_report import Loss, Sweep
 from eval.tune.sweep_target import Cell, size
 
 Row = dict[str, object]
-_WIDE = 200  # a file or a pipe has no width: nothing may be cut off there
+_WIDE = 200  # a file or a pipe has no width: nothing must be cut off there
 
 
 def print_sweep(found: Sweep) -> None:
@@ -90,7 +90,7 @@ def fit_rows(growth: Growth) -> list[Row]:
 
 
 def prediction_rows(predictions: Sequence[Prediction]) -> list[Row]:
-    """Return what the laws say of sizes that were not measured."""
+    """Return the laws' predictions for sizes that were not measured."""
     return [
         {
             "vectors": f"{each.rows:,}",

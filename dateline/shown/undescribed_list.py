@@ -1,4 +1,6 @@
-"""`dateline status --undescribed`: what can't be found by what it shows, and where it lies."""
+"""`dateline status --undescribed`: media that can't be found by what they show, and
+their places.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from dateline.commands.options import console, escape
 
 
 def show_undescribed(found: Undescribed, *, as_json: bool) -> None:
-    """Prints the list, as a table or as JSON."""
+    """Print the list, as a table or as JSON."""
     if as_json:
         tree = {
             "media": found.media,

@@ -1,4 +1,4 @@
-"""How an ingest of media is shown: a line a stage while it runs, and what it did at the end."""
+"""Shows an ingest of media: a line for each stage while it runs, and its results at the end."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def follow(worker: Worker, job: Job, bars: StageBars | None) -> JobProgress:
 
 @contextmanager
 def stopping_on_signals(worker: Worker) -> Iterator[None]:
-    """Ctrl-C and SIGTERM tell the worker to stop: what is under way ends, the rest stays ordered.
-    A second one ends the process at once.
+    """Make Ctrl-C and SIGTERM stop the worker: work in progress ends, the rest stays ordered. A
+    second signal ends the process at once.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
