@@ -40,7 +40,6 @@ class KeySetting(BaseModel):
 
     `write` lists the product codes that it may write, with "*" every item; true means those that it
     reads. Only keys of this name may write uris that begin with one of `reserves`.
-    that it reads. Uris that begin with one of `reserves` are for keys of this name alone to write.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
