@@ -5,7 +5,7 @@
               shots,                  the record of truth
               stills
 
-An order says which stage of which chunk; what is left to do in it stands in the jobs' own table
-(`storage/work/`), and what was computed already in the ledger. So an order that is carried out
-twice does nothing the second time, and a process may be killed at any moment.
+An order names a stage and a chunk. The jobs' own table (`storage/work/`) says what is left to do in
+the chunk, and the ledger what was computed already. So an order that is carried out twice does
+nothing the second time, and a process may be killed at any moment.
 """

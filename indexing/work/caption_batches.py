@@ -1,14 +1,14 @@
-"""Batches of captions: waiting stills go out in packets, and come back as captions in the ledger.
+"""Batches of captions: waiting stills are sent in packets, and their captions go into the ledger.
 
     unsent ──> packet ──> batch ──> answered ──> its asset is described and applied once more
 
-Each arrow is durable, so that a process may end anywhere: a packet is made before it is sent, what
-does not go along leaves it before that, too, and sent again it is the batch that is there already.
-Of stills that look the same one is sent; when it has its caption the others share it. What a batch
-gave no answer of goes into another one, TRIES times in all.
+Each arrow is durable, so that a process may end anywhere. A packet is made before it is sent, and
+stills that are not sent leave it before that too; a packet that is sent again is the existing
+batch. Of stills that look the same one is sent; when it has its caption the others share it. Stills
+without an answer go into another batch, TRIES times in all.
 
-What goes into a packet is `indexing.work.caption_packets`. What waits for another model or prompt
-than the present one is never sent: its asset is described again, which notes it anew.
+`indexing.work.caption_packets` chooses the stills of a packet. A still that waits for another model
+or prompt than the present one is never sent: its asset is described again, which notes it again.
 """
 
 from __future__ import annotations
@@ -44,29 +44,29 @@ Outcomes = Mapping[str, Caption | Uncaptioned]
 
 
 class Batches(Protocol):
-    """A provider's batches, see `indexing.captions.batch.BatchCaptioner`."""
+    """A provider's batches; `indexing.captions.batch.BatchCaptioner` is one."""
 
     @property
     def digest(self) -> str:
-        """Of the model and the prompt."""
+        """Return the digest of the model and the prompt."""
         ...
 
     def submit(self, stills: Mapping[str, ToCaption], packet: str, leave: Leave) -> Submission:
-        """Hands stills in by key; a packet is one batch, however often it is handed in. `leave` is
-        told what is not put into it, before anything is sent.
+        """Send stills by key; a packet is one batch, however often it is sent. `leave` gets the
+        stills that are not sent, before anything is sent.
         """
         ...
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> Outcomes | None:
-        """The outcome of each, None while the batch goes on."""
+        """Return the outcome of each still, None while the batch goes on."""
         ...
 
 
 @dataclass(slots=True)
 class BatchReport:
-    """What was done: `batches` that were made or have ended, `stills` sent, `captions` that came,
-    reasons of what was not sent or gave none, `applied` again, batches still `open`, and what could
-    not be asked just now.
+    """What was done: `batches` that were made or have ended, `stills` sent, `captions` received,
+    `reasons` why stills were not sent or got none, assets `applied` again, batches still `open`,
+    and `troubles` with batches that could not be asked.
     """
 
     batches: int = 0
@@ -79,8 +79,8 @@ class BatchReport:
 
 
 class CaptionBatches:
-    """Sends waiting stills and fetches their captions. One process at a time should send, else a
-    still may be sent twice.
+    """Sends waiting stills and fetches their captions. Only one process at a time should send, else
+    a still may be sent twice.
     """
 
     def __init__(
@@ -104,8 +104,9 @@ class CaptionBatches:
         self._packets = Packets(waiting, batches.digest, store, scale, rights, most)
 
     def submit(self) -> BatchReport:
-        """Sends what waits, as far as the day's cap goes; first what a process that ended was at.
-        Raises UnavailableError, ModelError, StorageError: what was sent by then is noted.
+        """Send what waits, as far as the day's cap allows; first the unsent packets of a process
+        that ended. Raises UnavailableError, ModelError, StorageError: what was sent until then is
+        noted.
         """
         report = BatchReport()
         put_off: set[str] = set()
@@ -121,7 +122,7 @@ class CaptionBatches:
         return report
 
     def collect(self) -> BatchReport:
-        """Fetches what has come, and has the assets applied again by whoever works on orders."""
+        """Fetch the answers, and order the assets to be applied again."""
         report = BatchReport()
         sent = [still for still in self._waiting.under_way() if still.batch]
         for batch in dict.fromkeys(still.batch for still in sent):
@@ -141,8 +142,8 @@ class CaptionBatches:
         return report
 
     def release(self, batch: str) -> int:
-        """Gives a batch up that the provider knows no more, or a packet that it won't take: its
-        stills are sent anew; how many. Raises NotFoundError.
+        """Give up a batch that the provider no longer knows, or a packet that it refuses; return
+        how many stills will be sent again. Raises NotFoundError.
         """
         under_way = self._waiting.under_way()
         stills = [still for still in under_way if batch and batch in (still.batch, still.packet)]
@@ -153,8 +154,8 @@ class CaptionBatches:
         return len(keys)
 
     def _send(self, packet: str, report: BatchReport) -> set[str]:
-        """Hands a packet in; what is refused leaves it, for good or until later. The keys of what
-        is put off to another run.
+        """Send a packet; refused stills leave it, for good or until later. Return the keys of those
+        that wait for another run.
         """
         jpegs, gone = self._packets.pictures(packet)
         if gone:
@@ -166,7 +167,7 @@ class CaptionBatches:
         }
 
         def leave(refused: Mapping[str, Uncaptioned]) -> None:
-            """What would stay in a packet that it was not sent with would count as unanswered."""
+            """Take refused stills out: in a packet that was sent they would count as unanswered."""
             self._refuse(packet, {key: why for key, why in refused.items() if not why.again})
             self._waiting.drop(judged.forbidden)
             later = {key for key, why in refused.items() if why.again}
@@ -186,8 +187,8 @@ class CaptionBatches:
         return judged.later
 
     def _renew(self, report: BatchReport) -> None:
-        """Has the assets of what waits for another model or prompt described again. Where a job is
-        no more, the next ingest of the same files notes what it needs.
+        """Order the assets of stills for another model or prompt to be described again. If their
+        job no longer exists, the next ingest of the same files notes what it needs.
         """
         after = 0
         outdated: list[WaitingStill] = []
@@ -199,12 +200,14 @@ class CaptionBatches:
         report.reasons.update({RENEWED: len(outdated)} if outdated else {})
 
     def _refuse(self, packet: str, refused: Mapping[str, Uncaptioned]) -> None:
-        """What will never have a caption is remembered, and not asked about again."""
+        """Remember stills that will never have a caption, so that they are not asked
+        about again.
+        """
         self._known.put({key: {"none": why.reason} for key, why in refused.items()})
         self._waiting.answer(packet, refused)
 
     def _forget(self, packet: str, keys: Collection[str]) -> None:
-        """What had its tries waits no more; the next ingest of the same file asks again."""
+        """Drop stills after their last try; the next ingest of the same file asks again."""
         self._waiting.drop(
             [still.id for still in self._packets.stills(packet) if still.key in keys]
         )
@@ -212,7 +215,7 @@ class CaptionBatches:
     def _keep(
         self, stills: Sequence[WaitingStill], outcomes: Outcomes, report: BatchReport
     ) -> None:
-        """What a batch gave: to the ledger first, then it is noted as answered."""
+        """Keep a batch's answers: first in the ledger, then they are noted as answered."""
         packet = stills[0].packet
         by_key = {still.key: still for still in stills}
         captions = {key: one for key, one in outcomes.items() if isinstance(one, Caption)}
@@ -232,7 +235,7 @@ class CaptionBatches:
         report.reasons.update(why.reason for why in others.values())
 
     def _share(self) -> None:
-        """What waits and looks the same as what has a caption by now needs none of its own."""
+        """Mark stills as answered that look the same as one that has a caption by now."""
         after = 0
         while page := self._waiting.unsent(after, PAGE):
             after = page[-1].id
@@ -244,8 +247,8 @@ class CaptionBatches:
                 self._waiting.answer("", has)
 
     def _apply(self) -> int:
-        """Has the assets of what was answered described again, which takes the captions in; how
-        many. Where a job is no more, the next ingest of the same files does.
+        """Order the assets of answered stills to be described again, which takes the captions;
+        return how many. If their job no longer exists, the next ingest of the same files does it.
         """
         answered = self._waiting.answered()
         return sum(
@@ -254,7 +257,7 @@ class CaptionBatches:
         )
 
     def _again(self, job: str, stills: Sequence[WaitingStill]) -> int:
-        """Has assets of a job described again; how many. What nobody will work on is dropped."""
+        """Order assets of a job to be described again; return how many. Drop those given up."""
         again, over = self._desk.again(job, {s.number for s in stills}, Stage.DESCRIBE)
         self._waiting.drop([still.id for still in stills if still.number in over])
         return again

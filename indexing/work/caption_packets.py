@@ -1,9 +1,8 @@
-"""What goes into a packet of stills: which of them are chosen, how they look as sent, and which of
-them may be sent now.
+"""Packets of stills: which stills are chosen, how small they are sent, and which may be sent now.
 
-Whether a still may be sent is judged at the last moment, by what the record says of its item then.
-What waits for another model or prompt than the present one is not chosen. Of stills that look the
-same one is.
+Whether a still may be sent is judged at the last moment, by the record of its item at that time. A
+still that waits for another model or prompt than the present one is not chosen. Of stills that look
+the same one is chosen.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ PAGE = 1_000
 
 @dataclass(slots=True)
 class Judged:
-    """A packet's stills that may be sent, the ids of those that are forbidden, and the keys of what
-    the record does not have yet and of what waits for another model.
+    """A packet's stills that may be sent, the ids of forbidden ones, and the keys of those that the
+    record does not have yet (`later`) and of those that wait for another model (`outdated`).
     """
 
     fit: list[WaitingStill] = field(default_factory=list)
@@ -36,8 +35,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """Of what is `waiting` for captions by one model and prompt, whose digest is `terms`; a packet
-    has at most `most` stills.
+    """Packets of the stills `waiting` for captions by one model and prompt, whose digest is
+    `terms`; a packet has at most `most` stills.
     """
 
     waiting: WaitingStills
@@ -48,7 +47,9 @@ class Packets:
     most: int
 
     def chosen(self, put_off: Collection[str]) -> set[str]:
-        """The keys of the next stills to send, which look like none other; not those `put_off`."""
+        """Return the keys of the next stills to send, all of different look; not
+        those `put_off`.
+        """
         looks: dict[str, Looks] = {}
         for still in self.waiting.under_way():
             looks.setdefault(still.space, Looks()).add(still.similarity)
@@ -68,8 +69,8 @@ class Packets:
         return chosen
 
     def pictures(self, packet: str) -> tuple[dict[str, bytes], set[str]]:
-        """The stills of a packet by key, as small as they are sent; and the keys of those that were
-        removed from the store, which nobody can describe.
+        """Return the stills of a packet by key, as small as they are sent; and the keys of those
+        that were removed from the store and can't be described.
         """
         jpegs: dict[str, bytes] = {}
         gone: set[str] = set()
@@ -82,7 +83,9 @@ class Packets:
         return jpegs, gone
 
     def judged(self, packet: str, keys: Collection[str]) -> Judged:
-        """What of a packet may be sent now; of one picture in several places, each by itself."""
+        """Judge which stills of a packet may be sent now; one picture in several places, each
+        alone.
+        """
         stills = [still for still in self.stills(packet) if still.key in keys]
         uris = list(dict.fromkeys(still.uri for still in stills))
         rights = dict(zip(uris, self.rights(uris), strict=True)) if uris else {}
@@ -99,5 +102,5 @@ class Packets:
         return found
 
     def stills(self, packet: str) -> list[WaitingStill]:
-        """What the packet has now."""
+        """Return the present stills of a packet."""
         return [still for still in self.waiting.under_way() if still.packet == packet]

@@ -1,4 +1,4 @@
-"""Where a person orders ingests, halts them, and deals with what failed."""
+"""Orders ingests for a person, halts them, and deals with failed files."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _GIVEN_UP = (AssetState.DEAD, AssetState.DROPPED)
 
 
 class JobDesk:
-    """Jobs and what may be done with them; no work is done here. `store` is where URLs lead."""
+    """Jobs and the orders of a person for them; it does no work. `store` reads URLs."""
 
     def __init__(self, jobs: Jobs, store: Store) -> None:
         self.jobs = jobs
         self._store = store
 
     def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
-        """Orders an ingest; one of the same request that is under way goes on instead. Where
-        `reads` is false, nothing goes through its sources: the caller gives it its assets.
+        """Order an ingest; a running one of the same request goes on instead. If `reads` is false,
+        its sources are not read: the caller adds its assets.
         """
-        # Marked, so that an ingest of the same sources never takes it for its own.
+        # Marked, so that an ingest of the same sources never continues this job.
         asked = request.as_dict() if reads else {**request.as_dict(), "watched": True}
         if reads:
             for job in self.jobs.jobs():
@@ -50,15 +50,15 @@ class JobDesk:
         return job
 
     def pause(self, job_id: str) -> Job:
-        """Halts a job: what is under way ends with the asset that it is at."""
+        """Halt a job: work in progress ends with the present asset."""
         return self._halt(job_id, JobState.PAUSED)
 
     def cancel(self, job_id: str) -> Job:
-        """Ends a job; what was applied stays, and `resume` would go on with the rest."""
+        """End a job; what was applied stays, and `resume` would go on with the rest."""
         return self._halt(job_id, JobState.CANCELED)
 
     def resume(self, job_id: str) -> Job:
-        """Goes on with a job that was halted. Raises InputError for another."""
+        """Go on with a halted job. Raises InputError for another job."""
         job = self.jobs.job(job_id)
         if job.state not in _HALTED:
             raise InputError(
@@ -67,8 +67,8 @@ class JobDesk:
         return self.jobs.change(job_id, state=JobState.RUNNING, trouble="", ended=0.0)
 
     def replay(self, job_id: str, numbers: Sequence[int] = ()) -> int:
-        """Tries dead letters again, those of `numbers` or all; how many. What lies beside a file
-        is read anew, and as long as it can't be, the file stays a dead letter.
+        """Try dead letters again, those of `numbers` or all; return how many. Sidecars of a file
+        are read again, and as long as they can't be read, the file stays a dead letter.
         """
         job = self.jobs.job(job_id)
         again = [self._revived(asset, job) for asset in self._dead(job_id, numbers)]
@@ -78,9 +78,9 @@ class JobDesk:
     def again(
         self, job_id: str, numbers: Collection[int], stage: Stage
     ) -> tuple[int, frozenset[int]]:
-        """Has assets that are done go through the stages from `stage` on once more; how many. Also
-        the numbers of those that nothing will be done for: of dead letters, and where the job was
-        cancelled or is no more.
+        """Order finished assets to go through the stages from `stage` on again; return how many.
+        Also return the numbers of assets that nothing will be done for: dead letters, and all if
+        the job was cancelled or no longer exists.
         """
         try:
             job = self.jobs.job(job_id)
@@ -98,14 +98,14 @@ class JobDesk:
         return len(ready), frozenset(asset.number for asset in found if asset.state in _GIVEN_UP)
 
     def prune(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
-        """Forgets jobs that ended before then, and their orders; their names. What they computed
-        and applied stays, so that the same ingest computes nothing again.
+        """Forget jobs that ended before then, and their orders; return their names. What they
+        computed and applied stays, so that the same ingest computes nothing again.
         """
         names = self.jobs.over(ended_before, with_dead=with_dead)
         return tuple(name for name in names if self.jobs.delete(name, ended_before))
 
     def move(self, job_id: str, number: int, location: str) -> None:
-        """Says where a dead letter's file lies now. Raises InputError."""
+        """Set the new place of a dead letter's file. Raises InputError."""
         (asset,) = self._dead(job_id, [number])
         place = absolute(location)
         if not is_media(place) or not (is_url(place) or Path(place).is_file()):
@@ -114,7 +114,7 @@ class JobDesk:
         self.jobs.update([replace(asset, found=found, digest="")])
 
     def drop(self, job_id: str, numbers: Sequence[int]) -> int:
-        """Gives dead letters up; how many."""
+        """Give dead letters up; return how many."""
         given_up = [
             replace(asset, state=AssetState.DROPPED) for asset in self._dead(job_id, numbers)
         ]
@@ -129,7 +129,7 @@ class JobDesk:
         return self.jobs.change(job_id, state=state, ended=ended)
 
     def _dead(self, job_id: str, numbers: Sequence[int]) -> Iterable[Tracked]:
-        """The dead letters among `numbers`, or all. Raises InputError for what is none."""
+        """Return the dead letters among `numbers`, or all. Raises InputError for another asset."""
         if not numbers:
             return self._all_dead(job_id)
         found = [self.jobs.asset(job_id, number) for number in numbers]
@@ -145,7 +145,9 @@ class JobDesk:
             after = page[-1].number
 
     def _revived(self, asset: Tracked, job: Job) -> Tracked:
-        """A dead letter that waits for another try; one that has no file stays what it is."""
+        """Return a dead letter that waits for another try; without a file it stays a
+        dead letter.
+        """
         found = _looked_at(asset.found, request_of(job.request), self._store)
         if isinstance(found, str):
             return replace(asset, cause=found)
@@ -153,7 +155,7 @@ class JobDesk:
 
 
 def _looked_at(found: FoundAsset, request: Request, store: Store) -> FoundAsset | str:
-    """A file as it is now, or what keeps it from being read."""
+    """Return a file as it is now, or why it can't be read."""
     line_of, _, _ = found.location.rpartition(":")
     if line_of in request.manifests or not (is_url(found.location) or is_media(found.location)):
         return "it has no file of its own; mend its manifest and ingest that again"
@@ -170,8 +172,8 @@ def _looked_at(found: FoundAsset, request: Request, store: Store) -> FoundAsset 
 
 
 def _as_said(found: FoundAsset, seen: FoundAsset, request: Request) -> FoundAsset | str:
-    """What was found, with what was said of it then and is said now. A manifest's row goes before
-    what lies beside the file; what lay beside a file of a folder gives way to what lies there now.
+    """Return the file with its old and new sidecar. A manifest's row outweighs what is beside the
+    file; an old sidecar of a file in a folder gives way to the present one.
     """
     if seen.sidecar is None:
         return replace(seen, sidecar=found.sidecar)
@@ -192,5 +194,5 @@ def _text(tree: Mapping[str, Any]) -> bytes:
 
 
 def _new_id() -> str:
-    """Sorts by time and is short enough to be typed."""
+    """Return an id that sorts by time and is short enough to be typed."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()

@@ -1,4 +1,4 @@
-"""Lets one thread at a time work on the same bytes, whatever the places that they lie in."""
+"""Lets one thread at a time work on the same bytes, wherever their copies are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Flights:
-    """Digests that are worked on. Thread-safe."""
+    """Digests that threads work on. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -16,7 +16,7 @@ class Flights:
 
     @contextmanager
     def alone(self, digest: str) -> Iterator[None]:
-        """Waits until no other thread is at this digest, and keeps others out of the block."""
+        """Wait until no other thread has this digest, and keep others out of the block."""
         with self._changed:
             self._changed.wait_for(lambda: digest not in self._under_way)
             self._under_way.add(digest)

@@ -1,4 +1,4 @@
-"""A shot finder that is loaded when the first video comes: photos need none."""
+"""A shot finder that is loaded for the first video: photos need none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from indexing.work.stages.decoding import ShotFinder
 
 
 class LateFinder:
-    """`indexing.work.stages.decoding.ShotFinder` over one that `load` makes, once. Thread-safe.
-    Where it can't be loaded, each video fails with the reason, and the next one tries again.
+    """`indexing.work.stages.decoding.ShotFinder` that calls `load` once, when needed. Thread-safe.
+    If loading fails, the video fails with the reason, and the next one tries again.
     """
 
     def __init__(self, load: Callable[[], ShotFinder]) -> None:
@@ -21,11 +21,11 @@ class LateFinder:
 
     @property
     def digest(self) -> str:
-        """See `indexing.work.stages.decoding.ShotFinder`."""
+        """Return the digest of the loaded finder."""
         return self._finder().digest
 
     def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
-        """See `indexing.work.stages.decoding.ShotFinder`."""
+        """Find shots with the loaded finder."""
         return self._finder().shots(source)
 
     def _finder(self) -> ShotFinder:

@@ -1,4 +1,4 @@
-"""How far a job is, how fast each stage goes, and when it may be done."""
+"""The progress of a job: counts, rates of the stages, and the time left."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WINDOW_S = 60.0  # rates are of the last minute
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """How many assets have left a stage behind, how many wait for it, and its rate in assets a
-    second.
+    """How many assets have passed a stage, how many wait for it, and its rate in
+    assets a second.
     """
 
     done: int
@@ -25,8 +25,8 @@ class StageProgress:
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """A job's counts and rates. `left_s` is how many seconds its slowest stage needs for what is
-    found by now, None where it can't be told.
+    """A job's counts and rates. `left_s` is how many seconds its slowest stage needs for the assets
+    found so far, None if that is unknown.
     """
 
     job: Job
@@ -35,7 +35,7 @@ class JobProgress:
     left_s: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it ready for JSON."""
         counts = self.counts
         standing = counts.standing
         dropped = sum(n for (_, s), n in standing.items() if s is AssetState.DROPPED)
@@ -64,13 +64,13 @@ class JobProgress:
 
 
 class Speedometer:
-    """Makes progress of counts that are looked at from time to time."""
+    """Computes progress from counts that are taken from time to time."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, JobCounts]] = deque()
 
     def look(self, job: Job, counts: JobCounts, now: float) -> JobProgress:
-        """The progress at `now`, in seconds of any clock."""
+        """Return the progress at `now`, in seconds of any clock."""
         self._seen.append((now, counts))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW_S:
             self._seen.popleft()
@@ -80,7 +80,7 @@ class Speedometer:
 
 
 def progress_since_start(job: Job, counts: JobCounts, now: float) -> JobProgress:
-    """The progress of a job by its whole life until now, or its end; `now` is since 1970."""
+    """Return a job's progress over its whole life until now, or its end; `now` is since 1970."""
     end = job.ended or now
     return progress_of(job, counts, {s: counts.past(s) for s in STAGES}, end - job.created)
 
@@ -88,7 +88,7 @@ def progress_since_start(job: Job, counts: JobCounts, now: float) -> JobProgress
 def progress_of(
     job: Job, counts: JobCounts, spans: Mapping[Stage, int], seconds: float
 ) -> JobProgress:
-    """The progress where `spans` assets went through each stage in so many seconds."""
+    """Return the progress if `spans` assets went through each stage in so many seconds."""
     stages = {}
     for stage in STAGES:
         waiting = counts.standing.get((stage, AssetState.WAITING), 0)
@@ -102,7 +102,7 @@ def _left(counts: JobCounts, stages: Mapping[Stage, StageProgress]) -> float | N
         return 0.0
     times, ahead = [], 0
     for stage in STAGES:
-        ahead += stages[stage].waiting  # what waits for an earlier stage comes here, too
+        ahead += stages[stage].waiting  # assets of an earlier stage will come here, too
         if ahead and stages[stage].rate <= 0:
             return None
         if ahead:

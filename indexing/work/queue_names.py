@@ -1,4 +1,4 @@
-"""Queues by name: one for reading, and one a stage."""
+"""Names of queues: one for reading, and one for each stage."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from core.errors import InputError
 from core.work import MODEL_STAGES, READ, STAGES
 
 QUEUES = (READ, *(str(stage) for stage in STAGES))
-MODELS = "models"  # stands for the queues of what needs a model
+MODELS = "models"  # stands for the queues whose work needs a model
 
 
 def queues_named(text: str) -> tuple[str, ...]:
-    """The queues that a list by commas names. Raises InputError."""
+    """Return the queues in a list with commas. Raises InputError."""
     named = [name.strip() for name in text.split(",") if name.strip()]
     models = [str(stage) for stage in MODEL_STAGES]
     found = [one for name in named for one in (models if name == MODELS else [name])]

@@ -1,10 +1,10 @@
-"""The worker of a process: leases orders, carries each out in a thread, and keeps its leases.
+"""The worker of a process: it leases orders, carries each out in a thread, and keeps its leases.
 
     leasing thread ──> a thread for each order ──> complete, which may order the next stage
     one look for all queues   chunks, reading      and wakes the leasing thread
 
-A thread of its own renews the leases, so that a long piece of work keeps its order. A worker that
-is killed renews nothing: its orders go to the next one.
+Another thread renews the leases, so that a long piece of work keeps its order. A worker that is
+killed renews nothing: its orders go to the next one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class QueueSettings:
 
 class QueueWorker:
     """Carries out the orders of some queues in this process, under a name that no other live
-    process has. `run_order` and `run_reading` get an order, and what says that the process is to
-    stop; they end the order. `stopped` is set by who wants the process to stop.
+    process has. `run_order` and `run_reading` get an order, and a function that says whether the
+    process must stop; they end the order. Set `stopped` to stop the process.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class QueueWorker:
         self._poll_s = settings.poll_s
         self._renew_s = renew_s
         self._working: set[Order] = set()
-        self._ended = False  # whether an order did, since the last look for new ones
+        self._ended = False  # whether an order ended since the last look for new ones
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        orders.release_all(process)  # what a killed process of this name was at
+        orders.release_all(process)  # orders of a killed process of this name
         self._leasing = threading.Thread(target=self._lease, name="orders: leasing", daemon=True)
         renewing = threading.Thread(target=self._renew, name="orders: renewing", daemon=True)
         for thread in (self._leasing, renewing):
@@ -78,25 +78,25 @@ class QueueWorker:
 
     @property
     def stopping(self) -> bool:
-        """Whether orders are to end soon."""
+        """Return whether orders must end soon."""
         return self.stopped.is_set()
 
     @property
     def working(self) -> frozenset[Order]:
-        """The orders under way."""
+        """Return the orders in progress."""
         with self._changed:
             return frozenset(self._working)
 
     def wait(self, seconds: float) -> bool:
-        """Waits; True as soon as the process is to stop."""
+        """Wait; return True as soon as the process must stop."""
         return self.stopped.wait(seconds)
 
     def stop(self) -> None:
-        """Tells the orders under way to end soon; no other is begun."""
+        """Tell orders in progress to end soon; no other is begun."""
         self.stopped.set()
 
     def close(self, within_s: float = 30.0) -> None:
-        """Stops; orders that have not ended within `within_s` are for the next process."""
+        """Stop; orders that have not ended within `within_s` go to the next process."""
         self.stop()
         self._leasing.join(within_s)
         with self._changed:
@@ -120,7 +120,7 @@ class QueueWorker:
             with self._changed:
                 if not leased and not self._ended:
                     self._changed.wait(self._poll_s)
-                self._ended = False  # what ended has left room, and may have ordered what follows
+                self._ended = False  # an ended order has left room, and may have ordered the next
 
     def _free(self) -> dict[str, int]:
         with self._changed:
@@ -145,7 +145,7 @@ class QueueWorker:
             self._changed.notify_all()
 
     def _carry_out(self, order: Order) -> None:
-        """Whatever goes wrong, an order is never lost: it is given back, or its lease ends."""
+        """Carry out an order. On any failure it is given back, or its lease ends."""
         run = self._run_reading if order.queue == READ else self._run_order
         try:
             run(order, self.stopped.is_set)

@@ -1,8 +1,8 @@
-"""What the ledger remembers, as JSON, and the keys of it.
+"""Results in the ledger as JSON, and their keys.
 
 A key is sha256 over the digest of the content, the step, the digest of the model and the step's
-parameters. So other bytes, another model or another size are another key, and everything else may
-change without a thing being computed again.
+parameters. So other bytes, another model or another size have another key, and after any other
+change nothing is computed again.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from core.media import Caption, MediaFacts, MediaKind, ShotBounds, Transition
 from core.media_ports import Ledger
 
 _CANONICAL = orjson.OPT_SORT_KEYS
-_MOST = 4_096  # results that are held, of at most so many bytes each
+_MOST = 4_096  # results that are kept in memory, each of at most _MOST_BYTES
 _MOST_BYTES = 8_192
 
 
 def result_key(content: str, step: str, model: str, parameters: Mapping[str, Any]) -> str:
-    """The key of what `step` computes of the content with this sha256."""
+    """Return the key of the result of `step` for the content with this sha256."""
     parts = [content, step, model, parameters]
     return hashlib.sha256(orjson.dumps(parts, option=_CANONICAL)).hexdigest()
 
 
 class Remembered:
-    """A ledger that is spoken to in JSON. Results never change, so those that were lately put or
-    read are given without asking it. Thread-safe.
+    """A ledger with values in JSON. Results never change, so those that were put or read lately
+    come from memory. Thread-safe.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -42,7 +42,7 @@ class Remembered:
         self._held: dict[str, bytes] = {}
 
     def get(self, keys: Sequence[str]) -> tuple[Any, ...]:
-        """What is known under each key; None where nothing is."""
+        """Return the result under each key, None if there is none."""
         with self._lock:
             known = {key: value for key in keys if (value := self._at_hand(key)) is not None}
         missing = [key for key in keys if key not in known]
@@ -53,8 +53,8 @@ class Remembered:
         return tuple(None if value is None else orjson.loads(value) for value in found)
 
     def one_of(self, keys: Sequence[str]) -> tuple[int, Any] | None:
-        """The place among `keys` of one that something is known under, and what; None for none.
-        Where several are, it is one that needs no asking, else the first.
+        """Return the place among `keys` of one with a result, and the result; None if none has one.
+        Of several it is one in memory, else the first.
         """
         with self._lock:
             near = ((place, self._at_hand(key)) for place, key in enumerate(keys))
@@ -65,9 +65,9 @@ class Remembered:
         return next(((n, tree) for n, tree in enumerate(found) if tree is not None), None)
 
     def put(self, results: Mapping[str, Any], *, fixed: bool = False) -> None:
-        """Durable when it returns; a result is never null. `fixed` results are the same whoever
-        computes them: they are given from memory from then on. Of others a first one of another
-        process's may be what is kept.
+        """Put results; durable when it returns; a result is never null. `fixed` results are the
+        same whoever computes them, so they come from memory from then on. Of others, the ledger may
+        keep the first one of another process.
         """
         made = _written(results)
         if made:
@@ -76,7 +76,7 @@ class Remembered:
             self._keep(made)
 
     def hold(self, results: Mapping[str, Any]) -> None:
-        """Gives fixed results from memory until `flush` makes them durable; a large one is that
+        """Keep fixed results in memory until `flush` makes them durable; a large one is durable
         when it returns.
         """
         made = _written(results)
@@ -87,7 +87,7 @@ class Remembered:
             self._held |= {key: value for key, value in made.items() if key not in large}
 
     def flush(self) -> None:
-        """Makes durable all that is held, whoever computed it; several results take one commit."""
+        """Make all held results durable, whoever computed them, in one commit."""
         with self._lock:
             held = dict(self._held)
         if not held:
@@ -115,19 +115,19 @@ def _written(results: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def facts_tree(facts: MediaFacts) -> dict[str, Any]:
-    """Ready for JSON."""
+    """Return facts ready for JSON."""
     return asdict(facts) | {"tags": dict(facts.tags)}
 
 
 def facts_of(tree: Mapping[str, Any]) -> MediaFacts:
-    """The facts that `facts_tree` wrote."""
+    """Return the facts that `facts_tree` wrote."""
     return MediaFacts(
         **{**tree, "kind": MediaKind(tree["kind"]), "notes": tuple(tree["notes"])},
     )
 
 
 def bounds_tree(bounds: ShotBounds) -> list[Any]:
-    """Ready for JSON."""
+    """Return a shot's bounds ready for JSON."""
     return [
         bounds.start_s,
         bounds.end_s,
@@ -138,17 +138,17 @@ def bounds_tree(bounds: ShotBounds) -> list[Any]:
 
 
 def bounds_of(tree: Sequence[Any]) -> ShotBounds:
-    """The shot that `bounds_tree` wrote."""
+    """Return the shot that `bounds_tree` wrote."""
     start_s, end_s, start_frame, end_frame, transition = tree
     return ShotBounds(start_s, end_s, start_frame, end_frame, Transition(transition))
 
 
 def caption_tree(caption: Caption) -> dict[str, Any]:
-    """Ready for JSON."""
+    """Return a caption ready for JSON."""
     return asdict(caption)
 
 
 def caption_of(tree: Mapping[str, Any]) -> Caption:
-    """The caption that `caption_tree` wrote."""
+    """Return the caption that `caption_tree` wrote."""
     lists = {name: tuple(tree[name]) for name in ("persons", "places", "keywords")}
     return Caption(tree["text"], tree["made_by"], **lists)

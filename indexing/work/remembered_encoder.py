@@ -1,4 +1,4 @@
-"""An encoder whose vectors are kept in the ledger: who embeds need not be who writes."""
+"""An encoder that keeps its vectors in the ledger, so that another process can write them."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class RememberedEncoder:
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Return the model's name."""
         return self._encoder.name
 
     @property
     def digest(self) -> str:
-        """See `core.model_ports.TextEncoder`."""
+        """Return the model's digest."""
         return self._encoder.digest
 
     @property
     def dimension(self) -> int:
-        """How wide a vector is."""
+        """Return the width of a vector."""
         return self._encoder.dimension
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """See `core.model_ports.TextEncoder`; queries are not kept."""
+        """Encode queries, which are not kept."""
         return self._encoder.encode_queries(texts)
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """See `core.model_ports.TextEncoder`: what is known is not computed."""
+        """Encode passages; known ones are not computed."""
         keys = [self._key(text) for text in texts]
         known = {key: v for key, v in zip(keys, self._ledger.get(keys), strict=True) if v}
         missing = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}

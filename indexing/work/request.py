@@ -1,4 +1,4 @@
-"""What a job was asked to do: where its assets are, whom they are for, and its share of them."""
+"""The request of a job: the places of its assets, their products, and its share of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `number` of `count`, from 1: an asset is in the part that its location's hash says, so
-    that the jobs of an array need not know of each other.
+    """Part `number` of `count`, from 1: the hash of an asset's location decides its part, so that
+    the jobs of an array need not know of each other.
     """
 
     number: int = 1
     count: int = 1
 
     def has(self, location: str) -> bool:
-        """Whether this part is the one that the asset belongs to."""
+        """Return whether the asset belongs to this part."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(location.encode()).digest()
@@ -31,7 +31,7 @@ class Shard:
 
 
 def shard_of(text: str) -> Shard:
-    """The part that `i/n` names. Raises InputError."""
+    """Return the part that `i/n` names. Raises InputError."""
     found = _SHARD.fullmatch(text)
     if found is None or int(found[1]) > int(found[2]):
         raise InputError(
@@ -52,7 +52,7 @@ class Request:
     shard: Shard = Shard()
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it ready for JSON."""
         return {
             "paths": list(self.paths),
             "manifests": list(self.manifests),
@@ -62,7 +62,7 @@ class Request:
 
 
 def request_of(tree: Mapping[str, Any]) -> Request:
-    """The request that `Request.as_dict` wrote."""
+    """Return the request that `Request.as_dict` wrote."""
     number, count = tree["shard"]
     return Request(
         tuple(tree["paths"]),

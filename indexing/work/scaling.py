@@ -1,4 +1,4 @@
-"""Stills as small as a captioner takes them, scaled by the same caged reader as everything else."""
+"""Scales stills to the size that a captioner takes, with the same caged reader as all else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from indexing.captions.gate import jpeg_size
 
 
 class Scaler:
-    """Scales JPEGs to at most `edge` pixels; through a file in `folder`, since readers read those.
-    Thread-safe.
+    """Scales JPEGs to at most `edge` pixels; through a file in `folder`, because readers read
+    files. Thread-safe.
     """
 
     def __init__(self, reader: MediaReader, folder: Path, edge: int) -> None:
@@ -22,7 +22,9 @@ class Scaler:
         self._edge = edge
 
     def scaled(self, jpeg: bytes) -> bytes:
-        """The picture, or itself where it is small enough. Raises MediaError, StorageError."""
+        """Return the picture scaled, or unchanged if it is small. Raises MediaError,
+        StorageError.
+        """
         size = jpeg_size(jpeg)
         if size is not None and max(size) <= self._edge:
             return jpeg

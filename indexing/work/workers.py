@@ -1,10 +1,11 @@
 """Names for processes that carry out orders.
 
-A name is the host's, the archive folder's and a number; the number's lock in that folder is held as
-long as the process lives, so the next process of the folder after a kill has the same name, and
-what is leased to that name is its own to take at once. Several folders of one host may share a
-database of orders, and so may containers of one host name: a folder's part of the name is a random
-one that is kept in it, and its place on the disk, since a copy of a folder is another one.
+A name has three parts: the host's name, the archive folder's and a number. The number's lock in
+that folder is held as long as the process lives. So after a kill the next process of the folder has
+the same name, and can take the orders that are leased to that name at once. Several folders of one
+host may share a database of orders, and so may containers of one host name. So the folder's part
+comes from a random text that is kept in it, and from its place on the disk, because a copy of a
+folder is another folder.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ class ProcessName:
         raise BusyError(f"{_MOST} workers run on this folder", where=str(folder))
 
     def release(self) -> None:
-        """Gives the name back."""
+        """Give the name back."""
         self._lock.close()
 
 
 def _mark_of(folder: Path) -> str:
-    """What no other folder has, as 8 hex digits; the same at every start."""
+    """Return a mark that no other folder has, as 8 hex digits; the same at every start."""
     with (folder / _MARK).open("a+", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)  # of two that begin, one writes it
+        fcntl.flock(stream, fcntl.LOCK_EX)  # if two processes begin, one of them writes it
         stream.seek(0)
         mark = stream.read()
         if not mark:

@@ -1,1 +1,1 @@
-"""Which media files there are: folders, stores and manifests."""
+"""The sources of media files: folders, stores and manifests."""

@@ -13,9 +13,9 @@ from indexing.work.sources.listing import Found, Store, in_folder, in_store
 
 
 def find(request: Request, store: Store) -> Iterator[Found]:
-    """The media under the request's paths and in its manifests, that are of its share.
+    """Yield the media under the request's paths and in its manifests, as far as its share goes.
 
-    Rejected is a manifest's row or a sidecar that can't be read; the rest goes on.
+    An unreadable row of a manifest or sidecar is Rejected; the rest goes on.
     """
     for path in request.paths:
         found = (

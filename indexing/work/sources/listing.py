@@ -1,8 +1,8 @@
-"""Which media files are there? In folders and stores, with what lies beside each and speaks of it.
+"""Lists media files in folders and stores, each with the sidecars beside it.
 
-Documents, XMP packets and shot lists beside a media file speak of it
-(`indexing.media.metadata.sidecars`). Where one can't be read, its file is not taken in without it:
-it may say who must not see it. Paths are made absolute, since a worker may run elsewhere; URLs
+Documents, XMP packets and shot lists beside a media file describe it
+(`indexing.media.metadata.sidecars`). If one can't be read, its file is rejected: the sidecar may
+say who must not see it. Paths are made absolute, because a worker may run elsewhere; URLs
 (s3://bucket/folder) stay as they are.
 """
 
@@ -30,35 +30,35 @@ Found = FoundAsset | Rejected
 
 
 class Store(Protocol):
-    """A place where files lie, by URL."""
+    """A store of files by URL."""
 
     def walk(self, url: str) -> Iterator[tuple[str, str, int]]:
-        """Address, stamp and size of every file at or below `url`, in the order of addresses.
-        Raises InputError where nothing is there.
+        """Yield address, stamp and size of every file at or below `url`, in the order of addresses.
+        Raises InputError if there is none.
         """
         ...
 
     def read(self, url: str, most: int) -> bytes:
-        """The first `most` bytes of a file. Raises OSError."""
+        """Return the first `most` bytes of a file. Raises OSError."""
         ...
 
 
 def absolute(path: str) -> str:
-    """A path that means the same in every working directory."""
+    """Return a path that means the same in every working directory."""
     return path if is_url(path) else os.path.abspath(path)  # noqa: PTH100 - links stay as they are
 
 
 def stamp_of(path: Path) -> str:
-    """What changes when a local file does: its size, time of change and number."""
+    """Return a text that changes with a local file: its size, time of change and number."""
     stat = path.stat()
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
 
 
 def look_at(path: Path, products: Sequence[str] = ()) -> Found:
-    """One local file, with what lies beside it. Raises OSError where it is gone."""
+    """Return one local file with its sidecar. Raises OSError if it is gone."""
     stat = path.stat()
     tree, notes = sidecar_of(path.name, lambda name: _beside(path, name))
-    if notes:  # what it says of rights could be in what can't be read
+    if notes:  # the unreadable part may restrict rights
         return Rejected(str(path), 0, "", "; ".join(notes))
     return FoundAsset(str(path), stamp_of(path), stat.st_size, tree, tuple(products))
 
@@ -66,8 +66,8 @@ def look_at(path: Path, products: Sequence[str] = ()) -> Found:
 def look_in_store(
     address: str, products: Sequence[str], store: Store, *, stamp: str = "", size: int = 0
 ) -> Found:
-    """One file in a store, with what lies beside it: that is asked for by name, nothing is listed.
-    Without a stamp, its bytes are looked at anew.
+    """Return one file in a store with its sidecars, which are read by name; nothing is listed.
+    Without a stamp, its bytes are read again.
     """
 
     def read(beside: str) -> bytes | None:
@@ -80,7 +80,7 @@ def look_in_store(
 
 
 def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
-    """`look_at`; a file that can't be looked at is rejected, and the others go on."""
+    """Return `look_at` of a file; an unreadable file is rejected, and the others go on."""
     try:
         str(path).encode()
         return look_at(path, products)
@@ -92,7 +92,7 @@ def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
 
 
 def speaks_of_media(path: Path) -> bool:
-    """Whether a document is a sidecar of a media file beside it."""
+    """Return whether a document is a sidecar of a media file beside it."""
     if path.suffix != _DOCUMENT:
         return False
     try:
@@ -103,7 +103,7 @@ def speaks_of_media(path: Path) -> bool:
 
 
 def in_folder(top: Path, products: Sequence[str]) -> Iterator[Found]:
-    """The media below a folder, in order, or one file. Raises InputError where nothing is there."""
+    """Yield the media below a folder, in order, or one file. Raises InputError if it is missing."""
     if not top.exists():
         raise InputError("no such file or folder", where=str(top))
     if not top.is_dir():
@@ -120,7 +120,7 @@ def in_folder(top: Path, products: Sequence[str]) -> Iterator[Found]:
 
 
 def _is_a_file(path: Path) -> bool:
-    """Whether it is one, or can't be told: then looking at it says why."""
+    """Return whether it is a file, or can't be checked: then reading it says why."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
@@ -130,8 +130,8 @@ def _is_a_file(path: Path) -> bool:
 
 
 def _beside(media: Path, name: str) -> bytes | None:
-    """The bytes of the file `name` beside a media file. Raises OSError where that is a link out of
-    the folder.
+    """Return the bytes of the file `name` beside a media file. Raises OSError for a link out of the
+    folder.
     """
     path = media.with_name(name)
     if not is_inside(path, media.parent):
@@ -148,8 +148,8 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def in_store(top: str, products: Sequence[str], store: Store) -> Iterator[Found]:
-    """The media at or below a URL, in order. Files of one folder are seen together, since a sidecar
-    may come before or after. Raises InputError where nothing is there.
+    """Yield the media at or below a URL, in order. Files of one folder are handled together,
+    because a sidecar may come before or after. Raises InputError if there is none.
     """
     folder: dict[str, tuple[str, int]] = {}
     at = None
@@ -178,12 +178,12 @@ def _of_folder(
 
 
 def _with_sidecar(found: FoundAsset, read: Callable[[str], bytes | None]) -> Found:
-    """A file in a store with what lies beside it; `read` gives the bytes of an address."""
+    """Return a file in a store with its sidecars; `read` returns the bytes of an address."""
     parent, _, name = found.location.rpartition("/")
     try:
         tree, notes = sidecar_of(name, lambda beside: read(f"{parent}/{beside}"))
     except OSError as error:
         tree, notes = None, (f"what lies beside it can't be read: {error}",)
-    if notes:  # what it says of rights could be in what can't be read
+    if notes:  # the unreadable part may restrict rights
         return Rejected(found.location, 0, "", "; ".join(notes))
     return replace(found, sidecar=tree)

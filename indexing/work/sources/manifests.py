@@ -1,9 +1,9 @@
-"""Manifests: one media file a line, with what is said of it, in CSV or JSON Lines.
+"""Manifests: one media file a line, with its metadata, in CSV or JSON Lines.
 
 `location` is required: a path, relative to the manifest, or a store's URL. In CSV the other columns
 are `uri`, `version`, `headline`, `caption`, `credit`, `byline`, `rights`, `language`, `located`,
-`versioncreated` and `products` (codes, by blanks or semicolons); a column of another name is taken
-as that member of ninjs. In JSON Lines the other members are those of ninjs, and the same short
+`versioncreated` and `products` (codes, separated by blanks or semicolons); a column of another name
+is that member of ninjs. In JSON Lines the other members are those of ninjs, and the same short
 names work.
 """
 
@@ -36,7 +36,7 @@ _LINES = (".jsonl", ".ndjson")
 
 
 def rows(path: str, products: Sequence[str], store: Store) -> Iterator[Found]:
-    """The assets that a manifest names, in order. Raises InputError where it can't be read."""
+    """Yield the assets that a manifest names, in order. Raises InputError if it can't be read."""
     read = _json_rows if ending(path) in _LINES else _csv_rows
     for number, row in read(_text(path, store), path):
         if isinstance(row, str):
@@ -50,7 +50,7 @@ def rows(path: str, products: Sequence[str], store: Store) -> Iterator[Found]:
 
 
 def _text(path: str, store: Store) -> io.TextIOBase:
-    """The manifest as text, read as it is gone through."""
+    """Return the manifest as text that is read line by line."""
     if not is_url(path):
         try:
             return Path(path).open(encoding="utf-8-sig", errors="replace", newline="")
@@ -97,7 +97,7 @@ def _json_rows(stream: io.TextIOBase, path: str) -> Iterator[tuple[int, dict[str
 
 
 def _short_lines(stream: io.TextIOBase) -> Iterator[str]:
-    """Lines of bounded length: what is longer is cut, and fails where it is read."""
+    """Yield lines of bounded length: a longer one is cut, and fails when it is parsed."""
     while line := stream.readline(MAX_LINE):
         yield line
 
@@ -127,7 +127,7 @@ def _place(location: str, manifest: str) -> str:
 
 
 def _codes(value: Any) -> tuple[str, ...]:
-    """Product codes: texts in a list, or one text of them."""
+    """Return product codes: a list of texts, or one text with several."""
     if isinstance(value, list):
         return tuple(str(code) for code in value)
     return tuple(str(value or "").replace(";", " ").split())

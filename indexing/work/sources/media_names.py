@@ -1,4 +1,4 @@
-"""Which files are media, by the ends of their names."""
+"""Which files are media, by the endings of their names."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MEDIA = PICTURES | VIDEOS | SOUNDS
 
 
 def ending(name: str) -> str:
-    """The end of a name from its last dot, in lower case; of a URL without its query."""
+    """Return the ending of a name from its last dot, in lower case; of a URL without its query."""
     return PurePosixPath(name.split("?")[0]).suffix.lower()
 
 
 def is_media(name: str) -> bool:
-    """Whether a file of this name is read as media."""
+    """Return whether a file of this name is read as media."""
     return ending(name) in MEDIA and not PurePosixPath(name).name.startswith(".")
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file of this name is first tried as a picture."""
+    """Return whether a file of this name is first tried as a picture."""
     return ending(name) in PICTURES

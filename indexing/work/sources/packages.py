@@ -1,4 +1,4 @@
-"""Which packages durable ingest needs, told before anything is begun."""
+"""Checks the packages that durable ingest needs, before it begins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = {
 
 
 def need_packages() -> None:
-    """Raises InputError where photos and videos can't be ingested for want of packages."""
+    """Raise InputError if packages for photos and videos are missing."""
     missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
     if missing:
         raise InputError(

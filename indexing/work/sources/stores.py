@@ -1,7 +1,7 @@
-"""Files in stores: S3 and whatever else fsspec reads, one by one and of limited size.
+"""Files in stores: S3 and other stores that fsspec reads, one by one and of limited size.
 
-A file that is to be decoded is fetched into a spool folder, since decoders seek. The spool is
-bounded: a fetch waits until there is room. The digest is made of the bytes as they come.
+A file to decode is copied into a spool folder, because decoders seek. The spool is bounded: a fetch
+waits until there is room. The digest is computed from the bytes as they come.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _NO_SPACE = 28
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that can be opened here, the sha256 of its bytes in hex, and what tells that they are
-    unchanged.
+    """A file that can be opened here, the sha256 of its bytes in hex, their number, and a stamp
+    that changes with them.
     """
 
     path: Path
@@ -39,12 +39,12 @@ class Fetched:
 
 class FileStores:
     """`indexing.work.sources.listing.Store` over fsspec. Only stores of objects are allowed: a
-    location in a manifest must not make this machine ask any host on the network, or read a file
-    of its own.
+    location in a manifest must not make this machine ask any host on the network, or read a file of
+    its own.
     """
 
     def walk(self, url: str) -> Iterator[tuple[str, str, int]]:
-        """See `indexing.work.sources.listing.Store`."""
+        """Yield address, stamp and size of every file at or below `url`."""
         scheme = url.partition("://")[0]
         try:
             system, path = _system(url)
@@ -59,13 +59,13 @@ class FileStores:
             ) from error
         if not found:
             raise InputError("there is nothing", where=url, mend="check the address")
-        # Folder by folder: what lies beside a file comes with it.
+        # Folder by folder: a file's sidecars come with it.
         for name in sorted(found, key=lambda name: (name.rpartition("/")[0], name)):
             info = found[name]
             yield f"{scheme}://{name.lstrip('/')}", _stamp(info), int(info.get("size") or 0)
 
     def read(self, url: str, most: int) -> bytes:
-        """See `indexing.work.sources.listing.Store`."""
+        """Return the first `most` bytes of a file."""
         try:
             system, path = _system(url)
             data: bytes = system.cat_file(path, end=most)
@@ -76,20 +76,20 @@ class FileStores:
         return data
 
     def stamp(self, url: str) -> tuple[str, int]:
-        """What tells that a file is unchanged, and its size. Raises OSError."""
+        """Return a stamp that changes with a file, and its size. Raises OSError."""
         system, path = _system(url)
         info = system.info(path)
         return _stamp(info), int(info.get("size") or 0)
 
     def stream(self, url: str) -> Any:
-        """A file, to be read from its start. Raises OSError."""
+        """Return a file to be read from its start. Raises OSError."""
         system, path = _system(url)
         return system.open(path, "rb", block_size=4 * _PIECE, cache_type="readahead")
 
 
 class Spool:
-    """Brings files within reach of a decoder. Thread-safe; `room` bounds the bytes of all the
-    copies that are there at the same time, `largest` those of one file.
+    """Brings files to a decoder. Thread-safe; `room` limits the bytes of all copies at the same
+    time, `largest` those of one file.
     """
 
     def __init__(self, folder: Path, stores: FileStores, *, room: int, largest: int) -> None:
@@ -102,8 +102,8 @@ class Spool:
 
     @contextmanager
     def fetched(self, location: str) -> Iterator[Fetched]:
-        """The file at a path as it lies, or a copy of one in a store, until the end of the block.
-        Raises MediaError where it can't be read and LimitError where it is too large.
+        """Yield the file at a path, or until the end of the block a copy of a file in a store.
+        Raises MediaError if it can't be read and LimitError if it is too large.
         """
         if not is_url(location):
             yield self._local(Path(location))
@@ -119,7 +119,7 @@ class Spool:
                     path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Removes copies that a killed process left behind."""
+        """Remove copies that a killed process left behind."""
         with suppress(OSError):
             for path in self._folder.iterdir():
                 path.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ class Spool:
             raise _unreadable(str(path), error) from error
 
     def stamp(self, location: str) -> str:
-        """What tells now that a file's bytes are unchanged. Raises MediaError."""
+        """Return the present stamp of a file's bytes. Raises MediaError."""
         try:
             if is_url(location):
                 return self._stores.stamp(location)[0]
@@ -204,7 +204,7 @@ def _opened(url: str) -> tuple[Any, str]:
             "files in stores need fsspec", mend="pip install 'dateline-search[media]'"
         ) from error
     try:
-        # Listings are not kept: what they say of a file would outlive the file.
+        # Listings are not kept: an old one may name files that no longer exist.
         system, path = url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         raise SettingsError(
@@ -216,7 +216,7 @@ def _opened(url: str) -> tuple[Any, str]:
 
 
 def _stamp(info: Any) -> str:
-    """The store's own version of a file where it says one, else its time."""
+    """Return the store's own version of a file if there is one, else its time."""
     for name in ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "mtime", "created"):
         if info.get(name):
             return f"{info.get('size')}:{str(info[name]).strip(chr(34))}"

@@ -1,8 +1,8 @@
-"""A folder as a live source: what is put there is ingested as soon as it has stopped growing.
+"""A folder as a live source: a new file is ingested as soon as it has stopped growing.
 
-The whole folder is looked at when watching begins, so nothing is missed that came while nobody
-watched. A file counts as whole when neither its size nor its time has changed for a while: most
-programs that put files somewhere do not rename them into place.
+The whole folder is searched when watching begins, so earlier files are not missed. A file counts as
+whole when neither its size nor its time has changed for a time: most programs that put files
+somewhere do not rename them into place.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from indexing.work.sources.media_names import is_media
 
 SETTLED_S = 2.0
 _TICK_MS = 500
-_MOST = 1_000  # settled files that are given at a time
+_MOST = 1_000  # settled files in one list
 
 
 class WatchedFolder:
-    """What changes in a folder and below it. `settled_s` is how long a file must stay the same."""
+    """Watches a folder and those below it. `settled_s` is how long a file must stay the same."""
 
     def __init__(self, folder: Path, *, settled_s: float = SETTLED_S) -> None:
         if not folder.is_dir():
@@ -35,8 +35,8 @@ class WatchedFolder:
         self._growing: dict[Path, tuple[str, float]] = {}
 
     def settled(self, stop: threading.Event) -> Iterator[list[Path]]:
-        """Files that came, or changed, and are whole; an empty list from time to time, so that the
-        caller can do something else. Ends soon after `stop`.
+        """Yield new or changed files that are whole, and from time to time an empty list, so that
+        the caller can do something else. Ends soon after `stop`.
         """
         from watchfiles import watch
 
@@ -49,7 +49,7 @@ class WatchedFolder:
         )
         walked = False
         for change in changes:
-            if not walked:  # only now is it watched: nothing comes between the two
+            if not walked:  # after watching has begun: no file comes between the two
                 self._note(self._walk())
                 walked = True
             self._note(Path(name) for _, name in change)
@@ -66,7 +66,7 @@ class WatchedFolder:
                 self._growing[path] = ("", time.monotonic())
 
     def _whole(self, now: float) -> list[Path]:
-        """Those that did not change since they were looked at; the others are looked at again."""
+        """Return the files that have not changed since the last look; check the others again."""
         found: list[Path] = []
         for path, (stamp, since) in list(self._growing.items()):
             if len(found) == _MOST:
@@ -87,7 +87,7 @@ class WatchedFolder:
 
 
 def media_meant(path: Path) -> list[Path]:
-    """The media files that a changed file is, or speaks of."""
+    """Return the media files that a changed file is, or describes."""
     if is_media(path.name):
         return [path]
     try:

@@ -1,1 +1,1 @@
-"""The stages of an ingest of media, each over the assets of a chunk."""
+"""The stages of an ingest of media; each works on the assets of a chunk."""

@@ -1,4 +1,4 @@
-"""Which stills look the same? By perceptual hashes (PDQ, 256 bits) that differ in few bits.
+"""Finds stills that look the same: their perceptual hashes (PDQ, 256 bits) differ in few bits.
 
 https://github.com/facebook/ThreatExchange/blob/main/hashing/hashing.pdf
 """
@@ -15,7 +15,7 @@ _BYTES = 32
 
 
 class Looks:
-    """Hashes that others are compared with, in the order in which they came."""
+    """Hashes to compare others with, in the order in which they came."""
 
     def __init__(self, similarities: Sequence[str] = ()) -> None:
         self._rows = np.frombuffer(bytes.fromhex("".join(similarities)), np.uint8)
@@ -23,7 +23,7 @@ class Looks:
         self._count = len(similarities)
 
     def nearest(self, similarity: str) -> int | None:
-        """The place of the most similar one, where it looks the same."""
+        """Return the place of the most similar hash, if it looks the same."""
         if not self._count:
             return None
         apart = np.bitwise_count(self._rows[: self._count] ^ _bits(similarity)).sum(axis=1)
@@ -31,7 +31,7 @@ class Looks:
         return near if apart[near] <= SAME_PICTURE_BITS else None
 
     def add(self, similarity: str) -> None:
-        """Takes one more."""
+        """Add a hash."""
         if self._count == len(self._rows):
             grown = np.zeros((max(64, 2 * self._count), _BYTES), np.uint8)
             grown[: self._count] = self._rows
@@ -41,7 +41,7 @@ class Looks:
 
 
 def first_alike(similarities: Sequence[str]) -> tuple[int, ...]:
-    """For each, the place of the first one that it looks the same as: its own where it is that."""
+    """Return, for each, the place of the first that looks the same; its own if it is the first."""
     looks, firsts, found = Looks(), [], []
     for place, similarity in enumerate(similarities):
         near = looks.nearest(similarity)

@@ -1,10 +1,10 @@
 """The apply stage: items, their vectors, and the record of truth.
 
-What is recorded already stays as it is; what differs from it becomes the next version of the item
-(`indexing.media.assets`), with the state (killed, withheld, embargoed) that an editor gave the
-recorded one. A version that a document names stays as it was recorded, whatever a model says of it
-since: that goes into the document's next one. Putting the same thing again changes nothing, so a
-chunk may be applied any number of times.
+An item that is recorded already stays as it is. A different one becomes the next version of the
+item (`indexing.media.assets`), with the state (killed, withheld, embargoed) that an editor gave the
+recorded one. If a document names its version, that version stays as it was recorded, even if a
+model has new words for it: they go into the document's next version. Putting the same item again
+changes nothing, so a chunk may be applied any number of times.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from indexing.media.assets import content_of
 from indexing.work.stages.preparing import Prepared, Preparing
 from indexing.work.stages.stage import Stop, Worked, with_made
 
-_ROUNDS = 4  # where another process took the version meanwhile, the newest one is looked up again
+_ROUNDS = 4  # if another process took the version meanwhile, the newest one is looked up again
 _OUTDATED = (
     "stays with what a model said of it when it was recorded: what it says now goes into the"
     " document's next version"
@@ -32,8 +32,8 @@ Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoev
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """What became of an item, whether it was embedded for that, and whether a model says something
-    else of it by now than what is recorded.
+    """The outcome of an item, whether it was embedded for that, and whether a model now says
+    something else about it than what is recorded.
     """
 
     written: Written
@@ -42,7 +42,7 @@ class _Put:
 
 
 class ApplyStage:
-    """`indexing.work.stages.stage.StageWork`. `newest` gives the newest recorded version of
+    """`indexing.work.stages.stage.StageWork`. `newest` returns the newest recorded version of
     items.
     """
 
@@ -52,9 +52,7 @@ class ApplyStage:
         self._newest = newest
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """See `indexing.work.stages.stage.StageWork`: the chunk in one transaction, and where that
-        fails, each asset in its own.
-        """
+        """Apply the chunk in one transaction; if that fails, each asset in its own."""
         ready: dict[str, Prepared] = {}
         again: list[Prepared] = []
         for asset in assets:
@@ -62,7 +60,7 @@ class ApplyStage:
             if isinstance(prepared, Worked):
                 yield prepared
             elif prepared.item.uri in ready:
-                again.append(prepared)  # the same item twice in a chunk: one after the other
+                again.append(prepared)  # an item that is twice in a chunk: one after the other
             else:
                 ready[prepared.item.uri] = prepared
         yield from self._apply(list(ready.values()))
@@ -92,7 +90,7 @@ class ApplyStage:
         yield from (_worked(prepared.asset, done[prepared.item.uri]) for prepared in ready)
 
     def _settle(self, ready: Sequence[Prepared]) -> dict[str, _Put]:
-        """Puts every item; what was refused since another process was quicker is built anew."""
+        """Put every item; build an item again if another process took its version first."""
         done: dict[str, _Put] = {}
         left = list(ready)
         for _ in range(_ROUNDS):
@@ -115,8 +113,8 @@ class ApplyStage:
 
 
 def _left_alone(answer: Written, item: Item, recorded: Item | None) -> Written:
-    """The answer to the put of an item; unchanged where it is what is read of the recorded one,
-    which may have been written with names that are left out since (core.made_up_names).
+    """Return the answer to the put of an item; unchanged if it equals the recorded one, which may
+    have been written with names that are now removed (core.made_up_names).
     """
     if answer.outcome is not Outcome.CONFLICT or recorded is None:
         return answer
@@ -125,13 +123,13 @@ def _left_alone(answer: Written, item: Item, recorded: Item | None) -> Written:
 
 
 def item_of(preparing: Preparing, prepared: Prepared, recorded: Item | None) -> Item:
-    """The item to be put over the recorded one, in the state that an editor gave that."""
+    """Return the item to put over the recorded one, in the state that an editor gave that."""
     return _over(preparing.captioned(prepared, recorded), prepared, recorded)
 
 
 def _over(item: Item, prepared: Prepared, recorded: Item | None) -> Item:
     if recorded is not None and recorded.version == item.version and _dated(prepared):
-        # Words may come from what looks alike within some products: not for more of them.
+        # Words may come from a similar picture within some products: not for more of them.
         return _as_recorded(item, recorded) if {*item.products} <= {*recorded.products} else item
     if recorded is None or recorded.version >= item.version or _dated(prepared):
         return item
@@ -144,7 +142,7 @@ def _over(item: Item, prepared: Prepared, recorded: Item | None) -> Item:
 
 
 def _as_recorded(item: Item, recorded: Item) -> Item:
-    """The item with the words that models had for it when this version of it was recorded."""
+    """Return the item with the models' words of the time when this version was recorded."""
     shots = item.shots
     if [_unworded(shot) for shot in shots] == [_unworded(shot) for shot in recorded.shots]:
         shots = recorded.shots
@@ -156,14 +154,14 @@ def _unworded(shot: Shot) -> Shot:
 
 
 def _says_more(item: Item, put: Item) -> bool:
-    """Whether models have words for the item that it was not put with."""
+    """Return whether models have words for the item that it was put without."""
     told = {shot.description for shot in put.shots}
     words = [shot.description for shot in item.shots if shot.described_by]
     return item.caption not in ("", put.caption) or any(word not in told for word in words)
 
 
 def _dated(prepared: Prepared) -> bool:
-    """Whether the asset's own document says which version it is."""
+    """Return whether the asset's own document names its version."""
     return (prepared.source.sidecar or {}).get("version") is not None
 
 

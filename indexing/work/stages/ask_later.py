@@ -1,7 +1,7 @@
-"""Noting stills for a batch of captions: the items are applied without, and again when it came.
+"""Notes stills for a batch of captions: items are applied without, and again with their captions.
 
-Where another model was set meanwhile, what the one before it was paid for is taken: a caption of
-its that came is the picture's, and while its batch is under way nobody else is asked.
+If another model was set meanwhile, the former model's paid work is used: a caption that it made is
+the picture's, and while its batch is in progress nobody else is asked.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ WAITS = "not described yet: waits for a batch of captions"
 
 @dataclass(slots=True)
 class _Earlier:
-    """What another model's batches made of questions, which are named by asset and key: those with
-    a caption now, and by question the still that is under way.
+    """The results of another model's batches: the questions, named by asset and key, that have a
+    caption now, and by question the still that is in progress.
     """
 
     described: set[tuple[str, str]] = field(default_factory=set)
@@ -31,8 +31,8 @@ class _Earlier:
 
 
 class AskLater:
-    """`indexing.work.stages.asking.Asking` that sends nothing. What an asset waited for before and
-    is not asked about any more, for its rights or its text changed, is taken back. `terms` is the
+    """`indexing.work.stages.asking.Asking` that sends nothing. If an asset is no longer asked
+    about, because its rights or its text changed, its waiting stills are taken back. `terms` is the
     digest of the model and the prompt that it waits for. Thread-safe.
     """
 
@@ -45,7 +45,7 @@ class AskLater:
         self._likenesses = likenesses
 
     def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
-        """See `indexing.work.stages.asking.Asking`."""
+        """Note each still that needs a caption and has none."""
         told = Told()
         questions = questions_of(ready, self._known)
         earlier = self._earlier(questions)
@@ -64,8 +64,8 @@ class AskLater:
         return told
 
     def _earlier(self, questions: Sequence[Question]) -> _Earlier:
-        """Takes over captions of the model before: where nothing but the model differs, since
-        nothing is shared across rights.
+        """Take over captions of the former model if only the model differs, because nothing is
+        shared across rights.
         """
         found = _Earlier()
         sent = self._sent_for_others(questions)
@@ -83,7 +83,7 @@ class AskLater:
     def _sent_for_others(
         self, questions: Sequence[Question]
     ) -> list[tuple[Question, WaitingStill]]:
-        """What is noted for another model, by the question that it would answer."""
+        """Return the stills noted for another model, with the questions that they would answer."""
         noted = self._waiting.of_assets({question.of.source.location for question in questions})
         others = {(one.location, one.key): one for one in noted if one.terms != self._terms}
         terms = {still.terms for still in others.values()}
@@ -96,7 +96,7 @@ class AskLater:
 
 
 def _noted_as(question: Question, terms: str) -> tuple[str, str]:
-    """The place and the key that a still has where it is noted for a model."""
+    """Return the place and the key of a still that is noted for a model."""
     key = caption_key(question.wish.still, question.of.space_of(terms))
     return question.of.source.location, key
 
@@ -106,7 +106,7 @@ def _name(question: Question) -> tuple[str, str]:
 
 
 def _waiting(question: Question, terms: str, sent: WaitingStill | None) -> WaitingStill:
-    """What waits for a caption: from the batch that the still was sent in, if one goes on."""
+    """Return the waiting still: in the batch that it was sent with, if that goes on."""
     of, wish = question.of, question.wish
     still = WaitingStill(
         key=wish.key,

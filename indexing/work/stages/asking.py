@@ -1,4 +1,4 @@
-"""Asking a captioner about the stills of a chunk, near-duplicates once."""
+"""Asks a captioner about the stills of a chunk, once for near-duplicates."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Scale = Callable[[bytes], bytes]  # a JPEG to the size that the captioner takes
 
 @dataclass(slots=True)
 class Told:
-    """What asking came to, by asset: captions that were made, those that are another picture's,
-    why there is none, and the assets that it did not get to.
+    """The result of asking, by asset: captions that were made, captions of another picture, the
+    reasons why there is none, and the assets that were not reached.
     """
 
     made: dict[str, int] = field(default_factory=dict)
@@ -33,35 +33,35 @@ class Told:
     left: set[str] = field(default_factory=set)
 
     def add(self, asset: str, answer: Caption | Uncaptioned) -> None:
-        """Takes in one answer."""
+        """Take one answer."""
         if isinstance(answer, Caption):
             self.made[asset] = self.made.get(asset, 0) + 1
         else:
             self.reasons[asset] = f"not described: {answer.reason}"
 
     def share(self, asset: str) -> None:
-        """Takes in a caption that was another picture's."""
+        """Take a caption of another picture."""
         self.shared[asset] = self.shared.get(asset, 0) + 1
 
 
 class Asking(Protocol):
-    """Who sees to it that stills get captions."""
+    """Gets captions for stills."""
 
     def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
-        """Asks about each still that a caption is wanted for and none is remembered of."""
+        """Ask about each still that needs a caption and has no remembered one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A still that nothing is remembered of, and an asset that it is of."""
+    """A still without a remembered result, and an asset that it belongs to."""
 
     wish: Wish
     of: Prepared
 
 
 def questions_of(ready: Sequence[Prepared], known: Remembered) -> list[Question]:
-    """One question for each still and asset that nothing is remembered of."""
+    """Return a question for each still and asset without a remembered result."""
     asked = {
         (prepared.asset.id, wish.key): Question(wish, prepared)
         for prepared in ready
@@ -73,9 +73,8 @@ def questions_of(ready: Sequence[Prepared], known: Remembered) -> list[Question]
 
 
 class AskNow:
-    """`Asking` that waits for the answers. `scale` makes a still as small as the captioner wants
-    it. `rights` is asked just before each call: what the record forbids by then does not leave.
-    Thread-safe.
+    """`Asking` that waits for the answers. `scale` makes a still as small as the captioner needs.
+    `rights` is asked just before each call: what the record then forbids is not sent. Thread-safe.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class AskNow:
         self._at_once = at_once
 
     def ask(self, ready: Sequence[Prepared], stop: Stop) -> Told:
-        """See `Asking`; assets that were not all asked about when it is stopped are left."""
+        """Ask about the stills; assets that were not finished before a stop are `left`."""
         by_key: dict[str, list[Question]] = {}
         for question in questions_of(ready, self._known):
             by_key.setdefault(question.wish.key, []).append(question)
@@ -124,7 +123,7 @@ class AskNow:
                 told.add(question.of.asset.id, why)
 
     def _described(self, asked: Sequence[Question], told: Told) -> dict[str, Uncaptioned]:
-        """Asks and remembers what comes; by key, why there is no caption."""
+        """Ask and remember the answers; return by key why there is no caption."""
         results: dict[str, dict[str, object]] = {}
         fresh: dict[str, dict[str, str]] = {}
         without: dict[str, Uncaptioned] = {}
@@ -144,13 +143,13 @@ class AskNow:
         return without
 
     def _judged(self, questions: Sequence[Question]) -> list[Question]:
-        """The questions with what the record says now. Of what it has not, the document decides."""
+        """Return the questions judged by the present record; without one the document decides."""
         uris = list(dict.fromkeys(question.of.item.uri for question in questions))
         forbidden = {uri for uri, may in zip(uris, self._rights(uris), strict=True) if may is False}
         return [replace(q, of=replace(q.of, held=q.of.item.uri in forbidden)) for q in questions]
 
     def _answers(self, asked: Sequence[Question]) -> Sequence[Caption | Uncaptioned]:
-        """A caption, or why there is none, for each; a model that fails holds no asset up."""
+        """Return a caption, or the reason without one, for each; a failed model stops no asset."""
         try:
             return self._captioner.caption([self._still(q) for q in asked]) if asked else ()
         except ModelError as error:
@@ -164,8 +163,8 @@ class AskNow:
 
 
 def _first_of_each(questions: Sequence[Question]) -> list[Question]:
-    """One question for each key, those that may be sent first: whoever is asked for others, too, is
-    then one that may be, if any may.
+    """Return one question for each key, if possible one that may be sent: it is also asked for the
+    others.
     """
     found: dict[str, Question] = {}
     for question in sorted(questions, key=lambda question: not question.of.leaves):
@@ -174,7 +173,7 @@ def _first_of_each(questions: Sequence[Question]) -> list[Question]:
 
 
 def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[str, str]:
-    """By key, the key of the picture with a caption that it looks the same as."""
+    """Return by key the key of the captioned picture that looks the same."""
     found: dict[str, str] = {}
     for space in dict.fromkeys(q.of.space for q in questions):
         wishes = [q.wish for q in questions if q.of.space == space]
@@ -187,8 +186,8 @@ def kept_alike(questions: Sequence[Question], likenesses: Likenesses) -> dict[st
 def share(
     questions: Sequence[Question], likes: Mapping[str, str], known: Remembered, told: Told
 ) -> None:
-    """Gives the caption of a picture to those that look the same. That it has none for good is not
-    passed on: they are asked about themselves the next time.
+    """Give the caption of a picture to those that look the same. If it will never have one, that is
+    not passed on: the others are asked about themselves the next time.
     """
     followers = [q for q in questions if q.wish.key in likes]
     trees = known.get([likes[q.wish.key] for q in followers])
@@ -200,7 +199,7 @@ def share(
 
 
 def _alike_among(questions: Sequence[Question]) -> dict[str, str]:
-    """By key, the key of the first of them that it looks the same as, of those of its space."""
+    """Return by key the key of the first of them that looks the same, within one space."""
     found: dict[str, str] = {}
     for space in dict.fromkeys(q.of.space for q in questions):
         wishes = [q.wish for q in questions if q.of.space == space]

@@ -1,13 +1,14 @@
 """Carries out one order: a stage for a chunk, each asset on its own.
 
-What succeeds goes on to the next stage at once. What fails is tried again later, up to `tries`
-times, and is then a dead letter with its cause. When the record or the ledger can't be written (a
-full disk, a database that is restarted), nothing counts as a failure: the order waits and goes on.
+An asset that succeeds goes on to the next stage at once. One that fails is tried again later, up to
+`tries` times, and is then a dead letter with its cause. If the record or the ledger can't be
+written (a full disk, a database that is restarted), nothing counts as a failure: the order waits
+and goes on.
 
-An order that was begun several times and never ended may have a file in it that ends the whole
-process. From then on the chunk is done one asset at a time. Each asset is marked while it is worked
-on, and one that was under way alone each time that the process ended is a dead letter while the
-others go on.
+If an order was begun several times and never ended, a file in it may end the whole process. From
+then on the chunk is done one asset at a time. Each asset is marked while it is worked on. If the
+process ended again and again while one asset was worked on alone, that asset is a dead letter, and
+the others go on.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 CAREFUL_AFTER = 3  # times that an order was begun and not ended
-CRASHES_ALONE = 30  # of an asset, until it is a dead letter: hosts fail often, files seldom
+CRASHES_ALONE = 30  # of an asset, before it is a dead letter: hosts fail often, files seldom
 FIRST_RETRY_S = 2.0
 _PATIENCE_S = (0.5, 1, 2, 5, 10, 30)
-# Where a stage leads that says nothing else of an asset.
+# The next stage, if a stage names no other for an asset.
 _NEXT = {
     Stage.DECODE: Stage.DESCRIBE,
     Stage.SHOTS: Stage.DESCRIBE,
@@ -41,11 +42,11 @@ _NEXT = {
     Stage.APPLY: Stage.DONE,
 }
 
-Wait = Callable[[float], bool]  # waits, and says whether it was told to stop
+Wait = Callable[[float], bool]  # waits, and returns whether the process must stop
 
 
 class ChunkRunner:
-    """Carries out orders, several at a time. `wait` ends early when the process is to stop."""
+    """Carries out orders, several at a time. `wait` ends early when the process must stop."""
 
     def __init__(
         self,
@@ -65,8 +66,8 @@ class ChunkRunner:
         self._first_retry_s = first_retry_s
 
     def run(self, order: Order, stop: Stop) -> None:
-        """Does what is left to do of an order and ends it. Raises StorageError where it is told to
-        stop while the database can't be written: the order stays leased.
+        """Do the rest of an order and end it. Raises StorageError if it must stop while the
+        database can't be written: the order stays leased.
         """
         trouble = ""
         for pause in _pauses():
@@ -99,7 +100,7 @@ class ChunkRunner:
             log.warning("another worker has taken chunk %s of %s", order.chunk, order.job)
 
     def _work(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> list[Tracked]:
-        """How the assets stand after the stage: of those that it began before `stop`."""
+        """Return the assets after the stage, as far as it began them before `stop`."""
         try:
             return [
                 self._settled(worked, order.stage)
@@ -107,13 +108,13 @@ class ChunkRunner:
             ]
         except StorageError:
             raise
-        except Exception as error:  # noqa: BLE001 - whose fault it is shows where each is alone
+        except Exception as error:  # noqa: BLE001 - trying each alone shows which one failed
             if len(assets) == 1:
                 return [self._settled(Worked(assets[0], error), order.stage)]
             return [done for asset in assets for done in self._work(order, [asset], stop)]
 
     def _carefully(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> list[Tracked]:
-        """As `_work`, one asset at a time; each is recorded before the next is begun."""
+        """Do `_work` one asset at a time; each is recorded before the next is begun."""
         done: list[Tracked] = []
         for asset in sorted(assets, key=lambda asset: asset.crashes):  # the suspected one last
             if stop():
@@ -139,10 +140,10 @@ class ChunkRunner:
         return replace(asset, state=AssetState.DEAD, cause=cause)
 
     def _settled(self, worked: Worked, stage: Stage) -> Tracked:
-        """How an asset stands after a stage."""
+        """Return an asset as it stands after a stage."""
         asset, failure = replace(worked.asset, crashes=0), worked.failure
         if failure is None:
-            # Sent back, since what it needs is not known, or past what has nothing to do.
+            # Sent back if what it needs is unknown, or past a stage with nothing to do.
             after = _NEXT[stage] if asset.stage is stage else asset.stage
             done = AssetState.DONE if after is Stage.DONE else AssetState.WAITING
             return replace(asset, stage=after, state=done, attempts=0)
@@ -158,15 +159,15 @@ class ChunkRunner:
         )
 
     def _pause_before(self, again: Sequence[Tracked]) -> float:
-        """Seconds until the next try of what waits for the same stage again; none where one of it
-        was not tried yet.
+        """Return seconds until the next try of assets that wait for the same stage again; 0 if one
+        of them was not tried yet.
         """
         if not again or any(asset.attempts == 0 for asset in again):
             return 0.0
         return self._first_retry_s * 2.0 ** (max(asset.attempts for asset in again) - 1)
 
     def _tell(self, job_id: str, trouble: str) -> None:
-        """Notes what holds a job up, for whoever looks; as far as anything can be noted now."""
+        """Note for people what holds a job up, as far as anything can be noted now."""
         if trouble:
             log.warning("job %s waits: %s", job_id, trouble)
         try:
@@ -177,7 +178,7 @@ class ChunkRunner:
 
 
 def cause_of(failure: BaseException) -> str:
-    """What a person needs to know of a failure; of an unforeseen one also where it happened."""
+    """Return the cause of a failure for a person; of an unforeseen one also its place."""
     if isinstance(failure, DatelineError):
         return str(failure)
     last = traceback.extract_tb(failure.__traceback__)[-1:]
@@ -195,7 +196,7 @@ def _pauses() -> Iterator[float]:
 
 
 def _seldom(stop: Stop) -> Stop:
-    """Asks at most twice a second, since an answer takes a look into the database."""
+    """Return a `stop` that asks at most twice a second, because asking reads the database."""
     asked, said = 0.0, False
 
     def cached() -> bool:

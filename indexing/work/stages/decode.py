@@ -1,7 +1,7 @@
-"""The decode stage: files of several chunks at the same time, on as many threads as are wanted.
+"""The decode stage: files of several chunks at the same time, on several threads.
 
-The decoding itself is done by child processes and a model, which let go of the interpreter. Videos
-that are decoded at the same time fill the detector's batches together.
+Child processes and a model decode; they release the interpreter. Videos that are decoded at the
+same time fill the detector's batches together.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from indexing.work.stages.decoding import Decoder, Digest
 from indexing.work.stages.stage import Stop, Worked, with_made
 
 THREADS_A_FILE = 3  # while one file is decoded, others are read, hashed and written
-_TOGETHER = 8  # files whose results are made durable in one go
-_TOGETHER_S = 0.5  # and no file waits longer for that
+_TOGETHER = 8  # files whose results are made durable together
+_TOGETHER_S = 0.5  # the longest wait of a file for that
 
 
 class DecodeStage:
-    """`indexing.work.stages.stage.StageWork`. Thread-safe: chunks share `threads` threads. What was
-    decoded goes on to the stage `then`; a video whose shots are not known goes to the shots stage
-    where `shots_apart`, which is this one without.
+    """`indexing.work.stages.stage.StageWork`. Thread-safe: chunks share `threads` threads. A
+    decoded asset goes on to the stage `then`; with `shots_apart`, a video without known shots goes
+    to the shots stage, which is this class without it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class DecodeStage:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """See `indexing.work.stages.stage.StageWork`."""
+        """Decode each asset; yield it when its results are durable."""
         digests = self._decoder.digests([asset.found for asset in assets])
         waiting: set[Future[Worked | None]] = {
             self._pool.submit(self._one, asset, digest, stop)
@@ -61,12 +61,14 @@ class DecodeStage:
             wait(waiting)
 
     def _kept(self, ready: Sequence[Worked]) -> Iterator[Worked]:
-        """What was done, when it is durable: several at a time, since each waits for the disk."""
+        """Yield finished assets when they are durable: several at a time, as each waits for the
+        disk.
+        """
         self._decoder.keep()
         yield from ready
 
     def close(self) -> None:
-        """Ends the threads."""
+        """End the threads."""
         self._pool.shutdown(cancel_futures=True)
 
     def _one(self, asset: Tracked, digest: Digest | None, stop: Stop) -> Worked | None:
@@ -76,7 +78,7 @@ class DecodeStage:
             decoded = self._decoder.decode(asset.found, digest, shots=not self._shots_apart)
         except StorageError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a file does, it does to itself alone
+        except Exception as error:  # noqa: BLE001 - a bad file harms only itself
             return Worked(asset, error)
         found = replace(asset.found, size=decoded.size)
         then = Stage.SHOTS if decoded.enrichment is None else self._then

@@ -1,9 +1,8 @@
-"""What is in a media file? Facts, shots and stills, each step remembered by the file's digest.
+"""Facts, shots and stills of a media file; each step is remembered by the file's digest.
 
-A picture is one step. Of a video, the facts, the shots and the stills are three. Shots and stills
-come out of one reading of it; where a person has listed the shots, or a still of one is missing,
-the frames that are needed are sought in the file. Stills go into the media store before the ledger
-names them.
+A picture is one step. A video has three: facts, shots and stills. One reading of it gives shots and
+stills. If a person has listed the shots, or a still of one is missing, the needed frames are sought
+in the file. Stills go into the media store before the ledger names them.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ _JPEG = ".jpg"
 
 
 class ShotFinder(Protocol):
-    """Finds the shots of a video among its frames."""
+    """Finds the shots of a video in its frames."""
 
     @property
     def digest(self) -> str:
-        """Of the model and of what else decides the result."""
+        """Return the digest of the model and of all else that decides the result."""
         ...
 
     def shots(self, source: Iterator[FrameBatch | Gap]) -> Iterator[ShotBounds]:
-        """The shots of a source's frames, in order, each as soon as it is known."""
+        """Yield the shots of a source's frames, in order, each as soon as it is known."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What is known of a file: the digest of its bytes and what was made of it, None of a video
-    whose shots are to be found elsewhere. `decoded` and `shots` say what was computed just now:
-    files that were opened by a decoder, shots found.
+    """The result for a file: the digest of its bytes and its enrichment, None for a video whose
+    shots have to be found elsewhere. `decoded` and `shots` count what was computed just now: files
+    opened by a decoder, shots found.
     """
 
     digest: str
@@ -85,9 +84,9 @@ class Decoder:
     def decode(
         self, found: FoundAsset, digest: Digest | None = None, *, shots: bool = True
     ) -> Decoded:
-        """Everything about the file, durable after `keep`; nothing is computed that is remembered.
-        `digest` is what `digests` gave for it. Without `shots` no model is asked for them. Raises
-        MediaError.
+        """Return everything about the file, durable after `keep`; remembered results are not
+        computed again. `digest` is the result of `digests` for it. Without `shots` no model is
+        asked for them. Raises MediaError.
         """
         if digest is not None:
             recalled = self.recall(digest[0], found.sidecar)
@@ -115,20 +114,20 @@ class Decoder:
             )
 
     def _remember(self, found: FoundAsset, file: Fetched, results: Mapping[str, Any]) -> None:
-        """Durable at once. What was read of a file that lies here is that of its digest only if
-        nobody has replaced the file meanwhile; a copy out of a store is read as it was digested.
+        """Make results durable at once. Results of a local file belong to its digest only if nobody
+        has replaced the file meanwhile; a copy from a store is read as it was digested.
         """
         if not is_url(found.location):
             self._check_unchanged(found, file)
         self._known.put(results, fixed=True)
 
     def keep(self) -> None:
-        """Makes durable what was computed of files, in one go."""
+        """Make the results of files durable, all at once."""
         self._known.flush()
 
     def digests(self, found: Sequence[FoundAsset]) -> tuple[Digest | None, ...]:
-        """sha256 and size of each file whose bytes were seen before and that has not changed: of a
-        local file since then, of a store's since it was listed.
+        """Return sha256 and size of each file whose bytes were read before and that has not
+        changed: a local file since then, a store's file since it was listed.
         """
         keys = [self._digest_key(one) for one in found]
         known = dict(zip(keys, self._known.get(keys), strict=True)) if any(keys) else {}
@@ -136,7 +135,7 @@ class Decoder:
         return tuple(None if tree is None else (str(tree[0]), int(tree[1])) for tree in trees)
 
     def _digest_key(self, found: FoundAsset) -> str:
-        """The key that the digest is remembered under; "" where it can't be told."""
+        """Return the key of the remembered digest; "" if it is unknown."""
         stamp = found.stamp if is_url(found.location) else ""
         try:
             stamp = stamp or self._spool.stamp(found.location)
@@ -145,8 +144,8 @@ class Decoder:
         return steps.digest_key(found.location, stamp) if stamp else ""
 
     def recall(self, digest: str, sidecar: Mapping[str, Any] | None = None) -> Enrichment | None:
-        """What all steps remember of a file; None where one of them has to be done. Where nobody
-        finds shots, a shot list in `sidecar` names them.
+        """Return what all steps remember of a file; None if one of them has to be done. Without a
+        shot finder, a shot list in `sidecar` names the shots.
         """
         known = self._known.one_of([steps.picture_key(digest), steps.facts_key(digest)])
         if known is None:
@@ -169,7 +168,7 @@ class Decoder:
     def _fresh(
         self, found: FoundAsset, file: Fetched, results: dict[str, Any], *, shots: bool
     ) -> Decoded:
-        """Decodes; what is still to be remembered goes to `results`."""
+        """Decode a file; `results` gets what still has to be remembered."""
         if is_picture(found.location):
             try:
                 return self._picture(file, results)
@@ -218,7 +217,7 @@ class Decoder:
         return facts
 
     def _facts_of_other(self, found: FoundAsset, file: Fetched, refused: MediaError) -> MediaFacts:
-        """The facts of what has a picture's name and is none; raises what refused the picture."""
+        """Return the facts of a file with a picture's name that is none; else raise `refused`."""
         try:
             facts = self._facts(found, file)
         except MediaError:
@@ -249,7 +248,7 @@ class Decoder:
     def _stills(
         self, found: FoundAsset, file: Fetched, shots: Sequence[Sequence[Any]]
     ) -> list[list[Any]]:
-        """Of shots that were found at another time, or by a person."""
+        """Return the stills of shots that were found earlier, or by a person."""
         key = steps.stills_key(file.digest, shots)
         (known,) = self._known.get([key])
         if known is None:
@@ -260,7 +259,7 @@ class Decoder:
     def _completed(
         self, file: Fetched, shots: Sequence[Sequence[Any]], stills: Sequence[list[Any] | None]
     ) -> list[list[Any]]:
-        """The stills, with those that are missing taken out of the file."""
+        """Return the stills; missing ones are taken from the file."""
         made = dict(enumerate(stills))
         missing = [number for number, still in made.items() if still is None]
         for start in range(0, len(missing), _SHOTS_AT_ONCE):
@@ -272,12 +271,12 @@ class Decoder:
         return [still for still in made.values() if still is not None]
 
     def _kept(self, still: Still) -> list[Any]:
-        """A black still has no hash: all of them would look alike."""
+        """Store a still; a black one gets no hash, because all of them would look alike."""
         similarity = "" if still.black else still.similarity
         return [still.second, self._store.put(still.jpeg, _JPEG), similarity]
 
 
 def _listed(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> dict[str, Any] | None:
-    """The shots that a list beside a video names; None where it names none."""
+    """Return the shots in a list beside a video; None if it names none."""
     shots = shots_to_see(sidecar, facts)
     return steps.listed_tree(shots) if shots else None

@@ -1,7 +1,7 @@
 """The describe stage: captions for stills that have none, at once or in a batch later.
 
-What can't be described does not hold up its asset: the item is applied without, and the next ingest
-of the same files asks again.
+A still that can't be described does not stop its asset: the item is applied without its caption,
+and the next ingest of the same files asks again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from indexing.work.stages.stage import Stop, Worked, with_made
 
 
 class DescribeStage:
-    """`indexing.work.stages.stage.StageWork`. Thread-safe. Where nobody is asked it only passes
-    on, to the stage `then`.
+    """`indexing.work.stages.stage.StageWork`. Thread-safe. Without `asking` it only passes assets
+    on to the stage `then`.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class DescribeStage:
         self._then = then
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """See `indexing.work.stages.stage.StageWork`."""
+        """Ask about the stills of each asset, and pass the asset on."""
         if self._asking is None:
             yield from (Worked(replace(asset, stage=self._then)) for asset in assets)
             return

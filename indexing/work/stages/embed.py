@@ -1,4 +1,4 @@
-"""The embed stage: vectors of what will be applied, for hosts whose models are quick.
+"""The embed stage: computes vectors before items are applied, for hosts with fast models.
 
 They go into the ledger (`indexing.work.remembered_encoder`), where the apply stage finds them.
 """
@@ -18,8 +18,8 @@ from indexing.work.stages.stage import Stop, Worked
 
 
 class EmbedStage:
-    """`indexing.work.stages.stage.StageWork`, `batch` items in one call of the encoder. `ingest`
-    is one whose encoder keeps what it made.
+    """`indexing.work.stages.stage.StageWork`, `batch` items in one call of the encoder. The encoder
+    of `ingest` keeps its vectors.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class EmbedStage:
         self._batch = batch
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """See `indexing.work.stages.stage.StageWork`."""
+        """Embed the items of the assets, and pass the assets on."""
         for start in range(0, len(assets), self._batch):
             if stop():
                 return

@@ -1,11 +1,11 @@
-"""An asset between decoding and the record: its item without captions, and what may get one.
+"""An asset between decoding and the record: its item without captions, and stills that need one.
 
-A still gets a caption where the agency says nothing of it itself, or, where that is wanted, always;
-never where it is black. A caption is remembered by the still's own bytes, by the captioner's digest
-and by whom it may be shown to: its context is the agency's text for certain products, and its
-rights say whether it may be sent at all. So nothing is shared across rights, nor across embargoes:
-a caption may tell what the text beside it told. The context is no part of the key: a changed text
-of the agency's is not paid for again.
+A still gets a caption if the agency itself says nothing about it, or always if the settings want
+that, but never if it is black. A caption is remembered by the still's own bytes, by the captioner's
+digest and by its readers: its context is the agency's text for certain products, and its rights say
+whether it may be sent at all. So nothing is shared across rights or embargoes: a caption may repeat
+what the text beside it says. The context is no part of the key: a changed text of the agency is not
+paid for again.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ BuildItem = Callable[[Asset, Enrichment, Item | None], Item]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A still that a caption is wanted for: its name in the media store, its perceptual hash, and
-    under which key the caption is remembered.
+    """A still that needs a caption: its name in the media store, its perceptual hash, and the key
+    of its caption.
     """
 
     still: str
@@ -44,10 +44,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An asset, its item as it is without captions, and a wish (or None) for each of the captions
-    that it could have. `allowed` is what its rights say about outside services; `space` names those
-    with whom its captions may be shared. `held` is whether the record holds it back, for who asked
-    the record.
+    """An asset, its item without captions, and a wish (or None) for each of its possible captions.
+    `allowed` is what its rights say about outside services; `space` names the readers that may
+    share its captions. `held` says whether the record forbids sending it, if the record was asked.
     """
 
     asset: Tracked
@@ -61,25 +60,25 @@ class Prepared:
 
     @property
     def leaves(self) -> bool:
-        """Whether it may be sent: what its document or the record holds back or kills may not,
-        whatever the rights; see `indexing.captions.rights.may_leave_as_recorded`.
+        """Return whether it may be sent: never if its document or the record holds it back or kills
+        it, whatever the rights (`indexing.captions.rights.may_leave_as_recorded`).
         """
         return self.allowed and not self.held and self.item.pubstatus is PubStatus.USABLE
 
     @property
     def context(self) -> str:
-        """What the agency says of it, for who describes it."""
+        """Return the agency's text about it, for the captioner."""
         item = self.item
         parts = (item.headline, item.description, item.located)
         return "\n".join(part for part in parts if part)[:MAX_CONTEXT]
 
     def space_of(self, captioner: str) -> str:
-        """What `space` is for another captioner's digest."""
+        """Return its `space` for another captioner's digest."""
         return _space(captioner, self.item, self.allowed)
 
 
 class Preparing:
-    """Makes `Prepared` of assets that were decoded."""
+    """Makes `Prepared` from decoded assets."""
 
     def __init__(
         self,
@@ -91,8 +90,8 @@ class Preparing:
         every: bool = False,
         rule: Rule = "unless_forbidden",
     ) -> None:
-        """`captioner` is its digest, "" for none. `every` wants captions for what the agency
-        describes, too; `rule` says what leaves where rights say nothing.
+        """`captioner` is its digest, "" for none. With `every`, stills that the agency describes
+        need captions too; `rule` says what may be sent if rights say nothing.
         """
         self._decoder = decoder
         self._build = build
@@ -102,7 +101,9 @@ class Preparing:
         self._rule: Rule = rule
 
     def prepare(self, asset: Tracked) -> Prepared | None:
-        """None where the ledger does not know the file (any more). Raises DocumentError."""
+        """Return the prepared asset; None if the ledger has no result for it. Raises
+        DocumentError.
+        """
         enrichment = self._decoder.recall(asset.digest, asset.found.sidecar)
         if enrichment is None:
             return None
@@ -115,15 +116,15 @@ class Preparing:
         return Prepared(asset, source, enrichment, item, allowed, space, wishes)
 
     def captioned(self, prepared: Prepared, recorded: Item | None) -> Item:
-        """The item with every caption that is remembered by now, as the version of it that follows
-        `recorded`, or that is recorded already. Raises DocumentError.
+        """Return the item with all remembered captions, as the version after `recorded`, or as that
+        version itself. Raises DocumentError.
         """
         captions = self.captions(prepared.wishes)
         enrichment = replace(prepared.enrichment, captions=captions)
         return self._build(prepared.source, enrichment, recorded)
 
     def captions(self, wishes: Sequence[Wish | None]) -> tuple[Caption | None, ...]:
-        """What is remembered for each wish."""
+        """Return the remembered caption for each wish."""
         keys = [wish.key for wish in wishes if wish is not None]
         known = dict(zip(keys, self._known.get(keys), strict=True)) if keys else {}
         found = (known.get(wish.key) if wish is not None else None for wish in wishes)
@@ -131,7 +132,7 @@ class Preparing:
 
     def _allowed(self, source: Asset, enrichment: Enrichment) -> bool:
         if any(note.startswith("xmp ") for note in enrichment.facts.notes):
-            return False  # its packet was too long or damaged: what can't be read forbids
+            return False  # its packet was too long or damaged: an unreadable one forbids
         said: Mapping[str, Any] = source.sidecar or {}
         packets = (enrichment.facts.tags.get("xmp", ""), said.get(XMP_PACKET, ""))
         return may_leave([str(packet) for packet in packets], [said], self._rule)
@@ -157,12 +158,12 @@ def _wish(still: str, similarity: str, space: str) -> Wish | None:
 
 
 def caption_key(still: str, space: str) -> str:
-    """What the caption of a still is remembered under, for those who may share it."""
+    """Return the key of a still's caption, for the readers that may share it."""
     return result_key(still, "caption", space, {})
 
 
 def _space(captioner: str, item: Item, allowed: bool) -> str:
     parts: list[object] = [captioner, sorted(item.products), item.language, allowed]
-    if item.embargoed is not None:  # else the key is that of before there was this part
+    if item.embargoed is not None:  # without one the key is as before this part existed
         parts.append(item.embargoed.isoformat())
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()

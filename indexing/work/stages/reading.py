@@ -1,8 +1,7 @@
-"""The read stage: goes through a job's sources and orders their chunks, no further ahead than is
-wanted.
+"""The read stage: reads a job's sources and orders their chunks, up to a limit ahead of the work.
 
-It may be begun again at any time, after a crash as after a pause: what the job knows already is
-passed over, since a file belongs to a job once.
+It may be begun again at any time, after a crash or a pause: files that the job knows already are
+skipped, because a file belongs to a job once.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _RETRY_S = 2.0  # after the database could not be written
 
 
 class Reading:
-    """Reads the sources of jobs. `wait` ends early when the process is to stop."""
+    """Reads the sources of jobs. `wait` ends early when the process must stop."""
 
     def __init__(
         self,
@@ -49,8 +48,8 @@ class Reading:
         self._ahead = ahead
 
     def run(self, order: Order, stop: Stop) -> None:
-        """Makes chunks of all that a job's sources have. A source that can't be read is the job's
-        trouble. Where the process is to stop, or a person halts the job, the order is given back.
+        """Make chunks of all files in a job's sources. An unreadable source is noted as the job's
+        trouble. If the process must stop, or a person halts the job, the order is given back.
         """
         job = self._jobs.job(order.job)
         trouble, pause_s, is_whole = "", 0.0, False
@@ -67,7 +66,7 @@ class Reading:
             self._orders.release(order, pause_s)
 
     def _read(self, job: Job, stop: Stop) -> bool:
-        """Whether the sources were gone through to their end."""
+        """Return whether the sources were read to their end."""
         found = find(request_of(job.request), self._store)
         for part in chunks_of(found, self._chunk):
             if not self._has_room(job.id, stop):
@@ -76,21 +75,21 @@ class Reading:
         return True
 
     def add(self, job: Job, part: Sequence[Found]) -> None:
-        """Makes a chunk of what was found, and orders it; what was rejected is a dead letter."""
+        """Make a chunk of the found files, and order it; a rejected one is a dead letter."""
         products = request_of(job.request).products
         assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
         reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
         self._jobs.add(job.id, assets, reasons)
 
     def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> None:
-        """Orders what somebody else found for a job, as soon as there is room."""
+        """Order files that the caller found for a job, as soon as there is room."""
         for part in chunks_of(found, self._chunk):
             if not self._has_room(job.id, stop):
                 return
             self.add(job, part)
 
     def _has_room(self, job_id: str, stop: Stop) -> bool:
-        """Waits until the stages have caught up; False where the job is halted meanwhile."""
+        """Wait until the stages have caught up; return False if the job is halted meanwhile."""
         while self._jobs.open_chunks(job_id) >= self._ahead:
             if stop() or self._wait(_LOOK_S):
                 return False
@@ -100,7 +99,7 @@ class Reading:
 
 
 def chunks_of(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
-    """Parts of `size`, and what is left."""
+    """Yield parts of `size`, then the rest."""
     part: list[Found] = []
     for entry in found:
         part.append(entry)
@@ -112,7 +111,7 @@ def chunks_of(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
 
 
 def _in_place_of(entry: Rejected, products: tuple[str, ...]) -> FoundAsset:
-    """What stands for something that could not be read, so that it is listed, and may be mended."""
+    """Return an asset for an unreadable entry, so that it is listed, and can be mended."""
     return FoundAsset(_place(entry), "", 0, None, products)
 
 

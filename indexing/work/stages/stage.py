@@ -1,4 +1,4 @@
-"""What every stage is: something that takes the assets of a chunk and answers for each alone."""
+"""The common form of all stages: each takes the assets of a chunk and answers for each alone."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """An asset that a stage is done with for now; `failure` says why it could not be done."""
+    """An asset that a stage has finished; `failure` says why it failed."""
 
     asset: Tracked
     failure: Exception | None = None
 
 
 class StageWork(Protocol):
-    """One stage's work."""
+    """The work of one stage."""
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """Works on each asset and gives each once, in any order; those that it did not begin when
-        `stop` said so are left out. Raises StorageError where nothing can go on just now.
+        """Work on each asset and yield each once, in any order, except those not begun before
+        `stop` returned true. Raises StorageError if nothing can go on at the moment.
         """
         ...
 
 
 def with_made(asset: Tracked, **counts: int) -> Tracked:
-    """The asset with more computed for it."""
+    """Return the asset with increased counts of what was computed for it."""
     made: Mapping[str, int] = {
         **asset.made,
         **{name: asset.made.get(name, 0) + count for name, count in counts.items()},

@@ -1,4 +1,4 @@
-"""The steps of decoding: their keys in the ledger, and what their results make up together."""
+"""The steps of decoding: their keys in the ledger, and the enrichment made from their results."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from indexing.work.remembered import result_key
 THUMBNAIL_EDGE = 320  # pixels
 PREVIEW_EDGE = 1024
 SHOT_EDGE = 640
-_STEP = 4  # rises when a step's result changes its meaning
+_STEP = 4  # raise it when a step's result changes its meaning
 
 
 def digest_key(location: str, stamp: str) -> str:
-    """Of the digest and the size of what lies there, as long as the stamp is the same."""
+    """Return the key of digest and size of the file there, as long as its stamp is the same."""
     return result_key(location, "digest", "", {"stamp": stamp})
 
 
 def picture_key(digest: str) -> str:
-    """Of a photo's facts, stills and hash."""
+    """Return the key of a photo's facts, stills and hash."""
     sizes = [THUMBNAIL_EDGE, PREVIEW_EDGE]
     return result_key(digest, "picture", "", {"step": _STEP, "edges": sizes})
 
 
 def facts_key(digest: str) -> str:
-    """Of the facts of what is no photo."""
+    """Return the key of the facts of a file that is no photo."""
     return result_key(digest, "facts", "", {"step": _STEP})
 
 
 def shots_key(digest: str, finder: str) -> str:
-    """Of the shots and gaps that the finder of this digest finds."""
+    """Return the key of the shots and gaps by the finder of this digest."""
     return result_key(digest, "shots", finder, {"step": _STEP})
 
 
 def stills_key(digest: str, shots: Sequence[Sequence[Any]]) -> str:
-    """Of the stills of these shots, which decide when they were taken."""
+    """Return the key of the stills of these shots, which decide the stills' times."""
     times = [[shot[0], shot[1]] for shot in shots]
     return result_key(digest, "stills", "", {"step": _STEP, "edge": SHOT_EDGE, "shots": times})
 
 
 def listed_tree(shots: Sequence[Shot]) -> dict[str, Any]:
-    """Shots that a shot list names, as the shots step remembers those that are found."""
+    """Return the shots of a shot list in the form of the shots step."""
     trees = [
         [shot.start_s, shot.end_s, shot.start_frame, shot.end_frame, shot.transition]
         for shot in shots
@@ -54,7 +54,7 @@ def listed_tree(shots: Sequence[Shot]) -> dict[str, Any]:
 
 
 def of_picture(tree: Mapping[str, Any]) -> Enrichment:
-    """What is known of a photo."""
+    """Return the enrichment of a photo."""
     return Enrichment(
         remembered.facts_of(tree["facts"]),
         captions=(None,),
@@ -67,7 +67,7 @@ def of_picture(tree: Mapping[str, Any]) -> Enrichment:
 def of_video(
     facts: MediaFacts, shots: Mapping[str, Any], stills: Sequence[Sequence[Any]]
 ) -> Enrichment:
-    """What is known of a video; its first still that shows something stands for it."""
+    """Return the enrichment of a video; its first still that is not black stands for it."""
     bounds = [remembered.bounds_of(tree) for tree in shots["shots"]]
     made = tuple(_shot(*pair) for pair in zip(bounds, stills, strict=True))
     cover = next((still for still in stills if still[2]), stills[0] if stills else None)
