@@ -1,4 +1,4 @@
-"""Bitmaps of what callers may see within filters, kept while the archive stays as it is."""
+"""Keeps bitmaps of what callers may see within filters, until the archive changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _KEPT = 64
 
 
 class AllowedMasks:
-    """Bitmaps by products and filters, of the newest view that was asked about: older ones go with
-    it, for each has a byte a version. Thread-safe.
+    """Bitmaps by products and filters, for the newest view. Bitmaps of older views are dropped,
+    because each takes a byte per version. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class AllowedMasks:
         self._lock = threading.Lock()
 
     def of(self, view: View, products: frozenset[str], filters: Node) -> Mask:
-        """Bool by item id: what `products` may see within `filters`."""
+        """Return what `products` may see within `filters`: bool by seq."""
         key = (products, filters)
         with self._lock:
             self._follow(view)
@@ -42,7 +42,7 @@ class AllowedMasks:
         return mask
 
     def is_everything(self, view: View, mask: Mask) -> bool:
-        """Whether a bitmap that `of` gave lets through all that is visible."""
+        """Return whether a bitmap from `of` includes all visible versions."""
         known = self._whole.get(id(mask))
         if known is not None and known[0] is mask and known[1] is view.visible:
             return known[2]

@@ -15,12 +15,13 @@ _INTERVAL_S = 0.2
 _PAUSE_S = 1.0  # after a failure
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
-_FREED_S = 60.0  # after which memory that was freed is given back
+_FREED_S = 60.0  # how often freed memory is given back
 
 
 class Background:
-    """Runs until `stop`: the words apart from the segments, whose builds take long. An error (a
-    full disk, say) is noted and tried again; searches go on from memory and the record meanwhile.
+    """Runs until `stop`. Words and segments have a thread each, because building segments takes
+    long. After an error (a full disk, for example) it notes it and tries again; meanwhile searches
+    use memory and the record.
     """
 
     def __init__(self, projections: Projections) -> None:
@@ -33,12 +34,12 @@ class Background:
         self._builder.start()
 
     def wake(self) -> None:
-        """Tells that something was written."""
+        """Tell the thread that something was written."""
         self._busy_until = monotonic() + _IDLE_AFTER_S
         self._thread.wake()
 
     def stop(self) -> None:
-        """Ends the threads after the steps under way, with everything applied."""
+        """End the threads after the steps under way, with everything applied."""
         self._builder.stop()
         self._thread.stop()
 
@@ -68,7 +69,7 @@ class Background:
             projector.merge(name, idle=idle)
 
     def _failed(self, error: Exception, thread: WokenThread) -> None:
-        if isinstance(error, BusyError):  # the record can't be asked just now; no file is at fault
+        if isinstance(error, BusyError):  # the record does not answer now; no file is at fault
             log.warning("the projections wait for the record: %s", error)
         else:
             log.exception("the projections could not be brought up to date")

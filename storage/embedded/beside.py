@@ -1,4 +1,6 @@
-"""What a search does beside its encoder and its graph: the lexical half, and its hits' cosines."""
+"""Runs parts of a search beside its encoder and its graph: the lexical search, and its hits'
+cosines.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ Result = TypeVar("Result")
 
 
 class Beside:
-    """A thread of its own for part of a search, while a core is free for it: both are native code
-    that releases Python's lock. Once there are as many searches as cores, each does all of its
-    work in its own thread, for more threads would only wait for each other.
+    """Gives a part of a search its own thread while a core is free: both parts are native code that
+    releases Python's lock. With as many searches as cores, each search does all of its work in its
+    own thread, because more threads would only wait for each other.
     """
 
     def __init__(self, cores: int | None = None) -> None:
@@ -26,7 +28,7 @@ class Beside:
 
     @contextmanager
     def search(self) -> Iterator[None]:
-        """Around each search, so that they are counted."""
+        """Count a search while it runs."""
         with self._lock:
             self._searches += 1
         try:
@@ -36,16 +38,18 @@ class Beside:
                 self._searches -= 1
 
     def begin(self, work: Callable[[], Result]) -> Callable[[], Result] | None:
-        """What waits for `work()`, which has begun; None where no core is free for it."""
+        """Start `work()`; return a function that waits for its result, or None if no core
+        is free.
+        """
         return self._threads.submit(work).result if self._searches < self._cores else None
 
     def close(self) -> None:
-        """Waits for what runs."""
+        """Wait for the work that runs."""
         self._threads.shutdown()
 
 
 def _cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,9 +1,9 @@
-"""What a commit of the lexical index holds, written down by the process that makes it.
+"""Notes which versions a commit of the lexical index holds; the process that commits writes it.
 
-tantivy tells the documents of a commit only one by one. So before each commit its owner notes what
-the last one holds and what the next one will. Whoever opens the index knows by tantivy's number of
-the commit (the opstamp in meta.json, which rises with each and stays where segments are merged)
-which of the two it has.
+tantivy lists the documents of a commit only one by one. So before each commit the owner notes what
+the last commit holds and what the next one will hold. tantivy's number of a commit (the opstamp in
+meta.json, which rises with each commit and stays when segments are merged) tells a reader which of
+the two it has opened.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _MAGIC = b"dlc1"
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The versions that a commit `held` (bool by seq, read-only), which are those that were visible
-    at change number `applied` of the record or later.
+    """The versions that a commit holds (`held`, bool by seq, read-only): those that were visible at
+    change number `applied` of the record or later.
     """
 
     held: Mask
@@ -41,21 +41,21 @@ class CommitNote:
     later: Contents
 
     def of(self, stamp: int) -> Contents | None:
-        """What the commit numbered `stamp` holds; None where it is older than the note."""
+        """Return what the commit numbered `stamp` holds; None if it is older than the note."""
         if stamp < self.stamp:
             return None
         return self.now if stamp == self.stamp else self.later
 
 
 def lacking(held: Mask, wanted: Mask) -> int:
-    """How many of the `wanted` versions (bool by seq) are not `held`."""
+    """Return how many of the `wanted` versions (bool by seq) are not `held`."""
     shared = min(len(held), len(wanted))
     missing = np.count_nonzero(wanted[:shared] & ~held[:shared])
     return int(missing + np.count_nonzero(wanted[shared:]))
 
 
 def write_note(path: Path, note: CommitNote) -> None:
-    """Replaces the note at `path` whole. A power failure may bring back an older one."""
+    """Replace the note at `path` as a whole. A power failure may bring back an older one."""
     size = max(len(note.now.held), len(note.later.held))
     head = _HEAD.pack(_MAGIC, note.stamp, note.now.applied, note.later.applied, size)
     bits = (np.packbits(_padded(one.held, size)) for one in (note.now, note.later))
@@ -66,7 +66,7 @@ def write_note(path: Path, note: CommitNote) -> None:
 
 
 def read_note(path: Path) -> CommitNote | None:
-    """The note at `path`; None where there is none that can be read."""
+    """Return the note at `path`; None if there is none or it can't be read."""
     try:
         read = path.read_bytes()
     except FileNotFoundError:
@@ -85,8 +85,8 @@ def read_note(path: Path) -> CommitNote | None:
 
 
 def note_mark(path: Path) -> bytes:
-    """What tells a note from the one before: its head, for a commit of one number always holds the
-    same. A time would not do: two notes may be written within one tick of the file system.
+    """Return the head of the note, which differs from that of the note before; b"" if there is
+    none. A time is not enough, because two notes may be written within one tick of the file system.
     """
     try:
         with path.open("rb") as stream:
@@ -100,7 +100,7 @@ def _contents(bits: npt.NDArray[np.uint8], size: int, applied: int) -> Contents:
 
 
 def _padded(mask: Mask, size: int) -> Mask:
-    """The mask with False up to `size` rows."""
+    """Return the mask, padded with False up to `size` rows."""
     longer = np.zeros(size, np.bool_)
     longer[: len(mask)] = mask
     return longer

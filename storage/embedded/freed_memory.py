@@ -1,7 +1,8 @@
 """Gives memory that was freed back to the system.
 
-glibc keeps what threads free, for each thread apart: after some hundreds of searches, or a segment
-that was built, a service held a tenth more than it used. Other C libraries give it back themselves.
+glibc keeps memory that threads free, for each thread separately. After some hundreds of searches,
+or after building a segment, a service held a tenth more memory than it used. Other C libraries give
+it back by themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from functools import cache
 
 
 def give_back() -> None:
-    """Takes some milliseconds, in which other threads go on: for now and then."""
+    """Give freed memory back. It takes some milliseconds, while other threads go on; call it from
+    time to time.
+    """
     trim = _trim()
     if trim is not None:
         trim(0)

@@ -1,9 +1,9 @@
-"""Files that native code will map are checked first: a flipped bit must not crash the process.
+"""Checks files before native code maps them: a flipped bit must not crash the process.
 
 tantivy ends each segment file with a footer: JSON with the CRC-32 of all before it, the JSON's
 length and the number 1337, both little-endian 32 bit (tantivy, directory/footer.rs). Its meta.json
-has no checksum; we keep its sha256 beside the folder. Where that is out of date (a merge or a crash
-came between) a child process opens the index first, so that what could crash is not us.
+has no checksum, so we keep its sha256 beside the folder. If that is out of date (after a merge or a
+crash), a child process opens the index first, so that only the child can crash.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ if len(counts) > 1:  # every document has a type
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256 in hex."""
+    """Return the file's sha256 in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replaces `path` whole or not at all, and on the disk when it returns."""
+    """Replace `path` as a whole or not at all; it is on the disk when this returns."""
     fresh = path.with_suffix(path.suffix + ".new")
     with fresh.open("wb") as stream:
         stream.write(data)
@@ -59,14 +59,14 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def sealed(path: Path) -> str:
-    """Makes a file that other code wrote durable and gives its sha256."""
+    """Make a file that other code wrote durable; return its sha256."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
     return sha256_of(path)
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` durable."""
+    """Make the names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -75,8 +75,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_path(folder: Path) -> None:
-    """Makes the names of `folder` and of all folders above it durable. Those that this user may not
-    read were there before.
+    """Make the names of `folder` and of all folders above it durable. Folders that this user may
+    not read existed before.
     """
     for each in (folder, *folder.absolute().parents):
         with suppress(PermissionError):
@@ -84,7 +84,7 @@ def sync_path(folder: Path) -> None:
 
 
 def seal_lexical(folder: Path) -> None:
-    """Notes the checksum of tantivy's meta.json as it is now."""
+    """Write down the checksum of tantivy's current meta.json."""
     digest = sha256_of(folder / META)
     seal = _seal_path(folder)
     if not seal.exists() or seal.read_bytes() != digest.encode():
@@ -92,7 +92,7 @@ def seal_lexical(folder: Path) -> None:
 
 
 def verify_lexical(folder: Path) -> None:
-    """Raises CorruptError unless every file of the index in `folder` is as it was written."""
+    """Raise CorruptError unless every file of the index in `folder` is as it was written."""
     meta = _read_meta(folder)
     for segment in meta["segments"]:
         for name in _files_of(segment):
@@ -103,8 +103,8 @@ def verify_lexical(folder: Path) -> None:
 
 
 def sweep_lexical(folder: Path) -> None:
-    """Removes what a writer that died left behind: files of segments that meta.json does not name.
-    tantivy would meet them again under the same name and refuse to write. For the owner only.
+    """Remove what a writer that died left: files of segments that meta.json does not name. tantivy
+    would refuse to write files of the same names. Only the owner may call this.
     """
     named = {name for segment in _read_meta(folder)["segments"] for name in _files_of(segment)}
     for path in folder.iterdir():
@@ -156,7 +156,7 @@ def _verify_footer(path: Path) -> None:
 
 
 def _probe(folder: Path) -> None:
-    """Opens the index in a child; S603: the command is this interpreter and a constant."""
+    """Open the index in a child process (S603: the command is this interpreter and a constant)."""
     try:
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-P", "-c", _PROBE, str(folder)],

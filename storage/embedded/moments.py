@@ -1,4 +1,4 @@
-"""What a caller sees of an archive's projections at one moment: items, words and vectors."""
+"""Takes moments of an archive's projections: the items, words and vectors that a caller sees."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from storage.words.analysis import primary_subtag
 
 
 class Moments:
-    """Of `columns` and `projections` as they are when they are asked; nothing here brings them up
-    with the record. Safe to use from any number of threads.
+    """Moments of `columns` and `projections` as they are; nothing here brings these up to date with
+    the record. Thread-safe.
     """
 
     def __init__(self, columns: Columns, projections: Projections) -> None:
@@ -29,10 +29,10 @@ class Moments:
         self._known_languages: tuple[int, dict[str, int]] = (0, {})
 
     def of(self, request: Retrieval) -> Moment:
-        """Everything that a search sees."""
+        """Return everything that a search sees."""
         projections, names = self._projections, [query.field for query in request.vectors]
         lacking = {name: projections.projector.lacking(name) for name in names}
-        # After that: there may be more by then, which is said to be lacking, and never less.
+        # Taken after `lacking`: a field may have more vectors than `lacking` says, never fewer.
         fields = {name: projections.fields[name].view() for name in names}
         view = self._columns.view()
         allowed = self._masks.of(view, request.caller.products, request.filters)
@@ -43,22 +43,22 @@ class Moments:
         return Moment(view, lexical, fields, allowed, passes, unindexed, unembedded)
 
     def allowed(self, caller: Caller, filters: Node = EVERYTHING) -> Mask:
-        """What the caller may see within `filters`, bool by seq."""
+        """Return what the caller may see within `filters`: bool by seq."""
         return self._masks.of(self._columns.view(), caller.products, filters)
 
     def shown(self, ids: Ids, caller: Caller, filters: Node = EVERYTHING) -> Ids:
-        """Those of `ids` that the caller may see within `filters`."""
+        """Return the ids that the caller may see within `filters`, in the given order."""
         allowed = self.allowed(caller, filters)
         known = ids[(ids >= 0) & (ids < len(allowed))]
         return known[allowed[known]]
 
     def lexical(self) -> LexicalReader:
-        """The words that are indexed."""
+        """Return the reader of the indexed words."""
         return self._projections.lexical.reader(self.languages())
 
     def words(self, caller: Caller) -> tuple[LexicalReader, Seen]:
-        """The words, and what of them the caller sees. The index's own frequencies are the caller's
-        where it lags nowhere and nothing is kept from them.
+        """Return the reader of the indexed words, and what the caller sees. The index's own
+        frequencies hold for the caller if the index is up to date and the caller sees everything.
         """
         view = self._columns.view()
         allowed = self._masks.of(view, caller.products, EVERYTHING)
@@ -67,7 +67,7 @@ class Moments:
         return lexical, Seen(allowed, every and lexical.has_only(view.visible))
 
     def uncovered(self, moment: Moment) -> list[str]:
-        """What is to be said of each vector field that does not cover what a search is over."""
+        """Return a flag for each vector field that lacks items of the search."""
         every = int(np.count_nonzero(moment.allowed))
         mend = "`dateline embed` adds them"
         return [
@@ -77,8 +77,8 @@ class Moments:
         ]
 
     def unworded(self, moment: Moment, request: Retrieval) -> str:
-        """What is to be said of items that a search by words does not find yet; "" where it finds
-        all, or looks for no words.
+        """Return a flag for items that a search by words does not find yet; "" if it finds all, or
+        searches for no words.
         """
         if not moment.unindexed or is_fact(request.query) or not request.lexical_depth:
             return ""
@@ -86,7 +86,7 @@ class Moments:
         return f"words: {moment.unindexed:,} of {every:,} items are not found by words yet"
 
     def languages(self) -> dict[str, int]:
-        """The primary language subtags of the archive, with their numbers of versions."""
+        """Return the primary language subtags of the archive, with their numbers of versions."""
         size, languages = self._known_languages
         if size != self._columns.size:
             languages = {}

@@ -1,4 +1,4 @@
-"""Opens the projections in an archive's folder; what is damaged is made anew by their owner."""
+"""Opens the projections in an archive's folder; their owner makes damaged ones anew."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _KEPT = frozenset({"owner.lock"})
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The projections in `folder`, opened as their owner or to follow; `repairs` gets what was
-    damaged.
+    """Opens the projections in `folder`, as their `owner` or as a reader; notes damaged ones in
+    `repairs`.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Opening:
     repairs: list[str]
 
     def field(self, name: str, encoder: str, hnsw: HnswSettings) -> VectorField:
-        """A vector field's segments."""
+        """Open a vector field."""
         folder = self.folder / "vectors" / name
         try:
             opened = VectorField(folder, encoder, hnsw)
@@ -47,7 +47,7 @@ class Opening:
         return opened
 
     def lexical(self) -> LexicalIndex:
-        """The lexical index."""
+        """Open the lexical index."""
         folder = self.folder / "lexical"
         try:
             return LexicalIndex(folder, writable=self.owner)
@@ -57,16 +57,16 @@ class Opening:
             return LexicalIndex(folder, writable=True)
 
     def check_source(self, record: RecordOfTruth) -> None:
-        """Makes sure that the projections are of `record` and of nothing that it went back behind:
-        seqs of another record mean other items. The owner drops them where they are not. Raises
-        StorageError where another process keeps those of another record here.
+        """Check that the projections are of `record`, and not of a state that it has gone back
+        behind: the seqs of another record mean other items. The owner drops wrong projections.
+        Raises StorageError if another process keeps projections of another record here.
         """
         if self.owner:
             if not is_source(self.folder, record):
                 self._drop(record)
             note_source(self.folder, record, None)
             return
-        deadline = time.monotonic() + _PATIENCE_S  # the owner may be about to say so
+        deadline = time.monotonic() + _PATIENCE_S  # the owner may soon drop them
         while not is_source(self.folder, record):
             if time.monotonic() > deadline:
                 raise StorageError(
@@ -86,7 +86,9 @@ class Opening:
             self.repairs.append(what)
 
     def _note(self, error: CorruptError) -> None:
-        """Only the owner may throw a projection away; what it held comes from the record."""
+        """Note damage. Raises `error` unless this process is the owner, as only the owner may drop
+        a projection and make it anew from the record.
+        """
         if not self.owner:
             raise error
         log.warning("a projection is damaged and made anew: %s", error)
@@ -94,7 +96,9 @@ class Opening:
 
 
 def is_source(folder: Path, record: RecordOfTruth) -> bool:
-    """Whether the projections in `folder` are of `record`, which has the newest change they saw."""
+    """Return whether the projections in `folder` are of `record`, and it has their
+    newest change.
+    """
     try:
         noted = orjson.loads((folder / _SOURCE).read_bytes())
         identity, seen = noted["record"], noted["seen"]
@@ -108,8 +112,8 @@ def is_source(folder: Path, record: RecordOfTruth) -> bool:
 
 
 def note_source(folder: Path, record: RecordOfTruth, applied: int | None) -> None:
-    """Notes whose projections these are, and that they may hold what change `applied` (None: the
-    newest) made. A record beside its projections needs no note: a restored copy drops them.
+    """Note the record of these projections, and that they may hold changes up to `applied` (None:
+    the newest). A record beside its projections needs no note, because a restore drops them.
     """
     if record.identity:
         seen = record.reads.line(applied)

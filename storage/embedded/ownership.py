@@ -1,4 +1,4 @@
-"""One process owns the projections; the others read them and follow."""
+"""The lock by which one process owns the projections; the others read and follow them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ownership:
         return self._stream is not None
 
     def try_acquire(self) -> bool:
-        """Takes the lock if it is free."""
+        """Take the lock if it is free; return whether this process has it."""
         if self._stream is not None:
             return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,14 +39,14 @@ class Ownership:
         return True
 
     def owner(self) -> str:
-        """The process id that last took the lock, "" where none did."""
+        """Return the id of the process that last took the lock, "" if none did."""
         try:
             return self._path.read_text().strip()
         except OSError:
             return ""
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Release the lock."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -1,5 +1,5 @@
-"""The life of an archive's projections in one process: opened, kept up with the record, taken over
-from a process that ended, compacted, closed.
+"""An archive's projections in one process: opens them, keeps them up with the record, takes them
+over from a process that ended, compacts and closes them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _LOOK_S = 0.02  # between two looks at another process's files
 
 
 class Projections:
-    """`columns` in memory, and the lexical index and the vector fields in `folder`, of a `record`;
-    `encoders` maps each field to the digest of its encoder.
+    """The projections of a `record`: `columns` in memory, and the lexical index and the vector
+    fields in `folder`; `encoders` maps each field to the digest of its encoder.
 
-    The first process there owns the files and writes them; others follow what it publishes. What is
-    damaged is made anew by the owner, which `repairs` tells of. Raises StorageError where a process
-    keeps those of another record there, CorruptError for what only the owner may make anew.
+    The first process owns the files and writes them; others follow what it publishes. The owner
+    makes damaged projections anew and notes them in `repairs`. Raises StorageError if a process
+    keeps projections of another record there, CorruptError for damage that only the owner may mend.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Projections:
         self._follows = settings.follows
         self._noted = -1
         self.repairs: list[str] = []
-        self.owns = False  # what is needed for writing the files is open, too
+        self.owns = False  # whether this is the owner and all files are open for writing
         self._lexical_lock = threading.RLock()
         self.ownership = Ownership(folder / "owner.lock")
         try:
@@ -77,11 +77,11 @@ class Projections:
         return Opening(self._folder, self.ownership.held, self.repairs)
 
     def refresh(self) -> None:
-        """Brings what is in memory up with the record: before each answer."""
+        """Bring columns and tails up to date with the record; called before each answer."""
         self.projector.refresh()
 
     def catch_up(self) -> None:
-        """Brings every projection up to date now; only the owner writes files."""
+        """Bring every projection up to date now; only the owner writes files."""
         self._record.settle()
         self.projector.refresh()
         if self.owns:
@@ -92,15 +92,15 @@ class Projections:
             self.projector.follow_segments()
 
     def _note_source(self) -> None:
-        """Before the indexes take in what the record has become since."""
+        """Note the applied change, before the indexes get newer changes."""
         applied = self.projector.progress.applied
         if applied != self._noted:
             note_source(self._folder, self._record, applied)
             self._noted = applied
 
     def cover(self, within_s: float) -> int:
-        """Lets searches by words see what is recorded, within so many seconds: how many items they
-        may lack then. The owner writes the index itself, others wait for it.
+        """Let searches by words find what is recorded, within so many seconds; return how many
+        items they may still lack. The owner writes the index itself, other processes wait for it.
         """
         until = monotonic() + within_s
         self.projector.refresh()
@@ -117,17 +117,18 @@ class Projections:
         return missing
 
     def _lacking(self, applied: int) -> int:
-        """How many visible items searches by words may lack. Where a commit is not known to have
-        all that was visible at change number `applied`, the one that follows may drop what this one
-        holds: one item for each change since.
+        """Return how many visible items searches by words may lack. If the commit may not have all
+        that was visible at change number `applied`, the next commit may drop items that this one
+        holds; that counts one item for each change since.
         """
         contents, visible = self.lexical.contents, self._columns.view().visible
         behind = max(0, applied - contents.applied)
         return lacking(contents.held, visible) or min(behind, int(np.count_nonzero(visible)))
 
     def _write_lexical(self, within_s: float) -> None:
-        """Who waits here for another thread finds little left to do: it has committed for both.
-        After a failure the index is opened anew, or what it was given would come twice.
+        """Write the lexical index. A thread that waits here finds little to do, because the other
+        thread has committed for both. After a failure the index is opened again, or documents would
+        be added twice.
         """
         if not self._lexical_lock.acquire(timeout=-1 if within_s == inf else within_s):
             return
@@ -140,7 +141,7 @@ class Projections:
             self._lexical_lock.release()
 
     def _follow_lexical(self) -> None:
-        """Sees the owner's newest commit; the owner may have made the index after this opened."""
+        """Load the owner's newest commit, or open the index if the owner has made it since."""
         with self._lexical_lock:
             if self.lexical.on_disk:
                 self.projector.follow_lexical(self.lexical)
@@ -148,13 +149,13 @@ class Projections:
                 self.lexical = self._opening().lexical()
 
     def look_for_words(self) -> bool:
-        """Sees what another process has indexed since; says whether that is possible."""
+        """Load what another process has indexed; return False if this process is the owner."""
         if not self.owns:
             self._follow_lexical()
         return not self.owns
 
     def compact(self) -> None:
-        """Seals tails and merges segments as far as an idle process would."""
+        """Seal tails and merge segments as an idle process would."""
         if self.owns:
             for name in self.fields:
                 self.projector.seal(name, 1)
@@ -162,7 +163,7 @@ class Projections:
                     pass
 
     def take_over(self) -> bool:
-        """Becomes the owner where there is none; says whether this process owns now."""
+        """Become the owner if there is none; return whether this process is the owner."""
         if self.owns:
             return True
         if not self._acquire():
@@ -177,14 +178,16 @@ class Projections:
         return True
 
     def reopen_lexical(self) -> None:
-        """Opens the lexical index anew, after a failed write."""
+        """Open the lexical index again, after a failed write."""
         with self._lexical_lock:
             with suppress(Exception):
                 self.lexical.close()
             self.lexical = self._opening().lexical()
 
     def status(self, visible: Mask) -> dict[str, Any]:
-        """How far each is and what it lacks of the `visible` items (bool by seq), for JSON."""
+        """Return how far each projection is and what it lacks of the `visible` items (bool by seq),
+        ready for JSON.
+        """
         progress = self.projector.progress
         return {
             "owner": self.ownership.held,
@@ -206,7 +209,7 @@ class Projections:
         }
 
     def close(self) -> None:
-        """Waits for what is being written, and lets the next process own the files."""
+        """Wait for writes under way, then let the next process own the files."""
         if self.ownership.held:
             self.lexical.close()
         self.ownership.release()

@@ -1,9 +1,9 @@
 """Keeps the projections up with the record of truth.
 
 Columns, visibility and the vectors' tail follow at once (`refresh`, before a write is acknowledged
-and before each search). The lexical index and the sealed segments follow in the background, by one
-owner process: what they hold is compared with what is visible, and the difference is applied. So a
-projection heals itself whatever happened before; a replay runs no model.
+and before each search). The owner updates the lexical index and the sealed segments in the
+background: it compares what they hold with what is visible, and applies the difference. So a
+projection heals itself after any failure; a replay runs no model.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PAGE = 1000
 
 @dataclass(slots=True)
 class Progress:
-    """How far the projections are; shown by `dateline status`."""
+    """How far the projections are; `dateline status` shows it."""
 
     applied: int = 0
     lexical_pending: int = 0
@@ -49,8 +49,8 @@ class Progress:
 class Projector:
     """Applies the record to columns, vector fields and the lexical index.
 
-    Any thread may call any method; those of the lexical index one thread at a time. The process
-    that owns the projections alone calls `index_lexical`, `seal` and `merge`.
+    Any thread may call any method, but only one thread at a time those of the lexical index. Only
+    the owner of the projections calls `index_lexical`, `seal` and `merge`.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class Projector:
         self._lock = threading.RLock()  # columns, visibility, tails
         self._build_lock = threading.Lock()  # one build of segments at a time
         self._due: list[tuple[int, str]] = []  # a heap of moments and stories, each once
-        self._noted: set[tuple[int, str]] = set()  # what is in it
+        self._noted: set[tuple[int, str]] = set()  # the entries of the heap
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
-        # Of what was looked for in the record: what was never embedded by the field's encoder.
+        # The versions that were looked up in the record and lack vectors of the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
-        self._unsettled = SETTLED  # what of it was taken in
+        self._unsettled = SETTLED  # the unsettled changes that are applied here
         self.progress = Progress()
 
     @property
     def field_names(self) -> tuple[str, ...]:
-        """The vector fields that are kept."""
+        """The names of the vector fields."""
         return tuple(self._fields)
 
     def load(self) -> None:
-        """Reads the record from the start; afterwards `refresh` follows it."""
+        """Read the record from the start; afterwards `refresh` follows it."""
         self._unsettled = self._record.unsettled
         with self._lock, self._record.moment() as reads:
             newest = reads.line(None)
@@ -97,13 +97,13 @@ class Projector:
             self._columns.set_visible(heads, [])
 
     def refresh(self) -> None:
-        """Applies every acknowledged change and every embargo or expiry that is due by now."""
+        """Apply every acknowledged change, and every embargo or expiry that is due."""
         now = to_micros(self._clock())
         newest, unsettled = self._record.last_change(), self._record.unsettled
         same = newest == self.progress.applied and unsettled.mark == self._unsettled.mark
         if same and not self._is_due(now):
             return
-        with self._lock, self._record.moment() as reads:  # one state of it for all that follows
+        with self._lock, self._record.moment() as reads:  # all see one state
             if newest < self.progress.applied:
                 self._check_going_on(reads)
             for page in reads.facts_from(self._columns.size):
@@ -117,12 +117,12 @@ class Projector:
                 self._unsettled = unsettled
             if self._is_due(now):
                 self._update(reads, self._due_chains(now), [], now)
-                while self._is_due(now):  # only now: what failed is tried again
+                while self._is_due(now):  # only now, so that a failure is tried again
                     self._noted.discard(heapq.heappop(self._due))
 
     def _check_going_on(self, reads: RecordReads) -> None:
-        """Raises StorageError where the record has less than was read of it: a backup was restored,
-        or a standby that lagged took over.
+        """Raise StorageError if the record has fewer changes than were applied here: a backup was
+        restored, or a standby that was behind took over.
         """
         newest = reads.line(None)
         if (newest[0] if newest else 0) < self.progress.applied:
@@ -133,9 +133,9 @@ class Projector:
             )
 
     def index_lexical(self, index: LexicalIndex, within_s: float = inf) -> None:
-        """Makes `index` hold exactly the visible versions, or begins to, within so many seconds."""
+        """Make `index` hold exactly the visible versions; stop after `within_s` between batches."""
         until = monotonic() + within_s
-        applied = self.progress.applied  # before `visible` is looked at, which has all of that
+        applied = self.progress.applied  # read before `visible`, which then has all of it
         visible = self._columns.view().visible
         held = _padded(index.contents.held, len(visible))[: len(visible)]
         add = np.flatnonzero(visible & ~held)
@@ -153,19 +153,19 @@ class Projector:
         self.progress.lexical_pending = 0
 
     def follow_lexical(self, index: LexicalIndex) -> None:
-        """Opens the newest commit of another process."""
+        """Load the newest commit of another process."""
         index.reload()
         visible = self._columns.view().visible
         self.progress.lexical_pending = lacking(index.contents.held, visible)
 
     def lacking(self, name: str) -> Mask:
-        """Bool by seq: which items of those in force the field's encoder never embedded. Whoever
-        looks at the field after this may find the vectors of some of them there.
+        """Return the versions that the field's encoder never embedded: bool by seq. A later look at
+        the field may find vectors of some of them.
         """
         return self._lacking[name]
 
     def seal(self, name: str, least: int) -> bool:
-        """Seals the tail of a field once it has `least` rows; says whether it did."""
+        """Seal the tail of a field if it has `least` rows; return whether it did."""
         with self._build_lock:
             vectors = self._fields[name]
             rows = vectors.tail_size
@@ -178,7 +178,7 @@ class Projector:
             return True
 
     def merge(self, name: str, *, idle: bool) -> bool:
-        """Merges a field's segments where that pays (`merge_plan`); says whether it did."""
+        """Merge a field's segments if `merge_plan` says so; return whether it did."""
         with self._build_lock:
             vectors = self._fields[name]
             segments = vectors.view().segments
@@ -196,7 +196,7 @@ class Projector:
             return True
 
     def follow_segments(self) -> None:
-        """Takes over the segments that another process published."""
+        """Load the segments that another process published."""
         for name, vectors in self._fields.items():
             with self._lock:
                 if vectors.load(self._live()):
@@ -206,12 +206,14 @@ class Projector:
         return _padded(self._columns.view().visible, self._columns.size)
 
     def _recover(self, name: str) -> None:
-        """Brings back what a build left out because it was hidden then and is visible now."""
+        """Bring back versions that a build left out because they were hidden then and that are
+        visible now.
+        """
         vectors = self._fields[name]
         held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
         lacking = _padded(self._lacking[name], self._columns.size) & ~held
         self._lacking[name] = lacking
-        held |= lacking & _padded(self._in_field[name], len(lacking))  # the record was asked
+        held |= lacking & _padded(self._in_field[name], len(lacking))  # the record has none
         self._in_field[name] = held
         missing = np.flatnonzero(self._live() & ~held)
         self._fill_tails(self._record.reads, missing)
@@ -239,7 +241,7 @@ class Projector:
         self._columns.set_visible(heads, hidden)
 
     def _views(self, views: Iterable[tuple[str, StoryView]]) -> list[int]:
-        """The heads of stories; notes when each changes by itself."""
+        """Return the heads of stories; note when each story changes by itself."""
         heads: list[int] = []
         for chain, view in views:
             if view.head:
@@ -251,8 +253,8 @@ class Projector:
         return heads
 
     def _look_again(self, seqs: Sequence[int]) -> None:
-        """Has the record asked again for these where fields lack them: they may have vectors now.
-        They count as lacking until those are in the tail.
+        """Mark the versions that fields lack to be looked up again, because they may have vectors
+        now. They count as lacking until their vectors are in the tail.
         """
         asked = np.array([seq for seq in seqs if seq < self._columns.size], np.int64)
         for name in self._fields if len(asked) else ():
@@ -261,7 +263,7 @@ class Projector:
             self._in_field[name] = held
 
     def _fill_tails(self, reads: RecordReads, seqs: Ids) -> None:
-        """Puts the passages of those `seqs` that a field lacks into its tail."""
+        """Put the passages of the `seqs` that a field lacks into its tail."""
         for name in self._fields:
             held = _padded(self._in_field[name], self._columns.size)
             missing = seqs[~held[seqs]]
@@ -269,7 +271,7 @@ class Projector:
                 self._fill_tail(reads, name, missing[start : start + _PAGE])
 
     def _fill_tail(self, reads: RecordReads, name: str, missing: Ids) -> None:
-        """All of a page or nothing of it: it is asked for again where the record fails."""
+        """Fill a tail with a whole page or nothing, so that a failed page is read again."""
         encoder = self._record.spaces[name]
         rows = list(reads.vectors_by_seq(name, encoder, missing.tolist()))
         self._fields[name].append(rows)
@@ -294,13 +296,13 @@ class Projector:
 
 
 def count_both(one: Mask, other: Mask) -> int:
-    """How many items (bool by seq) are in both."""
+    """Return how many items (bool by seq) are in both."""
     shared = min(len(one), len(other))
     return int(np.count_nonzero(one[:shared] & other[:shared]))
 
 
 def _padded(mask: Mask, size: int) -> Mask:
-    """The mask with False up to `size` rows."""
+    """Return the mask, padded with False up to `size` rows."""
     if len(mask) >= size:
         return mask
     longer = np.zeros(size, np.bool_)

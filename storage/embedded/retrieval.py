@@ -1,7 +1,7 @@
 """Retrieval in the embedded engine: BM25 and vectors side by side, within one bitmap.
 
-The lexical search runs in a thread while the query is encoded and the graph is searched, where a
-core is free for it. What comes back is one list of candidates with every score filled in.
+If a core is free, the lexical search runs in a thread while the query is encoded and the graph is
+searched. The result is one list of candidates with every score.
 """
 
 from __future__ import annotations
@@ -43,14 +43,15 @@ from storage.embedded.vectors.vector_view import FieldView
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
-_PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each item that is wanted
+_PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each wanted item
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What one search sees: the columns, the lexical snapshot and the vector fields, taken
-    together. `allowed` (bool by seq) is what the caller and the filters let through; `unindexed`
-    are how many of these the lexical snapshot lacks, `unembedded` how many a vector field may lack.
+    together. `allowed` (bool by seq) are the versions that the caller may see within the filters.
+    `unindexed` is how many of these the lexical snapshot lacks, `unembedded` how many a vector
+    field may lack.
     """
 
     view: View
@@ -68,7 +69,7 @@ Begin: TypeAlias = Callable[[Callable[[], Scored]], Callable[[], Scored] | None]
 
 
 def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
-    """All candidates for a request, at most the sum of its depths."""
+    """Return all candidates for a request, at most the sum of its depths."""
     milliseconds: dict[str, float] = {}
     if is_fact(request.query) and not request.vectors:
         return _browse(moment, request, milliseconds)
@@ -88,9 +89,9 @@ def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
-    """One vector field's nearest items, best first, and the encoded query. `of_hits` gives the
-    cosines of BM25's hits, which may have been begun while the nearest were looked for. They are
-    reckoned apart from the others in any case: the last bit of a product depends on its rows.
+    """One vector field's nearest items, best first, and the encoded query. `of_hits` returns the
+    cosines of BM25's hits, which another thread may compute during the vector search. They are
+    always computed separately, because the last bit of a matrix product depends on its rows.
     """
 
     query: VectorQuery
@@ -118,7 +119,7 @@ def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float])
 
 
 def _held_products(request: Retrieval) -> Node:
-    """The caller's entitlement as a filter."""
+    """Return the caller's products as a filter."""
     return Keyword("product", tuple(sorted(request.caller.products)))
 
 
@@ -153,7 +154,7 @@ def _nearest(
 
 
 def _later(_: Callable[[], Scored]) -> None:
-    """Where no core is free for anything beside the search."""
+    """Return None: no core is free for work beside the search."""
 
 
 def _cosines_of_hits(field: FieldView, vector: npt.NDArray[np.float32], lexical: Lexical) -> Scored:
@@ -161,8 +162,8 @@ def _cosines_of_hits(field: FieldView, vector: npt.NDArray[np.float32], lexical:
 
 
 def _constrained(moment: Moment, query: Node) -> Mask:
-    """Bool by seq: what is allowed and satisfies the parts of the query that are not optional; the
-    moment's own bitmap where none are.
+    """Return the allowed versions that satisfy the parts of the query that are not optional: bool
+    by seq. If all parts are optional, it is the moment's own bitmap.
     """
     needed = constraint(query)
     if isinstance(needed, Everything):
@@ -171,7 +172,7 @@ def _constrained(moment: Moment, query: Node) -> Mask:
 
 
 def _mask(moment: Moment, node: Node) -> Mask:
-    """Bool by seq."""
+    """Return the versions that match the node: bool by seq."""
     size = len(moment.allowed)
     if is_fact(node):
         return moment.view.columns.facts_mask(node, size)
@@ -187,9 +188,10 @@ def _mask(moment: Moment, node: Node) -> Mask:
 
 
 def _worded(node: Bool) -> tuple[Bool, list[Node], list[Node]]:
-    """What a node asks of an item's words, as far as that can be looked up together, and the rest
-    of `must` and `must_not`. Each match costs, and beside a rare word a common one has few. Nothing
-    is looked up together where no word is asked for: all that lacks some would match.
+    """Return the parts of a node that need words, to look up in one query, and the rest of `must`
+    and `must_not`. Each match costs time, and together with a rare word a common word has few. If
+    no part asks for a word, nothing goes into that query, because all items without some words
+    would match.
     """
     words, must = _parted(node.must)
     if not any(map(_asks_for_words, words)):
@@ -199,7 +201,7 @@ def _worded(node: Bool) -> tuple[Bool, list[Node], list[Node]]:
 
 
 def _asks_for_words(node: Node) -> bool:
-    """Whether what satisfies a node has a word of it."""
+    """Return whether every item that satisfies the node has one of its words."""
     if not isinstance(node, Bool):
         return True
     some = bool(node.should) and all(map(_asks_for_words, node.should))
@@ -207,7 +209,7 @@ def _asks_for_words(node: Node) -> bool:
 
 
 def _parted(nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
-    """Those that ask for text alone, and the others."""
+    """Return the nodes that are only about text, and the others."""
     return [n for n in nodes if is_text(n)], [n for n in nodes if not is_text(n)]
 
 
@@ -222,7 +224,7 @@ def _matching(moment: Moment, node: Node) -> Mask:
 def _merge(
     moment: Moment, hits: LexicalHits, found: list[_Nearest], milliseconds: dict[str, float]
 ) -> Retrieved:
-    """The union of what the retrievers found, each candidate with every score."""
+    """Return the union of what both retrievers found, each candidate with every score."""
     lists = [hits.ids, *(nearest.ids for nearest in found)]
     ids, (_, *places) = _joined(lists)
     count = len(hits.ids)
@@ -237,8 +239,8 @@ def _merge(
 
 
 def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
-    """The ids of all lists, each once, in the order in which they first stand there; and for each
-    list the places of its ids in that.
+    """Return the ids of all lists, each once, in the order of their first places; and for each list
+    the places of its ids in that.
     """
     joined = np.concatenate(lists)
     _, firsts, which = np.unique(joined, return_index=True, return_inverse=True)
@@ -250,7 +252,7 @@ def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
 
 
 def _scores(moment: Moment, nearest: _Nearest, ids: Ids, places: Ids) -> VectorScores:
-    """One field's view of the candidates `ids`, among which its nearest stand at `places`."""
+    """Return one field's scores of the candidates `ids`; its nearest items are at `places`."""
     field = moment.fields[nearest.query.field]
     known = nearest.of_hits()
     rest = field.best_passages(nearest.vector, ids[len(known[0]) :])
@@ -268,7 +270,7 @@ def _scores(moment: Moment, nearest: _Nearest, ids: Ids, places: Ids) -> VectorS
 
 
 def _browse(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> Retrieved:
-    """No text to rank by: everything that the facts let through, newest first unless asked else."""
+    """Return all that satisfies the facts of a query without text, newest first by default."""
     started = perf_counter()
     columns = moment.view.columns
     mask = moment.allowed & columns.facts_mask(request.query, len(moment.allowed))

@@ -1,9 +1,8 @@
-"""Which names of a field share a code: what the archive writes in more than one way.
+"""Finds names of a field that share a code: names that the archive writes in more than one way.
 
-A code says which names are one person's, organisation's or place's, as far as items that are looked
-at write both: an item that nobody may see links nothing. Where a name stands under several codes
-("Georgia") it can't be told which of them is meant, and a code of very many names is none (a
-classification, say, or a code that one feed gives everybody).
+Names with the same code are of one person, organisation or place. Only allowed items link a name
+with a code. For a name with several codes ("Georgia") nobody can say which is meant. A code of very
+many names is ignored: it is a classification, for example, or a code that one feed gives everybody.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from storage.embedded.columns.label_rows import LabelRows
 from storage.record.facts import LINK
 
 Mask = npt.NDArray[np.bool_]
-MOST_NAMES = 16  # that one code may have, of those that are seen
-_MOST_RECORDED = 1000  # beyond which a code's names are not looked at one by one
+MOST_NAMES = 16  # the most visible names that one code may have
+_MOST_RECORDED = 1000  # a code with more names is ignored without reading them
 
 
 class CodedNames:
-    """The codes of a field's names, over a column of both (`columns.linked`). Takes in what the
-    column got since when told to. Not safe to use from several threads at once.
+    """The codes of a field's names, from a column of links between both. `catch_up` reads what was
+    added to the column. Not thread-safe.
     """
 
     def __init__(self, names: ValueColumn, links: ValueColumn) -> None:
@@ -36,18 +35,18 @@ class CodedNames:
         self._of_code: dict[str, list[int]] = {}
 
     def catch_up(self) -> None:
-        """Takes in what the column got since: never more than the column of names has by now."""
+        """Read the links that were added since; the column of names always has their names."""
         for link in self._rows.catch_up():
             code, _, name = self._links.labels[link].casefold().rpartition(LINK)
-            number = self._names.numbers.get(name, -1)  # -1: what was no name and code after all
+            number = self._names.numbers.get(name, -1)  # -1: not a link of a name and a code
             self._pairs.append((code, number))
             if number >= 0:
                 self._of_name.setdefault(number, []).append(link)
                 self._of_code.setdefault(code, []).append(link)
 
     def only_code(self, numbers: Iterable[int], allowed: Mask) -> str:
-        """The one code that these spellings have in allowed rows (bool by row); "" where they have
-        none or several, and where it is no name's own.
+        """Return the only code that these spellings have in allowed rows (bool by row); "" if they
+        have none or several, or if too many names have the code.
         """
         links = [link for number in numbers for link in self._of_name.get(number, ())]
         codes = {self._pairs[link][0] for link in links if self._rows.has_any(link, allowed)}
@@ -57,7 +56,7 @@ class CodedNames:
         return code if 0 < len(self.names(code, allowed)) <= MOST_NAMES else ""
 
     def names(self, code: str, allowed: Mask) -> Sequence[int]:
-        """The spellings that have the code in allowed rows; none of a code of too many."""
+        """Return the spellings with the code in allowed rows; none if too many have it."""
         links = self._of_code.get(code, [])
         if len(links) > _MOST_RECORDED:
             return ()

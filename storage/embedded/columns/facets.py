@@ -1,4 +1,4 @@
-"""Counts over candidates."""
+"""Counts facets over candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from storage.words.date_buckets import count_dates
 def count_facets(
     columns: Columns, ids: Ids, name: str, limit: int, buckets: DateBuckets
 ) -> tuple[FacetCount, ...]:
-    """The values of facet `name` among `ids`: dates by `buckets`, newest first; others by count."""
+    """Return the values of facet `name` among `ids`: dates by `buckets`, newest first; other values
+    by count.
+    """
     if name == "versioncreated":
         return count_dates(columns.dates["versioncreated"].view()[ids], limit, buckets)
     check_facet(name)

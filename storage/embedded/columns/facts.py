@@ -1,8 +1,8 @@
 """Facts of every recorded version as columns: filters become masks, facets become counts.
 
-Row numbers are seqs. A version's facts never change, so columns only grow and a mask that was
-computed for the first n rows stays right for them; only `visible` is replaced, whole, when a story
-changes. A `View` is a consistent moment of all of it.
+Row numbers are seqs. A version's facts never change. So columns only grow, and a mask for the first
+n rows stays right for them. Only `visible` is replaced, as a whole, when a story changes. A `View`
+is one consistent moment of all columns.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _CACHED_BYTES = 64 * 2**20
 
 
 class ValueColumn:
-    """A field with any number of values per row: `codes` with `offsets` (CSR), and per code its
-    casefolded key and the label first seen.
+    """A field with any number of values per row: `codes` with `offsets` (CSR), and for each code
+    its casefolded key and the first label.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class ValueColumn:
         self._offsets.append([0])
 
     def extend(self, rows: Sequence[int], values: Sequence[Sequence[str]]) -> None:
-        """Sets the values of `rows`, which increase and lie beyond every row before them."""
+        """Add the values of `rows`, which ascend and are above all earlier rows."""
         codes: list[int] = []
         owners: list[int] = []
         offsets: list[int] = []
@@ -73,7 +73,7 @@ class ValueColumn:
         return number
 
     def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
-        """Bool [stop - start]: which rows have one of the casefolded `keys`."""
+        """Return which rows have one of the casefolded `keys`: bool [stop - start]."""
         found = np.zeros(stop - start, np.bool_)
         wanted = [self.numbers[key] for key in keys if key in self.numbers]
         if wanted:
@@ -85,12 +85,12 @@ class ValueColumn:
         return found
 
     def pairs(self, start: int) -> tuple[npt.NDArray[np.int32], Ids]:
-        """The codes and rows of every value from number `start` on, as they were added."""
+        """Return the codes and rows of every value from number `start` on, as they were added."""
         rows = self._rows.view()[start:]  # rows are written after their codes
         return self._codes.view()[start : start + len(rows)], rows
 
     def holding(self, rows: Ids, values: Sequence[str]) -> Mask:
-        """Bool [len(rows)]: which of a few rows have one of the values, compared casefolded."""
+        """Return which of a few rows have one of the values, casefolded: bool [len(rows)]."""
         keys = (value.casefold() for value in values)
         wanted = [self.numbers[key] for key in keys if key in self.numbers]
         offsets = self._offsets.view()
@@ -103,7 +103,7 @@ class ValueColumn:
         return held
 
     def codes_of(self, rows: Ids) -> npt.NDArray[np.int32]:
-        """The codes of every value of `rows`, row after row."""
+        """Return the codes of every value of `rows`, row after row."""
         offsets = self._offsets.view()
         starts, ends = offsets[rows], offsets[rows + 1]
         lengths = ends - starts
@@ -112,19 +112,19 @@ class ValueColumn:
         return codes
 
     def numbers_of(self, rows: Ids) -> list[list[int]]:
-        """The codes of each of `rows`."""
+        """Return a list of codes for each of `rows`."""
         offsets = self._offsets.view()
         ends = np.cumsum(offsets[rows + 1] - offsets[rows]).tolist()
         codes = self.codes_of(rows).tolist()
         return [codes[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def totals(self) -> dict[str, int]:
-        """Each value with its number of rows."""
+        """Return each value with its number of rows."""
         counts = np.bincount(self._codes.view(), minlength=len(self.labels))
         return {label: int(counts[code]) for code, label in enumerate(list(self.labels))}
 
     def counts(self, rows: Ids, limit: int) -> tuple[FacetCount, ...]:
-        """The most frequent values among `rows`, by count and then by label."""
+        """Return the most frequent values among `rows`, by count and then by label."""
         codes = self.codes_of(rows)
         if not len(codes):
             return ()
@@ -135,12 +135,12 @@ class ValueColumn:
 
 
 class Columns:
-    """All columns and the visibility bitmap. Written by one thread at a time (the engine's refresh
-    lock); read by any through `view()`.
+    """All columns and the visibility bitmap. One thread at a time writes (under the engine's
+    refresh lock); any thread reads through `view()`.
     """
 
     def __init__(self) -> None:
-        # Links after names, so that whoever reads one of them finds its name.
+        # Links come after names, so that a reader of a link finds its name.
         fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
         self.values = {name: ValueColumn() for name in fields}
         self.dates = {
@@ -148,8 +148,8 @@ class Columns:
             "firstcreated": GrowingArray[np.int64](np.int64),
         }
         self.chains: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._moved: dict[int, int] = {}  # heads whose story is not the chain they were written to
-        # The bitmap and its number change together: readers take both in one look.
+        self._moved: dict[int, int] = {}  # heads whose story is not the chain of their version
+        # The bitmap and its number change together, so that readers get both at once.
         self._shown: tuple[Mask, int] = (np.zeros(0, np.bool_), 0)
         self._masks = MaskCache()
 
@@ -159,7 +159,7 @@ class Columns:
         return self.chains.size
 
     def append(self, rows: Sequence[FactRow]) -> None:
-        """Adds versions in the order of their seqs; those that are in already are passed over."""
+        """Add versions in the order of their seqs; skip those that are here already."""
         fresh = [row for row in rows if row.seq >= self.size]
         if not fresh:
             return
@@ -177,7 +177,7 @@ class Columns:
         self.chains.append(_block(seqs, numbers, first, count))
 
     def set_visible(self, shown: Sequence[int], hidden: Sequence[int]) -> None:
-        """Replaces the visibility bitmap: `hidden` first, then `shown`."""
+        """Replace the visibility bitmap: apply `hidden`, then `shown`."""
         before, generation = self._shown
         fresh = np.zeros(self.size, np.bool_)
         fresh[: len(before)] = before
@@ -187,7 +187,7 @@ class Columns:
         self._shown = (fresh, generation + 1)
 
     def set_story(self, head: int, chain: str) -> None:
-        """Notes the story that `head` stands for, where its newest version names another chain."""
+        """Note the story of `head` if it is not the chain that this version names."""
         number = chain_number(chain)
         if int(self.chains.view()[head]) != number:
             self._moved[head] = number
@@ -195,25 +195,25 @@ class Columns:
             self._moved.pop(head, None)
 
     def stories(self, ids: Ids) -> Ids:
-        """A number per version; equal numbers are one story."""
+        """Return a number for each version; equal numbers are one story."""
         numbers: Ids = self.chains.view()[ids]
         for place, seq in enumerate(ids.tolist() if self._moved else ()):
             numbers[place] = self._moved.get(seq, numbers[place])
         return numbers
 
     def view(self) -> View:
-        """The columns as they are now, for one search."""
+        """Return the columns as they are now, for one search."""
         visible, generation = self._shown
-        if len(visible) < self.size:  # rows were added and are not decided on yet
+        if len(visible) < self.size:  # the visibility of new rows is not known yet
             visible = np.concatenate([visible, np.zeros(self.size - len(visible), np.bool_)])
         return View(self, visible, generation)
 
     def facts_mask(self, node: Node, size: int) -> Mask:
-        """Bool [size] for a tree of facts, from the cache as far as it reaches."""
+        """Return the mask of a tree of facts, from the cache as far as possible: bool [size]."""
         return self._masks.get(node, size, self._evaluate)
 
     def satisfies(self, row: int, node: Node) -> bool:
-        """Whether one row matches a tree of facts."""
+        """Return whether one row matches a tree of facts."""
         return bool(self._evaluate(node, row, row + 1)[0])
 
     def _evaluate(self, node: Node, start: int, stop: int) -> Mask:
@@ -241,7 +241,7 @@ class Columns:
 
 
 class MaskCache:
-    """Masks by node, extended when rows were added since; the least recently used go first."""
+    """Masks by node, extended when rows are added; the least recently used are dropped first."""
 
     def __init__(self) -> None:
         self._masks: OrderedDict[Node, Mask] = OrderedDict()
@@ -249,7 +249,7 @@ class MaskCache:
         self._lock = Lock()
 
     def get(self, node: Node, size: int, evaluate: Evaluate) -> Mask:
-        """Bool [size]; computes only the rows that the cached mask lacks."""
+        """Return the mask of `node`, bool [size]; compute only the rows that the cache lacks."""
         with self._lock:
             known = self._masks.get(node)
         have = 0 if known is None else min(len(known), size)
@@ -276,7 +276,9 @@ class View:
     generation: int
 
     def allowed(self, products: frozenset[str], filters: Node) -> Mask:
-        """Bool [n]: visible, within the caller's products and within the filters (facts only)."""
+        """Return the rows that are visible, in the caller's products and within the filters (facts
+        only): bool [n].
+        """
         size = len(self.visible)
         if not products:
             return np.zeros(size, np.bool_)
@@ -299,7 +301,7 @@ def _between(times: npt.NDArray[np.int64], since: datetime | None, until: dateti
 def _block(
     seqs: Sequence[int], values: Sequence[object], first: int, count: int
 ) -> npt.NDArray[np.int64]:
-    """int64 [count] for the rows from `first` on, 0 where no seq has a value."""
+    """Return values for the rows from `first` on, int64 [count], 0 where no seq has a value."""
     block = np.zeros(count, np.int64)
     block[np.asarray(seqs) - first] = np.asarray(values, np.int64)
     return block

@@ -1,4 +1,4 @@
-"""The rows of each label of a column, for questions about a few labels at a time."""
+"""The rows of each label of a column, to look up a few labels at a time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy.typing as npt
 from storage.embedded.columns.facts import ValueColumn
 
 Mask = npt.NDArray[np.bool_]
-_RECENT = 64  # rows of a label that are looked at first: its newest
+_RECENT = 64  # the newest rows of a label, which are read first
 
 
 class LabelRows:
-    """Rows by label number, ascending. Takes in what the column got since when told to. Not safe
-    to use from several threads at once.
+    """Rows by label number, ascending. `catch_up` reads what was added to the column. Not
+    thread-safe.
     """
 
     def __init__(self, column: ValueColumn) -> None:
         self._column = column
         self._rows: list[array[int]] = []
-        self._taken = 0  # of the column's pairs of code and row
+        self._taken = 0  # how many of the column's pairs of code and row were read
 
     def catch_up(self) -> range:
-        """Takes in what the column got since; gives the numbers of labels that are new."""
+        """Read what was added to the column; return the numbers of new labels."""
         known = len(self._rows)
         codes, rows = self._column.pairs(self._taken)
         if not len(rows):
@@ -39,16 +39,16 @@ class LabelRows:
         return range(known, len(self._rows))
 
     def has_any(self, number: int, allowed: Mask) -> bool:
-        """Whether a row of the label is allowed (bool by row)."""
+        """Return whether a row of the label is allowed (bool by row)."""
         rows = self._rows[number]
         return _any(rows[-_RECENT:], allowed) or _any(rows[:-_RECENT], allowed)
 
     def count(self, number: int, allowed: Mask) -> int:
-        """How many rows of the label are allowed."""
+        """Return how many rows of the label are allowed."""
         return int(np.count_nonzero(allowed[self._before(number, len(allowed))]))
 
     def newest(self, number: int, allowed: Mask) -> int:
-        """The last row of the label that is allowed, -1 where none is."""
+        """Return the last allowed row of the label, -1 if there is none."""
         last = self._rows[number][-1]
         if last < len(allowed) and allowed[last]:
             return last
@@ -56,7 +56,7 @@ class LabelRows:
         return int(rows[allowed[rows]].max(initial=-1))
 
     def _before(self, number: int, size: int) -> npt.NDArray[np.int64]:
-        """The label's rows below `size`: others came after a bitmap of this size was taken."""
+        """Return the label's rows below `size`; others came after the bitmap of this size."""
         rows = np.array(self._rows[number], np.int64)
         return rows[rows < size]
 
@@ -65,6 +65,6 @@ def _any(rows: array[int], allowed: Mask) -> bool:
     if not rows:
         return False
     numbers = np.frombuffer(rows, np.int64)
-    if numbers[-1] >= len(allowed):  # rows increase; these came after the bitmap was taken
+    if numbers[-1] >= len(allowed):  # rows ascend; these came after the bitmap
         numbers = numbers[numbers < len(allowed)]
     return bool(allowed[numbers].any())

@@ -1,4 +1,4 @@
-"""The media that nobody describes."""
+"""Finds media without a description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAGE = 500
 
 
 def undescribed_items(reads: RecordReads, columns: Columns, limit: int) -> Undescribed:
-    """See `core.ports.MediaItems`. Only media are read, a page at a time."""
+    """Return the visible media without a description; reads only media, page by page."""
     view = columns.view()
     size = len(view.visible)
     media = columns.values["type"].mask(MEDIA, 0, size) if size else view.visible

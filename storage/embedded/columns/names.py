@@ -1,9 +1,8 @@
-"""The names that the archive knows, over the columns: `core.ports.Names` in the embedded engine.
+"""Finds the archive's names in the columns: `core.ports.Names` in the embedded engine.
 
-A name counts for a caller where one of its rows is in the caller's bitmap, the one that retrieval
-takes: so a kill, an embargo, an expiry or a missing entitlement holds here as it does for hits.
-What was added to the columns since the last question is taken in before the next one; while nobody
-asks (no tagger) it costs nothing.
+A name counts for a caller if one of its rows is in the caller's bitmap, which retrieval also uses.
+So a kill, an embargo, an expiry or a missing product hides names as it hides hits. Each question
+first reads what was added to the columns; without questions (no tagger) this costs nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ _KINDS = ("person", "organisation", "place")
 
 
 class ColumnNames:
-    """The names of one column: the book of its spellings, the rows of each, and which of them one
-    code makes the same. `storage.words.known_names.SeenNames` of what `allowed` (bool by row) lets
-    through; a spelling has the case that the column saw first, as in facets.
+    """The names of one column: its spellings, the rows of each, and the codes that names share.
+    Implements `storage.words.known_names.SeenNames` for the rows in `allowed` (bool by row). A
+    spelling has the case that the column got first, as in facets.
     """
 
     def __init__(self, field: str, column: ValueColumn, links: ValueColumn) -> None:
@@ -43,7 +42,7 @@ class ColumnNames:
         self._keys: list[str] = []  # by number
 
     def catch_up(self) -> None:
-        """Takes in what the column got since: links first, so that their names are there too."""
+        """Read what was added to the columns: links first, so that their names are there too."""
         self._coded.catch_up()
         for number in self._rows.catch_up():
             label = self._column.labels[number]
@@ -51,32 +50,32 @@ class ColumnNames:
             self._keys.append(key_of(folded_words(label), label))
 
     def label(self, number: int) -> str:
-        """See `storage.words.known_names.SeenNames`, as the others."""
+        """Return the spelling as written."""
         return self._column.labels[number]
 
     def key(self, number: int) -> str:
-        """What the spelling folds to."""
+        """Return the folded form of the spelling."""
         return self._keys[number]
 
     def is_seen(self, number: int) -> bool:
-        """Whether an allowed row has the spelling."""
+        """Return whether an allowed row has the spelling."""
         return self._rows.has_any(number, self.allowed)
 
     def count(self, number: int) -> int:
-        """How many allowed rows have it."""
+        """Return how many allowed rows have the spelling."""
         return self._rows.count(number, self.allowed)
 
     def only_code(self, numbers: Iterable[int]) -> str:
-        """The one code that the spellings have."""
+        """Return the only code of the spellings, or ""."""
         return self._coded.only_code(numbers, self.allowed)
 
     def coded(self, code: str) -> Sequence[int]:
-        """The spellings that have the code."""
+        """Return the spellings that have the code."""
         return self._coded.names(code, self.allowed)
 
 
 class ColumnsNames:
-    """The names of all columns. Safe to use from any number of threads."""
+    """The names of all columns. Thread-safe."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
@@ -87,7 +86,9 @@ class ColumnsNames:
         self._lock = threading.Lock()
 
     def known(self, entities: Sequence[Entity], allowed: Mask) -> tuple[KnownName | None, ...]:
-        """See `core.ports.Names`; `allowed` (bool by seq) is what the caller may see."""
+        """Return the archive's name for each entity; `allowed` (bool by seq) is what the caller may
+        see.
+        """
         with self._lock:
             for kind in self._kinds.values():
                 kind.catch_up()
@@ -97,7 +98,7 @@ class ColumnsNames:
             )
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """See `core.ports.Names`."""
+        """Return which versions have which name."""
         marks = np.zeros((len(ids), len(names)), np.bool_)
         for place, name in enumerate(names):
             marks[:, place] = self._columns.values[name.field].holding(ids, name.spellings)

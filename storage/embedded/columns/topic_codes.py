@@ -1,8 +1,8 @@
-"""Filters by subject, read with a vocabulary: a topic stands for every topic below it.
+"""Expands filters by subject with a vocabulary: a topic stands for every topic below it.
 
-A filter's value is replaced by the codes that the archive's items really have, before either
-retriever sees it. So a new vocabulary needs no rebuild, both retrievers read the same list, and a
-list is as long as the archive's own use of the vocabulary.
+Before retrieval, the codes that the archive's items really have are added to a filter's value. So a
+new vocabulary needs no rebuild, both retrievers get the same list, and the list has no codes that
+the archive does not use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from storage.words.topics import Topics
 
 
 class TopicCodes:
-    """The codes in `column` (as it grows) at or below each topic. Thread-safe."""
+    """The codes in the growing `column` at or below each topic. Thread-safe."""
 
     def __init__(self, topics: Topics, column: ValueColumn) -> None:
         self._topics = topics
@@ -27,15 +27,17 @@ class TopicCodes:
         self._lock = Lock()
 
     def retrieval(self, request: Retrieval) -> Retrieval:
-        """The request with its query and its filters expanded."""
+        """Return the request with its query and its filters expanded."""
         return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
-        """The tree with every subject's narrower topics beside it; the same where none are."""
+        """Return the tree with narrower topics added to every subject; the same tree if
+        none are.
+        """
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """The codes that items have for what `values` mean, without `values` themselves."""
+        """Return the codes that items have at or below the topics of `values`, without `values`."""
         self._take_in()
         found: dict[str, None] = {}
         for value in values:
@@ -44,7 +46,7 @@ class TopicCodes:
         return tuple(code for code in found if code not in values)
 
     def _take_in(self) -> None:
-        """Sorts in the codes that items have brought since."""
+        """Read the codes that were added to the column."""
         if self._seen == len(self._column.labels):
             return
         with self._lock:

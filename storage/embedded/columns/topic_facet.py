@@ -1,4 +1,4 @@
-"""The facet `subject` with broader topics, over the columns."""
+"""Counts the facet `subject` with broader topics, over the columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from storage.words.topics import Topics
 
 
 class TopicFacet:
-    """See `storage.words.topic_facet.TopicCounts`, over the columns of names and of codes."""
+    """`storage.words.topic_facet.TopicCounts` over the columns of names and of codes."""
 
     def __init__(self, topics: Topics, names: ValueColumn, codes: ValueColumn) -> None:
         self._counts = TopicCounts(topics)
@@ -17,7 +17,7 @@ class TopicFacet:
         self._codes = codes
 
     def counts(self, ids: Ids, limit: int) -> tuple[FacetCount, ...]:
-        """The most frequent subjects and broader topics of `ids`, by count and then by label."""
+        """Return the most frequent subjects and broader topics of `ids`, by count, then label."""
         labels, written = self._names.labels, self._codes.labels
         pairs = zip(self._names.numbers_of(ids), self._codes.numbers_of(ids), strict=True)
         items = (

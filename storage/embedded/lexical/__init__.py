@@ -1,1 +1,1 @@
-"""The lexical index, by tantivy."""
+"""The lexical index, with tantivy."""

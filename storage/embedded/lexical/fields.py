@@ -10,13 +10,13 @@ from storage.record.item_fields import indexed_texts, keyword_field, keywords_of
 from storage.record.item_rows import to_micros
 from storage.words.analysis import analyzer
 
-_OF_TEXT = "default"  # tantivy's name for what cuts a text that is not cut yet
+_OF_TEXT = "default"  # tantivy's name for the tokenizer of texts
 
 
 def build_schema() -> tantivy.Schema:
-    """The index's fields; a change here needs `dateline rebuild`, which happens by itself."""
+    """Return the schema of the index. After a change here the index is rebuilt by itself."""
     builder = tantivy.SchemaBuilder()
-    # Signed: the binding deletes by signed numbers, which match nothing in an unsigned field.
+    # Signed, because the binding deletes by signed numbers, which never match an unsigned field.
     builder.add_integer_field("seq", indexed=True, fast=True)
     for name in ("all", *TEXT_FIELDS):
         builder.add_text_field(name)
@@ -30,14 +30,14 @@ def build_schema() -> tantivy.Schema:
 
 
 def take_unstemmed(index: tantivy.Index) -> None:
-    """Has `index` cut texts into unstemmed words: a tenth of the time of taking them cut already,
-    which texts need whose stems depend on the item's language.
+    """Let `index` split texts into unstemmed words. That takes a tenth of the time of taking words
+    that are split already. Stemmed fields must take those, as stems depend on the item's language.
     """
     index.register_tokenizer(_OF_TEXT, analyzer("und"))
 
 
 def document_of(seq: int, item: Item) -> tantivy.Document:
-    """The item as an index keeps it that `take_unstemmed` has seen."""
+    """Return the item as a document for an index after `take_unstemmed`."""
     document = tantivy.Document()
     document.add_integer("seq", seq)
     analyze = analyzer(item.language).pre_tokenize

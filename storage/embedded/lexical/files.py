@@ -1,8 +1,9 @@
-"""The files of the lexical index: a projection by tantivy that holds exactly the visible versions.
+"""The files of the lexical index: a projection with tantivy that holds exactly the visible
+versions.
 
-Each item is one document: `all` (headline, description, body and names together), each of them
-apart for `field:word`, their words unstemmed for `begin*`, keywords and dates for filters, and
-`seq`. Machines' words for pictures and shots are in `machine`, apart from `all`
+Each item is one document with these fields: `all` (headline, description, body and names together),
+each of these for `field:word`, their unstemmed words for `begin*`, keywords and dates for filters,
+and `seq`. Machines' words for pictures and shots are in `machine`, not in `all`
 (`machine_words.py`).
 """
 
@@ -37,13 +38,13 @@ from storage.words.stop_words import main_languages
 _HEAP_BYTES = 48_000_000
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-FileMark: TypeAlias = tuple[int, int]  # inode, nanoseconds of what each commit and merge replaces
+FileMark: TypeAlias = tuple[int, int]  # inode and nanoseconds of META
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The commit that readers see, tantivy's number of it, what it holds, and the files of which it
-    was read: one value, so that nothing is said of one commit and looked for in another.
+    """The commit that readers see, tantivy's number of it, what it holds, and the marks of the
+    files that it was read from. It is one value, so that all of it is of the same commit.
     """
 
     mark: FileMark
@@ -54,9 +55,9 @@ class _Loaded:
 
 
 class LexicalIndex:
-    """The tantivy index in `folder`. One process writes; any may read.
+    """The tantivy index in `folder`. One process writes; any process may read.
 
-    Raises CorruptError when a file does not match its checksum; nothing of it was opened then.
+    Raises CorruptError if a file does not match its checksum, before anything is opened.
     """
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
@@ -75,7 +76,7 @@ class LexicalIndex:
             self._index = tantivy.Index(build_schema())
         take_unstemmed(self._index)
         self._index.config_reader(reload_policy="manual")
-        if writable:  # before anything changes here
+        if writable:  # before any commit
             self._note.unlink(missing_ok=True)
         self._loaded = self._load(None)
         self._reader: LexicalReader | None = None
@@ -83,19 +84,19 @@ class LexicalIndex:
 
     @staticmethod
     def destroy(folder: Path) -> None:
-        """Removes the index's files, for a rebuild."""
+        """Remove the index's files, for a rebuild."""
         _note_path(folder).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_name(folder.name + ".sha256").unlink(missing_ok=True)
 
     @property
     def contents(self) -> Contents:
-        """What the commit that was loaded last holds."""
+        """The versions that the last loaded commit holds."""
         return self._loaded.contents
 
     def reader(self, languages: Mapping[str, int]) -> LexicalReader:
-        """A snapshot of the last commit that was loaded, the same one until the next. `languages`
-        are those of the archive, with their numbers of items.
+        """Return a snapshot of the last loaded commit, the same one until the next commit.
+        `languages` are those of the archive, with their numbers of items.
         """
         loaded, kept = self._loaded, self._reader
         searcher, holds = loaded.searcher, loaded.contents.held
@@ -106,23 +107,23 @@ class LexicalIndex:
         return self._reader
 
     def reload(self) -> None:
-        """Makes the newest commit, this process's or another's, the one that readers see. What was
-        asked of the one before stays known where there is no newer one.
+        """Show readers the newest commit, of this process or another. Without a newer commit, what
+        readers have kept stays.
         """
         before = self._loaded
         if not (self.folder / META).exists():
-            return  # the owner makes it anew
+            return  # the owner is making it anew
         if _mark(self.folder) != before.mark:
             self._loaded = self._load(before)
-            self._reader = None  # or it would keep files that were merged away
+            self._reader = None  # else it would keep files that were merged away
         elif note_mark(self._note) != before.note:
             mark, note = note_mark(self._note), read_note(self._note)
             contents = _contents(note, before.stamp, before.searcher, before)
             self._loaded = replace(before, note=mark, contents=contents)
 
     def _load(self, before: _Loaded | None) -> _Loaded:
-        """The newest commit, opened. Its number is the same before and after that, and rises with
-        each commit: so it is the number of what was opened.
+        """Open and return the newest commit. Numbers rise with each commit; if the number is the
+        same before and after opening, it is the number of what was opened.
         """
         while True:
             mark, stamp = _mark(self.folder), _stamp(self.folder)
@@ -135,12 +136,12 @@ class LexicalIndex:
                 return _Loaded(mark, noted, stamp, searcher, contents)
 
     def ids(self) -> Ids:
-        """The seq of every indexed document."""
+        """Return the seq of every indexed document."""
         return _ids(self._loaded.searcher)
 
     def update(self, gone: Ids, fresh: Mapping[int, Item], applied: int) -> None:
-        """Removes and adds documents and makes that the commit that readers see here. It holds what
-        was visible at change number `applied` of the record.
+        """Remove and add documents, commit, and show readers the commit. It holds what was visible
+        at change number `applied` of the record.
         """
         if self._writer is None:
             raise RuntimeError("this process does not own the projections")
@@ -161,7 +162,7 @@ class LexicalIndex:
         self._tell(now, Contents(held, applied))
 
     def keep_up(self, applied: int) -> None:
-        """Tells that nothing has to change for what was visible at change number `applied`."""
+        """Note that the commit holds all that was visible at change number `applied`."""
         if applied != self.contents.applied:
             contents = replace(self.contents, applied=applied)
             self._tell(contents, contents)
@@ -171,7 +172,7 @@ class LexicalIndex:
         write_note(self._note, CommitNote(self._loaded.stamp, now, later))
 
     def close(self) -> None:
-        """Waits for merges and seals the index; nothing can be written afterwards."""
+        """Wait for merges and seal the index; nothing can be written afterwards."""
         if self._writer is not None:
             self._writer.wait_merging_threads()
             self._writer = None
@@ -182,8 +183,9 @@ class LexicalIndex:
 def _contents(
     note: CommitNote | None, stamp: int, searcher: tantivy.Searcher, before: _Loaded | None
 ) -> Contents:
-    """What the commit numbered `stamp` holds. The note says it where it fits; at first it is not
-    believed, for after a power failure it may be older than the index.
+    """Return what the commit numbered `stamp` holds. The note says that if it fits the commit. When
+    the index is first opened, the documents are listed instead, because after a power failure the
+    note may be older than the index.
     """
     told = None if note is None else note.of(stamp)
     if before is not None and searcher is before.searcher:
@@ -199,7 +201,7 @@ def _note_path(folder: Path) -> Path:
 
 
 def _mark(folder: Path) -> FileMark:
-    """What tells the newest commit or merge from the one before; zeros where there is no index."""
+    """Return a mark that changes with each commit or merge; zeros if there is no index."""
     try:
         file = (folder / META).stat()
     except FileNotFoundError:
@@ -208,15 +210,15 @@ def _mark(folder: Path) -> FileMark:
 
 
 def _stamp(folder: Path) -> int:
-    """The number that tantivy gave the newest commit in `folder`; -1 where there is no index."""
+    """Return tantivy's number of the newest commit in `folder`; -1 if there is no index."""
     try:
         return int(orjson.loads((folder / META).read_bytes())["opstamp"])
-    except FileNotFoundError:  # the owner has not made it yet, or makes it anew
+    except FileNotFoundError:  # the owner has not made it yet, or is making it anew
         return -1
 
 
 def _ids(searcher: tantivy.Searcher) -> Ids:
-    """The seq of every document; it takes a third of a second for a million."""
+    """Return the seq of every document; it takes a third of a second for a million."""
     if not searcher.num_docs:
         return np.zeros(0, np.int64)
     every = tantivy.Query.all_query()
@@ -231,8 +233,8 @@ def _mask_of(ids: Ids) -> Mask:
 
 
 def _open_verified(folder: Path) -> tantivy.Index:
-    """Opens an index whose checksums match. Where its owner commits meanwhile, files that were just
-    read about may be gone: then it is looked at anew.
+    """Open an index after checking its checksums. If the owner commits meanwhile, files may be
+    gone; then this starts again.
     """
     while True:
         before = (folder / META).read_bytes()

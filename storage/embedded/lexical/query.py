@@ -1,5 +1,5 @@
-"""Compiles the query tree for tantivy. What words mean is `storage.words.query_readings`, for
-OpenSearch too.
+"""Compiles the query tree for tantivy. `storage.words.query_readings` says what words mean, for
+both engines.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from storage.words.query_words import PLAIN, readings, without_stop_words
 from storage.words.word_pairs import WordPair
 
 _MOST_KNOWN = 4096  # words whose query is kept
-_PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only ones that may be escaped there
+_PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only signs that may be escaped
 
 Clause: TypeAlias = tuple[tantivy.Occur, Query]
 
 
 class Compiler:
-    """Compiles trees for one schema, for words as `storage.words.query_readings.QueryReadings`
-    reads them. What a machine's words count is always the same: each word is compiled once.
+    """Compiles trees for one schema; `storage.words.query_readings.QueryReadings` reads their
+    words. The scores of machines' words do not change, so each word is compiled once.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Compiler:
         self._known_parts: dict[str, list[Clause]] = {}
 
     def weighing(self, weights: LexicalWeights) -> Compiler:
-        """The same with other weights."""
+        """Return the same compiler with other weights."""
         read = self._readings
         return Compiler(self._schema, read.languages, read.main, weights, read.machine)
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
-        """The query, scored by BM25; filters and other facts add nothing to a score."""
+        """Return the query, scored by BM25; filters and other facts add nothing to a score."""
         clauses = [(Occur.Must, self._ranking(without_stop_words(query, self._readings.main)))]
         if filters is not None and not isinstance(filters, Everything):
             clauses.append((Occur.Must, Query.const_score_query(self._node(filters), 0.0)))
@@ -71,19 +71,19 @@ class Compiler:
         return clauses[0][1] if len(clauses) == 1 else Query.boolean_query(clauses)
 
     def required(self, node: Node) -> Query:
-        """The query as a condition: a word that the analyzer takes apart must be there whole."""
+        """Return the query as a condition: a word that the analyzer splits must occur whole."""
         return self._node(node, strict=True)
 
     def throughout(self, node: Node) -> Query:
-        """As `required`, alternatives too."""
+        """Return the query as `required`, where alternatives must also occur whole."""
         return self._node(node, strict=True, throughout=True)
 
     def readings(self, word: str) -> set[str]:
-        """The terms that a word of one term may be, by language."""
+        """Return the terms that a word of one term may become, over the languages."""
         return readings(word, self._readings.languages)
 
     def written(self, term: str, filters: Node) -> Query:
-        """The unstemmed `term` in any text field, within `filters`."""
+        """Return the query for the unstemmed `term` in any text field, within `filters`."""
         names = [unstemmed_field(name) for name in TEXT_FIELDS]
         terms = [Query.term_query(self._schema, name, term) for name in names]
         found = Query.boolean_query([(Occur.Should, query) for query in terms])
@@ -92,7 +92,7 @@ class Compiler:
         return Query.boolean_query([(Occur.Must, found), (Occur.Must, self._node(filters))])
 
     def within(self, seq: int, node: Node) -> Query:
-        """The query as a condition on one item."""
+        """Return the query as a condition on one item."""
         one = Query.term_query(self._schema, "seq", seq)
         return Query.boolean_query([(Occur.Must, one), (Occur.Must, self.required(node))])
 
@@ -119,15 +119,17 @@ class Compiler:
                 return self._bool(node, throughout)
 
     def _ranking(self, node: Node) -> Query:
-        """A list of optional words as one list of their terms: tantivy adds up a third faster what
-        is not nested, in another order, so that the last bit of a score may be another.
+        """Compile a list of optional words as one flat list of terms, which tantivy adds up a third
+        faster than nested lists. The other order may change the last bit of a score.
         """
         if not isinstance(node, Bool) or node.must or node.must_not or not node.should:
             return self._node(node)
         return Query.boolean_query([part for child in node.should for part in self._parts(child)])
 
     def _parts(self, child: Node) -> list[Clause]:
-        """The clauses of one of a list; a word of several readings is one, for they compete."""
+        """Return the clauses of one child of a list; a word with several readings is one clause, as
+        only its best reading counts.
+        """
         if not isinstance(child, Word) or child.field or child.boost != 1.0:
             return [(Occur.Should, self._node(child))]
         known = self._known_parts.get(child.text)
@@ -183,7 +185,7 @@ class Compiler:
         return Query.boolean_query(self._clauses(terms, slop))
 
     def _clauses(self, terms: Sequence[str], slop: int) -> list[Clause]:
-        """What the terms of a bare word add up, field by field."""
+        """Return the clauses for the terms of a word without a field; their scores are added up."""
         clauses = [(Occur.Should, self._terms(terms, "all", slop))]
         for name, weight in self._readings.fields:
             part = Query.boost_query(self._terms(terms, name, slop), weight)
@@ -191,13 +193,13 @@ class Compiler:
         return clauses + self._said(terms, slop, self._readings.machine_weight)
 
     def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """The terms as machines say them."""
+        """Return clauses for the terms in the words of machines."""
         found = self._readings.said(terms, slop)
         parts = ((self._terms(whole, MACHINE, slop), weight * score) for whole, score in found)
         return [(Occur.Should, Query.const_score_query(part, score)) for part, score in parts]
 
     def _pairs(self, query: Node) -> Iterator[Query]:
-        """What neighbouring words of the query add where they are near each other."""
+        """Yield queries that add to the score if neighbouring words of the query are close."""
         for pair, slop, weight in self._readings.pairs(query):
             found = [self._near(reading, slop) for reading in pair]
             best = found[0] if len(found) == 1 else Query.disjunction_max_query(found)
@@ -208,8 +210,8 @@ class Compiler:
         return Query.phrase_query(self._schema, "all", words, slop)
 
     def _terms(self, terms: Sequence[str], field: str, slop: int) -> Query:
-        """The terms within `slop` of each other in order; with slop LOOSE any of them, as Lucene
-        reads "time-sharing" in a list of words.
+        """Return the query for the terms in order, within `slop`; with slop LOOSE for any of them,
+        as Lucene reads "time-sharing" in a list of words.
         """
         if slop == LOOSE and len(terms) > 1:
             telling = self._readings.telling(terms)
@@ -231,7 +233,9 @@ class Compiler:
         return Query.disjunction_max_query(list(found.values()))
 
     def _beginning(self, words: Sequence[str], field: str) -> Query:
-        """The whole words before the last one, and any that begins as the last."""
+        """Return the query for all whole words but the last, and a word that begins with
+        the last.
+        """
         name = unstemmed_field(field)
         pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
         clauses = [Query.regex_query(self._schema, name, pattern)]

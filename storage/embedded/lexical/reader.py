@@ -1,11 +1,11 @@
-"""BM25 over whole items by tantivy: one snapshot of the lexical index, for searching.
+"""BM25 over whole items with tantivy: one snapshot of the lexical index, for searching.
 
-k1 1.2 and b .75, Lucene's defaults and the values that tantivy's binding has. Bare words are scored
-in `all` plus a small share of the headline's own score; that beat field-by-field sums on the judged
-sets (see docs/ranking.md). Other weights are a profile's to choose.
+k1 is 1.2 and b .75, the defaults of Lucene and of tantivy's binding. Words without a field are
+scored in `all`, plus a small share of the headline's own score; that was better than sums over
+fields on the judged sets (docs/ranking.md). A profile may choose other weights.
 
-A snapshot never changes, so what was once asked of it holds as long as it does: in how many items a
-term is, what a word compiles to, what it could give at most. Words come again in other queries.
+A snapshot never changes, so it keeps what was once computed: in how many items a term is, the
+compiled query of a word, and the bound of its score. Other queries have the same words again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from storage.words.machine_words import MachineWords
 from storage.words.query_words import PLAIN, terms_of
 from storage.words.stop_words import is_stop_word
 
-_RARE = 32  # items; so few are looked at one by one
+_RARE = 32  # items; so few are checked one by one
 _MOST_COUNTS = 65_536  # terms whose counts are kept
 _MOST_KEPT = 16  # weights, and bitmaps of what callers may see
 
@@ -38,14 +38,14 @@ Hits: TypeAlias = Sequence[tuple[Any, tantivy.DocAddress]]
 
 
 class TermCounts:
-    """In how many items of a snapshot a term of a field is, as `count` says; each is asked once."""
+    """Counts the items of a snapshot with a term in a field, with `count`; each count is kept."""
 
     def __init__(self, count: Callable[[str, str], int]) -> None:
         self._count = count
         self._known: dict[tuple[str, str], int] = {}
 
     def __call__(self, field: str, term: str) -> int:
-        """The number of items."""
+        """Return the number of items."""
         found = self._known.get((field, term))
         if found is None:
             if len(self._known) >= _MOST_COUNTS:
@@ -56,8 +56,9 @@ class TermCounts:
 
 @dataclass(frozen=True, slots=True)
 class _RareTerms:
-    """The terms of a snapshot that few items have, of which callers see some. It knows no reader:
-    one that knew itself would keep files that were merged away until the next full collection.
+    """Counts of rare terms in a snapshot, over the items that a caller sees. It has no reference to
+    its reader: with such a cycle, files that were merged away would stay until the next full
+    garbage collection.
     """
 
     searcher: tantivy.Searcher
@@ -65,12 +66,12 @@ class _RareTerms:
     held: TermCounts
 
     def seen(self, allowed: Marks, field: str, term: str) -> int:
-        """How many items have the term; 0 where they are few and none of them is allowed."""
+        """Return how many items have the term; 0 if they are few and none of them is allowed."""
         count = self.held(field, term)
         return count if count > _RARE or self.allowed(allowed, field, term) else 0
 
     def allowed(self, allowed: Marks, field: str, term: str) -> int:
-        """How many items have the term, where they are few how many of those that are allowed."""
+        """Return how many items have the term; if they are few, only the allowed ones count."""
         count = self.held(field, term)
         if not 0 < count <= _RARE:
             return count
@@ -82,8 +83,8 @@ class _RareTerms:
 
 @dataclass(frozen=True, slots=True)
 class LexicalHits:
-    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and what
-    an item with every word, and all that the weights add, could score at most.
+    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and the
+    upper bound of an item's score for the query with these weights.
     """
 
     ids: Ids
@@ -93,9 +94,8 @@ class LexicalHits:
 
 
 class LexicalReader:
-    """One snapshot of the index for searching, which `holds` these items (bool by seq), in an
-    archive of `languages`, of which the `main` ones' stop words count. Safe to use from any number
-    of threads.
+    """One snapshot of the index for searching. It `holds` these items (bool by seq). `languages`
+    are those of the archive; only stop words of the `main` ones count. Thread-safe.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class LexicalReader:
     ) -> None:
         self._searcher = searcher
         self._holds = holds
-        self._same: tuple[Marks, bool] | None = None  # of the last question to `has_only`
+        self._same: tuple[Marks, bool] | None = None  # the last answer of `has_only`
         self._schema = schema
         self._languages = languages
         self._main = main
@@ -123,16 +123,16 @@ class LexicalReader:
     def reads(
         self, searcher: tantivy.Searcher, languages: tuple[str, ...], main: tuple[str, ...]
     ) -> bool:
-        """Whether it was made for these."""
+        """Return whether this reader was made for these."""
         known = (self._languages, self._main)
         return searcher is self._searcher and (languages, main) == known
 
     def lacking(self, wanted: Marks) -> int:
-        """How many of the `wanted` items (bool by seq) are not in it."""
+        """Return how many of the `wanted` items (bool by seq) the snapshot lacks."""
         return lacking(self._holds, wanted)
 
     def has_only(self, visible: Marks) -> bool:
-        """Whether exactly the `visible` items (bool by seq) are in it."""
+        """Return whether the snapshot holds exactly the `visible` items (bool by seq)."""
         known = self._same
         if known is not None and known[0] is visible:
             return known[1]
@@ -149,9 +149,10 @@ class LexicalReader:
         weights: LexicalWeights = PLAIN,
         allowed: Marks | None = None,
     ) -> LexicalHits:
-        """The `depth` best items by BM25 with `weights`, or the first by a date field (`order`
-        "-versioncreated" for newest first), within `filters`. The bound does not tell of a rare
-        word that none of the `allowed` items (bool by seq) has.
+        """Return the `depth` best items by BM25 with `weights`, or the first by a date field
+        (`order` "-versioncreated" for newest first), within `filters`. A rare word that no
+        `allowed` item (bool by seq) has does not change the bound, so the bound tells nothing of
+        hidden items.
         """
         compiled = self._weighing(weights).scored(query, filters)
         field = order.lstrip("-")
@@ -162,7 +163,7 @@ class LexicalReader:
             order_by_field=field or None,
             order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
         )
-        hits = found.hits  # made anew each time that it is asked for
+        hits = found.hits  # a property that makes a new list each time
         values = np.array([value for value, _ in hits], np.float64)
         ids = np.array(_seqs(self._searcher, hits), np.int64)
         places = _in_order(values, ids, order)
@@ -178,7 +179,7 @@ class LexicalReader:
     def _bound(self, query: Node, weights: LexicalWeights, allowed: Marks | None) -> float:
         key = (id(allowed), *_key(weights))
         known = self._suprema.get(key)
-        if known is None or known[0] is not allowed:  # another one may have got its number
+        if known is None or known[0] is not allowed:  # another mask may have the same id
             known = _kept(self._suprema, key, (allowed, self._supremum(weights, allowed)))
         return known[1].of(query)
 
@@ -190,8 +191,8 @@ class LexicalReader:
         return Supremum(self._documents, held, languages, self._main, weights)
 
     def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
-        """See `core.ports.Exemplars`; a word is its first term in any field, a machine's too. The
-        caller may see the items that are `allowed` (bool by seq).
+        """Return the idf of each word's first term over all fields, machines' too: float32 [n]. Of
+        a term that few items have, only `allowed` items (bool by seq) count; 0 for fewer than two.
         """
         terms = [terms_of(word, language) for word in words]
         held = [
@@ -206,8 +207,8 @@ class LexicalReader:
         return rare
 
     def matching(self, node: Node) -> Ids:
-        """The ids of every item that matches, in no order: for constraints on vectors. It takes a
-        third of a microsecond an item, so little that matches is soon had.
+        """Return the ids of all matching items, in no order, for constraints on vectors. It takes a
+        third of a microsecond per match.
         """
         compiled = self._compiler.throughout(node)
         limit = max(1, self._documents)
@@ -215,46 +216,48 @@ class LexicalReader:
         return np.array([seq for seq, _ in found.hits], np.int64)
 
     def some(self, node: Node, filters: Node, limit: int) -> Ids:
-        """The ids of at most `limit` items that match within `filters`, in no order."""
+        """Return the ids of at most `limit` items that match within `filters`, in no order."""
         compiled = self._compiler.required(all_of(node, filters))
         found = self._searcher.search(compiled, limit, count=False)
         return np.array(_seqs(self._searcher, found.hits), np.int64)
 
     def written(self, term: str, filters: Node, limit: int) -> Ids:
-        """The ids of at most `limit` items within `filters` that have the unstemmed `term` in any
-        text field, the newest written.
+        """Return the ids of the `limit` newest items within `filters` that have the unstemmed
+        `term` in any text field.
         """
         compiled = self._compiler.written(term, filters)
         found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
         return np.array([seq for seq, _ in found.hits], np.int64)
 
     def holds(self, seq: int, node: Node) -> bool:
-        """Whether the item matches."""
+        """Return whether the item matches."""
         compiled = self._compiler.within(seq, node)
         return bool(self._searcher.search(compiled, 1, count=False).hits)
 
     def frequency(self, word: str) -> int:
-        """In at least how many items of the whole index a word is found, in its commonest reading;
-        exactly so many where no machine says it.
+        """Return in how many items of the whole index a word is found, in its commonest reading; a
+        lower bound if machines' texts have the word too.
         """
         return max(map(self._held_in_any, self._compiler.readings(word)), default=0)
 
     def _held_in_any(self, term: str) -> int:
-        """In how many items a term is, of the agency's text or of machines', whichever are more."""
+        """Return how many items have a term in the agency's text or in machines', the larger
+        number.
+        """
         return max(self._held(name, term) for name in ("all", MACHINE))
 
     @property
     def documents(self) -> int:
-        """How many items are indexed."""
+        """The number of indexed items."""
         return self._documents
 
     def is_common(self, word: str) -> bool:
-        """Whether it is a stop word of the archive's main languages."""
+        """Return whether the word is a stop word of the archive's main languages."""
         return is_stop_word(word, self._main)
 
     def words_beginning(self, letters: str, limit: int) -> list[tuple[str, int]]:
-        """The `limit` commonest unstemmed terms of each text field that begin with `letters`, with
-        their document frequencies: of the whole index, whoever may see it.
+        """Return the `limit` commonest unstemmed terms of each text field that begin with
+        `letters`, with their document frequencies in the whole index, hidden items included.
         """
         found: list[tuple[str, int]] = []
         for name in TEXT_FIELDS:
@@ -270,13 +273,13 @@ def _seqs(searcher: tantivy.Searcher, hits: Hits) -> list[int]:
 
 
 def _key(weights: LexicalWeights) -> tuple[Any, ...]:
-    """The weights as a key; their fields are a mapping."""
+    """Return the weights as a hashable key."""
     fields = tuple(weights.fields.items())
     return fields, weights.phrase, weights.proximity, weights.slop, weights.machine
 
 
 def _kept(known: dict[tuple[Any, ...], Kept], key: tuple[Any, ...], value: Kept) -> Kept:
-    """`value`, kept with few others."""
+    """Keep `value` among at most _MOST_KEPT; return it."""
     if len(known) >= _MOST_KEPT:
         known.clear()
     known[key] = value
@@ -284,8 +287,8 @@ def _kept(known: dict[tuple[Any, ...], Kept], key: tuple[Any, ...], value: Kept)
 
 
 def _in_order(values: npt.NDArray[np.float64], ids: Ids, order: str) -> Ids:
-    """Places of the hits, best first. Equal ones go by id, the first recorded first (the last where
-    the newest are first): tantivy's own order changes when segments merge.
+    """Return the places of the hits, best first. Ties go by id, ascending, or descending with the
+    newest first, because tantivy's own order changes when segments merge.
     """
     newest, oldest = order.startswith("-"), order and not order.startswith("-")
     places: Ids = np.lexsort((-ids if newest else ids, values if oldest else -values))

@@ -1,11 +1,11 @@
-"""Completions of what is being typed: `core.ports.Suggestions` in the embedded engine.
+"""Completions of typed text: `core.ports.Suggestions` in the embedded engine.
 
 Names and subjects are the columns' labels; headlines are read from the record and kept as one more
-column. A label's count is of the rows in the caller's bitmap, the one that retrieval takes, so a
-kill, an embargo, an expiry or a missing entitlement holds here as it does for hits. Counts are kept
-for each set of product codes and follow the bitmap by its differences: a keystroke looks at the
-words that begin so, never at the archive. What was added since the last question is taken in before
-the next one; while nobody asks it costs nothing.
+column. A label's count is of the rows in the caller's bitmap, which retrieval also uses. So a kill,
+an embargo, an expiry or a missing product hides labels as it hides hits. Counts are kept for each
+set of product codes, and only differences of the bitmap change them: a keystroke reads the words
+with this beginning, never the whole archive. Each question first reads what was added since the
+last one; without questions this costs nothing.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Counts = npt.NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 Ranked = tuple[bool, int, bool]  # exact, count, at the beginning
 ReadHeadlines = Callable[[int, int], Iterable[tuple[int, str]]]
-SHORTEST_OF_HEADLINE = 2  # letters: a single one begins a tenth of all headlines
+SHORTEST_OF_HEADLINE = 2  # letters: one letter begins a tenth of all headlines
 _KEPT_CALLERS = 32
 
 
 class VisibleCounts:
-    """How many allowed rows each label of some columns has."""
+    """The number of allowed rows of each label of some columns."""
 
     def __init__(self, columns: Sequence[ValueColumn]) -> None:
         self._columns = columns
@@ -42,8 +42,8 @@ class VisibleCounts:
         self._allowed: Mask = np.zeros(0, np.bool_)
 
     def follow(self, allowed: Mask) -> None:
-        """Makes the counts those of `allowed` (bool by row): rows that it let in since the last
-        time are added, the others taken off.
+        """Update the counts to `allowed` (bool by row): add rows that are newly allowed, and
+        subtract rows that no longer are.
         """
         if allowed is self._allowed:
             return
@@ -58,7 +58,7 @@ class VisibleCounts:
         self._allowed = allowed
 
     def of(self, place: int, size: int) -> Counts:
-        """int64 [size]: by label of the column at `place`."""
+        """Return the counts by label of the column at `place`: int64 [size]."""
         return _padded(self._counts[place], size)[:size]
 
 
@@ -72,7 +72,7 @@ class LabelSuggestions:
         self._rows = LabelRows(column) if kind is SuggestionKind.HEADLINE else None
 
     def catch_up(self) -> None:
-        """Takes in what the column got since."""
+        """Read what was added to the column."""
         for number in range(self._index.size, len(self.column.labels)):
             self._index.add(self.column.labels[number])
         if self._rows is not None:
@@ -80,15 +80,15 @@ class LabelSuggestions:
 
     @property
     def size(self) -> int:
-        """How many labels were taken in."""
+        """The number of labels that were read."""
         return self._index.size
 
     def best(
         self, words: Sequence[str], limit: int, counts: Counts, allowed: Mask
     ) -> list[tuple[Ranked, Suggestion]]:
-        """The `limit` best labels that have `words` and a count, best first. Of equally good ones
-        the newest headline is first, and other labels go by the alphabet: in the order of writing,
-        hidden items would have a say.
+        """Return the `limit` best labels that have `words` and a count, best first. Ties: the
+        newest headline first, other labels alphabetically, because by the order of writing hidden
+        items would influence the result.
         """
         if self._rows is not None and sum(map(len, words)) < SHORTEST_OF_HEADLINE:
             return []
@@ -99,7 +99,7 @@ class LabelSuggestions:
         begins = self._index.beginning(words)[numbers]
         held = counts[numbers]
         order = np.lexsort((~begins, -held, ~exact))
-        if len(order) > limit:  # and all that are as good as the last of these
+        if len(order) > limit:  # keep all labels that tie with the last of these
             last = order[limit - 1]
             tied = (exact == exact[last]) & (held == held[last]) & (begins == begins[last])
             order = order[: max(limit, int(np.flatnonzero(tied[order])[-1]) + 1)]
@@ -119,8 +119,8 @@ class LabelSuggestions:
 
 
 class ColumnsSuggestions:
-    """Completions from all columns. `headlines` reads the headlines of the versions from one seq
-    up to another, in order. Safe to use from any number of threads.
+    """Completions from all columns. `headlines` reads the headlines of the versions from one seq up
+    to another, in order. Thread-safe.
     """
 
     def __init__(self, columns: Columns, headlines: ReadHeadlines) -> None:
@@ -137,8 +137,8 @@ class ColumnsSuggestions:
     def suggest(
         self, text: str, limit: int, products: frozenset[str], allowed: Mask
     ) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`; `allowed` (bool by seq) is what the holder of `products`
-        may see. Nothing typed finds nothing, but takes everything in.
+        """Return the best completions of `text`; `allowed` (bool by seq) is what a caller with
+        `products` may see. An empty text finds nothing, but reads what was added.
         """
         with self._lock:
             self._catch_up(len(allowed))
@@ -152,14 +152,14 @@ class ColumnsSuggestions:
                 for place, kind in enumerate(self._kinds)
                 for one in kind.best(words, limit, counts.of(place, kind.size), allowed)
             ]
-        found.sort(key=lambda pair: _worse(pair[0]))  # equal ones stay in the order of their kinds
+        found.sort(key=lambda pair: _worse(pair[0]))  # ties stay in the order of their kinds
         return tuple(suggestion for _, suggestion in found[:limit])
 
     def _catch_up(self, size: int) -> None:
         if size > self._headlines_taken:
             rows = list(self._read(self._headlines_taken, size))
             if not rows or rows[-1][0] != size - 1:
-                rows.append((size - 1, ""))  # so that every row below `size` has its place
+                rows.append((size - 1, ""))  # so that every row below `size` has a place
             self._headlines.extend([seq for seq, _ in rows], [[text] for _, text in rows])
             self._headlines_taken = size
         for kind in self._kinds:
@@ -176,13 +176,13 @@ class ColumnsSuggestions:
 
 
 def _worse(rank: Ranked) -> Ranked:
-    """A key that sorts the best first."""
+    """Return a sort key that puts the best first."""
     exact, count, begins = rank
     return not exact, -count, not begins
 
 
 def _padded(values: npt.NDArray[Scalar], size: int) -> npt.NDArray[Scalar]:
-    """`values` with zeros up to `size`."""
+    """Return `values`, padded with zeros up to `size`."""
     if len(values) >= size:
         return values
     longer = np.zeros(size, values.dtype)

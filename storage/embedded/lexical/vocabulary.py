@@ -1,7 +1,7 @@
 """The index's own words, as far as a caller sees them: `core.ports.Vocabulary`.
 
-The term dictionary is the whole archive's, hidden items not told apart. So a word leaves here only
-where an item that the caller may see at this moment holds it, and its count is of such items.
+The term dictionary is of the whole archive, hidden items included. So a word is returned only if
+the caller may now see an item with it, and its count is of such items.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from storage.words.analysis import analyzer
 from storage.words.written_words import nearest_first
 
 Mask = npt.NDArray[np.bool_]
-COUNTED = 1000  # items that hold a word are counted so far
-_FIRST_LOOK = 16  # of them, which is enough for most words
-_WALKED = 200_000  # terms of a beginning, the commonest, that are looked at
-_SHORTLIST = 24  # near terms of which it is checked whether the caller sees one
-_ENOUGH = 6  # near words that are given
+COUNTED = 1000  # items with a word are counted up to this number
+_FIRST_LOOK = 16  # items to read first, enough for most words
+_WALKED = 200_000  # of the terms with one beginning, the commonest are read
+_SHORTLIST = 24  # near terms for which this checks whether the caller sees one
+_ENOUGH = 6  # near words that are returned
 _KEPT_S = 60.0
-_GROWN = 0.01  # share by which an archive changes before its terms are read again
+_GROWN = 0.01  # terms are read again after the archive changes by this share
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """Terms with one first letter, by length: the terms, and the document frequency of each."""
+    """Terms with the same first letter, by length, and the document frequency of each."""
 
     by_length: Mapping[int, tuple[list[str], list[int]]]
     documents: int
@@ -45,8 +45,8 @@ class _Terms:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a caller may see (bool by seq), and whether that is everything that is indexed, so that
-    the index's own frequencies are the caller's.
+    """What a caller may see (bool by seq), and whether that is all that is indexed: then the
+    index's own frequencies hold for the caller.
     """
 
     allowed: Mask
@@ -54,8 +54,8 @@ class Seen:
 
 
 class Dictionary:
-    """The index's terms by first letter, read when they are asked for and kept for a while: terms
-    are only where to look, what is visible is asked anew each time. Safe from any thread.
+    """The index's terms by first letter, read when they are needed and kept for a while. They only
+    say what to look for; what is visible is checked each time. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -63,8 +63,8 @@ class Dictionary:
         self._lock = Lock()
 
     def near(self, reader: LexicalReader, folded: str, most: int) -> Iterator[tuple[str, int]]:
-        """Terms at most `most` edits from `folded` that begin with its first or second letter, the
-        nearest and then the commonest first, with the number of edits.
+        """Yield terms at most `most` edits from `folded` that begin with its first or second
+        letter, the nearest and then the commonest first, with the number of edits.
         """
         near: list[tuple[int, bool, int, str]] = []
         for letter in dict.fromkeys(folded[:2]):
@@ -90,8 +90,8 @@ class Dictionary:
 def counts(
     reader: LexicalReader, words: Sequence[str], few: int, caller: Caller, seen: Seen
 ) -> tuple[int, ...]:
-    """In how many allowed items each word is found, as a search would find it: counted up to
-    COUNTED where they are few, else only so far as to know that they are more. Stop words are.
+    """Return in how many allowed items a search finds each word: exact up to `few`, else at least
+    `few` + 1. A stop word counts COUNTED.
     """
     return tuple(
         COUNTED if reader.is_common(word) else _count(reader, word, few, caller, seen)
@@ -107,8 +107,8 @@ def similar(
     caller: Caller,
     seen: Seen,
 ) -> tuple[tuple[SeenWord, int], ...]:
-    """A few words at most `most` edits from `word`, the nearest and then the commonest first, each
-    with an allowed item that holds it.
+    """Return a few words at most `most` edits from `word`, the nearest and then the commonest
+    first, each with an allowed item that has it.
     """
     folded = "".join(analyzer("und").analyze(word))
     if len(folded) < 2:
@@ -135,8 +135,8 @@ def _by_length(reader: LexicalReader, letter: str) -> dict[int, tuple[list[str],
 def _near(
     folded: str, terms: tuple[list[str], list[int]], most: int
 ) -> Iterator[tuple[int, bool, int, str]]:
-    """Edits, whether the first letter is another, the frequency negated, the term: sorts as told.
-    The lists are kept, so that nothing is made of terms that are not near.
+    """Yield sort keys of near terms: the edits, whether the first letter differs, the negated
+    frequency, the term. `terms` are lists, so that nothing is computed for terms that are not near.
     """
     names, totals = terms
     hits = process.extract(folded, names, scorer=OSA.distance, score_cutoff=most, limit=None)
@@ -145,7 +145,7 @@ def _near(
 
 
 def _is_old(known: _Terms, documents: int) -> bool:
-    """Whether terms are to be read again: after a while, and at once where much was written."""
+    """Return whether to read terms again: after a while, or at once if much was written."""
     if documents == known.documents:
         return False
     grown = abs(documents - known.documents) > _GROWN * known.documents
@@ -153,8 +153,7 @@ def _is_old(known: _Terms, documents: int) -> bool:
 
 
 def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: Seen) -> int:
-    # The index's own count has killed items in it until their segment is merged; that all of so
-    # many were killed is out of the question.
+    # The index counts killed items until their segment is merged, but so many are never all killed.
     if seen.everything and reader.frequency(word) > COUNTED:
         return COUNTED
     node, found = Word(word), 0
@@ -167,7 +166,7 @@ def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: See
 
 
 def _held(caller: Caller, seen: Seen) -> Node:
-    """The caller's entitlement as a filter; none where it would let everything through."""
+    """Return the caller's products as a filter; no filter if the caller sees everything."""
     if seen.everything:
         return EVERYTHING
     return Keyword("product", tuple(sorted(caller.products)))

@@ -1,7 +1,7 @@
-"""The record of truth: every version of every item, its state and its vectors, in SQLite.
+"""The record of truth in SQLite: every version of every item, its state and its vectors.
 
-One write path, durable before it is acknowledged. Projections read the
-`changes` table, which names the story (chain) that each write touched.
+There is one write path; a write is durable before it is acknowledged. Projections read the table
+`changes`, which names the story (chain) that each write touched.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from storage.record.write_rules import (
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
-_HOLD_S = 0.02  # after which a transaction is committed and another one goes on
+_HOLD_S = 0.02  # after this a transaction is committed and another one goes on
 _TAKES_NOTHING = (StorageFullError, DiskError, BusyError)
-_TRY_AGAIN_S = 0.5  # after the record took no change of state
+_TRY_AGAIN_S = 0.5  # the pause after a change of state could not be recorded
 
 
 class Record:
     """`storage.record.port.RecordOfTruth` on SQLite in `folder`, beside its projections. `spaces`
-    maps each vector field in use to its encoder's digest: vectors of another count as missing.
-    Those of `beside` are kept beside them.
+    maps each vector field in use to its encoder's digest; vectors of another encoder count as
+    missing. Vectors of the encoders in `beside` are kept too.
 
-    Reads take a connection per thread; writes share one, in turns, and other processes' writes are
-    kept apart by SQLite's own lock. Either is held for milliseconds: many writes are several
-    transactions, and a change of state goes before the next of them.
+    Each thread reads with its own connection. Writes of a process take turns on one connection;
+    SQLite's lock keeps writes of other processes apart. Both locks are held for milliseconds only:
+    large writes are several transactions, and a change of state goes before the next of them.
     """
 
     identity = ""
@@ -87,7 +87,7 @@ class Record:
 
     @property
     def reads(self) -> SqliteReads:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Reads on the thread's connection; each sees the newest state."""
         reads: SqliteReads | None = getattr(self._local, "reads", None)
         if reads is None:
             reads = self._local.reads = SqliteReads(self.reader, lambda: self.unsettled)
@@ -95,9 +95,9 @@ class Record:
 
     @contextmanager
     def moment(self) -> Iterator[SqliteReads]:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Yield reads that all see one state of the record."""
         with storage_errors(self.path):
-            connection, unsettled = self.reader, self.unsettled  # before the state it is laid over
+            connection, unsettled = self.reader, self.unsettled  # read before the state
             connection.execute("BEGIN")
             try:
                 yield SqliteReads(connection, lambda: unsettled)
@@ -116,13 +116,13 @@ class Record:
         return connection
 
     def _close_readers(self, left: Callable[[threading.Thread], bool]) -> None:
-        """Closes the read connections of all threads but those that are to be `left` one."""
+        """Close the read connections of all threads, except those for which `left` is true."""
         for thread in [*self._readers]:
             if not left(thread) and (connection := self._readers.pop(thread, None)) is not None:
                 connection.close()
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """See `core.ports.Writer`."""
+        """Record the items in short transactions; return what became of the first of them."""
         now = to_micros(self._clock())
         rows = [prepared(write) for write in writes]
 
@@ -137,7 +137,7 @@ class Record:
             raise
 
     def _kill_aside(self, rows: Sequence[Prepared], by: Caller, why: StorageError) -> None:
-        """A document that kills its item does so, too, where it can't be recorded."""
+        """Put kills in documents in force, though the documents can't be recorded."""
         killed: list[Asked] = []
         for row in rows:
             item = row.write.item
@@ -153,7 +153,7 @@ class Record:
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: all or none, and before every other write that waits."""
+        """Change states, all or none, before every other write that waits."""
         asked = [Asked(change, by.writes) for change in changes]
         try:
             return self._set_recorded(asked)
@@ -181,24 +181,24 @@ class Record:
 
     @property
     def unsettled(self) -> Unsettled:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Changes of state that are in force but not in the record yet."""
         return self._aside.unsettled
 
     def settle(self) -> None:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Record the unsettled changes, if that is possible again."""
         if not self.unsettled.changes or time.monotonic() < self._try_again:
             return
         self._try_again = time.monotonic() + _TRY_AGAIN_S
         here = self._aside.here
         try:
-            self._set_recorded(here)  # and, before them, what stands in the journal
+            self._set_recorded(here)  # after the changes in the journal
         except StorageError:
             self._aside.write_down()
         else:
             self._aside.forget(here)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`, by seq."""
+        """Add vectors to recorded versions by seq; return how many versions got theirs."""
         now = to_micros(self._clock())
         left, added = [*vectors.items()], 0
         while left:
@@ -210,7 +210,7 @@ class Record:
     def forget_vectors(
         self, field: str, keep: Collection[str], after: int, limit: int
     ) -> Sequence[int]:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Delete the field's vectors of other encoders from `limit` versions; return their seqs."""
         marks = ", ".join("?" * len(keep))
         other = f"field = ? AND encoder NOT IN ({marks})"
         with storage_errors(self.path):
@@ -228,7 +228,7 @@ class Record:
         return seqs
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
-        """Records text signatures of versions, by seq; what is gone by now is passed over."""
+        """Record text signatures of versions, by seq; versions that are gone are skipped."""
         left = [*signatures.items()]
         while left:
             done = self._take_turn(
@@ -237,19 +237,19 @@ class Record:
             left = left[len(done) :]
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """Whether `by` would change the record by putting each item (with fresh vectors)."""
+        """Return for each item whether a put by `by` (with new vectors) would change the record."""
         with storage_errors(self.path):
             cursor = self.reader.cursor()
             return tuple(self._is_unknown(cursor, item, by) for item in items)
 
     def last_change(self) -> int:
-        """The number of the newest acknowledged change, 0 in an empty record."""
+        """Return the number of the newest acknowledged change, 0 in an empty record."""
         row = self.reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
         found = row.fetchone()
         return 0 if found is None else int(found[0])
 
     def facts(self) -> Mapping[str, Any]:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Return facts about the record, ready for JSON."""
         unsettled = self.unsettled
         return {
             "durable": True,
@@ -259,16 +259,16 @@ class Record:
         }
 
     def follow(self, changed: Callable[[], None]) -> None:
-        """SQLite tells nobody; looking costs little."""
+        """Do nothing: SQLite sends no notices, and looking costs little."""
 
     def close(self) -> None:
-        """See `storage.record.port.RecordOfTruth`."""
+        """Close every connection and the journal."""
         self._writing.close()
         self._aside.close()
         self._close_readers(lambda _: False)
 
     def _add(self, cursor: sqlite3.Cursor, seq: int, entry: PassageVectors, now: int) -> bool:
-        """Adds vectors to what is still there and lacks them."""
+        """Add vectors to a recorded version that lacks them; return whether it did."""
         row = cursor.execute("SELECT chain FROM items WHERE seq = ?", (seq,)).fetchone()
         fresh, have = (entry.field, entry.encoder), writing.spaces_of(cursor, seq)
         if row is None or fresh in have:
@@ -286,7 +286,7 @@ class Record:
         *,
         urgent: bool = False,
     ) -> list[Done]:
-        """Does as many of `works` in one transaction as its time allows."""
+        """Do as many of `works` in one transaction as its time allows; return their results."""
         done: list[Done] = []
         with self._transaction(urgent=urgent) as cursor:
             until = time.monotonic() + _HOLD_S
@@ -298,7 +298,7 @@ class Record:
 
     @contextmanager
     def _transaction(self, *, urgent: bool = False) -> Iterator[sqlite3.Cursor]:
-        """A short transaction. What could not be recorded earlier is, before anything else."""
+        """Yield a short transaction. It first records the changes in the journal."""
         with self._writing.alone(urgent=urgent) as cursor:
             aside = self._aside.journaled()
             for asked in aside.changes:

@@ -1,7 +1,7 @@
-"""Changes of state that the record could not take: they are in force all the same.
+"""Changes of state that could not be recorded but are in force.
 
-They stand in the journal, which all processes of the archive read. Where that fails too they are
-kept in this process's memory, and whoever asked for them is told so.
+They are in the journal, which all processes of the archive read. If the journal fails too, they are
+kept in this process's memory, and the caller is told so.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """What stands in the journal: the changes that are to be made in the record."""
+    """The content of the journal: changes that are still to be recorded."""
 
     changes: tuple[Asked, ...] = ()
     entries: Entries | None = None
 
 
 class Aside:
-    """The changes beside the record in `folder`. Safe to use from any number of threads."""
+    """The changes beside the record in `folder`. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._here: tuple[Asked, ...] = ()
-        self._turn = 0  # another number for other changes here
+        self._turn = 0  # rises whenever `_here` changes
         self._known = SETTLED
         self._read = Journaled()
         self._journal: Journal | None = None
         try:
             self._journal = Journal(folder)
-        except OSError as error:  # a full disk, say: tried again when it is needed
+        except OSError as error:  # for example a full disk; opened again when needed
             log.warning("the journal of changes of state can't be opened: %s", error)
 
     @property
     def unsettled(self) -> Unsettled:
-        """See `storage.record.port.RecordOfTruth`."""
+        """The changes in the journal and in this process."""
         known, mark = self._known, self._mark
         if known.mark != mark:
             with self._lock:
@@ -59,7 +59,7 @@ class Aside:
         return (0 if self._journal is None else self._journal.sequence, self._turn)
 
     def journaled(self) -> Journaled:
-        """What stands in the journal now."""
+        """Return the current content of the journal."""
         journal, known = self._journal, self._read
         if journal is None:
             return known
@@ -69,8 +69,8 @@ class Aside:
         return known
 
     def keep(self, changes: Sequence[Asked], why: StorageError) -> None:
-        """Puts changes in force; they are durable when it returns. Raises HiddenHereError where
-        they are in force in this process only.
+        """Put changes in force; they are durable when it returns. Raises HiddenHereError if they
+        are in force only in this process.
         """
         try:
             self._append(changes)
@@ -86,24 +86,26 @@ class Aside:
 
     @property
     def here(self) -> tuple[Asked, ...]:
-        """The changes that this process alone knows."""
+        """The changes that only this process knows."""
         return self._here
 
     def write_down(self) -> None:
-        """Puts what this process alone knows into the journal, if that takes it by now."""
+        """Write the changes that only this process knows into the journal, if that is
+        possible now.
+        """
         with suppress(OSError, StorageError):
             changes = self._here
             self._append(changes)
             self.forget(changes)
 
     def forget(self, here: Sequence[Asked]) -> None:
-        """Forgets the first ones of `here`: others know them by now."""
+        """Remove the changes `here`, the first of this process, because others know them now."""
         with self._lock:
             self._here = self._here[len(here) :]
             self._turn += 1
 
     def take(self, journaled: Journaled) -> None:
-        """Tells that the record has these by now. Raises DiskError."""
+        """Note that the record has these changes now. Raises DiskError."""
         if self._journal is None or journaled.entries is None or not journaled.changes:
             return
         try:
@@ -116,7 +118,7 @@ class Aside:
             ) from error
 
     def close(self) -> None:
-        """Closes the journal."""
+        """Close the journal."""
         if self._journal is not None:
             self._journal.close()
 

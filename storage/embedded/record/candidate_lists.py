@@ -1,13 +1,13 @@
-"""The candidates behind cursors, in a file of their own that every process of an archive shares.
+"""Keeps the lists behind cursors in a file that all processes of an archive share.
 
-`core.ports.Shelf` over SQLite in WAL mode without any fsync: what is kept here outlives a killed
-process and a restart, not a power cut, and costs no search a wait for the disk. Nothing depends on
-the file. A full disk, a lock that is held too long or damage is noted and passed over; a damaged
+This is `core.ports.Shelf` over SQLite in WAL mode without any fsync. A list outlives a killed
+process and a restart, but not a power failure, and no search waits for the disk. Nothing depends on
+the file: a full disk, a lock held too long, or damage is noted and the list is not kept. A damaged
 file is made anew.
 
-An id is a number in the record of truth, which never gives a number twice. Only a restored backup
-can: it goes on from an older state. So each list is kept with the newest change that its process
-had seen, and is given out only where the record still has that very change.
+An id is a number in the record of truth, which never uses a number twice, except after a restore,
+which goes on from an older state. So each list is kept with the newest change that its process had
+seen, and is returned only while the record still has that change.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WAIT_S = 0.1  # for another process's write
 _REST_S = 5.0  # after a failure, so that no search waits for a file that can't be written
 _PUTS_PER_SWEEP = 32
 _DELETE_OLDEST = "DELETE FROM lists WHERE n IN (SELECT n FROM lists ORDER BY n LIMIT 16)"
-# A few at a time: a long statement would lock out those who keep lists meanwhile.
+# A few at a time: a long statement would keep others from writing lists.
 _DELETE_EXPIRED = "DELETE FROM lists WHERE n IN (SELECT n FROM lists WHERE until < ? LIMIT 16)"
 _TABLES = """
 CREATE TABLE lists (
@@ -49,8 +49,8 @@ CREATE TABLE lists (
 
 
 class CandidateLists:
-    """Keeps values for `lifetime_s` seconds; the oldest go where all would take more than
-    `most_bytes`. Thread-safe.
+    """Keeps values for `lifetime_s` seconds. If all values together exceed `most_bytes`, the oldest
+    are deleted. Thread-safe.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CandidateLists:
         self.failure = ""
 
     def put(self, key: str, value: bytes) -> bool:
-        """See `core.ports.Shelf`."""
+        """Keep `value` under `key`; return whether that succeeded."""
         with self._lock:
             if monotonic() < self._resting_until:
                 return False
@@ -90,7 +90,7 @@ class CandidateLists:
             return True
 
     def get(self, key: str) -> bytes | None:
-        """See `core.ports.Shelf`."""
+        """Return the value under `key`; None if it is unknown, too old, or of another record."""
         with self._lock:
             try:
                 row = (
@@ -106,7 +106,7 @@ class CandidateLists:
                 return None
 
     def close(self) -> None:
-        """Ends the work in the background and closes the file."""
+        """End the background work and close the file."""
         with self._lock:
             self._resting_until = inf
         self._keeper.shutdown()
@@ -123,12 +123,12 @@ class CandidateLists:
         self._puts += 1
         if self._puts % _PUTS_PER_SWEEP == 1:
             if self._keeping is not None:
-                self._keeping.result()  # long done, unless lists come faster than they go
+                self._keeping.result()  # has ended, unless lists come faster than they are deleted
             self._keeping = self._keeper.submit(self._keep_small)
 
     def _keep_small(self) -> None:
-        """What no search should wait for: deletes what is too old, then the oldest until the rest
-        fits, and moves the log's pages into the file. Freed pages are used again.
+        """Delete expired lists, then the oldest until the rest fits, and move the log's pages into
+        the file. No search waits for this. Freed pages are used again.
         """
         try:
             connection = _open(self.path)
@@ -152,14 +152,14 @@ class CandidateLists:
         return (pages - free) * size
 
     def _goes_on_from(self, seen: str) -> bool:
-        """Whether the record has the change that was its newest when a list was kept."""
+        """Return whether the record still has the change that was newest when a list was kept."""
         if seen == repr(None):
             return True
         number = int(seen[1:].partition(",")[0])
         return repr(self._record.reads.line(number)) == seen
 
     def _opened(self) -> sqlite3.Connection:
-        """The connection to the file that is there now: another process may have made it anew."""
+        """Return a connection to the current file; another process may have made it anew."""
         file = _number(self.path)
         if self._connection is None or file != self._file:
             self._drop_connection()
@@ -168,15 +168,15 @@ class CandidateLists:
         return self._connection
 
     def _failed(self, error: Exception) -> None:
-        """Notes the error, rests for a while and begins a damaged file anew."""
+        """Note the error, pause for a while, and remove a damaged file."""
         if str(error) != self.failure:
             log.warning("cursors are not shared just now: %s (%s)", error, self.path)
         self.failure = str(error)
         self._resting_until = monotonic() + _REST_S
         if "locked" in self.failure:
-            return  # by another process; what is there can still be read
+            return  # by another process; lists can still be read
         self._drop_connection()
-        if type(error) is sqlite3.DatabaseError:  # damaged; its subclasses are other mistakes
+        if type(error) is sqlite3.DatabaseError:  # damaged; subclasses are other errors
             self._resting_until = 0.0
             with suppress(OSError):
                 for suffix in ("", "-wal", "-shm"):
@@ -190,7 +190,7 @@ class CandidateLists:
 
 
 def _number(path: Path) -> int:
-    """The file's inode, -1 where there is none."""
+    """Return the file's inode, -1 if there is no file."""
     try:
         return path.stat().st_ino
     except OSError:
@@ -198,9 +198,9 @@ def _number(path: Path) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none. It holds what people searched for: nobody else reads it.
+    """Open the file, or make it with mode 0600, because it tells what people searched for.
 
-    A file of another schema is emptied: its lists could not be read anyway.
+    A file of another schema is emptied, because its lists can't be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -211,10 +211,10 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # done where no search waits for it
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_keep_small` does that
         if _schema(connection) != SCHEMA:
             connection.execute("BEGIN IMMEDIATE")
-            if _schema(connection) != SCHEMA:  # no other process has come first
+            if _schema(connection) != SCHEMA:  # no other process was faster
                 connection.execute("DROP TABLE IF EXISTS lists")
                 connection.execute(_TABLES)
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")

@@ -1,4 +1,4 @@
-"""Backup and restore of the record of truth. Projections are not copied: they are made from it."""
+"""Backup and restore of the record of truth. Projections are not copied, but made anew from it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PROJECTIONS = "projections"
 
 
 def backup(folder: Path, target: Path) -> int:
-    """Copies the record in `folder` to `target` while it is being read and written; gives the
-    copy's size in bytes. The copy is one moment of the record (SQLite's online backup) and is
-    checked before it gets its name. Raises InputError where there is no record, ConflictError
-    where `target` exists.
+    """Copy the record in `folder` to `target` while others read and write it; return the copy's
+    size in bytes. The copy is one moment of the record (SQLite's online backup) and is checked
+    before it gets its name. Raises InputError if there is no record, ConflictError if `target`
+    exists.
     """
     source = folder / FILE
     if not source.exists():
@@ -65,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _settle(folder: Path, copy: sqlite3.Connection) -> None:
-    """Makes the changes of state in the copy that the record could not take yet."""
+    """Make the changes of state in the journal in the copy, too."""
     if not (folder / JOURNAL).exists():
         return
     journal = Journal(folder)
@@ -79,9 +79,9 @@ def _settle(folder: Path, copy: sqlite3.Connection) -> None:
 
 
 def restore(source: Path, folder: Path, *, force: bool) -> None:
-    """Puts a backup in place of the record in `folder`; projections are dropped.
+    """Replace the record in `folder` by a backup, and drop the projections.
 
-    Raises ConflictError where a process uses the archive, or there is one and not `force`.
+    Raises ConflictError if a process uses the archive, or if there is a record and not `force`.
     """
     if not source.is_file():
         raise InputError(
@@ -97,7 +97,7 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         fresh = folder / f"{FILE}.restored"
         shutil.copyfile(source, fresh)
         _sync(fresh)
-        _drop_projections(folder)  # or a record would be found by the words of another one
+        _drop_projections(folder)  # else words of the old record would find the new one's items
         _fold(folder)
         for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
             (folder / name).unlink(missing_ok=True)
@@ -109,8 +109,8 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
 
 
 def _fold(folder: Path) -> None:
-    """Puts what stands beside a record into its file, so that the record is whole where the restore
-    ends here. One that can't be read has nothing to lose.
+    """Move the log and the journal of the old record into its file, so that the record is whole if
+    the restore ends here. A record that can't be read stays as it is.
     """
     if not (folder / FILE).exists():
         return
@@ -124,7 +124,7 @@ def _fold(folder: Path) -> None:
 
 
 def drop_projections(folder: Path) -> None:
-    """Removes every projection of an archive that no process uses."""
+    """Remove every projection of an archive. Raises ConflictError if a process uses it."""
     ownership = alone(folder)
     try:
         _drop_projections(folder)
@@ -133,7 +133,7 @@ def drop_projections(folder: Path) -> None:
 
 
 def alone(folder: Path) -> Ownership:
-    """The ownership of the projections. Raises ConflictError where another process has it."""
+    """Take the ownership of the projections. Raises ConflictError if another process has it."""
     ownership = Ownership(folder / PROJECTIONS / "owner.lock")
     if not ownership.try_acquire():
         raise ConflictError(
@@ -145,7 +145,7 @@ def alone(folder: Path) -> Ownership:
 
 
 def check(path: Path) -> None:
-    """Raises CorruptError unless `path` is a whole record of this program's schema."""
+    """Raise CorruptError unless `path` is a whole record of this program's schema."""
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:

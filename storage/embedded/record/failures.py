@@ -1,4 +1,4 @@
-"""SQLite's errors as ours, by their result codes (https://sqlite.org/rescode.html)."""
+"""Turns SQLite's errors into ours, by their result codes (https://sqlite.org/rescode.html)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import orjson
 from core.errors import BusyError, CorruptError, DiskError, StorageError, StorageFullError
 
 _RESTORE = "restore it with `dateline restore`"
-_LEAST_FREE = 1 << 20  # bytes: SQLite says "disk I/O error" where its shared memory can't grow
+_LEAST_FREE = 1 << 20  # bytes; SQLite says "disk I/O error" if its shared memory can't grow
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns what SQLite raises into our errors: full, failed, busy, corrupt, or something else."""
+    """Turn SQLite's errors into ours: full, failed, busy, corrupt, or another one."""
     try:
         yield
     except orjson.JSONDecodeError as error:
@@ -52,7 +52,7 @@ def _as_ours(error: sqlite3.Error, path: Path) -> StorageError:
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """The primary result code; 0 for what Python's own layer raises."""
+    """Return the primary result code; 0 for errors of Python's own layer."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

@@ -1,15 +1,15 @@
-"""A small file for what must not be lost when the disk is full: changes of state.
+"""A small file for changes of state, which must not be lost when the disk is full.
 
-The file has its whole size from the beginning, so an entry takes no new room (on a file system that
-overwrites in place). Each entry is on the disk when `append` returns, and every process of the
-archive sees it at its next look at `sequence`, which is a read of shared memory.
+The file has its full size from the beginning, so an entry takes no new space (on a file system that
+overwrites in place). Each entry is on the disk when `append` returns. Every process of the archive
+sees it at its next look at `sequence`, which is a read of shared memory.
 
     0       8        16       24         32              4096
     magic   epoch    taken    sequence   0 …             entries …
     entry:  length, CRC-32 of all that follows, epoch, the bytes
 
-All numbers are little-endian. Entries of another epoch are what is left of earlier ones. `taken` is
-how many of this epoch are in the record by now; when all are, a new epoch begins at the start.
+All numbers are little-endian. Entries of another epoch are old and ignored. `taken` is how many
+entries of this epoch are in the record; when all are, a new epoch begins at the start of the file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SEQUENCE_AT = 24
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """What stands in a journal at a `sequence`: the entries of an epoch up to number `end`."""
+    """The entries of a journal at a `sequence`: those of `epoch` up to number `end`."""
 
     sequence: int
     epoch: int
@@ -48,8 +48,8 @@ class Entries:
 
 
 class Journal:
-    """The journal in `folder`, made where there is none. Safe to use from any number of threads and
-    processes. Raises OSError where the disk does not let it be made or read.
+    """The journal in `folder`, made if there is none. Any number of threads and processes may use
+    it. Raises OSError if the disk fails when it is made or read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,12 +72,12 @@ class Journal:
 
     @property
     def sequence(self) -> int:
-        """A number that is another one whenever entries came or went."""
+        """A number that changes whenever entries are added or taken."""
         (number,) = struct.unpack_from("<Q", self._shared, _SEQUENCE_AT)
         return int(number)
 
     def read(self) -> Entries:
-        """The entries that are not taken."""
+        """Return the entries that are not taken."""
         while True:
             sequence = self.sequence
             _, epoch, taken, _ = self._header()
@@ -86,8 +86,8 @@ class Journal:
                 return Entries(sequence, epoch, len(found), tuple(found[taken:]))
 
     def append(self, entries: Sequence[bytes]) -> None:
-        """Adds entries, all or none; durable when it returns. Raises StorageFullError where they
-        don't fit, OSError where the disk fails.
+        """Add entries, all or none; durable when it returns. Raises StorageFullError if they do not
+        fit, OSError if the disk fails.
         """
         with self._alone():
             _, epoch, _, sequence = self._header()
@@ -103,16 +103,18 @@ class Journal:
                 _write(self._file, data, end)
                 os.fdatasync(self._file)
             except OSError:
-                os.pwrite(self._file, bytes(_ENTRY.size), end)  # it must not come up later
+                os.pwrite(self._file, bytes(_ENTRY.size), end)  # no part of it may appear later
                 raise
             self._put_header(epoch, self._header()[2], sequence + 1)
 
     def take(self, entries: Entries) -> None:
-        """Takes what was read: it is in the record. Durable when it returns. Raises OSError."""
+        """Mark the entries that were read as taken, because they are in the record. Durable when it
+        returns. Raises OSError.
+        """
         with self._alone():
             _, epoch, taken, sequence = self._header()
             if epoch != entries.epoch or taken >= entries.end:
-                return  # another process was quicker
+                return  # another process was faster
             taken = entries.end
             if taken == sum(1 for _ in self._walk(epoch)):
                 epoch, taken = epoch + 1, 0
@@ -120,7 +122,7 @@ class Journal:
             os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Closes the file; a second time does nothing."""
+        """Close the file; a second call does nothing."""
         if not self._shared.closed:
             self._shared.close()
             os.close(self._file)
@@ -133,7 +135,7 @@ class Journal:
         os.pwrite(self._file, _HEADER.pack(_MAGIC, epoch, taken, sequence), 0)
 
     def _walk(self, epoch: int) -> Iterator[tuple[int, bytes]]:
-        """Where each entry of the epoch ends, and its bytes; up to the first that is not whole."""
+        """Yield the end and the bytes of each entry of the epoch, up to the first damaged one."""
         data = os.pread(self._file, SIZE - _BODY, _BODY)
         place = 0
         while place + _ENTRY.size <= len(data):
@@ -147,7 +149,7 @@ class Journal:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Alone among threads and processes."""
+        """Hold the lock among threads and processes."""
         with self._lock:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
@@ -168,7 +170,9 @@ def _write(file: int, data: bytes, place: int) -> None:
 
 
 def _make(path: Path) -> None:
-    """The file appears whole or not at all; zeros are written, so that it has all its blocks."""
+    """Make the file, whole or not at all; it is filled with zeros, so that it has all
+    its blocks.
+    """
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as stream:
@@ -177,7 +181,7 @@ def _make(path: Path) -> None:
             os.fsync(stream.fileno())
         try:
             os.link(fresh, path)
-        except FileExistsError:  # another process was quicker
+        except FileExistsError:  # another process was faster
             return
         sync_folder(path.parent)
     finally:

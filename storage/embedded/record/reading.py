@@ -1,4 +1,4 @@
-"""Reads of SQLite's record of truth: see `storage.record.port.RecordReads`."""
+"""Reads of the record of truth in SQLite: `storage.record.port.RecordReads`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE se
 _FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
 _VERSIONS = f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
 _HOLDS = "SELECT uri, writes, pubstatus, embargoed FROM holds WHERE uri IN ({})"
-# Every version of each item that has a version in one of the chains, beside that chain; CROSS JOIN
-# is SQLite's way to say that the chains come first.
+# Every version of each item that has a version in one of the chains, with that chain. CROSS JOIN
+# makes SQLite read the chains first.
 _STORY_ROWS = (
     f"SELECT touched.chain, {_VERSION} FROM (SELECT DISTINCT chain, uri FROM items"  # noqa: S608
     " WHERE chain IN ({})) AS touched CROSS JOIN items AS version ON version.uri = touched.uri"
@@ -57,8 +57,8 @@ _UNSIGNED = (
 
 
 class SqliteReads:
-    """The reads over one connection; inside a transaction they all see one state. What is
-    `unsettled` is laid over it: it is asked for first, for what leaves it is in the state by then.
+    """Reads over one connection; inside a transaction all see one state. The `unsettled` changes
+    are applied to the rows. They are read first: a change that leaves them is then in the rows.
     """
 
     def __init__(self, connection: sqlite3.Connection, unsettled: Callable[[], Unsettled]) -> None:
@@ -66,14 +66,14 @@ class SqliteReads:
         self._unsettled = unsettled
 
     def changes_after(self, n: int, limit: int) -> list[Change]:
-        """See `storage.record.port.ChangeLog`."""
+        """Return at most `limit` changes after number `n`, in order."""
         rows = self.connection.execute(
             "SELECT n, chain, seq, kind FROM changes WHERE n > ? ORDER BY n LIMIT ?", (n, limit)
         )
         return [Change(*row) for row in rows]
 
     def line(self, n: int | None) -> LogLine | None:
-        """See `storage.record.port.ChangeLog`."""
+        """Return change number `n`, or the newest for None."""
         if n is None:
             found = self.connection.execute(f"{_LINE} ORDER BY n DESC LIMIT 1")
         else:
@@ -82,26 +82,26 @@ class SqliteReads:
         return row
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield the facts of every version from `seq` on, page by page."""
         rows = self.connection.execute(_FACTS, (seq,))
         while page := rows.fetchmany(_FACTS_PAGE):
             yield [_fact_row(row) for row in page]
 
     def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the facts of the recorded versions among `seqs`."""
         return {row[0]: _fact_row(row) for row in self._select_in(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the recorded versions among `seqs`."""
         rows = self._select_in(f"{_ITEMS} WHERE seq IN ({{}})", [int(seq) for seq in seqs])
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
-        """See `storage.record.port.VersionReads`."""
+        """Return every version of an item, the newest first."""
         return self.versions_of_each([uri]).get(uri, [])
 
     def versions_of_each(self, uris: Collection[str]) -> dict[str, list[VersionRow]]:
-        """See `storage.record.port.VersionReads`."""
+        """Return every version of each recorded item of `uris`, the newest first."""
         unsettled = self._unsettled()
         found: dict[str, list[VersionRow]] = {}
         for row in self._select_in(_VERSIONS, list(uris)):
@@ -109,21 +109,21 @@ class SqliteReads:
         return {uri: unsettled.over(rows) for uri, rows in found.items()}
 
     def holds_of(self, uris: Collection[str]) -> dict[str, list[Hold]]:
-        """See `storage.record.port.VersionReads`."""
+        """Return the holds of each of `uris` that has some."""
         found: dict[str, list[Hold]] = {}
         for uri, *row in self._select_in(_HOLDS, list(uris)):
             found.setdefault(uri, []).append(read_hold(*row))
         return found
 
     def seq_of(self, uri: str, version: int) -> int | None:
-        """See `storage.record.port.VersionReads`."""
+        """Return the seq of a recorded version, or None."""
         row = self.connection.execute(
             "SELECT seq FROM items WHERE uri = ? AND version = ?", (uri, version)
         ).fetchone()
         return None if row is None else int(row[0])
 
     def headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield (seq, headline) of every version from seq `since` up to `until`."""
         rows = self.connection.execute(
             "SELECT seq, document FROM items WHERE seq >= ? AND seq < ? ORDER BY seq",
             (since, until),
@@ -132,16 +132,16 @@ class SqliteReads:
             yield seq, orjson.loads(document)["headline"]
 
     def all_items(self) -> Iterator[Item]:
-        """See `storage.record.port.VersionReads`."""
+        """Yield every recorded version, in the order of writing."""
         for row in self.connection.execute(f"{_ITEMS} ORDER BY seq"):
             yield item_rows.decode(row)
 
     def count_items(self) -> int:
-        """See `storage.record.port.VersionReads`."""
+        """Return the number of recorded versions."""
         return int(self.connection.execute("SELECT COUNT(*) FROM items").fetchone()[0])
 
     def chain_of(self, uri: str) -> str | None:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain that the item's newest version names, or None."""
         row = self.connection.execute(
             "SELECT chain FROM items WHERE uri = ? ORDER BY version DESC LIMIT 1", (uri,)
         ).fetchone()
@@ -150,7 +150,7 @@ class SqliteReads:
     def views_of(
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
-        """See `storage.record.port.StoryReads`."""
+        """Return each story's view at `now` (microseconds) and the seqs of its versions."""
         unsettled = self._unsettled()
         rows: dict[str, list[VersionRow]] = {chain: [] for chain in chains}
         for chain, *row in self._select_in(_STORY_ROWS, [*rows]):
@@ -160,11 +160,11 @@ class SqliteReads:
         }
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain of each recorded version."""
         return dict(self._select_in(_STORIES, seqs))
 
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
-        """In one pass; items that changed their chain are looked up apart."""
+        """Yield the view of every story, in one pass; chains with moved items are read again."""
         unsettled = self._unsettled()
         moved = {
             chain
@@ -181,13 +181,13 @@ class SqliteReads:
             yield chain, story_view(chain, unsettled.over(versions), now)
 
     def chains_with_several(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `storage.record.port.StoryReads`."""
+        """Return the chain of those `seqs` whose story may have several versions."""
         return dict(self._select_in(_SEVERAL, seqs))
 
     def vectors_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> Iterator[tuple[int, FloatMatrix]]:
-        """See `storage.record.port.VectorReads`."""
+        """Yield (seq, float32 [n, d]) for versions that this encoder embedded."""
         rows = self._select_in(
             "SELECT seq, passages, matrix FROM vectors"
             " WHERE seq IN ({}) AND field = ? AND encoder = ?",
@@ -200,7 +200,7 @@ class SqliteReads:
     def passages_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> dict[int, tuple[Passage, ...]]:
-        """See `storage.record.port.VectorReads`."""
+        """Return the passages that this encoder embedded of each version."""
         rows = self._select_in(
             "SELECT seq, passages FROM vectors WHERE seq IN ({}) AND field = ? AND encoder = ?",
             [int(seq) for seq in seqs],
@@ -209,28 +209,28 @@ class SqliteReads:
         return {seq: passages_of(spans) for seq, spans in rows}
 
     def items_lacking(self, field: str, encoder: str, after: int, limit: int) -> dict[int, Item]:
-        """See `storage.record.port.VectorReads`."""
+        """Return at most `limit` versions above `after` that lack vectors of this encoder."""
         rows = self.connection.execute(
             f"{_ITEMS} WHERE {_LACKING} ORDER BY seq LIMIT ?", (after, field, encoder, limit)
         )
         return {row[0]: item_rows.decode(row) for row in rows}
 
     def count_lacking(self, field: str, encoder: str) -> int:
-        """See `storage.record.port.VectorReads`."""
+        """Return the number of versions that lack vectors of this encoder."""
         statement = f"SELECT COUNT(*) FROM items WHERE {_LACKING}"  # noqa: S608
         return int(self.connection.execute(statement, (0, field, encoder)).fetchone()[0])
 
     def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
-        """See `storage.record.port.SignatureReads`."""
+        """Return the recorded signatures of a scheme."""
         statement = "SELECT seq, signature FROM signatures WHERE seq IN ({}) AND scheme = ?"
         return dict(self._select_in(statement, seqs, (scheme,)))
 
     def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:
-        """See `storage.record.port.SignatureReads`."""
+        """Return at most `limit` seqs above `after` of versions without a signature."""
         return [*joined(*self.connection.execute(_UNSIGNED, (after, scheme, limit)))]
 
     def _rows_of(self, chain: str) -> list[VersionRow]:
-        """All versions of every item that has a version in the chain."""
+        """Return all versions of every item that has a version in the chain."""
         rows = self.connection.execute(
             f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN"  # noqa: S608
             " (SELECT DISTINCT uri FROM items WHERE chain = ?)",
@@ -241,7 +241,7 @@ class SqliteReads:
     def _select_in(
         self, statement: str, values: Sequence[object], rest: tuple[object, ...] = ()
     ) -> Iterator[Any]:
-        """Runs `statement` with `{}` replaced by placeholders for `values`, a page at a time."""
+        """Run `statement` page by page, with `{}` replaced by placeholders for `values`."""
         for start in range(0, len(values), _PAGE):
             page = values[start : start + _PAGE]
             marks = ",".join("?" * len(page))

@@ -1,4 +1,4 @@
-"""The record of truth's tables and how a connection to them is opened."""
+"""Creates and migrates the tables of the record of truth, and opens connections to them."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ CREATE TABLE changes (
     at    INTEGER NOT NULL
 ) STRICT;
 """
-# Older records have room for one encoder's vectors in a field. They get a table as above when one
-# is to lie beside another, and not before, for it takes the time and the space of a copy. A program
-# that does not know of it finds its way there.
+# Older records hold vectors of one encoder in a field. They get the table above only when vectors
+# of a second encoder are needed, as that takes the time and the space of a copy. An older program
+# can use this table too.
 _WIDER = (
     "ALTER TABLE vectors RENAME TO narrow_vectors",
     _TABLES[_TABLES.index("CREATE TABLE vectors") :].partition(";")[0],
     "INSERT INTO vectors SELECT * FROM narrow_vectors",
     "DROP TABLE narrow_vectors",
 )
-# Added to a record that lacks it. A program that does not know the table leaves it alone, so the
-# record's schema keeps its number.
+# Added to a record that lacks it. An older program leaves the table alone, so the schema keeps its
+# number.
 _SIGNATURES = """
 CREATE TABLE IF NOT EXISTS signatures (
     seq       INTEGER PRIMARY KEY REFERENCES items (seq) ON DELETE CASCADE,
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS signatures (
     signature BLOB NOT NULL
 ) STRICT
 """
-# Added likewise. Of a record from before there were holds, what was set explicitly gets some.
+# Added likewise. In a record without this table, items that were hidden explicitly get holds.
 _HOLDS = """
 CREATE TABLE holds (
     uri       TEXT NOT NULL,
@@ -81,7 +81,7 @@ AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)
 
 
 def connect(path: Path, *, readonly: bool = False, wait_s: float = 30) -> sqlite3.Connection:
-    """A connection in autocommit mode. Writers are durable: WAL with synchronous=FULL, so that a
+    """Return a connection in autocommit mode. Writes are durable: with WAL and synchronous=FULL, a
     commit is on the disk when it returns (https://sqlite.org/pragma.html#pragma_synchronous).
     """
     connection = sqlite3.connect(
@@ -96,16 +96,16 @@ def connect(path: Path, *, readonly: bool = False, wait_s: float = 30) -> sqlite
 
 
 def prepare(path: Path, *, beside: bool = False) -> None:
-    """Creates the record where there is none and refuses one of another schema. With `beside` the
-    vectors of several encoders have room in one field.
+    """Create the record if there is none, and migrate an older one. With `beside` one field can
+    hold vectors of several encoders.
 
-    Raises CorruptError where the file is not a database, StorageError for another version.
+    Raises CorruptError if the file is not a database, StorageError for another schema.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        # Asked without the lock of writers: a process that stands still with it keeps none out.
+        # Checked without the write lock, so that a process that hangs with the lock blocks nobody.
         if not _is_current(connection, beside):
             _migrate(connection, path, beside)
     except sqlite3.DatabaseError as error:
@@ -141,7 +141,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
             mend="run the version of Dateline that wrote it, or ingest again into an empty folder",
         )
     if found == 0:
-        sync_path(path.parent)  # or a power failure takes the whole folder
+        sync_path(path.parent)  # else a power failure could lose the whole folder
         for statement in _TABLES.split(";\n"):
             if statement.strip():
                 connection.execute(statement)

@@ -1,9 +1,9 @@
 """Tells the processes of an archive that a change of state waits for SQLite's lock.
 
-SQLite gives its write lock to whoever asks at the right moment. A process that writes one
-transaction after another would keep it from one that asks now and then. So who is urgent holds a
-shared flock on a file beside the record, and before each ordinary transaction a process stands back
-until nobody does. The system takes the flock from a process that ends.
+SQLite gives its write lock to any process that asks at the right moment. A process that writes one
+transaction after another would keep the lock from a process that asks from time to time. So an
+urgent process holds a shared flock on a file beside the record. Before each ordinary transaction a
+process waits until nobody holds it. The system releases the flock of a process that ends.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from pathlib import Path
 
 FILE = "urgent.lock"
 _LOOK_S = 0.001
-_PATIENCE_S = 1.0  # an ordinary write goes on after that, however many urgent ones come
+_PATIENCE_S = 1.0  # then an ordinary write goes on, even if others are urgent
 
 
 class Urgency:
-    """One per process and archive; called by one thread at a time."""
+    """The flock of one process and archive. One thread at a time may call it."""
 
     def __init__(self, folder: Path) -> None:
         self._stream = (folder / FILE).open("a+b")
 
     @contextmanager
     def announced(self) -> Iterator[None]:
-        """While an urgent write waits and is done."""
-        fcntl.flock(self._stream, fcntl.LOCK_SH)  # held by others for microseconds only
+        """Announce an urgent write while it waits and runs."""
+        fcntl.flock(self._stream, fcntl.LOCK_SH)  # `give_way` holds it only for microseconds
         try:
             yield
         finally:
             fcntl.flock(self._stream, fcntl.LOCK_UN)
 
     def give_way(self) -> None:
-        """Returns when no process is urgent, or after a second."""
+        """Wait until no process is urgent, or for a second."""
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
             try:
@@ -47,5 +47,5 @@ class Urgency:
             return
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._stream.close()

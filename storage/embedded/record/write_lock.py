@@ -1,4 +1,6 @@
-"""The connection that writes to SQLite's record: one transaction at a time in all processes."""
+"""The connection that writes to the record in SQLite: one transaction at a time in
+all processes.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,13 @@ from storage.embedded.record.urgency import Urgency
 from storage.record.turns import Turns
 
 _WAIT_S = 30.0  # for the transactions of other processes
-_URGENT_WAIT_S = 2.0  # nobody holds the lock for so long, unless its process was stopped
+_URGENT_WAIT_S = 2.0  # only a stopped process holds the lock for so long
 _LOOK_S = 0.002
 _DOUBTFUL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY)
 
 
 class WriteLock:
-    """SQLite's lock on the record at `path`, and whose turn it is to have it."""
+    """SQLite's write lock on the record at `path`, and the turns of threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,8 +32,8 @@ class WriteLock:
 
     @contextmanager
     def alone(self, *, urgent: bool) -> Iterator[sqlite3.Cursor]:
-        """A transaction that is committed at the end, and rolled back where that fails. Urgent ones
-        go first. Raises StorageError.
+        """Yield the cursor of a transaction that is committed at the end, or rolled back after an
+        error. Urgent transactions go first. Raises StorageError.
         """
         with (
             self._turns.taken(urgent=urgent),
@@ -39,7 +41,7 @@ class WriteLock:
             self._announced(urgent),
         ):
             if self._connection is None:
-                # It waits for other processes in `_begin`, not within SQLite, which looks seldom.
+                # `_begin` waits for other processes; SQLite itself would look too rarely.
                 self._connection = schema.connect(self._path, wait_s=0)
             writer = self._connection
             try:
@@ -51,22 +53,22 @@ class WriteLock:
                 raise
 
     def close(self) -> None:
-        """Closes the connection, after the transaction under way."""
+        """Close the connection, after the transaction under way."""
         with self._turns.taken(urgent=False):
             if self._connection is not None:
                 self._connection.close()
             self._urgency.close()
 
     def _announced(self, urgent: bool) -> AbstractContextManager[None]:
-        """Tells other processes of an urgent write; any other gives way to theirs."""
+        """Announce an urgent write to other processes; another write gives way to theirs."""
         if urgent:
             return self._urgency.announced()
         self._urgency.give_way()
         return nullcontext()
 
     def _undo(self, writer: sqlite3.Connection, error: BaseException) -> None:
-        """Rolls back. After a failure of the disk the connection is not used again: it may believe
-        what the disk lost.
+        """Roll back. After a disk failure the connection is closed, because it may have cached data
+        that the disk lost.
         """
         with suppress(sqlite3.Error):
             if writer.in_transaction:

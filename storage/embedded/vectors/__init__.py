@@ -1,1 +1,1 @@
-"""Passages as vectors: segments on disk and a tail in memory."""
+"""The vectors of passages: segments on disk and a tail in memory."""

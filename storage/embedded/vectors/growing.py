@@ -1,4 +1,4 @@
-"""Arrays that grow at the end and are read meanwhile: what was once written never changes."""
+"""Arrays that grow at the end while others read them: written rows never change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GrowingArray(Generic[Scalar]):
         self.size = 0
 
     def append(self, rows: npt.ArrayLike) -> None:
-        """Adds `rows` [k, ...] at the end."""
+        """Add `rows` [k, ...] at the end."""
         fresh = np.asarray(rows, self._buffer.dtype)
         wanted = self.size + len(fresh)
         if wanted > len(self._buffer):
@@ -33,7 +33,7 @@ class GrowingArray(Generic[Scalar]):
         self.size = wanted
 
     def view(self) -> npt.NDArray[Scalar]:
-        """The rows so far, without a copy; not to be written to."""
+        """Return the rows so far, without a copy and read-only."""
         view = self._buffer[: self.size]
         view.flags.writeable = False
         return view

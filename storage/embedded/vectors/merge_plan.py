@@ -1,4 +1,4 @@
-"""When a tail becomes a segment, and which segments become one."""
+"""Decides when a tail becomes a segment, and which segments are merged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class ProjectionSettings:
-    """`seal_rows`: the tail's length at which it becomes a segment; a tail of at least
-    `idle_seal_rows` is sealed when nothing was written for a while. `merge_segments`: so many
-    segments of about one size become one. `dead_share`: a segment with more hidden rows than that
-    is rebuilt. A process that `follows` leaves the files to others, also where nobody has them.
+    """A tail of `seal_rows` becomes a segment; when nothing was written for a while, a tail of
+    `idle_seal_rows` does. `merge_segments` segments of about one size become one. A segment with a
+    larger share of hidden rows than `dead_share` is rebuilt. A process that `follows` never owns
+    the files, even if nobody does.
     """
 
     seal_rows: int = 8192
@@ -28,11 +28,11 @@ class ProjectionSettings:
 def merge_plan(
     sizes: Sequence[int], dead: Sequence[float], settings: ProjectionSettings, *, idle: bool
 ) -> list[int]:
-    """Which segments to merge, as places in `sizes` (rows); empty for none.
+    """Return which segments to merge, as places in `sizes` (rows); none for no merge.
 
     `merge_segments` of one tier (sizes within a factor of four) become one, so that a row is
     rebuilt once per tier (as in log-structured merge trees; O'Neil et al., 1996). An idle process
-    goes on: it merges all but the largest, and that too when the rest is a quarter of it.
+    merges more: all but the largest, and the largest too if the rest is at least a quarter of it.
     """
     by_size = sorted(range(len(sizes)), key=lambda place: sizes[place])
     tiers: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Which segments of a vector field count, and the sha256 of each of their files."""
+"""The manifest of a vector field: its valid segments, and the sha256 of each of their files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = "rows.npy"
 
 
 def entry_of(segment: Segment) -> dict[str, Any]:
-    """A segment in the manifest."""
+    """Return a segment's entry in the manifest."""
     graph, *beside = (file for file in segment.digests if file != ROWS)
     return {
         "name": segment.name,
@@ -29,14 +29,14 @@ def entry_of(segment: Segment) -> dict[str, Any]:
 
 
 def digests_of(entry: dict[str, Any], files: Sequence[str]) -> dict[str, str]:
-    """sha256 by file, of `files` and the rows; "" where the manifest has none."""
+    """Return the sha256 by file, of `files` and the rows; "" if the manifest has none."""
     graph, *rest = files
     beside = {file: str(dict(entry.get("beside", {})).get(file, "")) for file in rest}
     return {graph: str(entry["graph"]), **beside, ROWS: str(entry["ids"])}
 
 
 def read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]:
-    """The manifest's segments; none where it belongs to another encoder."""
+    """Return the manifest's segments; none if it is of another encoder."""
     if not data:
         return []
     try:
@@ -53,5 +53,5 @@ def read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]
 
 
 def corrupt(path: Path, what: str) -> CorruptError:
-    """The error for a file that is not what was written."""
+    """Return the error for a file that is not as it was written."""
     return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")

@@ -1,14 +1,14 @@
 """A vector field's passages: sealed HNSW segments on disk and an exactly scanned tail in memory.
 
-New passages go to the tail and are found at once. When the tail is long enough it is sealed into a
-segment; when there are many segments or many dead rows, they are merged. Segments never change:
-the manifest names those that count, with the sha256 of every file, and is replaced whole. Hidden
-and superseded passages stay in their segment until it is merged; the bitmap of visible versions
-keeps them out of every answer.
+New passages go to the tail and are found at once. A tail that is long enough is sealed into a
+segment. Many segments, or segments with many dead rows, are merged. Segments never change: the
+manifest names the valid ones, with the sha256 of every file, and is replaced as a whole. Hidden and
+superseded passages stay in their segment until it is merged; the bitmap of visible versions keeps
+them out of every answer.
 
-A segment is read by what wrote it, whatever the settings say now; what is sealed or merged from now
-on is of their kind. One that nothing here can read is left out, and its passages come from the
-record again.
+The builder of the kind that wrote a segment reads it, even if the settings name another kind now;
+new segments are of the kind in the settings. A segment that nothing here can read is left out, and
+its passages come from the record again.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _NOTHING = np.zeros(0, np.bool_)
 class VectorField:
     """The segments and the tail of one vector field, in `folder`.
 
-    Raises CorruptError when a file does not match the manifest, before native code opens it, and
-    SettingsError where no graph can be built as the settings say.
+    Raises CorruptError if a file does not match the manifest, before native code opens it, and
+    SettingsError if no graph can be built with the settings.
     """
 
     def __init__(self, folder: Path, encoder: str, settings: HnswSettings) -> None:
@@ -68,8 +68,8 @@ class VectorField:
         self.load()
 
     def load(self, live: Mask = _NOTHING) -> bool:
-        """Opens the segments that the manifest names; says whether it named others than before.
-        What of the `live` items (bool by seq) they lack stays where searches find it.
+        """Open the segments that the manifest names; return whether the manifest has changed.
+        `live` items (bool by seq) that these segments lack stay searchable.
         """
         while True:
             data = self._manifest_bytes()
@@ -79,7 +79,7 @@ class VectorField:
                 segments = self._open_all(data)
             except CorruptError:
                 if self._manifest_bytes() == data:
-                    raise  # the owner did not just replace what the manifest named
+                    raise  # the owner did not replace the segments meanwhile
             else:
                 break
         self._install(segments, 0, live)
@@ -87,7 +87,9 @@ class VectorField:
         return True
 
     def sweep(self) -> None:
-        """Removes segments that the manifest does not name: what a crash left. For the owner."""
+        """Remove segments that the manifest does not name, which a crash left. Only for
+        the owner.
+        """
         kept = {segment.name for segment in self._segments}
         for path in self.folder.glob("*/"):
             if path.name not in kept:
@@ -105,30 +107,30 @@ class VectorField:
 
     @staticmethod
     def destroy(folder: Path) -> None:
-        """Removes a field's files, for a rebuild."""
+        """Remove a field's files, for a rebuild."""
         shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def tail_size(self) -> int:
-        """Passages that no segment holds yet."""
+        """The number of passages that no segment holds yet."""
         return self._tail.size
 
     @property
     def segment_sizes(self) -> tuple[int, ...]:
-        """Rows per segment."""
+        """The number of rows of each segment."""
         return tuple(len(segment.seqs) for segment in self._segments)
 
     def segment_ids(self) -> Ids:
-        """Every item that a segment holds, each once."""
+        """Return every item that a segment holds, each once."""
         parts = [segment.seqs for segment in self._segments]
         return np.unique(np.concatenate(parts)) if parts else _NONE
 
     def tail_ids(self) -> Ids:
-        """Every item of the tail, each once."""
+        """Return every item of the tail, each once."""
         return np.unique(self._tail.seqs)
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
-        """Adds items' passages (seq, float32 [n, d]) to the tail, if it has any."""
+        """Add items' passages (seq, float32 [n, d]) to the tail."""
         with self._lock:
             self._view = None
             for seq, vectors in rows:
@@ -136,7 +138,9 @@ class VectorField:
                 self._tail.append(np.full(count, seq), np.arange(count, dtype=np.int32), vectors)
 
     def view(self) -> FieldView:
-        """The field as it is now. Its tail may hold rows of items that are not visible yet."""
+        """Return the field as it is now. Its tail may have rows of items that are not
+        visible yet.
+        """
         view = self._view
         if view is None:
             with self._lock:
@@ -151,15 +155,15 @@ class VectorField:
         return FieldView(self._segments, self._tail.block(), total, count)
 
     def seal(self, size: int, threads: int, live: Mask) -> Segment | None:
-        """Builds a segment of the live rows (bool by seq) among the tail's first `size` and writes
-        it; `adopt` installs it. Searches and appends go on meanwhile.
+        """Build and write a segment of the live rows (bool by seq) among the tail's first `size`;
+        `adopt` installs it. Searches and appends go on meanwhile.
         """
         rows = self._tail.rows(size)
         kept = np.flatnonzero(live[rows.seqs])
         return self._write(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept], threads)
 
     def merge(self, segments: Sequence[Segment], threads: int, live: Mask) -> Segment | None:
-        """Builds one segment of the live rows of `segments` and writes it."""
+        """Build and write one segment of the live rows of `segments`."""
         kept = [np.flatnonzero(live[segment.seqs]) for segment in segments]
         return self._write(
             np.concatenate([s.seqs[rows] for s, rows in zip(segments, kept, strict=True)]),
@@ -171,8 +175,8 @@ class VectorField:
     def adopt(
         self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int, live: Mask
     ) -> None:
-        """Installs `fresh` in the manifest in place of `dropped` and of the tail's first rows; what
-        became `live` (bool by seq) while it was built stays where searches find it.
+        """Replace `dropped` and the tail's first rows by `fresh` in the manifest. Items that became
+        `live` (bool by seq) during the build stay searchable.
         """
         gone = {segment.name for segment in dropped}
         kept = tuple(segment for segment in self._segments if segment.name not in gone)
@@ -183,7 +187,7 @@ class VectorField:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _install(self, segments: tuple[Segment, ...], tail_rows: int, live: Mask) -> None:
-        """Segments and tail change in one step: no search may find a live item in neither."""
+        """Replace segments and tail in one step, so that every search finds each live item."""
         before = self._segments
         names = {segment.name for segment in segments}
         settled, wanted = _settled_and_lacking(segments, [*before, self._tail], live)
@@ -216,7 +220,7 @@ class VectorField:
             np.save(folder / ROWS, np.stack([seqs, numbers.astype(np.int64)], axis=1))
             digests = {file: sealed(folder / file) for file in (*self._builder.files, ROWS)}
             sync_folder(folder)
-        except BaseException:  # a full disk, say: what was written is in nobody's way
+        except BaseException:  # for example a full disk
             shutil.rmtree(folder, ignore_errors=True)
             raise
         total = graph.vectors().sum(axis=0)
@@ -230,7 +234,7 @@ class VectorField:
         self._manifest = data.decode()
 
     def _open(self, entry: dict[str, Any]) -> Segment | None:
-        """The segment; None where nothing here reads its kind."""
+        """Open a segment; return None if nothing here can read its kind."""
         folder, kind = self.folder / str(entry["name"]), str(entry.get("kind", FIRST_KIND))
         try:
             builder = builder_of_kind(kind, self._settings)
@@ -255,8 +259,8 @@ class VectorField:
 def _settled_and_lacking(
     segments: Sequence[Segment], before: Sequence[Segment | Tail], live: Mask
 ) -> tuple[Mask, Mask]:
-    """Bool by seq: what the segments hold or nobody sees, which no tail has to keep, and what is
-    live and not held; both long enough for every row of `segments` and of `before`.
+    """Return two masks by seq, long enough for every row of `segments` and `before`: items that the
+    segments hold or nobody sees, which no tail must keep; and live items that no segment holds.
     """
     newest = [int(part.seqs.max(initial=-1)) for part in (*segments, *before)]
     size = max(len(live), *(seq + 1 for seq in newest), 0)

@@ -1,4 +1,4 @@
-"""The passage vectors of a record of truth, all at once, for measuring graphs on real ones."""
+"""Reads all passage vectors of a record of truth, to measure graphs on real vectors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ RECORD = "record.sqlite3"
 
 
 def stored_vectors(folder: Path, field: str) -> dict[str, npt.NDArray[np.float16]]:
-    """By the encoder's digest, float16 [n, d] of the field's passages in the order of their items.
-    The archive in `folder` may be in use; it is only read. Raises CorruptError where it can't be.
+    """Return the field's passage vectors by the encoder's digest, float16 [n, d], in the order of
+    their items. The archive in `folder` may be in use; this only reads it. Raises CorruptError if
+    it can't be read.
     """
     path = folder / RECORD
     parts: dict[str, list[npt.NDArray[np.float16]]] = {}

@@ -1,4 +1,4 @@
-"""A vector field's newest passages, in memory, until a segment holds them."""
+"""The newest passages of a vector field, in memory until a segment holds them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _NO_ROWS = Block(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros((0, 1), 
 
 
 class Tail:
-    """Rows in the order in which they came. Changed under the field's lock; what `rows` and `block`
-    gave stays as it was, whatever is added or dropped later.
+    """Rows in the order in which they came. It changes under the field's lock. Results of `rows`
+    and `block` never change, even if rows are added or dropped later.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Tail:
 
     @property
     def size(self) -> int:
-        """How many passages."""
+        """The number of passages."""
         return self._seqs.size
 
     @property
@@ -34,7 +34,7 @@ class Tail:
         return self._seqs.view()
 
     def append(self, seqs: Ids, numbers: Ints, vectors: FloatMatrix) -> None:
-        """Adds rows: items [n], passage numbers [n] and vectors float32 [n, d]."""
+        """Add rows: items [n], passage numbers [n] and vectors float32 [n, d]."""
         if not len(seqs):
             return
         if self._vectors is None:
@@ -45,7 +45,7 @@ class Tail:
         self.total = self.total + vectors.sum(axis=0)
 
     def rows(self, first: int) -> Block:
-        """The `first` rows, in the order in which they came."""
+        """Return the `first` rows, in the order in which they came."""
         if self._vectors is None or not first:
             return _NO_ROWS
         return Block(
@@ -53,12 +53,12 @@ class Tail:
         )
 
     def block(self) -> Block:
-        """All rows, in the order of their items."""
+        """Return all rows, in the order of their items."""
         rows = self.rows(self.size)
         return sorted_block(rows.seqs, rows.numbers, rows.vectors)
 
     def only(self, kept: Ids) -> Tail:
-        """A tail of these rows."""
+        """Return a tail of these rows only."""
         rows = self.rows(self.size)
         fresh = Tail()
         fresh.append(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept])

@@ -15,14 +15,14 @@ from storage.graphs.kept import nearest
 
 Mask = npt.NDArray[np.bool_]
 _NONE = np.zeros(0, np.int64)
-_SPARSE = 16  # items per row from which on a table of all would take more than it saves
+_SPARSE = 16  # with more items per row, a table of all items would cost more than it saves
 _KEPT_MASKS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class VectorHits:
-    """Nearest passages, best first: item ids int64 [k] (an item may stand there more than once),
-    passage numbers int32 [k] and cosines float32 [k].
+    """Nearest passages, best first: item ids int64 [k] (an item may occur more than once), passage
+    numbers int32 [k] and cosines float32 [k].
     """
 
     ids: Ids
@@ -32,10 +32,10 @@ class VectorHits:
 
 @dataclass(frozen=True, slots=True)
 class ItemRows:
-    """Where the rows of each item lie among `seqs`, ascending: looked up in a table, for a search
-    of some hundreds of items in a million rows is as many misses of the processor's cache. `table`
-    int32 [items + 3] has for item `first` + i the number of rows before it at place i + 1; it is
-    empty where the items are few and far between.
+    """The places of each item's rows among `seqs` (ascending). They come from a table, because a
+    binary search for some hundreds of items in a million rows misses the processor's cache too
+    often. `table` int32 [items + 3] has at place i + 1 the number of rows before item `first` + i;
+    it is empty if the items are sparse.
     """
 
     seqs: Ids
@@ -44,7 +44,7 @@ class ItemRows:
 
     @classmethod
     def of(cls, seqs: Ids) -> ItemRows:
-        """Of the items of rows [n], ascending."""
+        """Return the places for the items of rows [n], ascending."""
         span = int(seqs[-1] - seqs[0]) + 1 if len(seqs) else 0
         if not 0 < span <= _SPARSE * len(seqs):
             return cls(seqs, 0, np.zeros(0, np.int32))
@@ -55,7 +55,7 @@ class ItemRows:
         return cls(seqs, first, table)
 
     def find(self, ids: Ids) -> tuple[Ids, Ids]:
-        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        """Return the first row of each of `ids` [n], and how many rows it has: int64 [n] each."""
         if not len(self.table):
             return _sought(self.seqs, ids)
         places = np.clip(ids - (self.first - 1), 0, len(self.table) - 2)
@@ -77,20 +77,20 @@ class Segment:
     _rows: ItemRows = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """A segment never changes, so where each item's rows lie is found out once."""
+        """Compute the places of each item's rows once, as a segment never changes."""
         object.__setattr__(self, "_rows", ItemRows.of(self.seqs))
 
     @property
     def vectors(self) -> FloatMatrix:
-        """float32 [n, d]; a copy of all where the graph holds other numbers."""
+        """All vectors, float32 [n, d]; a copy if the graph holds them in another form."""
         return self.graph.vectors()
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
-        """Of `query` [1, d] with each of `rows` [r], float32 [r]."""
+        """Return the cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         return self.graph.cosines(query, rows)
 
     def find(self, ids: Ids) -> tuple[Ids, Ids]:
-        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        """Return the first row of each of `ids` [n], and how many rows it has: int64 [n] each."""
         return self._rows.find(ids)
 
 
@@ -103,19 +103,19 @@ class Block:
     vectors: FloatMatrix
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
-        """Of `query` [1, d] with each of `rows` [r], float32 [r]."""
+        """Return the cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         found: Floats = self.vectors[rows] @ query[0]
         return found
 
     def find(self, ids: Ids) -> tuple[Ids, Ids]:
-        """The first row of each of `ids` [n], and how many it has: int64 [n] each."""
+        """Return the first row of each of `ids` [n], and how many rows it has: int64 [n] each."""
         return _sought(self.seqs, ids)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """One moment of a vector field: its segments and the rows of its tail. What the latest bitmaps
-    let through of each segment is kept: callers and filters come again.
+    """One moment of a vector field: its segments and the rows of its tail. The allowed rows of each
+    segment are kept for the latest bitmaps, because callers and filters come again.
     """
 
     segments: tuple[Segment, ...]
@@ -127,8 +127,8 @@ class FieldView:
     )
 
     def search(self, query: FloatMatrix, k: int, allowed: Mask) -> VectorHits:
-        """The `k` nearest passages of `query` [1, d] among the allowed items (bool by seq, never
-        written to again).
+        """Return the `k` nearest passages of `query` [1, d] among the allowed items (bool by seq, a
+        mask that never changes).
         """
         found = [
             _taken(segment, *segment.graph.search(query, k, rows))
@@ -141,7 +141,7 @@ class FieldView:
         return _best(found, k)
 
     def _rows(self, allowed: Mask) -> tuple[Mask | None, ...]:
-        """Bool by row of each segment, None where all of them are allowed."""
+        """Return the allowed rows of each segment, bool by row; None if all of them are allowed."""
         known = self._let_through.get(id(allowed))
         if known is not None and known[0] is allowed:
             return known[1]
@@ -153,8 +153,8 @@ class FieldView:
         return rows
 
     def best_passages(self, query: FloatMatrix, ids: Ids) -> tuple[Floats, Ints]:
-        """For each of `ids` the exact cosine of its best passage (NaN without one) and that
-        passage's number (-1).
+        """Return for each of `ids` the exact cosine of its best passage and that passage's number;
+        NaN and -1 if it has no passage.
         """
         cosines = np.full(len(ids), np.nan, np.float32)
         numbers = np.full(len(ids), -1, np.int32)
@@ -164,7 +164,7 @@ class FieldView:
         return cosines, numbers
 
     def background(self, query: FloatMatrix) -> float:
-        """The query's mean cosine over all passages, 0 where there are none."""
+        """Return the query's mean cosine over all passages, 0 if there are none."""
         return float(self.total @ query[0]) / self.count if self.count else 0.0
 
 
@@ -185,7 +185,7 @@ def _best(found: Sequence[VectorHits], k: int) -> VectorHits:
 
 
 def sorted_block(seqs: Ids, numbers: Ints, vectors: FloatMatrix) -> Block:
-    """The rows as a block, in the order of their items."""
+    """Return the rows as a block, in the order of their items."""
     if len(seqs) > 1 and (np.diff(seqs) < 0).any():
         order = np.lexsort((numbers, seqs))
         seqs, numbers, vectors = seqs[order], numbers[order], vectors[order]
@@ -195,7 +195,7 @@ def sorted_block(seqs: Ids, numbers: Ints, vectors: FloatMatrix) -> Block:
 def _fill(
     block: Segment | Block, query: FloatMatrix, ids: Ids, cosines: Floats, numbers: Ints
 ) -> None:
-    """Sets the best cosine and passage of those `ids` that `block` holds."""
+    """Set the best cosine and passage of the `ids` that `block` holds."""
     if not len(block.seqs):
         return
     starts, lengths = block.find(ids)
