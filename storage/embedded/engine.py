@@ -50,13 +50,13 @@ from storage.words.topics import Topics
 from storage.words.written_words import all_as_written
 
 log = logging.getLogger(__name__)
-_COVERED_S = 2.0  # at most, that a write waits until searches by words see it
+_COVERED_S = 2.0  # the longest wait of a write until searches by words find it
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedSettings:
-    """Where the engine lives and how its parts are tuned. `spaces` maps each vector field to the
-    digest of its encoder; `topics` say which subjects lie below which.
+    """The engine's folder and the settings of its parts. `spaces` maps each vector field to the
+    digest of its encoder; `topics` is the tree of subjects.
     """
 
     folder: Path
@@ -68,11 +68,11 @@ class EmbeddedSettings:
 
 
 class EmbeddedEngine:
-    """`core.ports.Engine` on a record of truth (SQLite's in `settings.folder`, unless `record` is
-    given), tantivy and faiss in that folder.
+    """`core.ports.Engine` on a record of truth (in SQLite in `settings.folder`, unless `record` is
+    given), with tantivy and faiss in that folder.
 
-    The first process there owns the projections and writes them in the background; others search
-    too, and any may write to the record.
+    The first process owns the projections and writes them in the background. Other processes search
+    too, and any process may write to the record.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class EmbeddedEngine:
     # Writer
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: recorded, visible to searches by vector, then acknowledged."""
+        """Record the items; searches by vector find them when this returns."""
         written = self.record.put(writes, by)
         self._written()
         return written
@@ -119,37 +119,37 @@ class EmbeddedEngine:
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """See `core.ports.Writer`: what it hides is on no surface when this returns."""
+        """Change the states; when this returns, nothing shows what they hide."""
         written = self.record.set_status(changes, by)
         self._written()
         return written
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """See `core.ports.Writer`."""
+        """Return for each item whether a put would change anything."""
         return self.record.unknown(items, by)
 
     def cover(self) -> str:
-        """See `core.ports.Coverer`."""
+        """Make recorded items searchable by words; return "" or how many are not."""
         try:
             lacking = self.projections.cover(_COVERED_S)
         except Exception:
-            log.exception("what was recorded could not be indexed")  # the background mends it
+            log.exception("what was recorded could not be indexed")  # the background tries again
             lacking = max(1, self.pending)  # nobody knows
         return f"words: {lacking:,} items are not found by words yet" if lacking else ""
 
     # VectorKeeper
 
     def count_lacking(self, field: str) -> int:
-        """See `core.ports.VectorKeeper`."""
+        """Return how many versions lack vectors of the field's encoder."""
         return self.record.reads.count_lacking(field, self._settings.spaces[field])
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """See `core.ports.VectorKeeper`."""
+        """Return at most `limit` of them with an id above `after`."""
         encoder = self._settings.spaces[field]
         return self.record.reads.items_lacking(field, encoder, after, limit)
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """See `core.ports.VectorKeeper`."""
+        """Add vectors to versions; return how many versions got theirs."""
         added = self.record.add_vectors(vectors)
         self._written()
         return added
@@ -157,7 +157,7 @@ class EmbeddedEngine:
     # Retriever
 
     def retrieve(self, request: Retrieval) -> Retrieved:
-        """See `core.ports.Retriever`."""
+        """Return the candidates for a request."""
         self.projections.refresh()
         request = self._topics.retrieval(request)
         moment = self.moments.of(request)
@@ -171,14 +171,14 @@ class EmbeddedEngine:
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
-        """See `core.ports.Retriever`; asks the record of truth first."""
+        """Return the ids that the caller may see now, after following the record of truth."""
         self.projections.refresh()
         return self.moments.shown(ids, caller)
 
     # Catalogue
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """See `core.ports.Catalogue`."""
+        """Return the items, None for a hidden one."""
         shown = set(self.visible(ids, caller).tolist())
         found = self.record.reads.items_by_seq(sorted(shown))
         return tuple(found.get(seq) if seq in shown else None for seq in ids.tolist())
@@ -192,7 +192,7 @@ class EmbeddedEngine:
         *,
         broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
-        """See `core.ports.Catalogue`."""
+        """Return counts by field."""
         return {
             name: self._topic_facet.counts(ids, limit)
             if broader and name == "subject"
@@ -201,58 +201,58 @@ class EmbeddedEngine:
         }
 
     def created(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue`."""
+        """Return when each version was created, in microseconds."""
         times: Ids = self._columns.dates["versioncreated"].view()[ids]
         return times
 
     def chains(self, ids: Ids) -> Ids:
-        """See `core.ports.Catalogue`."""
+        """Return a number for each id; equal numbers are one story."""
         return self._columns.stories(ids)
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """See `core.ports.Catalogue`."""
+        """Return how many versions of each story the caller may see."""
         return chain_sizes(self.record.reads, ids, caller, to_micros(self._clock()))
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """See `core.ports.Catalogue`."""
+        """Return where each passage lies in its item."""
         encoder = self._settings.spaces[field]
         return passages_at(self.record.reads, ids, field, encoder, numbers)
 
     # NearDuplicates
 
     def signatures(self, ids: Ids) -> TextSignatures:
-        """See `core.ports.NearDuplicates`."""
+        """Return the text signatures of the versions, one row each."""
         return self._signatures.of(self.record.reads, ids)
 
     def add_signatures(self) -> int:
-        """Records the text signatures that versions of before lack; how many those were."""
+        """Record missing text signatures; return how many were missing."""
         return add_missing(self.record)
 
     # Names
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """See `core.ports.Names`."""
+        """Return the archive's name for each entity."""
         self.projections.refresh()
         return self._names.known(entities, self.moments.allowed(caller))
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """See `core.ports.Names`."""
+        """Return which versions have which name."""
         return self._names.holding(ids, names)
 
     # Standings
 
     def standing(self, uri: str) -> Standing:
-        """See `core.ports.Standings`."""
+        """Return how the item stands, whoever asks."""
         self.projections.refresh()
         return standing_of(self.record.reads, uri, to_micros(self._clock()))
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
-        """See `core.ports.Standings`."""
+        """Return the ids of the allowed items, in the given order."""
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
         return self.moments.shown(ids, caller, self._topics.expanded(filters))
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """See `core.ports.Standings`."""
+        """Return which nodes the item matches."""
         lexical = self.moments.lexical()
         return tuple(
             self._columns.satisfies(id_, node) if is_fact(node) else lexical.holds(id_, node)
@@ -262,7 +262,7 @@ class EmbeddedEngine:
     # Vocabulary
 
     def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """See `core.ports.Vocabulary`."""
+        """Return in how many items a search finds each word."""
         self.projections.refresh()
         lexical, seen = self.moments.words(caller)
         return vocabulary.counts(lexical, words, few, caller, seen)
@@ -270,7 +270,7 @@ class EmbeddedEngine:
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
-        """See `core.ports.Vocabulary`."""
+        """Return similar words, each spelled as an item with it spells it."""
         self.projections.refresh()
         lexical, seen = self.moments.words(caller)
         found = [
@@ -282,14 +282,14 @@ class EmbeddedEngine:
     # Exemplars
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
-        """See `core.ports.Exemplars`."""
+        """Return the item to find similar items of."""
         item = self.item(uri, caller)
         if item is None:
             return None
         return exemplar_of(self.record, self._columns.stories, item, self._settings.spaces)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """See `core.ports.Exemplars`."""
+        """Return the idf of each word."""
         self.projections.refresh()
         lexical, seen = self.moments.words(caller)
         return Rarities(lexical.rarities(words, language, seen.allowed))
@@ -297,7 +297,7 @@ class EmbeddedEngine:
     # Suggestions
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """See `core.ports.Suggestions`."""
+        """Return the best completions of `text`."""
         self.projections.refresh()
         allowed = self.moments.allowed(caller)
         return self._suggestions.suggest(text, limit, caller.products, allowed)
@@ -308,19 +308,19 @@ class EmbeddedEngine:
     # Library
 
     def item(self, uri: str, caller: Caller) -> Item | None:
-        """See `core.ports.Library`: the item if it is its story's head; what a write-through took
-        the place of is in the chain view only.
+        """Return the item if it is the head of its story. An item that a write-through replaced is
+        in `chain` only.
         """
         shown = self._chain_of(uri, caller, 1)
         return shown[0] if shown and shown[0].uri == uri else None
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """See `core.ports.Library`."""
+        """Return the visible versions of the item's story, newest first."""
         shown = self._chain_of(uri, caller, MOST_VERSIONS)
         return tuple(shown) if any(item.uri == uri for item in shown) else ()
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """See `core.ports.Library`."""
+        """Return what the caller sees of each named uri."""
         self.projections.refresh()
         return sights_of(self.record.reads, named, caller, to_micros(self._clock()))
 
@@ -331,41 +331,41 @@ class EmbeddedEngine:
     # MediaItems
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """See `core.ports.MediaItems`."""
+        """Return the newest recorded version of each item, in any state."""
         return newest_versions(self.record.reads, uris)
 
     def undescribed(self, limit: int) -> Undescribed:
-        """See `core.ports.MediaItems`."""
+        """Return the visible media without a description."""
         self.projections.refresh()
         return undescribed_items(self.record.reads, self._columns, limit)
 
     # Exporter
 
     def all_items(self) -> Iterator[Item]:
-        """See `core.ports.Exporter`."""
+        """Return every recorded item."""
         return self.record.reads.all_items()
 
     # Life
 
     def catch_up(self) -> None:
-        """Brings every projection up to date now; only the owner writes files."""
+        """Bring every projection up to date now; only the owner writes files."""
         self.projections.catch_up()
 
     def compact(self) -> None:
-        """Seals tails and merges segments as far as an idle process would."""
+        """Seal tails and merge segments as an idle process would."""
         self.projections.compact()
 
     @property
     def pending(self) -> int:
-        """How many documents the lexical index is behind."""
+        """The number of documents by which the lexical index is behind."""
         return self.projections.projector.progress.lexical_pending
 
     def products(self) -> frozenset[str]:
-        """Every product code that an item belongs to."""
+        """Return every product code of the items."""
         return frozenset(self._columns.values["product"].labels)
 
     def status(self) -> dict[str, Any]:
-        """What is held and how far the projections are, ready for JSON."""
+        """Return what the archive holds and how far the projections are, ready for JSON."""
         visible = self._columns.view().visible
         return {
             "engine": "embedded",
@@ -378,7 +378,7 @@ class EmbeddedEngine:
         }
 
     def close(self) -> None:
-        """Ends the background work and closes every file; nothing acknowledged depends on it."""
+        """End background work and close every file; no acknowledged write depends on them."""
         if self._background is not None:
             self._background.stop()
         try:

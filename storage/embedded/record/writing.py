@@ -1,4 +1,4 @@
-"""What a write does to the record in SQLite, inside a transaction that its caller holds."""
+"""Writes to the record in SQLite, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ITEMS_OF = (
 
 
 def newest_version(cursor: sqlite3.Cursor, uri: str) -> Newest | None:
-    """What is recorded of an item's newest version, None where there is none."""
+    """Return the newest recorded version of an item, or None."""
     row = cursor.execute(_NEWEST, (uri,)).fetchone()
     return None if row is None else Newest(*row)
 
@@ -59,9 +59,9 @@ def put(
     now: int,
     kept: Collection[Space],
 ) -> Written:
-    """Records a version with its signature and vectors, where `by` may, and where it is newer than
-    what there is or differs from it in products or vectors; `storage.record.write_rules` says what
-    becomes of it.
+    """Record a version with its signature and vectors, if `by` may and it is newer than the
+    recorded one or differs from it in products or vectors; return the outcome by the rules of
+    `storage.record.write_rules`.
     """
     item = write.write.item
     newest = newest_version(cursor, item.uri)
@@ -87,7 +87,7 @@ def put(
 
 
 def _is_known(cursor: sqlite3.Cursor, write: Prepared) -> bool:
-    """Whether this version is recorded with this content."""
+    """Return whether this version is recorded with the same content."""
     item = write.write.item
     return cursor.execute(_KNOWN, (item.uri, item.version, write.digest)).fetchone() is not None
 
@@ -99,7 +99,7 @@ def _put_again(
     now: int,
     kept: Collection[Space],
 ) -> Written:
-    """The same version once more: only its products and its vectors may differ."""
+    """Write the recorded version again: only its products and its vectors may differ."""
     item = write.write.item
     fresh = {(entry.field, entry.encoder) for entry in write.write.vectors}
     have = spaces_of(cursor, old.seq)
@@ -122,7 +122,7 @@ def _put_again(
 
 
 def _bind(cursor: sqlite3.Cursor, item: Item, own: State, *, new: bool) -> State:
-    """The state that a version gets which comes with `own`: what holds its uri binds it."""
+    """Return the state of a version that comes with `own`, as the holds of its uri bind it."""
     holds = _holds_of(cursor, item.uri)
     state, after = bound(holds, item.products, own, new=new)
     _keep_holds(cursor, item.uri, holds, after)
@@ -147,7 +147,7 @@ def _keep_holds(
 
 
 def _products_in(cursor: sqlite3.Cursor, stories: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """The products of each item of these stories."""
+    """Yield the products of each item of these stories."""
     for chain in stories:
         for (facts,) in cursor.execute(_ITEMS_OF, (chain,)):
             yield products_in(facts)
@@ -178,7 +178,7 @@ def _insert(
 
 
 def insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> None:
-    """Records a version's text signature, in the place of one of another scheme."""
+    """Record a version's text signature; it replaces one of another scheme."""
     cursor.execute(
         "INSERT OR REPLACE INTO signatures (seq, scheme, signature)"
         " SELECT seq, ?, ? FROM items WHERE seq = ?",
@@ -187,7 +187,7 @@ def insert_signature(cursor: sqlite3.Cursor, seq: int, signature: bytes) -> None
 
 
 def insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Iterable[VectorRow]) -> None:
-    """Records vectors of a version that has none of their spaces."""
+    """Record vectors of a version that has none of the same spaces."""
     for row in vectors:
         cursor.execute(
             "INSERT INTO vectors (seq, field, encoder, passages, matrix, truncated)"
@@ -197,7 +197,7 @@ def insert_vectors(cursor: sqlite3.Cursor, seq: int, vectors: Iterable[VectorRow
 
 
 def forget_vectors(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) -> None:
-    """Takes a version's vectors of these spaces away."""
+    """Delete a version's vectors of these spaces."""
     for field, encoder in spaces:
         cursor.execute(
             "DELETE FROM vectors WHERE seq = ? AND field = ? AND encoder = ?", (seq, field, encoder)
@@ -207,8 +207,8 @@ def forget_vectors(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) ->
 def set_status(
     cursor: sqlite3.Cursor, change: SetStatus, writes: frozenset[str], now: int
 ) -> Written:
-    """Changes the state of an item's newest version, where that differs, and what holds its uri, as
-    far as who has `writes` may.
+    """Change the state of an item's newest version and the holds of its uri, as far as a writer of
+    `writes` may; return the outcome.
     """
     newest = newest_version(cursor, change.uri)
     holds = _holds_of(cursor, change.uri)
@@ -223,7 +223,7 @@ def set_status(
 
 
 def log_change(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int) -> int:
-    """Notes that a write touched a story, for the projections; the change's number."""
+    """Add a change of a story to the log, for the projections; return its number."""
     cursor.execute(
         "INSERT INTO changes (chain, seq, kind, at) VALUES (?, ?, ?, ?)", (chain, seq, kind, now)
     )
@@ -231,7 +231,7 @@ def log_change(cursor: sqlite3.Cursor, chain: str, seq: int, kind: str, now: int
 
 
 def spaces_of(cursor: sqlite3.Cursor, seq: int) -> frozenset[Space]:
-    """The spaces that a version has vectors of."""
+    """Return the spaces for which a version has vectors."""
     rows = cursor.execute("SELECT field, encoder FROM vectors WHERE seq = ?", (seq,))
     return frozenset(rows.fetchall())
 
