@@ -134,7 +134,7 @@ class EmbeddedEngine:
             lacking = self.projections.cover(_COVERED_S)
         except Exception:
             log.exception("what was recorded could not be indexed")  # the background tries again
-            lacking = max(1, self.pending)  # nobody knows
+            lacking = max(1, self.pending)  # the number is unknown, but not 0
         return f"words: {lacking:,} items are not found by words yet" if lacking else ""
 
     # VectorKeeper

@@ -185,7 +185,7 @@ class _Rows:
         return Written(item.uri, item.version, outcome, number, held_as(state, own))
 
     def _add_vectors(self, each: Prepared, old: Newest, log: Log) -> Written:
-        """Notes vectors that came late; the version stays as old as it is."""
+        """Collect the rows of late vectors; the version keeps its seq, so it is no newer."""
         item, have = each.write.item, self.have.get(old.seq, ())
         self.gone += forget_rows(old.seq, have, each.write.vectors, self.kept)
         self.vectors += vector_rows(old.seq, each.vectors)

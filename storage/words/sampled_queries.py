@@ -1,4 +1,4 @@
-"""Keeps the words of live queries, if a setting says so, to try another model or index with. It
+"""Keeps the words of live queries, if a setting asks for it, to try another model or index with. It
 keeps only the words, of a limited number of queries, each at a random place.
 """
 

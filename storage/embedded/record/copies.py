@@ -65,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _settle(folder: Path, copy: sqlite3.Connection) -> None:
-    """Make the changes of state in the journal in the copy, too."""
+    """Apply the changes of state in the journal to the copy."""
     if not (folder / JOURNAL).exists():
         return
     journal = Journal(folder)

@@ -106,7 +106,7 @@ def _put_again(
     if is_recorded(item, old, have, fresh):
         return Written(item.uri, item.version, Outcome.UNCHANGED)
     forget_vectors(cursor, old.seq, forgotten(have, fresh, kept))
-    if write.write.only_vectors:  # the version stays as old as it is
+    if write.write.only_vectors:  # the version keeps its seq, so it is no newer
         insert_vectors(cursor, old.seq, write.vectors)
         number = log_change(cursor, old.chain, old.seq, VECTORS, now)
         return Written(item.uri, item.version, Outcome.UPDATED, number)
