@@ -1,1 +1,1 @@
-"""What do we know, and how is it found again? One record of truth, and engines that search it."""
+"""The record of truth, and the engines that search it."""

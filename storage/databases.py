@@ -1,16 +1,16 @@
-"""SQLite files and Postgres databases through SQLAlchemy Core, for what is kept beside the record.
+"""SQLite files and Postgres databases through SQLAlchemy Core, for data beside the record.
 
-SQLite: one file for many processes of one machine, in WAL mode. A connection is `synced` (every
-commit is on the disk before it is acknowledged, as in the record of truth) or it is not: then a
-commit is with the system when it is acknowledged, so it outlives the end of every process, kill -9
-included, and a power failure may undo the last ones, in order and none of them by half. That is for
-work that is done again without harm, and costs no wait for the disk; a synced commit of another
-connection takes all before it along. https://sqlite.org/pragma.html#pragma_synchronous
+SQLite: one file for many processes of one machine, in WAL mode. If a connection is `synced`, every
+commit is on the disk before it is acknowledged, as in the record of truth. If not, an acknowledged
+commit is with the operating system. It outlives the end of every process, even by kill -9, but a
+power failure may undo the last commits, in order and each as a whole. That is for work that may be
+repeated, and nobody waits for the disk. A synced commit of another connection makes all earlier
+commits durable. https://sqlite.org/pragma.html#pragma_synchronous
 
-Postgres: many machines, and always synced.
+Postgres: for many machines, and always synced.
 
-A statement that a lost connection or a held lock cut off is tried again for a while, so each
-transaction given to `run` must be one that may run twice.
+A transaction that fails because of a lost connection or a held lock is tried again for a while. So
+each transaction given to `run` must be safe to run twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from core.errors import BusyError, CorruptError, SettingsError, StorageError, St
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0  # for a database that is being restarted
+PATIENCE_S = 60.0  # enough for a restart of the database
 _BUSY_S = 30
 _FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file")
 _DAMAGED = ("malformed", "not a database")
@@ -37,7 +37,7 @@ _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"
 
 
 class Database:
-    """An engine and the way to use it: transactions that survive what passes, and our errors."""
+    """A database: its transactions survive passing failures, and it raises our errors."""
 
     def __init__(self, engine: sa.Engine, *, patience_s: float = PATIENCE_S) -> None:
         self.engine = engine
@@ -45,16 +45,18 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file of this machine."""
+        """Whether the database is a SQLite file."""
         return self.engine.dialect.name == "sqlite"
 
     @property
     def name(self) -> str:
-        """What it is, without its password."""
+        """The database's URL without its password."""
         return self.engine.url.render_as_string(hide_password=True)
 
     def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs `work` in one transaction, durable when it returns. Raises StorageError."""
+        """Run `work` in one transaction, committed when it returns; return its result. Raises
+        StorageError.
+        """
         deadline = time.monotonic() + self._patience_s
         pause = 0.05
         while True:
@@ -68,8 +70,8 @@ class Database:
             pause = min(2 * pause, 2.0)
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """As `run`, for a transaction that decides by what it reads what it writes: in SQLite
-        nobody else writes from its first statement on; in Postgres it locks rows itself.
+        """Run a transaction whose writes depend on what it reads, as `run` does. In SQLite nobody
+        else writes from its first statement on; in Postgres it must lock rows itself.
         """
         if not self.is_sqlite:
             return self.run(work)
@@ -81,11 +83,11 @@ class Database:
         return self.run(alone)
 
     def prepare(self, tables: sa.MetaData) -> None:
-        """Makes the tables that are not there yet; several processes may do so at once."""
+        """Create the missing tables; several processes may do so at once."""
         self.alter(lambda connection: tables.create_all(connection, checkfirst=True))
 
     def alter(self, change: Callable[[sa.Connection], None]) -> None:
-        """Runs `change`, which alters tables: one such change at a time in all processes."""
+        """Run `change`, which alters tables: one such change at a time in all processes."""
 
         def work(connection: sa.Connection) -> None:
             self._lock_schema(connection)
@@ -94,7 +96,7 @@ class Database:
         self.run(work)
 
     def add_columns(self, table: sa.Table, names: Sequence[str]) -> None:
-        """Gives a table of an earlier version the columns that it lacks; each has a default."""
+        """Add the missing columns to a table of an earlier version; each has a default."""
 
         def add(connection: sa.Connection) -> None:
             there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
@@ -106,16 +108,16 @@ class Database:
         self.alter(add)
 
     def _lock_schema(self, connection: sa.Connection) -> None:
-        """For the rest of the transaction: of two that see that a table or a column is missing, and
-        make it, one would fail.
+        """Lock the schema for the rest of the transaction. Without the lock, if two processes see
+        that a table or a column is missing and create it, one would fail.
         """
-        if self.is_sqlite:  # whose driver begins a transaction only before rows are written
+        if self.is_sqlite:  # its driver begins a transaction only before rows are written
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7351902)"))
 
     def insert(self, table: sa.Table) -> Any:
-        """An INSERT that knows ON CONFLICT."""
+        """Return an INSERT that supports ON CONFLICT."""
         if self.is_sqlite:
             from sqlalchemy.dialects import sqlite
 
@@ -125,7 +127,7 @@ class Database:
         return postgresql.insert(table)
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
     def _ours(self, error: SQLAlchemyError) -> StorageError:
@@ -145,8 +147,8 @@ class Database:
 def open_database(
     address: str | Path, *, synced: bool = True, patience_s: float = PATIENCE_S
 ) -> Database:
-    """The SQLite file at a path, `synced` or not, or the database behind a `postgresql://` URL.
-    Raises SettingsError for an address of another kind.
+    """Return the SQLite file at a path, `synced` or not, or the database behind a `postgresql://`
+    URL. Raises SettingsError for another kind of address.
     """
     if isinstance(address, Path):
         address.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +173,7 @@ def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = "IMMEDIATE"  # writers queue up instead of failing half-way
+        connection.isolation_level = "IMMEDIATE"  # so writers wait instead of failing half-way
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
@@ -181,7 +183,9 @@ def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
 
 
 def _passes(error: SQLAlchemyError) -> bool:
-    """Whether trying again may help: a lost connection, a server that starts, a lock."""
+    """Return whether another try may help: after a lost connection, for a server that starts, or a
+    lock.
+    """
     if not isinstance(error, DBAPIError):
         return isinstance(error, sa.exc.TimeoutError)
     if error.connection_invalidated:

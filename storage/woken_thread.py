@@ -1,4 +1,4 @@
-"""A background thread that works when it is woken, and now and then without."""
+"""A background thread that works when it is woken, and at intervals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 
 class WokenThread:
-    """Calls `step` whenever it was woken and at least every `interval_s`, until `stop`; then
-    `last`, in the same thread. Both handle their own failures.
+    """Calls `step` whenever it is woken and at least every `interval_s`, until `stop`; then it
+    calls `last` in the same thread. Both handle their own failures.
     """
 
     def __init__(
@@ -26,12 +26,14 @@ class WokenThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begins; `step` may need what is made after this object."""
+        """Start the thread; not in `__init__`, because `step` may need objects made after
+        this one.
+        """
         self._thread.start()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to end."""
+        """Whether the thread was told to end."""
         return self._stopped.is_set()
 
     @property
@@ -40,15 +42,15 @@ class WokenThread:
         return self._wake.is_set()
 
     def wake(self) -> None:
-        """Tells that there is something to do."""
+        """Tell the thread that there is work."""
         self._wake.set()
 
     def pause(self, seconds: float) -> None:
-        """Waits, within a step, for so long or until it is told to end."""
+        """Wait, within a step, for so many seconds or until the thread is told to end."""
         self._stopped.wait(seconds)
 
     def stop(self) -> None:
-        """Ends the thread after the step under way and the last one; a second call does nothing."""
+        """End the thread after the step under way and `last`; a second call does nothing."""
         self._stopped.set()
         self._wake.set()
         self._thread.join()
