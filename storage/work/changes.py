@@ -1,7 +1,7 @@
-"""What the transactions of jobs and orders have in common: each function is a part of one.
+"""Parts of transactions that jobs and orders share.
 
-A job's row is locked first, by everything that writes below it. So what waits and what is ordered
-are compared by one transaction at a time, and no order is lost between two of them.
+Every transaction that writes assets or orders of a job first locks the job's row. So only one
+transaction at a time compares what waits with what is ordered, and no order is lost between two.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _WAITING = ASSETS.c.state == str(AssetState.WAITING)
 
 
 def read_job(connection: sa.Connection, job_id: str, *, locked: bool = False) -> Job:
-    """The job, whose row nobody else writes below until the end of the transaction where it is
-    `locked`. Raises NotFoundError.
+    """Return the job. With `locked`, nobody else writes its assets or orders until the end of the
+    transaction. Raises NotFoundError.
     """
     query = sa.select(JOBS).where(JOBS.c.id == job_id)
     row = connection.execute(query.with_for_update() if locked else query).one_or_none()
@@ -32,7 +32,7 @@ def read_job(connection: sa.Connection, job_id: str, *, locked: bool = False) ->
 
 
 def write_assets(connection: sa.Connection, assets: Sequence[Tracked]) -> None:
-    """Records how assets stand."""
+    """Record the state of assets."""
     if not assets:
         return
     row = (ASSETS.c.job == sa.bindparam("of_job"), ASSETS.c.number == sa.bindparam("of_number"))
@@ -43,21 +43,21 @@ def write_assets(connection: sa.Connection, assets: Sequence[Tracked]) -> None:
 def give(
     database: Database, connection: sa.Connection, job: Job, wanted: Iterable[tuple[str, int]]
 ) -> None:
-    """Orders each (queue, chunk) of a locked job; one that is ordered already stays as it is."""
+    """Order each (queue, chunk) of a locked job; existing orders stay as they are."""
     rows = [order_row(job.id, job.priority, queue, chunk) for queue, chunk in wanted]
     if rows:
         connection.execute(database.insert(ORDERS).on_conflict_do_nothing(), rows)
 
 
 def waiting_of(connection: sa.Connection, job_id: str, chunk: int) -> list[str]:
-    """The stages that assets of a chunk wait for."""
+    """Return the stages that assets of a chunk wait for."""
     of_chunk = (ASSETS.c.job == job_id, ASSETS.c.chunk == chunk, _WAITING)
     query = sa.select(ASSETS.c.stage).where(*of_chunk).distinct()
     return list(connection.execute(query).scalars())
 
 
 def finish(connection: sa.Connection, job_id: str) -> None:
-    """Ends a locked job that runs and is read, where nothing of it waits."""
+    """End a locked job that runs and is read, if nothing of it waits."""
     waits = sa.exists().where(ASSETS.c.job == job_id, _WAITING)
     ready = (JOBS.c.id == job_id, JOBS.c.state == str(JobState.RUNNING), JOBS.c.read, ~waits)
     done: dict[str, Any] = {"state": str(JobState.FINISHED), "ended": time.time()}
@@ -65,7 +65,7 @@ def finish(connection: sa.Connection, job_id: str) -> None:
 
 
 def reopen(connection: sa.Connection, job_id: str) -> None:
-    """Has a locked job run again that was finished."""
+    """Let a locked job run again if it was finished."""
     finished = (JOBS.c.id == job_id, JOBS.c.state == str(JobState.FINISHED))
     running = {"state": str(JobState.RUNNING), "ended": 0.0}
     connection.execute(sa.update(JOBS).where(*finished).values(**running))

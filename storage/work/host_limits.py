@@ -1,8 +1,8 @@
-"""What each key took lately, in a small file that all processes of an archive on one host share.
+"""Rate limits in a small file that all processes of an archive on one host share.
 
-`core.limits.Limiter` over a memory-mapped table of moments, in the kernel's time since the start of
-the machine: it is the same in every process and no setting of the clock moves it. The table
-outlives every process, kill -9 included; what it held before a restart of the machine is forgotten.
+This is `core.limits.Limiter` over a memory-mapped table of moments. They are in the kernel's time
+since the start of the machine, which is the same in every process and which no change of the clock
+moves. The table outlives every process, even after kill -9; a restart of the machine empties it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FILE = "limits"
 SLOTS = 4096
 _HEADER = 64
-_SLOT = struct.Struct("<16sq")  # whose, and when it is paid back
+_SLOT = struct.Struct("<16sq")  # the owner, and when all is paid back
 _SIZE = _HEADER + SLOTS * _SLOT.size
 _PROBED = 16  # slots in which a key may be
 _PATIENCE_S = 0.05  # for another process, which holds the lock for some microseconds
@@ -33,8 +33,8 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def open_limits(folder: Path) -> Limiter:
-    """The limiter of an archive's folder. Where the file can't be had, this process counts alone:
-    a limit is not worth a service that does not start.
+    """Return the limiter of an archive's folder. If the file can't be opened, this process counts
+    alone, because a service should start even without shared limits.
     """
     try:
         return HostLimits(folder / FILE)
@@ -44,17 +44,17 @@ def open_limits(folder: Path) -> Limiter:
 
 
 class HostLimits:
-    """A limiter for every process that opens the same file. Raises OSError where it can't be made.
+    """A limiter for every process that opens the same file. Raises OSError if it can't be made.
 
-    A key has one of _PROBED slots by its hash. A slot that is paid back is free. Where none is, the
-    newcomer takes over the one that is free soonest, with what is still owed there.
+    A key has one of _PROBED slots by its hash. A slot that is paid back is free. If none is free, a
+    new key takes the slot that is free soonest, with what is still owed there.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            # Every page has its place on the disk: writing to one that had none would be a SIGBUS.
+            # All pages get disk space now; a later write without space would raise SIGBUS.
             os.posix_fallocate(self._file, 0, _SIZE)
             self._table = mmap.mmap(self._file, _SIZE)
         except OSError:
@@ -65,7 +65,7 @@ class HostLimits:
         self._begin()
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """See `core.limits.Limiter`."""
+        """Take `cost` of a key's limit, or refuse."""
         owner = blake2b(f"{limit.name}\0{key}".encode(), digest_size=16).digest()
         with self._threads:
             locked = self._lock()
@@ -81,14 +81,14 @@ class HostLimits:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Closes the file; a second time does nothing."""
+        """Close the file; a second call does nothing."""
         with self._threads:
             if not self._table.closed:
                 self._table.close()
                 os.close(self._file)
 
     def _begin(self) -> None:
-        """Empties the table where it is new, or from before the machine's last start."""
+        """Empty the table if it is new, or older than the machine's last start."""
         mark = _mark()
         locked = self._lock()
         if self._table[: len(mark)] != mark:
@@ -97,9 +97,9 @@ class HostLimits:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _lock(self) -> bool:
-        """Whether this process has the file alone now. A process that was stopped with the lock in
-        its hands must not stop the others: after a while they go on without, when two that take at
-        the same time may be counted as one.
+        """Lock the file; return whether that succeeded. A process that was stopped while it held
+        the lock must not stop the others. After a while they go on without the lock; then two takes
+        at the same time may count as one.
         """
         deadline = 0.0
         while True:
@@ -109,7 +109,7 @@ class HostLimits:
                 now = time.monotonic()
                 deadline = deadline or now + self._patience_s
                 if now >= deadline:
-                    self._patience_s = 0.0  # until it can be had again
+                    self._patience_s = 0.0  # until a lock succeeds again
                     return False
                 time.sleep(_PAUSE_S)
             else:
@@ -117,7 +117,7 @@ class HostLimits:
                 return True
 
     def _slot(self, owner: bytes, now: int) -> tuple[int, int]:
-        """Where the owner's moment is to be kept, and which it is now, 0 for none."""
+        """Return the place of the owner's moment, and the moment now, 0 for none."""
         first = int.from_bytes(owner[:8], "little") % SLOTS
         best, soonest = 0, -1
         for step in range(_PROBED):
@@ -131,12 +131,14 @@ class HostLimits:
 
 
 def _now() -> int:
-    """Nanoseconds since the machine's start, the time in which it slept among them."""
+    """Return the nanoseconds since the machine's start, the time that it slept included."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _mark() -> bytes:
-    """What the table begins with: its form, and which start of the machine its times count from."""
+    """Return the head of the table: its format, and the machine's start that its times
+    count from.
+    """
     try:
         boot = _BOOT.read_bytes()
     except OSError:

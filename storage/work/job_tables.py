@@ -1,4 +1,4 @@
-"""How jobs, their assets and their orders lie in a database, and how rows become values."""
+"""The tables of jobs, their assets and their orders, and how rows become values."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ ORDERS = sa.Table(
     sa.Column("chunk", sa.Integer, nullable=False),
     sa.Column("queue", sa.String(12), nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
-    sa.Column("holder", sa.String(240), nullable=False),  # "" where it is not leased
+    sa.Column("holder", sa.String(240), nullable=False),  # "" if it is not leased
     sa.Column("taken", sa.Integer, nullable=False),
     sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
-    sa.Column("boot", sa.String(40), nullable=False),  # of the machine whose clock `free_at` is by
+    sa.Column("boot", sa.String(40), nullable=False),  # of the machine; "" in Postgres
     sa.UniqueConstraint("job", "queue", "chunk"),
     sa.Index("dateline_orders_by_queue", "queue", "priority", "id"),
 )
@@ -75,7 +75,7 @@ MADE = ("decoded", "shots", "captioned", "shared", "embedded", "written")
 
 
 def job_row(job: Job) -> dict[str, Any]:
-    """The row of a new job."""
+    """Return the row of a new job."""
     return {
         "id": job.id,
         "request": orjson.dumps(job.request).decode(),
@@ -89,7 +89,7 @@ def job_row(job: Job) -> dict[str, Any]:
 
 
 def job_of(row: Any) -> Job:
-    """The job that a row tells of."""
+    """Return the job of a row."""
     return Job(
         row.id,
         orjson.loads(row.request),
@@ -103,7 +103,7 @@ def job_of(row: Any) -> Job:
 
 
 def order_row(job: str, priority: int, queue: str, chunk: int) -> dict[str, Any]:
-    """The row of an order that anybody may take at once."""
+    """Return the row of a new order that a worker may take at once."""
     return {
         "job": job,
         "chunk": chunk,
@@ -117,14 +117,14 @@ def order_row(job: str, priority: int, queue: str, chunk: int) -> dict[str, Any]
 
 
 def order_of(row: Any, holder: str) -> Order:
-    """The order that a row told of before `holder` leased it."""
+    """Return the order of a row that was read before `holder` leased it."""
     return Order(row.id, row.job, row.chunk, row.queue, holder, row.taken + 1)
 
 
 def new_row(
     job: str, number: int, chunk: int, found: FoundAsset, dead: str | None
 ) -> dict[str, Any]:
-    """The row of an asset that nothing was done with; where a cause is given, of a dead letter."""
+    """Return the row of a new asset; with a cause `dead`, it is a dead letter."""
     return {
         "job": job,
         "number": number,
@@ -143,7 +143,7 @@ def new_row(
 
 
 def changed_row(asset: Tracked, now: float) -> dict[str, Any]:
-    """How an asset stands now: values for an UPDATE of the row `of_job`, `of_number`."""
+    """Return the asset's values for an UPDATE of the row `of_job`, `of_number`."""
     return {
         "of_job": asset.job,
         "of_number": asset.number,
@@ -161,15 +161,15 @@ def changed_row(asset: Tracked, now: float) -> dict[str, Any]:
 
 
 def mark_of(found: FoundAsset) -> str:
-    """What tells that a job knows an asset: the place, the bytes as far as their stamp tells, and
-    what is said of it. The same file with another text beside it is to be looked at again.
+    """Return the mark by which a job knows an asset: a digest of its location, its stamp, its
+    sidecar and its products. So the same file with another sidecar is a new asset.
     """
     parts = [found.location, found.stamp, found.sidecar, found.products]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def found_columns(found: FoundAsset) -> dict[str, Any]:
-    """What an asset was found as."""
+    """Return the columns of an asset as it was found."""
     return {
         "location": found.location,
         "stamp": found.stamp,
@@ -180,7 +180,7 @@ def found_columns(found: FoundAsset) -> dict[str, Any]:
 
 
 def asset_of(row: Any) -> Tracked:
-    """The asset that a row tells of."""
+    """Return the asset of a row."""
     found = FoundAsset(
         row.location,
         row.stamp,

@@ -1,4 +1,4 @@
-"""Jobs and the standing of each of their assets: `core.work_ports.Jobs`."""
+"""Jobs and the state of each of their assets: `core.work_ports.Jobs`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _New = tuple[FoundAsset, str | None]  # the cause of a dead letter
 
 
 class StoredJobs:
-    """`core.work_ports.Jobs` in a database. Thread-safe; any number of processes."""
+    """`core.work_ports.Jobs` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,7 +82,7 @@ class StoredJobs:
         trouble: str | None = None,
         ended: float | None = None,
     ) -> Job:
-        """Change what is named; return the job as it stands then."""
+        """Change the given fields; return the job after that."""
         named: Mapping[str, Any] = {
             "state": None if state is None else str(state),
             "read": read,
@@ -117,13 +117,13 @@ class StoredJobs:
             waits = [] if chunk is None else waiting_of(connection, job_id, chunk)
             if chunk is not None and waits:
                 give(self._database, connection, job, [(stage, chunk) for stage in waits])
-                reopen(connection, job_id)  # one whose folder is watched may be finished by now
+                reopen(connection, job_id)  # a job that watches a folder may be finished
             return chunk
 
         return self._database.write(work)
 
     def update(self, assets: Sequence[Tracked]) -> None:
-        """Record how assets stand, and order the stages that they wait for."""
+        """Record the state of assets, and order the stages that they wait for."""
         for job_id in dict.fromkeys(asset.job for asset in assets):
             self._update(job_id, [asset for asset in assets if asset.job == job_id])
 
@@ -164,7 +164,9 @@ class StoredJobs:
         return int(self._database.run(lambda connection: connection.execute(query).scalar_one()))
 
     def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
-        """Return the names of jobs that ended before a moment."""
+        """Return the ids of jobs that ended before a moment; of those with dead letters only if
+        `with_dead`.
+        """
         query = sa.select(JOBS.c.id).where(*_over(ended_before))
         if not with_dead:
             dead = (ASSETS.c.job == JOBS.c.id, ASSETS.c.state == str(AssetState.DEAD))
@@ -204,7 +206,7 @@ class StoredJobs:
         return found[0]
 
     def remarks(self, job_id: str) -> Mapping[str, int]:
-        """Return what is left undone of assets that are done, and of how many."""
+        """Return the causes noted for assets that are done, each with its number of assets."""
         count = sa.func.count()
         query = (
             sa.select(ASSETS.c.cause, count)
@@ -218,7 +220,9 @@ class StoredJobs:
         return {cause: int(number) for cause, number in rows}
 
     def counts(self, job_id: str) -> JobCounts:
-        """Return how many assets stand where, and what was computed."""
+        """Return the number of assets in each stage and state, and the sums of what
+        was computed.
+        """
         standing = (
             sa.select(ASSETS.c.stage, ASSETS.c.state, sa.func.count())
             .where(ASSETS.c.job == job_id)
@@ -237,7 +241,7 @@ class StoredJobs:
         )
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self._database.close()
 
     def _select(self, *where: Any, limit: int | None = None) -> tuple[Tracked, ...]:

@@ -1,7 +1,7 @@
-"""What was computed already: one row per result, in SQLite or Postgres.
+"""The results that were computed already: one row per result, in SQLite or Postgres.
 
-A key says which bytes, which step, which model and which parameters; a result is never changed.
-Threads that put results at the same time share a commit, since each waits for the disk.
+A key stands for the bytes, the step, the model and the parameters; a result never changes. Threads
+that put results at the same time share a commit, because each commit waits for the disk.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RESULTS = sa.Table(
 
 @dataclass(slots=True)
 class _Put:
-    """Rows of one caller, and how their commit ended."""
+    """The rows of one caller, and how their commit ended."""
 
     rows: list[dict[str, Any]]
     ended: bool = False
@@ -40,17 +40,17 @@ class _Put:
 
 
 class StoredLedger:
-    """`core.media_ports.Ledger` in a database. Thread-safe; any number of processes."""
+    """`core.media_ports.Ledger` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[_Put] = []
-        self._changing = threading.Lock()  # of what waits
-        self._writing = threading.Lock()  # who has it commits all that waits
+        self._changing = threading.Lock()  # for `_waiting`
+        self._writing = threading.Lock()  # its holder commits all that waits
         database.prepare(_TABLES)
 
     def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
-        """See `core.media_ports.Ledger`."""
+        """Return the result of each key, None if there is none."""
         if not keys:
             return ()
         wanted = list(dict.fromkeys(keys))
@@ -60,8 +60,8 @@ class StoredLedger:
         return tuple(found.get(key) for key in keys)
 
     def put(self, results: Mapping[str, bytes]) -> None:
-        """See `core.media_ports.Ledger`. Raises LimitError for a value of more than 16 MiB: trying
-        again would give the same.
+        """Keep results, durable when it returns; a key that is there keeps its first value. Raises
+        LimitError for a value of more than 16 MiB, because another try would not help.
         """
         for key, value in results.items():
             if len(value) > MAX_VALUE_BYTES:
@@ -99,17 +99,19 @@ class StoredLedger:
                 put.ended, put.error = True, error
 
     def count(self) -> int:
-        """How many results are kept."""
+        """Return the number of results."""
         query = sa.select(sa.func.count()).select_from(_RESULTS)
         return self._database.run(lambda connection: connection.execute(query).scalar_one())
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self._database.close()
 
 
 def _read(connection: sa.Connection, keys: Sequence[str]) -> dict[str, bytes]:
-    """Asked for each file, so it goes past SQLAlchemy's compiler: a quarter of the time."""
+    """Return the values of keys. It is called for each file, so it avoids SQLAlchemy's compiler,
+    and takes a quarter of the time.
+    """
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     marks = ", ".join([mark] * len(keys))
     query = f"SELECT key, value FROM results WHERE key IN ({marks})"  # noqa: S608 - marks only

@@ -1,9 +1,9 @@
-"""Orders that an earlier version left: taken over once, into the table of orders.
+"""Takes over the orders that an earlier version left, once, into the table of orders.
 
-Versions before December 2026 handed out work by workflows of DBOS. A workflow held no more than the
-name of a job, a chunk and a stage, and each asset's row said which one it waited for. So what is
-left to do follows from the rows of jobs and assets alone, however their workflows stand; DBOS is
-not needed for it. The column `trail`, which no later version has, tells an earlier one's tables.
+Versions before December 2026 handed out work by workflows of DBOS. A workflow held only the id of a
+job, a chunk and a stage, and each asset's row said which stage it waited for. So the rows of jobs
+and assets alone say what is left to do, in whatever state the workflows are, and DBOS is not needed
+for that. Only tables of an earlier version have the column `trail`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from storage.databases import Database
 from storage.work.job_tables import ASSETS, JOBS, ORDERS
 
 _COLUMNS = {"dateline_assets": "trail", "dateline_jobs": "epoch"}
-# What DBOS made in a file that is the archive's own; those that name others come first. A schema
-# of a Postgres database may have other users: it stays (docs/operating.md).
+# DBOS's tables in the archive's own file; tables that refer to others come first. In Postgres the
+# schema may have other users, so it stays (docs/operating.md).
 _DBOS = (
     "operation_outputs",
     "workflow_input",
@@ -34,8 +34,8 @@ _DBOS = (
 
 
 def take_over(database: Database) -> None:
-    """Orders what an earlier version left undone, and takes its columns and tables away; does
-    nothing where that was done.
+    """Order what an earlier version left undone, and drop its columns and tables; do nothing if
+    that was done already.
     """
     if database.run(_is_old):
         database.alter(_take_over)
@@ -47,7 +47,7 @@ def _is_old(connection: sa.Connection) -> bool:
 
 
 def _take_over(connection: sa.Connection) -> None:
-    if not _is_old(connection):  # another process was quicker
+    if not _is_old(connection):  # another process was faster
         return
     waiting = ASSETS.c.state == str(AssetState.WAITING)
     open_jobs = sa.select(ASSETS.c.job).where(waiting)

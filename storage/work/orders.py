@@ -1,8 +1,8 @@
 """Orders in a database, and their leases: `core.work_ports.Orders`.
 
-A lease ends by a clock that nobody sets. In SQLite, a file of one machine, that is the time since
-the machine started: a lease of another start has ended. In Postgres it is the database's own clock.
-So a jump of a host's clock ends no lease and prolongs none.
+The end of a lease does not depend on a host's clock, so a jump of that neither ends nor prolongs a
+lease. In SQLite, a file of one machine, it is in the time since the machine started, and a lease
+from an earlier start has ended. In Postgres it is in the database's time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _DATABASE_TIME = sa.literal_column("extract(epoch from clock_timestamp())", sa.F
 
 
 class StoredOrders:
-    """`core.work_ports.Orders` in the database of jobs. Thread-safe; any number of processes."""
+    """`core.work_ports.Orders` in the database of jobs, for any number of
+    processes. Thread-safe.
+    """
 
     def __init__(
         self,
@@ -39,8 +41,8 @@ class StoredOrders:
         self._clock = clock or TimeSources()
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
-        """Lease free orders to a worker; return them. Most looks find nothing, which is seen
-        without a lock.
+        """Lease free orders to a worker; return them. Most calls find none, and see that without a
+        lock.
         """
         wanted = {queue: count for queue, count in room.items() if count > 0}
         ready = self._database.run(lambda connection: self._ready(connection, wanted))
@@ -58,7 +60,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def renew(self, orders: Collection[Order]) -> None:
-        """Prolong the leases of those that are not lost."""
+        """Prolong the leases that are not lost."""
         if not orders:
             return
         held = (
@@ -69,7 +71,7 @@ class StoredOrders:
         self._database.run(lambda connection: connection.execute(statement))
 
     def release(self, order: Order, delay_s: float = 0.0) -> None:
-        """Give an order back as it is."""
+        """Give an order back unchanged; it is free after `delay_s`."""
         values = {"holder": "", **self._until(delay_s)}
         statement = sa.update(ORDERS).where(*_held(order)).values(values)
         self._database.run(lambda connection: connection.execute(statement))
@@ -81,14 +83,14 @@ class StoredOrders:
         self._database.run(lambda connection: connection.execute(statement))
 
     def mark(self, order: Order, number: int) -> None:
-        """Count one more crash of an asset, where the lease is not lost."""
+        """Count one more crash of an asset, if the lease is not lost."""
         asset = (ASSETS.c.job == order.job, ASSETS.c.number == number)
         marked = sa.update(ASSETS).where(*asset, sa.exists().where(*_held(order)))
         statement = marked.values(crashes=ASSETS.c.crashes + 1)
         self._database.run(lambda connection: connection.execute(statement))
 
     def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
-        """Record assets and order what follows; return whether the lease was not lost."""
+        """Record assets and order what follows; return False if the lease was lost."""
 
         def work(connection: sa.Connection) -> bool:
             job = _locked_job(connection, order)
@@ -99,7 +101,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
-        """As `record`, and end the order or leave it for the next try."""
+        """Do what `record` does, and end the order or leave it for the next try."""
 
         def work(connection: sa.Connection) -> bool:
             job = _locked_job(connection, order)
@@ -116,7 +118,7 @@ class StoredOrders:
         return self._database.write(work)
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
-        """Note that a job was read; return whether the lease was not lost."""
+        """Note that a job was read; return False if the lease was lost."""
         noted = {"trouble": trouble[:MAX_CAUSE]} if trouble else {}
         read = sa.update(JOBS).where(JOBS.c.id == order.job).values(read=True, **noted)
 
@@ -133,7 +135,9 @@ class StoredOrders:
     def _follow(
         self, connection: sa.Connection, job: Job, order: Order, assets: Sequence[Tracked]
     ) -> bool:
-        """Records assets and orders what the chunk waits for; whether that is this stage, too."""
+        """Record assets and order the stages that the chunk waits for; return whether this stage is
+        one of them.
+        """
         write_assets(connection, assets)
         stages = waiting_of(connection, order.job, order.chunk)
         after = [(stage, order.chunk) for stage in stages if stage != order.queue]
@@ -141,14 +145,14 @@ class StoredOrders:
         return order.queue in stages
 
     def _ready(self, connection: sa.Connection, room: Mapping[str, int]) -> list[str]:
-        """The queues that have a free order."""
+        """Return the queues that have a free order."""
         if not room:
             return []
         query = self._free(ORDERS.c.queue).where(ORDERS.c.queue.in_(room)).distinct()
         return list(connection.execute(query).scalars())
 
     def _take(self, connection: sa.Connection, queue: str, most: int, holder: str) -> Sequence[Any]:
-        """Leases the first orders of a queue to a holder; their rows before that."""
+        """Lease the first orders of a queue to a holder; return their rows from before that."""
         query = self._free(ORDERS).where(ORDERS.c.queue == queue)
         first = query.order_by(ORDERS.c.priority, ORDERS.c.id).limit(most)
         rows = connection.execute(first.with_for_update(of=ORDERS, skip_locked=True)).all()
@@ -159,7 +163,7 @@ class StoredOrders:
         return rows
 
     def _free(self, *columns: Any) -> sa.Select[Any]:
-        """Orders of running jobs that nobody has leased, or whose lease has ended."""
+        """Return the query for orders of running jobs without a lease, or with an ended lease."""
         now, boot = self._now()
         return (
             sa.select(*columns)
@@ -169,22 +173,24 @@ class StoredOrders:
         )
 
     def _until(self, seconds: float) -> dict[str, Any]:
-        """Values of an order that nobody takes for so long."""
+        """Return the values of an order that nobody may take for so many seconds."""
         now, boot = self._now()
         return {"free_at": now + seconds, "boot": boot}
 
     def _now(self) -> tuple[Any, str]:
-        """Seconds of the clock, as a value or an expression, and which clock that is."""
+        """Return the seconds of the clock, as a value or an expression, and the
+        clock's identifier.
+        """
         if self._database.is_sqlite:
             return self._clock.since_start() / 1e9, self._clock.boot()
         return _DATABASE_TIME, ""
 
 
 def _locked_job(connection: sa.Connection, order: Order) -> Job | None:
-    """The order's job, locked, and its order with it; None where the lease was lost."""
+    """Lock and return the order's job, and lock the order; return None if the lease was lost."""
     try:
         job = read_job(connection, order.job, locked=True)
-    except NotFoundError:  # forgotten meanwhile
+    except NotFoundError:  # deleted meanwhile
         return None
     row = sa.select(ORDERS.c.id).where(*_held(order)).with_for_update()
     return job if connection.execute(row).one_or_none() else None

@@ -1,11 +1,11 @@
-"""Requests and tokens a minute that many processes share, in the database that they share anyway.
+"""Limits on requests and tokens per minute that many processes share in their database.
 
-Each request is a row of its time and its tokens; those of the last minute are what counts, so the
-limits hold over any minute that slides along. A process that is killed leaves rows that pass. Times
-are the database's where it is on a host of its own, since hosts' clocks differ.
+Each request is a row with its time and its tokens. Rows of the last minute count, so the limits
+hold over any sliding minute. Rows of a killed process expire like others. In Postgres, times are
+the database's, because hosts' clocks differ.
 
-No library's: pyrate-limiter's shared buckets keep a row for each token, take no lock that other
-processes see in SQLite, and refuse one of two that ask Postgres at once.
+No library fits: pyrate-limiter's shared buckets keep a row for each token, take no lock that other
+processes see in SQLite, and refuse one of two concurrent requests in Postgres.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TAKEN = sa.Table(
 
 
 class StoredRates:
-    """`indexing.captions.rates.RateLog` in a database. Thread-safe; any number of processes."""
+    """`indexing.captions.rates.RateLog` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,9 +49,9 @@ class StoredRates:
         most_tokens: float,
         minute_s: float = MINUTE_S,
     ) -> float:
-        """See `indexing.captions.rates.RateLog`."""
+        """Note one request and return 0, or return the seconds until there may be room for it."""
         new = self._database.insert(_NAMES).values(name=name).on_conflict_do_nothing()
-        # Whoever comes second waits here for the first one's transaction.
+        # A second process waits here for the transaction of the first.
         locked = sa.select(_NAMES.c.name).where(_NAMES.c.name == name).with_for_update()
         own = _TAKEN.c.name == name
         sums = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_TAKEN.c.tokens), 0))
@@ -77,11 +77,11 @@ class StoredRates:
         return self._database.run(work)
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self._database.close()
 
     def _now(self, connection: sa.Connection) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         if self._database.is_sqlite:
             return time.time()
         clock = sa.text("SELECT extract(epoch FROM clock_timestamp())")

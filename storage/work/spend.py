@@ -1,8 +1,8 @@
-"""What was spent, by day, in a database that every process of an archive shares.
+"""The amounts spent by day, in a database that every process of an archive shares.
 
-Sums are whole millionths of the currency, so nothing is lost to rounding; amounts are rounded up.
-A day's sum holds what was settled and what is set aside. `set_aside` holds what is not settled yet,
-among it what killed processes left, which stays spent.
+Sums are whole millionths of the currency, so nothing is lost to rounding; amounts are rounded up. A
+day's sum is what was settled and what is set aside. The table `spend_set_aside` has the amounts
+that are not settled yet; those of killed processes stay there and count as spent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from storage.databases import Database
 
 _MILLIONTHS = 1_000_000
-_MOST = 2**62  # millionths; what no cap is written as
+_MOST = 2**62  # millionths; stands for no cap
 _TABLES = sa.MetaData()
 _DAYS = sa.Table(
     "spend_days",
@@ -32,8 +32,8 @@ _SET_ASIDE = sa.Table(
 
 
 class StoredSpend:
-    """A book of spends in a database. Thread-safe; any number of processes. Every method raises
-    StorageError where the database does not do its work.
+    """A book of spends in a database, for any number of processes. Thread-safe. Every method raises
+    StorageError if the database fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -41,14 +41,15 @@ class StoredSpend:
         database.prepare(_TABLES)
 
     def reserve(self, key: str, day: str, amount: float, most: float) -> bool:
-        """Sets `amount` aside for `key` unless the day's sum would pass `most`, in one step.
+        """Set `amount` aside for `key` unless the day's sum would exceed `most`, in one step;
+        return whether it is set aside.
 
-        A `key` that is set aside already counts once. Raises ValueError for what is no amount.
+        A `key` that is set aside already counts once. Raises ValueError for an invalid amount.
         """
         wanted = _millionths(amount)
         cap = _MOST if math.isinf(most) else math.floor(round(most * _MILLIONTHS, 3))
         new_day = self._database.insert(_DAYS).values(day=day, spent=0).on_conflict_do_nothing()
-        # Whoever comes second waits here for the first one's transaction.
+        # A second process waits here for the transaction of the first.
         locked = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day).with_for_update()
         there = sa.select(_SET_ASIDE.c.key).where(_SET_ASIDE.c.key == key)
         aside = sa.insert(_SET_ASIDE).values(key=key, day=day, amount=wanted)
@@ -67,8 +68,8 @@ class StoredSpend:
         return self._database.run(work)
 
     def settle(self, key: str, amount: float) -> None:
-        """Puts `amount` in place of what was set aside for `key`, on the day of that; a `key` that
-        is not set aside (any more) changes nothing. Raises ValueError for what is no amount.
+        """Replace the amount that was set aside for `key` by `amount`, on the same day. A `key`
+        that is not set aside (any more) changes nothing. Raises ValueError for an invalid amount.
         """
         used = _millionths(amount)
         aside = sa.delete(_SET_ASIDE).where(_SET_ASIDE.c.key == key)
@@ -82,13 +83,13 @@ class StoredSpend:
         self._database.run(work)
 
     def spent(self, day: str) -> float:
-        """The day's sum: what was settled and what is set aside."""
+        """Return the day's sum: what was settled and what is set aside."""
         query = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day)
         found = self._database.run(lambda connection: connection.execute(query).scalar())
         return int(found or 0) / _MILLIONTHS
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self._database.close()
 
 
@@ -97,7 +98,7 @@ def _added(day: str, amount: int) -> sa.Update:
 
 
 def _millionths(amount: float) -> int:
-    """Whole millionths, rounded up. Raises ValueError for what is no amount."""
+    """Return whole millionths, rounded up. Raises ValueError for an invalid amount."""
     if not 0 <= amount < _MOST / _MILLIONTHS:
         raise ValueError(f"{amount} can't be spent")
     return math.ceil(round(amount * _MILLIONTHS, 3))

@@ -1,8 +1,8 @@
-"""Stills that wait for a batch of captions, in the database that jobs and their orders lie in.
+"""Stills that wait for a batch of captions, in the database of jobs and orders.
 
-A still is unsent, then in a packet (made before anything is sent, so that a process that ends in
-the middle leaves a name for what it was at), then in a batch of the provider's, then answered: it
-stays until its asset was described with the answer.
+A still is first unsent, then in a packet, then in a batch of the provider, then answered. The
+packet is made before anything is sent, so that after a crash its name says what was being sent. A
+still stays until its asset was described with the answer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _OPEN = ~_STILLS.c.answered
 
 
 class StoredWaitingStills:
-    """`core.work_ports.WaitingStills` in a database. Thread-safe; any number of processes."""
+    """`core.work_ports.WaitingStills` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class StoredWaitingStills:
         database.add_columns(_STILLS, _NEWER)
 
     def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Make `stills` all that waits for the assets at `locations`; sent stills stay sent."""
         if not locations:
             return
         rows = [{n: getattr(still, n) for n in _COLUMNS} | {"answered": False} for still in stills]
@@ -84,49 +84,49 @@ class StoredWaitingStills:
         self._database.run(work)
 
     def of_assets(self, locations: Collection[str]) -> tuple[WaitingStill, ...]:
-        """See `core.work_ports.WaitingStills`."""
+        """Return all stills of the assets at `locations`, in any state."""
         parts = _parts(sorted(locations))
         return tuple(one for some in parts for one in self._select(_STILLS.c.location.in_(some)))
 
     def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
-        """See `core.work_ports.WaitingStills`."""
+        """Return the stills in no packet with ids above `after`, in order."""
         return self._select(_OPEN, _STILLS.c.packet == "", _STILLS.c.id > after, limit=limit)
 
     def under_way(self) -> tuple[WaitingStill, ...]:
-        """See `core.work_ports.WaitingStills`."""
+        """Return the stills in a packet without an answer."""
         return self._select(_OPEN, _STILLS.c.packet != "")
 
     def pack(self, packet: str, keys: Collection[str]) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Put the stills with these keys that are in no packet into this one."""
         self._change("", keys, packet=packet)
 
     def unpack(self, packet: str, keys: Collection[str], *, failed: bool = False) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Take the stills with these keys out of a packet; `failed` counts a try."""
         tries = _STILLS.c.tries + 1 if failed else _STILLS.c.tries
         self._change(packet, keys, packet="", batch="", tries=tries)
 
     def send(self, packet: str, batch: str) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Note that a packet became a batch of the provider."""
         of_packet = sa.update(_STILLS).where(_OPEN, _STILLS.c.packet == packet)
         self._database.run(lambda connection: connection.execute(of_packet.values(batch=batch)))
 
     def answer(self, packet: str, keys: Collection[str]) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Note that the stills with these keys in this packet need nothing more."""
         self._change(packet, keys, answered=True)
 
     def answered(self) -> tuple[WaitingStill, ...]:
-        """See `core.work_ports.WaitingStills`."""
+        """Return the stills with an answer, of assets without a still under way."""
         other = _STILLS.alias()
         of_asset = (other.c.location == _STILLS.c.location, ~other.c.answered)
         busy = sa.exists().where(*of_asset, other.c.packet != "")
         return self._select(_STILLS.c.answered, ~busy)
 
     def drop(self, ids: Collection[int]) -> None:
-        """See `core.work_ports.WaitingStills`."""
+        """Delete the stills with these ids."""
         self._database.run(lambda connection: _delete(connection, sorted(ids)))
 
     def count(self) -> Mapping[str, int]:
-        """See `core.work_ports.WaitingStills`."""
+        """Return the numbers of keys that are `unsent`, `sent` and `answered`."""
         keys = sa.func.count(_STILLS.c.key.distinct())
         standing = {
             "unsent": (_OPEN, _STILLS.c.packet == ""),
@@ -143,7 +143,7 @@ class StoredWaitingStills:
         return self._database.run(work)
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self._database.close()
 
     def _change(self, among: str, keys: Collection[str], **values: Any) -> None:
