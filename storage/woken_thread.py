@@ -26,9 +26,7 @@ class WokenThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread; not in `__init__`, because `step` may need objects made after
-        this one.
-        """
+        """Start the thread, once everything that `step` needs is made."""
         self._thread.start()
 
     @property

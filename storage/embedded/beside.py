@@ -1,6 +1,4 @@
-"""Runs parts of a search beside its encoder and its graph: the lexical search, and its hits'
-cosines.
-"""
+"""Runs the lexical search, and the cosines of its hits, beside the encoder and the graph."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ class Beside:
                 self._searches -= 1
 
     def begin(self, work: Callable[[], Result]) -> Callable[[], Result] | None:
-        """Start `work()`; return a function that waits for its result, or None if no core
-        is free.
-        """
+        """Start `work()`; return a function that waits for its result. None: no core is free."""
         return self._threads.submit(work).result if self._searches < self._cores else None
 
     def close(self) -> None:

@@ -96,9 +96,7 @@ class Opening:
 
 
 def is_source(folder: Path, record: RecordOfTruth) -> bool:
-    """Return whether the projections in `folder` are of `record`, and it has their
-    newest change.
-    """
+    """Return whether the projections in `folder` are of `record`, in a state that it has."""
     try:
         noted = orjson.loads((folder / _SOURCE).read_bytes())
         identity, seen = noted["record"], noted["seen"]

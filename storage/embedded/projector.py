@@ -206,9 +206,7 @@ class Projector:
         return _padded(self._columns.view().visible, self._columns.size)
 
     def _recover(self, name: str) -> None:
-        """Bring back versions that a build left out because they were hidden then and that are
-        visible now.
-        """
+        """Bring back versions that were hidden during a build and are visible now."""
         vectors = self._fields[name]
         held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
         lacking = _padded(self._lacking[name], self._columns.size) & ~held

@@ -34,9 +34,7 @@ class HnswGraph:
         return self.links.bytes + self._kept.bytes
 
     def save(self, folder: Path) -> None:
-        """Write the files. Vectors that are kept beside the graph then leave memory and
-        are mapped.
-        """
+        """Write the files. Vectors kept beside the graph then leave memory and are mapped."""
         self.links.save(folder / self._file)
         if isinstance(self._kept, HalfRows) and self._kept.bytes:
             self._kept = self._kept.save(folder)

@@ -79,9 +79,7 @@ class HalfRows:
 
     @classmethod
     def of(cls, vectors: FloatMatrix) -> HalfRows:
-        """Round `vectors` float32 [n, d] to float16; vectors from the record lose nothing
-        by that.
-        """
+        """Round `vectors` float32 [n, d] to float16, which loses nothing of the record's."""
         return cls(vectors.astype("<f2"), own_memory=True)
 
     @classmethod
@@ -101,9 +99,7 @@ class HalfRows:
         return HalfRows.load(folder)
 
     def cosines(self, query: FloatMatrix, rows: Ids | None = None) -> Floats:
-        """Return the cosine with each row, in blocks, so that not all rows are converted
-        at once.
-        """
+        """Return the cosine with each row, in blocks, so that few rows are converted at once."""
         count = self.shape[0] if rows is None else len(rows)
         found = np.empty(count, np.float32)
         for start in range(0, count, _BLOCK):

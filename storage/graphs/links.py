@@ -10,9 +10,7 @@ from core.retrieval import Ids, Marks
 
 
 class Links(Protocol):
-    """Linked rows of n vectors, in the library's own memory. They are built once and then only
-    read.
-    """
+    """Linked rows of n vectors in the library's own memory: built once, then only read."""
 
     @property
     def bytes(self) -> int:

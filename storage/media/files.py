@@ -107,9 +107,7 @@ def _name_of(data: bytes, suffix: str) -> str:
 
 
 def _check(name: str) -> None:
-    """Raise NotFoundError unless `name` is a digest and a suffix, which can't lead to another
-    folder.
-    """
+    """Raise NotFoundError for a name that could lead to another folder."""
     if _NAME.fullmatch(name) is None:
         raise _missing(name)
 

@@ -109,9 +109,7 @@ class PostgresCandidateLists:
         self._pool.dispose()
 
     def _tried(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """Return the result of `work`, or None if the server fails. A dead connection is replaced
-        once.
-        """
+        """Return the result of `work`, None if the server fails; replace a dead connection."""
         try:
             try:
                 return self._once(work)
@@ -135,9 +133,7 @@ class PostgresCandidateLists:
                 self._keeping = self._keeper.submit(self._keep_small)
 
     def _keep_small(self) -> None:
-        """Delete expired lists, then the oldest ones until the rest fits. No search waits
-        for this.
-        """
+        """Delete expired lists, then the oldest until the rest fits; no search waits for it."""
         try:
             while self._changed(_DELETE_EXPIRED):
                 pass

@@ -199,9 +199,7 @@ class _Rows:
         return state
 
     def write(self, connection: sa.Connection) -> None:
-        """Write all rows. A rewritten version's vectors and signature get its new seq by
-        themselves.
-        """
+        """Write all rows; a rewritten version's vectors and signature follow its new seq."""
         execute(connection, sa.insert(ITEMS), self.fresh)
         execute(connection, _AGAIN, self.again)
         execute(connection, FORGET, self.gone)

@@ -47,9 +47,7 @@ ITEMS = sa.Table(
 
 
 def _of_item(name: str) -> sa.Column[int]:
-    """Return a column that refers to an item's seq and follows it: a rewritten version gets a new
-    seq.
-    """
+    """Return a column with an item's seq, which follows it when the item is rewritten."""
     to = sa.ForeignKey("items.seq", ondelete="CASCADE", onupdate="CASCADE")
     return sa.Column(name, BigInteger, to, primary_key=True, autoincrement=False)
 

@@ -141,9 +141,7 @@ def add_vectors(
 def forget_vectors(
     connection: sa.Connection, field: str, keep: Collection[str], after: int, limit: int
 ) -> list[int]:
-    """Delete the field's vectors of encoders not in `keep`, as `RecordOfTruth` says;
-    return seqs.
-    """
+    """Delete the field's vectors of encoders not in `keep`; return the versions' seqs."""
     which = {"field": field, "keep": list(keep), "after": after, "limit": limit}
     return sorted({int(seq) for (seq,) in connection.execute(_OTHERS, which)})
 

@@ -46,9 +46,7 @@ class Hold:
 
 
 def stricter(*states: State) -> State:
-    """Return the strictest pubstatus (killed, then withheld, then usable) and the
-    latest embargo.
-    """
+    """Return the strictest pubstatus (killed, withheld, usable) and the latest embargo."""
     pubstatus = max((state[0] for state in states), key=lambda name: _ORDER.index(PubStatus(name)))
     return pubstatus, max((until for _, until in states if until is not None), default=None)
 

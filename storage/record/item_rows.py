@@ -1,6 +1,4 @@
-"""Writes an item into the record's columns and reads it back: JSON with the number of
-its format.
-"""
+"""Writes an item into the record's columns and reads it back: JSON with its format's number."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ def from_micros(micros: int) -> datetime:
 
 
 def encode_facts(item: Item) -> bytes:
-    """Return what filters and facets need, as JSON: short, so that all facts can be loaded at
-    start.
-    """
+    """Return what filters and facets need, as JSON, short enough to load all at start."""
     facts: dict[str, Any] = {
         "type": item.type,
         "firstcreated": to_micros(item.firstcreated),

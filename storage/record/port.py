@@ -51,9 +51,7 @@ class Change:
 
     @property
     def encoder(self) -> str:
-        """The encoder, if the change only brings vectors of one not in use; "" for
-        other changes.
-        """
+        """The encoder, if only vectors of one that is not in use came; "" else."""
         return self.kind.partition(":")[2]
 
     @property
@@ -182,9 +180,7 @@ class SignatureReads(Protocol):
     """Text signatures of recorded versions."""
 
     def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
-        """Return the recorded signatures of a scheme; empty bytes for an item that can't
-        have one.
-        """
+        """Return the recorded signatures of a scheme; empty bytes for an item without text."""
         ...
 
     def without_signature(self, scheme: int, after: int, limit: int) -> list[int]:

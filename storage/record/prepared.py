@@ -29,9 +29,7 @@ class Prepared:
 
 
 def prepared(write: PutItem) -> Prepared:
-    """Return the rows of a write. Raises DocumentError or StorageError for what can't
-    be recorded.
-    """
+    """Return the rows of a write. Raises DocumentError or StorageError for bad values."""
     item = write.item
     return Prepared(
         write,

@@ -90,9 +90,7 @@ class SteadyClock:
 
     @property
     def held_s(self) -> float:
-        """The seconds by which the system's time is ahead of the trusted one; 0 if no step
-        is held.
-        """
+        """How far the system's time is ahead of the trusted one, in seconds; 0 if not held."""
         self._now()
         return self._step / 1e9
 
@@ -126,9 +124,7 @@ class SteadyClock:
         self._step = step
 
     def _confirmed(self, offset: int) -> _Mark | None:
-        """Return the mark of another process since the same start if it trusts this offset, or
-        None.
-        """
+        """Return the mark of another process since the same start, if it trusts this offset."""
         kept = self._read()
         is_trusted = kept and self._is_ours(kept) and not kept.held
         return kept if kept and is_trusted and abs(offset - kept.offset) <= _SMALL else None

@@ -99,9 +99,7 @@ def chain_sizes(reads: RecordReads, ids: Ids, caller: Caller, now: int) -> list[
 def passages_at(
     reads: RecordReads, ids: Ids, field: str, encoder: str, numbers: Sequence[int]
 ) -> tuple[Passage | None, ...]:
-    """Return where each passage lies in its item, None if there is none; `encoder` is
-    the field's.
-    """
+    """Return where each passage lies in its item, or None; `encoder` is the field's."""
     seqs = ids.tolist()
     spans = reads.passages_by_seq(field, encoder, seqs)
     return tuple(_at(spans.get(seq, ()), number) for seq, number in zip(seqs, numbers, strict=True))

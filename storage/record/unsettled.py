@@ -1,6 +1,4 @@
-"""Changes of state that are in force but not in the record's tables yet, as its disk took
-no write.
-"""
+"""Changes of state that are in force, but that the record's disk did not take yet."""
 
 from __future__ import annotations
 

@@ -89,9 +89,7 @@ def members_and_view(
 
 
 def _shown(versions: Sequence[VersionRow], now: int) -> list[VersionRow]:
-    """Return the item's visible version and its predecessors, newest first; none if it
-    is hidden.
-    """
+    """Return the item's visible version and its predecessors, newest first, if any."""
     for place, row in enumerate(versions):
         if row.pubstatus != PubStatus.USABLE or _is_past(row.expires, now):
             return []

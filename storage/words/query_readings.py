@@ -75,8 +75,6 @@ class QueryReadings:
                 yield pair, slop, weight
 
     def beginning(self, text: str) -> tuple[str, ...]:
-        """Return the unstemmed words of a prefix, all but the last whole; none if it is
-        too short.
-        """
+        """Return the unstemmed words of a prefix, the last one cut short; none if too short."""
         words = terms_of(text, "und")
         return words if len("".join(words)) >= _SHORTEST_PREFIX else ()

@@ -29,9 +29,7 @@ _kept_terms = lru_cache(maxsize=16_384)(_terms)
 
 
 def text_readings(text: str, languages: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the different terms of a word or a phrase over the languages, sorted, if it
-    has any.
-    """
+    """Return the different readings of a word or a phrase, as tuples of terms, sorted."""
     return sorted({terms_of(text, language) for language in languages} - {()})
 
 
@@ -41,9 +39,7 @@ def readings(word: str, languages: Iterable[str]) -> set[str]:
 
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
-    """Return the query without stop words in its list of optional words, unless all are
-    stop words.
-    """
+    """Return the query without optional stop words, unless all optional words are some."""
     if not isinstance(node, Bool) or not node.should:
         return node
     kept = tuple(

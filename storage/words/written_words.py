@@ -43,9 +43,7 @@ def nearest_first(folded: str, seen: SeenWord) -> tuple[int, bool, int, str]:
 
 
 def as_written(term: str, item: Item) -> str:
-    """Return the folded `term` as the item spells it, or `term` if it only occurs far down
-    a text.
-    """
+    """Return `term` as the item spells it, or as it is if it only occurs far down."""
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
     own = (item.headline, item.description, item.body)
     for text in (*own, *names, item.agency_shotlist, item.machine_text):

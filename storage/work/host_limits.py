@@ -136,9 +136,7 @@ def _now() -> int:
 
 
 def _mark() -> bytes:
-    """Return the head of the table: its format, and the machine's start that its times
-    count from.
-    """
+    """Return the head of the table: its format, and the start that its times count from."""
     try:
         boot = _BOOT.read_bytes()
     except OSError:

@@ -220,9 +220,7 @@ class StoredJobs:
         return {cause: int(number) for cause, number in rows}
 
     def counts(self, job_id: str) -> JobCounts:
-        """Return the number of assets in each stage and state, and the sums of what
-        was computed.
-        """
+        """Return the number of assets by stage and state, and the sums of what was computed."""
         standing = (
             sa.select(ASSETS.c.stage, ASSETS.c.state, sa.func.count())
             .where(ASSETS.c.job == job_id)

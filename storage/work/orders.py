@@ -178,9 +178,7 @@ class StoredOrders:
         return {"free_at": now + seconds, "boot": boot}
 
     def _now(self) -> tuple[Any, str]:
-        """Return the seconds of the clock, as a value or an expression, and the
-        clock's identifier.
-        """
+        """Return the seconds of the clock, as a value or an expression, and which clock it is."""
         if self._database.is_sqlite:
             return self._clock.since_start() / 1e9, self._clock.boot()
         return _DATABASE_TIME, ""

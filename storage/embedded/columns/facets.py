@@ -11,9 +11,7 @@ from storage.words.date_buckets import count_dates
 def count_facets(
     columns: Columns, ids: Ids, name: str, limit: int, buckets: DateBuckets
 ) -> tuple[FacetCount, ...]:
-    """Return the values of facet `name` among `ids`: dates by `buckets`, newest first; other values
-    by count.
-    """
+    """Return the values of facet `name` among `ids`: dates newest first, others by count."""
     if name == "versioncreated":
         return count_dates(columns.dates["versioncreated"].view()[ids], limit, buckets)
     check_facet(name)

@@ -14,9 +14,7 @@ _RECENT = 64  # the newest rows of a label, which are read first
 
 
 class LabelRows:
-    """Rows by label number, ascending. `catch_up` reads what was added to the column. Not
-    thread-safe.
-    """
+    """Rows by label number, ascending; `catch_up` reads new ones. Not thread-safe."""
 
     def __init__(self, column: ValueColumn) -> None:
         self._column = column

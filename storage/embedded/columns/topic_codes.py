@@ -31,9 +31,7 @@ class TopicCodes:
         return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
-        """Return the tree with narrower topics added to every subject; the same tree if
-        none are.
-        """
+        """Return the tree with narrower topics added to every subject, if there are any."""
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:

@@ -233,9 +233,7 @@ class Compiler:
         return Query.disjunction_max_query(list(found.values()))
 
     def _beginning(self, words: Sequence[str], field: str) -> Query:
-        """Return the query for all whole words but the last, and a word that begins with
-        the last.
-        """
+        """Return the query for whole words, and a last one that is the beginning of a word."""
         name = unstemmed_field(field)
         pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
         clauses = [Query.regex_query(self._schema, name, pattern)]

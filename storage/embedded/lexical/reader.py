@@ -241,9 +241,7 @@ class LexicalReader:
         return max(map(self._held_in_any, self._compiler.readings(word)), default=0)
 
     def _held_in_any(self, term: str) -> int:
-        """Return how many items have a term in the agency's text or in machines', the larger
-        number.
-        """
+        """Return how many items have a term, in the agency's or in machines' text."""
         return max(self._held(name, term) for name in ("all", MACHINE))
 
     @property

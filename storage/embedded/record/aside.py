@@ -90,9 +90,7 @@ class Aside:
         return self._here
 
     def write_down(self) -> None:
-        """Write the changes that only this process knows into the journal, if that is
-        possible now.
-        """
+        """Write the changes that only this process knows into the journal, if possible."""
         with suppress(OSError, StorageError):
             changes = self._here
             self._append(changes)

@@ -170,9 +170,7 @@ def _write(file: int, data: bytes, place: int) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the file, whole or not at all; it is filled with zeros, so that it has all
-    its blocks.
-    """
+    """Make the file, whole or not at all, filled with zeros so that it has all its blocks."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as stream:

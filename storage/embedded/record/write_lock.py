@@ -1,6 +1,4 @@
-"""The connection that writes to the record in SQLite: one transaction at a time in
-all processes.
-"""
+"""The connection that writes to the record in SQLite: one transaction at a time."""
 
 from __future__ import annotations
 

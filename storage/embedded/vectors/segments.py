@@ -87,9 +87,7 @@ class VectorField:
         return True
 
     def sweep(self) -> None:
-        """Remove segments that the manifest does not name, which a crash left. Only for
-        the owner.
-        """
+        """Remove segments that a crash left and no manifest names. Only for the owner."""
         kept = {segment.name for segment in self._segments}
         for path in self.folder.glob("*/"):
             if path.name not in kept:
@@ -138,9 +136,7 @@ class VectorField:
                 self._tail.append(np.full(count, seq), np.arange(count, dtype=np.int32), vectors)
 
     def view(self) -> FieldView:
-        """Return the field as it is now. Its tail may have rows of items that are not
-        visible yet.
-        """
+        """Return the field as it is now. Its tail may have rows that are not visible yet."""
         view = self._view
         if view is None:
             with self._lock:

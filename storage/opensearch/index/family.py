@@ -200,9 +200,7 @@ class IndexFamily:
         return after
 
     def note_sums(self, sums: Mapping[str, Sum], applied: int) -> bool:
-        """Replace the sums of the note, if the note is still at change `applied`; return whether it
-        was.
-        """
+        """Replace the note's sums, if it is still at change `applied`; return whether it was."""
         before, place = self._read()
         with suppress(StaleError):
             if before.applied == applied:

@@ -107,9 +107,7 @@ def _of_words(hits: Hits, size: int) -> tuple[Floats, Ints]:
 
 
 def _ranked(ids: Ids, every: Ids, cosines: Floats) -> Ids:
-    """Return `ids` by their exact cosines, best first. `cosines` are those of `every`, ascending
-    ids.
-    """
+    """Return `ids` by cosine, best first; `cosines` are those of `every` (ascending)."""
     values = cosines[np.searchsorted(every, ids)]
     near: Ids = ids[np.lexsort((ids, -np.nan_to_num(values, nan=-2.0)))]
     return near

@@ -59,9 +59,7 @@ class Compiler:
         return self._node(node, strict=True)
 
     def narrowing(self, node: Node) -> Clause:
-        """Return the condition for a vector search: as `required`, and alternatives must also occur
-        whole.
-        """
+        """Return the condition for a vector search: all words and alternatives occur whole."""
         if not isinstance(node, Bool):
             return self.required(node)
         either = node.should if not node.must else ()
