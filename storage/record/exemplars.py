@@ -1,4 +1,4 @@
-"""Reads an item to which similar items are to be found."""
+"""Reads an item, to find similar items."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
 
 
 def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:
-    """Return what hides an item of which no version is shown."""
+    """Return what hides an item that has no visible version."""
     embargoes: list[int] = []
     for row in versions:
         if row.pubstatus != PubStatus.USABLE:

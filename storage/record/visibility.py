@@ -1,4 +1,4 @@
-"""Which version of which item a story shows at a moment: one pure function.
+"""Decides which versions a story shows at a moment: one pure function.
 
 The rule (design: story chain):
 - An item's versions are read from the newest down. A version that is killed, withheld or expired

@@ -225,8 +225,8 @@ class Mover:
         return (self._now() - migration.flipped) / 1e6
 
     def removable(self, migration: Migration, *, abandon: bool) -> str:
-        """Return the index that `clean` removes, "" if there is none. Raises InputError if a
-        flipped migration is to be abandoned, and if one that has not flipped is not.
+        """Return the index that `clean` removes, "" if there is none. A migration that has flipped
+        can't be abandoned, and one that has not flipped must be: else raises InputError.
         """
         if migration.phase == FLIPPED and abandon:
             raise InputError(

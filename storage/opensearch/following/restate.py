@@ -2,7 +2,7 @@
 
 A version that its story does not show is not deleted from the index. A document with its number and
 nothing else replaces it. OpenSearch remembers the version of a document as long as the document
-exists, but that of a deletion only for `index.gc_deletes`, and not beyond a restart of the node or
+exists. It remembers a deletion only for `index.gc_deletes`, and not beyond a restart of the node or
 a move of the shard. Suppose a process reads the record before a kill and is then delayed (by a node
 that restarts, by a machine that sleeps). After a deletion it would find nothing newer and would
 bring the killed version back. The price is 32 to 43 bytes for each version that is not shown
@@ -45,7 +45,7 @@ def hidden(seq: int, version: int) -> Operation:
 
 
 def is_hidden(source: Mapping[str, Any]) -> bool:
-    """Return whether a stored `source` is that of a document made by `hidden`."""
+    """Return whether `hidden` made the document with this stored `source`."""
     return "chain" not in source
 
 

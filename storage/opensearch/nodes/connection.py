@@ -108,7 +108,7 @@ class Cluster:
         return found
 
     def search_many(self, bodies: Sequence[Mapping[str, Any]], **header: object) -> list[Reply]:
-        """Send searches in one request; return their replies in order, of which some may be errors
+        """Send searches in one request; return their replies in order. Some replies may be errors
         (`error`, `status`). `header` is for all searches.
         """
         if not bodies:

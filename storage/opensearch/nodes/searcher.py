@@ -48,8 +48,8 @@ class Searcher:
         return replies
 
     def replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """Return the replies to `bodies`, of which some may be errors. Raises BusyError if no node
-        answers within the time of two requests, or if the index is lost.
+        """Return the replies to `bodies`; some may be errors. Raises BusyError if no node answers
+        within the time of two requests, or if the index is lost.
         """
         if not bodies:
             return []
