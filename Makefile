@@ -35,7 +35,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # They skip what needs hnswlib in `make test`, whose packages all come as wheels.
 WITH_HNSWLIB := tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons cover bench-gpu dev-cluster gate lock wheels bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons mutants cover bench-gpu dev-cluster gate lock wheels bench clean
 
 setup: $(READY)
 
@@ -116,7 +116,13 @@ deep: $(READY_DEV) $(READY_TORCH)
 	$(LONG) $(PYTEST) --timeout 7200 -m cluster
 	$(PYTEST_TORCH) -m torch
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
+	$(MAKE) mutants
 	$(MAKE) other-pythons
+
+# Whether tests find defects in the code that holds invariants: 400 small changes, one at a time. It
+# goes on where it was stopped. What no test noticed: the same command with --survivors.
+mutants: $(READY_DEV)
+	$(BIN)/python -P scripts/mutants.py --count 400 --seed 1 --jobs 2 --log build/mutants.jsonl
 
 # The tests of `make test` on Python 3.12 and 3.13, where they are here.
 other-pythons:

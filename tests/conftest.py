@@ -25,7 +25,8 @@ from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
 from tests.timed import pytest_runtest_protocol, pytest_terminal_summary  # noqa: F401 - hooks
 
-MEMORY = Path("/dev/shm")
+# A run with a mutant names its own, which goes with it.
+MEMORY = Path(os.environ.get("TEST_MEMORY", "/dev/shm"))
 LONG_FILES = Path(__file__).with_name("long_files.tsv")  # a file and its seconds on two cores
 SUITES = {
     "service": r"mark\.service",
