@@ -130,7 +130,7 @@ class MediaSettings(BaseModel):
         default=32, ge=1, le=256, description="photos and videos in one order of an ingest"
     )
     work_ahead: int = Field(
-        default=32, ge=2, le=10**5, description="orders that an ingest may be ahead of its work"
+        default=32, ge=2, le=10**5, description="chunks that an ingest may be ahead of its work"
     )
     work_chunks: Mapping[str, int] = Field(
         default_factory=lambda: dict(WORK_CHUNKS),
