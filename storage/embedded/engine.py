@@ -45,7 +45,7 @@ from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
 from storage.record.signatures import StoredSignatures, add_missing
 from storage.record.standing import standing_of
-from storage.record.stories import MOST_VERSIONS, chain_sizes, passages_at, sights_of, story_of
+from storage.record.stories import chain_sizes, passages_at, shown_chain, shown_item, sights_of
 from storage.words.topics import Topics
 from storage.words.written_words import all_as_written
 
@@ -311,22 +311,18 @@ class EmbeddedEngine:
         """Return the item if it is the head of its story. An item that a write-through replaced is
         in `chain` only.
         """
-        shown = self._chain_of(uri, caller, 1)
-        return shown[0] if shown and shown[0].uri == uri else None
+        self.projections.refresh()
+        return shown_item(self.record.reads, uri, caller, to_micros(self._clock()))
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """Return the visible versions of the item's story, newest first."""
-        shown = self._chain_of(uri, caller, MOST_VERSIONS)
-        return tuple(shown) if any(item.uri == uri for item in shown) else ()
+        self.projections.refresh()
+        return shown_chain(self.record.reads, uri, caller, to_micros(self._clock()))
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """Return what the caller sees of each named uri."""
         self.projections.refresh()
         return sights_of(self.record.reads, named, caller, to_micros(self._clock()))
-
-    def _chain_of(self, uri: str, caller: Caller, most: int) -> list[Item]:
-        self.projections.refresh()
-        return story_of(self.record.reads, uri, caller, to_micros(self._clock()), most)
 
     # MediaItems
 

@@ -22,6 +22,7 @@ from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
+from storage.media.items import newest_versions
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.following.follower import Follower
 from storage.opensearch.following.projector import Projector
@@ -36,10 +37,13 @@ from storage.opensearch.query.words import rarities_of
 from storage.opensearch.served_retrieval import ServedRetrieval
 from storage.opensearch.view import View
 from storage.opensearch.views import Views
+from storage.record.exemplars import exemplar_of
 from storage.record.guard import Guard
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
-from storage.record.signatures import add_missing
+from storage.record.signatures import StoredSignatures, add_missing
+from storage.record.standing import standing_of
+from storage.record.stories import chain_sizes, passages_at, shown_chain, shown_item, sights_of
 from storage.words.topic_trees import WrittenTopics
 from storage.words.topics import Topics
 
@@ -83,6 +87,7 @@ class OpenSearchEngine:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
         self.cluster = Cluster(settings.cluster)
         self.guard = Guard(record, clock)
+        self._signatures = StoredSignatures()
         try:
             self._views = Views(self._opened, settings.follow_s, settings.overlap_s)
         except BaseException:
@@ -250,11 +255,11 @@ class OpenSearchEngine:
         broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
         """Return counts by field."""
-        return self._catalogue.facets(ids, fields, limit, buckets, broader=broader)
+        return self._catalogue.facts.facets(ids, fields, limit, buckets, broader=broader)
 
     def created(self, ids: Ids) -> Ids:
         """Return when each version was created, in microseconds."""
-        return self._catalogue.created(ids)
+        return self._catalogue.facts.created(ids)
 
     def chains(self, ids: Ids) -> Ids:
         """Return a number for each id; equal numbers are one story."""
@@ -262,15 +267,16 @@ class OpenSearchEngine:
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
         """Return how many versions of each story the caller may see."""
-        return self._catalogue.chain_sizes(ids, caller)
+        return chain_sizes(self.record.reads, ids, caller, self._now())
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
         """Return where each passage lies in its item."""
-        return self._catalogue.passages(ids, field, numbers)
+        encoder = self._views.current.encoders.get(field, "")
+        return passages_at(self.record.reads, ids, field, encoder, numbers)
 
     def signatures(self, ids: Ids) -> TextSignatures:
         """Return the text signatures of the versions, one row each."""
-        return self._catalogue.signatures(ids)
+        return self._signatures.of(self.record.reads, ids)
 
     def add_signatures(self) -> int:
         """Record missing text signatures; return how many were missing."""
@@ -283,17 +289,17 @@ class OpenSearchEngine:
         view, behind = self._freshened()
         if behind:
             return (None,) * len(entities)
-        return view.catalogue.known(entities, caller)
+        return view.catalogue.names.known(entities, caller)
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """Return which versions have which name."""
-        return self._catalogue.holding(ids, names)
+        return self._catalogue.facts.holding(ids, names)
 
     # Standings, Vocabulary, Exemplars, Suggestions
 
     def standing(self, uri: str) -> Standing:
         """Return how the item stands, whoever asks."""
-        return self._catalogue.standing(uri)
+        return standing_of(self.record.reads, uri, self._now())
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """Return the ids of the allowed items, in the given order."""
@@ -311,7 +317,7 @@ class OpenSearchEngine:
         view, behind = self._freshened()
         if behind:
             return (few + 1,) * len(words)
-        return view.catalogue.seen_counts(words, few, caller)
+        return view.catalogue.words.seen_counts(words, few, caller)
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
@@ -324,14 +330,18 @@ class OpenSearchEngine:
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
         """Return the item to find similar items of."""
-        return self._catalogue.exemplar(uri, caller)
+        item = self.item(uri, caller)
+        if item is None:
+            return None
+        encoders = self._views.current.encoders
+        return exemplar_of(self.record, self.guard.stories, item, encoders)
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
         """Return the idf of each word. While the index is behind the record, a word that few items
         have gets 0, because one of those items may have been killed since.
         """
         view, behind = self._freshened()
-        found = view.catalogue.rarities(words, language, caller)
+        found = view.catalogue.words.rarities(words, language, caller)
         if not behind:
             return found
         few = np.array([RARE], np.float32)
@@ -342,25 +352,25 @@ class OpenSearchEngine:
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """Return completions; none while the index is behind the record, as in `known`."""
         view, behind = self._freshened()
-        return () if behind else view.catalogue.suggest(text, limit, caller)
+        return () if behind else view.catalogue.suggestions.suggest(text, limit, caller)
 
     # Library, MediaItems, Exporter
 
     def item(self, uri: str, caller: Caller) -> Item | None:
         """Return the item if it is the head of its story and visible to the caller."""
-        return self._catalogue.item(uri, caller)
+        return shown_item(self.record.reads, uri, caller, self._now())
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
         """Return the visible versions of the item's story, newest first."""
-        return self._catalogue.chain(uri, caller)
+        return shown_chain(self.record.reads, uri, caller, self._now())
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """Return what the caller sees of each named uri."""
-        return self._catalogue.sights(named, caller)
+        return sights_of(self.record.reads, named, caller, self._now())
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """Return the newest recorded version of each item, in any state."""
-        return self._catalogue.newest(uris)
+        return newest_versions(self.record.reads, uris)
 
     def undescribed(self, limit: int) -> Undescribed:
         """Return the visible media without a description. Raises BusyError while the index is

@@ -83,7 +83,6 @@ class View:
             self.condition,
             self.statistics,
             topics,
-            self.encoders,
         )
 
     def read_ahead(self) -> bool:

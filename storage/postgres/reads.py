@@ -16,15 +16,20 @@ import sqlalchemy as sa
 from core.items import FloatMatrix, Item, Passage
 from storage.postgres.tables import key_of
 from storage.record import item_rows
-from storage.record.facts import FactRow
+from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
 from storage.record.port import Change, LogLine
 from storage.record.vector_rows import as_matrix, passages_of
-from storage.record.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.record.visibility import (
+    VERSION_COLUMNS,
+    StoryView,
+    VersionRow,
+    members_and_view,
+    story_view,
+)
 
 _PAGE = 2000  # rows of a long list at once
 _FEW = 500  # rows with documents at once
-_ROW = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
 _ITEM = item_rows.ITEM_COLUMNS
 _LINE = "SELECT n, chain, seq, kind, at FROM changes"
 _WITHOUT = (
@@ -37,13 +42,9 @@ LAST_CHANGE = sa.text("SELECT max(n) FROM changes")
 _CHANGES = sa.text("SELECT n, chain, seq, kind FROM changes WHERE n > :n ORDER BY n LIMIT :limit")
 _NEWEST_LINE = sa.text(f"{_LINE} ORDER BY n DESC LIMIT 1")
 _ONE_LINE = sa.text(f"{_LINE} WHERE n = :n")
-_FACTS = sa.text(
-    "SELECT seq, chain, language, versioncreated, facts FROM items"
-    " WHERE seq >= :seq ORDER BY seq LIMIT :limit"
-)
+_FACTS = sa.text(f"SELECT {FACT_COLUMNS} FROM items WHERE seq >= :seq ORDER BY seq LIMIT :limit")  # noqa: S608
 _FACTS_BY_SEQ = sa.text(
-    "SELECT seq, chain, language, versioncreated, facts FROM items"
-    " WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+    f"SELECT {FACT_COLUMNS} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))"  # noqa: S608
 )
 _STORIES_OF = sa.text(
     "SELECT held.seq, newest.chain FROM items AS held CROSS JOIN LATERAL (SELECT chain FROM items"
@@ -53,7 +54,7 @@ _STORIES_OF = sa.text(
 _BY_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")  # noqa: S608
 _FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LIMIT :limit")  # noqa: S608
 _VERSIONS = sa.text(
-    f"SELECT {_ROW} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
+    f"SELECT {VERSION_COLUMNS} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
     " ORDER BY uri_key, version DESC"
 )
 _HOLDS_OF = sa.text(
@@ -71,14 +72,14 @@ _CHAIN_OF = sa.text("SELECT chain FROM items WHERE uri_key = :uri ORDER BY versi
 _STORIES = sa.text(
     f"SELECT touched.chain_key, version_of.* FROM (SELECT DISTINCT chain_key, uri_key FROM items"  # noqa: S608
     " WHERE chain_key = ANY(CAST(:chains AS bytea[]))) AS touched CROSS JOIN LATERAL"
-    f" (SELECT {_ROW} FROM items WHERE uri_key = touched.uri_key OFFSET 0) AS version_of"
+    f" (SELECT {VERSION_COLUMNS} FROM items WHERE uri_key = touched.uri_key OFFSET 0) AS version_of"
 )
 _MOVED = sa.text(
     "SELECT DISTINCT chain_key FROM items WHERE uri_key IN (SELECT uri_key FROM items"
     " GROUP BY uri_key HAVING count(DISTINCT chain_key) > 1)"
 )
 _BY_CHAIN = sa.text(
-    f"SELECT chain_key, {_ROW} FROM items WHERE (chain_key, seq) > (:chain, :seq)"  # noqa: S608
+    f"SELECT chain_key, {VERSION_COLUMNS} FROM items WHERE (chain_key, seq) > (:chain, :seq)"  # noqa: S608
     " ORDER BY chain_key, seq LIMIT :limit"
 )
 _SEVERAL = sa.text(
@@ -136,14 +137,14 @@ class PostgresReads:
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """Yield the facts of every version from `seq` on, page by page."""
         while rows := self._ask(_FACTS, seq=seq, limit=_PAGE):
-            yield [_fact_row(row) for row in rows]
+            yield [read_facts(row) for row in rows]
             if len(rows) < _PAGE:
                 return
             seq = rows[-1][0] + 1
 
     def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
         """Return the facts of the recorded versions among `seqs`."""
-        return {row[0]: _fact_row(row) for row in self._by_seq(_FACTS_BY_SEQ, seqs)}
+        return {row[0]: read_facts(row) for row in self._by_seq(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """Return the recorded versions among `seqs`."""
@@ -274,8 +275,3 @@ class PostgresReads:
             for key, *row in rows:
                 yield key, VersionRow(*row)
             chain, seq = rows[-1][0], rows[-1][1]
-
-
-def _fact_row(row: Any) -> FactRow:
-    seq, chain, language, created, facts = row
-    return FactRow(seq, chain, language, created, orjson.loads(facts))

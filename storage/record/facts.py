@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from core.callers import folded
 from core.errors import QueryError
@@ -20,6 +23,7 @@ VALUE_FIELDS = (
     "rights",
 )
 CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
+FACT_COLUMNS = "seq, chain, language, versioncreated, facts"  # of the table of items
 _CODED = ("subject", "person", "organisation", "place")
 # Fields that say which code goes with which name, as a code may have several names.
 LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
@@ -42,6 +46,12 @@ class FactRow:
         found = self.facts["products"]
         assert isinstance(found, list)
         return folded(found)
+
+
+def read_facts(row: Any) -> FactRow:
+    """Return the facts in a row of `FACT_COLUMNS`."""
+    seq, chain, language, created, facts = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts))
 
 
 def chain_number(chain: str) -> int:

@@ -12,14 +12,28 @@ from storage.record.holds import FREE, held
 from storage.record.port import RecordReads
 from storage.record.visibility import StoryView, VersionRow
 
-MOST_VERSIONS = 100  # of one story in an answer; the newest ones
+_MOST_VERSIONS = 100  # of one story in an answer; the newest ones
 
 
-def story_of(
-    reads: RecordReads, uri: str, caller: Caller, now: int, most: int = MOST_VERSIONS
-) -> list[Item]:
+def shown_item(reads: RecordReads, uri: str, caller: Caller, now: int) -> Item | None:
+    """Return the item if it is the head of its story and visible to the caller at `now`
+    (microseconds). An item that a write-through replaced is in `shown_chain` only.
+    """
+    shown = _story_of(reads, uri, caller, now, 1)
+    return shown[0] if shown and shown[0].uri == uri else None
+
+
+def shown_chain(reads: RecordReads, uri: str, caller: Caller, now: int) -> tuple[Item, ...]:
+    """Return the versions of the item's story that the caller may see at `now` (microseconds),
+    newest first; none if the item is not among them.
+    """
+    shown = _story_of(reads, uri, caller, now, _MOST_VERSIONS)
+    return tuple(shown) if any(item.uri == uri for item in shown) else ()
+
+
+def _story_of(reads: RecordReads, uri: str, caller: Caller, now: int, most: int) -> list[Item]:
     """Return the versions of the story of `uri` that the caller may see, newest first, at most
-    `most`; none if the story's head is hidden. `now` is in microseconds.
+    `most`; none if the story's head is hidden.
     """
     chain = reads.chain_of(uri)
     if chain is None:

@@ -20,10 +20,14 @@ from operator import attrgetter
 
 from core.items import PubStatus
 
+VERSION_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """The columns of a recorded version that decide its visibility; times in microseconds."""
+    """`VERSION_COLUMNS` of a recorded version, which decide its visibility; times in
+    microseconds.
+    """
 
     seq: int
     uri: str

@@ -147,7 +147,7 @@ def _agree_on_a_node(engine: OpenSearchEngine, items: list[Item], tree: Node) ->
     everything = np.array(sorted(uris), np.int64)
     readings = {
         "query": {uris[int(hit["_id"])] for hit in reply["hits"]["hits"]},
-        "facts": {uris[seq] for seq in view.catalogue._facts.satisfying(everything, tree)},
+        "facts": {uris[seq] for seq in view.catalogue.facts.satisfying(everything, tree)},
     }
     assert readings == dict.fromkeys(readings, wanted), tree
     caller = Caller("all", frozenset(code for item in items for code in item.products))

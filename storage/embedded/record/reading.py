@@ -13,19 +13,24 @@ import orjson
 
 from core.items import FloatMatrix, Item, Passage
 from storage.record import item_rows
-from storage.record.facts import FactRow
+from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
 from storage.record.port import Change, LogLine
 from storage.record.unsettled import Unsettled
 from storage.record.vector_rows import as_matrix, passages_of
-from storage.record.visibility import StoryView, VersionRow, members_and_view, story_view
+from storage.record.visibility import (
+    VERSION_COLUMNS,
+    StoryView,
+    VersionRow,
+    members_and_view,
+    story_view,
+)
 
-_ROW_COLUMNS = "seq, uri, version, chain, pubstatus, versioncreated, embargoed, expires"
-_VERSION = ", ".join(f"version.{name}" for name in _ROW_COLUMNS.split(", "))
+_VERSION = ", ".join(f"version.{name}" for name in VERSION_COLUMNS.split(", "))
 _ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
-_FACTS = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq >= ? ORDER BY seq"
-_FACTS_BY_SEQ = "SELECT seq, chain, language, versioncreated, facts FROM items WHERE seq IN ({})"
-_VERSIONS = f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
+_FACTS = f"SELECT {FACT_COLUMNS} FROM items WHERE seq >= ? ORDER BY seq"  # noqa: S608
+_FACTS_BY_SEQ = f"SELECT {FACT_COLUMNS} FROM items WHERE seq IN ({{}})"  # noqa: S608
+_VERSIONS = f"SELECT {VERSION_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
 _HOLDS = "SELECT uri, writes, pubstatus, embargoed FROM holds WHERE uri IN ({})"
 # Every version of each item that has a version in one of the chains, with that chain. CROSS JOIN
 # makes SQLite read the chains first.
@@ -85,11 +90,11 @@ class SqliteReads:
         """Yield the facts of every version from `seq` on, page by page."""
         rows = self.connection.execute(_FACTS, (seq,))
         while page := rows.fetchmany(_FACTS_PAGE):
-            yield [_fact_row(row) for row in page]
+            yield [read_facts(row) for row in page]
 
     def facts_by_seq(self, seqs: Sequence[int]) -> dict[int, FactRow]:
         """Return the facts of the recorded versions among `seqs`."""
-        return {row[0]: _fact_row(row) for row in self._select_in(_FACTS_BY_SEQ, seqs)}
+        return {row[0]: read_facts(row) for row in self._select_in(_FACTS_BY_SEQ, seqs)}
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """Return the recorded versions among `seqs`."""
@@ -174,7 +179,7 @@ class SqliteReads:
             )
         }
         rows = self.connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM items ORDER BY chain"  # noqa: S608
+            f"SELECT {VERSION_COLUMNS} FROM items ORDER BY chain"  # noqa: S608
         )
         for chain, group in groupby((VersionRow(*row) for row in rows), attrgetter("chain")):
             versions = self._rows_of(chain) if chain in moved else group
@@ -232,7 +237,7 @@ class SqliteReads:
     def _rows_of(self, chain: str) -> list[VersionRow]:
         """Return all versions of every item that has a version in the chain."""
         rows = self.connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM items WHERE uri IN"  # noqa: S608
+            f"SELECT {VERSION_COLUMNS} FROM items WHERE uri IN"  # noqa: S608
             " (SELECT DISTINCT uri FROM items WHERE chain = ?)",
             (chain,),
         )
@@ -246,8 +251,3 @@ class SqliteReads:
             page = values[start : start + _PAGE]
             marks = ",".join("?" * len(page))
             yield from self.connection.execute(statement.format(marks), (*page, *rest))
-
-
-def _fact_row(row: Any) -> FactRow:
-    seq, chain, language, created, facts = row
-    return FactRow(seq, chain, language, created, orjson.loads(facts))
