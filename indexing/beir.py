@@ -51,7 +51,7 @@ class BeirDocument(Strict):
 def read_bytes(
     data: bytes, folder: str, products: Sequence[str] = (), limit: int = MAX_DOCUMENT_BYTES
 ) -> Checked:
-    """The item in a line of the corpus in `folder`. Raises DocumentError."""
+    """Return the item in a line of the corpus in `folder`. Raises DocumentError."""
     if len(data) > limit:
         raise DocumentError(f"document too large: over {limit} bytes")
     tree = json_tree.parse(data)
@@ -100,14 +100,15 @@ def _item(
 
 
 def _located(dateline: object, warnings: list[str]) -> str:
-    """The place in "RICHMOND, Va., March 5 -", "" if there is none."""
+    """Return the place in "RICHMOND, Va., March 5 -", "" if there is none."""
     text = clean(dateline, warnings) if isinstance(dateline, str) else ""
     return _DATELINE_END.sub("", text, count=1).strip()
 
 
 def _created(value: object, warnings: list[str]) -> datetime:
-    """The time of "26-FEB-1987 15:02:20.00" or of an RFC 3339 time. `UNDATED` without a value and,
-    with a warning, for an unreadable one. An impossible clock is midnight, with a warning.
+    """Return the time of "26-FEB-1987 15:02:20.00" or of an RFC 3339 time. `UNDATED` without a
+    value and, with a warning, for an unreadable one. An impossible clock is midnight, with a
+    warning.
     """
     if value is None:
         return UNDATED
@@ -139,7 +140,7 @@ def _with_clock(day: datetime, clock: str | None, warnings: list[str]) -> dateti
 
 
 def _concepts(metadata: Mapping[str, Any], member: str) -> tuple[Concept, ...]:
-    """The texts under the metadata names of a member, each once, in order."""
+    """Return the texts under the metadata names of a member, each once, in order."""
     found: dict[Concept, None] = {}
     for name in _CONCEPTS[member]:
         values = metadata.get(name)

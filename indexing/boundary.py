@@ -184,7 +184,7 @@ _AP_ONLY = frozenset({
 
 
 def read(tree: Tree) -> tuple[Document, Mapping[str, str], tuple[str, ...]]:
-    """The document's known members; each member's name in the model -> its spelling in the
+    """Return the document's known members; each member's name in the model -> its spelling in the
     document; and the names of the members that ninjs doesn't know.
 
     Raises DocumentError for a member of a wrong type, for one that appears in two spellings, and if
@@ -202,7 +202,9 @@ def read(tree: Tree) -> tuple[Document, Mapping[str, str], tuple[str, ...]]:
 
 
 def names(tree: Tree) -> tuple[Tree, dict[str, str], tuple[str, ...]]:
-    """The members by the model's names, the spelling of each, and the unknown members' names."""
+    """Return the members by the model's names, the spelling of each, and the unknown members'
+    names.
+    """
     members: Tree = {}
     written: dict[str, str] = {}
     unknown: list[str] = []
@@ -227,7 +229,7 @@ def names(tree: Tree) -> tuple[Tree, dict[str, str], tuple[str, ...]]:
 
 
 def _written_path(loc: tuple[int | str, ...], written: Mapping[str, str]) -> str:
-    """The place of a pydantic error in the document's own spelling."""
+    """Return the place of a pydantic error in the document's own spelling."""
     if loc[0] == "suffixed":
         loc = loc[1:]
     head = str(loc[0])

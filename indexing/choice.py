@@ -27,11 +27,11 @@ class Offer:
     value: str
 
     def is_markup(self) -> bool:
-        """Whether its role or its content type is HTML or XML."""
+        """Return whether its role or its content type is HTML or XML."""
         return any(sign in self.role + self.kind for sign in _MARKUP)
 
     def text(self) -> str:
-        """Its text, without markup."""
+        """Return its text, without markup."""
         return texts.strip_markup(self.value) if self.is_markup() else self.value.strip()
 
 
@@ -43,14 +43,14 @@ def headline(members: Document) -> str:
 
 
 def description(members: Document) -> str:
-    """The caption, else the text, else the summary, else any other that is no credit."""
+    """Return the caption, else the text, else the summary, else any other that is no credit."""
     offers = _offers("description_", members, members.descriptions)
     fitting = (offer for offer in offers if _base(offer.role) not in _NO_DESCRIPTION)
     return _best("description", fitting, _description_rank)
 
 
 def body(members: Document) -> str:
-    """The plain text, else the text of the HTML, else of the XML."""
+    """Return the plain text, else the text of the HTML, else of the XML."""
     return _best("body", _offers("body_", members, members.bodies), _body_rank)
 
 

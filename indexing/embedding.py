@@ -40,7 +40,7 @@ class SeveralEmbedders:
     embedders: tuple[Embedder, ...]
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
-        """Each item's passages and vectors from all embedders."""
+        """Return each item's passages and vectors from all embedders."""
         columns = [embedder.embed(items) for embedder in self.embedders]
         return tuple(sum(entries, ()) for entries in zip(*columns, strict=True))
 

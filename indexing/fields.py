@@ -38,8 +38,8 @@ _STATUS_ALIASES = {"cancelled": PubStatus.CANCELED, "killed": PubStatus.CANCELED
 
 
 def identifier(value: str, field: str) -> str:
-    """A uri or a chain's key: not empty, without control characters, of at most 2,048 characters;
-    blanks around it are removed.
+    """Return a uri or a chain's key: not empty, without control characters, of at most 2,048
+    characters; blanks around it are removed.
     """
     uri = value.strip()
     if not uri:
@@ -52,8 +52,8 @@ def identifier(value: str, field: str) -> str:
 
 
 def moment(value: str, field: str, warnings: list[str]) -> datetime:
-    """An RFC 3339 date and time, aware and in UTC. A date alone is its midnight; without a zone it
-    is UTC, with a warning. A leap second counts as the second before it.
+    """Return an RFC 3339 date and time, aware and in UTC. A date alone is its midnight; without a
+    zone it is UTC, with a warning. A leap second counts as the second before it.
     """
     match = _TIME.fullmatch(value.strip())
     if match is None:
@@ -70,7 +70,7 @@ def moment(value: str, field: str, warnings: list[str]) -> datetime:
 
 
 def version(value: object, field: str) -> int:
-    """A whole number >= 0, as a number or as digits in a string."""
+    """Return a whole number >= 0, as a number or as digits in a string."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
@@ -81,14 +81,14 @@ def version(value: object, field: str) -> int:
 
 
 def version_of(versioncreated: datetime | None) -> int:
-    """The version of a document that names none: its creation in whole unix seconds, so that a
-    later edition supersedes; 0 if that is unknown or before 1970.
+    """Return the version of a document that names none: its creation in whole unix seconds, so that
+    a later edition supersedes; 0 if that is unknown or before 1970.
     """
     return 0 if versioncreated is None else max(0, int(versioncreated.timestamp()))
 
 
 def item_type(value: str, field: str) -> ItemType:
-    """The ninjs `type`, or a common synonym of it (photo, story, clip, …)."""
+    """Return the ninjs `type`, or a common synonym of it (photo, story, clip, …)."""
     name = value.strip().lower()
     if name in _TYPE_ALIASES:
         return _TYPE_ALIASES[name]
@@ -102,8 +102,8 @@ def item_type(value: str, field: str) -> ItemType:
 
 
 def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> PubStatus:
-    """The ninjs `pubstatus`. AP's `embargoed` is usable once its embargo is over; without a time it
-    is withheld, with a warning.
+    """Return the ninjs `pubstatus`. AP's `embargoed` is usable once its embargo is over; without a
+    time it is withheld, with a warning.
     """
     name = value.strip().lower().removeprefix("stat:")
     if name == "embargoed":
@@ -123,7 +123,7 @@ def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> Pu
 
 
 def language(value: str, field: str) -> str:
-    """A BCP 47 tag in lower case ("nb-NO" and "nb_NO" become "nb-no"); "en" if it is empty."""
+    """Return a BCP 47 tag in lower case ("nb-NO" and "nb_NO" become "nb-no"); "en" if empty."""
     tag = value.strip().lower().replace("_", "-")
     if tag and not _LANGUAGE.fullmatch(tag):
         raise DocumentError(f"not a language tag: {_shown(value)}", field=field)
@@ -131,7 +131,7 @@ def language(value: str, field: str) -> str:
 
 
 def urgency(value: float, field: str) -> int:
-    """The urgency, from 1 (most urgent) to 9."""
+    """Return the urgency, from 1 (most urgent) to 9."""
     if not float(value).is_integer() or not 1 <= value <= 9:
         raise DocumentError(f"urgency is not a whole number from 1 to 9: {value}", field=field)
     return int(value)

@@ -165,8 +165,8 @@ class Ingest:
     def _put_items(
         self, items: Sequence[Item], put: Callable[[Sequence[Item]], Sequence[Written]]
     ) -> Iterator[Written | DatelineError]:
-        """The outcome of each, a few at a time. An item that can't be recorded is skipped; after
-        any other failure the rest is not tried.
+        """Yield the outcome of each, a few at a time. An item that can't be recorded is skipped;
+        after any other failure the rest is not tried.
         """
         done, at_once = 0, _AT_ONCE
         while done < len(items):
@@ -195,8 +195,8 @@ class Ingest:
         return [*map(_told, self._writer.put(writes, by), writes)]
 
     def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
-        """The writes of `by` for each item, with fresh vectors for items that would change the
-        record.
+        """Return the writes of `by` for each item, with fresh vectors for items that would change
+        the record.
         """
         items = self._with_products(items)
         wanted = self._writer.unknown(items, by)

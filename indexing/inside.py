@@ -12,8 +12,8 @@ LEADS_OUT = "a link that leads out of the folder: name its target to ingest that
 
 
 def is_inside(path: Path, top: Path) -> bool:
-    """Whether the real place of `path` is at or below that of `top`. A path that is missing or
-    can't be looked at counts as inside: its reader says why it can't be read.
+    """Return whether the real place of `path` is at or below that of `top`. A path that is missing
+    or can't be looked at counts as inside: its reader says why it can't be read.
     """
     try:
         return path.resolve().is_relative_to(top.resolve())

@@ -31,7 +31,7 @@ Container = dict[str, Any] | list[Any]
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data` (UTF-8, a byte order mark is allowed).
+    """Return the JSON object in `data` (UTF-8, a byte order mark is allowed).
 
     Raises DocumentError for malformed JSON (NaN, Infinity, lone surrogates and invalid UTF-8 are
     malformed: RFC 8259), for a value that is no object, and for what `check` refuses.
@@ -75,7 +75,7 @@ def check(tree: object) -> dict[str, Any]:
 
 
 def path(parts: tuple[str | int, ...]) -> str:
-    """A JSON path such as `bodies[0].value`."""
+    """Return a JSON path such as `bodies[0].value`."""
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join(steps).removeprefix(".")
 
@@ -98,7 +98,7 @@ def _check_size(value: Container, values: int, depth: int, trail: Trail | None) 
 
 
 def _is_shot_list(trail: Trail | None) -> bool:
-    """Whether it is the document's own member `shotlist`, in any case."""
+    """Return whether it is the document's own member `shotlist`, in any case."""
     parts = _parts(trail)
     return len(parts) == 1 and str(parts[0]).lower().removeprefix("$") == _LONG_LIST
 

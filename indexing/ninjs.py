@@ -91,14 +91,15 @@ def clean(text: str, warnings: list[str]) -> str:
 def read_bytes(
     data: bytes, clock: Clock, products: Sequence[str] = (), limit: int = MAX_DOCUMENT_BYTES
 ) -> Checked:
-    """The item in a JSON document of at most `limit` bytes. Raises DocumentError."""
+    """Return the item in a JSON document of at most `limit` bytes. Raises DocumentError."""
     if len(data) > limit:
         raise DocumentError(f"document too large: over {limit} bytes")
     return read_tree(json_tree.parse(data), clock, products)
 
 
 def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = ()) -> Checked:
-    """The item in a parsed and checked document. Raises DocumentError with the member's path.
+    """Return the item in a parsed and checked document. Raises DocumentError with the member's
+    path.
 
     An AP search result, with the document in `item` beside `meta`, is read as a document.
     """
@@ -154,7 +155,7 @@ def _item(
 
 
 def _embargo(reading: _Reading) -> datetime | None:
-    """The later embargo. An empty one does not mean "over": the document is refused."""
+    """Return the later embargo. An empty one does not mean "over": the document is refused."""
     said = {name: getattr(reading.members, name) for name in _EMBARGOES}
     moments = (
         fields.moment(value, reading.spelling(name), reading.warnings)
@@ -181,7 +182,9 @@ def _version(reading: _Reading, versioncreated: datetime | None) -> int:
 
 
 def _shots(reading: _Reading) -> tuple[tuple[Shot, ...], str]:
-    """The shots of a shot list, and its lines that are text; without a video all lines are text."""
+    """Return the shots of a shot list, and its lines that are text; without a video all lines are
+    text.
+    """
     members = reading.members
     try:
         shots, rest = shots_named(members.shotlist, duration_s=_duration(members))
@@ -201,7 +204,7 @@ def _clean(shot: Shot, reading: _Reading) -> Shot:
 
 
 def _duration(members: Document) -> float:
-    """The longest duration of a rendition in seconds; 0 if none has one."""
+    """Return the longest duration of a rendition in seconds; 0 if none has one."""
     trees = [*members.renditions, *members.renditions_object.values()]
     said = [tree.get("duration") for tree in trees if isinstance(tree, dict)]
     return max((float(n) for n in said if isinstance(n, (int, float)) and 0 < n < 10**7), default=0)
@@ -230,7 +233,7 @@ def _texts(reading: _Reading) -> dict[str, Any]:
 
 
 def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
-    """The named things of both spellings, each once, in order."""
+    """Return the named things of both spellings, each once, in order."""
     found: dict[Concept, None] = {}
     for member in both:
         things: Sequence[NamedThing] = getattr(reading.members, member)
@@ -246,7 +249,7 @@ def _concepts(reading: _Reading, *both: str) -> tuple[Concept, ...]:
 
 
 def _chain(reading: _Reading, uri: str) -> str:
-    """The story's key, or the item's own uri if no member names one."""
+    """Return the story's key, or the item's own uri if no member names one."""
     named = (
         _alternative_id(reading, "chain")
         or _alternative_id(reading, "itemid")
@@ -285,7 +288,7 @@ def _products(reading: _Reading, added: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rights(reading: _Reading, usageterms: str) -> tuple[str, ...]:
-    """The words for the rights; members of another shape have other uses and are ignored."""
+    """Return the words for the rights; members of another shape have other uses and are ignored."""
     members = reading.members
     named, signals = rights.words_in(members.rights), rights.words_in(members.signals)
     if named is None:

@@ -87,8 +87,8 @@ class PassageSplitter:
         self._windows = TextSplitter(_WINDOW)
 
     def cut(self, items: Sequence[Item]) -> tuple[CutItem, ...]:
-        """The passages of each item: of its body, else its description, else its headline, and of
-        its caption and its shots; none for an item without a text.
+        """Return the passages of each item: of its body, else its description, else its headline,
+        and of its caption and its shots; none for an item without a text.
         """
         stretches = [_stretches(item) for item in items]
         spans = iter(self._spans([one.text for each in stretches for one in each]))
@@ -123,8 +123,8 @@ class PassageSplitter:
         return headlines
 
     def _spans(self, texts: Sequence[str]) -> list[list[_Span]]:
-        """The passages of each text, at most MAX_PASSAGES. Most texts are one passage, which costs
-        one tokenization; only longer ones are split, window by window until there are enough.
+        """Return the passages of each text, at most MAX_PASSAGES. Most texts are one passage, which
+        costs one tokenization; only longer ones are split, window by window until there are enough.
         """
         windows = [self._window(text) for text in texts]
         spans: list[list[_Span]] = [[] for _ in texts]
@@ -139,8 +139,8 @@ class PassageSplitter:
         return [found[:MAX_PASSAGES] for found in spans]
 
     def _window(self, text: str) -> list[tuple[int, str]]:
-        """The beginning of a text in pieces of bounded size, with their offsets; nothing for a
-        blank text.
+        """Return the beginning of a text in pieces of bounded size, with their offsets; nothing for
+        a blank text.
         """
         if len(text) > _WINDOW:
             return list(self._windows.chunk_indices(text[:_MAX_CHARACTERS]))
@@ -197,7 +197,7 @@ class PassageEmbedder:
         self._meters = meters
 
     def embed(self, items: Sequence[Item]) -> tuple[tuple[PassageVectors, ...], ...]:
-        """Each item's passages and vectors; each encoder gets all passages in one call."""
+        """Return each item's passages and vectors; each encoder gets all passages in one call."""
         cuts = self._splitter.cut(items)
         texts = [text for cut in cuts for text in cut.texts]
         borders = tuple(accumulate((len(cut.texts) for cut in cuts), initial=0))
@@ -234,14 +234,14 @@ def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
 
 
 def _stretches(item: Item) -> list[_Stretch]:
-    """The texts of an item that passages come from; a passage never covers two shots."""
+    """Return the texts of an item that passages come from; a passage never covers two shots."""
     members = [next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), ""), "caption"]
     found = [_Stretch(name, 0, getattr(item, name)) for name in members if name]
     return [one for one in found if one.text.strip()] + list(islice(_described(item), MAX_SHOTS))
 
 
 def _described(item: Item) -> Iterator[_Stretch]:
-    """The lines of the described shots."""
+    """Yield the lines of the described shots."""
     start = 0
     for line in (shot.description for shot in item.shots):
         if line.strip():

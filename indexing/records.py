@@ -39,7 +39,7 @@ def lines(stream: BinaryIO, limit: int) -> Iterator[Record]:
 
 
 def documents(stream: BinaryIO, limit: int) -> Iterator[Record]:
-    """The elements of a JSON array, or the whole stream if it is no array."""
+    """Yield the elements of a JSON array, or the whole stream if it is no array."""
     head = stream.read(_PIECE)
     start = head.removeprefix(_BOM).lstrip()
     if start.startswith(b"["):
@@ -92,7 +92,7 @@ class _Array:
             yield Record(self._line, problem=problem if self._depth else "text after the array")
 
     def _advance(self, piece: bytes, position: int) -> tuple[int, bool]:
-        """The end of the step from `position`, and whether its last byte separates elements."""
+        """Return where a step from `position` ends, and whether an element begins or ends there."""
         if self._escaped:
             self._escaped = False
             return position + 1, False
@@ -129,7 +129,9 @@ class _Array:
             self._element.clear()
 
     def _cut(self, border: bytes) -> Record | None:
-        """The element that ends at `border`; None at the array's start and for an empty array."""
+        """Return the element that ends at `border`; None at the array's start and for an empty
+        array.
+        """
         blank, size, data = self._blank, self._size, bytes(self._element)
         self._element.clear()
         self._size, self._blank = 0, True

@@ -153,7 +153,7 @@ class Tally:
     def report(
         self, *, ignored: Mapping[str, int], done_bytes: int, seconds: float
     ) -> IngestReport:
-        """The counts so far, frozen."""
+        """Return the counts so far, frozen."""
         return IngestReport(
             read=self.read,
             outcomes=dict(self._outcomes),

@@ -78,8 +78,8 @@ def rights_of(
     signals: Sequence[str] = (),
     named: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """The words for an item's rights, each once: those that the agency `named`, else the ratings of
-    its terms, its ninjs `rightsinfo` and AP's `signals`.
+    """Return the words for an item's rights, each once: those that the agency `named`, else the
+    ratings of its terms, its ninjs `rightsinfo` and AP's `signals`.
     """
     if own := _own_words(named):
         return own
@@ -91,7 +91,7 @@ def rights_of(
 
 
 def words_in(value: object) -> tuple[str, ...] | None:
-    """The texts of a member that is a text or a list of texts; None for another value."""
+    """Return the texts of a member that is a text or a list of texts; None for another value."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -107,7 +107,7 @@ def _own_words(named: Sequence[str]) -> tuple[str, ...]:
 
 
 def _of_terms(terms: str) -> Iterator[str]:
-    """The rating of each sentence of the usage terms."""
+    """Yield the rating of each sentence of the usage terms."""
     for address in _ADDRESS.findall(terms):
         yield _of_address(address)
     for sentence in _SENTENCE_END.split(_ADDRESS.sub("\n", terms).casefold()):
@@ -125,7 +125,7 @@ def _of_terms(terms: str) -> Iterator[str]:
 
 
 def _of_address(address: str) -> str:
-    """The rating of a link to rights or to a licence."""
+    """Return the rating of a link to rights or to a licence."""
     if licence := _LICENCE.search(address):
         public = licence[1].casefold() == "publicdomain"
         parts = licence[2].casefold().split("-")
@@ -147,7 +147,7 @@ def _of_info(info: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_policy(encoded: str) -> Iterator[str]:
-    """The ratings of an ODRL policy in JSON; in another language it is `restricted`."""
+    """Yield the ratings of an ODRL policy in JSON; in another language it is `restricted`."""
     try:
         policy = orjson.loads(encoded)
     except orjson.JSONDecodeError:
@@ -180,7 +180,7 @@ def _rules(policy: Mapping[str, Any], names: Sequence[str]) -> Iterator[Mapping[
 
 
 def _action(rule: Mapping[str, Any]) -> str:
-    """The last part of a rule's action, which is a word or an address."""
+    """Return the last part of a rule's action, which is a word or an address."""
     action = rule.get("action")
     text = action if isinstance(action, str) else ""
     return re.split(r"[/#:]", text.casefold())[-1]

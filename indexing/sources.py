@@ -68,7 +68,7 @@ Reading = Accepted | Rejected
 
 
 def rejected(file: str, line: int, error: DocumentError) -> Rejected:
-    """The rejection for an error at a place."""
+    """Return the rejection for an error at a place."""
     mend = f" ({error.mend})" if error.mend else ""
     return Rejected(file, line, error.field, error.what + mend)
 
@@ -79,7 +79,7 @@ def nothing(_: Path) -> bool:
 
 
 def is_document(path: Path) -> bool:
-    """Whether a file of this name is read as documents."""
+    """Return whether a file of this name is read as documents."""
     return _kind(path) is not None
 
 
@@ -148,7 +148,7 @@ class Sources:
                     yield SourceFile(path, kind, path.stat().st_size)
 
     def _read_file(self, file: SourceFile, before: int) -> Iterator[Reading]:
-        """The file's documents; if reading fails, a rejection at that place."""
+        """Yield the file's documents; if reading fails, a rejection at that place."""
         name, line = str(file.path), 0
         try:
             with file.path.open("rb") as raw, _decompressed(raw, file.path) as stream:
@@ -187,7 +187,7 @@ def _kind(path: Path) -> Kind | None:
 
 
 def _kind_of_ignored(path: Path) -> str:
-    """The kind under which a skipped file is counted: its ending, or why it has none."""
+    """Return the kind under which a skipped file is counted: its ending, or why it has none."""
     if path.name.startswith("."):
         return "hidden"
     if not path.is_file():

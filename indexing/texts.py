@@ -88,7 +88,7 @@ def _count_words(text: str) -> int:
 
 
 def strip_markup(markup: str) -> str:
-    """The text of an HTML, XHTML or NITF fragment; a blank line separates paragraphs.
+    """Return the text of an HTML, XHTML or NITF fragment; a blank line separates paragraphs.
 
     Cuts at angle brackets in one pass. The standard library's html.parser searches again and again
     for the end of an unfinished tag: a megabyte of `<a ` would keep it busy for hours.
@@ -104,8 +104,8 @@ def strip_markup(markup: str) -> str:
 
 
 def _pieces(markup: str) -> Iterator[tuple[str, str]]:
-    """Each tag's name ("" before the first) and the text up to the next tag, in order, without
-    hidden elements and comments.
+    """Yield each tag's name ("" before the first) and the text up to the next tag, in order,
+    without hidden elements and comments.
     """
     hidden = ""
     in_comment = False
@@ -124,8 +124,8 @@ def _pieces(markup: str) -> Iterator[tuple[str, str]]:
 
 
 def _split_tag(piece: str) -> tuple[str, str]:
-    """The lower-case name of the tag that `piece` (cut after `<`) begins with, and the text after
-    it; no name, and the bracket as text, if it is no tag.
+    """Return the lower-case name of the tag that `piece` (cut after `<`) begins with, and the text
+    after it; no name, and the bracket as text, if it is no tag.
     """
     if piece[:1] in ("!", "?"):
         return "", piece.partition(">")[2]
@@ -136,7 +136,7 @@ def _split_tag(piece: str) -> tuple[str, str]:
 
 
 def _next_hidden(hidden: str, name: str, piece: str) -> str:
-    """The hidden element that the text after a tag is in; "" if it is in none."""
+    """Return the hidden element that the text after a tag is in; "" if it is in none."""
     if hidden:
         return "" if name == hidden and piece.startswith("/") else hidden
     if piece.startswith("/"):
@@ -158,7 +158,7 @@ def _paragraph(text: str) -> str:
 
 
 def _is_stream_safe(text: str) -> bool:
-    """Whether at most 30 marks follow one another."""
+    """Return whether at most 30 marks follow one another."""
     run = 0
     for char in text:
         if char < "\u0300" or not unicodedata.combining(char):

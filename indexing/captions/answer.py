@@ -38,12 +38,12 @@ def clean_line(text: str, most: int) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Every kind of blank as a plain space."""
+    """Return the text with a plain space for every kind of blank."""
     return "".join(" " if c.isspace() or unicodedata.category(c)[0] == "Z" else c for c in text)
 
 
 def _clean_names(value: object) -> object:
-    """A list's texts, cleaned, without empty and repeated ones; other values unchanged."""
+    """Return a list's texts, cleaned, without empty and repeated ones; other values unchanged."""
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return value
     names = dict.fromkeys(clean_line(name, MOST_NAME) for name in value[: MOST_NAMES * 4])
@@ -66,7 +66,7 @@ class _Answer(BaseModel):
 
 
 def caption_of(content: str, *, context: str, made_by: str) -> Caption | None:
-    """The caption in a model's answer, or None if it has no usable one.
+    """Return the caption in a model's answer, or None if it has no usable one.
 
     The answer is read as strict JSON of the schema; if that fails, it is repaired once. Persons are
     kept only if the agency's `context` names them.
@@ -88,7 +88,7 @@ def _strict(content: str) -> _Answer | None:
 
 
 def _repaired(content: str) -> _Answer | None:
-    """The answer after one repair of fences, single quotes and a missing end."""
+    """Return the answer after one repair of fences, single quotes and a missing end."""
     if len(content) > MOST_REPAIRED or sum(map(content.count, "{[")) > _MOST_BRACKETS:
         return None
     from json_repair import loads
@@ -101,7 +101,7 @@ def _repaired(content: str) -> _Answer | None:
 
 
 def _named(names: Sequence[str], context: str) -> tuple[str, ...]:
-    """The `names` that are in the folded `context` as whole words."""
+    """Return the `names` that are in the folded `context` as whole words."""
     return tuple(
         name for name in names if re.search(rf"(?<!\w){re.escape(_folded(name))}(?!\w)", context)
     )

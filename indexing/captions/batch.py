@@ -145,7 +145,7 @@ class BatchCaptioner:
             return Submission(self._created(packet, file), left)
 
     def poll(self, batch: str) -> BatchState:
-        """The present state of a batch."""
+        """Return the present state of a batch."""
         client = self.calls.provider.client
         data = self._asked(lambda: client.batches.with_raw_response.retrieve(batch).content)
         return _read(BatchState, data)
@@ -153,7 +153,7 @@ class BatchCaptioner:
     def results(
         self, batch: str, contexts: Mapping[str, str]
     ) -> dict[str, Caption | Uncaptioned] | None:
-        """The outcomes of a batch by custom id, or None while it goes on.
+        """Return the outcomes of a batch by custom id, or None while it goes on.
 
         `contexts` has the agency's text for every still that was sent. The real cost of the batch
         replaces its reservation once, however often this is called.
@@ -164,7 +164,7 @@ class BatchCaptioner:
     def _outcomes(
         self, state: BatchState, contexts: Mapping[str, str]
     ) -> dict[str, Caption | Uncaptioned]:
-        """The outcomes of a batch that has ended; records its cost."""
+        """Return the outcomes of a batch that has ended; records its cost."""
         files = [name for name in (state.output_file_id, state.error_file_id) if name]
         told = state.metadata or {}
         answers = answers_in(
@@ -181,8 +181,8 @@ class BatchCaptioner:
         return {name: answers.outcomes.get(name, missing) for name in contexts}
 
     def _existing(self, packet: str) -> Iterator[BatchState]:
-        """The batches that were made from a packet, newest first. Raises UnavailableError if there
-        are too many to look through: an unknown batch must not be paid twice.
+        """Yield the batches that were made from a packet, newest first. Raises UnavailableError if
+        there are too many to look through: an unknown batch must not be paid twice.
         """
         client, after = self.calls.provider.client, ""
         for _ in range(_MOST_PAGES):
@@ -201,7 +201,7 @@ class BatchCaptioner:
         raise UnavailableError(what, where="caption_url", mend="delete old ones there")
 
     def _affordable(self, wanted: Mapping[str, ToCaption]) -> tuple[dict[str, ToCaption], float]:
-        """The first stills that the day's cap has room for, and their total price."""
+        """Return the first stills that the day's cap has room for, and their total price."""
         prices, room = self.calls.spending.prices, self.calls.spending.room()
         chosen: dict[str, ToCaption] = {}
         total = 0.0
@@ -271,7 +271,7 @@ def _content(call: Callable[..., Any], **named: Any) -> bytes:
 
 
 def _read(kind: type[Answered], data: bytes) -> Answered:
-    """A provider's answer, checked. Raises UnavailableError."""
+    """Return a provider's answer, checked. Raises UnavailableError."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -38,7 +38,8 @@ class BatchAnswers:
 
 
 def answers_in(lines: Iterable[bytes], contexts: Mapping[str, str], made_by: str) -> BatchAnswers:
-    """The outcomes of the stills in `contexts`; of several lines for one still the first counts.
+    """Return the outcomes of the stills in `contexts`; of several lines for one still the first
+    counts.
 
     Unreadable lines and lines about other stills are skipped: a still without a line has no
     outcome.

@@ -30,7 +30,7 @@ LEFT_ALONE = "the provider failed again and again and is left alone for a while"
 
 
 def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
-    """A breaker that counts only failures of the provider."""
+    """Return a breaker that counts only failures of the provider."""
     from pybreaker import CircuitBreaker
 
     return CircuitBreaker(
@@ -57,8 +57,8 @@ class Calls:
     owned: tuple[Callable[[], None], ...] = ()  # what else is closed with it
 
     def ask(self, still: ToCaption) -> Answer:
-        """The answer for one still. Raises Unanswered; raises StorageError, and sends nothing, if
-        spending can't be recorded.
+        """Return the answer for one still. Raises Unanswered; raises StorageError, and sends
+        nothing, if spending can't be recorded.
         """
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 

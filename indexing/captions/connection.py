@@ -75,7 +75,7 @@ def bounded(seconds: float, most_bytes: int) -> Iterator[Exchange]:
 
 
 def bounded_client(seconds: float, *, anonymous: bool = False) -> httpx.Client:
-    """A client whose requests obey `bounded`; a single read waits `seconds` at most. An
+    """Return a client whose requests obey `bounded`; a single read waits `seconds` at most. An
     `anonymous` client sends no key.
     """
     before = [_watch, _unnamed] if anonymous else [_watch]

@@ -47,7 +47,9 @@ class Unanswered(Exception):  # noqa: N818 - not an error of ours: a still witho
 
 
 def of_status(status: int, headers: Mapping[str, str], message: str, code: str) -> Unanswered:
-    """The failure that an answer other than 200 means; `message` and `code` are from its body."""
+    """Return the failure that an answer other than 200 means; `message` and `code` are from its
+    body.
+    """
     said = clean_line(message, _LONGEST_REASON)
     reason = f"the provider answered HTTP {status}" + (f": {said}" if said else "")
     if status in _REFUSED or code == _NO_MONEY:
@@ -63,8 +65,8 @@ def of_status(status: int, headers: Mapping[str, str], message: str, code: str) 
 
 
 def of_connection(exchange: Exchange, name: str, *, sent: bool) -> Unanswered:
-    """The failure that a broken exchange means. `name` is the kind of error, `sent` says whether
-    the request may have reached the provider.
+    """Return the failure that a broken exchange means. `name` is the kind of error, `sent` says
+    whether the request may have reached the provider.
     """
     if exchange.late:
         return Unanswered("the provider did not answer in time", wait=0.0, down=True, billed=True)

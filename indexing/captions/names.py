@@ -21,7 +21,7 @@ class TaggedNames:
     languages: Collection[str]
 
     def __call__(self, item: Item) -> Spans:
-        """The names found, by text; none in a language that the tagger does not read."""
+        """Return the names found, by text; none in a language that the tagger does not read."""
         texts = machine_texts(item)
         language = item.language.partition("-")[0].casefold()
         if not texts or not {language, MANY} & {*self.languages}:

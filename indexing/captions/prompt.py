@@ -48,7 +48,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
 def messages_of(still: ToCaption) -> list[dict[str, Any]]:
-    """The chat messages that ask for the caption of one still."""
+    """Return the chat messages that ask for the caption of one still."""
     image = f"data:image/jpeg;base64,{base64.b64encode(still.jpeg).decode()}"
     return [
         {"role": "system", "content": INSTRUCTIONS},
@@ -63,7 +63,7 @@ def messages_of(still: ToCaption) -> list[dict[str, Any]]:
 
 
 def question(still: ToCaption) -> str:
-    """The text beside a picture: the language of the answer, and the agency's text."""
+    """Return the text beside a picture: the language of the answer, and the agency's text."""
     language = still.language if _LANGUAGE.fullmatch(still.language) else "en"
     asked = f"Describe this picture in the language {language}."
     context = still.context.strip()[:MOST_CONTEXT]

@@ -51,7 +51,7 @@ class Dialect:
     limit: str = "max_completion_tokens"
 
     def body(self, model: str, still: ToCaption) -> dict[str, Any]:
-        """The JSON of a request for one still."""
+        """Return the JSON of a request for one still."""
         made: dict[str, Any] = {
             "model": model,
             "messages": messages_of(still),
@@ -65,7 +65,7 @@ class Dialect:
         return made
 
     def simpler(self, complaint: str) -> Dialect | None:
-        """The dialect to try after a complaint; None if that is about something else."""
+        """Return the dialect to try after a complaint; None if that is about something else."""
         said = complaint.casefold()
         if "max_completion_tokens" in said and self.limit != "max_tokens":
             return replace(self, limit="max_tokens")
@@ -86,7 +86,7 @@ class Provider:
 
     @classmethod
     def open(cls, url: str, model: str, *, key: str = "", seconds: float = 60.0) -> Provider:
-        """A provider that is not called yet; an empty `url` is OpenAI itself.
+        """Return a provider that is not called yet; an empty `url` is OpenAI itself.
 
         Raises SettingsError for an address with a password in it, for a key that no header can
         hold, and if the extra is not installed.
@@ -108,7 +108,7 @@ class Provider:
         return cls(model, client, seconds, _key=key)
 
     def chat(self, still: ToCaption) -> Answer:
-        """The answer for one still. Raises Unanswered."""
+        """Return the answer for one still. Raises Unanswered."""
         create = self.client.chat.completions.with_raw_response.create
         while True:
             used = self.dialect
@@ -126,7 +126,7 @@ class Provider:
     def sent(
         self, call: Callable[[], Result], most_bytes: int = MOST_ANSWER_BYTES, seconds: float = 0.0
     ) -> Result:
-        """The result of `call`; all its errors become Unanswered without the key in them.
+        """Return the result of `call`; all its errors become Unanswered without the key in them.
 
         `call` makes one request through `client`.
         """
@@ -188,8 +188,8 @@ class _Completion(BaseModel):
 
 
 def read_completion(data: bytes | str) -> Answer:
-    """The answer in a chat completion's JSON. Raises Unanswered, billed if the provider did the
-    work.
+    """Return the answer in a chat completion's JSON. Raises Unanswered, billed if the provider did
+    the work.
     """
     try:
         found = _Completion.model_validate_json(data)

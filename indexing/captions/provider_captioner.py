@@ -37,7 +37,7 @@ class ProviderCaptioner:
         return prompt_digest(self.model)
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
-        """A caption of each still, or why there is none; never raises for a single still."""
+        """Return a caption of each still, or why there is none; never raises for a single still."""
         return tuple(self._pool.map(self._one, stills))
 
     def close(self) -> None:

@@ -38,7 +38,8 @@ _RECORDED = {"DataMining": _PLUS, "TDMReservation": _RESERVATION}  # of `embedde
 def may_leave(
     packets: Sequence[str], documents: Sequence[Mapping[str, Any]], rule: Rule = "unless_forbidden"
 ) -> bool:
-    """Whether an asset with these XMP `packets` (embedded, sidecar) and `documents` may be sent.
+    """Return whether an asset with these XMP `packets` (embedded, sidecar) and `documents` may be
+    sent.
 
     One prohibition outweighs every permission. If nothing is said, `unless_forbidden` allows it and
     `only_allowed` does not.
@@ -49,8 +50,8 @@ def may_leave(
 
 
 def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
-    """Whether a recorded item may be sent, by its document and by `embedded_rights`, the statements
-    that were in its file or beside it.
+    """Return whether a recorded item may be sent, by its document and by `embedded_rights`, the
+    statements that were in its file or beside it.
 
     A killed or withheld item is not sent: the reason may be in the picture, and sending can't be
     undone. An embargo does not forbid: it is a date for publishing, a provider publishes nothing,
@@ -70,7 +71,7 @@ def may_leave_as_recorded(item: Item, rule: Rule = "unless_forbidden") -> bool:
 
 
 def rights_now(newest: Callable[[Sequence[str]], Sequence[Item | None]], rule: Rule) -> RightsNow:
-    """A function that says whether items may leave, by their `newest` recorded versions."""
+    """Return a function that says whether items may leave, by their `newest` recorded versions."""
 
     def judged(uris: Sequence[str]) -> list[bool | None]:
         items = newest(uris)
@@ -80,18 +81,18 @@ def rights_now(newest: Callable[[Sequence[str]], Sequence[Item | None]], rule: R
 
 
 def _are_allowed(said: Sequence[bool], rule: Rule) -> bool:
-    """Whether all statements allow it; without statements, whether the rule does."""
+    """Return whether all statements allow it; without statements, whether the rule does."""
     return all(said) and (bool(said) or rule == "unless_forbidden")
 
 
 def _texts_of(value: object) -> Sequence[str]:
-    """A member's texts; a value that is no text forbids, like an unreadable one."""
+    """Return a member's texts; a value that is no text forbids, like an unreadable one."""
     values = value if isinstance(value, (list, tuple)) else (value,)
     return [text if isinstance(text, str) else "?" for text in values]
 
 
 def _of_packet(packet: str) -> Iterator[bool]:
-    """The statements of one packet: True allows, False forbids."""
+    """Yield the statements of one packet: True allows, False forbids."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
@@ -108,7 +109,7 @@ def _of_packet(packet: str) -> Iterator[bool]:
 
 
 def _of_statement(name: str, value: str) -> Iterator[bool]:
-    """The statement of one property."""
+    """Yield the statement of one property."""
     if name == _RESERVATION:
         yield value == "0"
     elif (word := value.rstrip("/").rpartition("/")[2].upper()) not in _SAYS_NOTHING:

@@ -36,7 +36,7 @@ class SpendBook(Protocol):
         ...
 
     def spent(self, day: str) -> float:
-        """The day's sum of settled and reserved amounts."""
+        """Return the day's sum of settled and reserved amounts."""
         ...
 
 
@@ -49,7 +49,7 @@ class Prices:
     batch: float = 0.5
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
-        """The price of a call."""
+        """Return the price of a call."""
         return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / _MILLION
 
 
@@ -73,7 +73,7 @@ class TokenEstimate:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, text: str) -> Usage:
-        """The most that a call with this text and one picture is expected to take."""
+        """Return the most that a call with this text and one picture is expected to take."""
         return Usage(_text_tokens(text) + self.image, MOST_TOKENS)
 
     def learn(self, text: str, used: Usage) -> None:
@@ -103,7 +103,7 @@ class Spending:
         return key if self.book.reserve(key, self.today, amount, most) else None
 
     def room(self) -> float:
-        """The amount that may still be spent today."""
+        """Return the amount that may still be spent today."""
         if self.most is None:
             return float("inf")
         return max(0.0, self.most - self.book.spent(self.today))

@@ -36,7 +36,7 @@ StillThere = Callable[[str], bool]
 
 
 def is_there(location: str) -> bool:
-    """Whether a local file is still in its place; for a store always true."""
+    """Return whether a local file is still in its place; for a store always true."""
     return "://" in location or Path(location).exists()
 
 
@@ -48,7 +48,7 @@ def build_item(
     still_there: StillThere = is_there,
     names: FoundNames | None = None,
 ) -> Checked:
-    """The item of an asset. Raises DocumentError if its metadata can't be read.
+    """Return the item of an asset. Raises DocumentError if its metadata can't be read.
 
     Its uri is the document's, else `urn:sha256:` and the digest of the file. Its version is the
     document's. Without one it is the version of `recorded` (the newest recorded version of the uri)
@@ -79,7 +79,9 @@ def build_item(
 def _document(
     asset: Asset, enrichment: Enrichment
 ) -> tuple[dict[str, Any], object, str, tuple[str, ...]]:
-    """The ninjs document of an asset, its shot list, its alt texts, and the unreadable parts."""
+    """Return the ninjs document of an asset, its shot list, its alt texts, and the unreadable
+    parts.
+    """
     embedded, notes = embedded_tree(enrichment.facts)
     sidecar = {k: v for k, v in (asset.sidecar or {}).items() if k != XMP_PACKET}
     tree, told = with_alt_texts(overlaid(sidecar, embedded))
@@ -91,7 +93,7 @@ def _document(
 
 
 def _type(named: object, kind: MediaKind) -> str:
-    """The document's type if it is one of a media file, else the file's kind."""
+    """Return the document's type if it is one of a media file, else the file's kind."""
     if isinstance(named, str) and named.strip():
         found = item_type(named, "type")
         if found in _SEEN:
@@ -116,7 +118,7 @@ def _media(asset: Asset, enrichment: Enrichment) -> MediaFile:
 
 
 def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str]:
-    """The shots with their descriptions, and the lines that belong to none."""
+    """Return the shots with their descriptions, and the lines that belong to none."""
     if len(enrichment.shots) > MAX_SHOTS:
         raise DocumentError(f"a video of over {MAX_SHOTS} shots", mend="cut it into parts")
     facts = enrichment.facts
@@ -134,7 +136,7 @@ def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str
 
 
 def _captioned(shot: Shot, caption: Caption | None) -> Shot:
-    """The shot, with the machine's caption if nobody described it."""
+    """Return the shot, with the machine's caption if nobody described it."""
     if shot.description or caption is None or not (text := _told(caption)):
         return shot
     return replace(shot, description=" ".join(text.split()), described_by=_by(caption))
@@ -147,8 +149,9 @@ def _caption(enrichment: Enrichment) -> tuple[str, str]:
 
 
 def _told(caption: Caption) -> str:
-    """A machine's caption, and the names beside it as part of its text. They never become persons
-    of the item, which can be filtered by, because a machine's guess is not the agency's word.
+    """Return a machine's caption, and the names beside it as part of its text. They never become
+    persons of the item, which can be filtered by, because a machine's guess is not the agency's
+    word.
     """
     text, _ = texts.clean(caption.text)
     named = [*caption.persons, *caption.places, *caption.keywords]
@@ -162,7 +165,7 @@ def _by(caption: Caption) -> str:
 
 
 def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> Item:
-    """The item with its present or next version."""
+    """Return the item with its present or next version."""
     if recorded is None or recorded.uri != item.uri:
         return item
     same = replace(item, version=recorded.version)
@@ -177,7 +180,9 @@ def _versioned(item: Item, recorded: Item | None, still_there: StillThere) -> It
 
 
 def content_of(item: Item) -> Mapping[str, Any]:
-    """The members whose change makes a new version: all but times of ingest, states, and place."""
+    """Return the members whose change makes a new version: all but times of ingest, states, and
+    place.
+    """
     kept = {name: getattr(item, name) for name in item.__slots__}
     for name in ("versioncreated", "firstcreated", "pubstatus", "embargoed", "products", "rights"):
         del kept[name]
@@ -186,7 +191,7 @@ def content_of(item: Item) -> Mapping[str, Any]:
 
 
 def _stays(item: Item, recorded: Item, still_there: StillThere) -> bool:
-    """Whether the recorded place is as good: one file may be in two places."""
+    """Return whether the recorded place is as good: one file may be in two places."""
     if item.media is None or recorded.media is None:
         return True
     here, there = item.media.location, recorded.media.location

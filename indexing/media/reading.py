@@ -55,12 +55,12 @@ class CagedReader:
         self._cage.close()
 
     def protection(self) -> CageProtection:
-        """The protections of a child on this machine; starts one if none waits."""
+        """Return the protections of a child on this machine; starts one if none waits."""
         with self._cage.child() as child:
             return child.protection
 
     def probe(self, path: Path) -> MediaFacts:
-        """The facts of a file."""
+        """Return the facts of a file."""
 
         def work(child: CagedChild, handle: int) -> MediaFacts:
             child.ask({"do": "probe"}, handle)
@@ -69,7 +69,7 @@ class CagedReader:
         return self._whole(path, work)
 
     def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
-        """A photo's facts, with notes on what could not be done, and the photo in each size."""
+        """Return a photo's facts, with notes on what failed, and the photo in each size."""
         wanted = [_edge(edge) for edge in edges]
 
         def work(child: CagedChild, handle: int) -> tuple[MediaFacts, tuple[Still, ...]]:
@@ -90,7 +90,7 @@ class CagedReader:
     def stills(
         self, path: Path, moments: Sequence[Sequence[float]], edge: int
     ) -> tuple[Still, ...]:
-        """A still for each group, in the groups' order."""
+        """Return a still for each group, in the groups' order."""
         if not moments:
             return ()
         groups = [sorted(_moment(second) for second in group) for group in moments]
@@ -108,11 +108,13 @@ class CagedReader:
         return self._whole(path, work)
 
     def frames(self, path: Path) -> FrameStream:
-        """Every frame, small, as an iterator; its `notes` are complete when it has ended."""
+        """Return every frame, small, as an iterator; its `notes` are complete when it has ended."""
         return FrameStream(lambda notes, _: self._frames(path, notes))
 
     def live(self, source: LiveSource) -> FrameStream:
-        """The frames of one connection to a live source, as they come (`sources.live_frames`)."""
+        """Return the frames of one connection to a live source, as they come
+        (`sources.live_frames`).
+        """
         return FrameStream(
             lambda notes, stopped: live_frames(self._cage, self.limits, source, notes, stopped)
         )
@@ -139,7 +141,7 @@ class CagedReader:
 
 
 def cage_protection(limits: CageLimits | None = None) -> CageProtection:
-    """The protections of a child on this machine. Raises InputError if packages are missing."""
+    """Return a child's protections on this machine. Raises InputError if packages are missing."""
     with CagedReader(limits) as reader:
         return reader.protection()
 
@@ -215,7 +217,7 @@ def _moment(second: float) -> float:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A file to be read, opened here, as the child opens nothing. Raises MediaError."""
+    """Yield a file to be read, opened here, as the child opens nothing. Raises MediaError."""
     try:
         # Opening a pipe without a writer would wait; it is no file in any case.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))

@@ -15,8 +15,8 @@ _WAITING = 8  # batches that are read ahead: two megabytes, more than one of a f
 
 @contextmanager
 def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBatch | Gap]]:
-    """All of `frames`, in order. An error of reading is raised after the frames before it. When
-    this ends, `frames` is read no further; a decoder that hangs is not waited for.
+    """Yield all of `frames`, in order. An error of reading is raised after the frames before it.
+    When this ends, `frames` is read no further; a decoder that hangs is not waited for.
     """
     waiting: Handover[FrameBatch | Gap] = Handover(_WAITING)
     reading = (frames, waiting)

@@ -41,7 +41,7 @@ class Ready(_Answer):
     notes: _Notes
 
     def protection(self) -> CageProtection:
-        """The fields as a CageProtection."""
+        """Return the fields as a CageProtection."""
         return CageProtection(**self.model_dump(exclude={"say"}))
 
 
@@ -143,7 +143,7 @@ _TAGS = TypeAdapter(dict[_Word, Any])
 
 
 def understand(message: Message) -> Answer:
-    """The answer in a head. Raises WireError."""
+    """Return the answer in a head. Raises WireError."""
     try:
         return _ANSWERS.validate_python(dict(message.head))
     except ValidationError as error:
@@ -151,7 +151,7 @@ def understand(message: Message) -> Answer:
 
 
 def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
-    """The facts with their tags. Raises WireError."""
+    """Return the facts with their tags. Raises WireError."""
     if len(body) > 2 * limits.tag_bytes + 1024:
         raise WireError("more metadata than was asked for")
     try:
@@ -163,7 +163,7 @@ def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
 
 
 def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
-    """The batch whose first frame must have the number `expected`. Raises WireError."""
+    """Return the batch whose first frame must have the number `expected`. Raises WireError."""
     count = answer.count
     if answer.first != expected or len(body) != count * (8 + _FRAME_BYTES):
         raise WireError("frames that are not those that come next")
@@ -177,19 +177,19 @@ def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
 
 
 def gap(answer: GapAnswer) -> Gap:
-    """The gap. Raises WireError if it ends before it starts."""
+    """Return the gap. Raises WireError if it ends before it starts."""
     if answer.end_s < answer.start_s:
         raise WireError("a gap that ends before it starts")
     return Gap(answer.start_s, answer.end_s, answer.reason)
 
 
 def _most_bytes(edge: int, limits: CageLimits) -> int:
-    """The most bytes of a JPEG of that size: those of its raw pixels."""
+    """Return the most bytes of a JPEG of that size: those of its raw pixels."""
     return min(limits.still_bytes, 3 * edge * edge + 2**16)
 
 
 def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> Still:
-    """The still, at most `edge` pixels wide and high. Raises WireError."""
+    """Return the still, at most `edge` pixels wide and high. Raises WireError."""
     sizes = (answer.width, answer.height)
     if not body.startswith(b"\xff\xd8\xff") or len(body) > _most_bytes(edge, limits):
         raise WireError("a still that is no JPEG, or too long")
@@ -199,6 +199,6 @@ def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> St
 
 
 def at_most(text: str, most: int = 500) -> str:
-    """A child's text for a person: printable and short."""
+    """Return a child's text for a person: printable and short."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
     return " ".join(shown.split())[:most]

@@ -38,7 +38,7 @@ def main(told: Mapping[str, Any]) -> None:
 
 
 def _load(line: socket.socket) -> Mapping[str, Work]:
-    """The functions for all requests: nothing can be loaded later."""
+    """Return the functions for all requests: nothing can be loaded later."""
     from indexing.media.cage import streaming as cage_streaming
     from indexing.media.inside import shots as reading_shots
     from indexing.media.inside import stills_decoding, warming
@@ -58,7 +58,7 @@ def _load(line: socket.socket) -> Mapping[str, Work]:
 
 
 def _listen(left: str) -> socket.socket:
-    """The listener on the child's own 127.0.0.1; the parent connects it with the one host."""
+    """Return a listener on the child's own 127.0.0.1; the parent connects it with the one host."""
     if left:
         raise OSError(f"a live source is read in a network of its own only: {left}")
     raise_loopback()
@@ -87,7 +87,7 @@ def _serve(line: socket.socket, works: Mapping[str, Work], limits: CageLimits) -
 
 
 def _answers(message: Message, works: Mapping[str, Work], limits: CageLimits) -> Iterator[Message]:
-    """The answers of the work, or a refusal."""
+    """Yield the answers of the work, or a refusal."""
     try:
         work = works[message.head["do"]]
         yield from work(-1 if message.handle is None else message.handle, message.head, limits)

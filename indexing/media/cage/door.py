@@ -94,7 +94,7 @@ class Door:
             self._open.discard(line)
 
     def _reach(self) -> socket.socket:
-        """A connection to the host. Raises OSError, with the reason in `trouble`."""
+        """Return a connection to the host. Raises OSError, with the reason in `trouble`."""
         try:
             line = socket.create_connection(self._target, timeout=_CONNECT_S)
             return line if self._context is None else _secured(line, self._context, self._target[0])

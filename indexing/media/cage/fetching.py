@@ -52,8 +52,8 @@ class Fetches:
     def open(
         self, url: str, start: int = 0, end: int = 0, wait: Callable[[], object] = lambda: None
     ) -> int:
-        """A handle to read the bytes from. Raises RefusedFetchError. Until it is ready, `wait` is
-        called again and again, and may raise.
+        """Return a handle to read the bytes from. Raises RefusedFetchError. Until it is ready,
+        `wait` is called again and again, and may raise.
         """
         handle: Future[int] = Future()
         thread = threading.Thread(target=self._bring, args=(handle, url, start, end), daemon=True)
@@ -114,7 +114,7 @@ class Fetches:
                 response.close()
 
     def _is_wanted(self, response: httpx.Response) -> bool:
-        """Whether the fetches are still open; if so, `close` also ends this one."""
+        """Return whether the fetches are still open; if so, `close` also ends this one."""
         with self._lock:
             self._open.add(response)
             return not self._closed

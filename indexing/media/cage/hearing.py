@@ -34,7 +34,7 @@ class FrameEar:
         self._at_s = -1.0
 
     def frames(self, answer: Answer, body: bytes) -> FrameBatch | Gap:
-        """The frames or the gap of an answer."""
+        """Return the frames or the gap of an answer."""
         try:
             if isinstance(answer, FramesAnswer):
                 return self._batch(cage_answers.frames(answer, body, self._expected))
@@ -45,7 +45,7 @@ class FrameEar:
             raise self._child.disbelieve(error) from None
 
     def notes(self, answer: Done) -> tuple[str, ...]:
-        """The notes at the end, for people to read."""
+        """Return the notes at the end, for people to read."""
         return tuple(map(at_most, answer.notes))
 
     def _batch(self, batch: FrameBatch) -> FrameBatch:
@@ -62,7 +62,7 @@ class FrameEar:
 
 
 def hear_facts(child: CagedChild, limits: CageLimits) -> MediaFacts:
-    """The facts of a file. Raises UnreadError."""
+    """Return the facts of a file. Raises UnreadError."""
     answer, body = child.hear()
     try:
         if not isinstance(answer, FactsAnswer):
@@ -79,7 +79,7 @@ def hear_facts(child: CagedChild, limits: CageLimits) -> MediaFacts:
 
 
 def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
-    """A still of at most `edge` pixels. Raises UnreadError."""
+    """Return a still of at most `edge` pixels. Raises UnreadError."""
     answer, body = child.hear()
     try:
         if not isinstance(answer, StillAnswer):
@@ -90,7 +90,7 @@ def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
 
 
 def hear_done(child: CagedChild) -> tuple[str, ...]:
-    """The notes at the end of an answer. Raises UnreadError."""
+    """Return the notes at the end of an answer. Raises UnreadError."""
     answer, _ = child.hear()
     if not isinstance(answer, Done):
         raise child.disbelieve(WireError(_ELSE))

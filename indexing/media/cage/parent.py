@@ -60,7 +60,7 @@ class UnreadError(Exception):
         self.again = again
 
     def error(self, where: str) -> MediaError:
-        """The error for the file."""
+        """Return the error for the file."""
         if self.limit:
             return LimitError(self.what, where=where, mend="see the limits of the media settings")
         return MediaError(self.what, where=where, mend="see whether other programs can open it")
@@ -108,7 +108,9 @@ class CagedChild:
             raise self._lost(error) from None
 
     def hear(self) -> tuple[Answer, bytes]:
-        """The next answer and its body. Raises UnreadError if that is a refusal or none comes."""
+        """Return the next answer and its body. Raises UnreadError if that is a refusal or none
+        comes.
+        """
         self._give_time()
         try:
             message = receive(self._line, self._limits.stall_s)
@@ -121,11 +123,11 @@ class CagedChild:
         return answer, message.body
 
     def is_heard(self, within_s: float) -> bool:
-        """Whether it begins to answer, or hangs up, within that time."""
+        """Return whether it begins to answer, or hangs up, within that time."""
         return bool(select.select([self._line], [], [], within_s)[0])
 
     def hand_over(self) -> int:
-        """The listener of a child with a network of its own; from now on the caller owns it."""
+        """Return the listener of a child with its own network; from now on the caller owns it."""
         handle, self.handle = self.handle, None
         if handle is None:
             raise UnreadError("this child has no door", ended=False)
@@ -211,7 +213,7 @@ class Cage:
 
     @contextmanager
     def child(self, *, fresh: bool = False) -> Iterator[CagedChild]:
-        """A child for one file. If the work is broken off, the child ends too."""
+        """Yield a child for one file. If the work is broken off, the child ends too."""
         child = self._take() if not fresh else CagedChild(self._limits)
         try:
             yield child

@@ -90,13 +90,13 @@ class _Program(ctypes.Structure):
 
 
 def is_known(machine: str = "") -> bool:
-    """Whether this processor's call numbers are known here."""
+    """Return whether this processor's call numbers are known here."""
     return (machine or platform.machine()) in _MACHINES
 
 
 def program(machine: str, *, network: bool, own: int) -> bytes:
-    """The filter in BPF, 8 bytes an instruction. `network` allows TCP and UDP sockets; signals may
-    go to the process `own` only.
+    """Return the filter in BPF, 8 bytes an instruction. `network` allows TCP and UDP sockets;
+    signals may go to the process `own` only.
     """
     column, tag = _MACHINES[machine]
     calls = [numbers[column] for numbers in _CALLS.values()]

@@ -153,7 +153,7 @@ def _of_address(
 
 
 def _door_of(held: ExitStack, child: CagedChild, source: LiveSource) -> Door:
-    """The child's own door, with the source's host behind it."""
+    """Return the child's own door, with the source's host behind it."""
     parts = urlsplit(source.url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     door = Door(child.hand_over(), host, port, secure=parts.scheme in ("rtsps", "rtmps"))
@@ -162,7 +162,7 @@ def _door_of(held: ExitStack, child: CagedChild, source: LiveSource) -> Door:
 
 
 def _through(door: Door, source: LiveSource) -> dict[str, Any]:
-    """The request to read an address through that door."""
+    """Return the request to read an address through that door."""
     parts = urlsplit(source.url)
     way = parts.scheme.removesuffix("s")
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""

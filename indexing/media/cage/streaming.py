@@ -47,7 +47,7 @@ _DOOR = {
 
 
 def over(line: socket.socket) -> Work:
-    """The work that reads live sources and asks the parent over `line` for addresses."""
+    """Return the work that reads live sources and asks the parent over `line` for addresses."""
 
     def live(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
         with _open(line, handle, asked, limits) as container:
@@ -109,7 +109,7 @@ class Fetcher:
         self._line = line
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Fetched:
-        """The bytes behind an address. Raises OSError."""
+        """Return the bytes behind an address. Raises OSError."""
         head = {
             "say": "fetch",
             "url": url[:4096],

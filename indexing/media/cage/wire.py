@@ -74,7 +74,7 @@ def send(line: socket.socket, message: Message, within_s: float | None = None) -
 
 
 def receive(line: socket.socket, within_s: float | None = None, *, handles: int = 0) -> Message:
-    """The next message, complete within `within_s` seconds; at most `handles` file handles.
+    """Return the next message, complete within `within_s` seconds; at most `handles` file handles.
 
     Raises WireError, SilenceError, HungUpError.
     """
@@ -93,7 +93,7 @@ def receive(line: socket.socket, within_s: float | None = None, *, handles: int 
 
 
 def _first(line: socket.socket, until: float | None, handles: int) -> tuple[bytes, int | None]:
-    """The lengths, and the file handle that came with them."""
+    """Return the lengths, and the file handle that came with them."""
     _wait(line, until)
     try:
         if not handles:

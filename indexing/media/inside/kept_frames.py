@@ -81,8 +81,8 @@ class KeptFrames:
             self._let_go(number)
 
     def still_of(self, first: int, last: int) -> Found | None:
-        """The best frame of a shot from frame `first` to `last`; None if none was kept. Drops the
-        frames up to the shot's end.
+        """Return the best frame of a shot from frame `first` to `last`; None if none was kept.
+        Drops the frames up to the shot's end.
         """
         near = self._near_the_middle(first, last)
         judged = [self._judge(kept) for kept in near]
@@ -126,12 +126,12 @@ class KeptFrames:
         self._kept = deque(young)
 
     def _life(self, number: int) -> int:
-        """The number of frames for which one is kept."""
+        """Return the number of frames for which one is kept."""
         life, place = _KEPT, number // self._step
         while place and place % _COARSER == 0:
             life, place = life * _COARSER, place // _COARSER
         return life if place else _KEPT * _COARSER**30
 
     def numbers(self) -> Iterator[int]:
-        """The numbers of the kept frames."""
+        """Yield the numbers of the kept frames."""
         return (kept.number for kept in self._kept)

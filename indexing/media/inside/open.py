@@ -34,7 +34,7 @@ _MOST_STREAMS = "64"
 
 
 def open_file(handle: int, limits: CageLimits) -> InputContainer:
-    """The container behind a file handle, with its video's size checked. Raises Refusal."""
+    """Return the container behind a file handle, with its video's size checked. Raises Refusal."""
     container = open_source(_from_start(handle), limits, {})
     if any(_has_no_size(stream) for stream in container.streams.video):
         # The library forgets a size over its limit, but reports it without decoders.
@@ -56,7 +56,7 @@ def _from_start(handle: int) -> FileIO:
 
 
 def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> InputContainer:
-    """The container in a file object. Raises Refusal."""
+    """Return the container in a file object. Raises Refusal."""
     try:
         container: InputContainer = av.open(
             source,
@@ -88,7 +88,7 @@ def check_sizes(container: InputContainer, limits: CageLimits) -> None:
 
 
 def video_of(container: InputContainer) -> VideoStream | None:
-    """The video that is shown: the first that is no cover picture; None without one."""
+    """Return the video that is shown: the first that is no cover picture; None without one."""
     shown = [
         stream
         for stream in container.streams.video
@@ -110,7 +110,7 @@ def prepare(stream: VideoStream, limits: CageLimits, *, threads: str = "AUTO") -
 
 
 def options_of(limits: CageLimits) -> dict[str, str]:
-    """The gates, as the library's options."""
+    """Return the gates, as the library's options."""
     return {
         "format_whitelist": DEMUXERS,
         "codec_whitelist": DECODERS,

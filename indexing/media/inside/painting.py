@@ -39,15 +39,15 @@ class Painter:
     )
 
     def paint(self, frame: VideoFrame) -> Image.Image:
-        """The frame as an RGB image."""
+        """Return the frame as an RGB image."""
         return _picture(self._scaled(frame, "rgb24", "BICUBIC"), turns_of(frame))
 
     def shrink(self, frame: VideoFrame) -> VideoFrame:
-        """The frame at the picture's size, not upright yet; a third of the memory of RGB."""
+        """Return the frame at the picture's size, not upright yet; a third of the memory of RGB."""
         return self._scaled(frame, "yuv420p", "AREA")
 
     def image(self, shrunk: VideoFrame, turns: int) -> Image.Image:
-        """An RGB image of a shrunk frame, after `turns` of 90 degrees counterclockwise."""
+        """Return an RGB image of a shrunk frame, after `turns` of 90 degrees counterclockwise."""
         scaler = self._scalers["image"]
         return _picture(scaler.reformat(shrunk, format="rgb24", threads=1), turns)
 

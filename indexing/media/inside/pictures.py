@@ -38,7 +38,7 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, before anythi
 
 
 def open_picture(handle: int, limits: CageLimits) -> Image.Image | None:
-    """The image behind a file handle, not decoded yet; None if it is no picture.
+    """Return the image behind a file handle, not decoded yet; None if it is no picture.
 
     Raises Refusal if it has more pixels than the limits allow.
     """
@@ -58,7 +58,7 @@ def open_picture(handle: int, limits: CageLimits) -> Image.Image | None:
 
 
 def facts_of_picture(image: Image.Image, limits: CageLimits) -> Message:
-    """The facts from header and metadata."""
+    """Return the facts from header and metadata."""
     notes: list[str] = []
     tags = picture_tags(image, notes)
     width, height = image.size
@@ -85,7 +85,7 @@ def facts_of_picture(image: Image.Image, limits: CageLimits) -> Message:
 
 
 def picture(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """The facts, and a still for each of the edges."""
+    """Yield the facts, and a still for each of the edges."""
     image = open_picture(handle, limits)
     if image is None:
         raise Refusal("no picture that can be read; " + ", ".join(FORMATS) + " are")
@@ -103,7 +103,7 @@ def picture(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterat
 def renditions(
     largest: Image.Image, edges: Sequence[int], second: float = 0.0, *, blurred: bool = False
 ) -> Iterator[Message]:
-    """A still for each edge, from an upright RGB image that is no smaller than any of them."""
+    """Yield a still for each edge, from an upright RGB image that is no smaller than any still."""
     made: dict[int, Image.Image] = {}
     smaller = largest
     for edge in sorted({*edges, _HASH_EDGE}, reverse=True):
@@ -124,7 +124,7 @@ def renditions(
 
 
 def hash_of(image: Image.Image) -> str:
-    """The PDQ hash of an RGB image of _HASH_EDGE pixels or less, 256 bits in hex (Facebook,
+    """Return the PDQ hash of an RGB image of _HASH_EDGE pixels or less, 256 bits in hex (Facebook,
     ThreatExchange, hashing.pdf).
     """
     bits, _ = pdqhash.compute(np.asarray(image))
@@ -132,12 +132,14 @@ def hash_of(image: Image.Image) -> str:
 
 
 def looks_black(gray: np.ndarray[Any, np.dtype[np.uint8 | np.float32]]) -> bool:
-    """Whether hardly anything but black is visible."""
+    """Return whether hardly anything but black is visible."""
     return bool(gray.mean() < _BLACK_MEAN and gray.std() < _BLACK_SPREAD)
 
 
 def _shrunk(image: Image.Image, edge: int, notes: list[str]) -> Image.Image:
-    """The image at `edge` pixels: the decoder scales as far as it can, resampling does the rest."""
+    """Return the image at `edge` pixels: the decoder scales as far as it can, resampling does the
+    rest.
+    """
     size = _target(image.size, edge)
     mode = image.mode if image.mode in ("L", "RGB") else None
     image.draft(mode, size)  # a JPEG is decoded at an eighth, a quarter or half of its size
@@ -162,7 +164,7 @@ def _load_what_is_there(image: Image.Image, error: Exception, notes: list[str]) 
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image as L, RGB, CMYK, or with alpha: a mode that can be resampled and shown."""
+    """Return the image as L, RGB, CMYK, or with alpha: a mode that can be resampled and shown."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         values = np.asarray(image, np.float32)
         most = max(float(values.max()), 1.0)

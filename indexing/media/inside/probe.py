@@ -39,7 +39,7 @@ _RAW = {"h264", "hevc", "m4v", "mpegvideo", "vc1", "obu"}
 
 
 def probe(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """The facts of a picture, a video or a sound."""
+    """Yield the facts of a picture, a video or a sound."""
     image = open_picture(handle, limits)
     if image is not None:
         with image:

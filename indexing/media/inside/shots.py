@@ -24,7 +24,7 @@ from indexing.media.inside.video import See, seen_frames
 
 
 def over(line: socket.socket) -> Work:
-    """The work that reads videos and gets the bounds of their shots over `line`."""
+    """Return the work that reads videos and gets the bounds of their shots over `line`."""
 
     def shots(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
         stills = _Stills(line, int(asked["edge"]))
@@ -48,7 +48,9 @@ class _Stills:
         self._over = False
 
     def witness(self, stream: VideoStream) -> See:
-        """The function that sees the video's frames; the same if damage needs a second reading."""
+        """Return the function that sees the video's frames; the same if damage needs a second
+        reading.
+        """
         painter = Painter(stream, self._edge)
         if self._kept is None:
             self._kept = KeptFrames(painter, step_of(stream))

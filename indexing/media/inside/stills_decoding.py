@@ -109,7 +109,7 @@ class Frames:
         self._stream.codec_context.skip_frame = "NONREF" if left_out else "DEFAULT"
 
     def _is_key_between(self, second: float) -> bool:
-        """Whether a seek would save decoding: a key frame is between here and there."""
+        """Return whether a seek would save decoding: a key frame is between here and there."""
         if self._at is None or not self._can_seek or second - self._at[0] < _AHEAD_S:
             return False
         entries = self._stream.index_entries
@@ -142,7 +142,7 @@ class Frames:
 
 
 def _looked_at(frames: Frames, painter: Painter, groups: Sequence[Group]) -> Iterator[Found]:
-    """The frame found for each of the groups, in one pass over their frames."""
+    """Yield the frame found for each of the groups, in one pass over their frames."""
     end = max(group.end for group in groups)
     for second, frame in frames.since(groups[0].start):
         for group in groups:

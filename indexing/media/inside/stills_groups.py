@@ -82,8 +82,8 @@ class Needed:
 
     @classmethod
     def by(cls, groups: Sequence[Group], step_s: float) -> Needed:
-        """The moments of the groups, and the first and the last compared frame of each; a frame is
-        shown for about `step_s`.
+        """Return the moments of the groups, and the first and the last compared frame of each; a
+        frame is shown for about `step_s`.
         """
         stretches: list[tuple[float, float]] = []
         for group in groups:
@@ -96,7 +96,7 @@ class Needed:
         return cls(tuple(start for start, _ in stretches), tuple(ends))
 
     def has(self, second: float) -> bool:
-        """Whether a frame that is shown from then on is needed."""
+        """Return whether a frame that is shown from then on is needed."""
         number = bisect_right(self.starts, second) - 1
         return number >= 0 and second <= self.ends[number]
 
@@ -104,7 +104,7 @@ class Needed:
 def _judge(
     second: float, frame: VideoFrame, grays: Sequence[tuple[float, Gray]], painter: Painter
 ) -> Candidate:
-    """How well a frame stands for its shot."""
+    """Return how well a frame stands for its shot."""
     gray = painter.looked_at(frame)
     before = [other for at, other in grays if second - AROUND_S <= at < second - _SAME_S]
     after = [other for at, other in grays if second + _SAME_S < at <= second + AROUND_S]

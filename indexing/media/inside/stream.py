@@ -9,8 +9,8 @@ from av.video.stream import VideoStream
 
 
 def is_stamped(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a file says when its frames are shown. AVI says when they are decoded, which is
-    another order if frames depend on later ones; but their rate is constant.
+    """Return whether a file says when its frames are shown. AVI says when they are decoded, which
+    is another order if frames depend on later ones; but their rate is constant.
     """
     return container.format.name != "avi" or not stream.codec_context.has_b_frames
 

@@ -86,7 +86,7 @@ def container_tags(container: Mapping[str, str], streams: Iterable[Mapping[str, 
 
 
 def packed(tags: Mapping[str, Any], most: int, notes: list[str]) -> bytes:
-    """The tags as JSON of at most `most` bytes; `notes` get what is left out."""
+    """Return the tags as JSON of at most `most` bytes; `notes` get what is left out."""
     kept: dict[str, Any] = {}
     for name, value in tags.items():
         data = json.dumps({**kept, name: value}).encode()
@@ -158,7 +158,7 @@ def _xmp(image: Image.Image) -> str:
 
 
 def _text(data: bytes, *, sure: bool = False) -> str:
-    """The data as UTF-8 if possible, else as Windows' Latin-1, which old desks wrote."""
+    """Return the data as UTF-8 if possible, else as Windows' Latin-1, which old desks wrote."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -49,7 +49,9 @@ class Timeline:
         return self._even >= _EVEN_STEPS
 
     def second(self, stamp: float | None) -> tuple[float | None, Gap | None]:
-        """The second of the frame with this stamp (None for a stray), and the jump before it."""
+        """Return the second of the frame with this stamp (None for a stray), and the jump before
+        it.
+        """
         if self._origin is None:
             self._origin = stamp or 0.0
             self.guessed += stamp is None
@@ -82,7 +84,7 @@ class Timeline:
         return at, Gap(at, at, f"the source's clock jumps by {moved:+.1f} s")
 
     def notes(self) -> list[str]:
-        """What was changed in the timestamps, for a person."""
+        """Return what was changed in the timestamps, for a person."""
         said = []
         if self.guessed:
             step = f"{self.step_s:.4f}"

@@ -64,7 +64,7 @@ class Damage:
             self.first = self.first or "parts of it are missing"
 
     def notes(self) -> list[str]:
-        """The damage in words, for a person."""
+        """Return the damage in words, for a person."""
         said = []
         if self.total:
             said.append(f"{self.total} parts could not be decoded ({self.first})")
@@ -107,7 +107,7 @@ class Batch:
         self.pixels.append(pixels)
 
     def take(self) -> Iterator[Message]:
-        """The message that carries the frames, if there are any."""
+        """Yield the message that carries the frames, if there are any."""
         count = len(self.seconds)
         if not count:
             return
@@ -146,7 +146,7 @@ def _unseen(_: VideoStream) -> See:
 def _read(
     handle: int, limits: CageLimits, batch: Batch, damage: Damage, threads: str, witness: Witness
 ) -> Iterator[Message]:
-    """All messages of the file, without the frames that `batch` has sent already."""
+    """Yield all messages of the file, without the frames that `batch` has sent already."""
     known, placed = batch.first, 0
     with open_file(handle, limits) as container:
         stream = video_of(container)
@@ -185,8 +185,8 @@ def decoded(
     limits: CageLimits,
     before: Callable[[Packet[VideoStream]], None] = lambda _: None,
 ) -> Iterator[VideoFrame]:
-    """The frames of a stream in the order of presentation, without damaged parts; `before` sees
-    each packet first.
+    """Yield the frames of a stream in the order of presentation, without damaged parts; `before`
+    sees each packet first.
     """
     while damage.row < _MOST_FAILURES:
         try:
@@ -231,9 +231,9 @@ def time_of(
     stamped: bool = True,
     steady: bool = False,
 ) -> tuple[float | None, Gap | None]:
-    """The second of a frame (None if it is left out), and the gap before it: a jump, or a hole that
-    damage has left. `steady`: frames of this source follow evenly, so every hole is a gap, whatever
-    the cause.
+    """Return the second of a frame (None if it is left out), and the gap before it: a jump, or a
+    hole that damage has left. `steady`: frames of this source follow evenly, so every hole is a
+    gap, whatever the cause.
     """
     expected, begun, even = timeline.next_s, timeline.is_begun, timeline.is_even
     second, gap = timeline.second(stamp_of(frame) if stamped else None)
@@ -248,7 +248,7 @@ def time_of(
 
 
 def said(gap: Gap) -> Message:
-    """A gap as a message."""
+    """Return a gap as a message."""
     return Message(
         {"say": "gap", "start_s": gap.start_s, "end_s": gap.end_s, "reason": gap.reason[:400]}
     )
@@ -257,7 +257,7 @@ def said(gap: Gap) -> Message:
 def _end(
     container: InputContainer, stream: VideoStream, timeline: Timeline, damage: Damage
 ) -> Iterator[Message]:
-    """The gap for what the header promises and the file lacks."""
+    """Yield the gap for what the header promises and the file lacks."""
     if not timeline.is_begun:
         if damage.total:
             raise Refusal(f"no frame of it can be decoded: {damage.first}", doubtful=True)

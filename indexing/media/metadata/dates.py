@@ -16,7 +16,7 @@ _UNSET = ("1904-01-01T00:00:00", "1970-01-01T00:00:00", "0000:00:00", "    :  :"
 
 
 def moment_of(texts: Mapping[str, tuple[str, ...]], role: str, notes: list[str]) -> str:
-    """The date and time of a role as RFC 3339, "" without one.
+    """Return the date and time of a role as RFC 3339, "" without one.
 
     XMP and Matroska have ISO 8601, EXIF `2024:03:05 07:30:00` with the zone in a tag of its own,
     IIM `20240305` with `073000+0100` beside it. An impossible date is noted and left out. An unset

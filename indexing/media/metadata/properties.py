@@ -43,7 +43,7 @@ Texts = Mapping[str, tuple[str, ...]]
 
 
 def embedded_tree(facts: MediaFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The ninjs members from the file's own metadata, and notes on unreadable parts.
+    """Return the ninjs members from the file's own metadata, and notes on unreadable parts.
 
     `headline`, `title`, `description_caption`, `byline`, `creditline`, `copyrightnotice`,
     `usageterms`, `ednote`, `located`, `place`, `person`, `organisation`, `subject`, `keywords`,
@@ -57,12 +57,12 @@ def embedded_tree(facts: MediaFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def tree_of_packet(packet: str) -> dict[str, Any]:
-    """The ninjs members of an XMP packet by itself, such as a sidecar. Raises MediaError."""
+    """Return the ninjs members of an XMP packet by itself, such as a sidecar. Raises MediaError."""
     return tree_of(read_xmp(packet), {}, [])
 
 
 def tree_of(properties: Properties, tags: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The members from XMP `properties` and from the `tags` of the other standards."""
+    """Return the members from XMP `properties` and from the `tags` of the other standards."""
     sources = (
         _by_role(properties, XMP),
         _by_role(_tags(tags.get("iptc")), IIM),
@@ -110,7 +110,7 @@ def _tags(tags: object) -> dict[str, tuple[Value, ...]]:
 
 
 def _by_role(properties: Properties, names: Mapping[str, Sequence[str]]) -> Texts:
-    """The texts of each role, from the first of its names that has some."""
+    """Return the texts of each role, from the first of its names that has some."""
     found: dict[str, tuple[str, ...]] = {}
     for role, keys in names.items():
         each = (_texts(properties, key) for key in keys)

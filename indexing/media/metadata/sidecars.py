@@ -40,7 +40,7 @@ _SAME = (
 
 
 def sidecar_names(name: str) -> tuple[str, ...]:
-    """The names that sidecars of the media file `name` may have, the first to be read first."""
+    """Return the names that sidecars of the media file `name` may have, in the order of reading."""
     stem = PurePosixPath(name).stem
     places = dict.fromkeys((name, stem))
     return tuple(f"{place}{end}" for end in (*_DOCUMENTS, *_LISTS) for place in places)
@@ -49,8 +49,8 @@ def sidecar_names(name: str) -> tuple[str, ...]:
 def sidecar_of(
     name: str, read: Callable[[str], bytes | None]
 ) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """The members of ninjs from the sidecars of the media file `name` (None without sidecars), and
-    notes on unreadable ones, for a person.
+    """Return the members of ninjs from the sidecars of the media file `name` (None without
+    sidecars), and notes on unreadable ones, for a person.
 
     `read` returns the bytes of a file beside it by its name, None if there is none. A shot list
     is in the member `shotlist`, the raw packet of an XMP sidecar in `xmp_packet`.
@@ -71,8 +71,8 @@ def sidecar_of(
 
 
 def overlaid(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of `first`, and those of `second` that `first` lacks under all of their names. A
-    member that is null or empty counts as lacking.
+    """Return the members of `first`, and those of `second` that `first` lacks under all of their
+    names. A member that is null or empty counts as lacking.
     """
     said = {_theme(name) for name, value in first.items() if value not in (None, "", [], {})}
     kept = {name: value for name, value in second.items() if _theme(name) not in said}
@@ -96,7 +96,7 @@ def with_alt_texts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _theme(name: str) -> str:
-    """The subject of a member of ninjs, whatever its spelling."""
+    """Return the subject of a member of ninjs, whatever its spelling."""
     plain = name.lower().removeprefix("$")
     for theme, several in (("description", "descriptions"), ("body", "bodies")):
         if plain == several or plain.startswith(f"{theme}_"):

@@ -51,7 +51,7 @@ def _add_single(tree: dict[str, Any], sources: Sequence[Texts]) -> None:
 
 
 def _first(sources: Sequence[Texts], role: str) -> tuple[str, ...]:
-    """The texts of a role, from the first standard that has some."""
+    """Return the texts of a role, from the first standard that has some."""
     texts = next((each[role] for each in sources if each.get(role)), ())
     if role in _SEPARATED and len(texts) == 1:
         texts = tuple(
@@ -65,13 +65,13 @@ def _named(names: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _detailed(properties: Properties, kind: str) -> Iterator[dict[str, str]]:
-    """The people of PersonInImageWDetails, with a code if one is given."""
+    """Yield the people of PersonInImageWDetails, with a code if one is given."""
     for value in properties.get(f"{EXT}{kind}InImageWDetails", ()):
         yield from _thing(value, f"{EXT}{kind}Name", f"{EXT}{kind}Id")
 
 
 def _terms(properties: Properties) -> Iterator[dict[str, str]]:
-    """The concepts of AboutCvTerm: terms of a controlled vocabulary."""
+    """Yield the concepts of AboutCvTerm: terms of a controlled vocabulary."""
     for value in properties.get(f"{EXT}AboutCvTerm", ()):
         yield from _thing(value, f"{EXT}CvTermName", f"{EXT}CvTermId")
 
@@ -103,7 +103,7 @@ def _text(value: Mapping[str, tuple[Value, ...]], key: str) -> str:
 
 
 def _distinct(things: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Each name once; of two, the one with a code."""
+    """Return each name once; of two, the one with a code."""
     found: dict[str, dict[str, str]] = {}
     for thing in things:
         key = thing.get("name", thing.get("code", "")).casefold()

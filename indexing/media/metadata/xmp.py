@@ -30,8 +30,8 @@ _NO_PROPERTY = (_RDF, "{http://www.w3.org/XML/1998/namespace}", "{adobe:ns:meta/
 
 
 def read_xmp(packet: str) -> Properties:
-    """The properties of a packet, each with its values in order; of an Alt only the text in the
-    default language. Raises MediaError for a text that is no XMP, too large or too deep.
+    """Return the properties of a packet, each with its values in order; of an Alt only the text in
+    the default language. Raises MediaError for a text that is no XMP, too large or too deep.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
@@ -53,7 +53,7 @@ def read_xmp(packet: str) -> Properties:
 
 
 def _properties(element: Element, depth: int) -> dict[str, tuple[Value, ...]]:
-    """The properties that an element has as attributes and as children."""
+    """Return the properties that an element has as attributes and as children."""
     found: dict[str, tuple[Value, ...]] = {}
     for name, text in element.attrib.items():
         if _is_property(name) and text.strip():
@@ -65,7 +65,7 @@ def _properties(element: Element, depth: int) -> dict[str, tuple[Value, ...]]:
 
 
 def _values(element: Element, depth: int) -> Iterator[Value]:
-    """The values of one property element."""
+    """Yield the values of one property element."""
     if depth > _DEEPEST:
         raise MediaError(f"the XMP packet is over {_DEEPEST} levels deep")
     if (resource := element.get(f"{_RDF}resource", "").strip()) and not len(element):
@@ -87,7 +87,7 @@ def _values(element: Element, depth: int) -> Iterator[Value]:
 
 
 def _default_of(alternatives: Element) -> Iterator[str]:
-    """The text in the default language, else the first."""
+    """Yield the text in the default language, else the first."""
     texts = [(each.get(_LANG, ""), (each.text or "").strip()) for each in alternatives]
     kept = [text for lang, text in texts if text and lang == "x-default"]
     kept += [text for _, text in texts if text]

@@ -18,7 +18,8 @@ _MOST_PAIRS = 200_000  # of a line and a shot: many long lines over many shots a
 def aligned(
     shots: Sequence[Shot], lines: Sequence[ListedShot], rate: float
 ) -> tuple[tuple[Shot, ...], str]:
-    """The shots with the agency's descriptions, and the lines that describe none of them as a text.
+    """Return the shots with the agency's descriptions, and the lines that describe none of them as
+    a text.
 
     A line describes each shot of which it covers half, and each shot that half of the line lies in;
     if there is none, the one that it overlaps most. Lines without times are taken in order if they
@@ -46,7 +47,9 @@ def aligned(
 def _said(
     shots: Sequence[Shot], lines: Sequence[ListedShot]
 ) -> tuple[list[list[str]], list[ListedShot]]:
-    """The descriptions of each shot by the lines with times, and the lines that describe none."""
+    """Return the descriptions of each shot by the lines with times, and the lines that describe
+    none.
+    """
     said: list[list[str]] = [[] for _ in shots]
     loose: list[ListedShot] = []
     starts, ends = [shot.start_s for shot in shots], [shot.end_s for shot in shots]
@@ -66,7 +69,7 @@ def _said(
 
 
 def _described(shots: Sequence[Shot], among: range, line: ListedShot) -> list[int]:
-    """The places of the shots that a line describes, from those `among` which it overlaps."""
+    """Return the places of the shots that a line describes; `among` are those that it overlaps."""
     shared = {n: _shared(shots[n], line) for n in among}
     length = line.end_s - line.start_s
     found = [
@@ -104,7 +107,7 @@ def _as_shots(
 
 
 def _told(lines: Sequence[ListedShot]) -> str:
-    """The lines as a text, a line each, with their times if they have some."""
+    """Return the lines as a text, a line each, with their times if they have some."""
     return "\n".join(
         f"{timecode(line.start_s)} {line.description}" if line.start_s >= 0 else line.description
         for line in lines

@@ -84,8 +84,8 @@ class Boundaries:
         self._last = (0, 0.0, 0.0)  # the last frame: number, time, and seconds since the one before
 
     def push(self, scores: FloatMatrix, seconds: Seconds, first: int) -> list[ShotBounds]:
-        """The shots that end in these frames: `scores` [n, 2], `seconds` [n], `first` the number
-        of the first.
+        """Return the shots that end in these frames: `scores` [n, 2], `seconds` [n], `first` the
+        number of the first.
         """
         found: list[ShotBounds] = []
         for offset, ((one, any_), second) in enumerate(
@@ -95,9 +95,9 @@ class Boundaries:
         return found
 
     def foresee(self, scores: FloatMatrix, seconds: Seconds, first: int) -> list[ShotBounds]:
-        """The shot before the present transition, if it ends in the frames after the pushed ones.
-        The parameters are those of `push`, but with preliminary scores. The frames still have to be
-        pushed.
+        """Return the shot before the present transition, if it ends in the frames after the pushed
+        ones. The parameters are those of `push`, but with preliminary scores. The frames still have
+        to be pushed.
         """
         if self._run is None:
             return []
@@ -162,7 +162,7 @@ class Boundaries:
             run.last, run.one, run.any = number, max(run.one, one), max(run.any, any_)
 
     def _judged(self, run: _Run) -> list[ShotBounds]:
-        """The shot before a run that has ended, if that is a transition."""
+        """Return the shot before a run that has ended, if that is a transition."""
         rule = self.rule
         faded = run.frames >= rule.several and run.any >= rule.sure and run.one >= rule.leaning
         assert self._opened is not None

@@ -61,7 +61,7 @@ class _Card:
 
 
 def contact_sheet(sheet: Sheet) -> str:
-    """The page's text. Raises InputError if its packages are missing."""
+    """Return the page's text. Raises InputError if its packages are missing."""
     need_packages()
     from jinja2 import Environment, StrictUndefined
 
@@ -96,7 +96,7 @@ def shown(text: str, longest: int = _LONGEST) -> str:
 
 
 def _said(sheet: Sheet) -> str:
-    """The facts in a line."""
+    """Return the facts in a line."""
     facts, count = sheet.facts, len(sheet.shots)
     said = [f"{count:,} shot{'' if count == 1 else 's'}"]
     if facts.duration_s:

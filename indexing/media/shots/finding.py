@@ -70,11 +70,11 @@ class ShotStream:
         self._waiting.append(arrived)
 
     def wanted(self) -> tuple[Frames, ...]:
-        """The windows to be scored before `settle`, each uint8 [t, 27, 48, 3]."""
+        """Return the windows to be scored before `settle`, each uint8 [t, 27, 48, 3]."""
         return tuple(each.pixels for each in self._waiting if isinstance(each, _Scored))
 
     def settle(self, scores: Iterable[FloatMatrix]) -> tuple[ShotBounds, ...]:
-        """The shots known by the scores of the wanted windows, each float32 [t, 2]."""
+        """Return the shots known by the scores of the wanted windows, each float32 [t, 2]."""
         found: list[ShotBounds] = []
         rows = iter(scores)
         before = self.settings.layout.before
@@ -115,14 +115,14 @@ class ShotFinder:
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     def stream(self) -> ShotStream:
-        """A stream for a new source."""
+        """Return a stream for a new source."""
         return ShotStream(self.settings)
 
     def push(
         self, streams: Sequence[ShotStream], arrived: Sequence[Arrived]
     ) -> list[tuple[ShotBounds, ...]]:
-        """The shots known by what arrived at each of the streams; one call of the model for all
-        windows of a length.
+        """Return the shots known by what arrived at each of the streams; one call of the model for
+        all windows of a length.
 
         Raises ModelError if the model fails, BusyError if too much waits for it.
         """
@@ -136,7 +136,7 @@ class ShotFinder:
         ]
 
     def _scores(self, windows: Sequence[Frames]) -> list[FloatMatrix]:
-        """The two numbers of each frame of each window, float32 [t, 2]."""
+        """Return the two numbers of each frame of each window, float32 [t, 2]."""
         scores: dict[int, FloatMatrix] = {}
         for length in sorted({len(window) for window in windows}):
             places = [place for place, window in enumerate(windows) if len(window) == length]
@@ -146,7 +146,7 @@ class ShotFinder:
         return [scores[place] for place in range(len(windows))]
 
     def shots(self, source: Iterable[FrameBatch | Gap]) -> Iterator[ShotBounds]:
-        """The shots of one source, each as soon as it is known. Raises as `push` does."""
+        """Yield the shots of one source, each as soon as it is known. Raises as `push` does."""
         stream = self.stream()
         for arrived in source:
             yield from self.push([stream], [arrived])[0]

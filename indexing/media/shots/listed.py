@@ -20,9 +20,9 @@ _RATE = 25.0
 def shots_named(
     named: object, rate: float = 0.0, duration_s: float = 0.0
 ) -> tuple[tuple[Shot, ...], str]:
-    """The shots of a video that was not decoded, from a document's member `shotlist` (an array of
-    objects, or a text of lines), and the lines that belong to none as a text. A `rate` or duration
-    of 0 is unknown. Raises DocumentError.
+    """Return the shots of a video that was not decoded, from a document's member `shotlist` (an
+    array of objects, or a text of lines), and the lines that belong to none as a text. A `rate` or
+    duration of 0 is unknown. Raises DocumentError.
     """
     if named in (None, "", []):
         return (), ""
@@ -31,8 +31,8 @@ def shots_named(
 
 
 def shots_to_see(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> tuple[Shot, ...]:
-    """The shots in the list beside a video, without words, as far as the video goes; none if it
-    can't be read: building the item says why.
+    """Return the shots in the list beside a video, without words, as far as the video goes; none if
+    it can't be read: building the item says why.
     """
     try:
         shots, _ = shots_named((sidecar or {}).get(SHOTLIST), facts.frame_rate, facts.duration_s)

@@ -104,7 +104,7 @@ class LiveFrames:
             self._thread.join(_END_S)
 
     def _next(self, timeline: _Timeline) -> _Arrived | BaseException | None:
-        """The next arrival; silence counts as one, once."""
+        """Return the next arrival; silence counts as one, once."""
         wait = self._settings.stall_s if timeline.is_flowing else None
         try:
             return self._waiting.get(timeout=wait)
@@ -138,7 +138,7 @@ class LiveFrames:
             items = self._connected_again()
 
     def _begun(self) -> Iterator[FrameBatch | Gap]:
-        """A connection that gave a frame."""
+        """Yield a connection that gave a frame."""
         self._connection = items = iter(self._connect())
         if self._stopped.is_set():  # by a thread that did not know this connection yet
             raise _StoppedError("nobody reads the source any more")
@@ -148,7 +148,7 @@ class LiveFrames:
         return chain([first], items)
 
     def _connected_again(self) -> Iterator[FrameBatch | Gap]:
-        """The next connection. Raises MediaError when the source was away for too long."""
+        """Yield the next connection. Raises MediaError when the source was away for too long."""
         from tenacity import (  # of the extra `media`
             Retrying,
             retry_if_exception_type,
@@ -205,7 +205,7 @@ class _Timeline:
         self.is_flowing = False
 
     def placed(self, arrived: _Arrived) -> Iterator[FrameBatch | Gap]:
-        """The frames and gaps of the stream for an arrival."""
+        """Yield the frames and gaps of the stream for an arrival."""
         match arrived.item:
             case FrameBatch() as batch:
                 if self._broken is not None:
@@ -225,7 +225,7 @@ class _Timeline:
                 self.is_flowing = False
 
     def _back(self, now: float) -> Gap:
-        """The gap until the source is back; sets the start of its next connection."""
+        """Return the gap until the source is back; sets the start of its next connection."""
         away_s = max(0.0, now - self._broken_at)
         start = self._end_s
         self._base_s = self._end_s = self._floor_s = start + away_s

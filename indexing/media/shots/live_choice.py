@@ -28,8 +28,9 @@ class Patience:
 def chosen_source(
     text: str, patience: Patience, hosts: tuple[str, ...] = ()
 ) -> tuple[LiveSource, LiveSettings]:
-    """The source and settings for a text: `-` is standard input; `scheme://` an address; all else a
-    named pipe or a growing file. `hosts` are those that an HLS playlist may name besides its own.
+    """Return the source and settings for a text: `-` is standard input; `scheme://` an address; all
+    else a named pipe or a growing file. `hosts` are those that an HLS playlist may name besides its
+    own.
 
     Raises InputError for an address of another scheme.
     """

@@ -50,7 +50,8 @@ class ListedShot:
 
 
 def lines_of(data: bytes, suffix: str) -> list[Line]:
-    """The lines of a list in `.csv`, `.txt`, `.srt` or `.vtt`, in UTF-8 or else Windows-1252.
+    """Return the lines of a list in `.csv`, `.txt`, `.srt` or `.vtt`, in UTF-8 or else
+    Windows-1252.
 
     Raises DocumentError for a list without a line, or with too many.
     """
@@ -66,7 +67,8 @@ def lines_of(data: bytes, suffix: str) -> list[Line]:
 
 
 def lines_of_json(data: bytes) -> list[Line]:
-    """The lines of a list in JSON: an array, or an object with one under `shots` or `shotlist`.
+    """Return the lines of a list in JSON: an array, or an object with one under `shots` or
+    `shotlist`.
 
     Raises DocumentError.
     """
@@ -80,7 +82,7 @@ def lines_of_json(data: bytes) -> list[Line]:
 
 
 def lines_of_tree(tree: object) -> list[Line]:
-    """The lines of an array of objects, as a document's member `shotlist` has them."""
+    """Return the lines of an array of objects, as a document's member `shotlist` has them."""
     if not isinstance(tree, list) or not all(isinstance(entry, dict) for entry in tree):
         raise DocumentError("a shot list must be an array of objects", field="shotlist")
     return _checked([_line(_by_name(entry)) for entry in tree[: MAX_LINES + 1]])
@@ -89,7 +91,8 @@ def lines_of_tree(tree: object) -> list[Line]:
 def in_seconds(
     lines: Sequence[Mapping[str, Any]], rate: float, duration: float
 ) -> list[ListedShot]:
-    """The lines in seconds of a video that lasts `duration` seconds at `rate` frames a second.
+    """Return the lines in seconds of a video that lasts `duration` seconds at `rate` frames a
+    second.
 
     Time codes that begin at a full hour after the video's end, as tapes do at 10:00:00:00, count
     from that hour.
@@ -108,7 +111,7 @@ def in_seconds(
 
 
 def _with_ends(lines: list[ListedShot], duration: float) -> list[ListedShot]:
-    """A line without an end lasts up to the next one that begins later."""
+    """Return the lines with ends: a line without one lasts up to the next that begins later."""
     found: list[ListedShot] = []
     later: list[float] = []  # starts of the following lines: each below all those before it here
     for line in reversed(lines):
@@ -157,7 +160,7 @@ def _of_text(text: str) -> Iterator[Line]:
 
 
 def _of_cues(text: str) -> Iterator[Line]:
-    """The cues of SubRip or WebVTT: a line of two times, and the lines below it."""
+    """Yield the cues of SubRip or WebVTT: a line of two times, and the lines below it."""
     for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.strip().split("\n")
         for place, line in enumerate(lines[:3]):
@@ -173,7 +176,7 @@ def _by_name(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line(entry: Mapping[str, Any]) -> Line:
-    """A line from a row's cells or an object's members, by any of their names."""
+    """Return a line from a row's cells or an object's members, by any of their names."""
     start, end, words = (
         next((entry[name] for name in names if entry.get(name) not in (None, "")), None)
         for names in (_STARTS, _ENDS, _WORDS)
@@ -204,7 +207,7 @@ def _checked(lines: list[Line]) -> list[Line]:
 
 
 def _seconds(value: object, rate: float) -> float | None:
-    """The seconds of a written time; None if it is no time."""
+    """Return the seconds of a written time; None if it is no time."""
     if isinstance(value, float):
         return value if 0 <= value < 10**7 else None
     if not isinstance(value, str):

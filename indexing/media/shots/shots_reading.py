@@ -39,7 +39,7 @@ class ShotsReading(Generic[Kept]):
         self._gaps: list[Gap] = []
 
     def read(self, find: FindShots, handle: int) -> ShotReading[Kept]:
-        """The whole reading; `find` gets the frames."""
+        """Return the whole reading; `find` gets the frames."""
         try:
             return self._read(find, handle)
         except UnreadError as error:

@@ -46,7 +46,7 @@ def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
 
 
 def best(candidates: Sequence[Candidate]) -> int:
-    """The number of the best: the sharpest of those without a fault, else of all."""
+    """Return the number of the best: the sharpest of those without a fault, else of all."""
     order = sorted(
         range(len(candidates)),
         key=lambda n: (
@@ -67,7 +67,8 @@ def sharpness(gray: Gray) -> float:
 
 
 def is_blend(before: Gray, at: Gray, after: Gray) -> bool:
-    """Whether `at` is a mixture of the frames a little before and after it, as in a dissolve.
+    """Return whether `at` is a mixture of the frames a little before and after it, as in a
+    dissolve.
 
     Grey levels [h, w]. Least squares find the share of `before` that explains `at` best. In a blend
     it is well between 0 and 1 and leaves little unexplained; movement leaves a lot, and a cut gives

@@ -53,8 +53,8 @@ class WindowLayout:
 
     @classmethod
     def of_stride(cls, stride: int, ahead: int = AHEAD) -> WindowLayout:
-        """The usual layout: `ahead` frames after those that count, or fewer with a long stride, so
-        that as many are before as after.
+        """Return the usual layout: `ahead` frames after those that count, or fewer with a long
+        stride, so that as many are before as after.
         """
         return cls(stride, min(ahead, (WINDOW - stride) // 2))
 
@@ -101,8 +101,8 @@ class FrameWindows:
         self._unscored = 0  # frames that arrived and counted in no window yet
 
     def push(self, pixels: Frames) -> Iterator[tuple[Frames, int]]:
-        """The windows that uint8 [n, 27, 48, 3] completes, each [t, 27, 48, 3] with the number of
-        its frames that count.
+        """Yield the windows that uint8 [n, 27, 48, 3] completes, each [t, 27, 48, 3] with the
+        number of its frames that count.
         """
         if not len(pixels):
             return
@@ -115,8 +115,8 @@ class FrameWindows:
             yield self._next(self.layout.window, self.layout.stride)
 
     def close(self) -> Iterator[tuple[Frames, int]]:
-        """The last windows, in which the last frame is repeated for those after it; another stretch
-        may follow.
+        """Yield the last windows, in which the last frame is repeated for those after it; another
+        stretch may follow.
         """
         while self._unscored > 0:
             length = self.layout.fitting(self._unscored)
@@ -128,7 +128,7 @@ class FrameWindows:
         self._unscored = 0
 
     def _next(self, length: int, counted: int) -> tuple[Frames, int]:
-        """The next window; drops its frames that count."""
+        """Return the next window; drops its frames that count."""
         window = self._held[:length].copy()
         self._held = self._held[counted:]
         self._unscored -= counted
