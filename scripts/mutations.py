@@ -137,8 +137,7 @@ def _scope_of(node: ast.AST, parent: ast.AST, scope: str) -> str:
     if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
         parent, ast.Module | ast.ClassDef
     ):
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        name = target.id if isinstance(target, ast.Name) else ""
+        name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
     return f"{scope}.{name}".strip(".") if name else scope
 
 

@@ -27,6 +27,15 @@ def test_the_randomization_test_counts_exchanges() -> None:
     assert randomization(-differences) == randomization(differences)
 
 
+@pytest.mark.parametrize("width", [0, 1, 5_000, 3_000_000])
+def test_draws_do_not_fill_the_memory(width: int) -> None:
+    blocks = significance._blocks(2_500, width)
+    assert sum(blocks) == 2_500
+    most = max(significance._PICKS_AT_ONCE, width)  # one draw has `width`
+    assert 0 < min(blocks) <= max(blocks) <= significance._AT_ONCE
+    assert max(blocks) * width <= most
+
+
 def test_no_difference_is_no_evidence() -> None:
     assert randomization(np.zeros(50)) == 1.0
     assert randomization(np.zeros(0)) == 1.0

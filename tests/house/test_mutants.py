@@ -98,6 +98,8 @@ def test_a_name_does_not_depend_on_where_the_code_stands() -> None:
     moved = "ELSE = 1\n\ndef other(a, b):\n    return a < b\n" + TOY
     after = {mutant.id for mutant in mutants_of({"room/better.py": moved})}
     assert before < after
+    (one,) = mutants_of({"toy.py": "A, B = a > b, b"})
+    assert one.id == "(A, B) | comparison | a > b => a >= b | 1"
     twice = mutants_of({"toy.py": "def f(a):\n    return a > 1 or a > 1\n"})
     assert len({mutant.id for mutant in twice}) == len(twice)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,23 @@ def test_a_torn_entry_is_none_and_the_next_takes_its_place(
     again.append([b"next"])
     assert again.read().data == (b"whole", b"next")
     again.close()
+
+
+def opened(path: Path) -> int:
+    """How many descriptors of this process are of a file."""
+    found = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed by now
+            found += link.samefile(path)
+    return found
+
+
+def test_a_closed_journal_lets_go_of_its_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert opened(journal.path)
+    journal.close()
+    assert not opened(journal.path)
+    journal.close()
 
 
 def test_another_file_is_not_written_to(tmp_path: Path) -> None:
