@@ -48,7 +48,7 @@ sys.path.append(str(HERE.parent))  # for `scripts`; it may not be installed
 from scripts.mutations import Mutant, mutants_of, mutated, sampled  # noqa: E402
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory
-MARKS = "not (torch or faults or cluster or service or deep or timed)"
+NOT_RUN = ("torch", "faults", "cluster", "service", "deep", "timed")  # marks of tests
 CAUGHT, SURVIVED, STUCK = "caught", "survived", "stuck"
 _MOST_MEMORY = 8 << 30
 _OF_TESTS = re.compile(r"^(?:from|import) (tests\.[\w.]+)", re.MULTILINE)
@@ -119,9 +119,11 @@ class _Plugin:
     tests: tuple[str, ...]
     folder: Path
 
-    def pytest_configure(self) -> None:
+    def pytest_configure(self, config: pytest.Config) -> None:
         from hypothesis import Phase, settings
 
+        for name in NOT_RUN:  # an older checkout may not know it
+            config.addinivalue_line("markers", f"{name}: is not run here")
         phases = (Phase.explicit, Phase.generate)
         settings.register_profile("mutants", settings(), phases=phases)
         settings.load_profile("mutants")
@@ -171,7 +173,15 @@ def _arguments(root: Path, tests: Iterable[str], folder: Path) -> list[str]:
     return [
         "--disable-plugin-autoload",
         *(part for name in plugins for part in ("-p", name)),
-        *("-x", "-q", "-m", MARKS, "-k", "not postgres", "--hypothesis-seed=0"),
+        *(
+            "-x",
+            "-q",
+            "-m",
+            f"not ({' or '.join(NOT_RUN)})",
+            "-k",
+            "not postgres",
+            "--hypothesis-seed=0",
+        ),
         *(f"--rootdir={root}", f"--basetemp={folder / 'tmp'}"),
         *tests,
     ]
@@ -287,10 +297,14 @@ def _texts(root: Path, tests: Iterable[Path]) -> list[str]:
 
 def equivalent_in(path: Path, mutants: Iterable[Mutant]) -> dict[str, str]:
     """The mutants that behave like the code, each with the reason; all of them must exist."""
-    listed = dict(line.split("\t") for line in _lines(path)) if path.is_file() else {}
+    listed = _reasons(path)
     if unknown := listed.keys() - {mutant.id for mutant in mutants}:
         raise NothingMeasuredError("\n".join((f"{path} names no mutant:", *sorted(unknown))))
     return listed
+
+
+def _reasons(path: Path) -> dict[str, str]:
+    return dict(line.split("\t") for line in _lines(path)) if path.is_file() else {}
 
 
 def results_in(log: Path) -> list[Result]:
@@ -394,7 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up first
     try:
-        return _survivors(asked.log) if asked.survivors else _measured(asked)
+        return _survivors(asked) if asked.survivors else _measured(asked)
     except NothingMeasuredError as error:
         print(error, file=sys.stderr)
         return 2
@@ -415,9 +429,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _survivors(log: Path) -> int:
-    for result in results_in(log):
-        if result.outcome == SURVIVED:
+def _survivors(asked: argparse.Namespace) -> int:
+    listed = _reasons(asked.equivalent)
+    for result in results_in(asked.log):
+        if result.outcome == SURVIVED and result.id not in listed:
             print(f"{result.file}:{result.line}: {result.change}\n    {result.id}")
     return 0
 

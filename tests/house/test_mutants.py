@@ -158,6 +158,8 @@ def test_a_run(toy: Path) -> None:
 
     lines = asked(toy, "--survivors").stdout.splitlines()
     assert sum(line.startswith("toy.py:7: ") for line in lines) == len(doubled) == 4
+    (toy / "equivalent.txt").write_text(f"{doubled[0]}\tso\n", "utf-8")
+    assert doubled[0] not in asked(toy, "--survivors").stdout
 
 
 def test_a_run_goes_on_where_it_was_stopped(toy: Path) -> None:
