@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOMS = ("api", "core", "eval", "indexing", "inference", "rerank", "search", "storage", "training")
+ROOMS = (
+    "api",
+    "core",
+    "customers",
+    "eval",
+    "indexing",
+    "inference",
+    "rerank",
+    "search",
+    "storage",
+    "training",
+)
 _ROOT = Path(__file__).resolve().parent.parent
 _EXIT_SETTING = 3
 

@@ -16,6 +16,7 @@ ROOMS = (
     "rerank",
     "search",
     "indexing",
+    "customers",
     "eval",
     "api",
     "training",

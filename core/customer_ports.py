@@ -1,0 +1,62 @@
+"""The ports of the tables about customers. SQLite and Postgres have one text for both, in
+`storage/customers/`; the rooms above know these protocols only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.items import Item
+from core.query_tree import Node
+from core.transitions import Transition
+
+BoolMatrix = npt.NDArray[np.bool_]
+
+
+class TransitionLog(Protocol):
+    """The transitions, in their order."""
+
+    @property
+    def epoch(self) -> str:
+        """The name of this history of transitions; a restore begins another one."""
+        ...
+
+    def last(self) -> int:
+        """The place of the newest transition, 0 without any."""
+        ...
+
+    def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
+        """At most `limit` transitions after place `n` that concern the account, in order."""
+        ...
+
+
+class Receipts(Protocol):
+    """Which account received which item, and by which channel: it must hear of a kill."""
+
+    def add(self, account: str, channel: str, versions: Collection[tuple[str, int]]) -> None:
+        """Records that the account received these (uri, version). It returns before the first byte
+        of the answer leaves; it costs next to nothing for what is recorded already.
+        """
+        ...
+
+    def received(self, account: str, uris: Collection[str]) -> frozenset[str]:
+        """The uris among `uris` of which the account received some version."""
+        ...
+
+    def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """By uri, the accounts that received some version of the item."""
+        ...
+
+
+class TopicMatcher(Protocol):
+    """Says which stored queries match which items, by the compiler that searches use."""
+
+    def matches(self, items: Sequence[Item], trees: Sequence[Node]) -> BoolMatrix:
+        """Whether item i matches tree j: bool [n, m]. Facts and words only; no entitlement, no
+        guard, no vectors: the caller asks these at the moment of sending.
+        """
+        ...

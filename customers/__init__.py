@@ -1,0 +1,1 @@
+"""Rules of what customers are served: feeds, entitlements, topics, monitors, webhooks."""

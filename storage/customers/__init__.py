@@ -1,0 +1,1 @@
+"""Tables about customers, beside the record: one text for SQLite and Postgres."""
