@@ -62,7 +62,7 @@ def open_record(
     address = settings.record.get_secret_value()
     if not address:
         return None
-    _need_postgres()
+    need_postgres()
     from storage.postgres.record import PostgresRecord
 
     return PostgresRecord(address, spaces, clock, beside)
@@ -96,7 +96,7 @@ def open_roots(settings: Settings) -> SharedRoots:
     address = settings.record.get_secret_value()
     if not address:
         return MediaRoots(archive_folder(settings))
-    _need_postgres()
+    need_postgres()
     from storage.postgres.media_roots import PostgresMediaRoots
 
     return PostgresMediaRoots(address)
@@ -107,7 +107,7 @@ def migrate_record(settings: Settings) -> tuple[str, str, str]:
     ("" for none) and after. Raises InputError if the record is a file.
     """
     address = _address_on_postgres(settings)
-    _need_postgres()
+    need_postgres()
     from storage.postgres.schema import migrate_at
 
     return migrate_at(address)
@@ -124,7 +124,8 @@ def _address_on_postgres(settings: Settings) -> str:
     return address
 
 
-def _need_postgres() -> None:
+def need_postgres() -> None:
+    """Raise SettingsError if a package of the extra [postgres] is missing."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SettingsError(
