@@ -62,6 +62,10 @@ class ServedEngine(Engine, VectorKeeper, Exporter, Protocol):
         """Return every product code that an item belongs to."""
         ...
 
+    def languages(self) -> frozenset[str]:
+        """Return the primary language subtags of the items, in which a search reads each word."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """Return counts and the state of the indexes, ready for JSON."""
         ...
@@ -111,7 +115,7 @@ def build_engine(
             hnsw=_hnsw(settings),
             projections=ProjectionSettings(build_threads=settings.threads, follows=follows),
             background=background,
-            topics=_topics(settings),
+            topics=topic_tree(settings),
         ),
         clock,
         open_record(settings, spaces, clock),
@@ -199,7 +203,7 @@ def opensearch_settings(
         patience_s=settings.opensearch_patience_s,
         vector_bytes=settings.opensearch_vector_mb * 2**20,
         background=background,
-        topics=_topics(settings),
+        topics=topic_tree(settings),
     )
 
 
@@ -232,7 +236,7 @@ def need_opensearch() -> None:
         )
 
 
-def _topics(settings: Settings) -> Topics:
+def topic_tree(settings: Settings) -> Topics:
     """Return the tree of subjects: IPTC's Media Topics if no file is named."""
     if settings.topics == Path():
         return Topics()

@@ -360,6 +360,10 @@ class EmbeddedEngine:
         """Return every product code of the items."""
         return frozenset(self._columns.values["product"].labels)
 
+    def languages(self) -> frozenset[str]:
+        """Return the primary language subtags of the items, in which a search reads each word."""
+        return frozenset(self.moments.languages())
+
     def status(self) -> dict[str, Any]:
         """Return what the archive holds and how far the projections are, ready for JSON."""
         visible = self._columns.view().visible

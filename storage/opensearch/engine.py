@@ -411,6 +411,10 @@ class OpenSearchEngine:
         view, _ = self._freshened()
         return products_in(view.searcher)
 
+    def languages(self) -> frozenset[str]:
+        """Return the primary language subtags of the items, in which a search reads each word."""
+        return frozenset(self._views.current.statistics.basics().all_languages)
+
     def status(self) -> dict[str, Any]:
         """Return what the archive holds and how far the index is, ready for JSON."""
         view, behind = self._freshened()
