@@ -4,17 +4,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from core.accounts import AccountBook
 from core.items import Item
 from core.query_tree import Node
 from core.transitions import Transition
 
 BoolMatrix = npt.NDArray[np.bool_]
+
+
+class AccountStore(Protocol):
+    """The accounts, their plans, entitlements and keys."""
+
+    def version(self) -> int:
+        """The number of changes so far; cheap."""
+        ...
+
+    def book(self) -> AccountBook:
+        """All accounts now."""
+        ...
+
+    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
+        """Runs a rule on the accounts and keeps its result, durable when it returns. Returns the
+        accounts before and after. An error of the rule changes nothing.
+        """
+        ...
 
 
 class TransitionLog(Protocol):

@@ -1,0 +1,123 @@
+"""The accounts in force in this process, and the callers of their keys.
+
+A thread asks the store for its version at most once a second, and reads the accounts when it has
+changed. A look-up waits for nobody. The process that makes a change has it in force at once.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+
+from core.accounts import AccountBook, AccountKey
+from core.callers import Caller
+from core.customer_ports import AccountStore
+from core.errors import DatelineError
+from core.limits import Share
+from customers.keys import digest_of, id_of
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 0.5  # between two looks at the version
+_NO_DIGEST = bytes(32)
+
+
+class AccountsInForce:
+    """The accounts of a store, as this process knows them. Thread-safe.
+
+    A caller of an account has `share` and may not write uris that begin with one of `reserved`.
+    While the store can't be read, the accounts stay as they were.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        clock: Callable[[], datetime],
+        share: Share | None = None,
+        reserved: tuple[str, ...] = (),
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._share = share or Share()
+        self._reserved = reserved
+        self._interval_s = interval_s
+        self._changing = threading.Lock()  # held from reading the accounts to having them in force
+        self._take(store.book())
+        self._closed = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._follow, name="accounts", daemon=True)
+        self._thread.start()
+
+    @property
+    def book(self) -> AccountBook:
+        """All accounts."""
+        return self._book
+
+    def caller(self, key: str) -> Caller | None:
+        """The caller of a valid key, None for any other text. Digests are compared in constant
+        time, also if there is no key of this id.
+        """
+        found = self._book.keys.get(id_of(key))
+        right = hmac.compare_digest(found.digest if found else _NO_DIGEST, digest_of(key))
+        return self._caller_of(found) if found is not None and right else None
+
+    def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
+        """The caller of the valid key whose digest has this name by `name_of`."""
+        found = self._names(name_of).get(name)
+        return None if found is None else self._caller_of(found)
+
+    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
+        """Changes the accounts; returns them before and after. In force here when it returns, in
+        other processes within a second.
+        """
+        with self._changing:
+            before, after = self._store.change(rule)
+            self._take(after)
+        return before, after
+
+    def refresh(self) -> None:
+        """Has every change so far in force. Raises StorageError."""
+        with self._changing:
+            if self._store.version() != self._book.version:
+                self._take(self._store.book())
+
+    def close(self) -> None:
+        """Ends the thread; a second call does nothing."""
+        self._closed.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._closed.wait(self._interval_s):
+            try:
+                self.refresh()
+                self._failing = False
+            except DatelineError as error:
+                if not self._failing:
+                    log.error("accounts stay as they were: %s", error.what)
+                self._failing = True
+
+    def _take(self, book: AccountBook) -> None:
+        self._products = cache(book.products_of)
+        self._names = cache(
+            lambda name_of: {name_of(key.digest): key for key in book.keys.values()}
+        )
+        self._book = book
+
+    def _caller_of(self, key: AccountKey) -> Caller | None:
+        if not key.is_valid(self._clock()):
+            return None
+        return Caller(
+            f"{key.account}/{key.name}",
+            self._products(key.account),
+            writes=key.writes,
+            reserved=self._reserved,
+            may_inspect=key.may_inspect,
+            may_use_models=key.may_use_models,
+            share=self._share,
+            customer=key.account,
+        )
