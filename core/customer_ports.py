@@ -79,3 +79,15 @@ class TopicMatcher(Protocol):
         guard, no vectors: the caller asks these at the moment of sending.
         """
         ...
+
+
+class TopicIndex(Protocol):
+    """Many stored queries, each compiled once. The same items match as by `TopicMatcher`."""
+
+    def change(self, changed: Mapping[int, Node | None]) -> None:
+        """Replaces the queries with these numbers; None takes one out."""
+        ...
+
+    def matching(self, items: Sequence[Item]) -> Sequence[frozenset[int]]:
+        """The numbers of the queries that each item matches."""
+        ...

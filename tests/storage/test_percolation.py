@@ -8,6 +8,7 @@ import shutil
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from core.query_tree import (
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.percolation import Percolator
+from storage.embedded.topic_set import TopicSet
 from storage.words.topics import Topics, read_topics
 from tests.conftest import new_folder
 from tests.storage.engine_under_test import PROPERTY
@@ -170,3 +172,44 @@ def test_nothing_is_asked_of_nothing(topics: Topics) -> None:
     percolator = Percolator(topics, lambda: ("en",))
     assert percolator.matches([], [Word("a")]).shape == (0, 1)
     assert percolator.matches([make_item("a")], []).shape == (1, 0)
+
+
+@PROPERTY
+@given(some_items(), st.lists(TREES, min_size=1, max_size=8), st.data())
+def test_a_set_of_queries_misses_none(
+    items: list[Item], trees: list[Node], data: st.DataObject
+) -> None:
+    """Also after changes, and when an item of a new language comes."""
+    with TemporaryDirectory() as folder:
+        percolator = Percolator(small_topics(Path(folder)), lambda: ("en",))
+    topics = TopicSet(percolator)
+    numbered: dict[int, Node | None] = dict(enumerate(trees))
+    topics.change(numbered)
+    first = data.draw(st.integers(0, len(items)))
+    changed = data.draw(st.dictionaries(st.integers(0, 8), st.none() | TREES, max_size=3))
+    topics.matching(items[:first])
+    topics.change(changed)
+    kept = {n: tree for n, tree in (numbered | changed).items() if tree is not None}
+    for some in (items[:first], items[first:], items):
+        wanted = percolator.matches(some, list(kept.values()))
+        sets = [{n for n, hit in zip(kept, row, strict=True) if hit} for row in wanted]
+        assert list(topics.matching(some)) == sets
+
+
+def test_only_what_may_match_is_asked(topics: Topics) -> None:
+    chosen = TopicSet(Percolator(topics, lambda: ("en",)))
+    chosen.change(
+        {
+            1: Bool(must=(Word("the"), Word("ferries"))),
+            2: Bool(must=(Keyword("language", ("en",)), Keyword("subject", ("sport",)))),
+            3: Bool(must_not=(Word("ferry"),)),
+            4: Prefix("fer"),
+            5: Bool(should=(Word("ferry"), Word("port"))),
+            6: Bool(should=(Word("storm"), DateRange("versioncreated", NOW, None))),
+            7: Nothing(),
+        }
+    )
+    assert chosen.candidates([make_item("a", body="the storm")]) == {3, 4, 6}
+    assert chosen.candidates([make_item("a", body="a Ferry")]) == {1, 3, 4, 5, 6}
+    football = make_item("a", subject=(Concept("a game", "med:3"),))
+    assert chosen.candidates([football]) == {2, 3, 4, 6}

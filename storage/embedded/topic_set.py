@@ -1,0 +1,167 @@
+"""Many stored queries at once: only those are asked of a batch that may match one of its items.
+
+Each query is filed under the terms of which every match has one: the rarest that it requires, by
+what is known of their frequency. A query without such terms (a NOT, a span of time or the beginning
+of a word alone) is always asked. Queries are compiled when they are first asked, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import tantivy
+
+from core.items import Item
+from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Word
+from storage.embedded.percolation import Percolator, Reading, broader_keys, subject_keys
+from storage.record.item_fields import indexed_texts, keywords_of
+from storage.words.analysis import analyzer
+from storage.words.query_words import text_readings
+from storage.words.stop_words import is_stop_word
+
+Share = Callable[[str], float]
+_OF_FIELD = "\x1e"  # between a keyword field and its value; no word has this sign
+_SHARES = {"person": 1e-4, "organisation": 1e-4, "subject": 0.01, "place": 0.02, "urgency": 0.2}
+_COMMON = 0.5  # the share of items with one language, type, product or word for rights
+_COMMON_WORD, _EACH_LETTER = 0.3, 0.6
+
+
+def guessed_share(key: str) -> float:
+    """Return a guess at the share of items that have a term: long words are rarer."""
+    field, of_field, _ = key.partition(_OF_FIELD)
+    if of_field:
+        return _SHARES.get(field, _COMMON)
+    return 1.0 if is_stop_word(key, ("en",)) else _COMMON_WORD * _EACH_LETTER ** len(key)
+
+
+@dataclass(slots=True)
+class _Filed:
+    """A query, the terms that it is filed under (None: always asked), and its compiled form."""
+
+    tree: Node
+    keys: frozenset[str] | None
+    query: tantivy.Query | None = None
+
+
+class TopicSet:
+    """`core.customer_ports.TopicIndex`. `share` estimates the share of items that have a term.
+    Thread-safe.
+    """
+
+    def __init__(self, percolator: Percolator, share: Share = guessed_share) -> None:
+        self._percolator = percolator
+        self._share = share
+        self._reading = percolator.reading(())
+        self._filed: dict[int, _Filed] = {}
+        self._by_key: dict[str, set[int]] = {}
+        self._always: set[int] = set()
+        self._lock = Lock()
+
+    def change(self, changed: Mapping[int, Node | None]) -> None:
+        """Replace the queries with these numbers; None takes one out."""
+        with self._lock:
+            for number, tree in changed.items():
+                self._drop(number)
+                if tree is not None:
+                    self._file(number, tree)
+
+    def matching(self, items: Sequence[Item]) -> tuple[frozenset[int], ...]:
+        """Return for each item the numbers of the queries that it matches."""
+        found: list[set[int]] = [set() for _ in items]
+        if items:
+            with self._lock:
+                self._match(items, found)
+        return tuple(map(frozenset, found))
+
+    def candidates(self, items: Sequence[Item]) -> frozenset[int]:
+        """Return the numbers of the queries that have to be asked of these items."""
+        with self._lock:
+            self._read_for(items)
+            return frozenset(self._candidates(items))
+
+    def _match(self, items: Sequence[Item], found: list[set[int]]) -> None:
+        reading = self._read_for(items)
+        candidates = self._candidates(items)
+        if not candidates:
+            return
+        batch = reading.batch(items)
+        for number in candidates:
+            filed = self._filed[number]
+            if filed.query is None:
+                filed.query = reading.compiled(filed.tree)
+            for place in batch.matching(filed.query):
+                found[place].add(number)
+
+    def _read_for(self, items: Sequence[Item]) -> Reading:
+        """Return the reading for these items; file all queries anew if it is another one."""
+        reading = self._percolator.reading(items)
+        if reading is not self._reading:
+            self._reading = reading
+            trees = {number: filed.tree for number, filed in self._filed.items()}
+            self._filed, self._by_key, self._always = {}, {}, set()
+            for number, tree in trees.items():
+                self._file(number, tree)
+        return reading
+
+    def _candidates(self, items: Iterable[Item]) -> set[int]:
+        keys = {key for item in items for key in self._keys_of(item)}
+        found = set(self._always)
+        for key in keys & self._by_key.keys():
+            found |= self._by_key[key]
+        return found
+
+    def _keys_of(self, item: Item) -> set[str]:
+        """Return every term that an item has, in any field."""
+        analyze = analyzer(item.language).analyze
+        keys = {term for text in indexed_texts(item).values() if text for term in analyze(text)}
+        keys |= {_key(n, v.casefold()) for n, values in keywords_of(item).items() for v in values}
+        return keys | {_key("subject", key) for key in broader_keys(item, self._reading.topics)}
+
+    def _file(self, number: int, tree: Node) -> None:
+        keys = self._needed(tree)
+        self._filed[number] = _Filed(tree, keys)
+        if keys is None:
+            self._always.add(number)
+        for key in keys or ():
+            self._by_key.setdefault(key, set()).add(number)
+
+    def _drop(self, number: int) -> None:
+        filed = self._filed.pop(number, None)
+        self._always.discard(number)
+        for key in (filed and filed.keys) or ():
+            self._by_key[key].discard(number)
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+    def _needed(self, node: Node) -> frozenset[str] | None:
+        """Return terms of which each match has at least one, the rarest that the node requires;
+        None if it requires none.
+        """
+        match node:
+            case Word(text) | Phrase(text):
+                readings = text_readings(text, self._reading.languages or ("en",))
+                return frozenset(min(terms, key=self._share) for terms in readings)
+            case Keyword(field, values):
+                keys = {value.casefold() for value in values}
+                if field == "subject":
+                    keys.update(subject_keys(values, self._reading.topics))
+                return frozenset(_key(field, key) for key in keys)
+            case Nothing():
+                return frozenset()
+            case Bool(must, should, _) if must:
+                known = [keys for keys in map(self._needed, must) if keys is not None]
+                return min(known, key=self._cost) if known else None
+            case Bool(_, should, _) if should:
+                each = [self._needed(child) for child in should]
+                return None if None in each else frozenset().union(*filter(None, each))
+            case _:
+                return None
+
+    def _cost(self, keys: frozenset[str]) -> float:
+        return sum(map(self._share, keys))
+
+
+def _key(field: str, value: str) -> str:
+    return f"{field}{_OF_FIELD}{value}"
