@@ -43,13 +43,15 @@ def _document(value: Any) -> Any:
     return value
 
 
-class _Body(BaseModel):
+class ModelBody(BaseModel):
+    """What every body names: the model, "" for the one that the service has."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str = Field(default="", max_length=200, description=_MODEL)
 
 
-class EmbeddingsBody(_Body):
+class EmbeddingsBody(ModelBody):
     """OpenAI's request, plus `input_type`."""
 
     input: Annotated[
@@ -72,7 +74,7 @@ class EmbeddingsBody(_Body):
     )
 
 
-class RerankBody(_Body):
+class RerankBody(ModelBody):
     """Cohere's request, plus `max_tokens_per_pair` and `return_documents`."""
 
     query: str = Field(description="The query.")
@@ -100,7 +102,7 @@ class RerankBody(_Body):
     )
 
 
-class TagBody(_Body):
+class TagBody(ModelBody):
     """Texts to find names in."""
 
     texts: list[str] = Field(

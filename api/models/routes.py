@@ -6,7 +6,7 @@ problems as everywhere. The header `x-model-digest` of each answer identifies th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from api.envelope import Json, request_id
 from api.models.bodies import (
     EmbeddingsAnswer,
     EmbeddingsBody,
+    ModelBody,
     ModelsAnswer,
     RerankAnswer,
     RerankBody,
@@ -30,11 +31,12 @@ from api.models.bodies import (
 from api.models.served_models import Port, Served
 from api.models.work import embed, listed, rerank, tag
 from api.problems import ModelAbsentError, ParameterError, UnknownModelError
+from core.callers import Caller
 
 DIGEST_HEADER = "x-model-digest"
 router = APIRouter(tags=["models"], dependencies=[Depends(no_parameters)])
 _ERRORS = (400, 401, 403, 404, 408, 413, 415, 503)
-Body = TypeVar("Body", bound=BaseModel)
+Body = TypeVar("Body", bound=ModelBody)
 
 
 @router.get(
@@ -59,12 +61,11 @@ async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerD
     """OpenAI's shape. Vectors have unit norm. A text that is longer than the model reads is cut;
     `warnings` says so, and names empty texts.
     """
-    body = await _read(request, surface, EmbeddingsBody)
-    models = surface.services.models
-    served = _named(models.encoder, body.model, "encoder", models.missing.get("encoder", ""))
-    limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(embed, served, body, limit), caller)
-    return _answer(answer, served.digest)
+    served = surface.services.models.encoder
+    answer, digest = await _computed(
+        request, surface, caller, "encoder", served, EmbeddingsBody, embed
+    )
+    return _answer(answer, digest)
 
 
 @router.post(
@@ -76,12 +77,11 @@ async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerD
 )
 async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """Cohere's shape. `meta.warnings` says what was not read to the end, or is empty."""
-    body = await _read(request, surface, RerankBody)
-    models = surface.services.models
-    served = _named(models.scorer, body.model, "reranker", models.missing.get("reranker", ""))
-    limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(rerank, served, body, limit), caller)
-    return _answer({"id": request_id(request), **answer}, served.digest)
+    served = surface.services.models.scorer
+    answer, digest = await _computed(
+        request, surface, caller, "reranker", served, RerankBody, rerank
+    )
+    return _answer({"id": request_id(request), **answer}, digest)
 
 
 @router.post(
@@ -93,12 +93,28 @@ async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelC
 )
 async def tag_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """People, organisations, places and other names, with offsets in characters."""
-    body = await _read(request, surface, TagBody)
-    models = surface.services.models
-    served = _named(models.tagger, body.model, "tagger", models.missing.get("tagger", ""))
-    limit = surface.services.settings.max_model_tokens
-    answer = await surface.models.run(partial(tag, served, body, limit), caller)
-    return _answer(answer, served.digest)
+    served = surface.services.models.tagger
+    answer, digest = await _computed(request, surface, caller, "tagger", served, TagBody, tag)
+    return _answer(answer, digest)
+
+
+async def _computed(
+    request: Request,
+    surface: Surface,
+    caller: Caller,
+    role: str,
+    served: Served[Port] | None,
+    kind: type[Body],
+    work: Callable[[Served[Port], Body, int], dict[str, Any]],
+) -> tuple[dict[str, Any], str]:
+    """What `work` makes of the request's body with the model that serves `role`, in a thread of the
+    models' pool; and the digest of that model. Raises the errors of `_read` and `_named`.
+    """
+    body = await _read(request, surface, kind)
+    services = surface.services
+    model = _named(served, body.model, role, services.models.missing.get(role, ""))
+    limit = services.settings.max_model_tokens
+    return await surface.models.run(partial(work, model, body, limit), caller), model.digest
 
 
 async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
