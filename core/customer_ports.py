@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from core.accounts import AccountBook
 from core.items import Item
 from core.query_tree import Node
-from core.transitions import Transition
+from core.transitions import FeedSession, Position, Told, Transition
 
 BoolMatrix = npt.NDArray[np.bool_]
 
@@ -44,21 +46,109 @@ class TransitionLog(Protocol):
         """The name of this history of transitions; a restore begins another one."""
         ...
 
-    def last(self) -> int:
-        """The place of the newest transition, 0 without any."""
+    def last(self) -> Position:
+        """The place after the newest transition."""
         ...
 
     def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
         """At most `limit` transitions after place `n` that concern the account, in order."""
         ...
 
+    def knows(self, position: Position) -> bool:
+        """Whether the position is one of this history."""
+        ...
+
+    def before(self, moment: datetime) -> Position:
+        """The place after the last transition that is older than a moment."""
+        ...
+
+    def told(self, uris: Collection[str]) -> Mapping[str, Told]:
+        """What was told of each of `uris` last; nothing for an item that was never told."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How far the transitions are: up to change number `position` of the record's log, whose line
+    was `line` ("" for 0). `number` rises with each write.
+    """
+
+    number: int = 0
+    position: int = 0
+    line: str = ""
+
+
+class TransitionBook(TransitionLog, Protocol):
+    """The transitions, and what their maker notes beside them."""
+
+    def turn(self) -> Turn:
+        """How far the transitions are."""
+        ...
+
+    def told_of(self, stories: Collection[str]) -> Sequence[Told]:
+        """What was told last of each item that was told as one of these stories."""
+        ...
+
+    def due(self, now: int, limit: int) -> Sequence[str]:
+        """At most `limit` stories that change by themselves up to `now` (microseconds)."""
+        ...
+
+    def next_due(self) -> int | None:
+        """When the next story changes by itself, in microseconds; None if none does."""
+        ...
+
+    def write(
+        self,
+        turn: Turn,
+        transitions: Sequence[Told],
+        noted: Sequence[Told],
+        wakes: Mapping[str, int | None],
+        to: Turn,
+        now: int,
+    ) -> bool:
+        """Writes transitions in order, what is told without one (`noted`), when stories change by
+        themselves (None: never), and the new position, in one transaction. Returns False, and
+        writes nothing, if another process has written since `turn`.
+        """
+        ...
+
+    def begin_anew(self, turn: Turn) -> bool:
+        """Begins another history: the record is not the one that was followed. Every story is due
+        at once, and compared with what was told. Returns False if another process was faster.
+        """
+        ...
+
+    def entitle(
+        self, account: str, products: frozenset[str], lost: Sequence[Told], now: int
+    ) -> None:
+        """Notes which products an account has, and tells it alone that `lost` are hidden."""
+        ...
+
+    def tell_late(self, account: str, uris: Collection[str], now: int) -> int:
+        """Tells an account alone, by the ids that the transitions have, which of `uris` were taken
+        away meanwhile; returns how many. For items that were on their way to it then.
+        """
+        ...
+
+    def entitled(self, accounts: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """The noted products of each account of `accounts` that has some noted."""
+        ...
+
 
 class Receipts(Protocol):
     """Which account received which item, and by which channel: it must hear of a kill."""
 
-    def add(self, account: str, channel: str, versions: Collection[tuple[str, int]]) -> None:
+    def add(
+        self,
+        account: str,
+        channel: str,
+        versions: Collection[tuple[str, int]],
+        *,
+        synced: bool = False,
+    ) -> None:
         """Records that the account received these (uri, version). It returns before the first byte
-        of the answer leaves; it costs next to nothing for what is recorded already.
+        of the answer leaves; it costs next to nothing for what is recorded already. With `synced`
+        it is on the disk when this returns, else it may be lost in a power failure.
         """
         ...
 
@@ -68,6 +158,34 @@ class Receipts(Protocol):
 
     def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
         """By uri, the accounts that received some version of the item."""
+        ...
+
+    def of(self, account: str, after: str, limit: int) -> Sequence[str]:
+        """At most `limit` uris that the account received, in order, after uri `after`."""
+        ...
+
+
+class FeedSessions(Protocol):
+    """The sessions of feeds."""
+
+    def add(self, session: FeedSession) -> None:
+        """Records a new session."""
+        ...
+
+    def session(self, id_: str) -> FeedSession | None:
+        """The session of an id; None if there is none."""
+        ...
+
+    def use(self, id_: str, at: datetime) -> None:
+        """Notes that a page of a session was asked for."""
+        ...
+
+    def all(self, account: str = "") -> Sequence[FeedSession]:
+        """The sessions, of one account or of all, the newest first."""
+        ...
+
+    def drop(self, unused_since: datetime) -> int:
+        """Deletes the sessions that were not used since; returns how many."""
         ...
 
 

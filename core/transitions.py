@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,7 +13,7 @@ class TransitionKind(StrEnum):
 
     SHOWN = "shown"
     UPDATED = "updated"  # another version, or other products
-    HIDDEN = "hidden"  # withheld, embargoed again, or no longer in a product of the account
+    HIDDEN = "hidden"  # withheld, superseded, embargoed again, or in no product of the account now
     KILLED = "killed"
     EXPIRED = "expired"
 
@@ -38,3 +39,58 @@ class Transition:
     version: int
     seq: int
     account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What customers were told of an item last. `kind` is SHOWN while the item is shown, else the
+    kind that took it away. `products` are casefolded codes. `n` is the place of that transition.
+    """
+
+    uri: str
+    story: str
+    kind: TransitionKind
+    version: int
+    seq: int
+    products: frozenset[str] = frozenset()
+    n: int = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether the item is shown, as far as was told."""
+        return self.kind not in ENDS
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place between transitions: after number `n`, whose transition has this `id` ("" for 0). The
+    id shows whether the place is one of this history.
+    """
+
+    n: int = 0
+    id: str = ""
+
+
+START = Position()
+"""The place before all transitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSession:
+    """A customer's reading of the transitions: its parameters are frozen when it starts, at
+    `first`. `used` is when a page of it was asked for last, to some minutes.
+    """
+
+    id: str
+    account: str
+    label: str
+    epoch: str
+    started: datetime
+    used: datetime
+    first: Position = START
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def q(self) -> str:
+        """The query; "" for everything."""
+        return self.parameters.get("q", "")

@@ -204,11 +204,16 @@ class PostgresReads:
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
         """Return each story's view at `now` (microseconds) and the seqs of its versions."""
+        rows = self.versions_of_stories(chains)
+        return {chain: members_and_view(chain, rows[chain], now) for chain in chains}
+
+    def versions_of_stories(self, chains: Collection[str]) -> dict[str, list[VersionRow]]:
+        """Return every version of each item that has a version in one of the chains, by chain."""
         keys = {chain: key_of(chain) for chain in chains}
         rows: dict[bytes, list[VersionRow]] = {key: [] for key in keys.values()}
         for key, *row in self._ask(_STORIES, chains=list(rows)) if rows else ():
             rows[key].append(VersionRow(*row))
-        return {chain: members_and_view(chain, rows[key], now) for chain, key in keys.items()}
+        return {chain: rows[key] for chain, key in keys.items()}
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
         """Return the chain of each recorded version."""

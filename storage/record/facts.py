@@ -11,7 +11,6 @@ import orjson
 
 from core.callers import folded
 from core.errors import QueryError
-from core.query_fields import FACT, ID
 
 VALUE_FIELDS = (
     "type",
@@ -24,7 +23,7 @@ VALUE_FIELDS = (
     "rights",
 )
 CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
-FACT_COLUMNS = "seq, chain, language, versioncreated, facts, uri"  # of the table of items
+FACT_COLUMNS = "seq, chain, language, versioncreated, facts"  # of the table of items
 _CODED = ("subject", "person", "organisation", "place")
 # Fields that say which code goes with which name, as a code may have several names.
 LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
@@ -40,7 +39,6 @@ class FactRow:
     language: str
     versioncreated: int
     facts: Mapping[str, object]
-    uri: str
 
     @property
     def products(self) -> frozenset[str]:
@@ -52,8 +50,8 @@ class FactRow:
 
 def read_facts(row: Any) -> FactRow:
     """Return the facts in a row of `FACT_COLUMNS`."""
-    seq, chain, language, created, facts, uri = row
-    return FactRow(seq, chain, language, created, orjson.loads(facts), uri)
+    seq, chain, language, created, facts = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts))
 
 
 def chain_number(chain: str) -> int:
@@ -78,8 +76,6 @@ def values_of(row: FactRow) -> dict[str, list[str]]:
         "product": [str(code) for code in _listed(facts["products"])],
         "rights": [str(word) for word in _listed(facts.get("rights"))],
         "urgency": [] if urgency is None else [str(urgency)],
-        FACT: [str(fact) for fact in _listed(facts.get("source"))],
-        ID: [f"uri:{row.uri}", *(str(one) for one in _listed(facts.get("ids")))],
     }
     for name in _CODED:
         pairs = _listed(facts[name])

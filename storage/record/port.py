@@ -137,6 +137,12 @@ class StoryReads(Protocol):
         """
         ...
 
+    def versions_of_stories(self, chains: Collection[str]) -> dict[str, list[VersionRow]]:
+        """Return, for each of `chains`, every version of each item that has a version in it, also
+        of an item that has moved to another chain.
+        """
+        ...
+
     def all_views(self, now: int) -> Iterator[tuple[str, StoryView]]:
         """Yield the view of every story at `now` (microseconds)."""
         ...

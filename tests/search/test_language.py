@@ -99,6 +99,8 @@ FIELDS = [
     Case('title:"a b"', 'headline:"a b"', text="a b"),
     Case("title:(a OR b)", "(headline:a headline:b)", text="a b"),
     Case("title:(a b)", "(+headline:a +headline:b)", text="a b"),
+    Case("foo:bar", "(foo bar)", text="foo bar", note="no field 'foo'"),
+    Case('foo:"a b"', '(foo "a b")', text="foo a b", note="no field 'foo'"),
     Case(r"foo\:bar", "foo:bar", text="foo:bar"),
 ]
 FACTS = [
@@ -281,9 +283,7 @@ def test_a_boost_that_can_not_be_given_is_said() -> None:
         ("date:[a TO b]", "not a date"),
         ("date:>soon", "not a date"),
         ("headline:[a TO b]", "range"),
-        ("urgency:[a TO 3]", "number"),
-        ("slugline:[a TO b]", "range"),
-        ("foo:bar", "no field"),
+        ("urgency:[1 TO 3]", "range"),
         ("headline:>a", "range"),
         ("a " * 300, "clauses"),
         ("a AND " * 300 + "b", "clauses"),

@@ -156,13 +156,16 @@ class SqliteReads:
         self, chains: Sequence[str], now: int
     ) -> dict[str, tuple[StoryView, tuple[int, ...]]]:
         """Return each story's view at `now` (microseconds) and the seqs of its versions."""
+        rows = self.versions_of_stories(chains)
+        return {chain: members_and_view(chain, rows[chain], now) for chain in chains}
+
+    def versions_of_stories(self, chains: Collection[str]) -> dict[str, list[VersionRow]]:
+        """Return every version of each item that has a version in one of the chains, by chain."""
         unsettled = self._unsettled()
         rows: dict[str, list[VersionRow]] = {chain: [] for chain in chains}
         for chain, *row in self._select_in(_STORY_ROWS, [*rows]):
             rows[chain].append(VersionRow(*row))
-        return {
-            chain: members_and_view(chain, unsettled.over(rows[chain]), now) for chain in chains
-        }
+        return {chain: unsettled.over(found) for chain, found in rows.items()}
 
     def stories_of(self, seqs: Sequence[int]) -> dict[int, str]:
         """Return the chain of each recorded version."""

@@ -1,0 +1,330 @@
+"""The feed: a customer reads the transitions in their order, each as the guard lets it through now.
+
+A page begins at a position and ends at one. Which transitions lie between is fixed; what is told of
+each is decided when the page is sent:
+
+- what the account may see now is told with its whole content;
+- what was taken away is told by its tombstone to an account that received it, by any channel;
+- everything else is passed over, and the position moves on.
+
+So the same link gives the same positions again, and never an item that was killed since.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Protocol
+
+from core.callers import Caller, folded
+from core.customer_ports import FeedSessions, Receipts, TopicMatcher, TransitionLog
+from core.errors import ExpiredError
+from core.items import Item
+from core.ports import Clock
+from core.query_tree import EVERYTHING, Node
+from core.standing import Sight
+from core.transitions import ENDS, START, FeedSession, Position, Told, Transition, TransitionKind
+
+FEED = "feed"  # the channel of feeds
+IDLE = timedelta(hours=72)  # then a session ends
+_USED_EVERY = timedelta(minutes=5)  # how exactly the use of a session is noted
+_BATCH = 200  # transitions that are looked at together
+_MOST = 5_000  # transitions of one page that may be passed over
+_MOST_S = 0.25  # time of one page
+_STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
+
+Compile = Callable[[str, datetime], Node]
+
+
+class Shown(Protocol):
+    """What of the library a feed asks."""
+
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
+        """What the caller sees of each uri now."""
+        ...
+
+    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
+        """The newest recorded version of each item, in any state."""
+        ...
+
+
+class SessionEndedError(ExpiredError):
+    """A session of a feed that is unknown, was idle for too long, or is of another history."""
+
+    code = "session_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transition as one account is told it now: with `item`, whole, or by its tombstone. `kind`
+    may differ from the transition's: an item that was updated is hidden from an account that has
+    none of its products any more. `itemid` is the agency's own id in the item's `altids`, or "".
+    """
+
+    transition: Transition
+    kind: TransitionKind
+    item: Item | None = None
+    itemid: str = ""
+
+    @property
+    def version(self) -> int:
+        """The version that is told."""
+        return self.transition.version if self.item is None else self.item.version
+
+    @property
+    def pubstatus(self) -> str:
+        """`usable` for content; `canceled`, `expired` or `hidden` for a tombstone."""
+        return "usable" if self.item is not None else _STATUS.get(self.kind, "hidden")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """A stretch of the transitions. `position` is its end, where the next page begins; `more` is
+    whether there is more behind it at once.
+    """
+
+    entries: tuple[Entry, ...]
+    position: Position
+    more: bool
+
+
+class Feed:
+    """Reads the transitions for customers. Thread-safe.
+
+    `compile` makes a tree of a session's query at the moment when the session started.
+    """
+
+    def __init__(
+        self,
+        log: TransitionLog,
+        receipts: Receipts,
+        sessions: FeedSessions,
+        library: Shown,
+        matcher: TopicMatcher,
+        compile: Compile,  # noqa: A002 - the word for it
+        clock: Clock,
+    ) -> None:
+        self.log = log
+        self.receipts = receipts
+        self.sessions = sessions
+        self._library = library
+        self._matcher = matcher
+        self._compile = compile
+        self._clock = clock
+        self._used: dict[str, datetime] = {}
+
+    # Sessions
+
+    def begin(
+        self,
+        caller: Caller,
+        parameters: Mapping[str, str],
+        label: str = "",
+        at: Position | datetime | None = START,
+    ) -> FeedSession:
+        """Begins a session with frozen parameters; `q` is the query. It begins `at` a position, at
+        the transitions since a moment, or with None at the end, where nothing has come yet. Raises
+        QueryError for a query that can't be read.
+        """
+        now = self._clock()
+        self._compile(parameters.get("q", ""), now)
+        first = self.log.last() if at is None else at
+        if isinstance(first, datetime):
+            first = self.log.before(first)
+        session = FeedSession(
+            id=secrets.token_hex(12),
+            account=caller.account,
+            label=label,
+            epoch=self.log.epoch,
+            started=now,
+            used=now,
+            first=first,
+            parameters=dict(parameters),
+        )
+        self.sessions.add(session)
+        self._used[session.id] = now
+        return session
+
+    def resume(self, caller: Caller, id_: str, position: Position) -> FeedSession:
+        """The caller's session of this id. Raises SessionEndedError if it ended, or if `position`
+        is not one of this history: a backup was restored since.
+        """
+        session, now = self.sessions.session(id_), self._clock()
+        if session is None or session.account != caller.account:
+            raise _ended("there is no such session")
+        if now - max(session.used, self._used.get(id_, session.used)) > IDLE:
+            raise _ended("this session was not used for 72 hours")
+        if session.epoch != self.log.epoch or not self.log.knows(position):
+            raise _ended("this session is of an earlier state of the archive")
+        self._use(session, now)
+        return session
+
+    def _use(self, session: FeedSession, now: datetime) -> None:
+        if now - self._used.get(session.id, session.used) < _USED_EVERY:
+            return
+        if len(self._used) > _MOST:
+            self._used.clear()
+        self._used[session.id] = now
+        self.sessions.use(session.id, now)
+
+    def tree(self, session: FeedSession) -> Node:
+        """The session's query as a tree."""
+        return self._compile(session.q, session.started)
+
+    # Pages
+
+    def page(self, caller: Caller, session: FeedSession, position: Position, size: int) -> FeedPage:
+        """The page of a session after a position."""
+        return self.read(caller, self.tree(session), position, size)
+
+    def read(
+        self,
+        caller: Caller,
+        tree: Node,
+        position: Position,
+        size: int,
+        channel: str = FEED,
+    ) -> FeedPage:
+        """At most `size` entries after a position, of items that match `tree`. The account's
+        receipts are recorded when this returns.
+
+        The work is bounded: if few of many transitions match, the page is short or empty, and its
+        position has moved on.
+        """
+        until, looked, entries, more = monotonic() + _MOST_S, 0, list[Entry](), True
+        while len(entries) < size and looked < _MOST and monotonic() < until:
+            wanted = max(50, min(_BATCH, size - len(entries)))
+            batch = self.log.after(position.n, wanted, caller.account)
+            told = self.entries(batch, caller, tree)
+            fits = told[: size - len(entries)]
+            entries += fits
+            more = len(batch) == wanted or len(fits) < len(told)
+            if fits and len(entries) == size:
+                last = fits[-1].transition
+                more = more or last.n != batch[-1].n
+                position = Position(last.n, last.id)
+            elif batch:
+                position = Position(batch[-1].n, batch[-1].id)
+            looked += len(batch)
+            if not more:
+                break
+        received = {(e.item.uri, e.item.version) for e in entries if e.item is not None}
+        self.receipts.add(caller.account, channel, received, synced=True)
+        return FeedPage(tuple(entries), position, more)
+
+    def entries(
+        self, transitions: Sequence[Transition], caller: Caller, tree: Node = EVERYTHING
+    ) -> list[Entry]:
+        """What the account is told of these transitions now, in order; those that it is not told
+        are left out.
+        """
+        items = self._shown([t.uri for t in transitions if t.kind not in ENDS], caller, tree)
+        gone = [t for t in transitions if t.kind in ENDS or items[t.uri] is None]
+        received = self.receipts.received(caller.account, {t.uri for t in gone}) if gone else ()
+        lost = self._lost([t for t in gone if t.uri in received], caller)
+        itemids = self._itemids(lost.values())
+        told: list[Entry] = []
+        for each in transitions:
+            if each.n in lost:
+                kind = each.kind if each.kind in ENDS else TransitionKind.HIDDEN
+                told.append(Entry(each, kind, None, itemids.get(each.uri, "")))
+            elif each.kind not in ENDS and isinstance(item := items[each.uri], Item):
+                told.append(Entry(each, each.kind, item, itemid_of(item)))
+        return told
+
+    def _shown(
+        self, uris: Sequence[str], caller: Caller, tree: Node
+    ) -> dict[str, Item | bool | None]:
+        """By uri the item that the caller may see now, None where it may not, and True where it may
+        and the item does not match.
+        """
+        if not uris:
+            return {}
+        sights = self._library.sights(dict.fromkeys(uris, ()), caller)
+        found: dict[str, Item | bool | None] = dict.fromkeys(uris)
+        items = {uri: sight.item for uri, sight in sights.items() if sight.item is not None}
+        if tree != EVERYTHING and items:
+            matches = self._matcher.matches([*items.values()], [tree])[:, 0].tolist()
+            pairs = zip(items.items(), matches, strict=True)
+            return found | {uri: item if match else True for (uri, item), match in pairs}
+        return found | items
+
+    def _lost(self, transitions: Sequence[Transition], caller: Caller) -> dict[int, Transition]:
+        """Those of the transitions, by number, that take an item away from the caller. An item that
+        is hidden for everybody has a transition of its own for it; one that only left the products
+        of the caller has none, and this is told in place of its update.
+        """
+        lost = {t.n: t for t in transitions if t.kind in ENDS}
+        others = [t for t in transitions if t.kind not in ENDS]
+        told = self.log.told({t.uri for t in others}) if others else {}
+        products = folded(caller.products)
+        left = (t for t in others if _has_left(told.get(t.uri), t, products))
+        return lost | {t.n: t for t in left}
+
+    def _itemids(self, transitions: Iterable[Transition]) -> dict[str, str]:
+        uris = sorted({each.uri for each in transitions})
+        found = self._library.newest(uris) if uris else ()
+        return {item.uri: itemid_of(item) for item in found if item is not None}
+
+    # Who waits
+
+    def concerned(
+        self, transitions: Sequence[Transition], readers: Sequence[tuple[Caller, Node]]
+    ) -> list[bool]:
+        """For each reader, whether it is told one of these transitions. It may be True for a reader
+        that is told none; it is False only for one that is told none.
+        """
+        products = frozenset[str]().union(*(caller.products for caller, _ in readers))
+        everyone = Caller("readers", products)
+        shown = self._shown(
+            [t.uri for t in transitions if t.kind not in ENDS], everyone, EVERYTHING
+        )
+        items = [item for item in shown.values() if isinstance(item, Item)]
+        trees = list(dict.fromkeys(tree for _, tree in readers))
+        matches = self._matcher.matches(items, trees)
+        by_tree = {tree: matches[:, place].tolist() for place, tree in enumerate(trees)}
+        sold = [folded(item.products) for item in items]
+        receivers = self.receipts.receivers({t.uri for t in transitions})
+        accounts = frozenset[str]().union(*receivers.values())
+        told: list[bool] = []
+        for caller, tree in readers:
+            held = folded(caller.products)
+            pairs = zip(sold, by_tree[tree], strict=True)
+            told.append(caller.account in accounts or any(m and held & s for s, m in pairs))
+        return told
+
+
+def _has_left(told: Told | None, transition: Transition, products: frozenset[str]) -> bool:
+    """Whether an item is still shown as the transition says, and to none of these products."""
+    return (
+        told is not None and told.shown and told.n == transition.n and not told.products & products
+    )
+
+
+def itemid_of(item: Item) -> str:
+    """The agency's own id of an item, in its document's `altids`; "" without one."""
+    altids = item.source.get("altids") or item.source.get("altIds")
+    found = altids.get("itemid", "") if isinstance(altids, Mapping) else ""
+    return found if isinstance(found, str) else ""
+
+
+def position_text(position: Position) -> str:
+    """A position as it stands in links."""
+    return f"{position.n}-{position.id}" if position != START else "0"
+
+
+def read_position(text: str) -> Position:
+    """The position in a link. Raises SessionEndedError for a text that `position_text` did not
+    make.
+    """
+    number, _, id_ = text.partition("-")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise _ended("this position is not one of a feed")
+    return Position(int(number), id_)
+
+
+def _ended(why: str) -> SessionEndedError:
+    return SessionEndedError(f"The session has ended: {why}.", mend="Begin a new session.")

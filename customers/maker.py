@@ -1,0 +1,178 @@
+"""Makes the transitions: follows the record's log of changes, and tells what became of stories.
+
+As every projection does, it compares what should be told with what was told, and writes the
+difference together with its own position. So writes, embargoes that lift, items that expire, both
+records, old archives and restores are one mechanism, and nothing is lost if a process ends. Any
+number of processes may try: the first that writes wins, the others look again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.callers import folded
+from core.customer_ports import Receipts, TransitionBook, Turn
+from core.ports import Clock
+from core.transitions import Told, TransitionKind
+from customers.transitions import Differences, Items, differences, elsewhere, items_of
+from storage.record.item_rows import to_micros
+from storage.record.port import Change, RecordOfTruth, RecordReads
+from storage.record.unsettled import SETTLED
+
+log = logging.getLogger(__name__)
+_CHANGES = 500  # in one step
+_UNKNOWN = -1
+HIDDEN = TransitionKind.HIDDEN
+
+Entitled = Callable[[], Mapping[str, frozenset[str]]]
+
+
+class TransitionMaker:
+    """Writes the transitions of `record` to `book`. `entitled` returns the products of each
+    account; what an account received and may not see any more is hidden for it. `changed` is called
+    after each write. One thread at a time calls `step`.
+    """
+
+    def __init__(
+        self,
+        record: RecordOfTruth,
+        book: TransitionBook,
+        receipts: Receipts,
+        clock: Clock,
+        entitled: Entitled = dict,
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._record = record
+        self._book = book
+        self._receipts = receipts
+        self._clock = clock
+        self._entitled = entitled
+        self._changed = changed
+        self._followed = _UNKNOWN
+        self._unsettled = SETTLED.mark
+        self._seen: Mapping[str, frozenset[str]] = {}
+
+    def run(self) -> None:
+        """Tell all that there is to tell now."""
+        while self.has_work() and self.step():
+            pass
+        self.entitle()
+
+    def has_work(self) -> bool:
+        """Return whether the record changed, or a story changes by itself now; costs little."""
+        if self._record.last_change() != self._followed:
+            return True
+        if self._record.unsettled.mark != self._unsettled:
+            return True
+        due = self._book.next_due()
+        return due is not None and due <= to_micros(self._clock())
+
+    def step(self) -> bool:
+        """Tell what became of some stories; return whether there may be more at once."""
+        turn, now = self._book.turn(), to_micros(self._clock())
+        unsettled = self._record.unsettled
+        with self._record.moment() as reads:
+            line = repr(reads.line(turn.position)) if turn.position else ""
+            if line != turn.line:
+                log.warning("the record is another one, or went back: transitions begin anew")
+                self._book.begin_anew(turn)
+                return True
+            changes = reads.changes_after(turn.position, _CHANGES)
+            due = self._book.due(now, _CHANGES)
+            aside = _stories_of(reads, unsettled.uris)
+            touched = {*_touched(changes), *due, *aside}
+            items, told = self._gather(reads, touched, now)
+            found = self._compare(reads, items, told, now)
+            to = _reached(reads, changes, turn)
+        worth = changes or due or found.transitions or found.noted
+        if worth and not self._write(turn, found, items, due, to, now):
+            return True
+        self._followed, self._unsettled = to.position, unsettled.mark
+        return len(changes) == _CHANGES or len(due) == _CHANGES
+
+    def _write(
+        self, turn: Turn, found: Differences, items: Items, due: Collection[str], to: Turn, now: int
+    ) -> bool:
+        wakes = {**dict.fromkeys(due), **items.wakes}
+        written = self._book.write(turn, found.transitions, found.noted, wakes, to, now)
+        if written and found.transitions:
+            self._changed()
+        return written
+
+    def _gather(
+        self, reads: RecordReads, stories: Collection[str], now: int
+    ) -> tuple[Items, dict[str, Told]]:
+        """Return the items of the stories, and of those that items have moved from or to, and what
+        was told of them.
+        """
+        rows: dict[str, Any] = {}
+        told: dict[str, Told] = {}
+        items = items_of(rows, now)
+        left = {*stories}
+        while left:
+            rows |= reads.versions_of_stories(sorted(left))
+            told |= {each.uri: each for each in self._book.told_of(left)}
+            items = items_of(rows, now)
+            told |= self._book.told(items.versions.keys() - told.keys())
+            left = elsewhere(items, told.values())
+        return items, told
+
+    def _compare(
+        self, reads: RecordReads, items: Items, told: Mapping[str, Told], now: int
+    ) -> Differences:
+        heads = sorted(seq for seq in items.heads.values() if seq)
+        facts = reads.facts_by_seq(heads) if heads else {}
+        return differences(items, {seq: row.products for seq, row in facts.items()}, told, now)
+
+    def entitle(self) -> None:
+        """Hide from accounts what they received and may not see any more, since their products
+        changed.
+        """
+        accounts = {name: folded(products) for name, products in self._entitled().items()}
+        if accounts == self._seen:
+            return
+        noted = self._book.entitled([name for name in accounts if name not in self._seen])
+        before = {**noted, **self._seen}
+        for account, products in accounts.items():
+            if before.get(account) != products:
+                lost = self._lost(account, before.get(account, frozenset()) - products, products)
+                self._book.entitle(account, products, lost, to_micros(self._clock()))
+                if lost:
+                    self._changed()
+        self._seen = accounts
+
+    def _lost(self, account: str, gone: frozenset[str], products: frozenset[str]) -> list[Told]:
+        """Return the shown items that the account received by the products that are `gone`."""
+        lost: list[Told] = []
+        after = ""
+        while gone and (uris := self._receipts.of(account, after, _CHANGES)):
+            told = self._book.told(uris).values()
+            reached = [each for each in told if each.shown and each.products & gone]
+            lost += [replace(t, kind=HIDDEN) for t in reached if not t.products & products]
+            after = uris[-1]
+        return lost
+
+    def status(self) -> dict[str, Any]:
+        """Return how far the transitions are behind the record, ready for JSON."""
+        turn = self._book.turn()
+        return {"lag": max(0, self._record.last_change() - turn.position), "at": turn.position}
+
+
+def _touched(changes: Collection[Change]) -> set[str]:
+    """Return the stories that may show something else; vectors do not change that."""
+    return {change.chain for change in changes if not change.brings_vectors}
+
+
+def _stories_of(reads: RecordReads, uris: Collection[str]) -> set[str]:
+    return {rows[0].chain for rows in reads.versions_of_each(uris).values()} if uris else set()
+
+
+def _reached(reads: RecordReads, changes: list[Change], turn: Turn) -> Turn:
+    """Return the turn after these changes."""
+    if not changes:
+        return turn
+    n = changes[-1].n
+    return Turn(turn.number + 1, n, repr(reads.line(n)))

@@ -1,0 +1,141 @@
+"""Which account received which item by which channel.
+
+Most of what an account is shown it was shown before. So a bounded memory of recorded receipts
+stands before the table, and the usual answer writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.customers.digests import key_of
+from storage.databases import Database
+
+_AT_ONCE = 500  # keys in one statement
+_REMEMBERED = 200_000  # receipts, of some 100 bytes
+_TABLES = sa.MetaData()
+_RECEIPTS = sa.Table(
+    "dateline_receipts",
+    _TABLES,
+    sa.Column("uri_key", sa.LargeBinary(16), primary_key=True),
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("channel", sa.String(32), primary_key=True),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Index("dateline_receipts_by_account", "account", "uri_key"),
+)
+# SQLAlchemy's compiler would take longer than the commit does.
+_INSERT = (
+    "INSERT INTO dateline_receipts (uri_key, account, channel, uri, version, at)"
+    " VALUES ({0}, {0}, {0}, {0}, {0}, {0}) ON CONFLICT (uri_key, account, channel)"
+    " DO UPDATE SET version = excluded.version, at = excluded.at"
+    " WHERE excluded.version > dateline_receipts.version"
+)
+_Pair = tuple[str, str, str, int]
+
+
+class StoredReceipts:
+    """`core.customer_ports.Receipts` in a database, for any number of processes. Thread-safe.
+
+    `quick` is the same database with commits that do not wait for the disk. After a receipt was
+    recorded, `late` is called with the account and the uris that it had not received before: an
+    item that was taken away while it was on its way is told to it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        quick: Database | None = None,
+        late: Callable[[str, Collection[str]], object] = lambda account, uris: None,
+    ) -> None:
+        self._database = database
+        self._quick = quick or database
+        self._late = late
+        self._lock = Lock()
+        self._known: dict[_Pair, bool] = {}  # whether it is on the disk
+        mark = "?" if database.is_sqlite else "%s"
+        self._insert = _INSERT.format(mark)
+        database.prepare(_TABLES)
+
+    def add(
+        self,
+        account: str,
+        channel: str,
+        versions: Collection[tuple[str, int]],
+        *,
+        synced: bool = False,
+    ) -> None:
+        """Record that the account received these versions."""
+        pairs = [(account, channel, uri, version) for uri, version in versions]
+        known = self._known
+        fresh = [pair for pair in pairs if not (known.get(pair) or (pair in known and not synced))]
+        if not fresh:
+            return
+        now = time.time()
+        newest = {pair[2]: pair for pair in sorted(fresh, key=lambda pair: pair[3])}
+        rows = [
+            (key_of(uri), account, channel, uri, version, now)
+            for _, _, uri, version in newest.values()
+        ]
+        rows.sort()  # so that two writers lock rows in the same order
+        where = self._database if synced else self._quick
+        where.run(lambda connection: connection.exec_driver_sql(self._insert, rows))
+        self._late(account, newest.keys())
+        self._remember(fresh, synced)
+
+    def _remember(self, pairs: Sequence[_Pair], synced: bool) -> None:
+        with self._lock:
+            if len(self._known) > _REMEMBERED:
+                for pair in [*islice(self._known, _REMEMBERED // 4)]:
+                    del self._known[pair]
+            self._known.update(dict.fromkeys(pairs, synced))
+
+    def received(self, account: str, uris: Collection[str]) -> frozenset[str]:
+        """Return the uris among `uris` of which the account received some version."""
+        mine = _RECEIPTS.c.account == account
+        return frozenset(uri for (uri,) in self._rows([_RECEIPTS.c.uri], uris, mine))
+
+    def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return, by uri, the accounts that received some version of the item."""
+        found: dict[str, set[str]] = {}
+        for uri, account in self._rows([_RECEIPTS.c.uri, _RECEIPTS.c.account], uris, sa.true()):
+            found.setdefault(uri, set()).add(account)
+        return {uri: frozenset(accounts) for uri, accounts in found.items()}
+
+    def of(self, account: str, after: str, limit: int) -> Sequence[str]:
+        """Return at most `limit` uris that the account received, in a fixed order, after `after`
+        ("" to begin).
+        """
+        key = _RECEIPTS.c.uri_key
+        query = sa.select(key, _RECEIPTS.c.uri).where(_RECEIPTS.c.account == account).distinct()
+        if after:
+            query = query.where(key > key_of(after))
+        query = query.order_by(key).limit(limit)
+        return [uri for _, uri in self._database.run(lambda c: [*map(tuple, c.execute(query))])]
+
+    def count(self) -> int:
+        """Return the number of receipts."""
+        query = sa.select(sa.func.count()).select_from(_RECEIPTS)
+        return self._database.run(lambda connection: int(connection.execute(query).scalar_one()))
+
+    def close(self) -> None:
+        """Close the databases."""
+        self._database.close()
+        if self._quick is not self._database:
+            self._quick.close()
+
+    def _rows(
+        self, columns: Sequence[sa.Column[Any]], uris: Collection[str], where: Any
+    ) -> Iterator[tuple[Any, ...]]:
+        keys = [key_of(uri) for uri in uris]
+        for start in range(0, len(keys), _AT_ONCE):
+            here = _RECEIPTS.c.uri_key.in_(keys[start : start + _AT_ONCE])
+            query = sa.select(*columns).where(here, where).distinct()
+            yield from self._database.run(lambda c, q=query: [*map(tuple, c.execute(q))])  # type: ignore[misc]

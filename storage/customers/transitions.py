@@ -1,0 +1,357 @@
+"""The transitions, what was told of each item, and how far the maker of transitions is.
+
+One row, the turn, is written first in every transaction that adds transitions. So these wait for
+one another, and their numbers rise in the order in which they become visible: who has read up to
+number n never misses a lower one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import orjson
+import sqlalchemy as sa
+
+from core.customer_ports import Turn
+from core.transitions import START, Position, Told, Transition, TransitionKind
+from storage.customers.digests import key_of
+from storage.databases import Database
+from storage.record.item_rows import from_micros, to_micros
+
+T = TypeVar("T")
+
+_AT_ONCE = 500  # keys in one statement
+_TABLES = sa.MetaData()
+_KEY = sa.LargeBinary(16)
+_NUMBER = sa.BigInteger
+_TRANSITIONS = sa.Table(
+    "dateline_transitions",
+    _TABLES,
+    sa.Column("n", _NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(32), nullable=False),
+    sa.Column("at", _NUMBER, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("story", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("version", _NUMBER, nullable=False),
+    sa.Column("seq", _NUMBER, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Index("dateline_transitions_by_time", "at"),
+)
+_TOLD = sa.Table(
+    "dateline_told",
+    _TABLES,
+    sa.Column("uri_key", _KEY, primary_key=True),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("story_key", _KEY, nullable=False),
+    sa.Column("story", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("version", _NUMBER, nullable=False),
+    sa.Column("seq", _NUMBER, nullable=False),
+    sa.Column("products", sa.Text, nullable=False),
+    sa.Column("n", _NUMBER, nullable=False),
+    sa.Column("id", sa.String(32), nullable=False),
+    sa.Index("dateline_told_by_story", "story_key"),
+)
+_WAKES = sa.Table(
+    "dateline_story_wakes",
+    _TABLES,
+    sa.Column("story_key", _KEY, primary_key=True),
+    sa.Column("story", sa.Text, nullable=False),
+    sa.Column("at", _NUMBER, nullable=False),
+    sa.Index("dateline_story_wakes_by_time", "at"),
+)
+_TURN = sa.Table(
+    "dateline_transition_turn",
+    _TABLES,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.String(32), nullable=False),
+    sa.Column("number", _NUMBER, nullable=False),
+    sa.Column("position", _NUMBER, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("last", _NUMBER, nullable=False),
+)
+_ENTITLED = sa.Table(
+    "dateline_entitled",
+    _TABLES,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("products", sa.Text, nullable=False),
+)
+_COLUMNS = [_TRANSITIONS.c[name] for name in Transition.__slots__]
+_TOLD_COLUMNS = [_TOLD.c[name] for name in Told.__slots__]
+
+
+class _OthersTurnError(Exception):
+    """Another process has written since."""
+
+
+class StoredTransitions:
+    """`core.customer_ports.TransitionBook` in a database, for any number of processes.
+    Thread-safe.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.prepare(_TABLES)
+        insert = database.insert(_TURN).on_conflict_do_nothing(index_elements=["one"])
+        first = {"one": 1, "epoch": _new_id(), "number": 0, "position": 0, "line": "", "last": 0}
+        if not self._all(sa.select(_TURN.c.one)):
+            database.run(lambda connection: connection.execute(insert, [first]))
+
+    # TransitionLog
+
+    @property
+    def epoch(self) -> str:
+        """The name of this history of transitions."""
+        return str(self._all(sa.select(_TURN.c.epoch))[0][0])
+
+    def last(self) -> Position:
+        """Return the place after the newest transition."""
+        return self._place(sa.true())
+
+    def before(self, moment: datetime) -> Position:
+        """Return the place after the last transition that is older than a moment."""
+        return self._place(_TRANSITIONS.c.at < to_micros(moment))
+
+    def _place(self, where: Any) -> Position:
+        query = sa.select(_TRANSITIONS.c.n, _TRANSITIONS.c.id).where(where)
+        rows = self._all(query.order_by(_TRANSITIONS.c.n.desc()).limit(1))
+        return Position(*rows[0]) if rows else START
+
+    def knows(self, position: Position) -> bool:
+        """Return whether a position is one of this history."""
+        here = sa.select(_TRANSITIONS.c.id).where(_TRANSITIONS.c.n == position.n)
+        return position == START or self._all(here) == [(position.id,)]
+
+    def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
+        """Return at most `limit` transitions after place `n` that concern the account, in order."""
+        mine = _TRANSITIONS.c.account.in_(("", account))
+        query = sa.select(*_COLUMNS).where(_TRANSITIONS.c.n > n, mine)
+        return [
+            _transition(row) for row in self._all(query.order_by(_TRANSITIONS.c.n).limit(limit))
+        ]
+
+    def told(self, uris: Collection[str]) -> Mapping[str, Told]:
+        """Return what was told of each of `uris` last."""
+        return {told.uri: told for told in self._told_where(_TOLD.c.uri_key, uris)}
+
+    # TransitionBook
+
+    def turn(self) -> Turn:
+        """Return how far the transitions are."""
+        return Turn(*self._all(sa.select(_TURN.c.number, _TURN.c.position, _TURN.c.line))[0])
+
+    def told_of(self, stories: Collection[str]) -> Sequence[Told]:
+        """Return what was told last of each item of these stories."""
+        return self._told_where(_TOLD.c.story_key, stories)
+
+    def due(self, now: int, limit: int) -> Sequence[str]:
+        """Return at most `limit` stories that change by themselves up to `now`."""
+        query = sa.select(_WAKES.c.story).where(_WAKES.c.at <= now).order_by(_WAKES.c.at)
+        return [story for (story,) in self._all(query.limit(limit))]
+
+    def next_due(self) -> int | None:
+        """Return when the next story changes by itself, or None."""
+        found: int | None = self._all(sa.select(sa.func.min(_WAKES.c.at)))[0][0]
+        return found
+
+    def write(
+        self,
+        turn: Turn,
+        transitions: Sequence[Told],
+        noted: Sequence[Told],
+        wakes: Mapping[str, int | None],
+        to: Turn,
+        now: int,
+    ) -> bool:
+        """Write transitions and the new position, unless another process has written since."""
+
+        def work(connection: sa.Connection) -> None:
+            first = _take(connection, len(transitions), turn, position=to.position, line=to.line)
+            rows = [_row(told, n, now) for n, told in enumerate(transitions, start=first)]
+            if rows:
+                connection.execute(sa.insert(_TRANSITIONS), rows)
+            placed = [
+                _told_row(t, row["n"], row["id"]) for t, row in zip(transitions, rows, strict=True)
+            ]
+            self._note(connection, placed)
+            self._renote(connection, noted)
+            self._wake(connection, wakes)
+
+        try:
+            self._database.write(work)
+        except _OthersTurnError:
+            return False
+        return True
+
+    def begin_anew(self, turn: Turn) -> bool:
+        """Begin another history in which every story that was told is due."""
+        stories = sa.select(_TOLD.c.story_key, sa.func.min(_TOLD.c.story), sa.literal(0))
+        names = ["story_key", "story", "at"]
+
+        def work(connection: sa.Connection) -> None:
+            _take(connection, 0, turn, position=0, line="", epoch=_new_id())
+            connection.execute(sa.delete(_WAKES))
+            connection.execute(
+                sa.insert(_WAKES).from_select(names, stories.group_by(_TOLD.c.story_key))
+            )
+
+        try:
+            self._database.write(work)
+        except _OthersTurnError:
+            return False
+        return True
+
+    def entitle(
+        self, account: str, products: frozenset[str], lost: Sequence[Told], now: int
+    ) -> None:
+        """Note an account's products, and tell it alone that `lost` are hidden."""
+        insert = self._database.insert(_ENTITLED)
+        kept = insert.on_conflict_do_update(
+            index_elements=["account"], set_={"products": insert.excluded.products}
+        )
+
+        def work(connection: sa.Connection) -> None:
+            if lost:
+                first = _take(connection, len(lost))
+                rows = [_row(told, n, now, account) for n, told in enumerate(lost, start=first)]
+                connection.execute(sa.insert(_TRANSITIONS), rows)
+            connection.execute(kept, [{"account": account, "products": _codes(products)}])
+
+        self._database.write(work)
+
+    def tell_late(self, account: str, uris: Collection[str], now: int) -> int:
+        """Tell an account alone, by the ids that the transitions have, which of `uris` were taken
+        away meanwhile; return how many.
+        """
+        ended = [told for told in self.told(uris).values() if not told.shown]
+        if not ended:
+            return 0
+        ids = sa.select(_TOLD.c.uri, _TOLD.c.id)
+
+        def work(connection: sa.Connection) -> None:
+            first = _take(connection, len(ended))
+            rows = [_row(told, n, now, account) for n, told in enumerate(ended, start=first)]
+            keys = [key_of(told.uri) for told in ended]
+            known = dict(map(tuple, connection.execute(ids.where(_TOLD.c.uri_key.in_(keys)))))
+            connection.execute(sa.insert(_TRANSITIONS), [r | {"id": known[r["uri"]]} for r in rows])
+
+        self._database.write(work)
+        return len(ended)
+
+    def entitled(self, accounts: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return the noted products of each of `accounts` that has some noted."""
+        found: dict[str, frozenset[str]] = {}
+        for some in _parts(accounts):
+            query = sa.select(_ENTITLED).where(_ENTITLED.c.account.in_(some))
+            found |= {row[0]: frozenset(orjson.loads(row[1])) for row in self._all(query)}
+        return found
+
+    def count(self) -> int:
+        """Return the number of transitions."""
+        return int(self._all(sa.select(sa.func.count()).select_from(_TRANSITIONS))[0][0])
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _note(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        insert = self._database.insert(_TOLD)
+        now = {c.name: insert.excluded[c.name] for c in _TOLD.c if c.name != "uri_key"}
+        connection.execute(insert.on_conflict_do_update(index_elements=["uri_key"], set_=now), rows)
+
+    def _renote(self, connection: sa.Connection, noted: Sequence[Told]) -> None:
+        """Change what is noted of items without a transition."""
+        for told in noted:
+            row = _told_row(told, 0, "")
+            values = {name: row[name] for name in ("story_key", "story", "version", "seq")}
+            here = _TOLD.c.uri_key == row["uri_key"]
+            connection.execute(sa.update(_TOLD).where(here).values(**values))
+
+    def _wake(self, connection: sa.Connection, wakes: Mapping[str, int | None]) -> None:
+        for some in _parts(wakes):
+            keys = [key_of(story) for story in some]
+            connection.execute(sa.delete(_WAKES).where(_WAKES.c.story_key.in_(keys)))
+        rows = [
+            {"story_key": key_of(story), "story": story, "at": at}
+            for story, at in wakes.items()
+            if at is not None
+        ]
+        if rows:
+            connection.execute(sa.insert(_WAKES), rows)
+
+    def _told_where(self, column: sa.Column[Any], texts: Collection[str]) -> list[Told]:
+        found: list[Told] = []
+        for some in _parts(texts):
+            query = sa.select(*_TOLD_COLUMNS).where(column.in_([key_of(text) for text in some]))
+            found += [_told(row) for row in self._all(query)]
+        return found
+
+    def _all(self, query: sa.Select[Any]) -> list[Any]:
+        return self._database.run(lambda connection: [*map(tuple, connection.execute(query))])
+
+
+def _take(connection: sa.Connection, count: int, turn: Turn | None = None, **values: object) -> int:
+    """Lock the turn until the end of the transaction, and return the first of `count` new numbers.
+    Raises _OthersTurnError if another process has written since `turn`.
+    """
+    here = _TURN.c.one == 1 if turn is None else _TURN.c.number == turn.number
+    more = {} if turn is None else {"number": _TURN.c.number + 1, **values}
+    changed = sa.update(_TURN).where(here).values(last=_TURN.c.last + count, **more)
+    if connection.execute(changed).rowcount != 1:
+        raise _OthersTurnError
+    return int(connection.execute(sa.select(_TURN.c.last)).scalar_one()) - count + 1
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _row(told: Told, n: int, now: int, account: str = "") -> dict[str, Any]:
+    names = ("story", "uri", "version", "seq")
+    values = {name: getattr(told, name) for name in names}
+    fixed = {"n": n, "id": _new_id(), "at": now, "kind": str(told.kind), "account": account}
+    return values | fixed
+
+
+def _told_row(told: Told, n: int, id_: str) -> dict[str, Any]:
+    return {
+        "uri_key": key_of(told.uri),
+        "uri": told.uri,
+        "story_key": key_of(told.story),
+        "story": told.story,
+        "kind": str(told.kind),
+        "version": told.version,
+        "seq": told.seq,
+        "products": _codes(told.products),
+        "n": n,
+        "id": id_,
+    }
+
+
+def _codes(products: Iterable[str]) -> str:
+    return orjson.dumps(sorted(products)).decode()
+
+
+def _told(row: Sequence[Any]) -> Told:
+    values = dict(zip(Told.__slots__, row, strict=True))
+    values |= {"kind": TransitionKind(values["kind"])}
+    return Told(**values | {"products": frozenset(orjson.loads(values["products"]))})
+
+
+def _transition(row: Sequence[Any]) -> Transition:
+    values = dict(zip(Transition.__slots__, row, strict=True))
+    values |= {"kind": TransitionKind(values["kind"]), "at": from_micros(values["at"])}
+    return Transition(**values)
+
+
+def _parts(entries: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(entries)
+    while part := [*islice(rest, _AT_ONCE)]:
+        yield part

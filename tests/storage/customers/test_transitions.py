@@ -1,0 +1,189 @@
+"""The tables of transitions, receipts and sessions, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+from core.customer_ports import Turn
+from core.transitions import START, FeedSession, Position, Told, TransitionKind
+from storage.customers.receipts import StoredReceipts
+from storage.customers.sessions import StoredSessions
+from storage.customers.transitions import StoredTransitions
+from storage.databases import Database
+from storage.record.item_rows import from_micros, to_micros
+from tests.storage.world import NOW
+
+SHOWN, UPDATED, HIDDEN, KILLED, EXPIRED = TransitionKind
+NOW_MICROS = to_micros(NOW)
+LONG = "urn:" + "é" * 2_000
+
+
+def told(uri: str, kind: TransitionKind = SHOWN, story: str = "", **more: int) -> Told:
+    values = {"version": 1, "seq": 1, **more}
+    return Told(uri, story or uri, kind, products=frozenset({"a"}), **values)
+
+
+def write(book: StoredTransitions, *transitions: Told, at: int = 0, line: str = "") -> bool:
+    turn = book.turn()
+    wakes = dict.fromkeys(each.story for each in transitions)
+    to = Turn(turn.number + 1, at, line)
+    return book.write(turn, transitions, (), wakes, to, NOW_MICROS)
+
+
+def test_transitions_are_numbered_in_their_order(database: Database) -> None:
+    book = StoredTransitions(database)
+    assert book.last() == START
+    assert write(book, told("x"), told(LONG), at=7, line="seven")
+    assert write(book, told("x", KILLED))
+    found = book.after(0, 10, "a")
+    assert [(t.n, t.uri, t.kind) for t in found] == [
+        (1, "x", SHOWN),
+        (2, LONG, SHOWN),
+        (3, "x", KILLED),
+    ]
+    assert len({t.id for t in found}) == 3
+    assert book.after(1, 1, "a") == [found[1]]
+    assert book.last() == Position(3, found[2].id)
+    assert found[0].at == NOW
+    assert book.count() == 3
+
+
+def test_what_was_told_last(database: Database) -> None:
+    book = StoredTransitions(database)
+    write(book, told("x", story="s"), told("y", story="s"))
+    write(book, told("x", KILLED, story="s", version=2))
+    last = book.told(["x", "y", "z"])
+    assert last.keys() == {"x", "y"}
+    assert (last["x"].kind, last["x"].version, last["x"].n) == (KILLED, 2, 3)
+    assert last["y"].products == {"a"}
+    assert {each.uri for each in book.told_of(["s"])} == {"x", "y"}
+    turn = book.turn()
+    moved = replace(last["y"], story="t", seq=9)
+    assert book.write(turn, (), (moved,), {}, turn, NOW_MICROS)
+    assert book.told(["y"])["y"] == moved
+    assert book.last().n == 3
+
+
+def test_only_one_of_two_that_look_at_the_same_turn_writes(database: Database) -> None:
+    books = [StoredTransitions(database), StoredTransitions(database)]
+    turn = books[0].turn()
+    to = Turn(turn.number + 1, 5, "five")
+    with ThreadPoolExecutor(2) as pool:
+        written = [*pool.map(lambda b: b.write(turn, (told("x"),), (), {}, to, NOW_MICROS), books)]
+    assert sorted(written) == [False, True]
+    assert books[0].turn() == to
+    assert books[1].count() == 1
+
+
+def test_numbers_have_no_gap_however_many_write(database: Database) -> None:
+    books = [StoredTransitions(database) for _ in range(4)]
+
+    def hide(book: StoredTransitions) -> None:
+        for _ in range(5):
+            book.entitle("a", frozenset({"a"}), [told("x", HIDDEN)], NOW_MICROS)
+
+    with ThreadPoolExecutor(4) as pool:
+        [*pool.map(hide, books)]
+    assert [t.n for t in books[0].after(0, 100, "a")] == [*range(1, 21)]
+    assert books[0].after(0, 100, "b") == []
+
+
+def test_stories_that_change_by_themselves(database: Database) -> None:
+    book = StoredTransitions(database)
+    turn = book.turn()
+    assert book.next_due() is None
+    book.write(turn, (), (), {"s": 20, "t": 10, LONG: 30}, Turn(1), NOW_MICROS)
+    assert (book.next_due(), book.due(20, 10), book.due(20, 1)) == (10, ["t", "s"], ["t"])
+    book.write(book.turn(), (), (), {"t": None, "s": 40}, Turn(2), NOW_MICROS)
+    assert (book.next_due(), book.due(100, 10)) == (30, [LONG, "s"])
+
+
+def test_another_history(database: Database) -> None:
+    book = StoredTransitions(database)
+    write(book, told("x", story="s"), told("y", story="s"), told("z"), at=9, line="nine")
+    epoch, turn = book.epoch, book.turn()
+    assert book.begin_anew(turn)
+    assert not book.begin_anew(turn)
+    assert book.epoch != epoch
+    assert (book.turn().position, book.turn().line) == (0, "")
+    assert sorted(book.due(0, 10)) == ["s", "z"]
+    assert book.last().n == 3
+    assert StoredTransitions(database).epoch == book.epoch
+
+
+def test_a_position_of_another_history_is_unknown(database: Database) -> None:
+    book = StoredTransitions(database)
+    write(book, told("x"))
+    assert book.knows(START)
+    assert book.knows(book.last())
+    assert not book.knows(Position(1, "other"))
+    assert not book.knows(Position(2, book.last().id))
+    assert book.before(NOW) == START
+    assert book.before(NOW + timedelta(microseconds=1)) == book.last()
+
+
+def test_products_of_accounts(database: Database) -> None:
+    book = StoredTransitions(database)
+    book.entitle("a", frozenset({"p", "q"}), [], NOW_MICROS)
+    book.entitle("a", frozenset({"q"}), [told("x", HIDDEN)], NOW_MICROS)
+    assert book.entitled(["a", "b"]) == {"a": {"q"}}
+    assert [(t.account, t.kind) for t in book.after(0, 9, "a")] == [("a", HIDDEN)]
+
+
+def test_ends_are_told_late_by_the_same_id(database: Database) -> None:
+    book = StoredTransitions(database)
+    write(book, told("x"), told("y"))
+    write(book, told("x", KILLED))
+    assert book.tell_late("a", ["x", "y", "z"], NOW_MICROS) == 1
+    found = book.after(2, 9, "a")
+    assert [(t.uri, t.kind, t.account) for t in found] == [("x", KILLED, ""), ("x", KILLED, "a")]
+    assert found[0].id == found[1].id
+
+
+def test_receipts(database: Database) -> None:
+    late: list[tuple[str, list[str]]] = []
+    receipts = StoredReceipts(database, late=lambda account, uris: late.append((account, [*uris])))
+    receipts.add("a", "search", [("x", 1), (LONG, 2)])
+    receipts.add("a", "search", [("x", 1)])
+    receipts.add("a", "feed", [("x", 2), ("x", 1)], synced=True)
+    receipts.add("b", "search", [("x", 1), ("y", 1)])
+    receipts.add("b", "search", [])
+    assert receipts.received("a", ["x", "y", LONG]) == {"x", LONG}
+    assert receipts.receivers(["x", "y", "z"]) == {"x": {"a", "b"}, "y": {"b"}}
+    assert [sorted(uris) for _, uris in late] == [sorted(["x", LONG]), ["x"], ["x", "y"]]
+    first = receipts.of("a", "", 1)
+    assert sorted([*first, *receipts.of("a", first[0], 9)]) == sorted(["x", LONG])
+    assert receipts.of("a", receipts.of("a", first[0], 9)[-1], 9) == []
+    assert receipts.count() == 5
+    assert StoredReceipts(database).received("a", ["x"]) == {"x"}
+
+
+def test_a_receipt_that_is_not_on_the_disk_is_written_again(database: Database) -> None:
+    late: list[str] = []
+    receipts = StoredReceipts(database, late=lambda account, uris: late.extend(uris))
+    for synced in (False, False, True, True, False):
+        receipts.add("a", "search", [("x", 1)], synced=synced)
+    assert late == ["x", "x"]
+
+
+def test_sessions(database: Database) -> None:
+    sessions = StoredSessions(database)
+    first = FeedSession(
+        "1", "a", "desk", "e", NOW, NOW, Position(3, "id"), {"q": "ferry", "é": "ü"}
+    )
+    other = FeedSession("2", "b", "", "e", NOW + timedelta(hours=1), NOW)
+    sessions.add(first)
+    sessions.add(other)
+    assert sessions.session("1") == first
+    assert sessions.session("3") is None
+    assert sessions.all() == [other, first]
+    assert sessions.all("a") == [first]
+    sessions.use("1", NOW + timedelta(hours=2))
+    used = sessions.session("1")
+    assert used is not None
+    assert used.used == NOW + timedelta(hours=2)
+    assert sessions.drop(NOW + timedelta(hours=1)) == 1
+    assert sessions.all() == [used]
+    assert from_micros(to_micros(used.started)) == NOW
