@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,6 +25,10 @@ from api.content import routes as content_routes
 from api.content.media_links import MediaSigner
 from api.content.routes import ItemParameters, WriteParameters
 from api.envelope import API_VERSION, problem_response
+from api.media import content_routes as ap_content_routes
+from api.media.content_routes import PARAMETERS as AP_PARAMETERS
+from api.media.front import MediaFront
+from api.media.links import below_prefix
 from api.middleware import Observed
 from api.models import routes as model_routes
 from api.problems import Problem, problem_of
@@ -42,6 +47,7 @@ _WRONG_PATH = Problem(
 
 _MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
 _EVERYTHING = (
+    ap_content_routes.router,
     search_routes.router,
     suggest_routes.router,
     media_routes.router,
@@ -59,8 +65,11 @@ def create_app(services: Services) -> FastAPI:
     the services.
     """
     app = create_inner_app(services)
-    app.add_middleware(Observed, metrics=services.metrics)
     settings = services.settings
+    app.add_middleware(
+        MediaFront, keys_in_urls=settings.keys_in_urls, origins=settings.cors_origins
+    )
+    app.add_middleware(Observed, metrics=services.metrics)
     app.add_middleware(
         Forwarding, proxies=settings.proxies, root_path=settings.root_path
     )  # outermost, so that the others see the corrected request
@@ -156,9 +165,12 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         suggest_routes.PATH: suggest_routes.SuggestParameters,
         "/content": WriteParameters,
         "/content/{item_id:path}": ItemParameters,
+        **AP_PARAMETERS,
     }
-    model = models.get(path, SearchParameters)
-    return problem_response(request, validation_problem(error.errors(), model))
+    problem = validation_problem(error.errors(), models.get(path, SearchParameters))
+    if below_prefix(request) and error.errors()[0].get("type") == "extra_forbidden":
+        problem = replace(problem, code="unknown_parameter")
+    return problem_response(request, problem)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

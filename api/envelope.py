@@ -1,7 +1,8 @@
 """The envelope around every JSON answer: AP Media API's `baseresponse` and `errorresponse`.
 
-Two members differ from theirs on purpose: `error.code` is a word (their integer is in `status`),
-and `error` also has `mend`, which says what to do, and the `field` that is wrong.
+Below `/media/v` it is AP's to the letter. On our own routes two members differ on purpose:
+`error.code` is a word (their integer is in `status`), and `error` also has `mend`, which says what
+to do, and the `field` that is wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.media.codes import code_of
+from api.media.links import PREFIX, below_prefix
 from api.problems import Problem
 
 API_VERSION = "1.0"
+AP_VERSION = "2.2"
 _SECRET_PARAMETERS = frozenset({"apikey", "api_key", "key", "x-api-key", "token"})
 _ECHO_CHARACTERS = 4096
+_NUMBERS = frozenset({"page", "page_size"})  # parameters that AP's envelope repeats as numbers
 
 
 class Json(Response):
@@ -70,10 +75,36 @@ def base(request: Request, **members: Any) -> dict[str, Any]:
     }
 
 
+def ap_base(request: Request, **members: Any) -> dict[str, Any]:
+    """AP's own `baseresponse` with `members` after it; those that are "" are left out."""
+    path = method_name(request).partition(" ")[2]
+    path = path.removeprefix(str(request.scope.get("root_path", ""))).removeprefix(PREFIX)
+    params = {
+        name: int(value) if name in _NUMBERS and _is_number(value) else value
+        for name, value in echo(request).items()
+    }
+    return {
+        "api_version": AP_VERSION,
+        "id": request_id(request),
+        "method": f"{path}.{request.method}",
+        "params": params,
+        **{name: member for name, member in members.items() if member != ""},
+    }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
+
+
 def problem_response(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> Json:
     """`errorresponse` for `problem`, with Retry-After if waiting helps."""
+    extra = dict(headers or {})
+    if problem.retry_after:
+        extra["retry-after"] = str(problem.retry_after)
+    if below_prefix(request):
+        return _ap_problem(request, problem, extra)
     error: dict[str, Any] = {
         "status": problem.status,
         "code": problem.code,
@@ -83,7 +114,17 @@ def problem_response(
     }
     if problem.field:
         error["field"] = problem.field
-    extra = dict(headers or {})
-    if problem.retry_after:
-        extra["retry-after"] = str(problem.retry_after)
     return Json(base(request, error=error), status_code=problem.status, headers=extra)
+
+
+def _ap_problem(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:
+    """AP's own `errorresponse`. `message` says everything, because clients log nothing else."""
+    code = code_of(problem)
+    error = {
+        "status": code.status,
+        "code": code.number,
+        "message": f"{problem.message} {problem.mend}".strip(),
+        "timestamp": rfc3339(datetime.now(UTC).replace(microsecond=0)),
+        **({"item": problem.item} if problem.item else {}),
+    }
+    return Json(ap_base(request, error=error), status_code=code.status, headers=dict(headers))

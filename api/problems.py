@@ -123,7 +123,9 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a caller is told. `retry_after` is in seconds, 0 if waiting does not help."""
+    """What a caller is told. `retry_after` is in seconds, 0 if waiting does not help. `item` is the
+    address of the item whose price has changed, "" for any other problem.
+    """
 
     status: int
     code: str
@@ -131,6 +133,7 @@ class Problem:
     mend: str = ""
     field: str = ""
     retry_after: int = 0
+    item: str = ""
 
 
 INTERNAL = Problem(

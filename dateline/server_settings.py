@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator
@@ -41,6 +42,25 @@ class ServerSettings(BaseModel):
     open_metrics: bool = Field(
         default=False, description="answer /metrics without a key, to whoever can reach it"
     )
+
+    keys_in_urls: bool = Field(
+        default=False,
+        description="take the key also from the parameter apikey of addresses below /media/v; "
+        "clients, proxies and histories keep addresses, so a header is better",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="sites whose pages may read answers below /media/v, such as "
+        "https://desk.example; * for all (JSON in a variable)",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", one):
+                raise ValueError(f"'{one[:80]}' is no origin: write https://host, or *")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -29,8 +29,11 @@ from core.errors import BusyError, DatelineError
 _ITEMS = "/content/{item_id:path}"
 _STATUS = "/content/{item_id:path}/status"
 _WRITES = "/content"
-_READS = frozenset({"/content/search", "/v1/suggest"})
+_AP_ITEMS = "/media/v/content/{item_id:path}"
+_AP_SEARCH = "/media/v/content/search"
+_READS = frozenset({"/content/search", "/v1/suggest", _AP_SEARCH})
 _MODELS = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/tag"})
+_NO_ITEMS = frozenset({"feed", "ondemand", "rss"})  # below the same path, with work of their own
 _SECOND = 1.0
 _KEPT = 10_000  # answers
 
@@ -61,7 +64,7 @@ class Admission:
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._settings = surface.services.settings
-        self._pools = dict.fromkeys((*_READS, _ITEMS), surface.reads)
+        self._pools = dict.fromkeys((*_READS, _ITEMS, _AP_ITEMS), surface.reads)
         self._pools |= dict.fromkeys(_MODELS, surface.models)
         self._kept: dict[tuple[str, str, str], Refusal] = {}
 
@@ -92,7 +95,7 @@ class Admission:
         if self._settings.models_only:
             return ""
         if method == "GET":
-            return path if path in _READS else _ITEMS if path.startswith("/content/") else ""
+            return path if path in _READS else _item_route(path)
         if method == "PATCH" and path.startswith("/content/") and path.endswith("/status"):
             return _STATUS
         return _WRITES if method == "POST" and path == _WRITES else ""
@@ -134,8 +137,16 @@ class Admission:
         return refusal
 
 
+def _item_route(path: str) -> str:
+    """The route of an item's path, "" for any other path."""
+    if path.startswith("/content/"):
+        return _ITEMS
+    name = path.removeprefix(_AP_ITEMS.partition("{")[0])
+    return _AP_ITEMS if name != path and name.partition("/")[0] not in _NO_ITEMS else ""
+
+
 def _key_of(scope: Scope, route: str) -> str:
-    """The key in the header that the route takes."""
+    """The key in the header that the route takes. One in an address waits for its route."""
     headers = Headers(scope=scope)
     sent = headers.get(HEADER, "")
     if sent or route not in _MODELS:

@@ -80,6 +80,7 @@ async def known_caller_of(
     if caller is None:
         raise unknown_key()
     request.state.caller = caller.name
+    request.state.known = caller  # for what is told in headers
     return caller
 
 

@@ -138,6 +138,11 @@ def _forwarded(headers: Headers) -> list[Hop]:
     return found
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is a host, with or without a port."""
+    return _HOST.fullmatch(text) is not None
+
+
 def _hop(client: str, scheme: str, host: str) -> Hop:
     """A hop with the well-formed parts; "" for the others."""
     address = client[1:].partition("]")[0] if client.startswith("[") else client
@@ -148,4 +153,4 @@ def _hop(client: str, scheme: str, host: str) -> Hop:
     except ValueError:  # "unknown", or a name in place of the address
         address = ""
     known = scheme.lower() if scheme.lower() in ("http", "https") else ""
-    return Hop(address, known, host if _HOST.fullmatch(host) else "")
+    return Hop(address, known, host if is_host(host) else "")

@@ -183,6 +183,8 @@ class ApiSettings:
     media_secret: str = field(default="", repr=False)
     root_path: str = ""
     proxies: Proxies = field(default_factory=Proxies)
+    keys_in_urls: bool = False
+    cors_origins: tuple[str, ...] = ()
     models_only: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)

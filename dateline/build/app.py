@@ -89,6 +89,8 @@ def _api_settings(settings: Settings) -> ApiSettings:
         open_metrics=settings.open_metrics,
         root_path=settings.root_path,
         proxies=Proxies.of(settings.trusted_proxies),
+        keys_in_urls=settings.keys_in_urls,
+        cors_origins=settings.cors_origins,
         demo=demo,
         demo_read_key=DEMO_READ_KEY if demo else "",
         demo_ingest_key=DEMO_INGEST_KEY if demo else "",

@@ -19,6 +19,7 @@ from tests.guard.world import EVERYTHING, WRITERS, Host
 
 _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
+    "ap": re.compile(r'"next_page":"http://[^/]+(/media/v/content/search[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
 _PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
@@ -31,7 +32,11 @@ class Looks:
         self.cast = cast
         self.world = cast.world
         self.rng = cast.rng
-        self.given: dict[str, list[tuple[str, str]]] = {"page": cast.lists, "media": []}
+        self.given: dict[str, list[tuple[str, str]]] = {
+            "page": cast.lists,
+            "ap": [],
+            "media": [],
+        }
 
     def look(self) -> None:
         """Some surfaces at random, asked of either process; then what must be shown exactly."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
+from core.retrieval import SortOrder
 from search.answers import FACET_FIELDS
 from tests.guard.model import marks_in
 
@@ -69,7 +70,12 @@ class Ask:
     @property
     def names(self) -> set[str]:
         """The uris that the request names in its path and parameters, among other texts."""
-        return {self.path.rpartition("/")[2], *(str(self.params.get(name)) for name in _NAMING)}
+        return {self.item, *(str(self.params.get(name)) for name in _NAMING)}
+
+    @property
+    def item(self) -> str:
+        """The uri at the end of the path, where that names an item."""
+        return self.path.removesuffix("/download").rpartition("/")[2]
 
     def about(self, uri: str, other: str) -> Ask:
         """The same question about another item."""
@@ -86,6 +92,9 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/v1/suggest"): Shows.HEADS,
     ("GET", "/content/{item_id}"): Shows.STORY,
     ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
+    ("GET", "/media/v/content/search"): Shows.HEADS,
+    ("GET", "/media/v/content/{item_id}"): Shows.STORY,
+    ("GET", "/media/v/content/{item_id}/download"): Shows.NOTHING,
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -211,6 +220,11 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "item_id": lambda scene: scene.uri(),
     "rendition": _one(*_RENDITIONS),
     "products": _one(["wire"]),
+    "sort": _one(*SortOrder),
+    "qt": lambda scene: scene.cursor(),
+    "view": _one("", "wire"),
+    "rid": _one("main", "preview", "thumbnail", "nitf"),
+    "format": _one("json"),
 }
 # Headers that a route reads beside the key, which no document lists, and how each is filled in.
 HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
@@ -218,6 +232,8 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
         "range": _one("bytes=0-", "bytes=4-", "bytes=-14", "bytes=0-5", "bytes=900-", "bytes=0-,1-")
     },
     ("POST", "/content"): {"content-type": _one(JSON_LINES)},
+    ("GET", "/media/v/content/search"): {"if-none-match": _one('"other"')},
+    ("GET", "/media/v/content/{item_id}"): {"if-none-match": _one('"other"')},
 }
 ALWAYS = frozenset({"q", "item_id", "rendition"})
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})

@@ -44,7 +44,7 @@ WRITERS = {
     "both": Reader("both", frozenset({"photos"}), frozenset({"wire", "photos"})),
 }
 _NO_KEY = Reader("", frozenset())
-_CURSOR = re.compile(r'"cursor":"([^".]+)\.')
+_CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
 _RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
 
 
@@ -279,7 +279,7 @@ class World:
         view = self.view(reader)
         versions = list(view.heads.values()) if ask.shows.any else []
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
-            versions += view.chain(ask.path.rpartition("/")[2])
+            versions += view.chain(ask.item)
         told = marks_in(shown) - self._typed(ask, reader, shown)
         assert reader.inspects or not _RAW.search(shown), (reader.name, ask)
         self.visits.update(ask.surfaces)
@@ -292,7 +292,8 @@ class World:
         """The words that the caller has typed for this answer, or for the list that it goes on with
         by a cursor: they come back to him.
         """
-        before = (reader.name, str(ask.params.get("cursor")).partition(".")[0])
+        cursor = str(ask.params.get("cursor") or ask.params.get("qt"))
+        before = (reader.name, cursor.partition(".")[0])
         typed = ask.typed | self.lists.get(before, set())
         for token in _CURSOR.findall(shown):
             self.lists.setdefault((reader.name, token), set()).update(typed)

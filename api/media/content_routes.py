@@ -1,0 +1,223 @@
+"""AP's operations on content: search, single items, downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import RedirectResponse, Response
+
+from api.access.callers import CallerDep, LinksDep, SurfaceDep
+from api.access.services import Services
+from api.content.item_json import ItemView
+from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
+from api.media.answers import answer, now
+from api.media.contract import served
+from api.media.items import asked_view, contents_of, products_of
+from api.media.links import PREFIX, Addresses, addresses_of
+from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
+from api.problems import ParameterError
+from api.search.elsewhere import ReadRoute
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.items import Item
+from core.retrieval import SortOrder
+from search.answers import SearchRequest, SearchResponse
+
+router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"], route_class=ReadRoute)
+_ITEM = "/content/{item_id:path}"
+_DOWNLOAD = "/content/{item_id:path}/download"
+PARAMETERS: dict[str, type[BaseModel]] = {
+    f"{PREFIX}/content/search": SearchAsked,
+    f"{PREFIX}{_ITEM}": ItemAsked,
+    f"{PREFIX}{_DOWNLOAD}": DownloadAsked,
+}
+_INCLUDED = 801  # AP's use code for what is in the plan
+_OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
+_MAIN, _JSON = "main", "json"
+
+
+@served(router, "/content/search", "AP: search")
+async def search(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    asked: Annotated[SearchAsked, Query()],
+) -> Response:
+    """One page of what a query finds. `next_page` goes on with the same list, for ten minutes."""
+    addresses = addresses_of(request)
+    view = asked_view(caller, asked.include, asked.exclude, links=links)
+    wanted = SearchRequest(
+        q=asked.q,
+        order=SortOrder(asked.sort),
+        page=asked.page,
+        page_size=asked.page_size,
+        cursor=asked.qt,
+        highlight=False,
+    )
+
+    def found() -> tuple[SearchResponse, list[dict[str, Any]]]:
+        response = surface.services.search.search(wanted, caller)
+        items = [hit.item for hit in response.hits]
+        scores = [{"score": round(float(hit.score), 3)} for hit in response.hits]
+        return response, results(items, scores, view, asked, surface.services, addresses)
+
+    response, told = await surface.reads.run(found, caller)
+    surface.metrics.searched(response.milliseconds, degraded=bool(response.degraded))
+    data = {
+        "query": asked.q,
+        "updated": now(),
+        "page_size": response.page_size,
+        "total_items": response.total.value,
+        "current_page": response.page,
+        "current_item_count": len(told),
+        **_pages(request, response, addresses),
+        "items": told,
+    }
+    return answer(request, caller.name, data, session_label=asked.session_label or "")
+
+
+def _pages(request: Request, response: SearchResponse, addresses: Addresses) -> dict[str, str]:
+    """The links to other pages, and to the feed of the same query."""
+    given = request.query_params.multi_items()
+    kept = [(name, value) for name, value in given if name not in ("page", "qt")]
+
+    def link(page: int | str, *more: tuple[str, str]) -> str:
+        return addresses.of("/content/search", [*kept, ("page", str(page)), *more])
+
+    followed = [pair for pair in kept if pair[0] != "sort"]
+    pages = {
+        "page_template": link("{page}"),
+        "feed_href": addresses.of("/content/feed", followed),
+    }
+    if response.cursor:
+        pages["next_page"] = link(response.page + 1, ("qt", response.cursor))
+    if response.page > 1:
+        pages["previous_page"] = link(response.page - 1)
+    return pages
+
+
+def results(
+    items: Sequence[Item],
+    metas: Sequence[dict[str, Any]],
+    view: ItemView,
+    asked: Priced,
+    services: Services,
+    addresses: Addresses,
+) -> list[dict[str, Any]]:
+    """The `contentresult` of each item."""
+    contents = contents_of(items, view, services.library, addresses)
+    return [
+        {
+            "meta": {**meta, "products": products_of(item, view.caller), **_price(asked)},
+            "item": told,
+        }
+        for item, meta, told in zip(items, metas, contents, strict=True)
+    ]
+
+
+def _price(asked: Priced) -> dict[str, Any]:
+    """`pricing` for a request that asks for it: what a caller may see is in its plan."""
+    if not asked.pricing:
+        return {}
+    price = {
+        "amount": None,
+        "currency": None,
+        "formatted": None,
+        "apusecode": _INCLUDED,
+        "message": "Included in your plan",
+        "policy": {"policyid": "plan", "policytype": "plan"},
+    }
+    return {"pricing": price}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the path of a request names: an item, and a version of it, 0 for the newest."""
+
+    item: Item
+    version: int = 0
+
+
+@served(router, _DOWNLOAD, "AP: a rendition of an item")
+async def download(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    item_id: str,
+    asked: Annotated[DownloadAsked, Query()],
+) -> Response:
+    """Leads to a rendition of an item: `rid` is its name among the item's `renditions`."""
+    named = await surface.reads.run(lambda: found_item(surface.services, item_id, caller), caller)
+    rendition = asked.rid or _MAIN
+    own = _OWN.get(rendition, "")
+    if not own or links is None:
+        raise NotFoundError(
+            f"The item has no rendition '{rendition[:80]}' for this key.",
+            mend="The item's member renditions lists those that there are.",
+        )
+    return _redirect(named.item, own, links, addresses_of(request))
+
+
+def _redirect(item: Item, rendition: str, links: MediaLinks, addresses: Addresses) -> Response:
+    """302 to the file itself, at an address signed for this key, which asks the guard again."""
+    return RedirectResponse(addresses.outside(links.of(item.uri, rendition)), 302)
+
+
+@served(router, _ITEM, "AP: one item")
+async def content(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    item_id: str,
+    asked: Annotated[ItemAsked, Query()],
+) -> Response:
+    """One item by AP's itemid or by its uri, the newest version; `{itemid}.{version}` names one."""
+    if asked.format.lower() != _JSON:
+        raise ParameterError(
+            f"There is no format '{asked.format}'.", field="format", mend="Use json."
+        )
+    addresses, services = addresses_of(request), surface.services
+    view = asked_view(caller, asked.include, asked.exclude, links=links, whole=True)
+
+    def read() -> dict[str, Any]:
+        named = found_item(services, item_id, caller)
+        items = [named.item]
+        if asked.versions == "all":
+            items += services.library.chain(named.item.uri, caller)
+        data, *before = results(items, [{}] * len(items), view, asked, services, addresses)
+        return {**data, "versions": before} if asked.versions == "all" else data
+
+    return answer(request, caller.name, await surface.reads.run(read, caller))
+
+
+def found_item(services: Services, item_id: str, caller: Caller) -> Named:
+    """The item that a path names, with or without a version. Raises NotFoundError, with the same
+    message whatever hides the item.
+    """
+    if (item := _by_id(services, item_id, caller)) is not None:
+        return Named(item)
+    name, dot, number = item_id.rpartition(".")
+    if dot and number.isascii() and number.isdigit() and len(number) < 10:
+        item = _by_id(services, name, caller)
+        if item is not None and item.version != int(number):
+            chain = services.library.chain(item.uri, caller)
+            same = (one for one in chain if one.uri == item.uri and one.version == int(number))
+            item = next(same, None)
+        if item is not None:
+            return Named(item, int(number))
+    raise NotFoundError(
+        f"There is no item '{item_id[:200]}' for this key.",
+        mend="Check the id and its percent-encoding, or that your plan includes the item.",
+    )
+
+
+def _by_id(services: Services, item_id: str, caller: Caller) -> Item | None:
+    """The item with this uri, else the one with this itemid."""
+    return services.library.item(item_id, caller)

@@ -1,0 +1,58 @@
+"""Absolute addresses below `/media/v`, as the client reaches them: its scheme, its host and the
+path prefix of a proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from starlette.requests import HTTPConnection
+
+from api.access.forwarding import is_host
+
+PREFIX = "/media/v"
+
+
+def below_prefix(connection: HTTPConnection) -> bool:
+    """Whether a request is for AP Media API."""
+    path = str(connection.scope["path"]).removeprefix(connection.scope.get("root_path", ""))
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses of one service: `origin` is scheme, host and the proxy's prefix."""
+
+    origin: str
+
+    def of(self, path: str, params: Iterable[tuple[str, str]] = ()) -> str:
+        """The address of `path` below the prefix. It has a `?`, because clients append `&name=` to
+        what they are given.
+        """
+        return f"{self.origin}{PREFIX}{path}?{urlencode(list(params), safe='{}*')}"
+
+    def item(self, itemid: str) -> str:
+        """The address of an item."""
+        return f"{self.origin}{PREFIX}/content/{quote(itemid, safe=':')}"
+
+    def download(self, itemid: str, version: int, rendition: str) -> str:
+        """The address of an item's rendition."""
+        path = f"/content/{quote(itemid, safe=':')}.{version}/download"
+        return self.of(path, [("rid", rendition)])
+
+    def outside(self, path: str) -> str:
+        """The absolute form of an address on this host that already has the proxy's prefix."""
+        scheme, _, rest = self.origin.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}{path}"
+
+
+def addresses_of(connection: HTTPConnection) -> Addresses:
+    """The addresses for the client of a request. A Host header that is none counts as absent."""
+    scope = connection.scope
+    host = connection.headers.get("host", "")
+    if not is_host(host):
+        name, port = scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else str(name)
+    return Addresses(f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}")

@@ -1,0 +1,110 @@
+"""The parameters of AP's operations, with AP's limits. An unknown one is an error, except on single
+items and downloads, whose addresses clients call with parameters of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from api.search.parameters import Values
+from core.retrieval import SortOrder
+from search.answers import MAX_PAGE, MAX_QUERY_CHARACTERS
+
+PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
+MAX_ID = 2048
+LABEL = r"^[a-zA-Z0-9_. -]*$"
+_TOKEN_CHARACTERS = 512
+
+
+def _order(text: str) -> str:
+    """`name:direction` without the blanks that AP's own examples have. Raises ValueError."""
+    plain = re.sub(r"\s+", "", text).lower()
+    known = [order.value for order in SortOrder]
+    if plain not in known:
+        raise ValueError(f"'{text[:40]}' is no order; there are {', '.join(known)}")
+    return plain
+
+
+def _truth(value: Any) -> Any:
+    """True and false, as the contract has them. Raises ValueError."""
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise ValueError(f"'{value[:40]}' is neither true nor false")
+    return value
+
+
+Truth = Annotated[bool, BeforeValidator(_truth)]
+Order = Annotated[str, AfterValidator(_order)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
+Label = Annotated[str, Field(min_length=1, max_length=48, pattern=LABEL)]
+Token = Annotated[str, Field(max_length=_TOKEN_CHARACTERS)]
+
+
+class Fields(BaseModel):
+    """Which members of items an answer has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include: Values = Field(
+        default_factory=list,
+        description="Members of the item, by commas; a dotted name for a part of one; * for all.",
+    )
+    exclude: Values = Field(
+        default_factory=list, description="Members of the item to leave out, by commas."
+    )
+    view: Values = Field(
+        default_factory=list, description="Names of views; there are none here, so any is ignored."
+    )
+    text_links: Literal["all", "*", "anpa", "nitf", "plain"] = Field(
+        default="all", description="The renditions of texts: all (*), nitf, plain, anpa."
+    )
+
+
+class Priced(Fields):
+    """What an answer says of prices."""
+
+    pricing: Truth = Field(default=False, description="true: also the price, in meta.pricing.")
+    in_my_plan: Truth = Field(
+        default=False, description="true: only what costs nothing beyond the account's plans."
+    )
+    versions: Literal["latest", "all"] = Field(
+        default="latest", description="all: also earlier versions; latest: only the newest."
+    )
+
+
+class SearchAsked(Priced):
+    """What `GET /media/v/content/search` takes."""
+
+    q: str = Field(
+        default="",
+        max_length=MAX_QUERY_CHARACTERS,
+        description="The query: words, phrases, AND, OR, NOT, field:value.",
+    )
+    sort: Order = Field(
+        default=SortOrder.SCORE.value,
+        description="The order: _score:desc, versioncreated:desc or versioncreated:asc.",
+    )
+    page: int = Field(default=1, ge=1, le=MAX_PAGE, description="The page, from 1.")
+    page_size: PageSize = Field(default=PAGE_SIZE, description="Items per page, 1 to 100.")
+    session_label: Label | None = Field(default=None, description="A label that comes back.")
+    qt: Token = Field(default="", description="The list that a next_page goes on with.")
+
+
+class ItemAsked(Priced):
+    """What `GET /media/v/content/{item_id}` takes; any other parameter is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: str = Field(default="json", max_length=20, description="json, ninjs, nitf or text.")
+
+
+class DownloadAsked(BaseModel):
+    """What `GET /media/v/content/{item_id}/download` takes; any other parameter is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    rid: str = Field(default="", max_length=100, description="The rendition, by its name.")
+    type: str = Field(default="", max_length=20, description="AP's type of the rendition.")
+    format: str = Field(default="", max_length=20, description="AP's format, such as NITF.")
