@@ -15,6 +15,29 @@ from enum import StrEnum
 FREE = Decimal(0)
 
 
+class Method(StrEnum):
+    """What requests are counted as, in the words of AP Media API."""
+
+    CONTENT = "content"
+    SEARCH = "search"
+    FEED = "feed"
+    ACCOUNT = "account"
+    PLANS = "plans"
+    DOWNLOADS = "downloads"
+    QUOTAS = "quotas"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The most requests of one method: so many at once and in a minute, and in a day, in the long
+    run.
+    """
+
+    minute: int = 600
+    day: int = 200_000
+
+
 class PlanStyle(StrEnum):
     """What a plan's meter counts."""
 
@@ -34,11 +57,14 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An organisation. `id` is its short name."""
+    """An organisation. `id` is its short name. `quotas` are those that differ from the service's,
+    by method.
+    """
 
     id: str
     title: str
     created: datetime
+    quotas: Mapping[Method, Quota] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ class Caller:
     `writes` are the product codes that the caller may write; an empty set means no writes. A uri
     that begins with one of `reserved` belongs to another key. `may_inspect` marks an operator, who
     may be told why an item is hidden and how scores are made. `may_use_models` allows requests to
-    the models. `customer` is the account of the key, "" for a key of the settings file, which is an
-    account of its own.
+    the models, `may_administer` changes of accounts. `customer` is the account of the key, "" for a
+    key of the settings file, which is an account of its own.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Caller:
     reserved: tuple[str, ...] = ()
     may_inspect: bool = False
     may_use_models: bool = False
+    may_administer: bool = False
     share: Share = field(default=Share(), compare=False)  # no part of who it is
     customer: str = ""
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.accounts import AccountBook
+from core.audit import AuditEntry, AuditHead
 from core.items import Item
 from core.query_tree import Node
 from core.transitions import FeedSession, Position, Told, Transition
@@ -31,10 +32,21 @@ class AccountStore(Protocol):
         """All accounts now."""
         ...
 
-    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
-        """Runs a rule on the accounts and keeps its result, durable when it returns. Returns the
-        accounts before and after. An error of the rule changes nothing.
+    def change(
+        self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
+    ) -> tuple[AccountBook, AccountBook]:
+        """Runs a rule on the accounts and keeps its result, with entries of the audit log, durable
+        when it returns. Returns the accounts before and after. An error of the rule changes
+        nothing.
         """
+        ...
+
+
+class AuditLog(Protocol):
+    """The audit log, as those who add to it see it."""
+
+    def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
+        """Adds entries, durable when it returns."""
         ...
 
 

@@ -19,8 +19,10 @@ from core.accounts import (
     AccountKey,
     Entitlement,
     Interval,
+    Method,
     Plan,
     PlanStyle,
+    Quota,
 )
 from core.callers import EVERY_PRODUCT
 from core.errors import ConflictError, InputError, NotFoundError
@@ -29,6 +31,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MOST_NUMBER = 2**31 - 1  # of an entitlement, as clients read it
+MOST_REQUESTS = 1_000_000_000
 MOST_COST = Decimal(1_000_000)
 MOST_OVERLAP = timedelta(days=365)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -57,6 +60,19 @@ def create_account(
         )
     account = Account(name, _text(title or name, "title"), now)
     return replace(book, accounts={**book.accounts, name: account})
+
+
+def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | None) -> AccountBook:
+    """The book in which the account has a quota of its own for a method, or the service's again."""
+    before = account_of(book, account)
+    if quota is not None and not 0 < quota.minute <= quota.day <= MOST_REQUESTS:
+        raise InputError(
+            f"{quota.minute:,} requests a minute and {quota.day:,} a day is no quota",
+            mend=f"use 1 to {MOST_REQUESTS:,}, for a day no less than for a minute",
+        )
+    others = _without(before.quotas, method)
+    changed = replace(before, quotas=others if quota is None else {**others, method: quota})
+    return replace(book, accounts={**book.accounts, account: changed})
 
 
 def put_entitlement(book: AccountBook, entitlement: Entitlement) -> AccountBook:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hmac
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 
 from core.accounts import AccountBook, AccountKey
+from core.audit import AuditEntry
 from core.callers import Caller
 from core.customer_ports import AccountStore
 from core.errors import DatelineError
@@ -71,14 +72,25 @@ class AccountsInForce:
         found = self._names(name_of).get(name)
         return None if found is None else self._caller_of(found)
 
-    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
+    def change(
+        self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
+    ) -> tuple[AccountBook, AccountBook]:
         """Changes the accounts; returns them before and after. In force here when it returns, in
         other processes within a second.
         """
         with self._changing:
-            before, after = self._store.change(rule)
+            before, after = self._store.change(rule, entries)
             self._take(after)
         return before, after
+
+    def version(self) -> int:
+        """The number of changes that are in force."""
+        return self._book.version
+
+    def at_least(self, version: int) -> None:
+        """Has so many changes in force when it returns. Raises StorageError."""
+        if self._book.version < version:
+            self.refresh()
 
     def refresh(self) -> None:
         """Has every change so far in force. Raises StorageError."""

@@ -17,6 +17,7 @@ _CARE = "Care of the archive"
 _MEDIA = "Photos and videos"
 _QUALITY = "Quality and models"
 _OPENSEARCH = "OpenSearch"
+_CUSTOMERS = "Customers"
 
 COMMANDS = {
     "ingest": Entry(
@@ -123,6 +124,14 @@ COMMANDS = {
         "dateline.commands.captions:app",
         "Captions in batches: see the setting caption_mode.",
         _MEDIA,
+    ),
+    "accounts": Entry(
+        "dateline.commands.accounts:app",
+        "Accounts: who is served, what they may read, keys.",
+        _CUSTOMERS,
+    ),
+    "audit": Entry(
+        "dateline.commands.audit:app", "The audit log: show it, and check its chain.", _CUSTOMERS
     ),
     "index": Entry(
         "dateline.commands.index:app",

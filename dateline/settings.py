@@ -39,7 +39,8 @@ class KeySetting(BaseModel):
     """One API key: its owner's name, the key itself or its sha256 in hex, and its rights.
 
     `write` lists the product codes that it may write, with "*" every item; true means those that it
-    reads. Only keys of this name may write uris that begin with one of `reserves`.
+    reads. Only keys of this name may write uris that begin with one of `reserves`. A key that may
+    `administer` changes accounts and reads the audit log.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class KeySetting(BaseModel):
     reserves: tuple[str, ...] = ()
     inspect: bool = False
     models: bool = False
+    administer: bool = False
     rate: float | None = Field(default=None, gt=0, le=1e6)
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
 

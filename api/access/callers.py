@@ -76,7 +76,9 @@ async def known_caller_of(
     """The caller of the request's key, whatever its share; raises UnknownKeyError (401)."""
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
-    caller = keys_for(request, surface).caller(key)
+    keys = keys_for(request, surface)
+    keys.at_least(getattr(request.state, "accounts", 0))  # of the process that let it in
+    caller = keys.caller(key)
     if caller is None:
         raise unknown_key()
     request.state.caller = caller.name

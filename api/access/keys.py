@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from core.callers import Caller
 
@@ -17,9 +18,30 @@ def fingerprint(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
+class AccountKeys(Protocol):
+    """The keys of accounts, which change while the service runs."""
+
+    def caller(self, key: str) -> Caller | None:
+        """The owner of a valid key, None for any other text."""
+        ...
+
+    def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
+        """The owner of the valid key whose fingerprint has this name by `name_of`."""
+        ...
+
+    def version(self) -> int:
+        """The number of changes that are in force."""
+        ...
+
+    def at_least(self, version: int) -> None:
+        """Has so many changes in force when it returns. Raises StorageError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The known keys by fingerprint; the keys themselves are not kept.
+    """The known keys by fingerprint; the keys themselves are not kept. `entries` are those of the
+    settings.
 
     Keys of a `local_only` ring are not valid in a request from another machine
     (`api/access/callers.py`), because everybody knows the demo's keys.
@@ -27,12 +49,19 @@ class KeyRing:
 
     entries: tuple[tuple[bytes, Caller], ...] = field(default=(), repr=False)
     local_only: bool = False
+    accounts: AccountKeys | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, callers: Mapping[str, Caller], *, local_only: bool = False) -> KeyRing:
+    def of(
+        cls,
+        callers: Mapping[str, Caller],
+        *,
+        local_only: bool = False,
+        accounts: AccountKeys | None = None,
+    ) -> KeyRing:
         """A ring from a mapping of key to caller; an empty key is left out."""
         entries = tuple((fingerprint(key), caller) for key, caller in callers.items() if key)
-        return cls(entries, local_only)
+        return cls(entries, local_only, accounts)
 
     def caller(self, key: str) -> Caller | None:
         """The owner of `key`, None for an unknown key. Every entry is compared, in constant time,
@@ -43,4 +72,23 @@ class KeyRing:
         for known, caller in self.entries:
             if hmac.compare_digest(known, wanted):
                 found = caller
-        return found
+        return self.accounts.caller(key) if found is None and self.accounts else found
+
+    def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
+        """The owner of the key whose fingerprint has this name by `name_of`, in constant time for
+        the keys of the settings.
+        """
+        found: Caller | None = None
+        for known, caller in self.entries:
+            if hmac.compare_digest(name_of(known), name):
+                found = caller
+        return self.accounts.named(name, name_of) if found is None and self.accounts else found
+
+    def version(self) -> int:
+        """The number of changes of accounts that are in force."""
+        return self.accounts.version() if self.accounts else 0
+
+    def at_least(self, version: int) -> None:
+        """Has so many changes of accounts in force when it returns. Raises StorageError."""
+        if self.accounts:
+            self.accounts.at_least(version)

@@ -67,11 +67,7 @@ class MediaSigner:
             return None
         if not expires.isdecimal() or int(expires) < self.clock():
             return None
-        found: Caller | None = None
-        for known, caller in keys.entries:
-            if hmac.compare_digest(self._name(known), name):
-                found = caller
-        return found
+        return keys.named(name, self._name)
 
     def _name(self, known: bytes) -> str:
         """A key's name in an address. The key can't be computed from it."""

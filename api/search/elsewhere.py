@@ -59,7 +59,8 @@ async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsew
     """Lets the caller in, and has another process answer in the caller's turn."""
     await check_query_string(request)
     caller = await caller_of(request, surface, request.headers.get(HEADER))
-    ask = partial(elsewhere.ask, request_bytes(request.scope))
+    version = surface.services.keys.version()
+    ask = partial(elsewhere.ask, request_bytes(request.scope, version))
     head, _, body = (await surface.reads.run(ask, caller)).partition(b"\n")
     status, headers = orjson.loads(head)
     response = Response(body, status)
@@ -67,12 +68,14 @@ async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsew
     return response
 
 
-def request_bytes(scope: Scope) -> bytes:
-    """A request without a body as bytes, for `answered`."""
+def request_bytes(scope: Scope, accounts: int = 0) -> bytes:
+    """A request without a body as bytes, for `answered`. `accounts` is how many changes of accounts
+    were in force when it was let in.
+    """
     sent = {name: scope.get(name) for name in _PLAIN}
     sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
     headers, name = _decoded(scope["headers"]), scope["state"]["request_id"]
-    return orjson.dumps({**sent, "headers": headers, "id": name})
+    return orjson.dumps({**sent, "headers": headers, "id": name, "accounts": accounts})
 
 
 async def answered(app: ASGIApp, request: bytes) -> bytes:
@@ -103,7 +106,7 @@ def _scope(sent: dict[str, Any]) -> Scope:
         "type": "http",
         "asgi": {"version": "3.0"},
         "headers": _encoded(sent.pop("headers")),
-        "state": {"request_id": sent.pop("id")},
+        "state": {"request_id": sent.pop("id"), "accounts": sent.pop("accounts")},
     }
     return {**sent, **told, **{name: sent[name].encode("latin-1") for name in _BYTES}}
 

@@ -14,9 +14,10 @@ from api.app import create_app, create_inner_app
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
 from dateline.archive_folder import archive_folder
+from dateline.build.customers import accounts_in_force, open_customers
 from dateline.build.models import served_models
 from dateline.build.record import open_limits, open_roots
-from dateline.build.service import Service, profiles
+from dateline.build.service import Service, archive_clock, profiles
 from dateline.build.stills import served_media
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.serving.keys import key_ring
@@ -46,12 +47,16 @@ def _services(service: Service, limiter: Limiter) -> Services:
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # reads the headlines before the first key stroke
     roots = open_roots(settings)
+    customers = open_customers(settings)
+    accounts = accounts_in_force(settings, customers, archive_clock(settings))
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
     def close() -> None:
         if samples is not None:
             samples.close()
+        accounts.close()
+        customers.close()
         roots.close()
         limiter.close()
         service.close()
@@ -62,7 +67,7 @@ def _services(service: Service, limiter: Limiter) -> Services:
         writer=service.engine,
         ingest=service.ingest,
         status=service,
-        keys=key_ring(settings),
+        keys=key_ring(settings, accounts, has_more=bool(accounts.book.keys)),
         settings=_api_settings(settings),
         models=served_models(
             settings, models.encoder, models.tagger, models.scorer, models.missing

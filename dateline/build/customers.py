@@ -4,9 +4,15 @@ that they share.
 
 from __future__ import annotations
 
+from core.callers import Caller
+from core.limits import Share
+from core.ports import Clock
+from customers.desk import AccountDesk, Changes
+from customers.in_force import INTERVAL_S, AccountsInForce
 from dateline.archive_folder import archive_folder
 from dateline.build.record import need_postgres
 from dateline.settings import Settings
+from storage.customers.accounts import StoredAccounts
 from storage.databases import Database, open_database
 
 CUSTOMERS_FILE = "customers.sqlite"
@@ -22,3 +28,31 @@ def open_customers(settings: Settings) -> Database:
         return open_database(archive_folder(settings) / CUSTOMERS_FILE)
     need_postgres()
     return open_database(address)
+
+
+def accounts_in_force(
+    settings: Settings, database: Database, clock: Clock, interval_s: float = INTERVAL_S
+) -> AccountsInForce:
+    """Return the accounts of a database, whose changes by other processes are followed. Their keys
+    may not write uris that keys of the settings reserve.
+    """
+    reserved = tuple(prefix for key in settings.keys for prefix in key.reserves)
+    share = Share(settings.key_rate, settings.key_concurrency)
+    return AccountsInForce(StoredAccounts(database), clock, share, reserved, interval_s)
+
+
+def has_account_keys(settings: Settings) -> bool:
+    """Return whether accounts have keys. No file is made to find that out."""
+    if not (settings.record.get_secret_value() or (settings.data / CUSTOMERS_FILE).exists()):
+        return False
+    database = open_customers(settings)
+    try:
+        return bool(StoredAccounts(database).book().keys)
+    finally:
+        database.close()
+
+
+def account_desk(settings: Settings, accounts: Changes, by: Caller, clock: Clock) -> AccountDesk:
+    """Return the desk at which `by` changes accounts."""
+    taken = {key.name for key in settings.keys}
+    return AccountDesk(accounts, by, clock, taken=taken)

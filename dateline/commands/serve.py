@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from api.access.forwarding import Proxies
 from core.errors import SettingsError
 from dateline.build.app import build_app
+from dateline.build.customers import has_account_keys
 from dateline.build.model_service import build_model_app, build_model_service
 from dateline.build.service import Service, build_service
 from dateline.commands.options import (
@@ -68,7 +69,9 @@ def serve(
         settings = settings_for(
             host=host, port=port, profile=profile, data=data, models=models, demo=demo or None
         )
-        key_ring(settings)  # this and the next one refuse before anything is loaded
+        key_ring(
+            settings, has_more=not models_only and has_account_keys(settings)
+        )  # this and the next one refuse before anything is loaded
         in_processes(settings)
         certificate = certificate_of(settings)
         listening = _listen(settings)

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from pydantic import SecretStr
 
-from api.access.keys import KeyRing
+from api.access.keys import AccountKeys, KeyRing
 from core.callers import EVERY_PRODUCT, Caller
 from core.errors import SettingsError
 from core.limits import Share
@@ -15,20 +15,23 @@ from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.settings import KeySetting, Settings
 
 
-def key_ring(settings: Settings) -> KeyRing:
-    """Return the keys in force. Raises SettingsError if there are none, because such a service
-    would refuse everybody, and for a key whose rights make no sense. The demo's keys are only for
-    its service on this machine.
+def key_ring(
+    settings: Settings, accounts: AccountKeys | None = None, *, has_more: bool = False
+) -> KeyRing:
+    """Return the keys in force, with those of `accounts`. Raises SettingsError if there are none,
+    because such a service would refuse everybody, and for a key whose rights make no sense. The
+    demo's keys are only for its service on this machine. `has_more` says that accounts have keys.
     """
-    if settings.keys:
+    if settings.keys or (has_more and not settings.demo):
         _check_reserves(settings.keys)
-        return KeyRing(tuple(_key_entry(key, settings) for key in settings.keys))
+        entries = tuple(_key_entry(key, settings) for key in settings.keys)
+        return KeyRing(entries, accounts=accounts)
     if not (settings.demo and settings.on_loopback):
         raise SettingsError(
             "no keys are configured",
             where="keys",
-            mend="set keys in dateline.toml or DATELINE_KEYS, as docs/operating.md shows, or try "
-            "the demo's with --demo on 127.0.0.1",
+            mend="set keys in dateline.toml or DATELINE_KEYS, as docs/operating.md shows, create "
+            "one by `dateline accounts key create`, or try the demo's with --demo on 127.0.0.1",
         )
     demo = frozenset(DEMO_PRODUCTS)
     share = Share(settings.key_rate, settings.key_concurrency)
@@ -45,6 +48,7 @@ def key_ring(settings: Settings) -> KeyRing:
             ),
         },
         local_only=True,
+        accounts=accounts,
     )
 
 
@@ -63,6 +67,7 @@ def _key_entry(key: KeySetting, settings: Settings) -> tuple[bytes, Caller]:
         reserved=tuple(prefix for other in others for prefix in other.reserves),
         may_inspect=key.inspect,
         may_use_models=key.models,
+        may_administer=key.administer,
         share=Share(key.rate or settings.key_rate, key.concurrency or settings.key_concurrency),
     )
 

@@ -6,7 +6,7 @@ rows in which both differ, so what it checks holds when it is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,9 +20,13 @@ from core.accounts import (
     AccountKey,
     Entitlement,
     Interval,
+    Method,
     Plan,
     PlanStyle,
+    Quota,
 )
+from core.audit import AuditEntry
+from storage.customers.audit import StoredAudit, append_in
 from storage.databases import Database
 
 _MILLIONTHS = 1_000_000
@@ -33,6 +37,7 @@ _ACCOUNTS = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
+    sa.Column("quotas", sa.Text, nullable=False),
 )
 _ENTITLEMENTS = sa.Table(
     "dateline_entitlements",
@@ -89,6 +94,7 @@ class StoredAccounts:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(_TABLES)
+        StoredAudit(database)  # its tables: a change has entries there
         first = database.insert(_VERSION).values(one=1, version=0).on_conflict_do_nothing()
         database.run(lambda connection: connection.execute(first))
 
@@ -100,9 +106,11 @@ class StoredAccounts:
         """Return all accounts. Its version is that of the oldest row in it."""
         return self._database.run(_read)
 
-    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
-        """Run `rule` on the accounts and keep its result, durable when it returns; return the
-        accounts before and after. An error of the rule changes nothing.
+    def change(
+        self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
+    ) -> tuple[AccountBook, AccountBook]:
+        """Run `rule` on the accounts and keep its result, with entries of the audit log, durable
+        when it returns; return the accounts before and after. An error of the rule changes nothing.
         """
 
         def work(connection: sa.Connection) -> tuple[AccountBook, AccountBook]:
@@ -120,6 +128,7 @@ class StoredAccounts:
             )
             _write(connection, _PLANS, before.plans, after.plans, _plan_row)
             _write(connection, _KEYS, before.keys, after.keys, _key_row)
+            append_in(connection, entries)
             return before, after
 
         return self._database.write(work)
@@ -137,7 +146,7 @@ def _read(connection: sa.Connection) -> AccountBook:
     }
     return AccountBook(
         version,
-        {row.id: Account(row.id, row.title, _moment(row.created)) for row in rows[_ACCOUNTS]},
+        {row.id: _account(row) for row in rows[_ACCOUNTS]},
         {row.id: _entitlement(row) for row in rows[_ENTITLEMENTS]},
         {row.id: _plan(row) for row in rows[_PLANS]},
         {row.id: _key(row) for row in rows[_KEYS]},
@@ -161,7 +170,19 @@ def _write(
 
 
 def _account_row(account: Account) -> dict[str, Any]:
-    return {"id": account.id, "title": account.title, "created": account.created.timestamp()}
+    return {
+        "id": account.id,
+        "title": account.title,
+        "created": account.created.timestamp(),
+        "quotas": orjson.dumps(
+            {str(m): [q.minute, q.day] for m, q in account.quotas.items()}
+        ).decode(),
+    }
+
+
+def _account(row: Any) -> Account:
+    quotas = {Method(name): Quota(*most) for name, most in orjson.loads(row.quotas).items()}
+    return Account(row.id, row.title, _moment(row.created), quotas)
 
 
 def _entitlement_row(entitlement: Entitlement) -> dict[str, Any]:

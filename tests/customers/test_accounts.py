@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.accounts import AccountBook, AccountKey, Entitlement, Interval, PlanStyle
+from core.audit import AuditEntry
 from core.callers import EVERY_PRODUCT
 from core.errors import ConflictError, InputError, NotFoundError, StorageError
 from customers import accounts as rules
@@ -38,7 +39,9 @@ class MemoryStore:
     def book(self) -> AccountBook:
         return self.kept
 
-    def change(self, rule: Callable[[AccountBook], AccountBook]) -> tuple[AccountBook, AccountBook]:
+    def change(
+        self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
+    ) -> tuple[AccountBook, AccountBook]:
         before = self.kept
         self.kept = replace(rule(before), version=before.version + 1)
         return before, self.kept

@@ -148,6 +148,20 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
         ("captions submit", "captions collect"), "speaks to a provider, under rules of its own"
     ),
+    **dict.fromkeys(
+        (
+            *("accounts create", "accounts list", "accounts show"),
+            *(f"accounts plan {what}" for what in ("add", "remove")),
+            *(f"accounts entitlement {what}" for what in ("put", "list", "remove")),
+            *(f"accounts key {what}" for what in ("create", "rotate", "expire", "revoke", "list")),
+            *("accounts quota set", "accounts quota clear"),
+        ),
+        "speaks of accounts, and reads no item",
+    ),
+    **dict.fromkeys(
+        ("audit show", "audit verify"),
+        "names uris of what was killed, to whoever may read the archive's files anyway",
+    ),
     **dict.fromkeys(("shots", "settings", "serve"), "reads no archive, or is asked over HTTP"),
 }
 # Groups of commands that know judged sets, models or indexes, never an archive's items.

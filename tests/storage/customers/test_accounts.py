@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from core.accounts import AccountBook, AccountKey, Entitlement, Interval, PlanStyle
+from core.accounts import AccountBook, AccountKey, Entitlement, Interval, Method, PlanStyle, Quota
 from core.errors import ConflictError
 from customers import accounts as rules
 from storage.customers.accounts import StoredAccounts
@@ -38,6 +38,7 @@ def database(place: Path | str) -> Iterator[Database]:
 def full(book: AccountBook) -> AccountBook:
     """A book in which every field of every value is set."""
     book = rules.create_account(book, "gazette", "The Gazette", NOW)
+    book = rules.set_quota(book, "gazette", Method.FEED, Quota(5, 6))
     sold = Entitlement(
         31991, "Top news", ("wire", "photos"), "basic", 3, Decimal("12.5"), Decimal("20.000001"),
         "EUR", "AM",

@@ -1,0 +1,199 @@
+"""What administrators do with accounts, by the command line or over HTTP: a rule, an entry in the
+audit log, and, where an account reads less than before, the word to whoever tells its receivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from core.accounts import (
+    Account,
+    AccountBook,
+    AccountKey,
+    Entitlement,
+    Interval,
+    Method,
+    Plan,
+    PlanStyle,
+    Quota,
+)
+from core.audit import AuditAction, AuditEntry
+from core.callers import Caller
+from customers import accounts as rules
+from customers.keys import digest_of, new_key
+
+
+class Changes(Protocol):
+    """The accounts, as a store or a process that has them in force offers them."""
+
+    def change(
+        self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
+    ) -> tuple[AccountBook, AccountBook]:
+        """As `core.customer_ports.AccountStore.change`."""
+        ...
+
+
+def nobody_hears(account: str, lost: frozenset[str]) -> None:
+    """Does nothing: no account has received an item of a product that it lost."""
+
+
+class AccountDesk:
+    """Changes accounts for `by`. Each method raises InputError for what a rule refuses.
+
+    `lost` is called with an account and the product codes that it reads no more, after the change
+    is in force. `taken` are names that accounts can't have.
+    """
+
+    def __init__(
+        self,
+        accounts: Changes,
+        by: Caller,
+        clock: Callable[[], datetime],
+        lost: Callable[[str, frozenset[str]], None] = nobody_hears,
+        taken: Collection[str] = (),
+    ) -> None:
+        self._accounts = accounts
+        self._by = by
+        self._clock = clock
+        self._lost = lost
+        self._taken = taken
+
+    def create_account(self, name: str, title: str = "") -> Account:
+        """Creates an account."""
+        now, taken = self._clock(), self._taken
+        after = self._change(
+            lambda book: rules.create_account(book, name, title, now, taken),
+            AuditAction.ACCOUNT,
+            {"account": name},
+        )
+        return after.accounts[name]
+
+    def set_quota(self, account: str, method: Method, quota: Quota | None) -> Account:
+        """Gives an account a quota of its own for a method, or, with None, the service's."""
+        limits = {} if quota is None else {"minute": quota.minute, "day": quota.day}
+        after = self._change(
+            lambda book: rules.set_quota(book, account, method, quota),
+            AuditAction.QUOTA,
+            {"account": account, "method": method, **limits},
+        )
+        return after.accounts[account]
+
+    def put_entitlement(self, entitlement: Entitlement) -> Entitlement:
+        """Keeps an entitlement, in place of one of the same id."""
+        after = self._change(
+            lambda book: rules.put_entitlement(book, entitlement),
+            AuditAction.ENTITLEMENT,
+            {"entitlement": entitlement.id, "products": ",".join(entitlement.products)},
+        )
+        return after.entitlements[entitlement.id]
+
+    def remove_entitlement(self, number: int) -> None:
+        """Removes an entitlement that no plan has."""
+        self._change(
+            lambda book: rules.remove_entitlement(book, number),
+            AuditAction.ENTITLEMENT_REMOVE,
+            {"entitlement": number},
+        )
+
+    def add_plan(
+        self,
+        account: str,
+        name: str,
+        entitlements: Sequence[int],
+        style: PlanStyle = PlanStyle.DURATION,
+        limit: int = 0,
+        interval: Interval = Interval.MONTH,
+    ) -> Plan:
+        """Adds a plan to an account."""
+        now = self._clock()
+        after = self._change(
+            lambda book: rules.add_plan(
+                book, account, name, entitlements, now, style, limit, interval
+            ),
+            AuditAction.PLAN,
+            {"account": account, "entitlements": ",".join(map(str, entitlements))},
+        )
+        return after.plans[max(after.plans)]
+
+    def remove_plan(self, account: str, number: int) -> None:
+        """Removes a plan from an account."""
+        self._change(
+            lambda book: rules.remove_plan(book, account, number),
+            AuditAction.PLAN_REMOVE,
+            {"account": account, "plan": number},
+        )
+
+    def create_key(
+        self,
+        account: str,
+        name: str,
+        writes: Iterable[str] = (),
+        *,
+        may_inspect: bool = False,
+        may_use_models: bool = False,
+        expires: datetime | None = None,
+    ) -> tuple[AccountKey, str]:
+        """Creates a key; returns what is kept, and the key itself, which is kept nowhere."""
+        number, key = new_key()
+        made = AccountKey(
+            number,
+            account,
+            name,
+            digest_of(key),
+            self._clock(),
+            frozenset(writes),
+            may_inspect,
+            may_use_models,
+            expires,
+        )
+        after = self._change(
+            lambda book: rules.create_key(book, made),
+            AuditAction.KEY,
+            {"account": account, "key": number},
+        )
+        return after.keys[number], key
+
+    def rotate_key(self, number: str, overlap: timedelta) -> tuple[AccountKey, str]:
+        """Creates a key in place of another one, which stays valid for `overlap`."""
+        fresh, key = new_key()
+        now = self._clock()
+        after = self._change(
+            lambda book: rules.rotate_key(book, number, fresh, digest_of(key), now, overlap),
+            AuditAction.KEY_ROTATE,
+            {"key": number, "by": fresh},
+        )
+        return after.keys[fresh], key
+
+    def expire_key(self, number: str, at: datetime) -> AccountKey:
+        """Lets a key expire at a moment."""
+        after = self._change(
+            lambda book: rules.expire_key(book, number, at),
+            AuditAction.KEY_EXPIRE,
+            {"key": number, "at": at.isoformat()},
+        )
+        return after.keys[number]
+
+    def revoke_key(self, number: str) -> AccountKey:
+        """Ends a key at once and for good."""
+        now = self._clock()
+        after = self._change(
+            lambda book: rules.revoke_key(book, number, now),
+            AuditAction.KEY_REVOKE,
+            {"key": number},
+        )
+        return after.keys[number]
+
+    def _change(
+        self,
+        rule: Callable[[AccountBook], AccountBook],
+        action: AuditAction,
+        detail: Mapping[str, object],
+    ) -> AccountBook:
+        text = " ".join(f"{name}={value}" for name, value in detail.items())
+        entry = AuditEntry(self._clock(), self._by.account, self._by.name, action, detail=text)
+        before, after = self._accounts.change(rule, [entry])
+        for account in sorted(rules.losers(before, after)):
+            self._lost(account, before.products_of(account) - after.products_of(account))
+        return after

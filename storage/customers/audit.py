@@ -1,0 +1,127 @@
+"""The tables of the audit log. Its entries are only ever added, one transaction after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.audit import START, AuditEntry, AuditHead, Chained, chained, moment
+from storage.databases import Database
+
+_AT_ONCE = 1000  # rows
+_TABLES = sa.MetaData()
+_ENTRIES = sa.Table(
+    "dateline_audit",
+    _TABLES,
+    sa.Column("n", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("item", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+_HEAD = sa.Table(
+    "dateline_audit_head",
+    _TABLES,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are shown; "" and None for all."""
+
+    who: str = ""
+    action: str = ""
+    item: str = ""
+    since: datetime | None = None
+
+
+class StoredAudit:
+    """`core.customer_ports.AuditLog` in a database, for any number of processes. Thread-safe. Every
+    method raises StorageError if the database fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.prepare(_TABLES)
+        first = database.insert(_HEAD).values(one=1, n=0, digest=START).on_conflict_do_nothing()
+        database.run(lambda connection: connection.execute(first))
+
+    def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
+        """Add entries, durable when it returns; return the head."""
+        return self._database.write(lambda connection: append_in(connection, entries))
+
+    def head(self) -> AuditHead:
+        """Return the newest entry's number and digest."""
+        return self._database.run(_head)
+
+    def rows_until(self, last: int) -> Iterator[Chained]:
+        """Yield the entries up to number `last` in order, by reading some at a time."""
+        after = 0
+        while found := self._page(after, last):
+            yield from found
+            after = found[-1].n
+
+    def newest(self, chosen: AuditFilter, limit: int) -> list[Chained]:
+        """Return at most `limit` entries, the newest first."""
+        query = sa.select(_ENTRIES).order_by(_ENTRIES.c.n.desc()).limit(limit)
+        for name in ("who", "action", "item"):
+            if wanted := getattr(chosen, name):
+                query = query.where(_ENTRIES.c[name] == wanted)
+        if chosen.since is not None:
+            query = query.where(_ENTRIES.c.at >= moment(chosen.since))
+        return [_row(row) for row in self._database.run(lambda c: c.execute(query).all())]
+
+    def _page(self, after: int, last: int) -> list[Chained]:
+        between = _ENTRIES.c.n > after, _ENTRIES.c.n <= last
+        query = sa.select(_ENTRIES).where(*between).order_by(_ENTRIES.c.n)
+        rows = self._database.run(lambda c: c.execute(query.limit(_AT_ONCE)).all())
+        return [_row(row) for row in rows]
+
+
+def append_in(connection: sa.Connection, entries: Sequence[AuditEntry]) -> AuditHead:
+    """Add entries in a transaction of `Database.write`; return the head. The tables must exist."""
+    # A second process waits here for the transaction of the first.
+    row = connection.execute(sa.select(_HEAD).with_for_update()).one()
+    head = AuditHead(row.n, row.digest)
+    if not entries:
+        return head
+    fresh = chained(head, entries)
+    connection.execute(sa.insert(_ENTRIES), [_columns(one) for one in fresh])
+    head = AuditHead(fresh[-1].n, fresh[-1].digest)
+    connection.execute(sa.update(_HEAD).values(n=head.n, digest=head.digest))
+    return head
+
+
+def _head(connection: sa.Connection) -> AuditHead:
+    row = connection.execute(sa.select(_HEAD)).one()
+    return AuditHead(row.n, row.digest)
+
+
+def _columns(one: Chained) -> dict[str, Any]:
+    entry = one.entry
+    return {
+        "n": one.n,
+        "at": moment(entry.at),
+        "who": entry.who,
+        "key": entry.key,
+        "action": entry.action,
+        "item": entry.item,
+        "detail": entry.detail,
+        "digest": one.digest,
+    }
+
+
+def _row(row: Any) -> Chained:
+    at = datetime.fromisoformat(row.at)
+    entry = AuditEntry(at, row.who, row.key, row.action, row.item, row.detail)
+    return Chained(row.n, entry, row.digest)
